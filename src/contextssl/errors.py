@@ -1,0 +1,43 @@
+"""Errors that a user can mend: each says what is wrong, where, and what to do about it.
+
+The command line prints the message alone; the library raises it as an ordinary exception, so that a caller can catch either
+:class:`ContextSSLError` or the built-in kind it also is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ContextSSLError(Exception):
+    """Something that the user can mend. The message is one line: the thing, what is wrong with it, the mend."""
+
+
+class SettingsError(ContextSSLError, ValueError):
+    """A setting that is unknown, of the wrong type or out of range."""
+
+
+class InputError(ContextSSLError, ValueError):
+    """A tensor handed to the library that has the wrong shape, dtype, range or channel order, or is not finite."""
+
+
+class DataError(ContextSSLError, ValueError):
+    """A file or a data set that is missing, damaged or not what it claims to be."""
+
+
+class CheckpointError(ContextSSLError, ValueError):
+    """A checkpoint that is missing, damaged, unsafe or of another model."""
+
+
+class TrainingError(ContextSSLError, RuntimeError):
+    """A run that cannot go on, such as one whose loss is no longer finite."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message about an unknown ``name``: the nearest of the ``known`` names, or all of them where none is near."""
+    known = sorted(set(known))
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(known)}"

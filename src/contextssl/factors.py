@@ -1,0 +1,179 @@
+"""Factors, environments, and the blocks of an action.
+
+A *factor* is a named block of what changes between two views: ``rotation`` (a quaternion x, y, z, w) or ``color`` (floor hue, light hue).
+A view's absolute factor values, side by side, are its *latents*; what leads from a source view to a target view is the *action*, with the
+same blocks. An *environment* is the set of factors that an action tells; the blocks of the others are zeroed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from contextssl.errors import SettingsError, nearest
+
+NO_FACTOR = "none"
+Relation = Literal["difference", "rotation"]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One named block of latents and actions.
+
+    Args:
+        name: a word without ``+``, such as ``"rotation"``.
+        width: how many numbers the block holds.
+        relation: how two views' latents give an action: ``"difference"`` (target - source) or ``"rotation"`` (unit quaternions in the order
+            x, y, z, w; the action is source⁻¹ · target, not canonicalised, since flipping signs would add jumps).
+        components: a name for each number, for tables and figures; ``name.0``, ``name.1``, … where left out.
+    """
+
+    name: str
+    width: int
+    relation: Relation = "difference"
+    components: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name or "+" in self.name or self.name in (NO_FACTOR, "both", "all"):
+            raise SettingsError(f"a factor cannot be called {self.name!r}: choose a word without '+' other than none, both, all")
+        if self.width < 1:
+            raise SettingsError(f"factor {self.name!r} has width {self.width}: it must hold at least one number")
+        if self.relation not in ("difference", "rotation"):
+            raise SettingsError(f"factor {self.name!r} has relation {self.relation!r}: use 'difference' or 'rotation'")
+        if self.relation == "rotation" and self.width != 4:
+            raise SettingsError(f"factor {self.name!r} is a rotation and so a quaternion of width 4, not {self.width}")
+        if not self.components:
+            object.__setattr__(self, "components", tuple(f"{self.name}.{i}" for i in range(self.width)))
+        if len(self.components) != self.width:
+            raise SettingsError(f"factor {self.name!r} has {self.width} numbers but {len(self.components)} component names")
+
+
+ROTATION = Factor("rotation", 4, "rotation", ("x", "y", "z", "w"))
+COLOR = Factor("color", 2, "difference", ("floor hue", "light hue"))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Which factors an action tells. ``name`` joins them with ``+`` in the factor space's order; ``"none"`` tells nothing."""
+
+    name: str
+    factors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FactorSpace:
+    """An ordered set of factors: naming, slicing and zeroing the blocks of latents and actions.
+
+    Example:
+        >>> space = FactorSpace((ROTATION, COLOR))
+        >>> space.width, space.slice("color")
+        (6, slice(4, 6, None))
+        >>> space.environment("color+rotation").name
+        'rotation+color'
+    """
+
+    factors: tuple[Factor, ...]
+
+    def __post_init__(self) -> None:
+        if not self.factors:
+            raise SettingsError("a factor space needs at least one factor")
+        names = [factor.name for factor in self.factors]
+        repeated = {name for name in names if names.count(name) > 1}
+        if repeated:
+            raise SettingsError(f"factor named twice: {', '.join(sorted(repeated))}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(factor.name for factor in self.factors)
+
+    @property
+    def width(self) -> int:
+        """A: how many numbers an action holds."""
+        return sum(factor.width for factor in self.factors)
+
+    def __getitem__(self, name: str) -> Factor:
+        for factor in self.factors:
+            if factor.name == name:
+                return factor
+        raise SettingsError(f"unknown factor {name!r}: {nearest(name, self.names)}")
+
+    def slice(self, name: str) -> slice:
+        """Where the block of factor ``name`` lies in an action."""
+        self[name]
+        start = 0
+        for factor in self.factors:
+            if factor.name == name:
+                break
+            start += factor.width
+        return slice(start, start + self[name].width)
+
+    def environment(self, spec: str | Sequence[str]) -> Environment:
+        """An environment from its name (``"rotation"``, ``"rotation+color"``, ``"none"``; ``"both"`` and ``"all"`` keep every factor) or its factors.
+
+        Raises:
+            SettingsError: for an unknown factor, naming the nearest known one.
+        """
+        if isinstance(spec, str):
+            if spec == NO_FACTOR:
+                wanted: set[str] = set()
+            elif spec in ("both", "all"):
+                wanted = set(self.names)
+            else:
+                wanted = {part.strip() for part in spec.split("+")}
+        else:
+            wanted = set(spec)
+        for name in sorted(wanted):
+            if name not in self.names:
+                raise SettingsError(f"unknown environment {spec!r}: no factor {name!r}, {nearest(name, [*self.names, NO_FACTOR, 'all'])}")
+        kept = tuple(name for name in self.names if name in wanted)
+        return Environment("+".join(kept) or NO_FACTOR, kept)
+
+    def mask(self, environment: str | Environment, device: torch.device | str | None = None) -> Bool[Tensor, " A"]:
+        """True at the numbers of an action that the environment tells."""
+        if isinstance(environment, str):
+            environment = self.environment(environment)
+        mask = torch.zeros(self.width, dtype=torch.bool, device=device)
+        for name in environment.factors:
+            mask[self.slice(name)] = True
+        return mask
+
+    def relative(self, source: Float[Tensor, "*batch A"], target: Float[Tensor, "*batch A"]) -> Float[Tensor, "*batch A"]:
+        """The action from source to target: difference, or source⁻¹ · target for a rotation. Both are latents (..., A)."""
+        blocks = []
+        for factor in self.factors:
+            block = self.slice(factor.name)
+            if factor.relation == "rotation":
+                blocks.append(relative_quaternion(source[..., block], target[..., block]))
+            else:
+                blocks.append(target[..., block] - source[..., block])
+        return torch.cat(blocks, dim=-1)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Plain values that go into manifests and checkpoints; :meth:`from_dict` turns them back."""
+        return [
+            {"name": f.name, "width": f.width, "relation": f.relation, "components": list(f.components)} for f in self.factors
+        ]
+
+    @classmethod
+    def from_dict(cls, factors: Sequence[Mapping[str, Any]]) -> FactorSpace:
+        return cls(tuple(Factor(f["name"], f["width"], f["relation"], tuple(f["components"])) for f in factors))
+
+
+def relative_quaternion(source: Float[Tensor, "*batch 4"], target: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 4"]:
+    """source⁻¹ · target for unit quaternions (x, y, z, w): the Hamilton product with the source's conjugate, its sign left as it falls."""
+    sx, sy, sz, sw = source.unbind(-1)
+    tx, ty, tz, tw = target.unbind(-1)
+    return torch.stack(
+        (
+            sw * tx - sx * tw - sy * tz + sz * ty,
+            sw * ty + sx * tz - sy * tw - sz * tx,
+            sw * tz - sx * ty + sy * tx - sz * tw,
+            sw * tw + sx * tx + sy * ty + sz * tz,
+        ),
+        dim=-1,
+    )
