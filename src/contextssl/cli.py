@@ -1,0 +1,121 @@
+"""The command ``contextssl``: Hydra's ``key=value`` words after a command; what the user can mend is said in one line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contextssl.config import settings
+from contextssl.config.overrides import help_text, settings_from
+from contextssl.errors import ContextSSLError, SettingsError, nearest
+from contextssl.version import __version__
+
+SWEEP = ("-m", "--multirun")
+HELP = ("-h", "--help", "help")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its settings, the function in :mod:`contextssl.commands` that runs it, and which settings may be bare words."""
+
+    schema: type[Any]
+    function: str
+    positional: tuple[str, ...] = ()
+
+    @property
+    def intro(self) -> str:
+        return str(self.schema.__doc__)
+
+
+COMMANDS = {
+    "train": Command(settings.TrainSettings, "run_train"),
+    "data shapes": Command(settings.RenderSettings, "run_shapes", ("out",)),
+    "data pack": Command(settings.PackSettings, "run_pack", ("data_dir", "out")),
+    "data check": Command(settings.CheckSettings, "run_check", ("data_dir",)),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 0, 2 for something that the user can mend, 130 for an interruption."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = _show_warning
+    try:
+        return _dispatch(words)
+    except ContextSSLError as error:
+        print(f"contextssl: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("contextssl: interrupted; what was saved is whole", file=sys.stderr)
+        return 130
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in HELP:
+        print(overview())
+        return 0
+    if words[0] == "--version":
+        print(f"contextssl {__version__}")
+        return 0
+    name, rest = _split(words)
+    command = COMMANDS[name]
+    if any(word in HELP for word in rest):
+        print(help_text(name, command.schema, command.intro), end="")
+        return 0
+    rest = _named(command, name, rest)
+    function = getattr(importlib.import_module("contextssl.commands"), command.function)
+    if any(word in SWEEP for word in rest):
+        return int(importlib.import_module("contextssl.config.sweep").sweep(name, command.schema, function, rest))
+    return int(function(settings_from(name, command.schema, rest)))
+
+
+def _split(words: list[str]) -> tuple[str, list[str]]:
+    """The command's name, of one word or two, and the rest."""
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if name in COMMANDS:
+            return name, words[count:]
+    group = [name for name in COMMANDS if name.startswith(words[0] + " ")]
+    if group and (len(words) == 1 or words[1] in HELP):
+        print(overview(group))
+        raise SystemExit(0 if len(words) > 1 else 2)
+    if group:
+        raise SettingsError(f"unknown command {' '.join(words[:2])!r}: {nearest(' '.join(words[:2]), group)}")
+    raise SettingsError(f"unknown command {words[0]!r}: {nearest(words[0], COMMANDS)} (contextssl --help says more)")
+
+
+def _named(command: Command, name: str, words: list[str]) -> list[str]:
+    """Bare words at the front as the settings that they stand for: ``data check DIR`` is ``data check data_dir=DIR``."""
+    bare = [word for word in words if "=" not in word and word not in SWEEP]
+    if len(bare) > len(command.positional):
+        raise SettingsError(f"{bare[len(command.positional)]!r} is not a setting of {name}: write key=value")
+    keys = iter(command.positional)
+    return [f"{next(keys)}='{word}'" if word in bare else word for word in words]
+
+
+def overview(names: Sequence[str] = tuple(COMMANDS)) -> str:
+    """What ``contextssl --help`` prints."""
+    lines = [
+        f"contextssl {__version__}: in-context symmetries for self-supervised representations",
+        "",
+        "usage: contextssl COMMAND key=value …",
+        "",
+    ]
+    lines += [f"  {name:14}{' '.join(COMMANDS[name].intro.split())}" for name in names]
+    lines += [
+        "",
+        "contextssl COMMAND --help lists the settings of a command; -m sweeps over comma-separated values (Hydra's launchers).",
+        "Try it: contextssl train experiment=shapes_minutes",
+    ]
+    return "\n".join(lines)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None) -> None:
+    print(f"contextssl: warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""What each command does with its settings, and what it prints at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from contextssl.config.settings import CheckSettings, PackSettings, RenderSettings, TrainSettings
+from contextssl.data.check import check
+from contextssl.data.dataset import shapes_source
+from contextssl.data.folder import write_folder
+from contextssl.data.pack import pack
+from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.errors import SettingsError
+from contextssl.evaluation.results import ResultRow, read_results
+from contextssl.training.run import train
+
+
+def run_train(settings: TrainSettings) -> int:
+    folder = train(settings)
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        run, rows = read_results(folder)
+        console = Console()
+        console.print(adaptation_table(rows))
+        console.print(
+            f"{run['steps']:,} steps, {run['images']:,} images in {run['seconds'] / 60:.1f} min; run folder: {folder}", highlight=False
+        )
+    return 0
+
+
+def adaptation_table(rows: list[ResultRow]) -> Table:
+    """R² of each factor by the auxiliary head (validation pairs), a row a context."""
+    scores = [row for row in rows if row.metric == "r2_pooled" and row.head == "auxiliary"]
+    factors = list(dict.fromkeys(row.factor for row in scores if row.factor))
+    floors = {row.factor: row.floor for row in scores}
+    table = Table(title="R² by the auxiliary head, on validation pairs", title_justify="left")
+    table.add_column("context")
+    table.add_column("tokens", justify="right")
+    for factor in factors:
+        table.add_column(f"{factor} (floor {floors[factor]:.2f})", justify="right")
+    cells = {(row.environment, row.length, row.factor): row.mean for row in scores}
+    contexts = dict.fromkeys((None, 0) if row.length == 0 else (row.environment, row.length) for row in scores)
+    first = scores[0].environment if scores else None
+    for environment, length in contexts:
+        values = [cells.get((environment or first, length, factor)) for factor in factors]
+        table.add_row(environment or "none given", str(length), *("" if value is None else f"{value:.3f}" for value in values))
+    return table
+
+
+def run_shapes(settings: RenderSettings) -> int:
+    source = shapes_source(settings)
+    out = Path(settings.out)
+    workers = settings.workers or None
+    if settings.layout == "packed":
+        pack(source, out, settings.resolution, workers=workers, progress=settings.progress)
+    else:
+        write_folder(source, out, settings.resolution, image_format=settings.image_format, workers=workers, progress=settings.progress)
+    counts = ", ".join(f"{len(items):,} {split} objects" for split, items in source.splits.items())
+    print(f"{out}: {counts} of {len(source.class_names)} classes, {settings.views} views each, {settings.resolution} px")
+    print(f"train on it: contextssl train dataset={'shapes' if settings.layout == 'packed' else '3diebench'} data_dir={out} resolution={settings.resolution}")
+    return 0
+
+
+def run_pack(settings: PackSettings) -> int:
+    if settings.data_dir is None:
+        raise SettingsError("say which folder to pack: contextssl data pack DIR [OUT] resolution=128")
+    root = Path(settings.data_dir)
+    out = Path(settings.out) if settings.out is not None else root / f"packed-{settings.resolution}"
+    pack(ThreeDIEBenchSource(root), out, settings.resolution, workers=settings.workers or None, progress=settings.progress)
+    print(f"{out}: packed; train on it: contextssl train data_dir={out} resolution={settings.resolution}")
+    return 0
+
+
+def run_check(settings: CheckSettings) -> int:
+    if settings.data_dir is None:
+        raise SettingsError("say which folder or store to check: contextssl data check DIR")
+    report = check(Path(settings.data_dir))
+    return 0 if report.ok else 2

@@ -1,0 +1,1 @@
+"""Typed settings of every command, and the Hydra files that ship with the package."""

@@ -1,0 +1,163 @@
+"""From ``key=value`` words to typed settings, through Hydra; what is wrong with a word is said in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from contextssl.errors import SettingsError, nearest
+
+Settings = TypeVar("Settings")
+
+CONFIG_DIR = Path(__file__).parent
+EXPERIMENT = "experiment"
+
+# Words of the published commands that mean nothing here, and why.
+OBSOLETE: Mapping[str, Mapping[str, str]] = {
+    "train": {"eval_normalize": "embeddings are always L2-normalised before they are evaluated"},
+}
+
+
+def experiments() -> list[str]:
+    """The settings files that ship with the package, for ``experiment=NAME``."""
+    return sorted(path.stem for path in (CONFIG_DIR / EXPERIMENT).glob("*.yaml"))
+
+
+def read_overrides(command: str, schema: type[Settings], words: Sequence[str]) -> list[str]:
+    """The words that Hydra is to read: checked to be ``key=value`` with keys that the command knows, without those that mean nothing any more.
+
+    Raises:
+        SettingsError: for a word that is not ``key=value`` or an unknown key (naming the nearest).
+    """
+    known = {field.name for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    if command == "train":
+        known.add(EXPERIMENT)
+    kept = []
+    for word, parsed in zip(words, _parse(words), strict=True):
+        key = parsed.key_or_group
+        if parsed.is_add() or parsed.is_delete() or parsed.package is not None:
+            raise SettingsError(f"{word!r}: give settings as key=value; they can be set, but not added or removed")
+        if reason := OBSOLETE.get(command, {}).get(key):
+            warnings.warn(f"{word} is accepted but means nothing here: {reason}", UserWarning, stacklevel=2)
+            continue
+        if key.split(".")[0] not in known and not key.startswith("hydra"):
+            raise SettingsError(f"unknown setting {key!r} of {command}: {nearest(key, known)} (contextssl {command} --help lists all)")
+        if key == EXPERIMENT and not parsed.is_sweep_override() and parsed.value() not in experiments():
+            raise SettingsError(f"unknown experiment {parsed.value()!r}: {nearest(str(parsed.value()), experiments())}")
+        kept.append(word)
+    return kept
+
+
+def _parse(words: Sequence[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    parsed = []
+    for word in words:
+        try:
+            parsed.append(parser.parse_override(word))
+        except HydraException:
+            raise SettingsError(f"{word!r} is not a setting: write key=value, with quotes around spaces and special characters") from None
+    return parsed
+
+
+def settings_from(command: str, schema: type[Settings], words: Sequence[str]) -> Settings:
+    """The settings that ``words`` describe, defaults for the rest.
+
+    Raises:
+        SettingsError: for an unknown key, a value of the wrong type, or one that is not among the choices.
+    """
+    kept = read_overrides(command, schema, words)
+    store_schema(command, schema)
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(CONFIG_DIR), version_base="1.3"):
+            config = compose(config_name=f"{command.replace(' ', '_')}_settings", overrides=kept)
+        return checked(command, OmegaConf.to_object(config))  # type: ignore[arg-type]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise SettingsError(_plain(command, error)) from None
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def store_schema(command: str, schema: type[Any]) -> None:
+    """Make the schema known to Hydra under the command's name; ``train`` also takes ``experiment=NAME``."""
+    name = command.replace(" ", "_")
+    store = ConfigStore.instance()
+    store.store(name=f"{name}_schema", node=schema)
+    defaults: list[Any] = [f"{name}_schema", "_self_"]
+    if command == "train":
+        defaults.append({f"optional {EXPERIMENT}": None})
+    store.store(name=f"{name}_settings", node={"defaults": defaults})
+
+
+def checked(command: str, settings: Settings) -> Settings:
+    """The same settings, once every one that has choices is among them.
+
+    Raises:
+        SettingsError: naming the setting and the nearest choice.
+    """
+    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+        choices = field.metadata.get("choices")
+        value = getattr(settings, field.name)
+        if choices and value not in choices:
+            raise SettingsError(f"unknown {field.name} {value!r}: {nearest(str(value), choices)} (choices: {', '.join(choices)})")
+    return settings
+
+
+def _plain(command: str, error: Exception) -> str:
+    """Hydra's and OmegaConf's messages in one line, without their internals."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), None)
+    about = f"setting {key!r} of {command}: " if key else ""
+    return f"{about}{lines[0]}"
+
+
+def help_text(command: str, schema: type[Any], intro: str) -> str:
+    """What ``--help`` prints: every setting with its default, meaning, unit and choices, by group."""
+    lines = [intro.strip(), "", f"usage: contextssl {command} key=value …", ""]
+    if command == "train":
+        lines += [f"  experiment=NAME{'':14}a set of settings that ships with the package: {', '.join(experiments())}", ""]
+    shown: set[str] = set()
+    for group in reversed(schema.__mro__):
+        fields = [field for field in dataclasses.fields(group) if field.name not in shown] if dataclasses.is_dataclass(group) else []
+        if not fields:
+            continue
+        title = (group.__doc__ or group.__name__).split(".")[0]
+        if group is not schema:
+            lines.append(f"{title}:")
+        for field in fields:
+            shown.add(field.name)
+            lines += _help_line(field)
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _help_line(field: dataclasses.Field[Any]) -> list[str]:
+    import textwrap
+
+    default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    written = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default).replace("'", "")
+    meaning = field.metadata["help"]
+    if unit := field.metadata["unit"]:
+        meaning += f" [{unit}]"
+    if choices := field.metadata["choices"]:
+        meaning += f" ({', '.join(choices)})"
+    head = f"  {field.name}={written}"
+    body = textwrap.wrap(meaning, 98) or [""]
+    if len(head) > 30:
+        return [head, *(f"{'':32}{line}" for line in body)]
+    return [f"{head:<32}{body[0]}", *(f"{'':32}{line}" for line in body[1:])]

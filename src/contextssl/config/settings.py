@@ -1,0 +1,156 @@
+"""The settings of every command: typed, each with its meaning and unit, flat as in the published command lines.
+
+The defaults of :class:`TrainSettings` are the paper's run on 3DIEBench. A setting's help stands beside it, so that ``--help`` and the
+documentation cannot fall behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def setting(default: Any, meaning: str, unit: str = "", choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field with its help."""
+    metadata = {"help": meaning, "unit": unit, "choices": choices}
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass
+class ShapesSettings:
+    """Shapes to render"""
+
+    classes: int | None = setting(None, "the first so many classes of those built in, or of meshes=DIR; all where left out")
+    objects: int | None = setting(None, "training objects of each class; where left out 100, or of meshes=DIR all")
+    val_objects: int = setting(20, "validation objects of each class")
+    views: int = setting(50, "views of each object")
+    supersample: int = setting(1, "rays along each side of a pixel; 2 and more smooth the edges")
+    data_seed: int = setting(0, "seed of the objects and their views; one seed, the same pixels")
+    meshes: str | None = setting(None, "folder of mesh files to render instead of the built-in classes, one folder a class")
+
+
+@dataclass
+class DataSettings(ShapesSettings):
+    """Data"""
+
+    dataset: str = setting("3diebench", "what to train on", choices=("3diebench", "shapes"))
+    data_dir: str | None = setting(
+        None, "the folder of the data: 3DIEBench as published, or a packed store; shapes are rendered into ./datasets where left out"
+    )
+    resolution: int = setting(128, "height and width of the images", "pixels")
+
+
+@dataclass
+class ModelSettings:
+    """Model"""
+
+    backbone: str = setting("resnet18", "encoder: any timm model, or resnet_compact (ours, for minutes on a CPU)")
+    pretrained: bool = setting(False, "start from timm's weights (needs a network)")
+    stem: str = setting("default", "'small' for images near 32 px: a 3×3 convolution of stride 1, no max-pooling", choices=("default", "small"))
+    pool: str = setting("average", "the final map is averaged, or flattened through a linear layer", choices=("average", "flatten"))
+    feature_norm: str = setting("none", "'batch' normalises features over the batch before the predictor", choices=("none", "batch"))
+    projection_dim: int = setting(512, "width of the embeddings; need not be the backbone's")
+    width: int = setting(2048, "width of the predictor")
+    n_layer: int = setting(3, "layers of the predictor")
+    n_head: int = setting(4, "attention heads of the predictor")
+    block_size: int = setting(128, "tokens a sequence, two a pair", "tokens")
+    random_mask: bool = setting(True, "hide context pairs at random while training")
+    mask_prob: float = setting(0.9, "chance that a token does not see a context pair in a layer, where random_mask is on")
+    init: str = setting("gpt2", "weights of the predictor: deviation 0.02, or 1/√fan-in (learns in minutes)", choices=("gpt2", "fan_in"))
+    auxiliary_width: int = setting(1024, "hidden width of the auxiliary head")
+    auxiliary_scale: str = setting("unit", "what the auxiliary head reads: the unit embedding, or √D times it", choices=("unit", "sqrt_width"))
+    bottleneck: float = setting(0.0, "noise on the normalised embedding while training, its variance as a share of the embedding's; 0 is published")
+
+
+@dataclass
+class ObjectiveSettings:
+    """Objective"""
+
+    temperature: float = setting(0.1, "of the contrastive loss")
+    clamp_similarities: bool = setting(True, "floor cosines at 1e-7 as published, so that negatives of negative cosine give no gradient")
+    weight_equiv_loss: float = setting(5.0, "weight of the auxiliary regression beside the contrastive loss")
+    env_ratio: Any = setting(
+        [0.5, 0.5, 0.0], "chances of the environments: [rotation, color, both], or a mapping such as {rotation: 0.5, none: 0.5}"
+    )
+    env_per: str = setting("batch", "an environment is drawn for each batch (the paper) or each sequence", choices=("batch", "sequence"))
+
+
+@dataclass
+class OptimiserSettings:
+    """Optimisation"""
+
+    epochs: int = setting(1000, "passes over the training items")
+    batch_size: int = setting(512, "pairs a batch, over all devices", "pairs")
+    pairs_per_item: int = setting(1, "pairs drawn of each item in a batch; more give negatives of the same object")
+    optimizer: str = setting("adam", "'adam' (weight decay as an L2 term, published) or 'adamw'", choices=("adam", "adamw"))
+    learning_rate: float = setting(5e-5, "peak learning rate for 256 pairs a batch; scaled in proportion to batch_size")
+    weight_decay: float = setting(1e-3, "weight decay")
+    warmup_epochs: float = setting(10.0, "epochs over which the learning rate rises; it then falls to 0 along a cosine", "epochs")
+    gradient_clip: float = setting(0.0, "largest norm of the gradient; 0 does not clip")
+
+
+@dataclass
+class RunSettings:
+    """Run"""
+
+    seed: int = setting(0, "of weights, pairs, environments, masks and validation pairs")
+    output_dir: str = setting("runs", "folder in which each run makes its own")
+    run_dir: str | None = setting(None, "this run's folder; a new one in output_dir where left out")
+    resume: str | None = setting(None, "run folder or checkpoint to go on with, exactly; its settings hold, other words given are an error")
+    log_interval: int = setting(5, "epochs between two looks at the validation pairs", "epochs")
+    log_every_steps: int = setting(20, "steps between two readings of the meters", "steps")
+    save_interval: int = setting(0, "epochs between checkpoints that are kept; 0 keeps the last and the best", "epochs")
+    save_minutes: float = setting(10.0, "minutes after which the last checkpoint is saved within an epoch", "minutes")
+    max_minutes: float = setting(0.0, "stop after so many minutes of training; 0 does not", "minutes")
+    eval_ctxt: list[int] = setting([0, 2, 14, 126], "context lengths looked at on validation pairs; beyond the block, its longest", "tokens")
+    val_pairs: int = setting(1024, "validation pairs that each look takes", "pairs")
+    accelerator: str = setting("auto", "cpu, gpu, mps, auto")
+    devices: Any = setting("auto", "how many devices, or which")
+    num_nodes: int = setting(1, "machines, under torchrun or Slurm")
+    precision: str = setting(
+        "auto", "bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed", "16-mixed", "64-true")
+    )
+    compile: bool = setting(False, "compile encoder and predictor with torch.compile")
+    workers: int = setting(-1, "processes that draw batches; -1 chooses: none on a CPU, four for a GPU")
+    wandb: str | None = setting(None, "log to this Weights & Biases project too (pip install 'contextssl[wandb]')")
+    progress: bool = setting(True, "show progress")
+
+
+@dataclass
+class TrainSettings(RunSettings, OptimiserSettings, ObjectiveSettings, ModelSettings, DataSettings):
+    """Train ContextSSL. The defaults are the paper's run on 3DIEBench (1000 epochs, 7 to 8 hours on one A6000)."""
+
+
+@dataclass
+class RenderSettings(ShapesSettings):
+    """Render objects as 3DIEBench does, into a packed store or the published folder layout."""
+
+    out: str = setting("datasets/shapes", "folder to write")
+    resolution: int = setting(64, "height and width of the images", "pixels")
+    layout: str = setting("packed", "'packed' store (trains at once), or the published 'folder' of images and latents", choices=("packed", "folder"))
+    image_format: str = setting("png", "of layout=folder: png is lossless", choices=("png", "jpg"))
+    workers: int = setting(0, "processes; 0 takes every core")
+    progress: bool = setting(True, "show progress")
+
+
+@dataclass
+class PackSettings:
+    """Pack a folder in 3DIEBench's published layout into one memory-mapped store."""
+
+    data_dir: str | None = setting(None, "the folder: SYNSET/OBJECT/image_i.jpg and latent_i.npy, with meta/ beside them")
+    out: str | None = setting(None, "folder of the store; DATA_DIR/packed-RESOLUTION where left out")
+    resolution: int = setting(128, "height and width of the images", "pixels")
+    workers: int = setting(0, "processes; 0 takes every core")
+    progress: bool = setting(True, "show progress")
+
+
+@dataclass
+class CheckSettings:
+    """Look a data folder or packed store over: counts, damaged files, latents, labels, and a picture of sample views."""
+
+    data_dir: str | None = setting(None, "the folder or store to check")
+    picture: str | None = setting(None, "PNG to write the sample views to; DATA_DIR/check.png where left out")
+    workers: int = setting(0, "processes; 0 takes every core")
+    progress: bool = setting(True, "show progress")

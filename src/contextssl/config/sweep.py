@@ -1,0 +1,34 @@
+"""``-m``: one run for each combination of comma-separated values, by Hydra's launchers (joblib, Slurm, …)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from contextssl.config.overrides import CONFIG_DIR, checked, read_overrides, store_schema
+from contextssl.errors import SettingsError
+
+
+def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Sequence[str]) -> int:
+    """Hand the words to Hydra; each job makes a run folder of its own. Words that begin with ``hydra`` choose and set up the launcher."""
+    if command != "train":
+        raise SettingsError(f"{command} cannot be swept over: -m goes with train")
+    kept = read_overrides(command, schema, [word for word in words if not word.startswith("-")])
+    store_schema(command, schema)
+
+    def job(config: DictConfig) -> int:
+        return run(checked(command, OmegaConf.to_object(config)))  # type: ignore[arg-type]
+
+    # Hydra would make folders of its own beside ours; the runs' folders hold all that it would write.
+    quiet = ["hydra.output_subdir=null", "hydra.sweep.dir=.", "hydra.sweep.subdir=.", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+    before = sys.argv
+    sys.argv = ["contextssl", "--multirun", *quiet, *kept]
+    try:
+        hydra.main(config_path=str(CONFIG_DIR), config_name=f"{command}_settings", version_base="1.3")(job)()
+    finally:
+        sys.argv = before
+    return 0

@@ -1,0 +1,136 @@
+"""From the word ``dataset=…`` to pairs: finds the data, makes what can be made, and says in one line how to get the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from contextssl.config.settings import DataSettings, ShapesSettings
+from contextssl.data.pack import pack
+from contextssl.data.shapes import ShapesSource
+from contextssl.data.store import MANIFEST, Store, open_store
+from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.pairs import PairSource, ViewPairs
+
+# How long the other processes of a distributed run wait for the first to render or pack.
+PATIENCE_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run trains and looks at, whatever data set it was.
+
+    Args:
+        train, val: what pairs are drawn of. Same factors and classes.
+        image_shape: (C, H, W) of the views.
+        image_mean, image_std: of each channel of the training split, in units of 0 to 1; None for views that are not uint8 images.
+        description: plain values for results: where the data came from.
+    """
+
+    train: PairSource
+    val: PairSource
+    image_shape: tuple[int, ...]
+    image_mean: Sequence[float] | None = None
+    image_std: Sequence[float] | None = None
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_data(settings: DataSettings, progress: bool = True) -> Data:
+    """The data of ``settings.dataset``; rendered or packed first where that is missing and can be done.
+
+    Raises:
+        SettingsError: for an unknown data set, naming the nearest.
+        DataError: where the data are missing or damaged, with the way to get or mend them.
+    """
+    if settings.dataset not in DATASETS:
+        raise SettingsError(f"unknown dataset {settings.dataset!r}: {nearest(settings.dataset, DATASETS)}")
+    return DATASETS[settings.dataset](settings, progress)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a whole packed store; a half-written one is not, and packing it again finishes it."""
+    return (path / MANIFEST).is_file()
+
+
+def shapes_source(settings: ShapesSettings) -> ShapesSource:
+    """The renderer that the settings describe."""
+    return ShapesSource(
+        num_classes=settings.classes,
+        objects_per_class=settings.objects,
+        val_objects_per_class=settings.val_objects,
+        num_views=settings.views,
+        seed=settings.data_seed,
+        supersample=settings.supersample,
+        meshes=None if settings.meshes is None else Path(settings.meshes),
+    )
+
+
+def _open_shapes(settings: DataSettings, progress: bool) -> Data:
+    if settings.data_dir is not None and is_store(Path(settings.data_dir)):
+        return _from_store(open_store(Path(settings.data_dir)), settings)
+    source = shapes_source(settings)
+    folder = Path(settings.data_dir) if settings.data_dir is not None else Path("datasets") / _shapes_name(settings)
+    return _from_store(_packed_once(source, folder, settings.resolution, progress), settings)
+
+
+def _shapes_name(settings: DataSettings) -> str:
+    what = f"{Path(settings.meshes).name}-" if settings.meshes else ""
+    what += f"{settings.classes or 'all-'}classes"
+    counts = f"{settings.objects or 'all'}+{settings.val_objects}objects-{settings.views}views"
+    smooth = f"-{settings.supersample}rays" if settings.supersample > 1 else ""
+    return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
+
+
+def _open_threediebench(settings: DataSettings, progress: bool) -> Data:
+    if settings.data_dir is None:
+        raise DataError(
+            "no data: give data_dir=DIR, the folder of 3DIEBench (github.com/facebookresearch/SIE says how to get its 17 GB), "
+            "or train on rendered shapes at once with dataset=shapes"
+        )
+    root = Path(settings.data_dir)
+    if is_store(root):
+        return _from_store(open_store(root), settings)
+    return _from_store(_packed_once(ThreeDIEBenchSource(root), root / f"packed-{settings.resolution}", settings.resolution, progress), settings)
+
+
+def _packed_once(source: Any, folder: Path, resolution: int, progress: bool) -> Store:
+    """The store in ``folder``, made first where it is missing; in a distributed run the first process makes it and the others wait."""
+    if not is_store(folder):
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            pack(source, folder, resolution, progress=progress)
+        else:
+            began = time.monotonic()
+            while not is_store(folder):
+                if time.monotonic() - began > PATIENCE_SECONDS:
+                    raise DataError(f"waited in vain for the first process to finish {folder}: pack it before a distributed run")
+                time.sleep(1)
+    return open_store(folder)
+
+
+def _from_store(store: Store, settings: DataSettings) -> Data:
+    for split in ("train", "val"):
+        if split not in store:
+            raise DataError(f"{store.path} has no split {split!r} (it has {', '.join(store)}): pack a data set with train and val")
+    shape = store["train"].image_shape
+    if shape[1:] != (settings.resolution, settings.resolution):
+        raise DataError(
+            f"{store.path} holds images of {shape[2]} × {shape[1]} pixels, but resolution={settings.resolution}: "
+            f"say resolution={shape[1]}, or pack another store"
+        )
+    return Data(
+        train=ViewPairs(store["train"]),
+        val=ViewPairs(store["val"]),
+        image_shape=shape,
+        image_mean=store.image_mean,
+        image_std=store.image_std,
+        description={"path": str(store.path), "fingerprint": store.fingerprint, "source": store.manifest.get("source")},
+    )
+
+
+DATASETS: dict[str, Callable[[DataSettings, bool], Data]] = {"3diebench": _open_threediebench, "shapes": _open_shapes}

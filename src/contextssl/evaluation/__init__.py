@@ -1,0 +1,1 @@
+"""What frozen representations are worth: protocols, metrics and result rows."""

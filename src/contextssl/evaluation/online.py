@@ -1,0 +1,141 @@
+"""What is looked at while training, on validation pairs that are fixed by the seed: cheap signals, no probe is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from contextssl.evaluation.metrics import knn_labels, r2_pooled, r2_pooled_floor
+from contextssl.evaluation.results import ResultRow
+from contextssl.factors import Environment
+from contextssl.models.contextssl import ContextSSL
+from contextssl.objectives import cosine_similarities, mean_similarities
+from contextssl.pairs import PairBatch, PairSource
+from contextssl.randomness import seeded_generator
+
+
+@dataclass(frozen=True)
+class OnlinePairs:
+    """Fixed pairs: queries of the validation split; a context and a bank of labelled neighbours of the training split."""
+
+    queries: PairBatch
+    context: PairBatch
+    bank: PairBatch
+    classes: int
+
+    @classmethod
+    def draw(cls, train: PairSource, val: PairSource, count: int, context_pairs: int, seed: int) -> OnlinePairs:
+        """``count`` queries and twice as many neighbours, spread evenly over the items."""
+
+        def some(source: PairSource, count: int, purpose: str) -> PairBatch:
+            generator = seeded_generator(seed, "online", purpose)
+            order = torch.randperm(source.num_items, generator=generator)
+            items = order.repeat(math.ceil(count / source.num_items))[:count]
+            return source.draw(items, generator)
+
+        return cls(
+            some(val, count, "queries"), some(train, context_pairs, "context"), some(train, 2 * count, "bank"), len(train.class_names)
+        )
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    source: Tensor
+    target: Tensor
+    context: Tensor
+    bank: Tensor
+
+
+def online_rows(
+    model: ContextSSL, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]
+) -> list[ResultRow]:
+    """R² of every factor by the auxiliary head on embeddings of the targets, similarity of predictions, and kNN accuracy.
+
+    Embeddings carry no noise and each view is a query alone after the context. At length 0 no context is given, whatever the environment.
+    """
+    device = model.device
+    queries = pairs.queries.to(device)
+    context_features = torch.stack([model.encode(pairs.context.source), model.encode(pairs.context.target)], dim=1)
+    encoded = _Encoded(model.encode(queries.source), model.encode(queries.target), context_features, model.encode(pairs.bank.target))
+    rows = _knn_rows(model, encoded, pairs)
+    for environment in environments:
+        full = model.context_from_features(encoded.context, pairs.context.action, environment)
+        for length in lengths:
+            context = full.prefix(length) if length else None
+            embedded = F.normalize(model.embed_features(encoded.target, context), dim=-1)
+            with torch.no_grad():
+                latents = model.auxiliary_prediction(embedded)
+            told = queries.action * model.factors.mask(environment, device)
+            predicted = model.embed_features(encoded.source, context, told)
+            rows += _context_rows(model, environment.name, length, queries, latents, predicted, embedded)
+    return rows
+
+
+def _context_rows(
+    model: ContextSSL, environment: str, length: int, queries: PairBatch, latents: Tensor, predicted: Tensor, embedded: Tensor
+) -> list[ResultRow]:
+    count = len(queries)
+    rows = []
+    for name in model.factors.names:
+        block = model.factors.slice(name)
+        true = queries.target_latents[:, block]
+        rows.append(
+            ResultRow(
+                protocol="online",
+                metric="r2_pooled",
+                mean=float(r2_pooled(latents[:, block], true)),
+                factor=name,
+                environment=environment,
+                length=length,
+                representation="embedding",
+                head="auxiliary",
+                split="val",
+                count=count,
+                floor=float(r2_pooled_floor(true)),
+            )
+        )
+    similarities = mean_similarities(cosine_similarities(torch.stack([predicted, embedded], dim=1)))
+    for metric, value in zip(("positive_similarity", "negative_similarity"), similarities, strict=True):
+        rows.append(
+            ResultRow("online", metric, float(value), None, environment, length, "embedding", split="val", count=count)
+        )
+    return rows
+
+
+def _knn_rows(model: ContextSSL, encoded: _Encoded, pairs: OnlinePairs) -> list[ResultRow]:
+    labels, bank_labels = pairs.queries.labels.to(model.device), pairs.bank.labels.to(model.device)
+    majority = labels.bincount().max().item() / len(labels)
+    rows = []
+    for representation, bank, query in (
+        ("feature", encoded.bank, encoded.target),
+        ("embedding", model.embed_features(encoded.bank), model.embed_features(encoded.target)),
+    ):
+        found = knn_labels(bank, bank_labels, query, pairs.classes)
+        rows.append(
+            ResultRow(
+                protocol="online",
+                metric="accuracy",
+                mean=(found == labels).float().mean().item(),
+                factor="class",
+                length=0,
+                representation=representation,
+                head="knn",
+                split="val",
+                count=len(labels),
+                floor=majority,
+            )
+        )
+    return rows
+
+
+def active_r2(rows: Sequence[ResultRow]) -> float:
+    """Mean R² of the factors that each environment tells, at the longest context: what the best checkpoint is chosen by."""
+    scores = [row for row in rows if row.metric == "r2_pooled" and row.environment is not None and row.factor in row.environment.split("+")]
+    longest = max((row.length or 0 for row in scores), default=0)
+    values = [row.mean for row in scores if row.length == longest]
+    return sum(values) / len(values) if values else math.nan

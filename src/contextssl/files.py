@@ -1,0 +1,199 @@
+"""Writing files that are either whole or absent, and reading them back with one clear error where they are not what they claim to be.
+
+Everything is written under a temporary name in the same folder, flushed to the disk, and renamed: a run that is killed leaves the old file
+or the new one, never half of one. An :class:`OSError` on the way (a full disk, a quota, no permission) becomes one
+:class:`~contextssl.errors.DataError` that names the file and the mend.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contextssl.errors import DataError
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def storage_error(error: OSError, path: Path | str, doing: str, mend: str = "") -> DataError:
+    """One clear error for what the operating system refused.
+
+    Args:
+        error: what it raised.
+        path: the file or folder.
+        doing: the act, such as ``"write"`` or ``"read"``.
+        mend: what to do, in place of the usual advice for this kind of error.
+    """
+    reason = error.strerror or str(error)
+    if error.errno in FULL_DISK:
+        usual = "free some space (or raise the quota) on that disk and run the same command again"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        usual = "choose a folder that you may write to, or change its permissions"
+    elif error.errno == errno.ENOENT:
+        usual = "check the path"
+    else:
+        usual = "check the path and the disk, then run the same command again"
+    return DataError(f"cannot {doing} {path}: {reason}; {mend or usual}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames in ``folder`` durable, where the file system can (not on Windows)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write a file to; on leaving it is flushed and renamed to ``path``, on an error it is removed.
+
+    The folder is made where it is missing. The temporary name starts with a dot and ends with the same suffix, for libraries that go by it.
+
+    Raises:
+        DataError: where the disk is full, or the folder cannot be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(error, path, "write") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path | str, temporary: Path | str) -> Iterator[Path]:
+    """An empty ``temporary`` folder (on the same disk) to fill; on leaving it is renamed to ``path``, on an error it is removed.
+
+    A folder that is already at ``path`` is replaced.
+
+    Raises:
+        DataError: where the disk is full, or the folder cannot be written to.
+    """
+    path, temporary = Path(path), Path(temporary)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise storage_error(error, path, "write") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Writes ``data`` to ``path``, whole or not at all.
+
+    Raises:
+        DataError: see :func:`atomic_path`.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Writes ``text`` as UTF-8, whole or not at all. Raises DataError, see :func:`atomic_path`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Writes plain values as valid JSON (so no NaN or infinity: those are a ValueError), whole or not at all.
+
+    Raises:
+        DataError: see :func:`atomic_path`.
+    """
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """The plain values of a JSON file.
+
+    Raises:
+        DataError: where it is missing or no valid JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not valid JSON ({error}): it is damaged; remove it and make it again") from error
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """An array as the bytes of an ``.npy`` file, C-ordered. Python objects are refused with a ValueError."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def write_array(path: Path | str, array: np.ndarray) -> None:
+    """Writes an ``.npy`` file, whole or not at all. Raises DataError, see :func:`atomic_path`."""
+    write_bytes(path, array_bytes(array))
+
+
+def read_array(path: Path | str) -> np.ndarray:
+    """The array of an ``.npy`` file. A file that holds pickled Python objects is refused: reading one runs whatever code is in it.
+
+    Raises:
+        DataError: where it is missing, cut short, a pickle or another kind of file.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+    return parse_array(data, path)
+
+
+def parse_array(data: bytes, path: Path | str) -> np.ndarray:
+    """The array in the bytes of an ``.npy`` file; ``path`` is what errors name. Raises DataError as :func:`read_array`."""
+    if not data.startswith(b"\x93NUMPY"):
+        kind = "empty" if not data else "a pickle" if data[0] == 0x80 else "another kind of file"
+        raise DataError(f"{path} is not an .npy file but {kind}: write it with numpy.save, from an array of numbers or strings")
+    try:
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path} holds pickled Python objects, which can run code and so are not read: "
+                "if you trust the file, load it yourself and save it again as an array of numbers or strings"
+            ) from error
+        raise DataError(f"{path} is damaged or cut short ({str(error).splitlines()[0]}): copy or write it again") from error
+    except (EOFError, SyntaxError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged or cut short: copy or write it again") from error
+
+
+def readable_bytes(count: int) -> str:
+    """``1536`` as ``"1.5 KiB"``."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

@@ -1,0 +1,62 @@
+"""A noise bottleneck on the embedding: what a context has shrunk drowns in it.
+
+An embedding from which a context has removed most of a factor's variance still lets a patient probe read the factor out of the remainder.
+Gaussian noise whose total variance is a stated share of the embedding's own, spread evenly over the dimensions, bounds what *any* reader can
+recover (a Gaussian channel), and hardly touches the directions that keep their variance.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from contextssl.errors import InputError
+
+# How slowly the tracked variance follows the batches, once it has seen 1 / MOMENTUM of them.
+MOMENTUM = 0.01
+
+
+class NoiseBottleneck(nn.Module):
+    """Adds noise of a stated share of the embedding's total variance, which it tracks while training.
+
+    The variance is that of the L2-normalised embedding about its mean, summed over dimensions. It is tracked over batches, since an embedding
+    asked for alone has none; :meth:`observe` measures it for a model that came without (a published checkpoint).
+    """
+
+    variance: Tensor
+    batches: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("variance", torch.zeros(()))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def observe(self, z: Float[Tensor, "n D"]) -> None:
+        """Follow the total variance of normalised embeddings: the plain mean over the first batches, then a moving one."""
+        variance = z.float().var(dim=0, unbiased=False).sum()
+        self.batches += 1
+        weight = (1 / self.batches).clamp(min=MOMENTUM)
+        self.variance.lerp_(variance, weight.to(variance.dtype))
+
+    def forward(
+        self, z: Float[Tensor, "*batch D"], share: float, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "*batch D"]:
+        """Normalised embeddings with noise of variance ``share`` × the tracked total, spread evenly over the D dimensions."""
+        if share == 0:
+            return z
+        deviation = (share * self.variance / z.shape[-1]).sqrt().to(z.dtype)
+        noise = torch.randn(z.shape, dtype=z.dtype, device=z.device, generator=generator)
+        return z + deviation * noise
+
+    def require_variance(self) -> None:
+        """
+        Raises:
+            InputError: where no variance has been tracked, so that a share of it means nothing.
+        """
+        if int(self.batches) == 0:
+            raise InputError(
+                "this model has tracked no embedding variance, so a noise share of it is undefined: "
+                "call model.measure_variance(images) on a few hundred images first"
+            )

@@ -1,0 +1,323 @@
+"""The world model: an encoder, an in-context predictor, and the auxiliary head that keeps them honest.
+
+    z = f(x)                                  encode
+    ẑ = h((z, a) | context)                   predict: what the action makes of the view
+    ẑ = h((z, 0) | context)                   embed: the view itself, in the light of the context
+
+Source: Gupta et al., "In-Context Symmetries: Self-Supervised Learning through Contextual World Models", NeurIPS 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from contextssl.errors import InputError, SettingsError
+from contextssl.factors import Environment, FactorSpace
+from contextssl.models.bottleneck import NoiseBottleneck
+from contextssl.models.encoders import feature_width as width_of
+from contextssl.models.predictor import Context, Predictor
+
+# How many inputs go through the network at once where nothing is differentiated.
+BATCH_SIZE = 512
+
+
+class ContextSSL(nn.Module):
+    """Encoder + in-context predictor + auxiliary head. Built, trained and used without Hydra or Lightning.
+
+    Args:
+        encoder: any module from a batch of inputs (n, ...) to features (n, F).
+        factors: what the blocks of an action are called.
+        feature_width: F; read from ``encoder.num_features`` where left out.
+        projection_dim: D, the width of embeddings; need not equal F.
+        width, n_layer, n_head, block_size, mask_prob, init: of the predictor, see :class:`~contextssl.models.predictor.Predictor`.
+        auxiliary_width: hidden width of the auxiliary head.
+        auxiliary_scale: what the head reads: the L2-normalised embedding (``"unit"``, published), or that times √D (``"sqrt_width"``), whose
+            numbers are of order one, as a freshly drawn layer expects.
+        bottleneck: variance of the noise put on normalised embeddings while training, as a share of their own; 0 is the published model.
+        image_mean, image_std: of each channel, in units of 0 to 1; how uint8 images are normalised. None: only float inputs are accepted, and
+            taken as they are.
+
+    Example:
+        >>> from contextssl.factors import COLOR, ROTATION, FactorSpace
+        >>> encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 32))
+        >>> model = ContextSSL(encoder, FactorSpace((ROTATION, COLOR)), feature_width=32, projection_dim=16, width=64)
+        >>> context = model.context(torch.randn(7, 3, 8, 8), torch.randn(7, 6), torch.randn(7, 3, 8, 8), environment="rotation")
+        >>> model.embed(torch.randn(100, 3, 8, 8), context).shape
+        torch.Size([100, 16])
+    """
+
+    image_mean: Tensor | None
+    image_std: Tensor | None
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        factors: FactorSpace,
+        *,
+        feature_width: int | None = None,
+        projection_dim: int = 512,
+        width: int = 2048,
+        n_layer: int = 3,
+        n_head: int = 4,
+        block_size: int = 128,
+        mask_prob: float = 0.9,
+        init: str = "gpt2",
+        auxiliary_width: int = 1024,
+        auxiliary_scale: str = "unit",
+        bottleneck: float = 0.0,
+        image_mean: Sequence[float] | None = None,
+        image_std: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if auxiliary_scale not in ("unit", "sqrt_width"):
+            raise SettingsError(f"auxiliary_scale is {auxiliary_scale!r}: use 'unit' or 'sqrt_width'")
+        if bottleneck < 0:
+            raise SettingsError(f"bottleneck is {bottleneck}: a share of variance is 0 or more")
+        if (image_mean is None) != (image_std is None):
+            raise SettingsError("image_mean and image_std go together: give both or neither")
+        if image_std is not None and min(image_std) <= 0:
+            raise SettingsError(f"image_std is {list(image_std)}: every channel needs a positive deviation")
+        if projection_dim < 1:
+            raise SettingsError(f"projection_dim is {projection_dim}: an embedding needs at least one number")
+        self.factors = factors
+        self.encoder = encoder
+        self.feature_width = feature_width if feature_width is not None else width_of(encoder)
+        self.predictor = Predictor(
+            self.feature_width,
+            factors.width,
+            projection_dim,
+            width=width,
+            n_layer=n_layer,
+            n_head=n_head,
+            block_size=block_size,
+            mask_prob=mask_prob,
+            init=init,
+        )
+        self.auxiliary = nn.Sequential(
+            nn.Linear(projection_dim, auxiliary_width),
+            nn.ReLU(),
+            nn.Linear(auxiliary_width, auxiliary_width),
+            nn.ReLU(),
+            nn.Linear(auxiliary_width, factors.width),
+        )
+        self.auxiliary_scale = auxiliary_scale
+        self.bottleneck_share = bottleneck
+        self.bottleneck = NoiseBottleneck()
+        self.register_buffer("image_mean", None if image_mean is None else torch.tensor(image_mean, dtype=torch.float32).view(-1, 1, 1))
+        self.register_buffer("image_std", None if image_std is None else torch.tensor(image_std, dtype=torch.float32).view(-1, 1, 1))
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def projection_dim(self) -> int:
+        return self.predictor.output_width
+
+    # -- training ---------------------------------------------------------------------------------------------------------------------
+
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """uint8 images → float, by the model's channel means and deviations; float inputs as they are."""
+        if inputs.dtype != torch.uint8:
+            return inputs
+        if self.image_mean is None or self.image_std is None:
+            raise InputError("this model does not know how to normalise uint8 images: give it image_mean and image_std, or normalised floats")
+        return (inputs.float() / 255 - self.image_mean) / self.image_std
+
+    def forward(
+        self,
+        source: Tensor,
+        target: Tensor,
+        action: Float[Tensor, "pairs A"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "pairs 2 D"]:
+        """Predictions for pairs in consecutive sequences: [:, 0] of each target from its source and action, [:, 1] of each target from itself.
+
+        ``action`` is already that of its environment (other factors zeroed). Source and target go through the encoder as one batch.
+        """
+        views = self.normalise(torch.cat([source, target]))
+        features = self.encoder(views).unflatten(0, (2, -1)).transpose(0, 1)
+        return self.predictor(features, action, generator)
+
+    def auxiliary_prediction(self, unit: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch A"]:
+        """Absolute latents regressed from normalised embeddings (noisy ones where a bottleneck is on)."""
+        scale = self.projection_dim**0.5 if self.auxiliary_scale == "sqrt_width" else 1.0
+        return self.auxiliary(scale * unit)
+
+    # -- use --------------------------------------------------------------------------------------------------------------------------
+
+    def encode(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Float[Tensor, "n F"]:
+        """Features, with no context: (n, ...) → (n, F), on the model's device.
+
+        Args:
+            images: (n, C, H, W) uint8 in 0 to 255, or float as the encoder was trained on (normalised).
+
+        Raises:
+            InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
+        """
+        self._check_inputs(images)
+
+        def run(part: Tensor) -> Tensor:
+            if part.ndim == 4 and part.shape[1] > 1:
+                part = part.contiguous(memory_format=torch.channels_last)
+            return self.encoder(self.normalise(part))
+
+        with self._frozen():
+            return _in_batches(run, batch_size, images.to(self.device))
+
+    def context(
+        self, source: Tensor, action: Float[Tensor, "k A"], target: Tensor, environment: str | Environment | None = None
+    ) -> Context:
+        """Encode k pairs once into a context that any number of queries share.
+
+        Args:
+            source, target: (k, C, H, W) images, as for :meth:`encode`.
+            action: (k, A) from source to target.
+            environment: which factors the actions tell; the others are zeroed. None leaves the actions as they are.
+
+        Raises:
+            InputError: for shapes that disagree, or a context too long for the predictor's block.
+        """
+        action = self._check_actions(action, len(source))
+        if len(source) != len(target):
+            raise InputError(f"a context needs as many sources as targets: {len(source)} and {len(target)} were given")
+        features = self.encode(torch.cat([source, target])).unflatten(0, (2, -1)).transpose(0, 1)
+        return self.context_from_features(features, action, environment)
+
+    def context_from_features(
+        self, features: Float[Tensor, "k 2 F"], action: Float[Tensor, "k A"], environment: str | Environment | None = None
+    ) -> Context:
+        """As :meth:`context`, from features that are already there: [:, 0] of the sources, [:, 1] of the targets."""
+        action = self._check_actions(action, len(features)).to(self.device)
+        name = None
+        if environment is not None:
+            environment = self.factors.environment(environment) if isinstance(environment, str) else environment
+            action = action * self.factors.mask(environment, self.device)
+            name = environment.name
+        with self._frozen():
+            return self.predictor.context(features.to(self.device), action, name)
+
+    def embed(
+        self, images: Tensor, context: Context | None = None, *, bottleneck: float = 0.0, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n D"]:
+        """Embeddings of views in the light of a context: (n, C, H, W) → (n, D). None is no context.
+
+        Args:
+            bottleneck: with a noise share above 0 the embeddings come L2-normalised with noise of that share of their own variance, drawn from
+                ``generator``: what can be read out of them is bounded. With 0 they come as the predictor gives them.
+        """
+        return self.embed_features(self.encode(images), context, bottleneck=bottleneck, generator=generator)
+
+    def predict(
+        self,
+        images: Tensor,
+        actions: Float[Tensor, "n A"],
+        context: Context | None = None,
+        *,
+        bottleneck: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n D"]:
+        """Predicted embeddings of what each action makes of each view: (n, C, H, W), (n, A) → (n, D). Otherwise as :meth:`embed`."""
+        actions = self._check_actions(actions, len(images))
+        return self.embed_features(self.encode(images), context, actions, bottleneck=bottleneck, generator=generator)
+
+    def embed_features(
+        self,
+        features: Float[Tensor, "n F"],
+        context: Context | None = None,
+        actions: Float[Tensor, "n A"] | None = None,
+        *,
+        bottleneck: float = 0.0,
+        generator: torch.Generator | None = None,
+        batch_size: int = 8 * BATCH_SIZE,
+    ) -> Float[Tensor, "n D"]:
+        """As :meth:`embed` (no actions) and :meth:`predict`, from features that are already there."""
+        features = features.to(self.device)
+        if actions is None:
+            actions = features.new_zeros(len(features), self.factors.width)
+        actions = self._check_actions(actions, len(features)).to(self.device)
+        with self._frozen():
+            z = _in_batches(lambda f, a: self.predictor.query(f, a, context), batch_size, features, actions)
+            if bottleneck:
+                if bottleneck < 0:
+                    raise InputError(f"bottleneck is {bottleneck}: a share of variance is 0 or more")
+                self.bottleneck.require_variance()
+                z = self.bottleneck(F.normalize(z, dim=-1), bottleneck, generator)
+        return z
+
+    def measure_variance(self, images: Tensor, context: Context | None = None) -> float:
+        """Measure the embedding variance that noise shares refer to, for a model that was not trained here. Returns it."""
+        z = F.normalize(self.embed(images, context), dim=-1)
+        self.bottleneck.observe(z)
+        return float(self.bottleneck.variance)
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.train(training)
+
+    def _check_inputs(self, images: Tensor) -> None:
+        if not isinstance(images, Tensor):
+            raise InputError(f"images must be a tensor (n, C, H, W), not {type(images).__name__}")
+        if self.image_mean is None and images.ndim != 4:
+            if images.dtype != torch.uint8 and not bool(images.isfinite().all()):
+                raise InputError("inputs hold NaN or infinity: mend them before they reach the model")
+            return
+        if images.ndim != 4:
+            raise InputError(f"images must have shape (n, C, H, W), not {tuple(images.shape)}: add a batch dimension to a single one")
+        if self.image_mean is not None and images.shape[1] != len(self.image_mean):
+            channels = len(self.image_mean)
+            hint = " (they look channels last: permute(0, 3, 1, 2))" if images.shape[3] == channels else ""
+            raise InputError(f"images have {images.shape[1]} channels in axis 1 where the model takes {channels}{hint}")
+        if images.dtype == torch.uint8:
+            return
+        if not images.dtype.is_floating_point:
+            raise InputError(f"images are {images.dtype}: give uint8 in 0 to 255, or normalised floats")
+        if not bool(images.isfinite().all()):
+            raise InputError("images hold NaN or infinity: mend them before they reach the model")
+        if images.numel() and float(images.abs().max()) > 30:
+            raise InputError("float images reach beyond ±30: they look like 0 to 255; give them as uint8, or normalised")
+
+    def _check_actions(self, actions: Tensor, count: int) -> Tensor:
+        if actions.shape != (count, self.factors.width):
+            blocks = ", ".join(f"{factor.name} {factor.width}" for factor in self.factors.factors)
+            raise InputError(f"actions have shape {tuple(actions.shape)}, not ({count}, {self.factors.width}): one a view, of {blocks}")
+        if not bool(actions.isfinite().all()):
+            raise InputError("actions hold NaN or infinity: mend them before they reach the model")
+        return actions
+
+    def architecture(self) -> dict[str, Any]:
+        """Plain values that rebuild everything but the encoder: the arguments of the constructor."""
+        predictor = self.predictor
+        return {
+            "feature_width": self.feature_width,
+            "projection_dim": self.projection_dim,
+            "width": predictor.read_in.out_features,
+            "n_layer": len(predictor.blocks),
+            "n_head": predictor.blocks[0].heads,
+            "block_size": predictor.block_size,
+            "mask_prob": predictor.mask_prob,
+            "auxiliary_width": self.auxiliary[0].out_features,
+            "auxiliary_scale": self.auxiliary_scale,
+            "bottleneck": self.bottleneck_share,
+            "image_mean": None if self.image_mean is None else self.image_mean.flatten().tolist(),
+            "image_std": None if self.image_std is None else self.image_std.flatten().tolist(),
+        }
+
+
+def _in_batches(function: Callable[..., Tensor], size: int, *inputs: Tensor) -> Tensor:
+    if len(inputs[0]) <= size:
+        return function(*inputs)
+    return torch.cat([function(*parts) for parts in zip(*(tensor.split(size) for tensor in inputs), strict=True)])

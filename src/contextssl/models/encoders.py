@@ -1,0 +1,114 @@
+"""Image encoders: any timm backbone by name, with what small images and small budgets need."""
+
+from __future__ import annotations
+
+import difflib
+
+import timm
+import torch
+from timm.models.resnet import BasicBlock, ResNet
+from torch import Tensor, nn
+
+from contextssl.errors import SettingsError
+
+# Our own small residual network for minutes on a CPU: four stages of one block, 32 to 256 channels.
+COMPACT = "resnet_compact"
+
+
+class ImageEncoder(nn.Sequential):
+    """A backbone, and what follows it. Its output is the feature (n, ``num_features``)."""
+
+    def __init__(self, *parts: nn.Module, num_features: int) -> None:
+        super().__init__(*parts)
+        self.num_features = num_features
+
+
+def build_encoder(
+    backbone: str = "resnet18",
+    *,
+    channels: int = 3,
+    resolution: int = 128,
+    stem: str = "default",
+    pool: str = "average",
+    feature_norm: str = "none",
+    pretrained: bool = False,
+) -> nn.Module:
+    """An encoder (n, C, H, W) float → (n, F) float; F is its ``num_features``.
+
+    Args:
+        backbone: any name that timm knows (weights only where ``pretrained``), or ``"resnet_compact"``.
+        channels: C of the images.
+        resolution: H = W of the images; settles the width of a flattened map and the position grid of a transformer.
+        stem: ``"small"`` puts a 3 × 3 convolution of stride 1 in the place of a ResNet's stem and drops its max-pooling, for images near 32 px.
+        pool: ``"average"`` over the final map, or ``"flatten"`` it through a linear layer, which keeps where things are.
+        feature_norm: ``"batch"`` normalises features over the batch (no affine parameters): their scale then suits the predictor's read-in.
+        pretrained: fetch timm's weights.
+
+    Raises:
+        SettingsError: for an unknown backbone (naming the nearest) or a combination that the backbone does not offer.
+    """
+    for name, value, known in (("stem", stem, ("default", "small")), ("pool", pool, ("average", "flatten")), ("feature_norm", feature_norm, ("none", "batch"))):
+        if value not in known:
+            raise SettingsError(f"{name} is {value!r}: use {' or '.join(map(repr, known))}")
+    body = _backbone(backbone, channels, resolution, pool, pretrained)
+    if stem == "small":
+        _shrink_stem(body, backbone, channels)
+    width = int(body.num_features)
+    parts: list[nn.Module] = [body]
+    if pool == "flatten":
+        with torch.no_grad():
+            map_shape = body.eval()(torch.zeros(1, channels, resolution, resolution)).shape
+        body.train()
+        if len(map_shape) != 4:
+            raise SettingsError(f"pool=flatten needs a backbone with a final map; {backbone} gives {tuple(map_shape)}: use pool=average")
+        parts += [nn.Flatten(), nn.Linear(int(map_shape[1:].numel()), width)]
+    if feature_norm == "batch":
+        parts.append(nn.BatchNorm1d(width, affine=False))
+    return body if len(parts) == 1 else ImageEncoder(*parts, num_features=width)
+
+
+def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: bool) -> nn.Module:
+    options = {"num_classes": 0, "in_chans": channels, "global_pool": "" if pool == "flatten" else "avg"}
+    if name == COMPACT:
+        if pretrained:
+            raise SettingsError(f"{COMPACT} has no pretrained weights: leave pretrained=false")
+        # A deep stem of width 16 is timm's way to say that the first stage reads 32 channels; the stem itself is one convolution.
+        body = ResNet(BasicBlock, (1, 1, 1, 1), channels=(32, 64, 128, 256), stem_type="deep", stem_width=16, **options)
+        body.conv1 = nn.Conv2d(channels, 32, 3, stride=2, padding=1, bias=False)
+        nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
+        body.maxpool = nn.Identity()
+        return body
+    if not timm.is_model(name.split(".")[0]):
+        near = difflib.get_close_matches(name, [*timm.list_models(), COMPACT], n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}?" if near else f"{COMPACT}, resnet18 and every name in timm.list_models() are known"
+        raise SettingsError(f"unknown backbone {name!r}: {hint}")
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = resolution
+    try:
+        return timm.create_model(name, pretrained=pretrained, **options)
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        raise SettingsError(f"timm cannot build {name} for {channels} × {resolution} × {resolution} images with pool={pool}: {error}") from error
+
+
+def _shrink_stem(body: nn.Module, name: str, channels: int) -> None:
+    first = getattr(body, "conv1", None)
+    if not isinstance(first, nn.Conv2d) or not hasattr(body, "maxpool"):
+        raise SettingsError(f"stem=small is for ResNets (a conv1 and a maxpool); {name} has none: leave stem=default")
+    body.conv1 = nn.Conv2d(channels, first.out_channels, 3, stride=1, padding=1, bias=False)
+    nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
+    body.maxpool = nn.Identity()
+
+
+def feature_width(encoder: nn.Module) -> int:
+    """F of an encoder, read from its ``num_features``.
+
+    Raises:
+        SettingsError: where it has none.
+    """
+    width = getattr(encoder, "num_features", None)
+    if not isinstance(width, int):
+        raise SettingsError(f"{type(encoder).__name__} has no num_features: set it to the width of its output, or pass feature_width=…")
+    return width
+
+

@@ -1,0 +1,256 @@
+"""The in-context predictor: a transformer over pairs that predicts, for each view and action, what the action makes of the view.
+
+A sequence holds pairs; a pair is two tokens, (source, action) and (target, 0). A token sees every earlier pair and itself; a target does not
+see its own source, which would make its prediction a copy. There are no positions, so a context is a set that grows. Everything a later
+token needs of a context are its keys and values, which :class:`Context` holds: encoded once, shared by any number of queries.
+
+Source: Gupta et al., "In-Context Symmetries", NeurIPS 2024, section 3 and its published implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from contextssl.errors import InputError, SettingsError
+
+
+@dataclass(frozen=True)
+class Context:
+    """Keys and values of k encoded pairs: all that a query needs of them.
+
+    Args:
+        keys, values: (layers, heads, 2k tokens, channels a head).
+        environment: its name, where one was given.
+    """
+
+    keys: Float[Tensor, "layers heads tokens channels"]
+    values: Float[Tensor, "layers heads tokens channels"]
+    environment: str | None = None
+
+    def __len__(self) -> int:
+        """Length in tokens, two a pair, as in the paper."""
+        return int(self.keys.shape[2])
+
+    def prefix(self, tokens: int) -> Context:
+        """The context of the first ``tokens`` tokens. Exact, since no token sees a later one; nothing is computed or copied.
+
+        Raises:
+            InputError: for an odd, negative or longer length.
+        """
+        if tokens % 2 or not 0 <= tokens <= len(self):
+            raise InputError(f"a context of {len(self)} tokens has no prefix of {tokens}: ask for an even number from 0 to {len(self)}")
+        return Context(self.keys[:, :, :tokens], self.values[:, :, :tokens], self.environment)
+
+
+def pair_mask(tokens: int, device: torch.device | str | None = None) -> Bool[Tensor, "tokens tokens"]:
+    """Who may attend to whom (query, key): every earlier pair, and oneself; a target never its own source."""
+    index = torch.arange(tokens, device=device)
+    pair = index // 2
+    return (pair[:, None] > pair[None, :]) | (index[:, None] == index[None, :])
+
+
+def context_mask(
+    allowed: Bool[Tensor, "tokens tokens"], uniform: Float[Tensor, "tokens pairs"], probability: float
+) -> Bool[Tensor, "tokens tokens"]:
+    """``allowed`` with each (query token, context pair) hidden whose uniform draw is below ``probability``; a token always sees itself."""
+    kept = (uniform >= probability).repeat_interleave(2, dim=1)
+    return (allowed & kept) | torch.eye(allowed.shape[0], dtype=torch.bool, device=allowed.device)
+
+
+def shared_context_attention(
+    query: Float[Tensor, "heads n channels"],
+    key: Float[Tensor, "heads n channels"],
+    value: Float[Tensor, "heads n channels"],
+    context_keys: Float[Tensor, "heads tokens channels"],
+    context_values: Float[Tensor, "heads tokens channels"],
+) -> Float[Tensor, "heads n channels"]:
+    """Attention of n independent queries, each over one shared context and its own key. The context is never repeated: memory O(n)."""
+    scale = query.shape[-1] ** -0.5
+    to_context = query @ context_keys.transpose(-1, -2) * scale
+    to_self = (query * key).sum(-1, keepdim=True) * scale
+    weights = torch.cat([to_context, to_self.to(to_context.dtype)], dim=-1).softmax(dim=-1).to(value.dtype)
+    return weights[..., :-1] @ context_values + weights[..., -1:] * value
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with exact GELU; who attends to whom is the caller's affair."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_in = nn.Linear(width, 4 * width)
+        self.mlp_out = nn.Linear(4 * width, width)
+
+    def forward(
+        self, x: Float[Tensor, "*batch tokens width"], attend: Callable[[Tensor, Tensor, Tensor], Tensor]
+    ) -> Float[Tensor, "*batch tokens width"]:
+        """``attend`` maps queries, keys and values (*batch, heads, tokens, channels) to the same shape."""
+        projected = self.queries_keys_values(self.attention_norm(x))
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)).transpose(-3, -2) for part in projected.chunk(3, dim=-1)
+        )
+        x = x + self.attention_out(attend(query, key, value).transpose(-3, -2).flatten(-2))
+        return x + self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x))))
+
+
+class Predictor(nn.Module):
+    """In-context transformer from (feature, action) tokens to embeddings.
+
+    Args:
+        feature_width: F, the width of the encoder's features.
+        action_width: A.
+        output_width: D, the width of a prediction (the paper's ``projection_dim``); need not equal F.
+        width: of the transformer (2048 in the paper).
+        n_layer, n_head: 3 and 4 in the paper.
+        block_size: tokens a sequence, two a pair (128 in the paper). Even.
+        mask_prob: the chance that a token does not see a context pair in a layer, while training (0.9 in the paper).
+        init: ``"gpt2"`` draws every weight with deviation 0.02 (residual outputs 0.02 / √(2 · layers)); ``"fan_in"`` with 1 / √fan-in, and
+            the read-in's columns for features and for actions each by their own width, so that a few action numbers are not drowned by
+            hundreds of features. The second learns in minutes where the first stays at chance.
+    """
+
+    def __init__(
+        self,
+        feature_width: int,
+        action_width: int,
+        output_width: int = 512,
+        *,
+        width: int = 2048,
+        n_layer: int = 3,
+        n_head: int = 4,
+        block_size: int = 128,
+        mask_prob: float = 0.9,
+        init: str = "gpt2",
+    ) -> None:
+        super().__init__()
+        if block_size < 2 or block_size % 2:
+            raise SettingsError(f"block_size is {block_size}: it counts tokens, two a pair, so it must be even and at least 2")
+        if n_layer < 1:
+            raise SettingsError(f"n_layer is {n_layer}: the predictor needs at least one layer")
+        if n_head < 1 or width % n_head:
+            raise SettingsError(f"width {width} cannot be shared by n_head {n_head} heads: choose a divisor of the width")
+        if not 0 <= mask_prob <= 1:
+            raise SettingsError(f"mask_prob is {mask_prob}: a probability lies from 0 to 1")
+        self.feature_width, self.action_width, self.output_width = feature_width, action_width, output_width
+        self.block_size, self.mask_prob = block_size, mask_prob
+        self.read_in = nn.Linear(feature_width + action_width, width)
+        self.blocks = nn.ModuleList(Block(width, n_head) for _ in range(n_layer))
+        self.norm = nn.LayerNorm(width)
+        self.read_out = nn.Linear(width, output_width)
+        self._initialise(init)
+
+    def _initialise(self, init: str) -> None:
+        if init not in ("gpt2", "fan_in"):
+            raise SettingsError(f"init is {init!r}: use 'gpt2' or 'fan_in'")
+        for name, module in self.named_modules():
+            if not isinstance(module, nn.Linear):
+                continue
+            deviation = 0.02 if init == "gpt2" else module.in_features**-0.5
+            if init == "gpt2" and name.endswith(("attention_out", "mlp_out")):
+                deviation /= (2 * len(self.blocks)) ** 0.5
+            nn.init.normal_(module.weight, std=deviation)
+            nn.init.zeros_(module.bias)
+        if init == "fan_in":
+            nn.init.normal_(self.read_in.weight[:, : self.feature_width], std=self.feature_width**-0.5)
+            nn.init.normal_(self.read_in.weight[:, self.feature_width :], std=self.action_width**-0.5)
+
+    def tokens(
+        self, features: Float[Tensor, "*batch pairs 2 F"], actions: Float[Tensor, "*batch pairs A"]
+    ) -> Float[Tensor, "*batch tokens F_A"]:
+        """(source, action) and (target, 0) in turn."""
+        actions = torch.stack([actions, torch.zeros_like(actions)], dim=-2)
+        return torch.cat([features, actions.to(features.dtype)], dim=-1).flatten(-3, -2)
+
+    def forward(
+        self,
+        features: Float[Tensor, "pairs 2 F"],
+        actions: Float[Tensor, "pairs A"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "pairs 2 D"]:
+        """Predictions for pairs laid out in consecutive sequences of ``block_size`` tokens; the last may be shorter, and is exact all the same.
+
+        In training mode every layer draws a fresh context mask from ``generator``, shared by the sequences and heads.
+        """
+        pairs, a_sequence = features.shape[0], self.block_size // 2
+        whole = pairs // a_sequence * a_sequence
+        parts = []
+        if whole:
+            shape = (whole // a_sequence, a_sequence)
+            full = self.sequences(features[:whole].unflatten(0, shape), actions[:whole].unflatten(0, shape), generator)[0]
+            parts.append(full.flatten(0, 1))
+        if whole < pairs:
+            parts.append(self.sequences(features[None, whole:], actions[None, whole:], generator)[0][0])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def sequences(
+        self, features: Tensor, actions: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Sequences of pairs: predictions (S, P, 2, D), and each layer's keys and values (S, heads, 2P, channels)."""
+        x = self.read_in(self.tokens(features, actions))
+        tokens = x.shape[-2]
+        allowed = pair_mask(tokens, x.device)
+        keys: list[Tensor] = []
+        values: list[Tensor] = []
+        for block in self.blocks:
+            mask = allowed
+            if self.training and self.mask_prob > 0:
+                uniform = torch.rand(tokens, tokens // 2, device=x.device, generator=generator)
+                mask = context_mask(allowed, uniform, self.mask_prob)
+
+            def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor = mask) -> Tensor:
+                keys.append(key)
+                values.append(value)
+                return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+            x = block(x, attend)
+        return self.read_out(self.norm(x)).unflatten(-2, (-1, 2)), keys, values
+
+    def context(
+        self, features: Float[Tensor, "pairs 2 F"], actions: Float[Tensor, "pairs A"], environment: str | None = None
+    ) -> Context:
+        """Encode k pairs once into the keys and values that queries attend to. No context mask.
+
+        Raises:
+            InputError: where the pairs and a query would not fit into a block.
+        """
+        limit = self.block_size // 2 - 1
+        if features.shape[0] > limit:
+            raise InputError(
+                f"a context of {features.shape[0]} pairs ({2 * features.shape[0]} tokens) and a query do not fit into a block of "
+                f"{self.block_size} tokens: give at most {limit} pairs"
+            )
+        training = self.training
+        self.eval()
+        try:
+            _, keys, values = self.sequences(features[None], actions[None])
+        finally:
+            self.train(training)
+        return Context(torch.stack(keys)[:, 0], torch.stack(values)[:, 0], environment)
+
+    def query(
+        self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None = None
+    ) -> Float[Tensor, "n D"]:
+        """Predictions for n independent queries, each alone after the same context (None: after nothing).
+
+        Equal to running each query token by token after the context, but the context is neither run again nor copied.
+        """
+        x = self.read_in(torch.cat([features, actions.to(features.dtype)], dim=-1))
+        for layer, block in enumerate(self.blocks):
+
+            def attend(query: Tensor, key: Tensor, value: Tensor, layer: int = layer) -> Tensor:
+                if context is None or len(context) == 0:
+                    return value
+                return shared_context_attention(query, key, value, context.keys[layer].to(key), context.values[layer].to(value))
+
+            x = block(x, attend)
+        return self.read_out(self.norm(x))

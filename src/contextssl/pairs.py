@@ -1,0 +1,239 @@
+"""Pairs of views, and drawing batches of them.
+
+Every batch is a function of (seed, epoch, step) alone, so a resumed run goes on with the batch that it would have seen, and each of several
+processes takes its share of the same batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from contextssl.data.views import Views
+from contextssl.errors import DataError, SettingsError
+from contextssl.factors import Environment, FactorSpace
+from contextssl.randomness import seeded_generator
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """n pairs of views, in consecutive sequences.
+
+    Args:
+        source, target: (n, ...) views: images (n, C, H, W) uint8, or anything that the encoder reads.
+        action: (n, A) from source to target, of all factors.
+        source_latents, target_latents: (n, A) absolute factor values.
+        active: (n, A) True at the numbers that the pair's environment tells.
+        items, labels: (n,) which item of the split, and its class.
+        source_views, target_views: (n,) which views of the item.
+    """
+
+    source: Tensor
+    target: Tensor
+    action: Float[Tensor, "n A"]
+    source_latents: Float[Tensor, "n A"]
+    target_latents: Float[Tensor, "n A"]
+    active: Bool[Tensor, "n A"]
+    items: Int[Tensor, " n"]
+    labels: Int[Tensor, " n"]
+    source_views: Int[Tensor, " n"]
+    target_views: Int[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    @property
+    def told_action(self) -> Float[Tensor, "n A"]:
+        """The action of the environment: the blocks of inactive factors are zero."""
+        return self.action * self.active
+
+    def _map(self, function: Any) -> PairBatch:
+        return PairBatch(**{field.name: function(getattr(self, field.name)) for field in fields(self)})
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> PairBatch:
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> PairBatch:
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def in_environment(self, mask: Bool[Tensor, " A"]) -> PairBatch:
+        """The same pairs with another environment."""
+        return replace(self, active=mask.to(self.active.device).expand_as(self.active))
+
+
+class PairSource(Protocol):
+    """Items of which pairs can be drawn: many views of each (:class:`ViewPairs`), or views made on the fly."""
+
+    @property
+    def factors(self) -> FactorSpace: ...
+
+    @property
+    def num_items(self) -> int: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
+        """One pair of each item named (repeats allowed), every factor active."""
+        ...
+
+
+@dataclass(frozen=True)
+class ViewPairs:
+    """Pairs of two different views of an item, out of many that are stored."""
+
+    views: Views
+
+    def __post_init__(self) -> None:
+        if self.views.num_views < 2:
+            raise DataError(f"pairs need at least two views an item; this data set has {self.views.num_views}")
+
+    @property
+    def factors(self) -> FactorSpace:
+        return self.views.factors
+
+    @property
+    def num_items(self) -> int:
+        return self.views.num_items
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.views.class_names
+
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
+        count = self.views.num_views
+        source = torch.randint(count, items.shape, generator=generator)
+        target = (source + 1 + torch.randint(count - 1, items.shape, generator=generator)) % count
+        return self.pairs(items, source, target)
+
+    def pairs(self, items: Int[Tensor, " n"], source: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> PairBatch:
+        """The pairs of chosen views, every factor active."""
+        source_latents = self.views.gather_latents(items, source)
+        target_latents = self.views.gather_latents(items, target)
+        action = self.factors.relative(source_latents, target_latents)
+        return PairBatch(
+            source=self.views.gather_images(items, source),
+            target=self.views.gather_images(items, target),
+            action=action,
+            source_latents=source_latents,
+            target_latents=target_latents,
+            active=torch.ones_like(action, dtype=torch.bool),
+            items=items,
+            labels=torch.from_numpy(self.views.labels[items.numpy()]),
+            source_views=source,
+            target_views=target,
+        )
+
+
+@dataclass(frozen=True)
+class EnvironmentMix:
+    """Environments with their probabilities, and whether one is drawn a batch (the paper) or a sequence."""
+
+    environments: tuple[Environment, ...]
+    probabilities: tuple[float, ...]
+    scope: str = "batch"
+
+    @classmethod
+    def parse(cls, ratio: Sequence[float] | Mapping[str, float], factors: FactorSpace, scope: str = "batch") -> EnvironmentMix:
+        """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
+
+        Raises:
+            SettingsError: for an unknown environment, a list where there are not two factors, negative numbers or a sum other than 1.
+        """
+        if scope not in ("batch", "sequence"):
+            raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")
+        if isinstance(ratio, Mapping):
+            named = [(factors.environment(name), float(p)) for name, p in ratio.items()]
+        else:
+            if len(factors.factors) != 2 or len(ratio) != 3:
+                raise SettingsError(
+                    f"env_ratio as a list is [first, second, both] for two factors; with {len(factors.factors)} factor(s) and "
+                    f"{len(ratio)} number(s) give a mapping: env_ratio={{{factors.names[0]}: 0.5, none: 0.5}}"
+                )
+            first, second = factors.names
+            named = [(factors.environment(spec), float(p)) for spec, p in zip((first, second, "both"), ratio, strict=True)]
+        negative = [p for _, p in named if not 0 <= p <= 1]
+        total = sum(p for _, p in named)
+        if negative or abs(total - 1) > 1e-6:
+            raise SettingsError(f"env_ratio gives {', '.join(f'{e.name} {p:g}' for e, p in named)}: probabilities from 0 to 1 that sum to 1")
+        named = [(environment, p) for environment, p in named if p > 0]
+        return cls(tuple(e for e, _ in named), tuple(p for _, p in named), scope)
+
+    def draw(self, sequences: int, generator: torch.Generator) -> Int[Tensor, " sequences"]:
+        """The environment's index of each sequence; one draw for all of them where the scope is a batch."""
+        weights = torch.tensor(self.probabilities, dtype=torch.float64)
+        count = 1 if self.scope == "batch" else sequences
+        return torch.multinomial(weights, count, replacement=True, generator=generator).expand(sequences)
+
+
+@dataclass(frozen=True)
+class PairSampler:
+    """Batches of pairs for training, each a pure function of (seed, epoch, step).
+
+    An epoch passes over every item once, in a new order, and draws ``pairs_per_item`` pairs of each into the same batch (more than one gives
+    negatives of the same object). The last batch of an epoch may be smaller; no item is dropped.
+
+    Args:
+        source: what pairs are drawn of.
+        environments: what each sequence's action tells.
+        batch_size: pairs a batch, over all processes.
+        block_size: tokens a sequence, two a pair.
+    """
+
+    source: PairSource
+    environments: EnvironmentMix
+    batch_size: int
+    block_size: int
+    pairs_per_item: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2:
+            raise SettingsError(f"batch_size is {self.batch_size}: a contrastive loss needs at least two pairs")
+        if self.pairs_per_item < 1 or self.batch_size % self.pairs_per_item:
+            raise SettingsError(f"pairs_per_item is {self.pairs_per_item}: choose a divisor of batch_size {self.batch_size}")
+        if self.num_pairs < 2:
+            raise SettingsError("the training split gives one pair an epoch: it needs at least two items, or pairs_per_item of 2 or more")
+
+    @property
+    def num_pairs(self) -> int:
+        return self.source.num_items * self.pairs_per_item
+
+    @property
+    def steps_per_epoch(self) -> int:
+        # A last batch of one pair would have no negatives: it is joined to the one before it.
+        whole, rest = divmod(self.num_pairs, self.batch_size)
+        return max(whole + (rest >= 2), 1)
+
+    def batch_items(self, epoch: int, step: int) -> Int[Tensor, " n"]:
+        """Which items the batch draws, over all processes, in sequence order."""
+        order = torch.randperm(self.source.num_items, generator=seeded_generator(self.seed, "order", epoch))
+        a_batch = self.batch_size // self.pairs_per_item
+        end = None if step == self.steps_per_epoch - 1 else (step + 1) * a_batch
+        items = order[step * a_batch : end].repeat_interleave(self.pairs_per_item)
+        return items[torch.randperm(len(items), generator=seeded_generator(self.seed, "shuffle", epoch, step))]
+
+    def batch(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> PairBatch:
+        """One process's share of the batch: whole sequences, dealt out in order."""
+        items = self.batch_items(epoch, step)
+        a_sequence = self.block_size // 2
+        sequences = -(-len(items) // a_sequence)
+        drawn = self.environments.draw(sequences, seeded_generator(self.seed, "environment", epoch, step))
+        masks = torch.stack([self.source.factors.mask(environment) for environment in self.environments.environments])
+        active = masks[drawn].repeat_interleave(a_sequence, dim=0)[: len(items)]
+        share = slice(0, len(items))
+        if world > 1:
+            bounds = [round(sequences * r / world) * a_sequence for r in (rank, rank + 1)]
+            share = slice(*bounds)
+            if bounds[0] >= min(bounds[1], len(items)):
+                raise SettingsError(
+                    f"a batch of {len(items)} pairs has {sequences} sequences of {a_sequence}: too few for {world} processes; "
+                    f"raise batch_size to at least {world * a_sequence} or lower block_size"
+                )
+        batch = self.source.draw(items[share], seeded_generator(self.seed, "views", epoch, step, rank))
+        return replace(batch, active=active[share])

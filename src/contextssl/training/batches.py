@@ -1,0 +1,64 @@
+"""Batches for Lightning: a loader that goes on, after a resume, with the batch that comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from contextssl.pairs import PairBatch, PairSampler
+
+
+class PairBatches(Dataset[PairBatch]):
+    """Whole batches by (epoch, step); one process's share of them."""
+
+    def __init__(self, sampler: PairSampler, rank: int, world: int) -> None:
+        self.sampler, self.rank, self.world = sampler, rank, world
+
+    def __getitem__(self, index: tuple[int, int]) -> PairBatch:
+        return self.sampler.batch(*index, self.rank, self.world)
+
+
+class EpochSteps(Sampler[tuple[int, int]]):
+    """The (epoch, step) of an epoch's batches, from ``start`` on in the epoch that it was set for, from 0 on in any other."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.epoch, self.start = steps, 0, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            self.epoch, self.start = epoch, 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((self.epoch, step) for step in range(self.start, self.steps))
+
+    def __len__(self) -> int:
+        return self.steps
+
+
+class PairLoader(DataLoader[PairBatch]):
+    """Draws batches, ahead of time in ``workers`` processes. Its state is how many batches the run has consumed, so Lightning can resume it.
+
+    Args:
+        consumed: says how many batches the run has consumed, over all epochs (what was drawn ahead does not count).
+    """
+
+    def __init__(self, sampler: PairSampler, consumed: Callable[[], int], rank: int, world: int, workers: int, pin_memory: bool) -> None:
+        self.steps = EpochSteps(sampler.steps_per_epoch)
+        self.consumed = consumed
+        super().__init__(
+            PairBatches(sampler, rank, world),
+            batch_size=None,
+            sampler=self.steps,
+            num_workers=workers,
+            pin_memory=pin_memory,
+            prefetch_factor=4 if workers else None,
+            persistent_workers=workers > 0,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"consumed": self.consumed()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps.epoch, self.steps.start = divmod(state["consumed"], self.steps.steps)

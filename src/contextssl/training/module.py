@@ -1,0 +1,182 @@
+"""ContextSSL as a Lightning module: Lightning brings devices, precision, distribution and resuming; the mathematics is elsewhere."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from contextssl.checkpoints import RECIPE
+from contextssl.config.settings import TrainSettings
+from contextssl.errors import SettingsError, TrainingError
+from contextssl.evaluation.online import OnlinePairs, active_r2, online_rows
+from contextssl.evaluation.results import ResultRow
+from contextssl.factors import Environment
+from contextssl.files import write_json
+from contextssl.models.contextssl import ContextSSL
+from contextssl.pairs import PairBatch, PairSampler
+from contextssl.randomness import seeded_generator
+from contextssl.schedule import peak_learning_rate, warmup_cosine
+from contextssl.training.batches import PairLoader
+from contextssl.training.loss import Objective, contextssl_loss
+from contextssl.training.meters import TrainMeters
+
+NON_FINITE = "before-non-finite"
+
+
+class ContextSSLTraining(pl.LightningModule):
+    """One run: its model, its batches, its optimiser and what is looked at meanwhile.
+
+    Args:
+        model: what is trained, in place.
+        sampler: the batches.
+        online: validation pairs, fixed.
+        environments: those that validation shows.
+        recipe: what a checkpoint carries to rebuild the model.
+        folder: of the run, for the record of a loss that is not finite.
+    """
+
+    def __init__(
+        self,
+        model: ContextSSL,
+        sampler: PairSampler,
+        online: OnlinePairs,
+        environments: Sequence[Environment],
+        settings: TrainSettings,
+        recipe: Mapping[str, Any],
+        folder: Path,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.sampler, self.online, self.environments = sampler, online, environments
+        self.settings, self.recipe, self.folder = settings, recipe, folder
+        self.objective = Objective.of(settings)
+        self.meters = TrainMeters(model.factors)
+        self.rows: list[ResultRow] = []
+        # The step of the first loss that was not finite, on the device; -1 while there is none.
+        self.register_buffer("first_bad_step", torch.tensor(-1), persistent=False)
+
+    # -- the step ---------------------------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: PairBatch, batch_index: int) -> Tensor:
+        generator = seeded_generator(self.settings.seed, "step", self.global_step, self.global_rank, device=batch.action.device)
+        losses = contextssl_loss(self.model, batch, self.objective, generator, self._gather)
+        self._watch(losses.total)
+        self.meters.update(losses, batch)
+        if (self.global_step + 1) % self.settings.log_every_steps == 0:
+            self._log_meters()
+        return losses.total
+
+    def _gather(self, z: Tensor) -> Tensor:
+        """All processes' predictions, this one's gradients flowing back through the exchange."""
+        if self.trainer.world_size == 1:
+            return z
+        return torch.cat(list(torch.distributed.nn.functional.all_gather(z)))
+
+    def _log_meters(self) -> None:
+        values = self.meters.read()
+        self._stop_if_not_finite()
+        self.log_dict({name: value for name, value in values.items() if name != "train/loss"}, rank_zero_only=True)
+        self.log("train/loss", values["train/loss"], prog_bar=True, rank_zero_only=True)
+        self.log("images/s", values["train/images_per_second"], prog_bar=True, logger=False, rank_zero_only=True)
+        self.log("learning_rate", self.optimizers().param_groups[0]["lr"], rank_zero_only=True)  # type: ignore[union-attr]
+        self.log("memory_mib", self._memory_mib(), rank_zero_only=True)
+
+    def _memory_mib(self) -> float:
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / 2**20
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+    # -- a loss that is not finite ------------------------------------------------------------------------------------------------------
+
+    def _watch(self, loss: Tensor) -> None:
+        """Note the first loss that is not finite, without waiting for the device; a CPU is at hand, so it stops at once."""
+        bad = ~loss.detach().isfinite()
+        self.first_bad_step = torch.where((self.first_bad_step < 0) & bad, self.global_step, self.first_bad_step)
+        if self.device.type == "cpu":
+            self._stop_if_not_finite()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        # A fused optimiser skips its step where found_inf is 1: from the first bad loss on the weights stay as they were before it, until the
+        # meters are read. (With 16-mixed the gradient scaler sets this itself.)
+        if self.device.type == "cuda" and self.trainer.precision != "16-mixed":
+            optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
+
+    def _stop_if_not_finite(self) -> None:
+        bad = int(self.first_bad_step)
+        if bad < 0:
+            return
+        epoch, step = divmod(bad, self.sampler.steps_per_epoch)
+        batch = self.sampler.batch(epoch, step, self.global_rank, self.trainer.world_size)
+        record = self.folder / f"{NON_FINITE}.json"
+        indices = {name: getattr(batch, name).tolist() for name in ("items", "source_views", "target_views")}
+        write_json(record, {"global_step": bad, "epoch": epoch, "step": step, "rank": self.global_rank, **indices})
+        checkpoint = self.folder / "checkpoints" / f"{NON_FINITE}.ckpt"
+        self.trainer.save_checkpoint(checkpoint)
+        raise TrainingError(
+            f"the loss is not finite at step {bad} (epoch {epoch}, batch {step}); its items and views are in {record}, the weights from before it "
+            f"in {checkpoint}: lower learning_rate, set gradient_clip=1, or look at those items"
+        )
+
+    # -- looking at validation pairs ----------------------------------------------------------------------------------------------------
+
+    def lengths(self) -> list[int]:
+        """The context lengths of the settings, those beyond the block replaced by its longest."""
+        longest = 2 * len(self.online.context)
+        return sorted({min(length, longest) for length in self.settings.eval_ctxt})
+
+    def on_train_epoch_end(self) -> None:
+        last = self.current_epoch + 1 == self.settings.epochs
+        if last or (self.current_epoch + 1) % self.settings.log_interval == 0:
+            self.look()
+
+    def signals(self) -> list[ResultRow]:
+        return online_rows(self.model, self.online, self.environments, self.lengths())
+
+    def look(self) -> None:
+        """Log the online signals; every process computes the same, so that nothing has to be exchanged."""
+        self.rows = self.signals()
+        self.log_dict({f"val/{row.key()}": row.mean for row in self.rows}, rank_zero_only=True)
+        self.log("r2", active_r2(self.rows), prog_bar=True)
+        self.meters.reset()
+
+    # -- optimiser, batches, checkpoints ------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        settings = self.settings
+        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        if settings.optimizer not in kinds:
+            raise SettingsError(f"optimizer is {settings.optimizer!r}: use 'adam' or 'adamw'")
+        optimizer = kinds[settings.optimizer](
+            self.model.parameters(),
+            lr=peak_learning_rate(settings.learning_rate, settings.batch_size),
+            weight_decay=settings.weight_decay,
+            fused=self.device.type in ("cpu", "cuda"),
+        )
+        a_epoch = self.sampler.steps_per_epoch
+        total, warmup = settings.epochs * a_epoch, round(settings.warmup_epochs * a_epoch)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, total, warmup))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def train_dataloader(self) -> PairLoader:
+        on_gpu = self.trainer.strategy.root_device.type == "cuda"
+        workers = self.settings.workers if self.settings.workers >= 0 else (4 if on_gpu else 0)
+        return PairLoader(
+            self.sampler, lambda: self.trainer.global_step, self.trainer.global_rank, self.trainer.world_size, workers, pin_memory=on_gpu
+        )
+
+    def transfer_batch_to_device(self, batch: PairBatch, device: torch.device, dataloader_idx: int) -> PairBatch:
+        return batch.to(device, non_blocking=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[RECIPE] = dict(self.recipe)
+
+    def on_train_start(self) -> None:
+        self.meters.reset()
