@@ -59,6 +59,8 @@ class ContextSSLTraining(pl.LightningModule):
         self.objective = Objective.of(settings)
         self.meters = TrainMeters(model.factors)
         self.rows: list[ResultRow] = []
+        # The model's running statistics before the step, should its loss turn out not to be finite.
+        self.before: list[Tensor] = []
         # The step of the first loss that was not finite, on the device; -1 while there is none.
         self.register_buffer("first_bad_step", torch.tensor(-1), persistent=False)
 
@@ -66,6 +68,7 @@ class ContextSSLTraining(pl.LightningModule):
 
     def training_step(self, batch: PairBatch, batch_index: int) -> Tensor:
         generator = seeded_generator(self.settings.seed, "step", self.global_step, self.global_rank, device=batch.action.device)
+        self.before = [buffer.clone() for buffer in self.model.buffers()]
         losses = contextssl_loss(self.model, batch, self.objective, generator, self._gather)
         self._watch(losses.total)
         self.meters.update(losses, batch)
@@ -106,20 +109,30 @@ class ContextSSLTraining(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         # A fused optimiser skips its step where found_inf is 1: from the first bad loss on the weights stay as they were before it, until the
         # meters are read. (With 16-mixed the gradient scaler sets this itself.)
-        if self.device.type == "cuda" and self.trainer.precision != "16-mixed":
-            optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
+        if self.device.type == "cuda":
+            self._restore_buffers()
+            if self.trainer.precision != "16-mixed":
+                optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
+
+    @torch.no_grad()
+    def _restore_buffers(self) -> None:
+        """Once a loss was bad: running statistics, which its forward pass has already entered, back to what they were before the step."""
+        bad = self.first_bad_step >= 0
+        for buffer, value in zip(self.model.buffers(), self.before, strict=True):
+            buffer.copy_(torch.where(bad, value, buffer))
 
     def _stop_if_not_finite(self) -> None:
         bad = int(self.first_bad_step)
         if bad < 0:
             return
+        self._restore_buffers()
         epoch, step = divmod(bad, self.sampler.steps_per_epoch)
         batch = self.sampler.batch(epoch, step, self.global_rank, self.trainer.world_size)
         record = self.folder / f"{NON_FINITE}.json"
         indices = {name: getattr(batch, name).tolist() for name in ("items", "source_views", "target_views")}
         write_json(record, {"global_step": bad, "epoch": epoch, "step": step, "rank": self.global_rank, **indices})
         checkpoint = self.folder / "checkpoints" / f"{NON_FINITE}.ckpt"
-        self.trainer.save_checkpoint(checkpoint)
+        self.trainer.save_checkpoint(checkpoint, weights_only=False)
         raise TrainingError(
             f"the loss is not finite at step {bad} (epoch {epoch}, batch {step}); its items and views are in {record}, the weights from before it "
             f"in {checkpoint}: lower learning_rate, set gradient_clip=1, or look at those items"

@@ -187,7 +187,7 @@ def _trainer(settings: TrainSettings, folder: Path) -> tuple[pl.Trainer, Metrics
     kept: dict[str, Any] = {"dirpath": folder / "checkpoints", "enable_version_counter": False, "auto_insert_metric_name": False}
     callbacks: list[pl.Callback] = [
         ModelCheckpoint(filename="last", every_n_epochs=1, save_on_train_epoch_end=True, **kept),
-        ModelCheckpoint(filename="best", monitor="r2", mode="max", every_n_epochs=1, save_on_train_epoch_end=True, **kept),
+        ModelCheckpoint(filename="best", monitor="r2", mode="max", every_n_epochs=settings.log_interval, save_on_train_epoch_end=True, **kept),
     ]
     if settings.save_minutes > 0:
         callbacks.append(ModelCheckpoint(filename="last", train_time_interval=timedelta(minutes=settings.save_minutes), **kept))

@@ -1,0 +1,30 @@
+"""Settings of the test run: seeded, without deadlines, away from the user's folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+# Threads that spin while they wait slow every other process down on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+settings.register_profile("contextssl", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("contextssl")
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Tests draw from explicit generators; where a module is built without one, from this seed."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The test runs in an empty folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path

@@ -1,0 +1,177 @@
+"""Agreement with the published implementation: every array of its reference outputs, through public interfaces.
+
+``pytest tests/test_agreement.py -s`` prints the largest error of each part.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import contextssl
+from contextssl.data.threediebench import FACTORS, absolute_latents
+from contextssl.evaluation.metrics import hit_rate, knn_labels, mean_reciprocal_rank, r2_pooled, ranks
+from contextssl.models.predictor import Predictor, context_mask, pair_mask
+from contextssl.models.published import rename, rename_predictor
+from contextssl.objectives import PUBLISHED_CLAMP, cosine_similarities, mean_similarities, nt_xent
+from contextssl.pairs import PairBatch
+from contextssl.schedule import peak_learning_rate, warmup_cosine
+from contextssl.training.loss import Objective, contextssl_loss
+from tests.reference import input_tensor, outputs, predictor_state, published_state
+
+
+class Ledger:
+    """Which arrays were compared, and how far off each was."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, float] = {}
+
+    def close(self, name: str, value: Tensor | np.ndarray | float, atol: float = 1e-4, rtol: float = 1e-4) -> None:
+        expected = outputs()[name].astype(np.float64)
+        actual = np.asarray(value.detach().double() if isinstance(value, Tensor) else value, dtype=np.float64)
+        assert actual.shape == expected.shape, f"{name}: shape {actual.shape}, not {expected.shape}"
+        np.testing.assert_allclose(actual, expected, atol=atol, rtol=rtol, err_msg=name)
+        self.errors[name] = float(np.abs(actual - expected).max())
+
+    def exact(self, name: str, value: Tensor | np.ndarray) -> None:
+        np.testing.assert_array_equal(np.asarray(value), outputs()[name], err_msg=name)
+        self.errors[name] = 0.0
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[Ledger]:
+    ledger = Ledger()
+    yield ledger
+    worst: dict[str, float] = defaultdict(float)
+    for name, error in ledger.errors.items():
+        worst[name[0]] = max(worst[name[0]], error)
+    for part, error in sorted(worst.items()):
+        print(f"\npart {part}: {sum(name[0] == part for name in ledger.errors)} arrays, largest absolute error {error:.1e}", end="")
+    print()
+
+
+def test_predictor_alone(ledger: Ledger) -> None:
+    predictor = Predictor(32, 6, 32, width=64, n_layer=2, n_head=4, block_size=8, mask_prob=0.0)
+    predictor.load_state_dict({rename_predictor(key): value for key, value in predictor_state().items()})
+    pairs = input_tensor("A.tokens", (16, 32)).unflatten(0, (-1, 2))
+    actions = input_tensor("A.actions", (8, 6))
+    ledger.close("A.output", predictor(pairs, actions).flatten(0, 1))
+    ledger.close("A.output_ragged", predictor(pairs[:6], actions[:6]).flatten(0, 1))
+    _, keys, values = predictor.sequences(pairs.unflatten(0, (2, 4)), actions.unflatten(0, (2, 4)))
+    for layer in (0, 1):
+        ledger.close(f"A.keys.{layer}", keys[layer])
+        ledger.close(f"A.values.{layer}", values[layer])
+    query, query_actions = input_tensor("A.query", (5, 32)), input_tensor("A.query_actions", (5, 6))
+    full = predictor.context(pairs[:3], actions[:3])
+    for length in (0, 2, 6):
+        ledger.close(f"A.query_output.{length}", predictor.query(query, query_actions, full.prefix(length)))
+    ledger.close("A.query_output.0", predictor.query(query, query_actions))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("published") / "simclr_resnet18_epoch1000.pt"
+    torch.save(published_state(), path)
+    return path
+
+
+def test_whole_network_through_load(ledger: Ledger, published: Path) -> None:
+    model = contextssl.load(published, n_head=4, block_size=8)
+    images = input_tensor("B.images", (16, 3, 32, 32))
+    source, target = images[::2], images[1::2]
+    actions = input_tensor("B.actions", (8, 6), 0.5)
+    latents = input_tensor("B.latents", (8, 2, 6), 0.5)
+    ledger.close("B.eval.feature", model.encode(images))
+    with torch.no_grad():
+        prediction = model(source, target, actions)
+        ledger.close("B.eval.prediction", prediction.flatten(0, 1))
+        ledger.close("B.eval.auxiliary", model.auxiliary_prediction(F.normalize(prediction, dim=-1)).flatten(0, 1))
+
+    queries, query_actions = input_tensor("B.query_images", (6, 3, 32, 32)), input_tensor("B.query_actions", (6, 6), 0.5)
+    for length in (0, 2, 6):
+        k = length // 2
+        context = model.context(source[:k], actions[:k], target[:k]) if k else None
+        ledger.close(f"B.embed.{length}", model.embed(queries, context))
+        ledger.close(f"B.predict.{length}", model.predict(queries, query_actions, context))
+
+    gradients = [name for name in outputs() if ".gradnorm." in name]
+    for short, environment in (("rot", "rotation"), ("color", "color")):
+        model = contextssl.load(published, n_head=4, block_size=8).train()
+        model.predictor.mask_prob = 0.0
+        mask = FACTORS.mask(environment)
+        index = torch.arange(8)
+        batch = PairBatch(source, target, actions, latents[:, 0], latents[:, 1], mask.expand(8, -1), index, index, index, index)
+        name = f"B.train.{short}"
+        losses = contextssl_loss(model, batch, Objective(temperature=0.1, clamp=PUBLISHED_CLAMP, auxiliary_weight=5.0))
+        ledger.close(f"{name}.contrastive_loss", losses.contrastive)
+        ledger.close(f"{name}.auxiliary_loss", losses.auxiliary)
+        ledger.close(f"{name}.total_loss", losses.total)
+        losses.total.backward()
+        parameters = dict(model.named_parameters())
+        for array in gradients:
+            if array.startswith(f"{name}.gradnorm."):
+                gradient = parameters[rename(array.removeprefix(f"{name}.gradnorm."))].grad
+                assert gradient is not None
+                ledger.close(array, gradient.norm(), atol=0, rtol=1e-3)
+        # Batch statistics are those of this batch alone, so a second forward pass predicts the same.
+        ledger.close(f"{name}.prediction", model(source, target, batch.told_action).flatten(0, 1))
+
+
+def test_contrastive_loss(ledger: Ledger) -> None:
+    z = input_tensor("C.z", (16, 24)).unflatten(0, (-1, 2))
+    for temperature in (0.1, 0.5):
+        ledger.close(f"C.nt_xent.{temperature}", nt_xent(z, temperature, PUBLISHED_CLAMP))
+    positive, negative = mean_similarities(cosine_similarities(z), published=True)
+    ledger.close("C.positive_similarity", positive)
+    ledger.close("C.negative_similarity", negative)
+
+
+def test_metrics(ledger: Ledger) -> None:
+    prediction = input_tensor("D.predictions", (40, 4))
+    ledger.close("D.r2", r2_pooled(prediction, 0.8 * prediction + 0.3 * input_tensor("D.noise", (40, 4))))
+
+    views = F.normalize(input_tensor("D.views", (150, 32)), dim=-1)
+    queries = F.normalize(views + 0.6 * input_tensor("D.perturb", (150, 32)), dim=-1)
+    scores = torch.einsum("oqd,ovd->oqv", queries.view(3, 50, 32), views.view(3, 50, 32)).flatten(0, 1)
+    rank = ranks(scores, torch.arange(150) % 50)
+    ledger.exact("D.ranks", rank.long())
+    assert torch.equal(rank, rank.round()), "no ties here, so every rank is whole"
+    ledger.close("D.mrr", mean_reciprocal_rank(rank))
+    for k in (1, 2, 5, 10):
+        ledger.close(f"D.hit@{k}", hit_rate(rank, k))
+
+    found = knn_labels(input_tensor("D.bank", (60, 16)), torch.arange(60) % 5, input_tensor("D.knn_queries", (12, 16)), classes=5)
+    ledger.exact("D.knn_labels", found)
+
+
+def test_schedule(ledger: Ledger) -> None:
+    peak = peak_learning_rate(5e-5, 512)
+    rates = np.array([peak * warmup_cosine(step, total_steps=30 * 7, warmup_steps=10 * 7) for step in range(210)])
+    ledger.close("E.lr", rates, atol=1e-12)
+
+
+def test_latents_and_actions(ledger: Ledger) -> None:
+    absolute = absolute_latents(outputs()["F.latents"])
+    ledger.close("F.absolute", absolute)
+    latents = torch.from_numpy(absolute)
+    ledger.close("F.actions", FACTORS.relative(latents[:, 0], latents[:, 1]))
+
+
+def test_masks(ledger: Ledger) -> None:
+    ledger.exact("G.pair_mask", pair_mask(8))
+    uniform = torch.from_numpy(outputs()["G.uniform"])
+    for name in outputs():
+        if name.startswith("G.masked."):
+            ledger.exact(name, context_mask(pair_mask(8), uniform, float(name.removeprefix("G.masked."))))
+
+
+def test_nothing_was_left_out(ledger: Ledger) -> None:
+    given = {"F.latents", "G.uniform"}  # inputs, not outputs
+    assert set(ledger.errors) == set(outputs()) - given

@@ -1,0 +1,107 @@
+"""Each loss against a slow, obvious loop, and against a case solved by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contextssl.objectives import auxiliary_regression, cosine_similarities, mean_similarities, nt_xent
+
+
+def naive_nt_xent(z: torch.Tensor, temperature: float, clamp: float | None) -> float:
+    tokens = [z[k, side] for k in range(len(z)) for side in (0, 1)]
+
+    def similarity(i: int, j: int) -> float:
+        cosine = float(tokens[i] @ tokens[j] / (tokens[i].norm() * tokens[j].norm()))
+        return (cosine if clamp is None else max(cosine, clamp)) / temperature
+
+    total = 0.0
+    for i in range(len(tokens)):
+        partner = i + 1 if i % 2 == 0 else i - 1
+        others = sum(math.exp(similarity(i, j)) for j in range(len(tokens)) if j != i)
+        total += -math.log(math.exp(similarity(i, partner)) / others)
+    return total / len(tokens)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 6), st.sampled_from([0.1, 0.5, 1.0]), st.sampled_from([None, 1e-7]))
+def test_nt_xent_is_the_loop(seed: int, pairs: int, temperature: float, clamp: float | None) -> None:
+    z = torch.randn(pairs, 2, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    assert float(nt_xent(z, temperature, clamp)) == pytest.approx(naive_nt_xent(z, temperature, clamp), rel=1e-4)
+
+
+def test_nt_xent_by_hand() -> None:
+    # Two pairs on orthogonal axes: each token has cosine 1 with its partner and 0 with the two others.
+    z = torch.tensor([[[1.0, 0.0], [2.0, 0.0]], [[0.0, 3.0], [0.0, 1.0]]])
+    assert float(nt_xent(z, 1.0)) == pytest.approx(-math.log(math.e / (math.e + 2)))
+
+
+def test_clamped_negatives_have_no_gradient() -> None:
+    z = torch.tensor([[[1.0, 0.1], [1.0, 0.0]], [[-1.0, 0.0], [-1.0, 0.1]]], requires_grad=True)
+    (clamped,) = torch.autograd.grad(nt_xent(z, 0.1, clamp=1e-7), z)
+    (free,) = torch.autograd.grad(nt_xent(z, 0.1), z)
+    assert not torch.allclose(clamped, free)
+    # With every negative below the floor, a token is moved by its partner alone, along (partner minus its own part of it).
+    own, partner = torch.nn.functional.normalize(z.detach()[0], dim=-1)
+    along = partner - (partner @ own) * own
+    cosine = torch.nn.functional.cosine_similarity(-clamped[0, 0], along, dim=0)
+    assert float(cosine) == pytest.approx(1, abs=1e-4)
+
+
+def test_similarities_are_float32_under_autocast() -> None:
+    z = torch.randn(4, 2, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cosines = cosine_similarities(z.bfloat16())
+    assert cosines.dtype == torch.float32
+    torch.testing.assert_close(cosines.diagonal(), torch.ones(8))
+
+
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_mean_similarities_are_the_loop(seed: int, pairs: int) -> None:
+    cosines = cosine_similarities(torch.randn(pairs, 2, 6, generator=torch.Generator().manual_seed(seed)))
+    n = 2 * pairs
+    positive = [float(cosines[2 * k, 2 * k + 1]) for k in range(pairs)]
+    negative = [float(cosines[i, j]) for i in range(n) for j in range(n) if i // 2 != j // 2]
+    ours = mean_similarities(cosines)
+    assert float(ours[0]) == pytest.approx(sum(positive) / len(positive), abs=1e-5)
+    assert float(ours[1]) == pytest.approx(sum(negative) / len(negative), abs=1e-5)
+
+
+def naive_auxiliary(prediction: torch.Tensor, latents: torch.Tensor, active: torch.Tensor) -> float:
+    pairs = []
+    for k in range(len(prediction)):
+        errors = [
+            float((prediction[k, token, i] - latents[k, i]) ** 2) for token in (0, 1) for i in range(latents.shape[1]) if active[k, i]
+        ]
+        if errors:
+            pairs.append(sum(errors) / len(errors))
+    return sum(pairs) / len(pairs) if pairs else 0.0
+
+
+@given(st.integers(0, 1000), st.integers(1, 6))
+def test_auxiliary_regression_is_the_loop(seed: int, pairs: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    prediction, latents = torch.randn(pairs, 2, 6, generator=generator), torch.randn(pairs, 6, generator=generator)
+    blocks = torch.rand(pairs, 2, generator=generator) < 0.5
+    active = torch.cat([blocks[:, :1].expand(-1, 4), blocks[:, 1:].expand(-1, 2)], dim=1)
+    assert float(auxiliary_regression(prediction, latents, active)) == pytest.approx(naive_auxiliary(prediction, latents, active), rel=1e-4)
+
+
+def test_auxiliary_regression_by_hand() -> None:
+    prediction = torch.tensor([[[1.0, 5.0], [3.0, 5.0]], [[0.0, 2.0], [0.0, 2.0]]])
+    latents = torch.zeros(2, 2)
+    first_active = torch.tensor([[True, False], [False, True]])
+    # Pair 0: (1 + 9) / 2 = 5 over its first number; pair 1: 4 over its second; their mean is 4.5.
+    assert float(auxiliary_regression(prediction, latents, first_active)) == 4.5
+    assert float(auxiliary_regression(prediction, latents, torch.zeros(2, 2, dtype=torch.bool))) == 0.0
+
+
+def test_inactive_factors_have_no_gradient() -> None:
+    prediction = torch.randn(3, 2, 6, requires_grad=True)
+    active = torch.tensor([True] * 4 + [False] * 2).expand(3, -1)
+    (gradient,) = torch.autograd.grad(auxiliary_regression(prediction, torch.randn(3, 6), active), prediction)
+    assert (gradient[..., :4] != 0).all()
+    assert (gradient[..., 4:] == 0).all()
