@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ContextSSLError as error:
         print(f"contextssl: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("contextssl: interrupted; what was saved is whole", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(f"contextssl: {interruption if str(interruption) else 'interrupted; what was saved is whole'}", file=sys.stderr)
         return 130
 
 

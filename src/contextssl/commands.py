@@ -69,7 +69,8 @@ def run_pack(settings: PackSettings) -> int:
         raise SettingsError("say which folder to pack: contextssl data pack DIR [OUT] resolution=128")
     root = Path(settings.data_dir)
     out = Path(settings.out) if settings.out is not None else root / f"packed-{settings.resolution}"
-    pack(ThreeDIEBenchSource(root), out, settings.resolution, workers=settings.workers or None, progress=settings.progress)
+    source = ThreeDIEBenchSource(root, check_ranges=settings.check_ranges)
+    pack(source, out, settings.resolution, workers=settings.workers or None, progress=settings.progress)
     print(f"{out}: packed; train on it: contextssl train data_dir={out} resolution={settings.resolution}")
     return 0
 
@@ -77,5 +78,6 @@ def run_pack(settings: PackSettings) -> int:
 def run_check(settings: CheckSettings) -> int:
     if settings.data_dir is None:
         raise SettingsError("say which folder or store to check: contextssl data check DIR")
-    report = check(Path(settings.data_dir))
-    return 0 if report.ok else 2
+    report = check(settings.data_dir, settings.picture, workers=settings.workers or None, progress=settings.progress)
+    report.print()
+    return 0 if report.ok else 1

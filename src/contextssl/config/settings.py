@@ -142,6 +142,7 @@ class PackSettings:
     data_dir: str | None = setting(None, "the folder: SYNSET/OBJECT/image_i.jpg and latent_i.npy, with meta/ beside them")
     out: str | None = setting(None, "folder of the store; DATA_DIR/packed-RESOLUTION where left out")
     resolution: int = setting(128, "height and width of the images", "pixels")
+    check_ranges: bool = setting(True, "refuse latents outside 3DIEBench's published ranges")
     workers: int = setting(0, "processes; 0 takes every core")
     progress: bool = setting(True, "show progress")
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from contextssl.errors import DataError
+from contextssl.errors import DataError, InputError
 from contextssl.factors import FactorSpace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Views:
     """Items × views of images with the factor values of each view. Arrays may be memory-mapped; nothing here is copied or changed.
 
@@ -42,19 +44,23 @@ class Views:
 
     def __post_init__(self) -> None:
         if self.images.ndim != 5 or self.images.dtype != np.uint8:
-            raise DataError(f"images must be uint8 of shape (items, views, height, width, channels), not {self.images.dtype} {self.images.shape}")
+            raise DataError(
+                f"images must be uint8 of shape (items, views, height, width, channels), not {self.images.dtype} {self.images.shape}"
+            )
         items, views = self.images.shape[:2]
         if items == 0:
             raise DataError("there is no item in this split: every split needs at least one")
         if self.images.shape[-1] not in (1, 3):
-            raise DataError(f"images have {self.images.shape[-1]} channels in their last axis: they must be stored channels last, with 1 or 3")
+            raise DataError(
+                f"images have {self.images.shape[-1]} channels in their last axis: they must be stored channels last, with 1 or 3"
+            )
         if self.latents.shape != (items, views, self.factors.width):
             raise DataError(
                 f"latents have shape {self.latents.shape}, but {items} items of {views} views with factors "
                 f"{', '.join(self.factors.names)} need ({items}, {views}, {self.factors.width})"
             )
         if self.labels.shape != (items,):
-            raise DataError(f"labels have shape {self.labels.shape}, not one a item: ({items},)")
+            raise DataError(f"labels have shape {self.labels.shape}, but {items} items need one each: ({items},)")
         if len(self.item_names) != items:
             raise DataError(f"{len(self.item_names)} item names for {items} items")
         if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.class_names):
@@ -81,16 +87,46 @@ class Views:
         height, width, channels = (int(n) for n in self.images.shape[2:])
         return channels, height, width
 
-    def gather_images(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
-        """Chosen views as (n, C, H, W) uint8 in channels-last memory: one indexing call, no Python per item."""
-        return torch.from_numpy(self.images[items.numpy(), views.numpy()]).permute(0, 3, 1, 2)
+    def gather_images(
+        self, items: Int[Tensor, " n"], views: Int[Tensor, " n"], out: UInt8[Tensor, "n H W C"] | None = None
+    ) -> UInt8[Tensor, "n C H W"]:
+        """Chosen views as (n, C, H, W) uint8 in channels-last memory: one copy of whole rows, no Python per item.
+
+        NumPy copies here, in one thread that lets the others run: torch's threads gain little on an idle machine (0.7 against 1.4 ms for
+        1,024 views of 64 × 64) and on a busy one wait for each other (12 ms).
+
+        Args:
+            items: (n,) int64 on the CPU, 0 to N - 1.
+            views: (n,) int64 on the CPU, 0 to V - 1.
+            out: a contiguous (n, H, W, C) uint8 buffer to fill and return a view of, such as one in pinned memory that is used again and
+                again; fresh memory where left out.
+
+        Raises:
+            InputError: where an index is out of range, or ``out`` has another shape or dtype.
+        """
+        if len(items) and (int(items.min()) < 0 or int(items.max()) >= self.num_items):
+            raise InputError(f"item indices must be 0 to {self.num_items - 1}, not {int(items.min())} to {int(items.max())}")
+        if len(views) and (int(views.min()) < 0 or int(views.max()) >= self.num_views):
+            raise InputError(f"view indices must be 0 to {self.num_views - 1}, not {int(views.min())} to {int(views.max())}")
+        if out is None:
+            return torch.from_numpy(np.asarray(self.images)[items.numpy(), views.numpy()]).permute(0, 3, 1, 2)
+        shape = (len(items), *self.images.shape[2:])
+        if out.shape != shape or out.dtype != torch.uint8 or not out.is_contiguous():
+            raise InputError(f"out must be contiguous uint8 of shape {shape}, not {out.dtype} {tuple(out.shape)}")
+        if self.images.flags.c_contiguous:
+            # The indices are in range, so "clip" changes none; without it NumPy would copy by way of another buffer.
+            rows = np.asarray(self.images).reshape(-1, *self.images.shape[2:])
+            np.take(rows, (items * self.num_views + views).numpy(), axis=0, out=out.numpy(), mode="clip")
+        else:
+            out.copy_(torch.from_numpy(self.images[items.numpy(), views.numpy()]))
+        return out.permute(0, 3, 1, 2)
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
         """The latents of chosen views, (n, A) float32."""
         return torch.from_numpy(self.latents[items.numpy(), views.numpy()])
 
     def subset(self, items: slice | np.ndarray) -> Views:
-        """The same data restricted to some items."""
+        """The same data restricted to some items: a window on the same memory for a slice, a copy for an array of indices."""
         index = np.arange(self.num_items)[items]
         return replace(
             self,
@@ -100,3 +136,33 @@ class Views:
             item_names=[self.item_names[int(i)] for i in index],
             raw_latents=None if self.raw_latents is None else self.raw_latents[items],
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickle names a memory-mapped file rather than holding its bytes, so that views go to worker processes at no cost."""
+        state = dict(self.__dict__)
+        images = self.images
+        if isinstance(images, np.memmap) and images.mode == "r" and images.flags.c_contiguous:
+            mapped: Any = images
+            while isinstance(mapped.base, np.memmap):
+                mapped = mapped.base
+            if isinstance(mapped.base, mmap.mmap):
+                offset = mapped.offset + images.ctypes.data - mapped.ctypes.data
+                state["images"] = _MappedFile(str(mapped.filename), offset, images.shape)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state["images"], _MappedFile):
+            state = {**state, "images": state["images"].open()}
+        self.__dict__.update(state)
+
+
+@dataclass(frozen=True)
+class _MappedFile:
+    """Where mapped images lie, in place of the images."""
+
+    path: str
+    offset: int
+    shape: tuple[int, ...]
+
+    def open(self) -> np.memmap:
+        return np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.offset, shape=self.shape)

@@ -1,0 +1,161 @@
+"""Writing the published folder layout of 3DIEBench from any source with its latents, for tools that read that layout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.source import ItemSource
+from contextssl.data.threediebench import FACTORS, FOLDER_FILE, RAW_LATENTS, meta_files
+from contextssl.errors import DataError, SettingsError
+from contextssl.files import array_bytes, atomic_folder, read_json, storage_error, write_array, write_json
+from contextssl.version import __version__
+
+ImageFormat = Literal["jpg", "png"]
+PARTIAL = ".partial"
+JPEG_QUALITY = 95
+
+
+def write_folder(
+    source: ItemSource,
+    out: str | Path,
+    resolution: int,
+    image_format: ImageFormat = "jpg",
+    workers: int | None = None,
+    progress: bool = True,
+    quality: int = JPEG_QUALITY,
+) -> Path:
+    """Writes ``NAME/image_i.jpg``, ``NAME/latent_i.npy`` and ``meta/{split}_{images,labels}.npy``, or finishes where it was stopped.
+
+    An item appears whole or not at all, and the lists in ``meta`` are written last. ``meta/folder.json`` holds the class names and where
+    the data came from; other readers of the published layout don't look at it.
+
+    Args:
+        source: what to write; its latents must be the seven of 3DIEBench, for which this layout is.
+        out: the folder to make.
+        resolution: height and width of the images.
+        image_format: ``"jpg"`` (small, lossy, colours at full resolution) or ``"png"`` (lossless).
+        workers: processes that read and write items; one a processor where left out, 0 or 1 for none beside this one.
+        progress: show how far it is.
+        quality: of JPEG, 1 to 100.
+
+    Raises:
+        DataError: where an item cannot be read, the disk is full, or ``out`` was begun with other settings.
+        SettingsError: for an unknown format, or a source with other latents.
+    """
+    out = Path(out)
+    if image_format not in ("jpg", "png"):
+        raise SettingsError(f"image_format={image_format!r}: use 'jpg' or 'png'")
+    if resolution < 1 or not 1 <= quality <= 100:
+        raise SettingsError(f"resolution={resolution}, quality={quality}: the first must be at least 1, the second 1 to 100")
+    if source.factors != FACTORS or source.raw_width != len(RAW_LATENTS):
+        raise SettingsError(
+            f"the folder layout holds the {len(RAW_LATENTS)} latents of 3DIEBench ({', '.join(RAW_LATENTS)}), "
+            f"and this source has factors {', '.join(source.factors.names)} from {source.raw_width}: pack it into a store instead"
+        )
+    settings = _settings(source, resolution, image_format, quality)
+    settings_file = out / "meta" / FOLDER_FILE
+    if settings_file.is_file():
+        if read_json(settings_file) != settings:
+            raise DataError(f"{out} was written with other settings (see {settings_file}): choose another folder, or remove this one")
+    elif out.is_dir() and any(out.iterdir()):
+        raise DataError(f"{out} holds other files: choose a folder that is new or empty")
+    else:
+        write_json(settings_file, settings)
+    try:
+        _write_items(source, out, _Job(source, out, resolution, image_format, quality), workers, progress)
+        for split, items in source.splits.items():
+            images_file, labels_file = meta_files(out, split)
+            write_array(labels_file, np.array([item.label for item in items], np.int64))
+            write_array(images_file, np.array([f"/{item.name}/" for item in items]))
+    except OSError as error:
+        raise storage_error(error, error.filename or out, "write") from error
+    return out
+
+
+@dataclass(frozen=True)
+class _Job:
+    source: ItemSource
+    out: Path
+    resolution: int
+    image_format: str
+    quality: int
+
+    def file_names(self) -> set[str]:
+        views = range(self.source.num_views)
+        return {f"image_{view}.{self.image_format}" for view in views} | {f"latent_{view}.npy" for view in views}
+
+
+def _settings(source: ItemSource, resolution: int, image_format: str, quality: int) -> dict[str, Any]:
+    for split, items in source.splits.items():
+        if not len(items):
+            raise DataError(f"the split {split!r} is empty: every split needs at least one item")
+    listing = json.dumps([[split, item.name, item.label] for split, items in source.splits.items() for item in items]).encode()
+    settings = {
+        "made_by": f"contextssl {__version__}",
+        "resolution": resolution,
+        "image_format": image_format,
+        "quality": quality if image_format == "jpg" else None,
+        "class_names": list(source.class_names),
+        "items_crc32": zlib.crc32(listing),
+        "source": source.description,
+    }
+    return dict(json.loads(json.dumps(settings, allow_nan=False)))
+
+
+def _write_items(source: ItemSource, out: Path, job: _Job, workers: int | None, progress: bool) -> None:
+    shutil.rmtree(out / PARTIAL, ignore_errors=True)
+    order = [(split, index, item.name) for split, items in source.splits.items() for index, item in enumerate(items)]
+    expected = job.file_names()
+    tasks = [task for task in order if not _is_whole(out / task[2], expected)]
+    views = source.num_views
+    results = map_tasks(_write_item, job, tasks, chosen_workers(workers, len(tasks)))
+    try:
+        with Meter(f"writing {out.name}", len(order) * views, "images", (len(order) - len(tasks)) * views, progress) as meter:
+            for _ in results:
+                meter.advance(views)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"writing stopped: what is in {out} is kept; run the same command again to go on") from None
+    finally:
+        results.close()
+        shutil.rmtree(out / PARTIAL, ignore_errors=True)
+    with suppress(AttributeError):  # Windows has none
+        os.sync()
+
+
+def _is_whole(folder: Path, expected: set[str]) -> bool:
+    """Whether an item has all of its files, and none is empty, as one may be after a power cut."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.stat().st_size} >= expected
+    except OSError:
+        return False
+
+
+def _write_item(job: _Job, task: tuple[str, int, str]) -> None:
+    split, index, name = task
+    try:
+        pixels, raw = job.source.read(split, index, job.resolution)
+    except (DataError, OSError):
+        raise
+    except Exception as error:
+        raise DataError(f"cannot read {name} (item {index} of {split!r}): {type(error).__name__}: {error}; mend the source") from error
+    with atomic_folder(job.out / name, job.out / PARTIAL / f"{split}-{index}") as folder:
+        for view in range(job.source.num_views):
+            image = Image.fromarray(pixels[view] if job.source.channels == 3 else pixels[view, ..., 0])
+            path = folder / f"image_{view}.{job.image_format}"
+            if job.image_format == "jpg":
+                image.save(path, "JPEG", quality=job.quality, subsampling=0)
+            else:
+                image.save(path, "PNG")
+            (folder / f"latent_{view}.npy").write_bytes(array_bytes(raw[view].astype(np.float64)))

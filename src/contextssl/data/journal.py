@@ -1,0 +1,130 @@
+"""The journal of a store that is being packed: which items are done, such that a pack that was killed goes on where it stopped."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import time
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from contextssl.files import read_json, write_bytes
+
+# Beside images.npy while it is written: what it is packed from, the records, and how many of them are surely on the disk.
+IMAGES = "images.npy"
+SETTINGS = "packing.json"
+JOURNAL = "packing.journal"
+SYNCED = "packing.synced"
+FLUSH_SECONDS = 5.0
+
+
+def record_type(shape: tuple[int, ...], raw_width: int) -> np.dtype:
+    """What is kept of an item: its number, the checksum of its images, sums of their channels, its latents, a checksum of all that."""
+    views, channels = shape[1], shape[-1]
+    return np.dtype(
+        [
+            ("item", "<u8"),
+            ("crc32", "<u4"),
+            ("sums", "<u8", (channels,)),
+            ("squares", "<u8", (channels,)),
+            ("raw", "<f8", (views, raw_width)),
+            ("record_crc32", "<u4"),
+        ]
+    )
+
+
+class Journal:
+    """The items of a half-written store that are done, in memory and on the disk.
+
+    Args:
+        out: the folder of the store, which holds ``images.npy``.
+        shape: (N, V, H, W, C) of the images.
+        raw_width: how many generating parameters a view has.
+        offset: where the images begin in their file, in bytes.
+
+    The file is a run of records. ``packing.synced`` says how many of them describe images that are surely on the disk; the others are
+    checked against the images when a pack goes on, since after a power cut a record may have reached the disk before its images.
+    """
+
+    def __init__(self, out: Path, shape: tuple[int, ...], raw_width: int, offset: int) -> None:
+        self.offset = offset
+        self.item_bytes = math.prod(shape[1:])
+        self.path = out / JOURNAL
+        self.synced_path = out / SYNCED
+        self.images = out / IMAGES
+        self.type = record_type(shape, raw_width)
+        # A row an item, in the order of the store, and which of them are done.
+        self.records = np.zeros(shape[0], self.type)
+        self.done = np.zeros(shape[0], bool)
+
+    def __enter__(self) -> Journal:
+        records = read_journal(self.path, self.type)
+        synced = int(self.synced_path.read_text()) if self.synced_path.is_file() else 0
+        with self.images.open("rb") as images:
+            for place, record in enumerate(records):
+                if place < synced or self._images_agree(images, record):
+                    self.records[record["item"]] = record
+                    self.done[record["item"]] = True
+        # The file is written anew, without a torn or doubtful record.
+        self.synced_path.unlink(missing_ok=True)
+        write_bytes(self.path, self.records[self.done].tobytes())
+        self.file = self.path.open("ab", buffering=0)
+        self.images_file = self.images.open("r+b")
+        self.flush()
+        return self
+
+    @property
+    def count(self) -> int:
+        """How many items are done."""
+        return int(self.done.sum())
+
+    def _images_agree(self, images: IO[bytes], record: Any) -> bool:
+        images.seek(self.offset + int(record["item"]) * self.item_bytes)
+        return zlib.crc32(images.read(self.item_bytes)) == int(record["crc32"])
+
+    def add(self, record: Any) -> None:
+        data = record.tobytes()
+        if self.file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        self.records[record["item"]] = record
+        self.done[record["item"]] = True
+        if time.monotonic() - self.flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Images first, then the records that speak of them, then the count of those."""
+        count = self.count
+        os.fsync(self.images_file.fileno())
+        os.fsync(self.file.fileno())
+        write_bytes(self.synced_path, str(count).encode())
+        self.flushed = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.images_file.close()
+        self.file.close()
+
+
+def read_journal(path: Path, kind: np.dtype) -> list[Any]:
+    """The whole records of a journal, up to the first that is torn or damaged."""
+    if not path.is_file():
+        return []
+    data = path.read_bytes()
+    whole = np.frombuffer(data[: len(data) // kind.itemsize * kind.itemsize], kind)
+    records = []
+    for record in whole:
+        if zlib.crc32(record.tobytes()[:-4]) != int(record["record_crc32"]):
+            break
+        records.append(record)
+    return records
+
+
+def progress_of(path: Path) -> tuple[int, int]:
+    """How many items of a half-written store are done, and how many there will be."""
+    settings = read_json(path / SETTINGS)
+    shape = tuple(settings["shape"])
+    records = read_journal(path / JOURNAL, record_type(shape, settings["raw_width"]))
+    return len({int(record["item"]) for record in records}), shape[0]

@@ -1,0 +1,176 @@
+"""One function over many items, in worker processes, with a progress bar: what packing, writing and checking image data share."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing import connection
+from multiprocessing.context import BaseContext
+from types import TracebackType
+from typing import Any, TypeVar
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from contextssl.errors import DataError
+
+Shared = TypeVar("Shared")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+PLAIN_LINE_SECONDS = 10.0
+
+
+def available_cpus() -> int:
+    """How many processors this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def chosen_workers(workers: int | None, tasks: int) -> int:
+    """How many worker processes to start: one a processor where ``workers`` is None, never more than tasks; 0 and 1 mean none.
+
+    Raises:
+        DataError: for a negative number.
+    """
+    if workers is not None and workers < 0:
+        raise DataError(f"workers={workers}: give 0 to work in this process, a number of processes, or nothing for one a processor")
+    return min(available_cpus() if workers is None else workers, tasks)
+
+
+def map_tasks(
+    function: Callable[[Shared, Task], Result], shared: Shared, tasks: Iterable[Task], workers: int
+) -> Generator[Result, None, None]:
+    """The results of ``function(shared, task)`` over ``tasks``, in the order in which they are done.
+
+    ``shared`` goes to each worker once, so it may be large; a task goes by itself, so it should be small. With ``workers`` at 0 or 1 all
+    is done in this process. When the caller leaves early (an error, Ctrl-C), the tasks that have not begun are dropped and the pool is shut
+    down; what had been done by then is lost unless the caller took it.
+
+    Raises:
+        DataError: where a worker process dies. Whatever ``function`` raises comes through.
+    """
+    if workers <= 1:
+        for task in tasks:
+            yield function(shared, task)
+        return
+    executor = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_begin_worker, initargs=(function, shared))
+    remaining = iter(tasks)
+    pending: set[Future[Result]] = set()
+    try:
+        while True:
+            # A few tasks ahead of the workers keep them busy, however many there are in all.
+            for task in itertools.islice(remaining, 3 * workers - len(pending)):
+                pending.add(executor.submit(_run_task, task))
+            if not pending:
+                break
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process died, most often for want of memory: run the same command again with fewer workers (workers=0 uses none)"
+        ) from error
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """Processes that hold none of this one's threads, locks and files: forked from a server that has done the imports, or begun afresh."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["contextssl.data.parallel", "PIL.Image", "numpy"])
+    return context
+
+
+_job: tuple[Callable[[Any, Any], Any], Any]
+
+
+def _begin_worker(function: Callable[[Any, Any], Any], shared: Any) -> None:
+    """Keeps the job for the tasks to come, leaves Ctrl-C to the parent, ends with the parent, and keeps to one thread."""
+    global _job
+    _job = function, shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _run_task(task: Any) -> Any:
+    function, shared = _job
+    return function(shared, task)
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+class Meter:
+    """Counts what is done and shows it: a bar on a terminal, a plain line every ten seconds elsewhere, nothing where ``show`` is false.
+
+    Args:
+        title: what is being done.
+        total: how many units in all.
+        unit: their name in the plural, such as ``"images"``.
+        done: how many were done before.
+        show: whether to show anything.
+    """
+
+    def __init__(self, title: str, total: int, unit: str, done: int = 0, show: bool = True) -> None:
+        self.title, self.total, self.unit, self.done, self.show = title, total, unit, done, show
+        self.console = Console(stderr=True)
+        self.bar: Progress | None = None
+
+    def __enter__(self) -> Meter:
+        self.began = self.last_line = time.monotonic()
+        self.at_start = self.done
+        if self.show and self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"))
+            self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.console)
+            self.bar.start()
+            self.task = self.bar.add_task(self.title, total=self.total, completed=self.done, rate="")
+        return self
+
+    @property
+    def rate(self) -> float:
+        """Units a second since the start."""
+        return (self.done - self.at_start) / max(time.monotonic() - self.began, 1e-9)
+
+    def advance(self, units: int) -> None:
+        self.done += units
+        if not self.show:
+            return
+        now = time.monotonic()
+        if self.bar is not None:
+            self.bar.update(self.task, completed=self.done, rate=f"{self.rate:,.0f} {self.unit}/s")
+        elif now - self.last_line > PLAIN_LINE_SECONDS:
+            self.last_line = now
+            self._line()
+
+    def _line(self) -> None:
+        left = (self.total - self.done) / self.rate if self.rate else 0.0
+        share = self.done / max(self.total, 1)
+        text = (
+            f"{self.title}: {self.done:,} of {self.total:,} {self.unit} ({share:.0%}), {self.rate:,.0f} {self.unit}/s, {left:,.0f} s left"
+        )
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar is not None:
+            with suppress(Exception):
+                self.bar.stop()
+        elif self.show and self.done > self.at_start:
+            self._line()

@@ -1,0 +1,322 @@
+"""The packed store: all views of a data set as memory-mapped arrays, with checksums and a manifest.
+
+A store is a folder:
+
+===================  ===========================================================================================================
+``images.npy``       (N, V, H, W, C) uint8, the items of all splits one after the other
+``latents.npy``      (N, V, A) float32, absolute factor values
+``raw_latents.npy``  (N, V, R) float64, generating parameters
+``labels.npy``       (N,) int64
+``names.json``       N item names
+``checksums.npy``    (N,) uint32, CRC-32 of the bytes of each item's images
+``manifest.json``    format version, factors, classes, splits as ranges of items, source, image statistics, CRC-32 of each small file
+===================  ===========================================================================================================
+
+The manifest is written last: a folder without one is half-written, and is never opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from contextssl.data.journal import IMAGES, SETTINGS, progress_of
+from contextssl.data.parallel import available_cpus
+from contextssl.data.views import Views
+from contextssl.errors import ContextSSLError, DataError, SettingsError, nearest
+from contextssl.factors import FactorSpace
+from contextssl.files import parse_array, read_json, readable_bytes, storage_error
+
+FORMAT = "contextssl views"
+VERSION = 1
+
+LATENTS = "latents.npy"
+RAW_LATENTS = "raw_latents.npy"
+LABELS = "labels.npy"
+NAMES = "names.json"
+CHECKSUMS = "checksums.npy"
+MANIFEST = "manifest.json"
+SMALL_FILES = (LATENTS, RAW_LATENTS, LABELS, NAMES, CHECKSUMS)
+FULL_CHECK_BYTES = 256 * 2**20
+SAMPLE_ITEMS = 64
+
+Verify = Literal["full", "sample", "none"]
+
+
+@dataclass(frozen=True, eq=False)
+class Store(Mapping[str, Views]):
+    """An open store: a mapping from the name of a split to its :class:`~contextssl.data.views.Views`.
+
+    Args:
+        path: the folder.
+        manifest: the plain values of ``manifest.json``, which belong in every result made from this store.
+        splits: the views of each split, memory-mapped and read-only.
+    """
+
+    path: Path
+    manifest: dict[str, Any] = field(repr=False)
+    splits: dict[str, Views] = field(repr=False)
+
+    def __getitem__(self, split: str) -> Views:
+        if split not in self.splits:
+            raise DataError(f"{self.path} has no split {split!r}: {nearest(split, self.splits)}")
+        return self.splits[split]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.splits)
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def __contains__(self, split: object) -> bool:
+        return split in self.splits
+
+    @property
+    def factors(self) -> FactorSpace:
+        return next(iter(self.splits.values())).factors
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return next(iter(self.splits.values())).class_names
+
+    @property
+    def image_mean(self) -> tuple[float, ...]:
+        """The mean of each channel over the pixels of ``manifest["statistics_split"]``, 0 to 1."""
+        return tuple(self.manifest["image_mean"])
+
+    @property
+    def image_std(self) -> tuple[float, ...]:
+        """The standard deviation of each channel over the same pixels, in the same units."""
+        return tuple(self.manifest["image_std"])
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that settle images, latents, labels, names, factors and splits, and not path, date or source."""
+        return str(self.manifest["fingerprint"])
+
+
+def open_store(path: str | Path, verify: Verify = "sample") -> Store:
+    """Opens a packed store.
+
+    Args:
+        path: the folder.
+        verify: how many images to check against their checksums: ``"full"`` all, ``"sample"`` all where they are at most 256 MiB, else 64
+            items spread over the store, ``"none"`` no image. The other files are always checked.
+
+    Raises:
+        DataError: where the store is missing, half-written, damaged, or of an unknown format.
+    """
+    path = Path(path)
+    contents = _Contents()
+    for fault in faults(path, verify, contents):
+        raise DataError(fault)
+    return contents.store(path)
+
+
+def fingerprint(manifest: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits of everything in a manifest that settles the data; the checksums in it stand for the arrays."""
+    keys = ("version", "shape", "factors", "class_names", "splits", "files")
+    return hashlib.sha256(json.dumps({key: manifest[key] for key in keys}, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def faults(path: Path, verify: Verify = "full", contents: _Contents | None = None) -> Iterator[str]:
+    """Everything that is wrong with a store, one line each, the worst first. ``contents`` is filled with what was read on the way."""
+    if verify not in ("full", "sample", "none"):
+        raise SettingsError(f"verify={verify!r}: use 'full', 'sample' or 'none'")
+    contents = contents or _Contents()
+    problem = _manifest_fault(path, contents)
+    if problem:
+        yield problem
+        return
+    small = list(_small_file_faults(path, contents))
+    yield from small
+    if small:
+        return
+    inside = list(_content_faults(path, contents))
+    yield from inside
+    mapped = _map_images(path, contents)
+    if mapped:
+        yield mapped
+        return
+    if not inside:
+        yield from _image_faults(path, verify, contents)
+
+
+class _Contents:
+    """What has been read of a store so far."""
+
+    manifest: dict[str, Any]
+    factors: FactorSpace
+    arrays: dict[str, np.ndarray]
+    names: list[str]
+    images_offset: int
+
+    def store(self, path: Path) -> Store:
+        classes = tuple(self.manifest["class_names"])
+        shape = tuple(self.manifest["shape"])
+        view_bytes = int(np.prod(shape[1:]))
+        raw = self.arrays.get(RAW_LATENTS)
+        splits = {}
+        for split, (start, stop) in self.manifest["splits"].items():
+            # Each split is mapped by itself, so that it can be pickled as a file name and a place.
+            images = np.memmap(
+                path / IMAGES, np.uint8, "r", offset=self.images_offset + start * view_bytes, shape=(stop - start, *shape[1:])
+            )
+            splits[split] = Views(
+                images=images,
+                latents=self.arrays[LATENTS][start:stop],
+                labels=self.arrays[LABELS][start:stop],
+                factors=self.factors,
+                class_names=classes,
+                item_names=self.names[start:stop],
+                raw_latents=None if raw is None else raw[start:stop],
+            )
+        return Store(path, self.manifest, splits)
+
+
+def _manifest_fault(path: Path, contents: _Contents) -> str | None:
+    if not path.is_dir():
+        return f"there is no store at {path}: check the path, or pack one with 'contextssl data pack'"
+    if not (path / MANIFEST).is_file():
+        if (path / SETTINGS).is_file():
+            done, total = progress_of(path)
+            return f"{path} is half-written: {done} of {total} items packed; run the same pack command again to finish it"
+        if (path / "meta").is_dir():
+            return f"{path} is a folder of image files, not a packed store: pack it with 'contextssl data pack' and open the result"
+        return f"{path} is no packed store, for it has no {MANIFEST}: check the path, or pack it again"
+    try:
+        manifest = read_json(path / MANIFEST)
+    except ContextSSLError as error:
+        return str(error)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        return f"{path / MANIFEST} does not describe a packed store: check the path, or pack it again"
+    if manifest.get("version") != VERSION:
+        return (
+            f"{path} has format version {manifest.get('version')!r}, but this release reads version {VERSION}: "
+            "pack it again, or use the release that made it"
+        )
+    try:
+        contents.factors = FactorSpace.from_dict(manifest["factors"])
+        items, _, _, _, _ = (int(n) for n in manifest["shape"])
+        whole = fingerprint(manifest) == manifest["fingerprint"]
+        ranges = [(int(start), int(stop)) for start, stop in manifest["splits"].values()]
+        [manifest[key] for key in ("class_names", "image_mean", "image_std")]
+    except (KeyError, TypeError, ValueError, ContextSSLError) as error:
+        return f"{path / MANIFEST} is damaged ({error!r}): pack the store again"
+    if not whole:
+        return f"{path / MANIFEST} was changed after it was written (its fingerprint differs): pack the store again"
+    for split, (start, stop) in zip(manifest["splits"], ranges, strict=True):
+        if start >= stop:
+            return f"{path}: the split {split!r} is empty; pack the store again with at least one item in it"
+    if not ranges or ranges[0][0] != 0 or ranges[-1][1] != items or any(a[1] != b[0] for a, b in pairwise(ranges)):
+        return f"{path / MANIFEST}: the splits do not cover the {items} items one after the other; pack the store again"
+    contents.manifest = manifest
+    return None
+
+
+def _small_file_faults(path: Path, contents: _Contents) -> Iterator[str]:
+    contents.arrays = {}
+    for name, recorded in contents.manifest["files"].items():
+        file = path / name
+        try:
+            data = file.read_bytes()
+            if len(data) != recorded["bytes"]:
+                yield f"{file} has {len(data)} bytes, not {recorded['bytes']}: it was cut short or replaced; pack the store again"
+            elif zlib.crc32(data) != recorded["crc32"]:
+                yield f"{file} is damaged (its checksum differs from the manifest): pack the store again"
+            elif name.endswith(".npy"):
+                contents.arrays[name] = parse_array(data, file)
+            else:
+                contents.names = json.loads(data)
+        except OSError as error:
+            yield str(storage_error(error, file, "read", "pack the store again, or copy the whole folder"))
+        except ContextSSLError as error:
+            yield str(error)
+
+
+def _content_faults(path: Path, contents: _Contents) -> Iterator[str]:
+    manifest = contents.manifest
+    items, views = manifest["shape"][:2]
+    names = contents.names
+    expected: dict[str, tuple[tuple[int, ...], str]] = {
+        LATENTS: ((items, views, contents.factors.width), "float32"),
+        LABELS: ((items,), "int64"),
+        CHECKSUMS: ((items,), "uint32"),
+    }
+    if RAW_LATENTS in contents.arrays:
+        expected[RAW_LATENTS] = ((items, views, contents.arrays[RAW_LATENTS].shape[-1]), "float64")
+    for name, (shape, dtype) in expected.items():
+        array = contents.arrays.get(name)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            found = "missing" if array is None else f"{array.dtype} of shape {array.shape}"
+            yield f"{path / name} is {found}, not {dtype} of shape {shape}: pack the store again"
+            return
+    if len(names) != items:
+        yield f"{path / NAMES} holds {len(names)} names for {items} items: pack the store again"
+        return
+    for name in (LATENTS, RAW_LATENTS):
+        if name in contents.arrays:
+            bad = np.argwhere(~np.isfinite(contents.arrays[name]).all(axis=-1))
+            if len(bad):
+                item, view = (int(n) for n in bad[0])
+                more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+                where = f"item {item} ({names[item]}), view {view}{more}"
+                yield f"{path / name}: {where} is not finite; mend its latents and pack the store again"
+    labels, classes = contents.arrays[LABELS], len(manifest["class_names"])
+    for item in np.flatnonzero((labels < 0) | (labels >= classes))[:1]:
+        yield (
+            f"{path / LABELS}: label {labels[item]} of item {item} ({names[item]}) is out of range: there are {classes} classes, "
+            f"0 to {classes - 1}; mend it and pack the store again"
+        )
+
+
+def _map_images(path: Path, contents: _Contents) -> str | None:
+    """Checks the header and the size of the images."""
+    file = path / IMAGES
+    shape = tuple(contents.manifest["shape"])
+    try:
+        with file.open("rb") as opened:
+            version = np.lib.format.read_magic(opened)
+            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            found, fortran, dtype = reader(opened)
+            contents.images_offset = opened.tell()
+        size = file.stat().st_size
+    except OSError as error:
+        return str(storage_error(error, file, "read", "pack the store again, or copy the whole folder"))
+    except ValueError as error:
+        return f"{file} is no .npy file ({error}): pack the store again, or copy the whole folder"
+    if found != shape or dtype != np.uint8 or fortran:
+        return f"{file} holds {dtype} of shape {found}, not uint8 of shape {shape}: pack the store again"
+    needed = contents.images_offset + int(np.prod(shape))
+    if size != needed:
+        return f"{file} has {size} bytes, not {needed} ({readable_bytes(needed)}): it was cut short or replaced; copy it or pack it again"
+    return None
+
+
+def _image_faults(path: Path, verify: Verify, contents: _Contents) -> Iterator[str]:
+    shape = tuple(contents.manifest["shape"])
+    items = shape[0]
+    if verify == "none":
+        return
+    if verify == "full" or int(np.prod(shape)) <= FULL_CHECK_BYTES:
+        chosen = np.arange(items)
+    else:
+        chosen = np.unique(np.linspace(0, items - 1, SAMPLE_ITEMS).astype(np.int64))
+    images = np.memmap(path / IMAGES, np.uint8, "r", offset=contents.images_offset, shape=shape)
+    recorded = contents.arrays[CHECKSUMS]
+    with ThreadPoolExecutor(min(8, available_cpus())) as threads:
+        for item, checksum in zip(chosen, threads.map(lambda item: zlib.crc32(images[item].data), chosen), strict=True):
+            if checksum != recorded[item]:
+                yield (
+                    f"{path / IMAGES}: the images of item {item} ({contents.names[item]}) are damaged (their checksum differs); "
+                    "copy the file again or pack the store again"
+                )

@@ -1,0 +1,220 @@
+"""Opening a packed store, and every way in which one can be damaged."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contextssl.data import store as module
+from contextssl.data.store import Store, faults, fingerprint, open_store
+from contextssl.errors import DataError, SettingsError
+from contextssl.factors import COLOR, Factor, FactorSpace
+from contextssl.files import array_bytes
+from tests.sources import ToySource, toy_store
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_store(tmp_path_factory.mktemp("store") / "s").path
+
+
+@pytest.fixture
+def path(packed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(packed, tmp_path / "s"))
+
+
+def rewrite(path: Path, name: str, array: np.ndarray) -> None:
+    """Puts an array into a store with checksums that agree, as a store would hold it that was made from bad data."""
+    data = array_bytes(array)
+    (path / name).write_bytes(data)
+    edit(path, lambda m: m["files"].update({name: {"bytes": len(data), "crc32": zlib.crc32(data)}}))
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], Any], honest: bool = True) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    change(manifest)
+    if honest:
+        manifest["fingerprint"] = fingerprint(manifest)
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def flip(path: Path, place: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize("factors", [None, FactorSpace((Factor("blur", 1), COLOR, Factor("pose", 4, "rotation")))])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_store_holds_what_the_source_gave(tmp_path: Path, factors: FactorSpace | None, channels: int) -> None:
+    toy = (
+        ToySource({"train": 5, "val": 2, "test": 1}, channels=channels)
+        if factors is None
+        else ToySource(channels=channels, factors=factors)
+    )
+    store = toy_store(tmp_path / "s", toy)
+    assert list(store) == list(toy.items) and len(store) == len(toy.items) and store.factors == toy.factors
+    for split, views in store.items():
+        assert list(views.item_names) == [item.name for item in toy.splits[split]]
+        assert views.labels.tolist() == [item.label for item in toy.splits[split]]
+        assert isinstance(views.images, np.memmap) and views.class_names == toy.class_names
+        for item in range(views.num_items):
+            images, raw = toy.read(split, item, 16)
+            assert np.array_equal(views.images[item], images)
+            assert views.raw_latents is not None and np.array_equal(views.raw_latents[item], raw)
+            assert np.array_equal(views.latents[item], toy.latents(raw))
+    pixels = np.concatenate([toy.read("train", i, 16)[0] for i in range(toy.items["train"])]).reshape(-1, channels) / 255
+    np.testing.assert_allclose(store.image_mean, pixels.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(store.image_std, pixels.std(0), rtol=1e-12)
+
+
+def test_a_store_is_a_mapping_that_can_be_pickled(packed: Path) -> None:
+    store = open_store(packed)
+    again = pickle.loads(pickle.dumps(store))
+    assert isinstance(again, Store) and np.array_equal(again["val"].images, store["val"].images)
+    with pytest.raises(DataError, match="has no split 'vall': did you mean 'val'"):
+        store["vall"]
+    assert "val" in store and "vall" not in store
+
+
+def test_the_fingerprint_is_of_the_data_alone(packed: Path, path: Path, tmp_path: Path) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        manifest.update(made_by="another", source={"kind": "x"})
+
+    edit(path, change)
+    assert open_store(path).fingerprint == open_store(packed).fingerprint
+    assert toy_store(tmp_path / "t", ToySource(seed=1)).fingerprint != open_store(packed).fingerprint
+    assert len(open_store(packed).fingerprint) == 16
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no store at .*none: check the path"):
+        open_store(tmp_path / "none")
+    with pytest.raises(DataError, match=r"is no packed store, for it has no manifest\.json"):
+        open_store(tmp_path)
+    (tmp_path / "meta").mkdir()
+    with pytest.raises(DataError, match="is a folder of image files, not a packed store: pack it"):
+        open_store(tmp_path)
+    with pytest.raises(SettingsError, match="verify='all'"):
+        open_store(tmp_path, verify="all")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("verify", ["full", "sample"])
+@pytest.mark.parametrize("place", [128, 5000, -1])
+def test_a_flipped_byte_in_the_images(path: Path, verify: Any, place: int) -> None:
+    images = path / "images.npy"
+    size = images.stat().st_size
+    flip(images, place % size)
+    item = (place % size - 128) // (4 * 16 * 16 * 3)
+    with pytest.raises(DataError, match=rf"images\.npy: the images of item {item} .* are damaged .*; copy the file again or pack"):
+        open_store(path, verify=verify)
+    assert len(open_store(path, verify="none")) == 2
+
+
+def test_large_stores_are_sampled(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[int] = []
+    real = zlib.crc32
+
+    def counting(data: Any, value: int = 0) -> int:
+        checked.append(len(bytes(data)))
+        return real(data, value)
+
+    monkeypatch.setattr(module, "FULL_CHECK_BYTES", 100)
+    monkeypatch.setattr(module, "SAMPLE_ITEMS", 3)
+    monkeypatch.setattr(zlib, "crc32", counting)
+    for verify, count in (("sample", 3), ("full", 9), ("none", 0)):
+        checked.clear()
+        open_store(packed, verify=verify)  # type: ignore[arg-type]
+        assert checked.count(4 * 16 * 16 * 3) == count
+
+
+def test_images_cut_short_or_of_another_shape(path: Path) -> None:
+    images = path / "images.npy"
+    data = images.read_bytes()
+    images.write_bytes(data[:-1])
+    with pytest.raises(DataError, match=r"images\.npy has \d+ bytes, not \d+ .*: it was cut short or replaced"):
+        open_store(path, verify="none")
+    np.save(images, np.zeros((9, 4, 8, 8, 3), np.uint8))
+    with pytest.raises(DataError, match=r"images\.npy holds uint8 of shape \(9, 4, 8, 8, 3\), not uint8 of shape"):
+        open_store(path)
+    images.write_bytes(b"nonsense")
+    with pytest.raises(DataError, match=r"images\.npy is no \.npy file"):
+        open_store(path)
+    images.unlink()
+    with pytest.raises(DataError, match=r"cannot read .*images\.npy"):
+        open_store(path)
+
+
+@pytest.mark.parametrize("name", ["latents.npy", "raw_latents.npy", "labels.npy", "names.json", "checksums.npy"])
+def test_small_files_damaged_cut_or_gone(path: Path, name: str) -> None:
+    flip(path / name, (path / name).stat().st_size - 3)
+    with pytest.raises(DataError, match=f"{name} is damaged .its checksum differs"):
+        open_store(path, verify="none")
+    (path / name).write_bytes((path / name).read_bytes()[:-1])
+    with pytest.raises(DataError, match=f"{name} has .* bytes, not .*: it was cut short"):
+        open_store(path, verify="none")
+    (path / name).unlink()
+    with pytest.raises(DataError, match=f"cannot read .*{name}"):
+        open_store(path, verify="none")
+
+
+def test_latents_that_are_not_finite(path: Path) -> None:
+    latents = np.load(path / "latents.npy")
+    latents[7, 2, 4] = np.nan
+    rewrite(path, "latents.npy", latents)
+    with pytest.raises(DataError, match=r"latents\.npy: item 7 \(kind1/val_001\), view 2 is not finite"):
+        open_store(path)
+
+
+def test_labels_out_of_range_and_arrays_of_another_shape(path: Path) -> None:
+    rewrite(path, "labels.npy", np.array([0, 1, 2, 0, 3, 2, 0, 1, 2]))
+    with pytest.raises(DataError, match=r"label 3 of item 4 \(kind1/train_004\) is out of range: there are 3 classes"):
+        open_store(path)
+    rewrite(path, "labels.npy", np.zeros(8, np.int64))
+    with pytest.raises(DataError, match=r"labels\.npy is int64 of shape \(8,\), not int64 of shape \(9,\)"):
+        open_store(path)
+
+
+def test_manifests_that_are_wrong(path: Path) -> None:
+    edit(path, lambda m: m["splits"].update(val=[6, 6]))
+    with pytest.raises(DataError, match="the split 'val' is empty"):
+        open_store(path)
+    edit(path, lambda m: m["splits"].update(val=[5, 9]))
+    with pytest.raises(DataError, match="the splits do not cover the 9 items one after the other"):
+        open_store(path)
+    edit(path, lambda m: m["splits"].update(val=[6, 9]))
+    open_store(path)
+    edit(path, lambda m: m["class_names"].append("x"), honest=False)
+    with pytest.raises(DataError, match="was changed after it was written"):
+        open_store(path)
+    edit(path, lambda m: m.pop("image_mean"))
+    with pytest.raises(DataError, match=r"is damaged \(KeyError"):
+        open_store(path)
+    edit(path, lambda m: m.update(version=7))
+    with pytest.raises(DataError, match="has format version 7, but this release reads version 1: pack it again, or use the release"):
+        open_store(path)
+    edit(path, lambda m: m.update(format="x"))
+    with pytest.raises(DataError, match="does not describe a packed store"):
+        open_store(path)
+    (path / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match="is not valid JSON"):
+        open_store(path)
+
+
+def test_all_faults_are_told(path: Path) -> None:
+    for item in (2, 8):
+        flip(path / "images.npy", 128 + item * 4 * 16 * 16 * 3)
+    assert [fault.split("item ")[1][0] for fault in faults(path)] == ["2", "8"]
+    flip(path / "labels.npy", 130)
+    flip(path / "latents.npy", 130)
+    assert len(list(faults(path))) == 2
