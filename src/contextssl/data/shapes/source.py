@@ -1,0 +1,195 @@
+"""Rendered objects as an item source: every item's shape and views follow from the seed, its split, its class and its number."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from contextssl.data.shapes.classes import CLASSES, shape_mesh
+from contextssl.data.shapes.meshes import list_meshes, load_mesh, split_names, stable_hash
+from contextssl.data.shapes.render import render_views
+from contextssl.data.shapes.scene import require_renderer
+from contextssl.data.source import Item
+from contextssl.data.threediebench import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
+from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.factors import FactorSpace
+
+if TYPE_CHECKING:
+    import trimesh
+
+DEFAULT_OBJECTS = 100
+
+# Goes up whenever a change here, in the classes or in the renderer changes a pixel: a store begun with another version is not continued.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class _Object:
+    item: Item
+    class_name: str
+    file: Path | None  # None: a built-in class
+
+
+@dataclass(frozen=True)
+class ShapesSource:
+    """Objects rendered under 3DIEBench's protocol; an :class:`~contextssl.data.source.ItemSource`.
+
+    Both splits share the classes and no object. An item's pixels depend on the seed, its split, its class and its number (for a folder of
+    meshes: its file's name), not on how many others there are or in which order they are read.
+
+    Args:
+        num_classes: the first so many classes; None is all of them (26 built in, or every class folder).
+        objects_per_class: objects of each class to train on; None is 100 built in, or of a folder every mesh that validation leaves. Of a
+            folder it is the most that are taken.
+        val_objects_per_class: objects of each class to validate on.
+        num_views: views of each object.
+        seed: from 0 up.
+        supersample: s, for s × s rays a pixel.
+        meshes: a folder with one folder of mesh files a class, in place of the built-in classes.
+
+    Raises:
+        SettingsError: for a setting out of range.
+        DataError: for a folder of meshes that is missing or holds too little.
+        ContextSSLError: where trimesh or embreex is not installed.
+    """
+
+    num_classes: int | None = None
+    objects_per_class: int | None = None
+    val_objects_per_class: int = 20
+    num_views: int = 50
+    seed: int = 0
+    supersample: int = 1
+    meshes: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("num_classes", "objects_per_class", "val_objects_per_class", "num_views", "supersample"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} is {value}: it must be at least 1")
+        if self.seed < 0:
+            raise SettingsError(f"seed is {self.seed}: it must be 0 or more")
+        require_renderer()
+        if self.meshes is not None:
+            object.__setattr__(self, "meshes", Path(self.meshes))
+        known = len(self._all_classes)
+        if self.num_classes is not None and self.num_classes > known:
+            where = "built in" if self.meshes is None else f"in {self.meshes}"
+            raise SettingsError(f"num_classes is {self.num_classes}, but there are {known} {where}: ask for {known} or fewer")
+        for name in self.class_names if self.meshes is not None else ():
+            if len(self._files[name]) <= self.val_objects_per_class:
+                raise DataError(
+                    f"{self.meshes / name if self.meshes else name}: {len(self._files[name])} meshes, of which val_objects_per_class="
+                    f"{self.val_objects_per_class} validate and none is left to train on; lower val_objects_per_class or add meshes"
+                )
+
+    @property
+    def factors(self) -> FactorSpace:
+        return FACTORS
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._all_classes[: self.num_classes]
+
+    @property
+    def splits(self) -> Mapping[str, Sequence[Item]]:
+        return self._items
+
+    @property
+    def channels(self) -> int:
+        return 3
+
+    @property
+    def raw_width(self) -> int:
+        return len(RAW_LATENTS)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        files = [(o.item.name, o.file.stat().st_size) for split in self._objects.values() for o in split if o.file is not None]
+        return {
+            "kind": "shapes",
+            "version": VERSION,
+            "seed": self.seed,
+            "classes": list(self.class_names),
+            "objects_per_class": DEFAULT_OBJECTS if self.meshes is None and self.objects_per_class is None else self.objects_per_class,
+            "val_objects_per_class": self.val_objects_per_class,
+            "num_views": self.num_views,
+            "supersample": self.supersample,
+            "meshes": None if self.meshes is None else str(self.meshes),
+            "files": f"{stable_hash(*files):016x}" if files else None,
+        }
+
+    def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+        """All views of one item: images (V, resolution, resolution, 3) uint8 and raw latents (V, 7) float64.
+
+        Raises:
+            DataError: naming a mesh file that cannot be read, or an index out of range.
+        """
+        raw = self.raw_latents(split, index)
+        return self.render(split, index, raw, resolution), raw
+
+    def latents(self, raw: np.ndarray) -> np.ndarray:
+        """Quaternion, floor hue and light hue (..., 6) float32 from raw latents (..., 7)."""
+        return absolute_latents(raw)
+
+    def raw_latents(self, split: str, index: int) -> np.ndarray:
+        """The generating parameters of an item's views, (V, 7) float64, uniform in ``RAW_RANGES``. More views keep the earlier ones."""
+        low, high = np.array(RAW_RANGES).T
+        return np.random.default_rng(self._seeds(split, index)[1]).uniform(low, high, (self.num_views, len(RAW_LATENTS)))
+
+    def mesh(self, split: str, index: int) -> trimesh.Trimesh:
+        """An item's mesh, of bounding-box diagonal 1 and centred.
+
+        Raises:
+            DataError: naming a mesh file that cannot be read, or an index out of range.
+        """
+        chosen = self._object(split, index)
+        if chosen.file is not None:
+            return load_mesh(chosen.file)
+        return shape_mesh(chosen.class_name, np.random.default_rng(self._seeds(split, index)[0]))
+
+    def render(self, split: str, index: int, raw: np.ndarray, resolution: int) -> np.ndarray:
+        """An item under latents of the caller's own (V, 7), for any V: images (V, resolution, resolution, 3) uint8."""
+        return render_views(self.mesh(split, index), raw, resolution, self.supersample)
+
+    @functools.cached_property
+    def _files(self) -> dict[str, dict[str, Path]]:
+        return {} if self.meshes is None else list_meshes(self.meshes)
+
+    @property
+    def _all_classes(self) -> tuple[str, ...]:
+        return tuple(CLASSES if self.meshes is None else self._files)
+
+    @functools.cached_property
+    def _objects(self) -> dict[str, list[_Object]]:
+        objects: dict[str, list[_Object]] = {"train": [], "val": []}
+        for label, name in enumerate(self.class_names):
+            if self.meshes is None:
+                for split, count in (("train", self.objects_per_class or DEFAULT_OBJECTS), ("val", self.val_objects_per_class)):
+                    objects[split] += [_Object(Item(f"{name}/{split}-{i:05d}", label), name, None) for i in range(count)]
+            else:
+                files = self._files[name]
+                halves = split_names(list(files), self.seed, self.objects_per_class, self.val_objects_per_class)
+                for split, names in zip(("train", "val"), halves, strict=True):
+                    objects[split] += [_Object(Item(item, label), name, files[item]) for item in names]
+        return objects
+
+    @functools.cached_property
+    def _items(self) -> dict[str, list[Item]]:
+        return {split: [chosen.item for chosen in objects] for split, objects in self._objects.items()}
+
+    def _object(self, split: str, index: int) -> _Object:
+        if split not in self._objects:
+            raise SettingsError(f"unknown split {split!r}: {nearest(split, self._objects)}")
+        objects = self._objects[split]
+        if not 0 <= index < len(objects):
+            raise DataError(f"there is no item {index} in split {split!r}: it has {len(objects)} (0 to {len(objects) - 1})")
+        return objects[index]
+
+    def _seeds(self, split: str, index: int) -> list[np.random.SeedSequence]:
+        """One seed for an item's shape and one for its views. The item's name tells its split, its class and its number, or its file."""
+        return np.random.SeedSequence([self.seed, stable_hash(self._object(split, index).item.name)]).spawn(2)
