@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,14 +57,15 @@ def read(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}: check the path")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights only" in str(error).lower() or "unsupported" in str(error).lower():
-            name = match[1] if (match := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error))) else "something that is no tensor"
+        if match := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):
             raise CheckpointError(
-                f"{path} carries code or objects ({name}), which is never executed: save it again as a plain state dict of tensors"
+                f"{path} carries code or objects ({match[1]}), which is never executed: save it again as a plain state dict of tensors"
             ) from None
-        raise CheckpointError(f"{path} is damaged or no checkpoint: copy it again or use an earlier one") from None
+        raise CheckpointError(f"{path} is damaged or no checkpoint (nothing in it was executed): copy it again or use an earlier one") from None
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError):
         raise CheckpointError(f"{path} is damaged or no checkpoint (truncated?): copy it again or use an earlier one") from None
     if not isinstance(content, dict):

@@ -139,14 +139,18 @@ class EnvironmentMix:
     scope: str = "batch"
 
     @classmethod
-    def parse(cls, ratio: Sequence[float] | Mapping[str, float], factors: FactorSpace, scope: str = "batch") -> EnvironmentMix:
+    def parse(cls, ratio: Sequence[float] | Mapping[str, float] | None, factors: FactorSpace, scope: str = "batch") -> EnvironmentMix:
         """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
+
+        None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``.
 
         Raises:
             SettingsError: for an unknown environment, a list where there are not two factors, negative numbers or a sum other than 1.
         """
         if scope not in ("batch", "sequence"):
             raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")
+        if ratio is None:
+            ratio = {name: 1 / len(factors.names) for name in factors.names}
         if isinstance(ratio, Mapping):
             named = [(factors.environment(name), float(p)) for name, p in ratio.items()]
         else:

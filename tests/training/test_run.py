@@ -199,7 +199,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(data: Data, tmp_path: Path, mo
     monkeypatch.undo()
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     assert checkpoints.read(folder / "checkpoints" / "last.ckpt")["global_step"] == 3
-    train(tiny_settings(resume=str(folder)), data=data)
+    train(tiny_settings(resume=str(folder), log_interval=1), data=data)
     assert (folder / "results.json").exists()
 
 

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from contextssl.cli import COMMANDS
+from contextssl.config.overrides import experiments, help_text, settings_from
+from contextssl.config.settings import CheckSettings, RenderSettings, TrainSettings
+from contextssl.data.threediebench import FACTORS
+from contextssl.errors import SettingsError
+from contextssl.pairs import EnvironmentMix
+
+PUBLISHED = (
+    "backbone=resnet18 epochs=1000 n_layer=3 block_size=128 log_interval=5 projection_dim=512 learning_rate=5e-5 temperature=0.1 "
+    "weight_equiv_loss=5.0 env_ratio=[0.5,0.5,0.0] eval_normalize=True random_mask=True mask_prob=0.9 weight_decay=1e-3"
+)
+
+
+def train_settings(*words: str) -> TrainSettings:
+    return settings_from("train", TrainSettings, words)
+
+
+def test_the_published_command_line_is_the_default() -> None:
+    with pytest.warns(UserWarning, match="eval_normalize=True is accepted but means nothing here"):
+        assert train_settings(*PUBLISHED.split()) == TrainSettings(env_ratio=[0.5, 0.5, 0.0])
+    assert EnvironmentMix.parse(None, FACTORS) == EnvironmentMix.parse([0.5, 0.5, 0.0], FACTORS)
+
+
+def test_values_are_typed() -> None:
+    settings = train_settings("epochs=3", "learning_rate=1e-3", "random_mask=false", "run_dir=runs/a b", "eval_ctxt=[0,2]", "devices=2")
+    assert (settings.epochs, settings.learning_rate, settings.random_mask, settings.run_dir) == (3, 1e-3, False, "runs/a b")
+    assert settings.eval_ctxt == [0, 2] and settings.devices == 2
+    assert train_settings("env_ratio={rotation:0.5,none:0.5}").env_ratio == {"rotation": 0.5, "none": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("epoch=3", "unknown setting 'epoch' of train: did you mean 'epochs'"),
+        ("epochs=many", "setting 'epochs' of train: Value 'many'"),
+        ("epochs=1.5", "'epochs'"),
+        ("stem=tiny", "unknown stem 'tiny'.*choices: default, small"),
+        ("dataset=shape", "unknown dataset 'shape': did you mean 'shapes'"),
+        ("experiment=shapes_minute", "unknown experiment 'shapes_minute': did you mean 'shapes_minutes'"),
+        ("epochs", "'epochs' is not a setting: write key=value"),
+        ("env_ratio=[0.5,", "is not a setting: write key=value"),
+        ("+epochs=3", "can be set, but not added or removed"),
+        ("~epochs", "can be set, but not added or removed"),
+    ],
+)
+def test_words_that_cannot_be(word: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        train_settings(word)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_experiments_are_settings_and_can_be_overridden(name: str) -> None:
+    settings = train_settings(f"experiment={name}")
+    assert settings != TrainSettings()
+    assert train_settings(f"experiment={name}", "epochs=7") == dataclasses.replace(settings, epochs=7)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_help_tells_every_setting_with_its_default(command: str) -> None:
+    schema = COMMANDS[command].schema
+    text = help_text(command, schema, COMMANDS[command].intro)
+    for field in dataclasses.fields(schema):
+        assert f"  {field.name}=" in text
+        meaning = field.metadata["help"]
+        assert meaning.split()[0] in text and len(meaning) > 5
+    assert max(len(line) for line in text.splitlines()) <= 140
+
+
+@pytest.mark.parametrize(
+    ("command", "schema"), [("data shapes", RenderSettings), ("data check", CheckSettings)]
+)
+def test_each_command_has_its_own_settings(command: str, schema: type[Any]) -> None:
+    assert settings_from(command, schema, []) == schema()
+    with pytest.raises(SettingsError, match=f"unknown setting 'epochs' of {command}"):
+        settings_from(command, schema, ["epochs=3"])

@@ -1,0 +1,158 @@
+"""The command line as a user meets it: exit codes, one-line errors, and what the commands leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contextssl.cli import COMMANDS, main
+from contextssl.data.folder import write_folder
+from contextssl.version import __version__
+from tests.sources import ToySource, toy_store
+
+TINY = (
+    "backbone=resnet_compact width=32 n_layer=1 projection_dim=16 auxiliary_width=16 block_size=8 batch_size=8 epochs=1 log_interval=1 "
+    "val_pairs=8 eval_ctxt=[0,6] accelerator=cpu progress=false"
+).split()
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line that a command ends in."""
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if "warning" not in line]
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("contextssl: error: ")
+    return lines[0]
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["--help"], ["help"]):
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        assert all(name in out for name in COMMANDS)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == f"contextssl {__version__}"
+    for name in COMMANDS:
+        assert main([*name.split(), "--help"]) == 0
+        assert f"usage: contextssl {name} key=value" in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys; from contextssl.cli import main; main(['train', '--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "unknown command 'trian': did you mean 'train'"),
+        (["data", "chek"], "did you mean 'data check'"),
+        (["train", "epoks=3"], "did you mean 'epochs'"),
+        (["train"], "give data_dir=DIR.*or train on rendered shapes at once with dataset=shapes"),
+        (["train", "data_dir=nowhere"], "nowhere"),
+        (["train", "resume=nowhere"], "no run or checkpoint at nowhere"),
+        (["train", "dataset=cifar"], "unknown dataset 'cifar'"),
+        (["data", "pack"], "contextssl data pack DIR"),
+        (["data", "check", "nowhere"], "no folder nowhere"),
+        (["data", "shapes", "layout=tar"], "unknown layout 'tar'"),
+        (["data", "shapes", "classes=100"], "100.*26"),
+        (["data", "check", "a", "b"], "'b' is not a setting"),
+        (["data", "check", "-m", "a"], "cannot be swept"),
+    ],
+)
+def test_mistakes_end_in_one_line(in_folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    assert re.search(message, error_of(capsys, *words))
+
+
+def test_settings_are_checked_against_the_data(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toy_store(in_folder / "store", resolution=16)
+    here = ["train", *TINY, "data_dir=store", "resolution=16"]
+    assert "say resolution=16" in error_of(capsys, *here, "resolution=32")
+    assert "unknown backbone 'resnet17': did you mean 'resne" in error_of(capsys, *here, "backbone=resnet17")
+    assert "did you mean 'rotation'" in error_of(capsys, *here, "env_ratio={rotaton: 1.0}")
+    assert "sum to 1" in error_of(capsys, *here, "env_ratio=[0.5,0.4,0.0]")
+    assert "block_size is 7" in error_of(capsys, *here, "block_size=7")
+    assert not (in_folder / "runs").exists(), "nothing is begun with settings that cannot be"
+
+
+def test_shapes_are_rendered_once_and_trained_on(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "dataset=shapes", "classes=2", "objects=4", "val_objects=2", "views=4", "resolution=16", *TINY]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "R² by the auxiliary head" in out and "run folder: runs/shapes-" in out
+    (store,) = (in_folder / "datasets").iterdir()
+    written = (store / "images.npy").stat().st_mtime_ns
+    assert main([*words, "run_dir=runs/second"]) == 0
+    assert (store / "images.npy").stat().st_mtime_ns == written
+    assert main(["train", "resume=runs/second"]) == 0, "a finished run resumes to its end"
+    results = json.loads(Path("runs/second/results.json").read_text())
+    assert results["run"]["settings"]["classes"] == 2 and results["rows"]
+
+
+def test_a_folder_in_the_published_layout(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Checked, packed by hand or on the way to training, to the same data."""
+    write_folder(ToySource(), in_folder / "bench", 24, image_format="png", workers=0, progress=False)
+    assert main(["data", "check", "bench", "progress=false"]) == 0
+    assert (in_folder / "bench-views.png").stat().st_size > 1000
+    assert main(["data", "pack", "bench", "packed", "resolution=16", "progress=false"]) == 0
+    capsys.readouterr()
+    for folder in ("bench", "packed"):
+        assert main(["train", f"data_dir={folder}", "resolution=16", f"run_dir=runs/{folder}", *TINY]) == 0
+    rows = [json.loads(Path(f"runs/{folder}/results.json").read_text())["rows"] for folder in ("bench", "packed")]
+    assert rows[0] == rows[1]
+    assert main(["data", "check", "packed", "progress=false"]) == 0
+
+
+def test_check_finds_damage(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder(ToySource(), in_folder / "bench", 24, image_format="png", workers=0, progress=False)
+    item = next((in_folder / "bench").glob("kind0/*"))
+    (item / "image_1.png").write_bytes(b"no picture")
+    np.save(item / "latent_2.npy", np.full(7, np.nan))
+    assert main(["data", "check", "bench", "progress=false"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "image_1.png" in out and "latent_2.npy" in out
+    assert "image_1.png" in error_of(capsys, "train", "data_dir=bench", "resolution=16", *TINY)
+
+
+def test_a_sweep_makes_a_run_of_each(in_folder: Path) -> None:
+    toy_store(in_folder / "store", resolution=16)
+    assert main(["train", "-m", *TINY, "data_dir=store", "resolution=16", "seed=0,1", "output_dir=runs"]) == 0
+    seeds = sorted(json.loads(path.read_text())["run"]["seed"] for path in Path("runs").glob("*/results.json"))
+    assert seeds == [0, 1]
+
+
+def test_interruption_is_said_and_exits_130(in_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("contextssl.commands.train", interrupted)
+    assert main(["train"]) == 130
+    assert "what was saved is whole" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(in_folder: Path) -> None:
+    """torchrun over two CPU processes: the same batches and the same losses as one process (features are not normalised over the batch)."""
+    toy_store(in_folder / "store", ToySource(items={"train": 16, "val": 8}), resolution=16)
+    words = [*TINY, "data_dir=store", "resolution=16", "epochs=2", "batch_size=8", "backbone=vit_tiny_patch16_224", "random_mask=false"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29517", "-m", "contextssl"]
+    for start, run, devices in (([sys.executable, "-m", "contextssl"], "one", 1), (torchrun, "two", 2)):
+        command = [*start, "train", *words, f"run_dir=runs/{run}", f"devices={devices}", "log_every_steps=1"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+    rows = [
+        {(row["metric"], row["factor"], row["environment"], row["length"]): row["mean"] for row in json.loads(path.read_text())["rows"]}
+        for path in (Path("runs/one/results.json"), Path("runs/two/results.json"))
+    ]
+    assert rows[0].keys() == rows[1].keys()
+    for key, value in rows[0].items():
+        assert rows[1][key] == pytest.approx(value, abs=2e-3), key
