@@ -26,7 +26,7 @@ def published_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def _draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.RandomState(zlib.crc32(f"public:{name}".encode())).standard_normal(shape)  # noqa: NPY002 (the frozen legacy stream)
+    return np.random.RandomState(zlib.crc32(f"public:{name}".encode())).standard_normal(shape)
 
 
 def input_tensor(name: str, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:

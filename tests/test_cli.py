@@ -17,10 +17,21 @@ from contextssl.data.folder import write_folder
 from contextssl.version import __version__
 from tests.sources import ToySource, toy_store
 
-TINY = (
-    "backbone=resnet_compact width=32 n_layer=1 projection_dim=16 auxiliary_width=16 block_size=8 batch_size=8 epochs=1 log_interval=1 "
-    "val_pairs=8 eval_ctxt=[0,6] accelerator=cpu progress=false"
-).split()
+TINY = [
+    "backbone=resnet_compact",
+    "width=32",
+    "n_layer=1",
+    "projection_dim=16",
+    "auxiliary_width=16",
+    "block_size=8",
+    "batch_size=8",
+    "epochs=1",
+    "log_interval=1",
+    "val_pairs=8",
+    "eval_ctxt=[0,6]",
+    "accelerator=cpu",
+    "progress=false",
+]
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,5 +23,5 @@ def test_by_hand() -> None:
 def test_rises_then_falls(total: int, warmup: int) -> None:
     rates = [warmup_cosine(step, total, warmup) for step in range(total)]
     assert all(0 <= rate <= 1 for rate in rates)
-    assert all(a < b for a, b in zip(rates[:warmup], rates[1:warmup], strict=False))
-    assert all(a > b for a, b in zip(rates[warmup:], rates[warmup + 1 :], strict=False))
+    assert all(a < b for a, b in pairwise(rates[:warmup]))
+    assert all(a > b for a, b in pairwise(rates[warmup:]))

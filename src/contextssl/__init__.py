@@ -1,8 +1,8 @@
 """In-context symmetries: one representation, made invariant or equivariant to chosen transformations by showing it examples.
 
-    model = contextssl.load("runs/demo")
-    context = model.context(source, action, target, environment="rotation")
-    z = model.embed(images, context)
+model = contextssl.load("runs/demo")
+context = model.context(source, action, target, environment="rotation")
+z = model.embed(images, context)
 """
 
 from __future__ import annotations

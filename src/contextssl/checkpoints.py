@@ -65,7 +65,9 @@ def read(path: str | Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{path} carries code or objects ({match[1]}), which is never executed: save it again as a plain state dict of tensors"
             ) from None
-        raise CheckpointError(f"{path} is damaged or no checkpoint (nothing in it was executed): copy it again or use an earlier one") from None
+        raise CheckpointError(
+            f"{path} is damaged or no checkpoint (nothing in it was executed): copy it again or use an earlier one"
+        ) from None
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError):
         raise CheckpointError(f"{path} is damaged or no checkpoint (truncated?): copy it again or use an earlier one") from None
     if not isinstance(content, dict):
@@ -135,7 +137,9 @@ def load(
 def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None) -> ContextSSL:
     made = content[RECIPE]
     if made.get("format") != FORMAT:
-        raise CheckpointError(f"{file} has format {made.get('format')}, written by version {made.get('version')}: this version reads {FORMAT}")
+        raise CheckpointError(
+            f"{file} has format {made.get('format')}, written by version {made.get('version')}: this version reads {FORMAT}"
+        )
     if made["encoder"] is not None and encoder is None:
         raise CheckpointError(f"{file} was trained with your own encoder {made['encoder']}: pass it, freshly built, as encoder=…")
     settings = settings_of(content)
@@ -161,7 +165,10 @@ def settings_of(content: Mapping[str, Any]) -> TrainSettings:
 
 
 def _published_state(content: Mapping[str, Any]) -> dict[str, Tensor] | None:
-    for candidate in (content, *(content[key] for key in ("state_dict", "model", "model_state_dict") if isinstance(content.get(key), dict))):
+    for candidate in (
+        content,
+        *(content[key] for key in ("state_dict", "model", "model_state_dict") if isinstance(content.get(key), dict)),
+    ):
         state = published.strip_wrappers(candidate)
         if published.is_published(state):
             return state
@@ -211,7 +218,11 @@ def load_weights(model: ContextSSL, state: Mapping[str, Tensor], where: str) -> 
         CheckpointError: listing the tensors that are missing, unknown, or of another shape.
     """
     own = model.state_dict()
-    differ = [f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here" for key in own if key in state and own[key].shape != state[key].shape]
+    differ = [
+        f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
     differ += [f"{key} is missing there" for key in own if key not in state]
     differ += [f"{key} is unknown here" for key in state if key not in own]
     if differ:

@@ -36,6 +36,11 @@ COMMANDS = {
     "data shapes": Command(settings.RenderSettings, "run_shapes", ("out",)),
     "data pack": Command(settings.PackSettings, "run_pack", ("data_dir", "out")),
     "data check": Command(settings.CheckSettings, "run_check", ("data_dir",)),
+    "evaluate equivariance": Command(settings.EvaluateEquivarianceSettings, "run_evaluate_equivariance", ("load_model",)),
+    "evaluate retrieval": Command(settings.EvaluateRetrievalSettings, "run_evaluate_retrieval", ("load_model",)),
+    "evaluate probe": Command(settings.EvaluateProbeSettings, "run_evaluate_probe", ("load_model",)),
+    "evaluate geometry": Command(settings.EvaluateGeometrySettings, "run_evaluate_geometry", ("load_model",)),
+    "evaluate all": Command(settings.EvaluateAllSettings, "run_evaluate_all", ("load_model",)),
 }
 
 
@@ -104,7 +109,7 @@ def overview(names: Sequence[str] = tuple(COMMANDS)) -> str:
         "usage: contextssl COMMAND key=value …",
         "",
     ]
-    lines += [f"  {name:14}{' '.join(COMMANDS[name].intro.split())}" for name in names]
+    lines += [f"  {name:22}{' '.join(COMMANDS[name].intro.split())}" for name in names]
     lines += [
         "",
         "contextssl COMMAND --help lists the settings of a command; -m sweeps over comma-separated values (Hydra's launchers).",
@@ -113,7 +118,9 @@ def overview(names: Sequence[str] = tuple(COMMANDS)) -> str:
     return "\n".join(lines)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
+) -> None:
     print(f"contextssl: warning: {message}", file=sys.stderr)
 
 

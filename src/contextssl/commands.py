@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
-from contextssl.config.settings import CheckSettings, PackSettings, RenderSettings, TrainSettings
+from contextssl.config.settings import CheckSettings, EvaluateSettings, PackSettings, RenderSettings, TrainSettings
 from contextssl.data.check import check
 from contextssl.data.dataset import shapes_source
 from contextssl.data.folder import write_folder
 from contextssl.data.pack import pack
 from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.distributed import is_first_process
 from contextssl.errors import SettingsError
-from contextssl.evaluation.results import ResultRow, read_results
+from contextssl.evaluation.results import RESULTS, ResultRow, read_results
+from contextssl.evaluation.run import PROTOCOLS, evaluate
+from contextssl.evaluation.summary import summary_table
 from contextssl.training.run import train
 
 
 def run_train(settings: TrainSettings) -> int:
     folder = train(settings)
-    if getattr(rank_zero_only, "rank", 0) == 0:
+    if is_first_process():
         run, rows = read_results(folder)
         console = Console()
         console.print(adaptation_table(rows))
@@ -57,10 +59,18 @@ def run_shapes(settings: RenderSettings) -> int:
     if settings.layout == "packed":
         pack(source, out, settings.resolution, workers=workers, progress=settings.progress)
     else:
-        write_folder(source, out, settings.resolution, image_format=settings.image_format, workers=workers, progress=settings.progress)
+        write_folder(
+            source,
+            out,
+            settings.resolution,
+            image_format=settings.image_format,  # type: ignore[arg-type]
+            workers=workers,
+            progress=settings.progress,
+        )
     counts = ", ".join(f"{len(items):,} {split} objects" for split, items in source.splits.items())
     print(f"{out}: {counts} of {len(source.class_names)} classes, {settings.views} views each, {settings.resolution} px")
-    print(f"train on it: contextssl train dataset={'shapes' if settings.layout == 'packed' else '3diebench'} data_dir={out} resolution={settings.resolution}")
+    dataset = "shapes" if settings.layout == "packed" else "3diebench"
+    print(f"train on it: contextssl train dataset={dataset} data_dir={out} resolution={settings.resolution}")
     return 0
 
 
@@ -78,6 +88,39 @@ def run_pack(settings: PackSettings) -> int:
 def run_check(settings: CheckSettings) -> int:
     if settings.data_dir is None:
         raise SettingsError("say which folder or store to check: contextssl data check DIR")
-    report = check(settings.data_dir, settings.picture, workers=settings.workers or None, progress=settings.progress)
+    picture = settings.picture or f"{Path(settings.data_dir).resolve().name}-views.png"
+    report = check(settings.data_dir, picture, workers=settings.workers or None, progress=settings.progress)
     report.print()
     return 0 if report.ok else 1
+
+
+def run_evaluate_equivariance(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, ("equivariance",))
+
+
+def run_evaluate_retrieval(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, ("retrieval",))
+
+
+def run_evaluate_probe(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, ("probe",))
+
+
+def run_evaluate_geometry(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, ("geometry",))
+
+
+def run_evaluate_all(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, PROTOCOLS)
+
+
+def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
+    folder = evaluate(settings, protocols)
+    run, rows = read_results(folder)
+    console = Console()
+    for protocol in protocols:
+        console.print(summary_table(rows, (protocol,), settings.split))
+    names = [protocol if settings.split == "val" else f"{protocol} ({settings.split})" for protocol in protocols]
+    seconds = sum(run["evaluations"][name]["seconds"] for name in names)
+    console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)
+    return 0

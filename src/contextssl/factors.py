@@ -155,9 +155,7 @@ class FactorSpace:
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Plain values that go into manifests and checkpoints; :meth:`from_dict` turns them back."""
-        return [
-            {"name": f.name, "width": f.width, "relation": f.relation, "components": list(f.components)} for f in self.factors
-        ]
+        return [{"name": f.name, "width": f.width, "relation": f.relation, "components": list(f.components)} for f in self.factors]
 
     @classmethod
     def from_dict(cls, factors: Sequence[Mapping[str, Any]]) -> FactorSpace:

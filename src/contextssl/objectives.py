@@ -33,9 +33,7 @@ def nt_xent(z: Float[Tensor, "pairs 2 D"], temperature: float, clamp: float | No
     return nt_xent_from_similarities(cosine_similarities(z), temperature, clamp)
 
 
-def nt_xent_from_similarities(
-    cosines: Float[Tensor, "tokens tokens"], temperature: float, clamp: float | None = None
-) -> Float[Tensor, ""]:
+def nt_xent_from_similarities(cosines: Float[Tensor, "tokens tokens"], temperature: float, clamp: float | None = None) -> Float[Tensor, ""]:
     """As :func:`nt_xent`, from the cosines of :func:`cosine_similarities`."""
     if clamp is not None:
         cosines = cosines.clamp(min=clamp)
@@ -45,9 +43,7 @@ def nt_xent_from_similarities(
     return F.cross_entropy(logits, partner)
 
 
-def mean_similarities(
-    cosines: Float[Tensor, "tokens tokens"], published: bool = False
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+def mean_similarities(cosines: Float[Tensor, "tokens tokens"], published: bool = False) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Mean cosine of positive pairs, and of all other pairs of different tokens.
 
     With ``published``, the numbers that the published implementation logs: the mean absolute cosine of positives, and the mean of the whole

@@ -164,7 +164,9 @@ class EnvironmentMix:
         negative = [p for _, p in named if not 0 <= p <= 1]
         total = sum(p for _, p in named)
         if negative or abs(total - 1) > 1e-6:
-            raise SettingsError(f"env_ratio gives {', '.join(f'{e.name} {p:g}' for e, p in named)}: probabilities from 0 to 1 that sum to 1")
+            raise SettingsError(
+                f"env_ratio gives {', '.join(f'{e.name} {p:g}' for e, p in named)}: probabilities from 0 to 1 that sum to 1"
+            )
         named = [(environment, p) for environment, p in named if p > 0]
         return cls(tuple(e for e, _ in named), tuple(p for _, p in named), scope)
 

@@ -74,9 +74,7 @@ def test_help_tells_every_setting_with_its_default(command: str) -> None:
     assert max(len(line) for line in text.splitlines()) <= 140
 
 
-@pytest.mark.parametrize(
-    ("command", "schema"), [("data shapes", RenderSettings), ("data check", CheckSettings)]
-)
+@pytest.mark.parametrize(("command", "schema"), [("data shapes", RenderSettings), ("data check", CheckSettings)])
 def test_each_command_has_its_own_settings(command: str, schema: type[Any]) -> None:
     assert settings_from(command, schema, []) == schema()
     with pytest.raises(SettingsError, match=f"unknown setting 'epochs' of {command}"):

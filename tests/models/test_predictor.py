@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.errors import InputError, SettingsError
-from contextssl.models.predictor import Predictor, context_mask, pair_mask, shared_context_attention
+from contextssl.models.predictor import Block, Predictor, context_mask, pair_mask, shared_context_attention
 
 
 def small(**settings: object) -> Predictor:
@@ -44,7 +46,7 @@ def naive_predictor(predictor: Predictor, features: torch.Tensor, actions: torch
     n = len(tokens)
     allowed = [[j == i or j // 2 < i // 2 for j in range(n)] for i in range(n)]
     x = predictor.read_in(torch.stack(tokens))
-    for block in predictor.blocks:
+    for block in cast(Iterable[Block], predictor.blocks):
         q, k, v = block.queries_keys_values(block.attention_norm(x)).split(x.shape[1], dim=1)
         size = x.shape[1] // block.heads
         heads = [slice(h * size, (h + 1) * size) for h in range(block.heads)]
@@ -166,8 +168,8 @@ def test_initialisations() -> None:
     torch.manual_seed(0)
     gpt2 = Predictor(200, 4, 50, width=400, n_layer=2)
     assert gpt2.read_in.weight.std().item() == pytest.approx(0.02, rel=0.05)
-    assert gpt2.blocks[0].mlp_out.weight.std().item() == pytest.approx(0.01, rel=0.05)
+    assert cast(Block, gpt2.blocks[0]).mlp_out.weight.std().item() == pytest.approx(0.01, rel=0.05)
     fan_in = Predictor(200, 4, 50, width=400, n_layer=2, init="fan_in")
     assert fan_in.read_in.weight[:, :200].std().item() == pytest.approx(200**-0.5, rel=0.05)
     assert fan_in.read_in.weight[:, 200:].std().item() == pytest.approx(0.5, rel=0.1)
-    assert fan_in.blocks[1].mlp_out.weight.std().item() == pytest.approx(1600**-0.5, rel=0.05)
+    assert cast(Block, fan_in.blocks[1]).mlp_out.weight.std().item() == pytest.approx(1600**-0.5, rel=0.05)

@@ -57,7 +57,13 @@ def logged(run: Path) -> dict[str, list[float]]:
 
 
 def test_a_run_writes_everything_that_made_it(undisturbed: Path) -> None:
-    assert sorted(path.name for path in undisturbed.iterdir()) == ["checkpoints", "metrics.csv", "results.json", "settings.json", "tensorboard"]
+    assert sorted(path.name for path in undisturbed.iterdir()) == [
+        "checkpoints",
+        "metrics.csv",
+        "results.json",
+        "settings.json",
+        "tensorboard",
+    ]
     assert sorted(path.name for path in (undisturbed / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     assert json.loads((undisturbed / "settings.json").read_text())["settings"]["batch_size"] == 8
     run, rows = read_results(undisturbed)

@@ -27,6 +27,13 @@ EXPERIMENT = "experiment"
 # Words of the published commands that mean nothing here, and why.
 OBSOLETE: Mapping[str, Mapping[str, str]] = {
     "train": {"eval_normalize": "embeddings are always L2-normalised before they are evaluated"},
+    **{
+        f"evaluate {protocol}": {
+            "log_interval": "every number is computed once, at the end of the probes' epochs",
+            "eval_normalize": "embeddings are always L2-normalised before they are evaluated",
+        }
+        for protocol in ("equivariance", "retrieval", "probe", "geometry", "all")
+    },
 }
 
 
@@ -83,7 +90,8 @@ def settings_from(command: str, schema: type[Settings], words: Sequence[str]) ->
     try:
         with initialize_config_dir(config_dir=str(CONFIG_DIR), version_base="1.3"):
             config = compose(config_name=f"{command.replace(' ', '_')}_settings", overrides=kept)
-        return checked(command, OmegaConf.to_object(config))  # type: ignore[arg-type]
+        settings: Settings = OmegaConf.to_object(config)  # type: ignore[assignment]
+        return checked(command, settings)
     except (HydraException, OmegaConfBaseException) as error:
         raise SettingsError(_plain(command, error)) from None
     finally:

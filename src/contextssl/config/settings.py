@@ -22,7 +22,9 @@ def setting(default: Any, meaning: str, unit: str = "", choices: tuple[str, ...]
 class ShapesSettings:
     """Shapes to render"""
 
-    classes: int | None = setting(None, "the first so many classes of those built in, or of meshes=DIR; all where left out")
+    classes: Any = setting(
+        None, "the first so many classes of those built in (or of meshes=DIR), or their names, [chair,car]; all where left out"
+    )
     objects: int | None = setting(None, "training objects of each class; where left out 100, or of meshes=DIR all")
     val_objects: int = setting(20, "validation objects of each class")
     views: int = setting(50, "views of each object")
@@ -48,7 +50,9 @@ class ModelSettings:
 
     backbone: str = setting("resnet18", "encoder: any timm model, or resnet_compact (ours, for minutes on a CPU)")
     pretrained: bool = setting(False, "start from timm's weights (needs a network)")
-    stem: str = setting("default", "'small' for images near 32 px: a 3×3 convolution of stride 1, no max-pooling", choices=("default", "small"))
+    stem: str = setting(
+        "default", "'small' for images near 32 px: a 3×3 convolution of stride 1, no max-pooling", choices=("default", "small")
+    )
     pool: str = setting("average", "the final map is averaged, or flattened through a linear layer", choices=("average", "flatten"))
     feature_norm: str = setting("none", "'batch' normalises features over the batch before the predictor", choices=("none", "batch"))
     projection_dim: int = setting(512, "width of the embeddings; need not be the backbone's")
@@ -60,8 +64,12 @@ class ModelSettings:
     mask_prob: float = setting(0.9, "chance that a token does not see a context pair in a layer, where random_mask is on")
     init: str = setting("gpt2", "weights of the predictor: deviation 0.02, or 1/√fan-in (learns in minutes)", choices=("gpt2", "fan_in"))
     auxiliary_width: int = setting(1024, "hidden width of the auxiliary head")
-    auxiliary_scale: str = setting("unit", "what the auxiliary head reads: the unit embedding, or √D times it", choices=("unit", "sqrt_width"))
-    bottleneck: float = setting(0.0, "noise on the normalised embedding while training, its variance as a share of the embedding's; 0 is published")
+    auxiliary_scale: str = setting(
+        "unit", "what the auxiliary head reads: the unit embedding, or √D times it", choices=("unit", "sqrt_width")
+    )
+    bottleneck: float = setting(
+        0.0, "noise on the normalised embedding while training, its variance as a share of the embedding's; 0 is published"
+    )
 
 
 @dataclass
@@ -72,7 +80,9 @@ class ObjectiveSettings:
     clamp_similarities: bool = setting(True, "floor cosines at 1e-7 as published, so that negatives of negative cosine give no gradient")
     weight_equiv_loss: float = setting(5.0, "weight of the auxiliary regression beside the contrastive loss")
     env_ratio: Any = setting(
-        [0.5, 0.5, 0.0], "chances of the environments: [rotation, color, both], or a mapping such as {rotation: 0.5, none: 0.5}"
+        None,
+        "chances of the environments: [rotation, color, both] for two factors, or a mapping such as {rotation:0.5,none:0.5} for any; "
+        "where left out each factor alone, with equal chances (the paper's [0.5,0.5,0.0])",
     )
     env_per: str = setting("batch", "an environment is drawn for each batch (the paper) or each sequence", choices=("batch", "sequence"))
 
@@ -104,7 +114,9 @@ class RunSettings:
     save_interval: int = setting(0, "epochs between checkpoints that are kept; 0 keeps the last and the best", "epochs")
     save_minutes: float = setting(10.0, "minutes after which the last checkpoint is saved within an epoch", "minutes")
     max_minutes: float = setting(0.0, "stop after so many minutes of training; 0 does not", "minutes")
-    eval_ctxt: list[int] = setting([0, 2, 14, 126], "context lengths looked at on validation pairs; beyond the block, its longest", "tokens")
+    eval_ctxt: list[int] = setting(
+        [0, 2, 14, 126], "context lengths looked at on validation pairs; beyond the block, its longest", "tokens"
+    )
     val_pairs: int = setting(1024, "validation pairs that each look takes", "pairs")
     accelerator: str = setting("auto", "cpu, gpu, mps, auto")
     devices: Any = setting("auto", "how many devices, or which")
@@ -129,7 +141,9 @@ class RenderSettings(ShapesSettings):
 
     out: str = setting("datasets/shapes", "folder to write")
     resolution: int = setting(64, "height and width of the images", "pixels")
-    layout: str = setting("packed", "'packed' store (trains at once), or the published 'folder' of images and latents", choices=("packed", "folder"))
+    layout: str = setting(
+        "packed", "'packed' store (trains at once), or the published 'folder' of images and latents", choices=("packed", "folder")
+    )
     image_format: str = setting("png", "of layout=folder: png is lossless", choices=("png", "jpg"))
     workers: int = setting(0, "processes; 0 takes every core")
     progress: bool = setting(True, "show progress")
@@ -152,6 +166,123 @@ class CheckSettings:
     """Look a data folder or packed store over: counts, damaged files, latents, labels, and a picture of sample views."""
 
     data_dir: str | None = setting(None, "the folder or store to check")
-    picture: str | None = setting(None, "PNG to write the sample views to; DATA_DIR/check.png where left out")
+    picture: str | None = setting(None, "PNG to write the sample views to; NAME-views.png where left out")
     workers: int = setting(0, "processes; 0 takes every core")
     progress: bool = setting(True, "show progress")
+
+
+@dataclass
+class EvaluatedDataSettings:
+    """Data; those of the run where left out"""
+
+    dataset: str | None = setting(None, "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench")
+    data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store")
+    resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels")
+    classes: int | None = setting(None, "of dataset=shapes: the first so many classes")
+    objects: int | None = setting(None, "of dataset=shapes: training objects of each class")
+    val_objects: int | None = setting(None, "of dataset=shapes: validation objects of each class")
+    views: int | None = setting(None, "of dataset=shapes: views of each object")
+    supersample: int | None = setting(None, "of dataset=shapes: rays along each side of a pixel")
+    data_seed: int | None = setting(None, "of dataset=shapes: seed of the objects and their views")
+    meshes: str | None = setting(None, "of dataset=shapes: folder of mesh files")
+
+
+@dataclass
+class LoadedModelSettings:
+    """Model"""
+
+    load_model: str | None = setting(None, "a run's folder, a checkpoint of one, or a checkpoint in the published format (.pt)")
+    pretrained_model_dir: str | None = setting(None, "folder that load_model is looked for in")
+    checkpoint: str = setting("last", "which of a run's checkpoints: last, best, or a name in its folder")
+    n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out")
+    block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens")
+    image_mean: list[float] | None = setting(
+        None, "of a published checkpoint: each channel's mean, 0 to 1, that its images were normalised by; the data's own where left out"
+    )
+    image_std: list[float] | None = setting(None, "of a published checkpoint: each channel's deviation; the data's own where left out")
+
+
+@dataclass
+class ProbeSettings:
+    """Probes"""
+
+    heads: list[str] = setting(
+        ["published", "ridge"],
+        "what reads: published (rotations by an MLP 1024-1024, colour and class by a linear map), mlp or linear (everything), ridge, knn",
+    )
+    epochs: int | None = setting(
+        None, "passes of trained heads over the training views; where left out 200 for pairs, 300 for single views"
+    )
+    learning_rate: float = setting(1e-3, "of Adam, for trained heads")
+    batch_size: int = setting(512, "of trained heads")
+    train_views: int = setting(8, "views of each training item that heads are trained on, fixed by the seed; 0 takes all")
+    train_items: int = setting(0, "training items at most; 0 takes all")
+    probe_views: int = setting(10, "views of each evaluated item that heads read, fixed by the seed; 0 takes all")
+    bottleneck: list[float] = setting([0.0, 0.3, 1.0], "noise shares that probes and kNN read under; 0 is no noise")
+    neighbours: int = setting(20, "k of kNN")
+
+
+@dataclass
+class RetrievalSettings:
+    """Retrieval"""
+
+    sources: str = setting("all", "which views are sources: all, or the first alone (published)", choices=("all", "first"))
+    queries: int = setting(50, "with sources=all: (source, target) drawn of each item's; 0 takes every one")
+
+
+@dataclass
+class SensitivitySettings:
+    """Factor sensitivity, where the data are rendered shapes"""
+
+    sensitivity_items: int = setting(250, "items whose views are rendered anew with one factor changed; 0 leaves it out")
+    sensitivity_views: int = setting(4, "views of each of them")
+
+
+@dataclass
+class EvaluateSettings(SensitivitySettings, RetrievalSettings, ProbeSettings, EvaluatedDataSettings, LoadedModelSettings):
+    """Evaluate a run, or a published checkpoint, and add the numbers to its results.json."""
+
+    eval_ctxt: list[int] | None = setting(
+        None, "context lengths, two tokens a pair; where left out 0, 2, 14, 30, 126 as far as they fit, and the longest that fits", "tokens"
+    )
+    environments: list[str] | None = setting(
+        None, "what contexts tell, such as [rotation,color,rotation+color,none]; where left out, what the model was trained on"
+    )
+    contexts: int = setting(3, "contexts drawn from the training split; numbers are means over them, with their deviation")
+    split: str = setting("val", "what is evaluated; probes are always trained on the training split", choices=("val", "train"))
+    items: int = setting(0, "items of that split at most, drawn by the seed; 0 takes all")
+    seed: int = setting(0, "of contexts, views, pairs, queries, noise and heads")
+    output_dir: str = setting("runs", "for a published checkpoint: folder in which its results get one of their own")
+    run_dir: str | None = setting(None, "for a published checkpoint: the folder for its results itself")
+    cache: bool = setting(True, "keep features and embeddings on disk, and read them back as long as nothing that made them changes")
+    cache_dir: str | None = setting(None, "where; the folder cache in the results' folder where left out")
+    accelerator: str = setting("auto", "cpu, gpu, mps, auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
+    precision: str = setting(
+        "auto", "of the frozen model: bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed")
+    )
+    progress: bool = setting(True, "show progress")
+
+
+@dataclass
+class EvaluateEquivarianceSettings(EvaluateSettings):
+    """Read the action between two views from their embeddings, in contexts of every kind and length."""
+
+
+@dataclass
+class EvaluateRetrievalSettings(EvaluateSettings):
+    """Find the predicted view among an object's views: MRR, H@k, prediction error."""
+
+
+@dataclass
+class EvaluateProbeSettings(EvaluateSettings):
+    """Read class and factor values from single views: trained probes, ridge, the model's own head, under noise."""
+
+
+@dataclass
+class EvaluateGeometrySettings(EvaluateSettings):
+    """What distances see: variance share, factor sensitivity and kNN read-outs of every factor."""
+
+
+@dataclass
+class EvaluateAllSettings(EvaluateSettings):
+    """Evaluate by all of these protocols, with one encoding."""

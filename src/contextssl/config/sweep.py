@@ -21,7 +21,7 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
     store_schema(command, schema)
 
     def job(config: DictConfig) -> int:
-        return run(checked(command, OmegaConf.to_object(config)))  # type: ignore[arg-type]
+        return run(checked(command, OmegaConf.to_object(config)))
 
     # Hydra would make folders of its own beside ours; the runs' folders hold all that it would write.
     quiet = ["hydra.output_subdir=null", "hydra.sweep.dir=.", "hydra.sweep.subdir=.", "hydra/job_logging=none", "hydra/hydra_logging=none"]

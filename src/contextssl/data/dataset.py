@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
 from contextssl.config.settings import DataSettings, ShapesSettings
 from contextssl.data.pack import pack
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.store import MANIFEST, Store, open_store
 from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.distributed import is_first_process
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.pairs import PairSource, ViewPairs
 
@@ -61,7 +60,7 @@ def is_store(path: Path) -> bool:
 def shapes_source(settings: ShapesSettings) -> ShapesSource:
     """The renderer that the settings describe."""
     return ShapesSource(
-        num_classes=settings.classes,
+        classes=tuple(settings.classes) if isinstance(settings.classes, list) else settings.classes,
         objects_per_class=settings.objects,
         val_objects_per_class=settings.val_objects,
         num_views=settings.views,
@@ -81,7 +80,7 @@ def _open_shapes(settings: DataSettings, progress: bool) -> Data:
 
 def _shapes_name(settings: DataSettings) -> str:
     what = f"{Path(settings.meshes).name}-" if settings.meshes else ""
-    what += f"{settings.classes or 'all-'}classes"
+    what += f"{'-'.join(settings.classes)}" if isinstance(settings.classes, list) else f"{settings.classes or 'all-'}classes"
     counts = f"{settings.objects or 'all'}+{settings.val_objects}objects-{settings.views}views"
     smooth = f"-{settings.supersample}rays" if settings.supersample > 1 else ""
     return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
@@ -96,13 +95,15 @@ def _open_threediebench(settings: DataSettings, progress: bool) -> Data:
     root = Path(settings.data_dir)
     if is_store(root):
         return _from_store(open_store(root), settings)
-    return _from_store(_packed_once(ThreeDIEBenchSource(root), root / f"packed-{settings.resolution}", settings.resolution, progress), settings)
+    return _from_store(
+        _packed_once(ThreeDIEBenchSource(root), root / f"packed-{settings.resolution}", settings.resolution, progress), settings
+    )
 
 
 def _packed_once(source: Any, folder: Path, resolution: int, progress: bool) -> Store:
     """The store in ``folder``, made first where it is missing; in a distributed run the first process makes it and the others wait."""
     if not is_store(folder):
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if is_first_process():
             pack(source, folder, resolution, progress=progress)
         else:
             began = time.monotonic()

@@ -76,3 +76,73 @@ def knn_labels(
     votes = torch.zeros(len(queries), classes, device=queries.device)
     votes.scatter_add_(1, bank_labels[index], (near / temperature).exp())
     return votes.argmax(dim=1)
+
+
+# -- rotations ------------------------------------------------------------------------------------------------------------------------
+
+
+def rotation_angles(prediction: Float[Tensor, "n 4"], target: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
+    """The geodesic angle between two rotations, in degrees from 0 to 180: 2 · arccos |⟨q, q′⟩|, since q and -q are one rotation.
+
+    Args:
+        prediction: quaternions, normalised here; one of no length counts as 180°.
+        target: unit quaternions.
+    """
+    # In double precision: near 0 the arccosine turns an error of 1e-7 into one of 0.05 degrees.
+    cosine = (F.normalize(prediction.double(), dim=-1) * F.normalize(target.double(), dim=-1)).sum(-1).abs()
+    return torch.rad2deg(2 * torch.arccos(cosine.clamp(max=1)))
+
+
+def rotation_angle_floor(target: Float[Tensor, "n 4"]) -> Scalar:
+    """The mean angle to a constant rotation: the mean one, which is the leading eigenvector of Σ q qᵀ (Markley et al., 2007)."""
+    target = target.double()
+    mean = torch.linalg.eigh(target.T @ target).eigenvectors[:, -1]
+    return rotation_angles(mean.expand_as(target), target).mean()
+
+
+# -- classes --------------------------------------------------------------------------------------------------------------------------
+
+
+def accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> Scalar:
+    return (prediction == target).double().mean()
+
+
+def balanced_accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> Scalar:
+    """The mean over the classes that occur of the share of each that is found: every class counts alike, however rare."""
+    count = target.bincount()
+    found = target[prediction == target].bincount(minlength=len(count))
+    return (found[count > 0].double() / count[count > 0]).mean()
+
+
+# -- ranks under ties -----------------------------------------------------------------------------------------------------------------
+
+
+def tied_places(
+    scores: Float[Tensor, "*batch candidates"], correct: Int[Tensor, "*batch"]
+) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
+    """How many candidates score above the correct one, and how many others score the same, in float32."""
+    scores = scores.float()
+    own = scores.gather(-1, correct[..., None])
+    return (scores > own).sum(dim=-1), (scores == own).sum(dim=-1) - 1
+
+
+def tied_reciprocal_rank(above: Int[Tensor, "*batch"], tied: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """The mean of 1 / rank over the places that a tie leaves open, above + 1 to above + 1 + tied.
+
+    To share the mean rank would leave a model to which all candidates are alike with 2 / (V + 1) where chance is H_V / V, the V-th harmonic
+    number over V; the mean over the places is chance exactly.
+    """
+    last = int((above + tied).max()) + 1 if above.numel() else 0
+    harmonic = torch.cat([torch.zeros(1, dtype=torch.float64), torch.arange(1, last + 1, dtype=torch.float64).reciprocal().cumsum(0)])
+    harmonic = harmonic.to(above.device, torch.float32 if above.device.type == "mps" else torch.float64)
+    return (harmonic[above + tied + 1] - harmonic[above]) / (tied + 1)
+
+
+def tied_hits(above: Int[Tensor, "*batch"], tied: Int[Tensor, "*batch"], k: int) -> Float[Tensor, "*batch"]:
+    """The share of the places that a tie leaves open which are k or better."""
+    return (k - above).clamp(min=0).minimum(tied + 1).float() / (tied + 1)
+
+
+def chance_reciprocal_rank(candidates: int) -> float:
+    """The mean reciprocal rank of a random order of so many candidates."""
+    return sum(1 / rank for rank in range(1, candidates + 1)) / candidates

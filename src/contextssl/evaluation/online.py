@@ -51,9 +51,7 @@ class _Encoded:
     bank: Tensor
 
 
-def online_rows(
-    model: ContextSSL, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]
-) -> list[ResultRow]:
+def online_rows(model: ContextSSL, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]) -> list[ResultRow]:
     """R² of every factor by the auxiliary head on embeddings of the targets, similarity of predictions, and kNN accuracy.
 
     Embeddings carry no noise and each view is a query alone after the context. At length 0 no context is given, whatever the environment.
@@ -101,9 +99,7 @@ def _context_rows(
         )
     similarities = mean_similarities(cosine_similarities(torch.stack([predicted, embedded], dim=1)))
     for metric, value in zip(("positive_similarity", "negative_similarity"), similarities, strict=True):
-        rows.append(
-            ResultRow("online", metric, float(value), None, environment, length, "embedding", split="val", count=count)
-        )
+        rows.append(ResultRow("online", metric, float(value), None, environment, length, "embedding", split="val", count=count))
     return rows
 
 

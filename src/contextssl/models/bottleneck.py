@@ -40,9 +40,7 @@ class NoiseBottleneck(nn.Module):
         weight = (1 / self.batches).clamp(min=MOMENTUM)
         self.variance.lerp_(variance, weight.to(variance.dtype))
 
-    def forward(
-        self, z: Float[Tensor, "*batch D"], share: float, generator: torch.Generator | None = None
-    ) -> Float[Tensor, "*batch D"]:
+    def forward(self, z: Float[Tensor, "*batch D"], share: float, generator: torch.Generator | None = None) -> Float[Tensor, "*batch D"]:
         """Normalised embeddings with noise of variance ``share`` × the tracked total, spread evenly over the D dimensions."""
         if share == 0:
             return z

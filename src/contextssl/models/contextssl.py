@@ -128,7 +128,9 @@ class ContextSSL(nn.Module):
         if inputs.dtype != torch.uint8:
             return inputs
         if self.image_mean is None or self.image_std is None:
-            raise InputError("this model does not know how to normalise uint8 images: give it image_mean and image_std, or normalised floats")
+            raise InputError(
+                "this model does not know how to normalise uint8 images: give it image_mean and image_std, or normalised floats"
+            )
         return (inputs.float() / 255 - self.image_mean) / self.image_std
 
     def forward(

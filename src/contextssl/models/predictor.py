@@ -96,9 +96,7 @@ class Block(nn.Module):
     ) -> Float[Tensor, "*batch tokens width"]:
         """``attend`` maps queries, keys and values (*batch, heads, tokens, channels) to the same shape."""
         projected = self.queries_keys_values(self.attention_norm(x))
-        query, key, value = (
-            part.unflatten(-1, (self.heads, -1)).transpose(-3, -2) for part in projected.chunk(3, dim=-1)
-        )
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(-3, -2) for part in projected.chunk(3, dim=-1))
         x = x + self.attention_out(attend(query, key, value).transpose(-3, -2).flatten(-2))
         return x + self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x))))
 
@@ -215,9 +213,7 @@ class Predictor(nn.Module):
             x = block(x, attend)
         return self.read_out(self.norm(x)).unflatten(-2, (-1, 2)), keys, values
 
-    def context(
-        self, features: Float[Tensor, "pairs 2 F"], actions: Float[Tensor, "pairs A"], environment: str | None = None
-    ) -> Context:
+    def context(self, features: Float[Tensor, "pairs 2 F"], actions: Float[Tensor, "pairs A"], environment: str | None = None) -> Context:
         """Encode k pairs once into the keys and values that queries attend to. No context mask.
 
         Raises:
@@ -237,9 +233,7 @@ class Predictor(nn.Module):
             self.train(training)
         return Context(torch.stack(keys)[:, 0], torch.stack(values)[:, 0], environment)
 
-    def query(
-        self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None = None
-    ) -> Float[Tensor, "n D"]:
+    def query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None = None) -> Float[Tensor, "n D"]:
         """Predictions for n independent queries, each alone after the same context (None: after nothing).
 
         Equal to running each query token by token after the context, but the context is neither run again nor copied.

@@ -85,7 +85,7 @@ def _backbone(state: Mapping[str, Tensor]) -> str:
         raise CheckpointError("the published checkpoint's encoder has no conv1: only its ResNets can be loaded")
     bottleneck = "encoder.layer1.0.conv3.weight" in state
     blocks = tuple(sum(bool(re.fullmatch(rf"encoder\.layer{i}\.\d+\.conv1\.weight", key)) for key in state) for i in (1, 2, 3, 4))
-    known = {
+    known: dict[tuple[tuple[int, ...], bool], str] = {
         ((2, 2, 2, 2), False): "resnet18",
         ((3, 4, 6, 3), False): "resnet34",
         ((3, 4, 6, 3), True): "resnet50",

@@ -11,6 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from torch.distributed.nn.functional import all_gather
 
 from contextssl.checkpoints import RECIPE
 from contextssl.config.settings import TrainSettings
@@ -61,6 +62,7 @@ class ContextSSLTraining(pl.LightningModule):
         self.rows: list[ResultRow] = []
         # The model's running statistics before the step, should its loss turn out not to be finite.
         self.before: list[Tensor] = []
+        self.first_bad_step: Tensor
         # The step of the first loss that was not finite, on the device; -1 while there is none.
         self.register_buffer("first_bad_step", torch.tensor(-1), persistent=False)
 
@@ -80,7 +82,7 @@ class ContextSSLTraining(pl.LightningModule):
         """All processes' predictions, this one's gradients flowing back through the exchange."""
         if self.trainer.world_size == 1:
             return z
-        return torch.cat(list(torch.distributed.nn.functional.all_gather(z)))
+        return torch.cat(list(all_gather(z)))
 
     def _log_meters(self) -> None:
         values = self.meters.read()

@@ -16,12 +16,12 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import nn
 
 from contextssl import checkpoints
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data, open_data
+from contextssl.distributed import is_first_process
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.results import write_results
@@ -52,7 +52,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is trained.
         TrainingError: where the loss is not finite.
     """
-    content = None
+    content: dict[str, Any] | None = None
+    resumed_from: Path | None = None
     if settings.resume is not None:
         resumed_from = checkpoints.find_checkpoint(settings.resume)
         content = checkpoints.read(resumed_from)
@@ -62,13 +63,14 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     environments = EnvironmentMix.parse(settings.env_ratio, data.train.factors, settings.env_per)
     sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
     model = _fresh_model(settings, data, encoder)
-    if content is None:
-        folder = new_run_folder(settings.output_dir, settings.dataset, settings.run_dir) if _is_first() else Path(settings.output_dir)
-        resumed_from = None
-    else:
+    if resumed_from is not None:
         folder = resumed_from.parent.parent
+    else:
+        folder = (
+            new_run_folder(settings.output_dir, settings.dataset, settings.run_dir) if is_first_process() else Path(settings.output_dir)
+        )
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
-    if content is None and _is_first():
+    if content is None and is_first_process():
         write_json(folder / SETTINGS, {"version": __version__, "commit": _commit(), "settings": dataclasses.asdict(settings)})
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, settings.block_size // 2 - 1, settings.seed)
     module = ContextSSLTraining(model, sampler, online, environments.environments, settings, made, folder)
@@ -156,7 +158,7 @@ def _fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None)
             image_std=data.image_std,
             encoder=encoder,
         )
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.to(memory_format=torch.channels_last)
 
 
 def _resumed_settings(given: TrainSettings, content: dict[str, Any], path: Path) -> TrainSettings:
@@ -173,8 +175,8 @@ def _resumed_settings(given: TrainSettings, content: dict[str, Any], path: Path)
             setattr(settings, field.name, value)
         elif value != getattr(settings, field.name):
             raise SettingsError(
-                f"{field.name}={value} differs from the run that is resumed ({getattr(settings, field.name)}): leave it out, or start a new run; "
-                f"free to change are {', '.join(FREE_TO_CHANGE)}"
+                f"{field.name}={value} differs from the run that is resumed ({getattr(settings, field.name)}): leave it out, or start a new "
+                f"run; free to change are {', '.join(FREE_TO_CHANGE)}"
             )
     return settings
 
@@ -187,7 +189,9 @@ def _trainer(settings: TrainSettings, folder: Path) -> tuple[pl.Trainer, Metrics
     kept: dict[str, Any] = {"dirpath": folder / "checkpoints", "enable_version_counter": False, "auto_insert_metric_name": False}
     callbacks: list[pl.Callback] = [
         ModelCheckpoint(filename="last", every_n_epochs=1, save_on_train_epoch_end=True, **kept),
-        ModelCheckpoint(filename="best", monitor="r2", mode="max", every_n_epochs=settings.log_interval, save_on_train_epoch_end=True, **kept),
+        ModelCheckpoint(
+            filename="best", monitor="r2", mode="max", every_n_epochs=settings.log_interval, save_on_train_epoch_end=True, **kept
+        ),
     ]
     if settings.save_minutes > 0:
         callbacks.append(ModelCheckpoint(filename="last", train_time_interval=timedelta(minutes=settings.save_minutes), **kept))
@@ -231,12 +235,13 @@ def _wandb(settings: TrainSettings, folder: Path) -> Logger:
 
 def _quiet() -> None:
     """Lightning's advice that does not apply here; everything else is shown."""
-    for message in (".*does not have many workers.*", ".*smaller than the logging interval.*", ".*exists and is not empty.*", ".*treespec, LeafSpec.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*exists and is not empty.*",
+        ".*treespec, LeafSpec.*",
+    ):
         warnings.filterwarnings("ignore", message)
-
-
-def _is_first() -> bool:
-    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _commit() -> str | None:

@@ -21,7 +21,7 @@ from contextssl.errors import ContextSSLError, DataError, SettingsError
 
 
 def small(**settings: object) -> ShapesSource:
-    chosen: dict[str, object] = {"num_classes": 3, "objects_per_class": 2, "val_objects_per_class": 1, "num_views": 4, **settings}
+    chosen: dict[str, object] = {"classes": 3, "objects_per_class": 2, "val_objects_per_class": 1, "num_views": 4, **settings}
     return ShapesSource(**chosen)  # type: ignore[arg-type]
 
 
@@ -82,7 +82,7 @@ def test_same_seed_same_pixels_in_any_order_and_any_number_of_objects() -> None:
     forwards = [first.read("train", i, 16)[0] for i in range(6)]
     backwards = [again.read("train", i, 16)[0] for i in reversed(range(6))][::-1]
     np.testing.assert_array_equal(forwards, backwards)
-    more = small(objects_per_class=5, num_classes=4, val_objects_per_class=3, num_views=6)
+    more = small(objects_per_class=5, classes=4, val_objects_per_class=3, num_views=6)
     np.testing.assert_array_equal(more.read("train", 5, 16)[0][:4], forwards[2])
     assert more.splits["train"][5] == first.splits["train"][2]
 
@@ -126,7 +126,7 @@ def test_description_settles_every_pixel() -> None:
     assert base.description == small().description == pickle.loads(pickle.dumps(base)).description
     others = [
         small(seed=1),
-        small(num_classes=2),
+        small(classes=2),
         small(objects_per_class=3),
         small(val_objects_per_class=2),
         small(num_views=5),
@@ -142,7 +142,7 @@ def test_defaults_take_every_class() -> None:
     assert source.num_views == 50
 
 
-@pytest.mark.parametrize("name", ["num_classes", "objects_per_class", "val_objects_per_class", "num_views", "supersample"])
+@pytest.mark.parametrize("name", ["objects_per_class", "val_objects_per_class", "num_views", "supersample"])
 def test_counts_below_one_are_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} is 0: it must be at least 1"):
         small(**{name: 0})
@@ -151,8 +151,8 @@ def test_counts_below_one_are_refused(name: str) -> None:
 def test_other_settings_out_of_range_are_refused() -> None:
     with pytest.raises(SettingsError, match="seed is -1"):
         small(seed=-1)
-    with pytest.raises(SettingsError, match=f"ask for {len(CLASSES)} or fewer"):
-        small(num_classes=len(CLASSES) + 1)
+    with pytest.raises(SettingsError, match=f"ask for 1 to {len(CLASSES)}"):
+        small(classes=len(CLASSES) + 1)
     with pytest.raises(SettingsError, match="did you mean 'val'"):
         small().read("vall", 0, 16)
     with pytest.raises(DataError, match="no item 6 in split 'train'"):
@@ -231,7 +231,7 @@ def test_folders_that_will_not_do_are_named(folder: Path, tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"chair: 4 meshes.*lower val_objects_per_class"):
         ShapesSource(meshes=folder, val_objects_per_class=4)
     with pytest.raises(SettingsError, match="there are 2 in"):
-        ShapesSource(meshes=folder, num_classes=3, val_objects_per_class=1)
+        ShapesSource(meshes=folder, classes=3, val_objects_per_class=1)
     (folder / "void").mkdir()
     with pytest.raises(DataError, match="void: no mesh file in this class folder"):
         ShapesSource(meshes=folder, val_objects_per_class=1)

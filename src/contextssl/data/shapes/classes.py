@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STRETCH = 0.2  # largest logarithm of the stretch along an axis
 
-# In the order of their labels. New ones go to the end, so that a smaller `num_classes` keeps meaning the same classes.
+# In the order of their labels. New ones go to the end, so that a smaller `classes` keeps meaning the same classes.
 CLASSES: dict[str, Callable[[Solid, np.random.Generator], None]] = {
     "chair": furniture.chair,
     "table": furniture.table,

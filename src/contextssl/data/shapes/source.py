@@ -43,7 +43,7 @@ class ShapesSource:
     meshes: its file's name), not on how many others there are or in which order they are read.
 
     Args:
-        num_classes: the first so many classes; None is all of them (26 built in, or every class folder).
+        classes: the first so many classes, or their names; None is all of them (26 built in, or every class folder).
         objects_per_class: objects of each class to train on; None is 100 built in, or of a folder every mesh that validation leaves. Of a
             folder it is the most that are taken.
         val_objects_per_class: objects of each class to validate on.
@@ -58,7 +58,7 @@ class ShapesSource:
         ContextSSLError: where trimesh or embreex is not installed.
     """
 
-    num_classes: int | None = None
+    classes: int | tuple[str, ...] | None = None
     objects_per_class: int | None = None
     val_objects_per_class: int = 20
     num_views: int = 50
@@ -67,7 +67,7 @@ class ShapesSource:
     meshes: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("num_classes", "objects_per_class", "val_objects_per_class", "num_views", "supersample"):
+        for name in ("objects_per_class", "val_objects_per_class", "num_views", "supersample"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingsError(f"{name} is {value}: it must be at least 1")
@@ -77,9 +77,15 @@ class ShapesSource:
         if self.meshes is not None:
             object.__setattr__(self, "meshes", Path(self.meshes))
         known = len(self._all_classes)
-        if self.num_classes is not None and self.num_classes > known:
+        if isinstance(self.classes, int) and not 1 <= self.classes <= known:
             where = "built in" if self.meshes is None else f"in {self.meshes}"
-            raise SettingsError(f"num_classes is {self.num_classes}, but there are {known} {where}: ask for {known} or fewer")
+            raise SettingsError(f"classes is {self.classes}, but there are {known} {where}: ask for 1 to {known}, or name them")
+        if isinstance(self.classes, tuple):
+            if not self.classes or len(set(self.classes)) < len(self.classes):
+                raise SettingsError("classes names none, or one twice: name each class once")
+            for name in self.classes:
+                if name not in self._all_classes:
+                    raise SettingsError(f"unknown class {name!r}: {nearest(name, self._all_classes)}")
         for name in self.class_names if self.meshes is not None else ():
             if len(self._files[name]) <= self.val_objects_per_class:
                 raise DataError(
@@ -93,7 +99,7 @@ class ShapesSource:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return self._all_classes[: self.num_classes]
+        return self.classes if isinstance(self.classes, tuple) else self._all_classes[: self.classes]
 
     @property
     def splits(self) -> Mapping[str, Sequence[Item]]:

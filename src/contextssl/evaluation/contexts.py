@@ -1,0 +1,72 @@
+"""The contexts that an evaluation reads embeddings in: fixed pairs of the training split, several draws of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from contextssl.errors import SettingsError
+from contextssl.factors import Environment
+from contextssl.pairs import PairBatch, PairSource
+from contextssl.randomness import seeded_generator
+
+
+@dataclass(frozen=True)
+class ContextPoint:
+    """One condition that embeddings are read under.
+
+    Args:
+        environment: its name; None where no context is given.
+        length: of the context in tokens, two a pair; 0 is no context.
+        draw: which of the drawn contexts.
+    """
+
+    environment: str | None
+    length: int
+    draw: int
+
+    @property
+    def name(self) -> str:
+        """``rotation-14-0``; ``none-given`` without a context."""
+        return "none-given" if self.environment is None else f"{self.environment}-{self.length}-{self.draw}"
+
+
+def draw_contexts(train: PairSource, pairs: int, count: int, seed: int) -> list[PairBatch]:
+    """``count`` contexts of ``pairs`` pairs, every factor active. Context i depends on the seed and i alone.
+
+    The items of a context are different ones as long as there are enough.
+    """
+    contexts = []
+    for index in range(count):
+        generator = seeded_generator(seed, "context", index)
+        rounds = -(-pairs // train.num_items)
+        items = torch.cat([torch.randperm(train.num_items, generator=generator) for _ in range(rounds)])[:pairs]
+        contexts.append(train.draw(items, generator))
+    return contexts
+
+
+def context_points(environments: Sequence[Environment], lengths: Sequence[int], draws: int) -> list[ContextPoint]:
+    """Every environment × length × draw; length 0 once, since without a context there is no environment and nothing to draw."""
+    points = [ContextPoint(None, 0, 0)] if 0 in lengths else []
+    longer = sorted({length for length in lengths if length > 0})
+    return points + [ContextPoint(e.name, length, draw) for e in environments for length in longer for draw in range(draws)]
+
+
+def check_lengths(lengths: Sequence[int], block_size: int) -> None:
+    """
+    Raises:
+        SettingsError: for a length that is odd, negative, or leaves a query no room in the block; and for no length at all.
+    """
+    longest = block_size - 2
+    if not lengths:
+        raise SettingsError("eval_ctxt names no context length: give at least one, such as eval_ctxt=[0,14]")
+    for length in lengths:
+        if length < 0 or length % 2:
+            raise SettingsError(f"eval_ctxt holds {length}: context lengths count tokens, two a pair, so they are even and 0 or more")
+        if length > longest:
+            raise SettingsError(
+                f"eval_ctxt holds {length}, but this model's block of {block_size} tokens takes contexts of at most {longest} "
+                "(a query needs the rest)"
+            )

@@ -1,0 +1,147 @@
+"""Encode once: frozen features of every view that is needed, and embeddings of them in every context, read from disk ever after."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from contextssl.data.views import Views
+from contextssl.evaluation.cache import ArrayCache, code_fingerprint, weights_fingerprint
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.view_sets import ViewSet
+from contextssl.models.contextssl import ContextSSL
+from contextssl.models.predictor import Context
+from contextssl.pairs import PairBatch
+
+# How many views are read from the data and go through the encoder at once.
+ENCODE_BATCH = 512
+PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16}
+
+
+@dataclass
+class Embedder:
+    """A frozen model, the contexts that it is read in, and the cache of what it gave.
+
+    Everything comes as float32 on the CPU, in the order of the view set asked about; no view is dropped or run twice.
+
+    Args:
+        model: in evaluation mode, on the device that computes.
+        contexts: the drawn pairs, every factor active, the longest first-to-last order that lengths are prefixes of.
+        data: plain values that settle the data (a fingerprint).
+        seed: that the contexts were drawn from.
+        precision: ``"32-true"`` or ``"bf16-mixed"``.
+        cache: where arrays are kept.
+        progress: called with each thing that is about to be computed.
+    """
+
+    model: ContextSSL
+    contexts: Sequence[PairBatch]
+    data: Mapping[str, Any]
+    seed: int = 0
+    precision: str = "32-true"
+    cache: ArrayCache = field(default_factory=lambda: ArrayCache(None))
+    progress: Callable[[str], None] = lambda what: None
+
+    def __post_init__(self) -> None:
+        self.model.eval()
+        self.weights = weights_fingerprint(self.model)
+        self._context_features: list[Tensor] = []
+        self._full: dict[tuple[str, int], Context] = {}
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        dtype = PRECISIONS[self.precision]
+        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
+
+    def features(self, views: ViewSet) -> Float[Tensor, "n F"]:
+        """What the encoder makes of each view, with no context."""
+
+        def make() -> Tensor:
+            self.progress(f"features of {len(views):,} {views.split} views")
+            pieces = zip(views.items.split(ENCODE_BATCH), views.views.split(ENCODE_BATCH), strict=True)
+            return torch.cat([self.encode(views.source.gather_images(items, chosen)) for items, chosen in pieces])
+
+        return self.cache.get(f"features-{views.split}", self._made_from(views), make)
+
+    def embeddings(self, views: ViewSet, point: ContextPoint) -> Float[Tensor, "n D"]:
+        """Embeddings of each view (zero action) in the light of a context, as the predictor gives them: not normalised."""
+
+        def make() -> Tensor:
+            self.progress(f"embeddings of {len(views):,} {views.split} views, {point.name}")
+            return self.embed(self.features(views), point)
+
+        condition = [point.environment, point.length, point.draw]
+        made_from = {**self._made_from(views), "point": condition, "context": self._context_made_from(point)}
+        return self.cache.get(f"embedding-{views.split}-{point.name}", made_from, make)
+
+    def unit(self, views: ViewSet, point: ContextPoint | None) -> Float[Tensor, "n D"]:
+        """What every probe, neighbour and rank reads: L2-normalised embeddings (n, D); for None L2-normalised features (n, F)."""
+        return F.normalize(self.features(views) if point is None else self.embeddings(views, point), dim=-1)
+
+    def encode(self, images: Tensor) -> Float[Tensor, "n F"]:
+        """Features of images that are in no view set, not cached."""
+        with self.autocast():
+            return self.model.encode(images, ENCODE_BATCH).float().cpu()
+
+    def embed(
+        self, features: Float[Tensor, "n F"], point: ContextPoint, actions: Float[Tensor, "n A"] | None = None
+    ) -> Float[Tensor, "n D"]:
+        """Embeddings (no actions) or predictions in a context, from features, not cached."""
+        with self.autocast():
+            return self.model.embed_features(features, self.context(point), actions).float().cpu()
+
+    def context(self, point: ContextPoint) -> Context | None:
+        """The point's context, encoded once for all of its lengths."""
+        if point.environment is None or point.length == 0:
+            return None
+        key = (point.environment, point.draw)
+        if key not in self._full:
+            pairs = self.contexts[point.draw]
+            if not self._context_features:
+                self._context_features = [torch.stack([self.encode(c.source), self.encode(c.target)], dim=1) for c in self.contexts]
+            with self.autocast():
+                self._full[key] = self.model.context_from_features(self._context_features[point.draw], pairs.action, point.environment)
+        return self._full[key].prefix(point.length)
+
+    def _made_from(self, views: ViewSet) -> dict[str, Any]:
+        chosen = torch.stack([views.items, views.views]).numpy().tobytes()
+        return {
+            "weights": self.weights,
+            "data": dict(self.data),
+            "split": views.split,
+            "views": [len(views), hashlib.sha256(chosen).hexdigest()[:16]],
+            "precision": self.precision,
+            "device": self.device.type,
+            "code": code_fingerprint(),
+        }
+
+    def _context_made_from(self, point: ContextPoint) -> dict[str, Any] | None:
+        if point.environment is None:
+            return None
+        drawn = hashlib.sha256()
+        pairs = self.contexts[point.draw]
+        for tensor in (pairs.items, pairs.source_views, pairs.target_views, pairs.action):
+            drawn.update(tensor.numpy().tobytes())
+        return {"seed": self.seed, "pairs": drawn.hexdigest()[:16]}
+
+
+def views_fingerprint(train: Views, val: Views) -> str:
+    """16 hexadecimal digits of all images, latents and labels: for data that come without a fingerprint of their own."""
+    digest = hashlib.sha256()
+    for views in (train, val):
+        digest.update(f"{views.images.shape} {views.class_names} {views.factors.to_dict()}".encode())
+        for item in range(views.num_items):
+            digest.update(views.images[item].tobytes())
+        digest.update(views.latents.tobytes() + views.labels.tobytes())
+    return digest.hexdigest()[:16]

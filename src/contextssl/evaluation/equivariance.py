@@ -1,0 +1,105 @@
+"""What can be read out of two views together: the action between them, from their concatenated embeddings in every context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.probe import exact_device
+from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
+from contextssl.evaluation.results import ResultRow
+from contextssl.evaluation.ridge import fit_ridge
+from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.view_sets import ViewSet
+
+
+def pair_probe_rows(
+    embedder: Embedder,
+    train: ViewSet,
+    test: ViewSet,
+    rows: Int[Tensor, " m"],
+    points: Sequence[ContextPoint],
+    *,
+    heads: Sequence[str],
+    training: HeadTraining,
+    seed: int = 0,
+) -> Iterator[ResultRow]:
+    """Rows of protocol ``"equivariance"``: each factor's action regressed from [z(source), z(target)], both L2-normalised.
+
+    Every view that is looked at is the source of one pair, whose target is another view of its item, fixed by the seed.
+
+    Args:
+        train: views of the training split, two of each item at least.
+        test, rows: the views that are read.
+        heads: of ``"published"``, ``"mlp"``, ``"linear"``, ``"ridge"``; others read no pairs.
+
+    Raises:
+        SettingsError: where there is one view an item.
+    """
+    scores = Scores("equivariance", test.split, test.factors)
+    factors, device = test.factors, embedder.device
+    sources, test_sources = torch.arange(len(train)), rows
+    targets, test_targets = train.partners(sources, seed), test.partners(test_sources, seed)
+    action = factors.relative(train.latents[sources], train.latents[targets])
+    truth = factors.relative(test.latents[test_sources], test.latents[test_targets])
+    wanted: list[ContextPoint | None] = [None, *points]
+
+    if "ridge" in heads:
+        groups = [factors.slice(name) for name in factors.names]
+        exact = exact_device(device)
+        held = train.held_out(seed).to(exact)
+        for point in wanted:
+            pair = _pairs(embedder.unit(train, point), sources, targets).to(exact)
+            ridge = fit_ridge(pair, action.to(exact), held, groups)
+            pair = _pairs(embedder.unit(test, point), test_sources, test_targets).to(exact)
+            scores.add_factors(ridge.predict(pair).cpu(), truth, factors.names, point, head="ridge", **_about(point))
+
+    plan = {kind: [name for name in names if name != CLASS] for kind, names in trained_heads(heads, factors).items()}
+    bytes_each = 4 * embedder.model.projection_dim * (len(train) + 2 * len(rows))
+    everywhere: list[list[ContextPoint | None]] = [[None]]
+    everywhere += [[points[i] for i in group] for group in stacks(len(points), bytes_each)]
+    read = torch.cat([test_sources, test_targets])
+    ends = sources.to(device), targets.to(device)
+    for group in everywhere if any(plan.values()) else []:
+        embedded = torch.stack([embedder.unit(train, point) for point in group]).to(device)
+        embedded_test = torch.stack([embedder.unit(test, point)[read] for point in group]).to(device)
+        embedder.progress(f"pair probes on {len(group)} representations of {len(sources):,} pairs")
+        for kind, names in plan.items():
+            found = read_out(
+                kind,
+                [Target(name, action[:, factors.slice(name)], factors[name].width) for name in names],
+                partial(_gathered, embedded, *ends),
+                partial(
+                    _gathered, embedded_test, torch.arange(len(rows), device=device), torch.arange(len(rows), len(read), device=device)
+                ),
+                count=len(group),
+                width=2 * embedded.shape[2],
+                test_rows=len(rows),
+                training=training,
+                device=device,
+            )
+            for name, output in found.items():
+                for index, point in enumerate(group):
+                    scores.add_factors(output[index], truth[:, factors.slice(name)], (name,), point, head=kind, **_about(point))
+    yield from scores.rows()
+
+
+def _about(point: ContextPoint | None) -> dict[str, object]:
+    return {"representation": "feature"} if point is None else {}
+
+
+def _pairs(z: Float[Tensor, "n D"], sources: Int[Tensor, " m"], targets: Int[Tensor, " m"]) -> Float[Tensor, "m D2"]:
+    return torch.cat([z[sources], z[targets]], dim=-1)
+
+
+def _gathered(
+    z: Float[Tensor, "heads n D"], sources: Int[Tensor, " m"], targets: Int[Tensor, " m"], pairs: Int[Tensor, " b"]
+) -> Float[Tensor, "heads b D2"]:
+    """The concatenated ends of some of the pairs, for every head."""
+    return torch.cat([z[:, sources[pairs]], z[:, targets[pairs]]], dim=-1)

@@ -1,0 +1,114 @@
+"""What distances see of each factor: its share of the embedding's variance, how far it moves the embedding, what neighbours tell."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.probe import SingleViews, add_knn, conditions
+from contextssl.evaluation.readers import CLASS
+from contextssl.evaluation.results import ResultRow
+from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.sensitivity import Variations, sensitivity
+from contextssl.evaluation.view_sets import ViewSet
+from contextssl.factors import Factor
+
+FOLDS = 5
+# Views for each term of a basis, below which a share is not told.
+VIEWS_A_TERM = 5
+
+
+def basis(values: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor, "n p"]:
+    """A polynomial basis of a factor's values, with a constant, in double precision.
+
+    Rotations: the quaternion's components and their products in pairs (all but w², which the others give), 14 terms with the constant; the
+    products are blind to the quaternion's sign. Others: all monomials of the standardised components up to degree 4 for one or two
+    components, 3 for up to four, 2 beyond.
+    """
+    values = values.double()
+    if factor.relation == "rotation":
+        monomials = list(combinations_with_replacement(range(4), 1)) + list(combinations_with_replacement(range(4), 2))[:-1]
+    else:
+        values = (values - values.mean(0)) / values.std(0, correction=0).clamp(min=1e-12)
+        degree = 4 if factor.width <= 2 else 3 if factor.width <= 4 else 2
+        monomials = [term for d in range(1, degree + 1) for term in combinations_with_replacement(range(factor.width), d)]
+    terms = [values[:, list(term)].prod(dim=1) for term in monomials]
+    return torch.stack([torch.ones(len(values), dtype=torch.float64), *terms], dim=1)
+
+
+def variance_share(z: Float[Tensor, "n D"], design: Float[Tensor, "n p"], folds: Int[Tensor, " n"]) -> float:
+    """1 - residual / total sum of squares of z over all dimensions, when each fold is predicted by least squares on the others.
+
+    Cross-fitting keeps a basis of p terms from explaining p / n of anything: an unrelated factor scores about 0, a little to either side.
+    NaN where z does not vary.
+    """
+    z = z.double() - z.double().mean(0)
+    total = z.square().sum()
+    if not float(total) > 1e-20 * len(z):
+        return math.nan
+    # Terms of unit size, so that one small number tells which directions the others already span.
+    design = design / design.square().mean(0).sqrt().clamp(min=1e-12)
+    gram, cross = design.T @ design, design.T @ z
+    residual = z.new_zeros(())
+    for fold in folds.unique():
+        x, y = design[folds == fold], z[folds == fold]
+        inverse = torch.linalg.pinv(gram - x.T @ x, rtol=1e-10, hermitian=True)
+        residual += (y - x @ (inverse @ (cross - x.T @ y))).square().sum()
+    return float(1 - residual / total)
+
+
+def item_folds(views: ViewSet) -> Int[Tensor, " n"]:
+    """Rows in :data:`FOLDS` folds: by item, so that an item is never on both sides; by view, where there is one item."""
+    if views.num_items == 1:
+        return torch.arange(len(views)) % FOLDS
+    return torch.arange(views.num_items).repeat_interleave(views.per_item) % min(FOLDS, views.num_items)
+
+
+def geometry_rows(
+    views: SingleViews,
+    points: Sequence[ContextPoint],
+    *,
+    shares: Sequence[float],
+    k: int = 20,
+    variations: Variations | None = None,
+) -> Iterator[ResultRow]:
+    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN read-outs, ``sensitivity`` of each factor.
+
+    Args:
+        views: kNN reads ``views.rows`` of the test views among the training views; variance shares are of all test views.
+        shares: noise shares that kNN reads under.
+        variations: views rendered anew with one factor changed; without them there is no sensitivity.
+    """
+    embedder, test = views.embedder, views.test
+    scores = Scores("geometry", test.split, test.factors)
+    designs = {factor.name: basis(test.latents[:, test.factors.slice(factor.name)], factor) for factor in test.factors.factors}
+    designs[CLASS] = torch.cat([torch.ones(len(test), 1), F.one_hot(test.labels, test.source.num_classes)[:, :-1]], dim=1).double()
+    folds = item_folds(test)
+    for name, design in list(designs.items()):
+        if len(test) < VIEWS_A_TERM * design.shape[1]:
+            warnings.warn(
+                f"the variance share of {name} is left out: {len(test)} {test.split} views are too few for its {design.shape[1]} terms",
+                UserWarning,
+                stacklevel=2,
+            )
+            del designs[name]
+    for point in [None, *points]:
+        embedder.progress(f"geometry, {'features' if point is None else point.name}")
+        unit = embedder.unit(test, point)
+        about: dict[str, object] = {"representation": "feature"} if point is None else {}
+        for name, design in designs.items():
+            scores.add("variance_share", variance_share(unit, design, folds), floor=0.0, point=point, factor=name, count=len(test), **about)
+        if variations is not None:
+            for name, value in sensitivity(embedder, variations, point).items():
+                scores.add("sensitivity", value, floor=0.0, point=point, factor=name, count=len(variations), **about)
+    for condition in conditions(points, shares):
+        add_knn(scores, views, *views.inputs(condition)[:2], condition, k)
+    yield from scores.rows()

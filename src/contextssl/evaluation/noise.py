@@ -1,0 +1,42 @@
+"""The noise bottleneck on a set of embeddings, and what it bounds: no reader recovers more than the channel carries."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from contextssl.evaluation.ridge import one_thread
+
+
+def noise_deviation(unit: Float[Tensor, "n D"], share: float) -> float:
+    """The deviation of the noise in each of the D dimensions: its total variance is ``share`` × that of the set about its mean.
+
+    As :class:`~contextssl.models.bottleneck.NoiseBottleneck`, but with the variance of this very set (in its context) in the place of the
+    one that was tracked over training batches of all contexts.
+    """
+    variance = float(unit.double().var(dim=0, unbiased=False).sum())
+    return math.sqrt(share * variance / unit.shape[1])
+
+
+def with_noise(unit: Float[Tensor, "n D"], deviation: float, generator: torch.Generator) -> Float[Tensor, "n D"]:
+    """The set with one draw of noise for each of its rows."""
+    if deviation == 0:
+        return unit
+    return unit + deviation * torch.randn(unit.shape, generator=generator, dtype=unit.dtype)
+
+
+def capacity_nats(unit: Float[Tensor, "n D"], deviation: float) -> float:
+    """The most that any reader can learn from one noisy embedding, about all factors together, in nats: ½ Σᵢ log(1 + sᵢ / deviation²).
+
+    sᵢ are the variances along the principal directions. Among embeddings with these variances a Gaussian one would tell the most through
+    Gaussian noise (Cover & Thomas, Elements of Information Theory, section 9.4), so this bounds the mutual information of the embedding,
+    and by the data processing inequality of whatever it was computed from, with its noisy version. Infinite without noise.
+    """
+    if deviation == 0:
+        return math.inf
+    with one_thread():
+        signal = torch.linalg.eigvalsh(unit.double().T.cov(correction=0)).clamp(min=0)
+    return float(0.5 * torch.log1p(signal / deviation**2).sum())

@@ -1,0 +1,195 @@
+"""What can be read out of single views: class and absolute factor values, from features and from embeddings in every context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.neighbours import knn_means
+from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
+from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
+from contextssl.evaluation.results import ResultRow
+from contextssl.evaluation.ridge import fit_ridge
+from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.view_sets import ViewSet
+from contextssl.randomness import seeded_generator
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a probe reads: embeddings in a context, or features (no point), with a noise share."""
+
+    point: ContextPoint | None
+    share: float = 0.0
+
+
+@dataclass
+class SingleViews:
+    """Single views to train probes on and to read, under every condition.
+
+    Args:
+        embedder: gives embeddings.
+        train: the views that probes are trained on, of the training split.
+        test: the views that are read.
+        rows: which rows of ``test`` are read.
+        seed: of the noise.
+    """
+
+    embedder: Embedder
+    train: ViewSet
+    test: ViewSet
+    rows: Int[Tensor, " m"]
+    seed: int = 0
+
+    @property
+    def truth(self) -> Float[Tensor, "m A"]:
+        return self.test.latents[self.rows]
+
+    @property
+    def labels(self) -> Int[Tensor, " m"]:
+        return self.test.labels[self.rows]
+
+    def inputs(self, condition: Condition) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
+        """Normalised inputs of the training rows and of those that are read, with their noise, and the noise's deviation.
+
+        The deviation is measured on the training views in this context, and is the same for both.
+        """
+        train = self.embedder.unit(self.train, condition.point)
+        test = self.embedder.unit(self.test, condition.point)[self.rows]
+        if condition.share == 0:
+            return train, test, 0.0
+        deviation = noise_deviation(train, condition.share)
+        name = "features" if condition.point is None else condition.point.name
+        purposes = (("train", self.train.split), ("test", self.test.split))
+        generators = [seeded_generator(self.seed, "noise", *purpose, name, f"{condition.share:g}") for purpose in purposes]
+        return with_noise(train, deviation, generators[0]), with_noise(test, deviation, generators[1]), deviation
+
+
+def conditions(points: Sequence[ContextPoint], shares: Sequence[float]) -> list[Condition]:
+    """Features without noise, then every context with every noise share."""
+    return [Condition(None), *(Condition(point, share) for point in points for share in shares)]
+
+
+def probe_rows(
+    views: SingleViews,
+    points: Sequence[ContextPoint],
+    *,
+    heads: Sequence[str],
+    shares: Sequence[float],
+    training: HeadTraining,
+    k: int = 20,
+) -> Iterator[ResultRow]:
+    """Rows of protocol ``"probe"``: every head on every target, the auxiliary head, and the bound of each noise share.
+
+    Args:
+        heads: of :data:`~contextssl.evaluation.readers.HEADS`.
+        shares: noise shares; 0 is none. Features are read without noise.
+        training: of the heads that are trained.
+        k: neighbours of ``"knn"``.
+    """
+    scores = Scores("probe", views.test.split, views.test.factors)
+    wanted = conditions(points, shares)
+    for condition in wanted:
+        _closed_form(scores, views, condition, heads, k)
+    for group in _groups(wanted, views, trained_heads(heads, views.test.factors)):
+        _trained(scores, views, group, heads, training)
+    yield from scores.rows()
+
+
+def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads: Sequence[str], k: int) -> None:
+    train, test, deviation = views.inputs(condition)
+    model, point = views.embedder.model, condition.point
+    about: dict[str, object] = {"bottleneck": condition.share} if point is not None else {"representation": "feature"}
+    names = views.test.factors.names
+    if "ridge" in heads:
+        found = ridge_read_out(views, train, test)
+        scores.add_factors(found[:, : model.factors.width], views.truth, names, point, head="ridge", **about)
+        scores.add_class(found[:, model.factors.width :].argmax(1), views.labels, point, head="ridge", **about)
+    if "knn" in heads:
+        add_knn(scores, views, train, test, condition, k)
+    if point is None:
+        return
+    with torch.no_grad():
+        latents = model.auxiliary_prediction(test.to(model.device)).float().cpu()
+    scores.add_factors(latents, views.truth, names, point, head="auxiliary", **about)
+    if condition.share > 0:
+        clean = views.embedder.unit(views.train, point)
+        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
+
+
+def ridge_read_out(views: SingleViews, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"]) -> Float[Tensor, "m t"]:
+    """Latents, then class scores (one-hot regression), by ridge."""
+    factors = views.train.factors
+    targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
+    groups = [*(factors.slice(name) for name in factors.names), slice(factors.width, targets.shape[1])]
+    device = exact_device(views.embedder.device)
+    held = views.train.held_out(views.seed).to(device)
+    ridge = fit_ridge(train.to(device), targets.to(device), held, groups)
+    return ridge.predict(test.to(device)).cpu()
+
+
+def exact_device(device: torch.device) -> torch.device:
+    """Where double precision is computed: Apple's GPUs have none."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def add_knn(scores: Scores, views: SingleViews, train: Tensor, test: Tensor, condition: Condition, k: int) -> None:
+    """R² of the mean of the k nearest training views' latents, and accuracy of their commonest class."""
+    device, factors = views.embedder.device, views.test.factors
+    about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}
+    targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
+    found = knn_means(train.to(device), targets.to(device), test.to(device), k).cpu()
+    scores.add_factors(found[:, : factors.width], views.truth, factors.names, condition.point, head="knn", **about)
+    scores.add_class(found[:, factors.width :].argmax(1), views.labels, condition.point, head="knn", **about)
+
+
+def _groups(wanted: Sequence[Condition], views: SingleViews, trained: dict[str, list[str]]) -> Iterator[list[Condition]]:
+    """Conditions whose heads are trained together: features by themselves, since their width differs."""
+    if not trained:
+        return
+    yield [condition for condition in wanted if condition.point is None]
+    embedded = [condition for condition in wanted if condition.point is not None]
+    width = views.embedder.model.projection_dim
+    for group in stacks(len(embedded), 4 * width * (len(views.train) + len(views.rows))):
+        yield [embedded[i] for i in group]
+
+
+def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], heads: Sequence[str], training: HeadTraining) -> None:
+    factors, device = views.test.factors, views.embedder.device
+    inputs = [views.inputs(condition)[:2] for condition in group]
+    train, test = (torch.stack([pair[part] for pair in inputs]).to(device) for part in (0, 1))
+    del inputs
+    views.embedder.progress(f"probes on {len(group)} representations of {train.shape[1]:,} views")
+    for kind, names in trained_heads(heads, factors).items():
+        targets = [
+            Target(CLASS, views.train.labels, views.train.source.num_classes)
+            if name == CLASS
+            else Target(name, views.train.latents[:, factors.slice(name)], factors[name].width)
+            for name in names
+        ]
+        found = read_out(
+            kind,
+            targets,
+            lambda rows: train[:, rows],
+            lambda rows: test[:, rows],
+            count=len(group),
+            width=train.shape[2],
+            test_rows=test.shape[1],
+            training=training,
+            device=device,
+        )
+        for index, condition in enumerate(group):
+            about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}
+            for name, output in found.items():
+                if name == CLASS:
+                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=kind, **about)
+                else:
+                    truth = views.truth[:, factors.slice(name)]
+                    scores.add_factors(output[index], truth, (name,), condition.point, head=kind, **about)

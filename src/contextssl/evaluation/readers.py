@@ -1,0 +1,127 @@
+"""Which heads read what, and training the ones that are trained: linear maps and MLPs, on all versions of the inputs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from contextssl.evaluation.heads import class_loss, regression_loss, train_heads
+from contextssl.factors import FactorSpace
+
+CLASS = "class"
+HEADS = ("published", "mlp", "linear", "ridge", "knn")
+# Of the MLP probe, as published.
+HIDDEN = (1024, 1024)
+# Versions of the inputs that are trained on together may take this much memory.
+STACK_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a head regresses or classifies.
+
+    Args:
+        name: a factor, or ``"class"``.
+        values: of the training rows: (n, t) float, or (n,) int64 classes.
+        width: t, or how many classes there are.
+    """
+
+    name: str
+    values: Tensor
+    width: int
+
+    @property
+    def is_class(self) -> bool:
+        return self.name == CLASS
+
+
+@dataclass(frozen=True)
+class HeadTraining:
+    """How heads are trained. The defaults but for ``epochs`` are the paper's: Adam, 1e-3."""
+
+    epochs: int
+    learning_rate: float = 1e-3
+    batch_size: int = 512
+    seed: int = 0
+
+
+def trained_heads(heads: Sequence[str], factors: FactorSpace) -> dict[str, list[str]]:
+    """For ``"linear"`` and ``"mlp"`` the targets (factors and ``"class"``) that each is trained on.
+
+    ``"published"`` reads rotations by an MLP and the rest by a linear map; ``"linear"`` and ``"mlp"`` read everything.
+    """
+    targets = [*factors.names, CLASS]
+    by_mlp = [name for name in factors.names if factors[name].relation == "rotation"]
+    published = {"mlp": by_mlp, "linear": [name for name in targets if name not in by_mlp]}
+    chosen = {}
+    for kind in ("mlp", "linear"):
+        wanted = targets if kind in heads else published[kind] if "published" in heads else []
+        if wanted:
+            chosen[kind] = wanted
+    return chosen
+
+
+def read_out(
+    kind: str,
+    targets: Sequence[Target],
+    train_inputs: Callable[[Int[Tensor, " b"]], Tensor],
+    test_inputs: Callable[[Int[Tensor, " b"]], Tensor],
+    *,
+    count: int,
+    width: int,
+    test_rows: int,
+    training: HeadTraining,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """Train ``count`` heads for each target and read the test rows: (count, test_rows, t) by the target's name, on the CPU.
+
+    Linear heads of several targets are the columns of one map, which is the same as training each alone; MLPs share nothing.
+
+    Args:
+        kind: ``"linear"`` or ``"mlp"``.
+        train_inputs, test_inputs: row numbers on ``device`` → inputs of every head (count, b, width).
+    """
+    hidden = HIDDEN if kind == "mlp" else ()
+    found = {}
+    for together in [list(targets)] if kind == "linear" else [[target] for target in targets]:
+        ends = torch.tensor([target.width for target in together]).cumsum(0).tolist()
+        columns = [slice(end - target.width, end) for end, target in zip(ends, together, strict=True)]
+        trained = train_heads(
+            train_inputs,
+            len(together[0].values),
+            _joint_loss(together, columns, device),
+            count=count,
+            widths=(width, *hidden, ends[-1]),
+            epochs=training.epochs,
+            learning_rate=training.learning_rate,
+            batch_size=training.batch_size,
+            seed=training.seed,
+            device=device,
+        )
+        output = trained.predict(test_inputs, test_rows)
+        found.update({target.name: output[..., column] for target, column in zip(together, columns, strict=True)})
+    return found
+
+
+def _joint_loss(targets: Sequence[Target], columns: Sequence[slice], device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
+    """The sum of the losses of targets that lie side by side in the output."""
+    values = [target.values.to(device) for target in targets]
+
+    def loss(output: Tensor, rows: Tensor) -> Tensor:
+        terms = [
+            (class_loss if target.is_class else regression_loss)(output[..., column], rows, value)
+            for target, column, value in zip(targets, columns, values, strict=True)
+        ]
+        return torch.stack(terms).sum()
+
+    return loss
+
+
+def stacks(conditions: int, bytes_each: int) -> list[range]:
+    """Conditions in groups that are trained together, as memory allows. Heads don't touch each other, so groups change no number."""
+    size = max(1, STACK_BYTES // max(1, bytes_each))
+    return [range(start, min(start + size, conditions)) for start in range(0, conditions, size)]

@@ -1,0 +1,169 @@
+"""Retrieval: is the predicted target nearer to the true target than to the object's other views?
+
+For each query (source view, target view) the model predicts the target's embedding from the source's features and the told action, in a
+context; all views of the object, embedded in the same context, are ranked by their cosine to it. Source of the protocol: Garrido et al.,
+"Self-supervised learning of split invariant equivariant representations" (SIE), 2023; Gupta et al., 2024, table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.metrics import chance_reciprocal_rank, tied_hits, tied_places, tied_reciprocal_rank
+from contextssl.evaluation.results import ResultRow
+from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.view_sets import ViewSet, distinct
+from contextssl.factors import Environment, Factor, FactorSpace
+from contextssl.randomness import seeded_generator
+
+HITS = (1, 2, 5, 10)
+# Predictions, or distances between them and candidates, that are held at once.
+CHUNK_NUMBERS = 1 << 24
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Which views of each of N items are asked about: ``q`` pairs of different views, and ``i`` identity queries (target = source).
+
+    ``views`` is how many each item has. Identity queries make up 1 / views of all (source, target), and are weighed so.
+    """
+
+    source: Int[Tensor, "N q"]
+    target: Int[Tensor, "N q"]
+    identity: Int[Tensor, "N i"]
+    views: int
+
+    @classmethod
+    def draw(cls, items: int, views: int, sources: str, per_item: int, seed: int) -> Queries:
+        """
+        Args:
+            sources: ``"all"``: every view is a source; ``"first"``: view 0 alone, with every target (published).
+            per_item: with ``"all"`` so many different pairs of each item, drawn from the seed (and a tenth as many identity queries);
+                0 is all of them.
+        """
+        if sources == "first":
+            target = torch.arange(1, views).expand(items, views - 1)
+            return cls(torch.zeros_like(target), target, torch.zeros(items, 1, dtype=torch.long), views)
+        generator = seeded_generator(seed, "queries")
+        pairs = views * (views - 1)
+        number = distinct(items, pairs, per_item or pairs, generator)
+        source = number // (views - 1)
+        target = (source + 1 + number % (views - 1)) % views
+        asked = views if number.shape[1] == pairs else max(1, round(per_item / 10))
+        return cls(source, target, distinct(items, views, asked, generator), views)
+
+    @property
+    def count(self) -> int:
+        return self.source.numel()
+
+    def with_identity(self, other: float, identity: float) -> float:
+        """The mean over all (source, target) from those over different views and over identity queries."""
+        return ((self.views - 1) * other + identity) / self.views
+
+
+@torch.no_grad()
+def retrieval_rows(
+    embedder: Embedder,
+    views: ViewSet,
+    points: Sequence[ContextPoint],
+    environments: Sequence[Environment],
+    *,
+    sources: str = "all",
+    per_item: int = 50,
+    seed: int = 0,
+) -> Iterator[ResultRow]:
+    """Rows of protocol ``"retrieval"``.
+
+    ``mrr``, ``hit@k`` and ``pre`` leave the identity query out; ``mrr_with_identity`` and ``hit@k_with_identity`` count it. At length 0
+    there is no context, but the action told still depends on the environment, so there is a row for each.
+
+    Args:
+        views: all views of each item, in order.
+        sources, per_item, seed: see :meth:`Queries.draw`.
+    """
+    scores = Scores("retrieval", views.split, views.factors)
+    queries = Queries.draw(views.num_items, views.per_item, sources, per_item, seed)
+    for point in points:
+        for environment in environments:
+            if point.environment not in (None, environment.name):
+                continue
+            embedder.progress(f"retrieval among {views.num_items:,} items, {environment.name}, {point.length} tokens")
+            found = _retrieve(embedder, views, point, environment, queries)
+            _add(scores, views, queries, point, environment, found)
+    yield from scores.rows()
+
+
+def _retrieve(embedder: Embedder, views: ViewSet, point: ContextPoint, environment: Environment, queries: Queries) -> dict[str, float]:
+    """The mean of each metric over all queries of different views; ``identity/…`` over the identity queries."""
+    shape = (views.num_items, views.per_item, -1)
+    candidates = embedder.unit(views, point).view(shape)
+    features = embedder.features(views).view(shape)
+    latents = views.latents.view(shape)
+    mask = views.factors.mask(environment)
+    totals: dict[str, float] = {}
+    asked = {"": (queries.source, queries.target), "identity/": (queries.identity, queries.identity)}
+    for prefix, (source, target) in asked.items():
+        width = max(features.shape[-1], embedder.model.predictor.read_in.out_features, views.per_item)
+        step = max(1, CHUNK_NUMBERS // (source.shape[1] * width))
+        for start in range(0, views.num_items, step):
+            part = slice(start, start + step)
+            s, t, poses = source[part], target[part], latents[part]
+            told = views.factors.relative(_pick(poses, s), _pick(poses, t)) * mask
+            predicted = embedder.embed(_pick(features[part], s).flatten(0, 1), point, told.flatten(0, 1))
+            predicted = F.normalize(predicted, dim=-1).view(*s.shape, -1)
+            cosines = torch.bmm(predicted, candidates[part].transpose(1, 2))
+            for name, value in query_scores(cosines, t, poses, views.factors).items():
+                totals[prefix + name] = totals.get(prefix + name, 0.0) + float(value.double().sum()) / source.numel()
+    return totals
+
+
+def query_scores(
+    cosines: Float[Tensor, "N q V"], target: Int[Tensor, "N q"], latents: Float[Tensor, "N V A"], factors: FactorSpace
+) -> dict[str, Float[Tensor, "N q"]]:
+    """Every metric of every query: ``mrr``, ``hit@k``, and ``pre/FACTOR``.
+
+    PRE, the prediction retrieval error, is how far the factor's value of the nearest candidate is from the target's: 1 - ⟨q, q′⟩² for
+    rotations (0 to 1), the mean squared difference for others. Candidates that tie for nearest count by their mean.
+    """
+    above, tied = tied_places(cosines, target)
+    found = {"mrr": tied_reciprocal_rank(above, tied), **{f"hit@{k}": tied_hits(above, tied, k) for k in HITS}}
+    nearest = (cosines == cosines.amax(-1, keepdim=True)).float()
+    nearest /= nearest.sum(-1, keepdim=True)
+    for factor in factors.factors:
+        apart = _distances(latents[..., factors.slice(factor.name)], factor)
+        found[f"pre/{factor.name}"] = (nearest * _pick(apart, target)).sum(-1)
+        found[f"chance/{factor.name}"] = _pick(apart, target).mean(-1)
+    return found
+
+
+def _distances(values: Float[Tensor, "N V w"], factor: Factor) -> Float[Tensor, "N V V"]:
+    if factor.relation == "rotation":
+        return (1 - (values @ values.transpose(1, 2)).square()).clamp(min=0)
+    return (values[:, :, None] - values[:, None]).square().mean(-1)
+
+
+def _pick(values: Float[Tensor, "N V w"], index: Int[Tensor, "N q"]) -> Float[Tensor, "N q w"]:
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
+
+
+def _add(
+    scores: Scores, views: ViewSet, queries: Queries, point: ContextPoint, environment: Environment, found: Mapping[str, float]
+) -> None:
+    shared = {"point": point, "environment": environment.name, "count": queries.count}
+    several = queries.views
+    for name in ("mrr", *(f"hit@{k}" for k in HITS)):
+        floor = chance_reciprocal_rank(several) if name == "mrr" else min(1.0, int(name.removeprefix("hit@")) / several)
+        scores.add(name, found[name], floor=floor, **shared)  # type: ignore[arg-type]
+        counted = queries.with_identity(found[name], found[f"identity/{name}"])
+        more = {**shared, "count": queries.count + queries.identity.numel()}
+        scores.add(f"{name}_with_identity", counted, floor=floor, **more)  # type: ignore[arg-type]
+    for name in views.factors.names:
+        scores.add("pre", found[f"pre/{name}"], floor=found[f"chance/{name}"], factor=name, **shared)  # type: ignore[arg-type]

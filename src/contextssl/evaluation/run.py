@@ -1,0 +1,373 @@
+"""An evaluation from settings to results: its model, its data, its contexts, every protocol, and what is written at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contextssl import checkpoints
+from contextssl.config.settings import DataSettings, EvaluatedDataSettings, EvaluateSettings, TrainSettings
+from contextssl.data.dataset import Data, is_store, open_data
+from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.evaluation.cache import ArrayCache, code_fingerprint
+from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
+from contextssl.evaluation.embeddings import Embedder, views_fingerprint
+from contextssl.evaluation.equivariance import pair_probe_rows
+from contextssl.evaluation.geometry import geometry_rows
+from contextssl.evaluation.probe import SingleViews, probe_rows
+from contextssl.evaluation.readers import HEADS, HeadTraining
+from contextssl.evaluation.results import RESULTS, ResultRow, read_results, write_results
+from contextssl.evaluation.retrieval import retrieval_rows
+from contextssl.evaluation.sensitivity import render_variations
+from contextssl.evaluation.view_sets import ViewSet
+from contextssl.factors import Environment, FactorSpace
+from contextssl.models.contextssl import ContextSSL
+from contextssl.pairs import EnvironmentMix, ViewPairs
+from contextssl.training.run import choose_precision, describe_run
+from contextssl.training.storage import new_run_folder
+from contextssl.version import __version__
+
+PROTOCOLS = ("equivariance", "retrieval", "probe", "geometry")
+PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
+PUBLISHED_EPOCHS = {"equivariance": 200, "probe": 300}
+CACHE = "cache"
+
+# How to read the numbers, kept beside them.
+DEFINITIONS = {
+    "inputs": "every probe, neighbour, rank and variance reads L2-normalised features or embeddings, of unit length",
+    "r2_pooled": "1 - residual / total about the one mean of all target entries (published); its floor is that of the best constant",
+    "r2": "R² of each dimension, averaged; floor 0",
+    "angle_deg": "mean geodesic angle in degrees, q and -q alike; its floor is that of the mean rotation",
+    "mean, std": "over contexts; std with n - 1 in the denominator",
+    "length": "of the context in tokens, two a pair; at 0 there is no context",
+    "bottleneck": "variance of the Gaussian noise on normalised embeddings, as a share of their total variance over the training views in "
+    "the same context; probes are trained and tested on noisy embeddings",
+    "capacity_nats": "½ Σ log(1 + signal / noise) over principal directions: the most that any reader learns from one noisy embedding",
+    "ridge": "penalty chosen on a fifth of the training items, for each factor; then fitted to all of them",
+    "knn": "plain mean over the k nearest training views by cosine",
+    "variance_share": "cross-fitted R² of least squares from a polynomial basis of the factor to the embedding, over all dimensions",
+    "sensitivity": "mean squared distance when the renderer draws the factor anew and keeps the rest, over that to another object's view",
+    "mrr, hit@k": "rank by cosine among all views of the object; ties count by the mean over their places; identity queries left out, or "
+    "counted in …_with_identity; floors are chance",
+    "pre": "factor distance of the nearest candidate to the target: 1 - ⟨q, q′⟩² for rotations, mean squared difference else; floor is "
+    "chance",
+}
+
+
+@dataclass
+class Subject:
+    """What is evaluated: a model with its data, and the folder that its results go to.
+
+    Args:
+        model: in evaluation mode.
+        data: with stored views in both splits.
+        folder: where ``results.json`` is, or will be.
+        trained_on: the environments of the run's training; None where that is not known.
+        settings: of the run's training, where there was one.
+    """
+
+    model: ContextSSL
+    data: Data
+    folder: Path
+    trained_on: tuple[Environment, ...] | None = None
+    settings: TrainSettings | None = None
+
+
+def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *, subject: Subject | None = None) -> Path:
+    """Evaluate a model by some protocols, and return the folder of its ``results.json``.
+
+    Rows of the same protocols and split are replaced there, others kept; ``run["evaluations"]`` says how each protocol's were made.
+
+    Args:
+        settings: see :class:`~contextssl.config.settings.EvaluateSettings`.
+        protocols: of :data:`PROTOCOLS`.
+        subject: your own model and data, in the place of ``settings.load_model`` and the data settings.
+
+    Raises:
+        SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is computed.
+    """
+    for protocol in protocols:
+        if protocol not in PROTOCOLS:
+            raise SettingsError(f"unknown protocol {protocol!r}: {nearest(protocol, PROTOCOLS)}")
+    check_settings(settings)
+    subject = subject if subject is not None else open_subject(settings)
+    model = subject.model.to(_device(settings.accelerator))
+    plan = Plan.of(settings, subject)
+    run, before = _before(subject, settings)
+    seconds: dict[str, float] = {}
+    made: list[ResultRow] = []
+    for protocol in protocols:
+        began = time.monotonic()
+        made += plan.rows(protocol)
+        seconds[protocol] = round(time.monotonic() - began, 2)
+    evaluations = dict(run.get("evaluations", {}))
+    for protocol in protocols:
+        name = protocol if settings.split == "val" else f"{protocol} ({settings.split})"
+        evaluations[name] = {
+            "settings": dataclasses.asdict(settings),
+            "split": settings.split,
+            "seed": settings.seed,
+            "contexts": settings.contexts,
+            "context_pairs": model.predictor.block_size // 2 - 1,
+            "context_lengths": list(plan.lengths),
+            "environments": [environment.name for environment in plan.environments],
+            "items": plan.test.num_items,
+            "train_items": plan.train.num_items,
+            "definitions": DEFINITIONS,
+            "notes": plan.notes,
+            "version": __version__,
+            "code": code_fingerprint(),
+            "precision": plan.embedder.precision,
+            "device": model.device.type,
+            "weights": plan.embedder.weights,
+            "data": dict(plan.embedder.data),
+            "seconds": seconds[protocol],
+            "date": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
+    replaced = {(protocol, settings.split) for protocol in protocols}
+    kept = [row for row in before if (row.protocol, row.split) not in replaced]
+    write_results(subject.folder, {**run, "evaluations": evaluations}, [*kept, *made])
+    return subject.folder
+
+
+@dataclass
+class Plan:
+    """Everything that the protocols share: the embedder, the view sets, the context points."""
+
+    settings: EvaluateSettings
+    embedder: Embedder
+    train: ViewSet
+    test: ViewSet
+    environments: tuple[Environment, ...]
+    lengths: tuple[int, ...]
+    points: list[ContextPoint]
+    source: Mapping[str, Any] | None
+    notes: list[str]
+
+    @classmethod
+    def of(cls, settings: EvaluateSettings, subject: Subject) -> Plan:
+        """
+        Raises:
+            SettingsError: for context lengths or environments that this model cannot take.
+            DataError: where the data have no stored views.
+        """
+        model, data = subject.model, subject.data
+        if not isinstance(data.train, ViewPairs) or not isinstance(data.val, ViewPairs):
+            raise DataError("these protocols compare stored views of each item: give data whose train and val are ViewPairs")
+        if model.factors.names != data.train.factors.names or model.factors.width != data.train.factors.width:
+            raise DataError(
+                f"the model knows the factors {', '.join(model.factors.names)}, the data {', '.join(data.train.factors.names)}: "
+                "evaluate it on the kind of data that it was trained on"
+            )
+        block = model.predictor.block_size
+        longest = block - 2
+        lengths = settings.eval_ctxt
+        if lengths is None:
+            lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
+        check_lengths(lengths, block)
+        notes: list[str] = []
+        environments = _environments(settings, subject, notes)
+        contexts = draw_contexts(data.train, block // 2 - 1, settings.contexts, settings.seed)
+        described = data.description
+        fingerprint = described.get("fingerprint") or views_fingerprint(data.train.views, data.val.views)
+        folder = Path(settings.cache_dir) if settings.cache_dir is not None else subject.folder / CACHE
+        embedder = Embedder(
+            model,
+            contexts,
+            {"fingerprint": fingerprint},
+            settings.seed,
+            choose_precision(settings.precision) if settings.precision != "auto" else _auto_precision(model.device),
+            ArrayCache(folder if settings.cache else None),
+            _say if settings.progress else lambda what: None,
+        )
+        tested = data.val if settings.split == "val" else data.train
+        return cls(
+            settings=settings,
+            embedder=embedder,
+            train=ViewSet.choose(data.train.views, "train", settings.train_views, settings.train_items, settings.seed),
+            test=ViewSet.choose(tested.views, settings.split, 0, settings.items, settings.seed),
+            environments=environments,
+            lengths=tuple(lengths),
+            points=context_points(environments, lengths, settings.contexts),
+            source=described.get("source"),
+            notes=notes,
+        )
+
+    def rows(self, protocol: str) -> Iterable[ResultRow]:
+        """The rows of one protocol."""
+        settings = self.settings
+        rows = self.test.rows(settings.probe_views, settings.seed)
+        if protocol == "equivariance":
+            heads = [head for head in settings.heads if head != "knn"]
+            training = self._training(protocol)
+            return pair_probe_rows(
+                self.embedder, self.train, self.test, rows, self.points, heads=heads, training=training, seed=settings.seed
+            )
+        if protocol == "retrieval":
+            return retrieval_rows(
+                self.embedder,
+                self.test,
+                self.points,
+                self.environments,
+                sources=settings.sources,
+                per_item=settings.queries,
+                seed=settings.seed,
+            )
+        single = SingleViews(self.embedder, self.train, self.test, rows, settings.seed)
+        if protocol == "probe":
+            return probe_rows(
+                single,
+                self.points,
+                heads=settings.heads,
+                shares=settings.bottleneck,
+                training=self._training(protocol),
+                k=settings.neighbours,
+            )
+        variations = None
+        if settings.sensitivity_items > 0:
+            self.embedder.progress("rendering views with one factor changed")
+            variations, note = render_variations(
+                self.test, self.source, max_items=settings.sensitivity_items, per_item=settings.sensitivity_views, seed=settings.seed
+            )
+            if note is not None:
+                self.notes.append(note)
+                warnings.warn(note, UserWarning, stacklevel=2)
+        return geometry_rows(single, self.points, shares=settings.bottleneck, k=settings.neighbours, variations=variations)
+
+    def _training(self, protocol: str) -> HeadTraining:
+        epochs = self.settings.epochs if self.settings.epochs is not None else PUBLISHED_EPOCHS[protocol]
+        return HeadTraining(epochs, self.settings.learning_rate, self.settings.batch_size, self.settings.seed)
+
+
+def open_subject(settings: EvaluateSettings) -> Subject:
+    """The model and the data that the settings name.
+
+    Raises:
+        SettingsError: where no model is named.
+        CheckpointError: where it is missing, damaged or of another kind.
+        DataError: where its data are missing.
+    """
+    if settings.load_model is None:
+        raise SettingsError("say which model to evaluate: load_model=RUN, a run's folder or a published checkpoint")
+    named = Path(settings.load_model)
+    if settings.pretrained_model_dir is not None:
+        named = Path(settings.pretrained_model_dir) / named
+    file = checkpoints.find_checkpoint(named, settings.checkpoint)
+    content = checkpoints.read(file)
+    ours = checkpoints.RECIPE in content
+    trained = checkpoints.settings_of(content) if ours else None
+    data = open_data(_data_settings(settings, trained, content[checkpoints.RECIPE]["data"] if ours else {}), progress=settings.progress)
+    means: dict[str, Any] = {"image_mean": settings.image_mean, "image_std": settings.image_std}
+    if not ours and settings.image_mean is None and settings.image_std is None:
+        means = {"image_mean": data.image_mean, "image_std": data.image_std}
+    model = checkpoints.load(file, n_head=settings.n_head, block_size=settings.block_size, **means)
+    if trained is None:
+        return Subject(model, data, new_run_folder(settings.output_dir, f"evaluate-{file.stem}", settings.run_dir))
+    recorded = content[checkpoints.RECIPE]["data"].get("fingerprint")
+    if recorded is not None and recorded != data.description.get("fingerprint"):
+        warnings.warn(
+            f"{named} was trained on other data (fingerprint {recorded}, these have {data.description.get('fingerprint')}): "
+            "contexts and probes are taken from the training split of these",
+            UserWarning,
+            stacklevel=2,
+        )
+    folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
+    mix = EnvironmentMix.parse(trained.env_ratio, model.factors, trained.env_per)
+    return Subject(model, data, folder, mix.environments, trained)
+
+
+def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any]) -> DataSettings:
+    """Of the run's training, where there was one, and of the settings whatever is given."""
+    base = trained if trained is not None else DataSettings()
+    values = {field.name: getattr(base, field.name) for field in dataclasses.fields(DataSettings)}
+    given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(EvaluatedDataSettings)}
+    given = {name: value for name, value in given.items() if value is not None}
+    # The very store that the run was trained on, as long as nothing else is asked for, wherever this is called from.
+    path = recorded.get("path")
+    if not given and path is not None and is_store(Path(path)):
+        values["data_dir"] = path
+    return DataSettings(**{**values, **given})
+
+
+def check_settings(settings: EvaluateSettings) -> None:
+    """
+    Raises:
+        SettingsError: for numbers that cannot be, naming the setting.
+    """
+    for name in ("contexts", "batch_size", "neighbours", "sensitivity_views"):
+        if getattr(settings, name) < 1:
+            raise SettingsError(f"{name} is {getattr(settings, name)}: it must be at least 1")
+    for name in ("train_views", "train_items", "probe_views", "items", "queries", "sensitivity_items"):
+        if getattr(settings, name) < 0:
+            raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 (all) or more")
+    if settings.epochs is not None and settings.epochs < 1:
+        raise SettingsError(f"epochs is {settings.epochs}: it must be at least 1")
+    if settings.learning_rate <= 0:
+        raise SettingsError(f"learning_rate is {settings.learning_rate}: it must be above 0")
+    for head in settings.heads:
+        if head not in HEADS:
+            raise SettingsError(f"unknown head {head!r}: {nearest(head, HEADS)} (choices: {', '.join(HEADS)})")
+    if not settings.bottleneck or min(settings.bottleneck) < 0:
+        raise SettingsError(f"bottleneck is {settings.bottleneck}: give noise shares of 0 or more, such as [0,0.3,1.0]")
+    if (settings.image_mean is None) != (settings.image_std is None):
+        raise SettingsError("image_mean and image_std go together: give both or neither")
+    if settings.split not in ("val", "train"):
+        raise SettingsError(f"split is {settings.split!r}: use val or train")
+
+
+def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]) -> tuple[Environment, ...]:
+    factors: FactorSpace = subject.model.factors
+    trained = subject.trained_on
+    if settings.environments is None:
+        return trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
+    if not settings.environments:
+        raise SettingsError(f"environments is empty: name at least one of {', '.join(factors.names)}, none, or several joined by +")
+    chosen = {environment.name: environment for environment in map(factors.environment, settings.environments)}
+    strange = [name for name in chosen if trained is not None and name not in [environment.name for environment in trained]]
+    if strange and trained is not None:
+        known = ", ".join(environment.name for environment in trained)
+        note = f"this model was not trained on contexts of {', '.join(strange)} but of {known}: read those rows as a transfer"
+        notes.append(note)
+        warnings.warn(note, UserWarning, stacklevel=4)
+    return tuple(chosen.values())
+
+
+def _before(subject: Subject, settings: EvaluateSettings) -> tuple[dict[str, Any], list[ResultRow]]:
+    """What the results file holds so far, or a description of the run where there is none."""
+    if (subject.folder / RESULTS).is_file():
+        return read_results(subject.folder)
+    if subject.settings is not None:
+        return describe_run(subject.settings, subject.data), []
+    return {"load_model": settings.load_model, "architecture": subject.model.architecture(), "data": dict(subject.data.description)}, []
+
+
+def _device(accelerator: str) -> torch.device:
+    name = {"gpu": "cuda"}.get(accelerator, accelerator)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(name, True):
+        raise SettingsError(f"accelerator={accelerator}: this machine has none; use accelerator=cpu")
+    return torch.device(name)
+
+
+def _auto_precision(device: torch.device) -> str:
+    """bf16 where the device computes in it; on a CPU beside an idle GPU, what the CPU gains from."""
+    chosen = choose_precision("auto")
+    return "32-true" if device.type == "cpu" and torch.cuda.is_available() else chosen
+
+
+def _say(what: str) -> None:
+    """Progress: one line that is written over on a terminal, nothing elsewhere but for the encoding."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[2K{what} …", end="", file=sys.stderr, flush=True)
+    elif what.startswith(("features", "probes", "pair probes", "rendering")):
+        print(f"{what} …", file=sys.stderr, flush=True)

@@ -1,0 +1,146 @@
+"""How far the embedding moves when one factor alone changes: the renderer changes it, everything else stays as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from contextssl.data.shapes import ShapesSource
+from contextssl.data.threediebench import RAW_RANGES
+from contextssl.errors import ContextSSLError
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.view_sets import ViewSet
+from contextssl.randomness import derive_seed
+
+# Which of the seven raw latents each factor is.
+RAW_COLUMNS = {"rotation": (0, 1, 2), "color": (3, 6)}
+
+
+@dataclass
+class Variations:
+    """Views, and the same views with one factor drawn anew.
+
+    Args:
+        original: (n, C, H, W) uint8 as they are; row r is of item ``items[r]``.
+        items: (n,) of which item each is.
+        changed: by factor (n, C, H, W), the same with that factor's value of a new draw.
+    """
+
+    original: UInt8[Tensor, "n C H W"]
+    items: Tensor
+    changed: Mapping[str, UInt8[Tensor, "n C H W"]]
+    _features: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.original)
+
+    def features(self, embedder: Embedder) -> dict[str, Float[Tensor, "n F"]]:
+        """Of the views (under ``""``) and of each changed set; encoded once, by whichever model asks first."""
+        if not self._features:
+            self._features[""] = embedder.encode(self.original)
+            self._features.update({name: embedder.encode(images) for name, images in self.changed.items()})
+        return self._features
+
+
+def sensitivity(embedder: Embedder, variations: Variations, point: ContextPoint | None) -> dict[str, float]:
+    """By factor: E |z(x) - z(x′)|² / E |z(x) - z(y)|² of normalised embeddings; x′ is x with the factor drawn anew, y of another item.
+
+    The denominator is twice the embedding's variance, so this is the factor's total-effect index (Saltelli et al., 2010), on the same scale
+    as the variance share, its first-order index: the share that the factor explains alone, against the share that it takes part in. 1 is as
+    far as another object's view, the square root a ratio of distances.
+
+    NaN where all embeddings are alike.
+    """
+    features = variations.features(embedder)
+
+    def unit(name: str) -> Tensor:
+        return F.normalize(features[name] if point is None else embedder.embed(features[name], point), dim=-1).double()
+
+    z = unit("")
+    apart = (variations.items[:, None] != variations.items[None]).double()
+    square = z.square().sum(1)
+    other = ((square[:, None] + square[None] - 2 * z @ z.T) * apart).sum() / apart.sum()
+    if not float(other) > 1e-12:
+        return {name: float("nan") for name in variations.changed}
+    return {name: float((z - unit(name)).square().sum(1).mean() / other) for name in variations.changed}
+
+
+def render_variations(
+    views: ViewSet, source: Mapping[str, Any] | None, *, max_items: int, per_item: int, seed: int
+) -> tuple[Variations | None, str | None]:
+    """Views of the set rendered anew, each once for every factor with that factor's raw latents drawn again from their ranges.
+
+    Args:
+        views: the set; ``max_items`` of its items spread evenly, ``per_item`` views of each.
+        source: the description of what the store was packed from.
+
+    Returns:
+        The variations, or None with a note that says why there are none: the data are not rendered shapes, the renderer is not installed,
+        or it does not give the stored pixels.
+    """
+    if source is None or source.get("kind") != "shapes" or views.source.raw_latents is None:
+        return None, "factor sensitivity is left out: it needs a renderer, and these data are not rendered shapes"
+    if views.num_items < 2:
+        return None, f"factor sensitivity is left out: it needs views of another object, and the {views.split} split has one"
+    try:
+        renderer = shapes_renderer(source)
+    except ContextSSLError as error:
+        return None, f"factor sensitivity is left out: {error}"
+    items = views.items[:: views.per_item].numpy()
+    items = items[np.unique(np.linspace(0, len(items) - 1, min(max_items, len(items))).round().astype(int))]
+    generator = np.random.default_rng(derive_seed(seed, "sensitivity", views.split))
+    low, high = np.array(RAW_RANGES).T
+    resolution = views.source.image_shape[1]
+    per_item = min(per_item, views.source.num_views)
+    originals: list[np.ndarray] = []
+    rendered: dict[str, list[np.ndarray]] = {name: [] for name in RAW_COLUMNS}
+    for item in items:
+        raw = views.source.raw_latents[item, :per_item]
+        stored = views.source.images[item, :per_item]
+        several = [raw]
+        for columns in RAW_COLUMNS.values():
+            fresh = raw.copy()
+            fresh[:, columns] = generator.uniform(low, high, raw.shape)[:, columns]
+            several.append(fresh)
+        images = renderer.render(views.split, int(item), np.concatenate(several), resolution).reshape(-1, *stored.shape)
+        if np.abs(images[0].astype(int) - stored).mean() > 1:
+            return None, "factor sensitivity is left out: this version's renderer does not give the stored pixels; render the data again"
+        originals.append(images[0])
+        for name, part in zip(RAW_COLUMNS, images[1:], strict=True):
+            rendered[name].append(part)
+
+    def stack(parts: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2)
+
+    changed = {name: stack(parts) for name, parts in rendered.items()}
+    return Variations(stack(originals), torch.from_numpy(items).repeat_interleave(per_item), changed), None
+
+
+def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:
+    """The renderer that made a store, from the description in its manifest.
+
+    Raises:
+        ContextSSLError: where it cannot be had again: it is not installed, its meshes have moved, or it has changed since.
+    """
+    renderer = ShapesSource(
+        classes=tuple(source["classes"]),
+        objects_per_class=source["objects_per_class"],
+        val_objects_per_class=source["val_objects_per_class"],
+        num_views=source["num_views"],
+        seed=source["seed"],
+        supersample=source["supersample"],
+        meshes=None if source["meshes"] is None else Path(source["meshes"]),
+    )
+    if json.loads(json.dumps(renderer.description)) != dict(source):
+        raise ContextSSLError("the data were rendered from other meshes or by another version of the renderer; render them again")
+    return renderer

@@ -1,0 +1,93 @@
+"""Which views of a split an evaluation looks at: fixed by a seed, the same number of every item, no item left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from contextssl.data.views import Views
+from contextssl.errors import SettingsError
+from contextssl.factors import FactorSpace
+from contextssl.randomness import seeded_generator
+
+
+@dataclass(frozen=True, eq=False)
+class ViewSet:
+    """Chosen views of a split, item by item: row r is view ``views[r]`` of item ``items[r]``, and an item's rows stand together.
+
+    Args:
+        split: ``"train"`` or ``"val"``.
+        source: the split's views.
+        items, views: (n,) int64.
+        per_item: rows of each item, n = items × per_item.
+    """
+
+    split: str
+    source: Views
+    items: Int[Tensor, " n"]
+    views: Int[Tensor, " n"]
+    per_item: int
+
+    @classmethod
+    def choose(cls, source: Views, split: str, per_item: int, max_items: int, seed: int) -> ViewSet:
+        """``per_item`` different views of each of at most ``max_items`` items, drawn from the seed; 0 is all of either."""
+        generator = seeded_generator(seed, "views of", split)
+        items = torch.arange(source.num_items)
+        if 0 < max_items < source.num_items:
+            items = torch.randperm(source.num_items, generator=generator)[:max_items].sort().values
+        chosen = distinct(len(items), source.num_views, per_item or source.num_views, generator)
+        return cls(split, source, items.repeat_interleave(chosen.shape[1]), chosen.flatten(), chosen.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def num_items(self) -> int:
+        return len(self.items) // self.per_item
+
+    @property
+    def factors(self) -> FactorSpace:
+        return self.source.factors
+
+    @cached_property
+    def latents(self) -> Float[Tensor, "n A"]:
+        return self.source.gather_latents(self.items, self.views)
+
+    @cached_property
+    def labels(self) -> Int[Tensor, " n"]:
+        return torch.from_numpy(self.source.labels[self.items.numpy()])
+
+    def rows(self, per_item: int, seed: int) -> Int[Tensor, " m"]:
+        """The rows of ``per_item`` views of each item, drawn from the seed; 0 is all."""
+        chosen = distinct(self.num_items, self.per_item, per_item or self.per_item, seeded_generator(seed, "rows of", self.split))
+        return (chosen + self.per_item * torch.arange(self.num_items)[:, None]).flatten()
+
+    def partners(self, rows: Int[Tensor, " m"], seed: int) -> Int[Tensor, " m"]:
+        """For each row another row of the same item.
+
+        Raises:
+            SettingsError: where an item has one view here, and so no other.
+        """
+        if self.per_item < 2:
+            raise SettingsError(f"one view of each {self.split} item is looked at, but pairs need two: raise train_views to 2 or more")
+        step = 1 + torch.randint(self.per_item - 1, rows.shape, generator=seeded_generator(seed, "partners", self.split))
+        return rows // self.per_item * self.per_item + (rows + step) % self.per_item
+
+    def held_out(self, seed: int, share: float = 0.2) -> Bool[Tensor, " n"]:
+        """True at the rows of a fifth of the items (of the rows, where there is one item): what choices are made on."""
+        generator = seeded_generator(seed, "held out", self.split)
+        groups = self.num_items if self.num_items > 1 else len(self)
+        chosen = torch.zeros(groups, dtype=torch.bool)
+        chosen[torch.randperm(groups, generator=generator)[: max(1, round(share * groups))]] = True
+        return chosen.repeat_interleave(len(self) // groups)
+
+
+def distinct(count: int, total: int, wanted: int, generator: torch.Generator) -> Int[Tensor, "count wanted"]:
+    """For each of ``count`` items ``wanted`` different numbers below ``total``, in rising order; all of them where fewer exist."""
+    if wanted >= total:
+        return torch.arange(total).expand(count, total)
+    return torch.rand(count, total, generator=generator).argsort(dim=1)[:, :wanted].sort(dim=1).values

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from contextssl.data.threediebench import FACTORS
+from contextssl.models.contextssl import ContextSSL
+from contextssl.objectives import mean_similarities
+from contextssl.pairs import PairBatch
+from contextssl.training.loss import Objective, contextssl_loss
+from contextssl.training.meters import TrainMeters
+from tests.models.test_contextssl import images, small
+from tests.test_objectives import naive_auxiliary, naive_nt_xent
+
+
+def batch_of(n: int) -> PairBatch:
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(n, 2, 6, generator=generator)
+    active = torch.stack([FACTORS.mask("rotation" if k < n // 2 else "color") for k in range(n)])
+    index = torch.arange(n)
+    return PairBatch(
+        images(n, 1), images(n, 2), torch.randn(n, 6, generator=generator), latents[:, 0], latents[:, 1], active, index, index, index, index
+    )
+
+
+def test_the_loss_is_the_papers_equation() -> None:
+    """Contrastive loop + weight × regression loop, on the predictions of the told actions."""
+    model, batch = small(mask_prob=0.0, auxiliary_scale="sqrt_width").train(), batch_of(8)
+    objective = Objective(temperature=0.2, clamp=None, auxiliary_weight=3.0)
+    losses = contextssl_loss(model, batch, objective)
+    with torch.no_grad():
+        z = model(batch.source, batch.target, batch.action * batch.active)
+    latents = torch.stack([torch.stack([model.auxiliary(10**0.5 * token / token.norm()) for token in pair]) for pair in z]).detach()
+    contrastive = naive_nt_xent(z, 0.2, None)
+    auxiliary = naive_auxiliary(latents, batch.target_latents, batch.active)
+    assert float(losses.contrastive) == pytest.approx(contrastive, rel=1e-4)
+    assert float(losses.auxiliary) == pytest.approx(auxiliary, rel=1e-4)
+    assert float(losses.total.detach()) == pytest.approx(contrastive + 3 * auxiliary, rel=1e-4)
+
+
+def test_actions_of_inactive_factors_do_not_matter() -> None:
+    model, batch = small(mask_prob=0.0).train(), batch_of(8)
+    changed = PairBatch(**{**batch.__dict__, "action": torch.where(batch.active, batch.action, 7.0)})
+    objective = Objective()
+    assert torch.equal(contextssl_loss(model, batch, objective).total, contextssl_loss(model, changed, objective).total)
+
+
+def test_the_bottleneck_is_in_the_loss_and_tracks_its_variance() -> None:
+    model, batch = small(mask_prob=0.0, bottleneck=0.5).train(), batch_of(8)
+    first = contextssl_loss(model, batch, Objective(), torch.Generator().manual_seed(0)).total
+    variance = float(model.bottleneck.variance)
+    assert variance > 0 and int(model.bottleneck.batches) == 1
+    assert first != contextssl_loss(model, batch, Objective(), torch.Generator().manual_seed(1)).total
+    model.eval()
+    contextssl_loss(model, batch, Objective(), torch.Generator().manual_seed(0))
+    assert int(model.bottleneck.batches) == 2, "tracked while training alone"
+
+
+def test_gathered_predictions_are_contrasted_together() -> None:
+    """Two halves that see each other's predictions have the loss of the whole, and gradients that add up to it."""
+
+    def gradients(model: ContextSSL) -> dict[str, Tensor]:
+        return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+    batch, objective = batch_of(16), Objective(clamp=None, auxiliary_weight=0.0)
+    halves = [PairBatch(**{key: value[part] for key, value in batch.__dict__.items()}) for part in (slice(0, 8), slice(8, 16))]
+    model = small(mask_prob=0.0).train()
+    whole = contextssl_loss(model, batch, objective)
+    whole.total.backward()
+    expected = gradients(model)
+    model.zero_grad()
+    predictions = [torch.nn.functional.normalize(model(half.source, half.target, half.told_action), dim=-1) for half in halves]
+    for rank, half in enumerate(halves):
+
+        def gather(z: Tensor, rank: int = rank) -> Tensor:
+            return torch.cat([z if r == rank else predictions[r].detach() for r in range(2)])
+
+        losses = contextssl_loss(model, half, objective, gather=gather)
+        torch.testing.assert_close(losses.contrastive, whole.contrastive)
+        losses.total.backward()
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-5, rtol=1e-3)
+
+
+def test_meters_are_those_of_all_their_batches() -> None:
+    model, meters, objective = small(mask_prob=0.0).train(), TrainMeters(FACTORS), Objective()
+    batches = [batch_of(8), batch_of(6)]
+    losses = [contextssl_loss(model, batch, objective) for batch in batches]
+    for loss, batch in zip(losses, batches, strict=True):
+        meters.update(loss, batch)
+    read = meters.read()
+    assert read["train/loss"] == pytest.approx(sum(float(loss.total.detach()) for loss in losses) / 2, rel=1e-5)
+    assert read["train/positive_similarity"] == pytest.approx(
+        sum(float(mean_similarities(loss.cosines)[0]) for loss in losses) / 2, rel=1e-5
+    )
+    # R² of rotation over its active entries in both batches, tokens of a pair averaged.
+    residual, targets = 0.0, []
+    for loss, batch in zip(losses, batches, strict=True):
+        for k in range(len(batch)):
+            if batch.active[k, 0]:
+                residual += float((loss.latents[k, :, :4] - batch.target_latents[k, :4]).square().mean(0).sum())
+                targets += batch.target_latents[k, :4].tolist()
+    mean = sum(targets) / len(targets)
+    assert read["train/r2_pooled/rotation"] == pytest.approx(1 - residual / sum((t - mean) ** 2 for t in targets), rel=1e-4)
+    assert read["train/images_per_second"] > 0
+    assert meters.read() == {}, "reading starts anew"
+    assert all(math.isfinite(value) for value in read.values())
