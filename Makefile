@@ -1,8 +1,9 @@
 # make test   everything that CI runs, in an environment of its own (.venv), made at the first call
-# make demo   (comes with the evaluation)
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Threads that spin while they wait cost a busy machine several times the work.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: test test-slow check environment clean
 

@@ -20,11 +20,15 @@ HELP = ("-h", "--help", "help")
 
 @dataclass(frozen=True)
 class Command:
-    """One command: its settings, the function in :mod:`contextssl.commands` that runs it, and which settings may be bare words."""
+    """One command: its settings, the function in :mod:`contextssl.commands` that runs it, and which settings may be bare words.
+
+    With ``several`` all bare words together are the one positional setting, a list.
+    """
 
     schema: type[Any]
     function: str
     positional: tuple[str, ...] = ()
+    several: bool = False
 
     @property
     def intro(self) -> str:
@@ -41,6 +45,7 @@ COMMANDS = {
     "evaluate probe": Command(settings.EvaluateProbeSettings, "run_evaluate_probe", ("load_model",)),
     "evaluate geometry": Command(settings.EvaluateGeometrySettings, "run_evaluate_geometry", ("load_model",)),
     "evaluate all": Command(settings.EvaluateAllSettings, "run_evaluate_all", ("load_model",)),
+    "report": Command(settings.ReportSettings, "run_report", ("runs",), several=True),
 }
 
 
@@ -95,10 +100,18 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
 def _named(command: Command, name: str, words: list[str]) -> list[str]:
     """Bare words at the front as the settings that they stand for: ``data check DIR`` is ``data check data_dir=DIR``."""
     bare = [word for word in words if "=" not in word and word not in SWEEP]
+    if command.several:
+        listed = ",".join(_quoted(word) for word in bare)
+        return [*([f"{command.positional[0]}=[{listed}]"] if bare else []), *(word for word in words if word not in bare)]
     if len(bare) > len(command.positional):
         raise SettingsError(f"{bare[len(command.positional)]!r} is not a setting of {name}: write key=value")
     keys = iter(command.positional)
-    return [f"{next(keys)}='{word}'" if word in bare else word for word in words]
+    return [f"{next(keys)}={_quoted(word)}" if word in bare else word for word in words]
+
+
+def _quoted(word: str) -> str:
+    """As Hydra takes a word literally."""
+    return "'" + word.replace("'", "\\'") + "'"
 
 
 def overview(names: Sequence[str] = tuple(COMMANDS)) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from contextssl.config.settings import CheckSettings, EvaluateSettings, PackSettings, RenderSettings, TrainSettings
+from contextssl.config.settings import CheckSettings, EvaluateSettings, PackSettings, RenderSettings, ReportSettings, TrainSettings
 from contextssl.data.check import check
 from contextssl.data.dataset import shapes_source
 from contextssl.data.folder import write_folder
@@ -18,6 +19,7 @@ from contextssl.errors import SettingsError
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.evaluation.run import PROTOCOLS, evaluate
 from contextssl.evaluation.summary import summary_table
+from contextssl.report import write_report
 from contextssl.training.run import train
 
 
@@ -118,9 +120,28 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
     folder = evaluate(settings, protocols)
     run, rows = read_results(folder)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
     for protocol in protocols:
         console.print(summary_table(rows, (protocol,), settings.split))
     names = [protocol if settings.split == "val" else f"{protocol} ({settings.split})" for protocol in protocols]
     seconds = sum(run["evaluations"][name]["seconds"] for name in names)
     console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)
+    return 0
+
+
+def run_report(settings: ReportSettings) -> int:
+    report = write_report(
+        settings.runs,
+        settings.out,
+        split=settings.split,
+        figures=settings.figures,
+        gallery=settings.gallery,
+        data_dir=settings.data_dir,
+    )
+    if report.differences:
+        print(f"contextssl: warning: these runs were not measured alike: {' · '.join(report.differences)}", file=sys.stderr)
+    if report.figures:
+        print(f"figures: {report.figures[0].parent}")
+    print(f"report: {report.page}")
     return 0

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -245,3 +246,31 @@ def test_precision_is_chosen_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> 
     for able, expected in (({"avx512_bf16": True}, "bf16-mixed"), ({"avx512_f": True}, "32-true")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able, raising=False)
         assert choose_precision("auto") == expected
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed"])
+def test_other_precisions_train_too(data: Data, tmp_path: Path, precision: str) -> None:
+    run = train(tiny_settings(output_dir=str(tmp_path), epochs=1, precision=precision), data=data)
+    assert all(math.isfinite(row.mean) for row in read_results(run)[1])
+
+
+def test_a_run_stops_when_its_time_is_up(data: Data, tmp_path: Path) -> None:
+    run = train(tiny_settings(output_dir=str(tmp_path), epochs=100_000, log_interval=1000, max_minutes=1 / 60), data=data)
+    described, rows = read_results(run)
+    assert 0 < described["steps"] < 300_000 and rows, "stopped early, and looked at all the same"
+    assert (run / "checkpoints" / "last.ckpt").exists()
+
+
+def test_wandb_is_an_extra(data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(SettingsError, match="wandb is not installed: pip install 'contextssl\\[wandb\\]'"):
+        train(tiny_settings(output_dir=str(tmp_path), wandb="project"), data=data)
+
+
+@pytest.mark.slow
+def test_a_compiled_run_trains(data: Data, tmp_path: Path) -> None:
+    run = train(tiny_settings(output_dir=str(tmp_path), epochs=2, compile=True), data=data)
+    plain = train(tiny_settings(output_dir=str(tmp_path), epochs=2), data=data)
+    assert contextssl.load(run).state_dict().keys() == contextssl.load(plain).state_dict().keys()
+    for a, b in zip(read_results(run)[1], read_results(plain)[1], strict=True):
+        assert a.mean == pytest.approx(b.mean, abs=0.05), a

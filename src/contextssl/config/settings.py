@@ -178,7 +178,7 @@ class EvaluatedDataSettings:
     dataset: str | None = setting(None, "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench")
     data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store")
     resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels")
-    classes: int | None = setting(None, "of dataset=shapes: the first so many classes")
+    classes: Any = setting(None, "of dataset=shapes: the first so many classes, or their names")
     objects: int | None = setting(None, "of dataset=shapes: training objects of each class")
     val_objects: int | None = setting(None, "of dataset=shapes: validation objects of each class")
     views: int | None = setting(None, "of dataset=shapes: views of each object")
@@ -254,7 +254,10 @@ class EvaluateSettings(SensitivitySettings, RetrievalSettings, ProbeSettings, Ev
     seed: int = setting(0, "of contexts, views, pairs, queries, noise and heads")
     output_dir: str = setting("runs", "for a published checkpoint: folder in which its results get one of their own")
     run_dir: str | None = setting(None, "for a published checkpoint: the folder for its results itself")
-    cache: bool = setting(True, "keep features and embeddings on disk, and read them back as long as nothing that made them changes")
+    cache: bool = setting(
+        True,
+        "keep features and embeddings on disk, and read them back as long as nothing that made them changes; false keeps them in memory",
+    )
     cache_dir: str | None = setting(None, "where; the folder cache in the results' folder where left out")
     accelerator: str = setting("auto", "cpu, gpu, mps, auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     precision: str = setting(
@@ -286,3 +289,15 @@ class EvaluateGeometrySettings(EvaluateSettings):
 @dataclass
 class EvaluateAllSettings(EvaluateSettings):
     """Evaluate by all of these protocols, with one encoding."""
+
+
+@dataclass
+class ReportSettings:
+    """Write one self-contained HTML page about a run, or several side by side, and its figures as PNG and SVG."""
+
+    runs: list[str] = setting([], "run folders: contextssl report RUN [RUN …]")
+    out: str | None = setting(None, "the page; where left out RUN/report.html, for several runs ./report.html")
+    split: str = setting("val", "which split's numbers to show", choices=("val", "train"))
+    figures: bool = setting(True, "write each figure as PNG and SVG too, into the folder figures beside the page")
+    gallery: bool = setting(True, "make a run's gallery of neighbours where it is missing and checkpoint and data are at hand")
+    data_dir: str | None = setting(None, "the data's packed store, where it has moved since training; for the gallery")

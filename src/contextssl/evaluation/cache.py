@@ -29,13 +29,14 @@ class ArrayCache:
     One array a name is kept: writing one removes those of the same name that were made from something else.
 
     Args:
-        folder: made where it is missing; None keeps nothing and makes every array anew.
+        folder: made where it is missing; None keeps the arrays in memory, for as long as the cache lives.
     """
 
     folder: Path | None
     hits: int = 0
     made: int = 0
     _trusted: set[str] = field(default_factory=set)
+    _memory: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
 
     def get(self, name: str, made_from: Mapping[str, Any], make: Callable[[], Tensor]) -> Tensor:
         """The array of that name made from just that, (n, d) float32; memory-mapped and not to be written to.
@@ -44,9 +45,11 @@ class ArrayCache:
             made_from: plain values that settle every number of it.
             make: called where there is none, or it is damaged.
         """
-        if self.folder is None:
-            return make()
         text = json.dumps(made_from, sort_keys=True)
+        if self.folder is None:
+            if name not in self._memory or self._memory[name][0] != text:
+                self._memory[name] = (text, make())
+            return self._memory[name][1]
         stem = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         found = _read(self.folder / f"{stem}.npy", self.folder / f"{stem}.json", json.loads(text), stem in self._trusted)
         if found is not None:

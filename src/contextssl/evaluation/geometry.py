@@ -23,7 +23,7 @@ from contextssl.factors import Factor
 
 FOLDS = 5
 # Views for each term of a basis, below which a share is not told.
-VIEWS_A_TERM = 5
+VIEWS_A_TERM = 20
 
 
 def basis(values: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor, "n p"]:
@@ -47,7 +47,7 @@ def basis(values: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor, "n p"]:
 def variance_share(z: Float[Tensor, "n D"], design: Float[Tensor, "n p"], folds: Int[Tensor, " n"]) -> float:
     """1 - residual / total sum of squares of z over all dimensions, when each fold is predicted by least squares on the others.
 
-    Cross-fitting keeps a basis of p terms from explaining p / n of anything: an unrelated factor scores about 0, a little to either side.
+    Cross-fitting keeps a basis of p terms from explaining p / n of anything: an unrelated factor scores about -p / n, next to nothing.
     NaN where z does not vary.
     """
     z = z.double() - z.double().mean(0)

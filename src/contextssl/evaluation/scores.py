@@ -66,6 +66,9 @@ class Scores:
             count = len(true)
             pooled, floor = float(metrics.r2_pooled(predicted, true)), float(metrics.r2_pooled_floor(true))
             each = float(metrics.r2(predicted, true))
+            if bool((true == true[0]).all()):
+                # Components that are constant, each at a value of its own, vary about their one mean: a number, but of nothing.
+                pooled = floor = math.nan
             if math.isnan(each) or math.isnan(pooled):
                 self._warn_constant(name, true)
             self.add("r2_pooled", pooled, floor=floor, point=point, factor=name, count=count, **about)

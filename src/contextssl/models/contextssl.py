@@ -131,7 +131,8 @@ class ContextSSL(nn.Module):
             raise InputError(
                 "this model does not know how to normalise uint8 images: give it image_mean and image_std, or normalised floats"
             )
-        return (inputs.float() / 255 - self.image_mean) / self.image_std
+        scale = 1 / (255 * self.image_std)
+        return torch.addcmul(-self.image_mean / self.image_std, inputs.float(), scale)
 
     def forward(
         self,

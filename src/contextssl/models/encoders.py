@@ -12,7 +12,8 @@ from torch import nn
 
 from contextssl.errors import SettingsError
 
-# Our own small residual network for minutes on a CPU: a stem of 32 channels, three stages of one block, 64 to 256 channels.
+# Our own small residual network for minutes on a CPU: a stem of 32 channels that brings any resolution to a map of 16 × 16, then three stages
+# of one block, 64 to 256 channels.
 COMPACT = "resnet_compact"
 
 
@@ -87,7 +88,8 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
             stem_width=16,
             **options,
         )
-        body.conv1 = nn.Conv2d(channels, 32, 3, stride=2, padding=1, bias=False)
+        stride = max(resolution // 16, 1)
+        body.conv1 = nn.Conv2d(channels, 32, 2 * stride - 1, stride=stride, padding=stride - 1, bias=False)
         nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
         body.maxpool = nn.Identity()
         body.layer1 = nn.Identity()

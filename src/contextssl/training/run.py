@@ -62,7 +62,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     data = data if data is not None else open_data(settings, progress=settings.progress)
     environments = EnvironmentMix.parse(settings.env_ratio, data.train.factors, settings.env_per)
     sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
-    model = _fresh_model(settings, data, encoder)
+    model = fresh_model(settings, data, encoder)
     if resumed_from is not None:
         folder = resumed_from.parent.parent
     else:
@@ -147,7 +147,7 @@ def choose_precision(precision: str) -> str:
     return "bf16-mixed" if any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16")) else "32-true"
 
 
-def _fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ContextSSL:
+def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ContextSSL:
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(settings.seed, "weights"))
         model = build_model(

@@ -1,0 +1,153 @@
+"""What each run was: its settings that matter, data, seed, version, machine, time; and how it was evaluated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from contextssl.report.collect import Run
+from contextssl.report.markup import Content, Markup, element, join, table
+from contextssl.report.words import listed
+
+# Settings of training that a reader asks about first.
+MATTER = (
+    "backbone",
+    "resolution",
+    "projection_dim",
+    "width",
+    "n_layer",
+    "block_size",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "optimizer",
+    "temperature",
+    "weight_equiv_loss",
+    "mask_prob",
+    "env_ratio",
+    "env_per",
+    "bottleneck",
+)
+UNSAID = "not recorded"
+
+
+def run_table(runs: Sequence[Run]) -> Markup:
+    """A row a fact, a column a run; facts that differ between runs are set in bold."""
+    facts = [_facts(run) for run in runs]
+    head = ["", *(run.name for run in runs)]
+    body: list[Sequence[Content]] = []
+    for name in dict.fromkeys(key for each in facts for key in each):
+        values = [each.get(name, "") for each in facts]
+        differ = len(set(values)) > 1
+        body.append([name, *(element("span", value, class_="active" if differ else None) for value in values)])
+    inner = table(head if len(runs) > 1 else ["", ""], body, left=len(runs) + 1)
+    return Markup(inner.replace("<table>", '<table class="settings">', 1))
+
+
+def all_settings(runs: Sequence[Run]) -> Markup:
+    names = list(dict.fromkeys(name for run in runs for name in run.settings))
+    body = [[name, *(_plain(run.settings.get(name)) for run in runs)] for name in names]
+    return table(["setting", *(run.name for run in runs)], body, left=len(runs) + 1)
+
+
+def _facts(run: Run) -> dict[str, str]:
+    about, settings = run.about, run.settings
+    source = about.get("data", {}).get("source") or {}
+    facts = {"data": _data(run, source), "data fingerprint": about.get("data", {}).get("fingerprint")}
+    if "load_model" in about:
+        facts["model"] = str(about["load_model"])
+    facts["seed"] = about.get("seed")
+    facts["version, commit"] = ", ".join(str(about[name]) for name in ("version", "commit") if about.get(name)) or None
+    facts["trained on"] = _machine(about)
+    if about.get("steps") is not None:
+        facts["training"] = f"{about['steps']:,} steps, {about.get('images', 0):,} images, {about.get('seconds', 0) / 60:.1f} min"
+    facts["finished"] = about.get("date")
+    facts.update(
+        {name.replace("_", " "): "the default" if settings[name] is None else settings[name] for name in MATTER if name in settings}
+    )
+    facts.update(_evaluated(run))
+    notes = list(dict.fromkeys(note for evaluation in run.evaluations.values() for note in evaluation.get("notes", ())))
+    if notes:
+        facts["notes"] = "; ".join(notes)
+    return {name: UNSAID if value is None else _plain(value) for name, value in facts.items()}
+
+
+def _data(run: Run, source: dict[str, Any]) -> str:
+    name = run.dataset or "data of your own"
+    if source.get("kind") != "shapes":
+        return name
+    return (
+        f"{name}: {len(source['classes'])} classes × {source['objects_per_class']} training and {source['val_objects_per_class']} validation "
+        f"objects × {source['num_views']} views"
+    )
+
+
+def _machine(about: Any) -> str | None:
+    if about.get("device") is None:
+        return None
+    threads = f", {about['threads']} threads" if about.get("threads") else ""
+    machine = "" if about["device"] != "cpu" else f" ({about.get('machine')}{threads})"
+    return f"{about['device']}{machine}, torch {about.get('torch')}"
+
+
+def _evaluated(run: Run) -> dict[str, str]:
+    """How the protocols were run: one line for those that were run alike."""
+    alike: dict[str, list[str]] = {}
+    for protocol, evaluation in run.evaluations.items():
+        said = [
+            f"{evaluation.get('items')} {evaluation.get('split')} items",
+            f"{evaluation.get('contexts')} contexts",
+            f"seed {evaluation.get('seed')}",
+            f"{evaluation.get('precision')} on {evaluation.get('device')}",
+            f"version {evaluation.get('version')}",
+            str(evaluation.get("date")),
+        ]
+        words = ", ".join(part for part in said if "None" not in part)
+        alike.setdefault(words, []).append(f"{protocol} ({evaluation.get('seconds') or 0:.0f} s)")
+    return {f"evaluated: {', '.join(protocols)}": words for words, protocols in alike.items()}
+
+
+def in_short(run: Run) -> str:
+    """The run in one line."""
+    facts = _facts(run)
+    wanted = ("data", "training", "trained on", "seed", "version, commit", "finished")
+    names = {"seed": "seed ", "version, commit": "version "}
+    return " · ".join(names.get(name, "") + facts[name] for name in wanted if facts.get(name, UNSAID) != UNSAID)
+
+
+def definitions(runs: Sequence[Run]) -> Markup | None:
+    """How to read the numbers, as the evaluation wrote it down."""
+    texts: dict[str, str] = {}
+    for run in runs:
+        for evaluation in run.evaluations.values():
+            texts.update(evaluation.get("definitions", {}))
+    if not texts:
+        return None
+    return element("ul", [element("li", element("strong", name), ": ", text) for name, text in texts.items()], class_="plain")
+
+
+def missing(run: Run, protocol: str, why: str) -> Markup:
+    """One line in the place of what there are no rows for, and the command that makes them."""
+    split = "" if run.split == "val" else f" split={run.split}"
+    command = f"contextssl evaluate {protocol} {run.folder}{split}"
+    kind, *words = protocol.split()
+    heads = " by the published heads" if words else ""
+    return element("p", f"{run.name} has no {kind} rows{heads}, so {why} is missing. To fill it: ", _code(command), class_="missing")
+
+
+def _code(text: str) -> Markup:
+    return element("code", text)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return listed(value) if value else "[]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def warning(text: str, parts: Sequence[str] = ()) -> Markup:
+    return element("p", join(text, " · ".join(parts)), class_="warning", role="note")

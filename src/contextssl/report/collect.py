@@ -1,0 +1,216 @@
+"""Runs from their folders: what made them, their rows, their training curves; and whether several were measured alike."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.results import RESULTS, ResultRow, read_results
+from contextssl.files import storage_error
+
+METRICS = "metrics.csv"
+PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval")
+# The context length that sentences speak of, where it was evaluated.
+SPOKEN_LENGTH = 14
+# Settings of an evaluation that change what its numbers mean, by protocol.
+DEFINING = {
+    "equivariance": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views"),
+    "probe": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views", "neighbours", "bottleneck"),
+    "retrieval": ("sources", "queries"),
+    "geometry": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck", "sensitivity_items", "sensitivity_views"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a report.
+
+    Args:
+        folder, name: where it is, and what it is called on the page.
+        about: what made it, as in ``results.json``.
+        rows: its numbers, of one split (and those of training).
+        training: by name the curve of a meter, as (step, value).
+        split: of the rows.
+    """
+
+    folder: Path
+    name: str
+    about: Mapping[str, Any]
+    rows: tuple[ResultRow, ...]
+    training: Mapping[str, Sequence[tuple[int, float]]]
+    split: str
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        found = self.about.get("settings")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def dataset(self) -> str | None:
+        """Of the evaluation where that was told, else of the training."""
+        for evaluation in self.evaluations.values():
+            if named := evaluation.get("settings", {}).get("dataset"):
+                return str(named)
+        return self.settings.get("dataset") or ("3diebench" if "load_model" in self.about else None)
+
+    @property
+    def evaluations(self) -> Mapping[str, Mapping[str, Any]]:
+        """How each protocol's rows were made, by protocol."""
+        found = self.about.get("evaluations", {})
+        end = "" if self.split == "val" else f" ({self.split})"
+        return {protocol: found[protocol + end] for protocol in PROTOCOLS if protocol + end in found}
+
+    @property
+    def environments(self) -> list[str]:
+        return list(dict.fromkeys(row.environment for row in self.rows if row.environment is not None))
+
+    @property
+    def factors(self) -> list[str]:
+        found = dict.fromkeys(row.factor for row in self.rows if row.factor is not None and row.factor != "class")
+        return [name for name in found if name is not None]
+
+    def has(self, protocol: str) -> bool:
+        return any(row.protocol == protocol for row in self.rows)
+
+    def find(self, **fields: object) -> list[ResultRow]:
+        """Rows whose fields have these values."""
+        return [row for row in self.rows if all(getattr(row, name) == value for name, value in fields.items())]
+
+    def curve(self, protocol: str, metric: str, environment: str | None, **fields: object) -> list[ResultRow]:
+        """Embedding rows of one context's environment by rising length; at length 0, where no context is given, the row all share."""
+        rows = self.find(protocol=protocol, metric=metric, representation="embedding", **{"bottleneck": 0.0, **fields})
+        own = [row for row in rows if row.environment == environment and row.length is not None]
+        start = [row for row in rows if row.environment is None and row.length == 0]
+        if any(row.length == 0 for row in own):
+            start = []
+        return sorted([*start, *own], key=lambda row: row.length or 0)
+
+    def lengths(self, protocol: str, metric: str) -> list[int]:
+        return sorted({row.length for row in self.find(protocol=protocol, metric=metric) if row.length})
+
+    def spoken_length(self, protocol: str, metric: str) -> int | None:
+        """14 tokens, or the longest length there is."""
+        lengths = self.lengths(protocol, metric)
+        return SPOKEN_LENGTH if SPOKEN_LENGTH in lengths else lengths[-1] if lengths else None
+
+    def published_head(self, factor: str, protocol: str = "equivariance") -> str | None:
+        """Which of the heads that read a factor is the paper's: an MLP for rotations, a linear map for others. None where it was not run."""
+        wanted = "mlp" if any(row.metric == "angle_deg" for row in self.find(factor=factor)) else "linear"
+        return wanted if self.find(protocol=protocol, factor=factor, head=wanted) else None
+
+
+def read_runs(folders: Sequence[str | Path], split: str = "val") -> list[Run]:
+    """
+    Raises:
+        SettingsError: where none is named, or one is named twice.
+        DataError: where one is missing, has no results, or damaged ones.
+    """
+    if not folders:
+        raise SettingsError("say which runs to report: contextssl report RUN [RUN …]")
+    paths = [Path(folder) for folder in folders]
+    resolved = [path.resolve() for path in paths]
+    if len(set(resolved)) < len(resolved):
+        twice = next(path for path, full in zip(paths, resolved, strict=True) if resolved.count(full) > 1)
+        raise SettingsError(f"{twice} is named twice: name each run once")
+    return [read_run(path, name, split) for path, name in zip(paths, _names(resolved), strict=True)]
+
+
+def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
+    """
+    Raises:
+        DataError: where it is missing, has no results, or damaged ones.
+    """
+    if not folder.is_dir():
+        raise DataError(f"no run at {folder}: check the path")
+    if not (folder / RESULTS).is_file():
+        mend = f"finish it by contextssl train resume={folder}" if (folder / "checkpoints").is_dir() else "name the folder of a run"
+        raise DataError(f"{folder} has no {RESULTS}: {mend}")
+    try:
+        about, rows = read_results(folder)
+        sound = isinstance(about, dict) and all(isinstance(row.mean, int | float) and isinstance(row.protocol, str) for row in rows)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sound = False
+    except OSError as error:
+        raise storage_error(error, folder / RESULTS, "read") from error
+    if not sound:
+        raise DataError(f"{folder / RESULTS} is damaged: remove it and write it again by contextssl evaluate all {folder}")
+    if not rows:
+        raise DataError(f"{folder / RESULTS} holds no numbers: make some by contextssl evaluate all {folder}")
+    kept = tuple(row for row in rows if row.protocol == "online" or row.split == split)
+    if not kept:
+        there = sorted({row.split for row in rows if row.split})
+        raise DataError(f"{folder / RESULTS} holds no numbers of the split {split}: it has {', '.join(there)}")
+    return Run(folder, name or folder.resolve().name, about, kept, read_training(folder / METRICS), split)
+
+
+def read_training(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """The curves of ``metrics.csv``; a line that was cut short is passed over."""
+    curves: dict[str, list[tuple[int, float]]] = {}
+    if not path.is_file():
+        return curves
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        for line in csv.DictReader(file):
+            try:
+                step, value = int(line["step"]), float(line["value"])
+            except (KeyError, TypeError, ValueError):
+                continue
+            if math.isfinite(value):
+                curves.setdefault(str(line["name"]), []).append((step, value))
+    return curves
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' names, with as many of their parents as tell them apart."""
+    for depth in range(1, max(len(folder.parts) for folder in folders)):
+        names = ["/".join(folder.parts[-depth:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def differences(runs: Sequence[Run]) -> list[str]:
+    """How the runs' evaluations differ in what their numbers mean: one phrase each; none where they can be compared."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for protocol in PROTOCOLS:
+        measured = [run for run in runs if run.has(protocol)]
+        if len(measured) < 2:
+            continue
+        made = {run.name: _definition(run, protocol) for run in measured}
+        for what in dict.fromkeys(key for definition in made.values() for key in definition):
+            values = [made[run.name].get(what) for run in measured]
+            if len({str(value) for value in values}) > 1:
+                told = tuple(f"{_plain(value)} in {run.name}" for run, value in zip(measured, values, strict=True))
+                found.setdefault((what, told), []).append(protocol)
+    phrases = [f"{what} ({', '.join(protocols)}): {'; '.join(told)}" for (what, told), protocols in found.items()]
+    texts = [about["definitions"] for run in runs for about in run.evaluations.values() if isinstance(about.get("definitions"), Mapping)]
+    changed = sorted({key for text in texts for key in texts[0].keys() | text.keys() if text.get(key) != texts[0].get(key)})
+    return phrases + ([f"the definition of {', '.join(changed)}"] if changed else [])
+
+
+def _definition(run: Run, protocol: str) -> dict[str, Any]:
+    about = run.evaluations.get(protocol, {})
+    settings = about.get("settings", {})
+    shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items")}
+    own = {name.replace("_", " "): settings.get(name) for name in DEFINING[protocol]}
+    data = about.get("data", {}).get("fingerprint") or run.about.get("data", {}).get("fingerprint")
+    # Of rows that both have, the numbers behind them must agree too, whatever the description says.
+    rows = [row for row in run.rows if row.protocol == protocol]
+    counts = sorted({row.count for row in rows if row.count is not None and row.head is None and row.metric != "capacity_nats"})
+    draws = max(row.n for row in rows)
+    return {
+        **shared,
+        **own,
+        "data": data,
+        "version": about.get("version"),
+        "contexts behind a mean": draws,
+        "queries or views": ", ".join(map(str, counts)),
+    }
+
+
+def _plain(value: Any) -> str:
+    return "the default" if value is None else str(value)

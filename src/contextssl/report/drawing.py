@@ -1,0 +1,241 @@
+"""Drawing figures with matplotlib: inline SVG that takes its colours from the page, and files of their own."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from contextssl.files import write_bytes
+from contextssl.report.markup import Markup, element
+from contextssl.report.panels import LOWEST, Line, Panel, Picture
+
+# Okabe and Ito's colours, which the colour-blind tell apart; their lighter relatives for a dark page are in page.css.
+PALETTE = {"rotation": "#0072b2", "color": "#d55e00", "class": "#007a5a"}
+OTHERS = ("#8a3f8f", "#a67c00", "#007a5a", "#4a4a4a")
+LIGHT = {"ink": "#1c2430", "muted": "#5d6775", "grid": "#dfe3e8", "paper": "#ffffff"}
+# Colours that stand for names in a drawn SVG until they are replaced by the page's own.
+_NAMES = ("ink", "muted", "grid", "rotation", "color", "class", "other0", "other1", "other2", "other3")
+PLACEHOLDERS = {name: f"#fe{index:02x}01" for index, name in enumerate(_NAMES)}
+
+DASHES: tuple[Literal["-"] | tuple[float, tuple[float, ...]], ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (1.5, 1.5)),
+    (0, (6, 1.5, 1.5, 1.5)),
+    (0, (8, 3)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P")
+RC: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "contextssl",
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+}
+
+
+def colour_key(name: str, factors: Sequence[str]) -> str:
+    """The palette's name for a factor: its own, or one of the others in the order of the factors."""
+    if name in (*PALETTE, *LIGHT):
+        return name
+    strange = [factor for factor in factors if factor not in PALETTE]
+    return f"other{strange.index(name) % len(OTHERS)}" if name in strange else "ink"
+
+
+def light_colours() -> dict[str, str]:
+    return {**LIGHT, **PALETTE, **{f"other{index}": colour for index, colour in enumerate(OTHERS)}}
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with matplotlib.rc_context(RC):
+        yield
+
+
+def inline_svg(panel: Panel, factors: Sequence[str], prefix: str) -> Markup:
+    """A panel as an SVG to stand in a page: text is text, colours are the page's variables, ids start with ``prefix``."""
+    with _style():
+        figure = Figure(figsize=(4.8, 3.15))
+        # Margins by the length of what stands right of the panel: many times as fast as to measure it, and panels align.
+        beside = [1.15 * len(line.end) for line in panel.lines] + [0.9 * len(floor.label) for floor in panel.floors]
+        figure.subplots_adjust(left=0.145, right=0.97 - 0.0172 * max(beside, default=0.0), bottom=0.155, top=0.9)
+        draw_panel(figure.subplots(), panel, PLACEHOLDERS, factors)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return Markup(_for_page(buffer.getvalue(), prefix, panel))
+
+
+def _for_page(svg: str, prefix: str, panel: Panel) -> str:
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', svg)
+    svg = re.sub(r'(?:xlink:)?href="#([^"]+)"', rf'href="#{prefix}\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", svg)
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
+    svg = re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font-size: \1", svg)
+    for name, colour in PLACEHOLDERS.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    # Coordinates to a hundredth of a point; text between the tags stays as it is.
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), svg)
+    svg = re.sub(r"\s*\n\s*", " ", svg)
+    view_box = re.search(r'viewBox="([^"]+)"', svg)
+    assert view_box is not None
+    label = str(element("svg", viewBox=view_box[1], role="img", aria_label=_described(panel), class_="panel"))
+    return label.removesuffix("</svg>") + svg[svg.index(">") + 1 :]
+
+
+def _described(panel: Panel) -> str:
+    """The panel in words, for those who do not see it."""
+    ends = [
+        f"{line.label} from {line.y[0]:.2f} to {line.y[-1]:.2f}"
+        for line in panel.lines
+        if len(line.y) and math.isfinite(line.y[0] + line.y[-1])
+    ]
+    return f"{panel.title}. {panel.ylabel} against {panel.xlabel}: {'; '.join(ends)}"
+
+
+def draw_panel(axes: Axes, panel: Panel, colours: Mapping[str, str], factors: Sequence[str], *, labels: bool = True) -> None:
+    """Draw one panel into matplotlib axes."""
+
+    def of(name: str) -> str:
+        return colours[colour_key(name, factors)]
+
+    for floor in panel.floors:
+        axes.axhline(floor.value, color=of(floor.colour), linewidth=1.1, linestyle=(0, (1, 2)), alpha=0.9)
+    for line in panel.lines:
+        _draw_line(axes, line, of(line.colour), markers=len(line.x) <= 12)
+    _limits(axes, panel)
+    axes.set_title(panel.title, loc="left", color=of(panel.colour), fontsize=12, fontweight="bold")
+    axes.set_xlabel(panel.xlabel, color=of("muted"))
+    axes.set_ylabel(panel.ylabel, color=of("muted"))
+    if panel.ticks is not None:
+        axes.set_xticks([place for place, _ in panel.ticks], [text for _, text in panel.ticks])
+        width = (panel.ticks[-1][0] - panel.ticks[0][0]) or 1.0
+        axes.set_xlim(panel.ticks[0][0] - 0.04 * width, panel.ticks[-1][0] + 0.04 * width)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    if panel.percent:
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.grid(axis="y", color=of("grid"), linewidth=0.8)
+    axes.tick_params(colors=of("muted"))
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(of("grid"))
+    if labels:
+        _label_ends(axes, panel, of)
+
+
+def _draw_line(axes: Axes, line: Line, colour: str, markers: bool) -> None:
+    if line.deviation is not None:
+        low = [y - d for y, d in zip(line.y, line.deviation, strict=True)]
+        high = [y + d for y, d in zip(line.y, line.deviation, strict=True)]
+        axes.fill_between(line.x, low, high, color=colour, alpha=0.16, linewidth=0)
+    axes.plot(
+        line.x,
+        line.y,
+        color=colour,
+        linestyle="-" if line.faint else DASHES[line.style % len(DASHES)],
+        linewidth=1.2 if line.faint else 2.2 if markers else 1.5,
+        alpha=0.5 if line.faint else 1.0,
+        marker=MARKERS[line.style % len(MARKERS)] if markers and not line.faint else None,
+        markersize=5,
+        solid_capstyle="round",
+    )
+
+
+def _limits(axes: Axes, panel: Panel) -> None:
+    values = [value for line in panel.lines for value in line.y if math.isfinite(value)] + [floor.value for floor in panel.floors]
+    if not values:
+        values = [0.0, 1.0]
+    if panel.low is not None:
+        low = max(LOWEST, min(panel.low, *values, panel.low))
+        axes.set_ylim(bottom=low - 0.03 * (1 - low) if low < panel.low else panel.low - 0.015)
+    if panel.high is not None:
+        axes.set_ylim(top=max(panel.high, *values) + 0.03)
+    elif panel.low is not None:
+        axes.set_ylim(top=max(*values, 0.1) * 1.12)
+
+
+def _label_ends(axes: Axes, panel: Panel, of: Callable[[str], str]) -> None:
+    """Names of lines and floors right of the panel, pushed apart where they would touch."""
+    low, high = axes.get_ylim()
+    wanted = [
+        (line.y[-1], line.end, of(line.colour), True) for line in panel.lines if line.end and len(line.y) and math.isfinite(line.y[-1])
+    ]
+    wanted += [(floor.value, floor.label, of(floor.colour), False) for floor in panel.floors]
+    wanted.sort(key=lambda label: label[0])
+    places = [min(max((value - low) / (high - low), 0.0), 1.0) for value, *_ in wanted]
+    for index in range(1, len(places)):
+        places[index] = max(places[index], places[index - 1] + 0.085)
+    ceiling = 1.0
+    for index in reversed(range(len(places))):
+        places[index] = min(places[index], ceiling)
+        ceiling = places[index] - 0.085
+    for place, (_, text, colour, bold) in zip(places, wanted, strict=True):
+        look: dict[str, Any] = {"fontsize": 11, "fontweight": "bold"} if bold else {"fontsize": 9.5}
+        axes.annotate(
+            text,
+            (1.0, place),
+            (5, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            annotation_clip=False,
+            **look,
+        )
+
+
+def picture_files(picture: Picture, factors: Sequence[str], folder: Path, *, subtitle: str = "") -> list[Path]:
+    """The whole figure as ``NAME.png`` and ``NAME.svg``, on white."""
+    panels = picture.panels
+    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    colours = light_colours()
+    with _style():
+        head = 0.85 if subtitle else 0.55
+        figure = Figure(figsize=(5.2 * columns, 3.5 * rows + head + (0.3 if picture.legend else 0)), facecolor=colours["paper"])
+        height = figure.get_figheight()
+        layout = figure.subplots(rows, columns, squeeze=False)
+        figure.set_layout_engine("constrained", rect=(0.008, 0.01, 0.984, 1 - head / height - 0.01), w_pad=0.1, h_pad=0.08)
+        for axes, panel in zip(layout.flat, panels, strict=False):
+            draw_panel(axes, panel, colours, factors)
+        for axes in list(layout.flat)[len(panels) :]:
+            axes.remove()
+        figure.text(0.012, 1 - 0.14 / height, picture.title, ha="left", va="top", fontsize=16, fontweight="bold", color=colours["ink"])
+        if subtitle:
+            figure.text(0.012, 1 - 0.52 / height, subtitle.replace("'", "’"), ha="left", va="top", fontsize=11, color=colours["muted"])
+        if picture.legend:
+            handles = [
+                Line2D(
+                    [], [], color=colours[colour_key(colour, factors)], linestyle=DASHES[style % 6], marker=MARKERS[style % 6], label=label
+                )
+                for label, colour, style in picture.legend
+            ]
+            figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), labelcolor=colours["ink"])
+        paths = []
+        for suffix in ("png", "svg"):
+            buffer = io.BytesIO()
+            metadata = {"Date": None} if suffix == "svg" else None
+            figure.savefig(buffer, format=suffix, dpi=160, facecolor=colours["paper"], metadata=metadata)
+            paths.append(folder / f"{picture.name}.{suffix}")
+            write_bytes(paths[-1], buffer.getvalue())
+    return paths

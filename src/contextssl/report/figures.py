@@ -1,0 +1,317 @@
+"""The figures of the page, from rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from contextssl.evaluation.results import ResultRow
+from contextssl.report import published
+from contextssl.report.collect import Run
+from contextssl.report.panels import Floor, Line, Panel, Picture, length_ticks, line, outside, position, same_height
+from contextssl.report.words import environment_name, factor_name, floor_of, head_name, listed, metric_name
+
+# Who reads: fresh probes, the strongest first, what distances see, the model's own head. Each has its dash in every figure.
+READERS = ("ridge", "published", "knn", "auxiliary")
+ADAPTS = "The embedding adapts to what its context tells"
+DOES_NOT = "What each factor explains of the embedding, by context"
+
+
+def environments_of(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in run.environments))
+
+
+def factors_of(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in run.factors))
+
+
+def run_legend(runs: Sequence[Run]) -> list[tuple[str, str, int]]:
+    return [(run.name, "ink", index) for index, run in enumerate(runs)] if len(runs) > 1 else []
+
+
+def panel_colour(environment: str) -> str:
+    return environment if "+" not in environment else "ink"
+
+
+def by_length(
+    runs: Sequence[Run], protocol: str, metric: str, *, ylabel: str, floors: bool = True, high: float | None = 1.0, paper: bool = False
+) -> list[Panel]:
+    """A panel an environment: every factor's metric over context length; lines of one dash are one run's.
+
+    Args:
+        paper: beside the lines the published ones, where the runs are on the paper's data.
+    """
+    panels = []
+    for environment in environments_of(runs):
+        lines, under, lengths = [], [], []
+        for factor in factors_of(runs):
+            found: list[ResultRow] = []
+            for index, run in enumerate(runs):
+                head = pair_head(run, factor) if protocol == "equivariance" else None
+                rows = run.curve(protocol, metric, environment, factor=factor, head=head)
+                if not any(row.length for row in rows):
+                    continue
+                found += rows
+                name = factor_name(factor)
+                label = f"{name}, {run.name}" if len(runs) > 1 else name
+                label += f" ({head_name(head)})" if head else ""
+                lines.append(line(rows, label, colour=factor, style=index, end=name if index == 0 else ""))
+            lengths += [row.length or 0 for row in found]
+            floor = floor_of(found)
+            if floors and floor is not None and abs(floor) > 0.005:
+                under.append(Floor(floor, f"floor {floor:.2f}", factor))
+            if paper and found and (environment, factor) in published.CURVES:
+                x = [position(length) for length in published.LENGTHS]
+                lines.append(Line(f"{factor_name(factor)}, paper", x, published.CURVES[environment, factor], colour=factor, faint=True))
+                lengths += published.LENGTHS
+        if lines:
+            title = f"{environment_name(environment)} context"
+            panels.append(
+                Panel(
+                    title[0].upper() + title[1:],
+                    lines,
+                    ylabel,
+                    ticks=length_ticks(lengths),
+                    floors=under,
+                    high=high,
+                    colour=panel_colour(environment),
+                )
+            )
+    return panels if high is not None else same_height(panels)
+
+
+def adaptation(runs: Sequence[Run]) -> Picture | None:
+    """The headline: variance share of each factor against context length, a panel an environment."""
+    panels = by_length(runs, "geometry", "variance_share", ylabel="share of the variance", floors=False, high=None)
+    panels = [replace(panel, percent=True) for panel in panels]
+    if not panels:
+        return None
+    several = " Each dash is a run." if len(runs) > 1 else ""
+    return Picture(
+        "adaptation",
+        ADAPTS if all(map(adapts, runs)) else DOES_NOT,
+        panels,
+        "As the context grows, from none at the left, the factor that its pairs tell should take over the embedding's variance, and the "
+        "other one leave it; no weight changes. A factor that plays no part scores 0. Lines are means over contexts, bands one "
+        "standard deviation." + several,
+        run_legend(runs),
+    )
+
+
+def adapts(run: Run) -> bool:
+    """Whether at the spoken length every factor that is told has a larger share than with no context, and every other one a smaller."""
+    length = run.spoken_length("geometry", "variance_share")
+    for environment in run.environments:
+        for factor in run.factors:
+            shares = {row.length: row.mean for row in run.curve("geometry", "variance_share", environment, factor=factor)}
+            if 0 in shares and length in shares and (shares[length] > shares[0]) != (factor in environment.split("+")):
+                return False
+    return True
+
+
+def published_r2(runs: Sequence[Run]) -> Picture | None:
+    """The paper's figure 3, right: pooled R² of the relative factors, read from pairs by the published probes."""
+    comparable = all(run.dataset == "3diebench" for run in runs)
+    panels = by_length(runs, "equivariance", "r2_pooled", ylabel="R², pooled", paper=comparable)
+    if not panels:
+        return None
+    beside = (
+        " Faint lines are the paper's (3DIEBench, ResNet-18, 128 px)."
+        if comparable
+        else " The paper's curves are in a figure of their own below, since they are of other data."
+    )
+    others = sorted(
+        {
+            f"{factor_name(f)} by {head_name(pair_head(r, f))} in {r.name}"
+            for r in runs
+            for f in r.factors
+            if r.has("equivariance") and r.published_head(f) is None
+        }
+    )
+    instead = f" Where the published head was not run, another stands in: {listed(others)}." if others else ""
+    return Picture(
+        "r2",
+        "What the paper's probes read from pairs of adapted embeddings",
+        panels,
+        "The paper's figure 3, right: an MLP reads the relative rotation, a linear map the relative colour, from two embeddings side by side. "
+        "A forgotten factor falls to the dotted line, which is what the best constant guess scores: with the pooled R² that is not 0 for "
+        "quaternions, whose components have different means." + instead + beside + outside(panels),
+        run_legend(runs),
+    )
+
+
+def pair_head(run: Run, factor: str) -> str | None:
+    """The published head where it read pairs, else ridge."""
+    return run.published_head(factor) or "ridge"
+
+
+def paper_only() -> Picture:
+    """The paper's own curves, to orient by where a run is on other data."""
+    ticks = length_ticks(published.LENGTHS)
+    x = [position(length) for length in published.LENGTHS]
+    panels = []
+    for environment in ("rotation", "color"):
+        lines = [
+            Line(factor_name(factor), x, published.CURVES[environment, factor], colour=factor, faint=True, end=factor_name(factor))
+            for factor in ("rotation", "color")
+        ]
+        title = f"Paper: {environment_name(environment)} context"
+        panels.append(Panel(title, lines, "R², pooled", ticks=ticks, colour=environment))
+    return Picture(
+        "paper",
+        "For orientation: the paper's curves, on other data",
+        panels,
+        f"Published on {published.SETTING}: not comparable with the run above number by number. What to compare is the shape: after a long "
+        "training fresh probes lose the factor that the context does not tell within 14 tokens.",
+    )
+
+
+def readers(runs: Sequence[Run]) -> Picture | None:
+    """R² of the absolute factors from single views, by who reads: neighbours, the model's own head, fresh probes."""
+    panels, styles = [], {head: index for index, head in enumerate(READERS)}
+    used: dict[str, None] = {}
+    for run in runs:
+        for environment in run.environments:
+            for factor in run.factors:
+                lines, floors, lengths = [], [], []
+                for head in READERS:
+                    rows = reader_rows(run, head, factor, environment)
+                    if any(row.length for row in rows):
+                        used[head] = None
+                        lines.append(line(rows, reader_name(head), colour=factor, style=styles[head]))
+                        lengths += [row.length or 0 for row in rows]
+                        floors = [floor for floor in [floor_of(rows)] if floor is not None]
+                if not lines:
+                    continue
+                under = [Floor(floors[0], f"floor {floors[0]:.2f}", factor)] if floors else []
+                title = f"{factor_name(factor)}, under a {environment_name(environment)} context"
+                title = f"{run.name}: {title}" if len(runs) > 1 else title[0].upper() + title[1:]
+                panels.append(Panel(title, lines, "R², pooled", ticks=length_ticks(lengths), floors=under, colour=factor))
+    if not panels:
+        return None
+    return Picture(
+        "readers",
+        "Who can still read a factor",
+        panels,
+        "Absolute factors read from single views. Nearest neighbours and the model's own head should follow the context; a probe that is trained "
+        "afresh on many adapted embeddings can dig out what little is left, ridge best of all, until a noise bottleneck covers it. The own "
+        "head has no loss on the factor that is not told, so part of its fall is the head's own." + outside(panels),
+        [(reader_name(head), "ink", styles[head]) for head in READERS if head in used],
+    )
+
+
+def reader_rows(run: Run, head: str, factor: str, environment: str | None, bottleneck: float = 0.0) -> list[ResultRow]:
+    """Pooled R² of a factor by one of :data:`READERS`, over context length; kNN of either protocol that has it."""
+    named = run.published_head(factor, "probe") if head == "published" else head
+    if named is None:
+        return []
+    for protocol in ("probe", "geometry", "online"):
+        rows = run.curve(protocol, "r2_pooled", environment, factor=factor, head=named, bottleneck=bottleneck)
+        if rows:
+            return rows
+    return []
+
+
+def reader_name(head: str) -> str:
+    return "fresh probe as published" if head == "published" else head_name(head)
+
+
+def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "knn")) -> Picture | None:
+    """What fresh probes read through the noise bottleneck, at the spoken context length."""
+    panels = []
+    used: dict[str, None] = {}
+    for run in runs:
+        shares = sorted({row.bottleneck for row in run.rows if row.protocol == "probe"})
+        length = run.spoken_length("probe", "r2_pooled")
+        if len(shares) < 2 or length is None:
+            continue
+        ticks = [(float(index), f"{share:g}") for index, share in enumerate(shares)]
+        for environment in run.environments:
+            lines, under = [], []
+            for factor in run.factors:
+                for head in heads:
+                    found = [
+                        next((row for row in reader_rows(run, head, factor, environment, share) if row.length == length), None)
+                        for share in shares
+                    ]
+                    rows = [(index, row) for index, row in enumerate(found) if row is not None]
+                    if len(rows) < 2:
+                        continue
+                    used[head] = None
+                    deviation = [row.std or 0.0 for _, row in rows]
+                    lines.append(
+                        Line(
+                            f"{factor_name(factor)}, {reader_name(head)}",
+                            [float(index) for index, _ in rows],
+                            [row.mean for _, row in rows],
+                            deviation if any(deviation) else None,
+                            colour=factor,
+                            style=READERS.index(head),
+                            end=factor_name(factor) if head == heads[0] else "",
+                        )
+                    )
+                    floor = floor_of([row for _, row in rows])
+                    if head == heads[0] and floor is not None:
+                        under.append(Floor(floor, f"floor {floor:.2f}", factor))
+            if lines:
+                title = f"{environment_name(environment)} context, {length} tokens"
+                title = f"{run.name}: {title}" if len(runs) > 1 else title[0].upper() + title[1:]
+                panels.append(Panel(title, lines, "R², pooled", "noise share", ticks, under, colour=panel_colour(environment)))
+    if not panels:
+        return None
+    return Picture(
+        "noise",
+        "The harder truth: fresh probes, with and without noise",
+        panels,
+        "Probes trained afresh on adapted embeddings to which Gaussian noise was added, its variance a share of the embedding's own (left: "
+        "none). The line of the factor that the context tells should stay where it is; the other one's should fall to its dotted floor."
+        + outside(panels),
+        [(reader_name(head), "ink", READERS.index(head)) for head in heads if head in used],
+    )
+
+
+def sensitivity(runs: Sequence[Run]) -> Picture | None:
+    panels = by_length(runs, "geometry", "sensitivity", ylabel="movement (1: another object)", floors=False, high=None)
+    if not panels:
+        return None
+    return Picture(
+        "sensitivity",
+        "How far the embedding moves when one factor alone changes",
+        panels,
+        "The renderer draws one factor anew and keeps the rest: the mean squared distance that the embedding moves, over that to another "
+        "object's view (1). The variance share is what a factor explains alone; this is all that it takes part in, so it is the larger.",
+        run_legend(runs),
+    )
+
+
+def retrieval(runs: Sequence[Run]) -> Picture | None:
+    """MRR and H@1 over context length, a line an environment."""
+    panels = []
+    for metric in ("mrr", "hit@1"):
+        lines, floors, lengths = [], [], []
+        for environment in environments_of(runs):
+            for index, run in enumerate(runs):
+                rows = run.curve("retrieval", metric, environment)
+                if rows:
+                    name = f"{environment_name(environment)} told"
+                    label = f"{name}, {run.name}" if len(runs) > 1 else name
+                    lines.append(line(rows, label, colour=panel_colour(environment), style=index, end=name if index == 0 else ""))
+                    floors += [row.floor for row in rows if row.floor is not None]
+                    lengths += [row.length or 0 for row in rows]
+        if all(run.dataset == "3diebench" for run in runs) and lines:
+            y = [published.RETRIEVAL[str(length)][metric] for length in published.LENGTHS]
+            lines.append(Line("rotation told, paper", [position(n) for n in published.LENGTHS], y, colour="rotation", faint=True))
+            lengths += published.LENGTHS
+        if lines:
+            under = [Floor(floors[0], f"chance {floors[0]:.2f}")] if floors else []
+            panels.append(Panel(metric_name(metric), lines, metric_name(metric), ticks=length_ticks(lengths), floors=under, high=None))
+    if not panels:
+        return None
+    return Picture(
+        "retrieval",
+        "Finding the predicted view",
+        panels,
+        "From a view and an action the model predicts the embedding of the target; all views of the object are ranked by their distance to it. "
+        "MRR is the mean of 1 / rank, H@1 how often the target comes first. A longer context should find it more often; dotted is chance.",
+        run_legend(runs),
+    )

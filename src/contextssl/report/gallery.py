@@ -1,0 +1,270 @@
+"""The gallery: what a model's neighbours look like in each context. Made from a run's checkpoint and its data, kept as ``gallery.json``."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from contextssl import checkpoints
+from contextssl.config.settings import EvaluateSettings
+from contextssl.data.dataset import is_store
+from contextssl.errors import ContextSSLError, DataError
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.metrics import rotation_angles, tied_places
+from contextssl.evaluation.run import Plan, open_subject
+from contextssl.evaluation.view_sets import ViewSet
+from contextssl.factors import Environment, FactorSpace
+from contextssl.files import read_json, write_json
+from contextssl.randomness import seeded_generator
+from contextssl.report.collect import SPOKEN_LENGTH, Run
+
+GALLERY = "gallery.json"
+FORMAT = 1
+QUERIES = 3
+NEIGHBOURS = 6
+SHOWN_PAIRS = 7
+# Views that neighbours are looked for among, where an evaluation has not embedded more already.
+MOST_VIEWS = 5000
+# Height and width of a picture on the page, at most.
+SIDE = 96
+# Up to this side images are kept without loss, and shown with their pixels.
+SMALL = 48
+
+
+def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHBOURS) -> dict[str, Any]:
+    """Plain values, images among them, of a few views in every environment's first context.
+
+    For each query: its nearest views among all views of the split (but itself), and, for the action to a target view of the same object,
+    the object's views in the order of their distance to the prediction.
+
+    Args:
+        plan: of an evaluation: its model, contexts and views.
+    """
+    embedder, views = plan.embedder, plan.test
+    longest = embedder.model.predictor.block_size - 2
+    length = min(SPOKEN_LENGTH, longest - longest % 2)
+    pictures = _Pictures(views)
+    asked = _choose(views, queries, plan.settings.seed)
+    features = embedder.features(views)
+    shown: list[dict[str, Any]] = []
+    for source, target in asked:
+        shown.append(
+            {
+                "class": views.source.class_names[int(views.labels[source])],
+                "query": pictures.view(source),
+                "target": pictures.view(target),
+                "apart": _apart(views, source, target),
+                "environments": {},
+            }
+        )
+    pairs = embedder.contexts[0]
+    context = [
+        {
+            "source": pictures.image(pairs.source[index]),
+            "target": pictures.image(pairs.target[index]),
+            "apart": apart(views.factors, pairs.source_latents[index], pairs.target_latents[index]),
+        }
+        for index in range(min(SHOWN_PAIRS, length // 2))
+    ]
+    for environment in plan.environments:
+        point = ContextPoint(environment.name, length, 0)
+        unit = embedder.unit(views, point)
+        for (source, target), entry in zip(asked, shown, strict=True):
+            cosines = unit @ unit[source]
+            cosines[source] = -math.inf
+            near = cosines.topk(min(neighbours, len(views) - 1)).indices.tolist()
+            entry["environments"][environment.name] = {
+                "neighbours": [_entry(pictures, views, row, source) for row in near],
+                **_ranked(plan, features, unit, point, environment, source, target, pictures, neighbours),
+            }
+    return {
+        "format": FORMAT,
+        "weights": embedder.weights,
+        "data": dict(embedder.data),
+        "split": views.split,
+        "seed": plan.settings.seed,
+        "length": length,
+        "items": views.num_items,
+        "views": views.per_item,
+        "environments": [environment.name for environment in plan.environments],
+        "side": views.source.image_shape[1],
+        "context": context,
+        "queries": shown,
+        "images": pictures.found,
+    }
+
+
+def gallery_of(run: Run, data_dir: str | None = None) -> tuple[Mapping[str, Any] | None, str | None]:
+    """A run's gallery, made now where there is none of its weights; or None with the reason why it cannot be made."""
+    kept = _kept(run)
+    if kept is not None:
+        return kept, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            gallery = make_gallery(_plan(run, data_dir))
+        write_json(run.folder / GALLERY, gallery)
+    except ContextSSLError as error:
+        return None, str(error)
+    return gallery, None
+
+
+def _kept(run: Run) -> Mapping[str, Any] | None:
+    path = run.folder / GALLERY
+    if not path.is_file():
+        return None
+    try:
+        gallery = read_json(path)
+    except DataError:
+        return None
+    if not isinstance(gallery, dict) or gallery.get("format") != FORMAT or gallery.get("split") != run.split:
+        return None
+    weights = {about.get("weights") for about in run.evaluations.values()}
+    if weights:
+        return gallery if gallery.get("weights") in weights else None
+    trained = run.folder / "checkpoints" / "last.ckpt"
+    return gallery if trained.is_file() and trained.stat().st_mtime <= path.stat().st_mtime else None
+
+
+def _plan(run: Run, data_dir: str | None) -> Plan:
+    """The evaluation's own settings where it was evaluated, so that its cache serves; never data that must be rendered or packed first."""
+    made = next(iter(run.evaluations.values()), {}).get("settings", {})
+    known = {field.name for field in dataclasses.fields(EvaluateSettings)}
+    given = {name: value for name, value in made.items() if name in known}
+    file = checkpoints.find_checkpoint(run.folder, given.get("checkpoint", "last"))
+    content = checkpoints.read(file)
+    path = content.get(checkpoints.RECIPE, {}).get("data", {}).get("path")
+    where = data_dir or given.get("data_dir") or path
+    if where is None or not is_store(Path(where)):
+        raise DataError(f"the run's data are not at hand{'' if where is None else f' at {where}'}: name their packed store by data_dir=DIR")
+    given.update(
+        load_model=str(file),
+        pretrained_model_dir=None,
+        checkpoint="last",
+        data_dir=str(where),
+        split=run.split,
+        progress=False,
+        eval_ctxt=[0],
+    )
+    settings = EvaluateSettings(**given)
+    subject = open_subject(settings)
+    plan = Plan.of(settings, subject)
+    if len(plan.test) > MOST_VIEWS:
+        # Fewer candidates, and not in the cache, whose arrays of all views they would push out.
+        settings = dataclasses.replace(settings, items=max(2, MOST_VIEWS // plan.test.per_item), cache=False)
+        plan = Plan.of(settings, subject)
+    return plan
+
+
+def _choose(views: ViewSet, queries: int, seed: int) -> list[tuple[int, int]]:
+    """Rows of (source, target), each of another class as long as there are enough."""
+    generator = seeded_generator(seed, "gallery")
+    labels = views.labels[:: views.per_item]
+    items: list[int] = []
+    seen: set[int] = set()
+    order = torch.randperm(views.num_items, generator=generator).tolist()
+    for item in order:
+        if int(labels[item]) not in seen:
+            seen.add(int(labels[item]))
+            items.append(item)
+    items += [item for item in order if item not in items]
+    chosen = []
+    for item in items[:queries]:
+        source, target = torch.randperm(views.per_item, generator=generator)[:2].tolist()
+        chosen.append((item * views.per_item + source, item * views.per_item + target))
+    return chosen
+
+
+def _ranked(
+    plan: Plan,
+    features: Tensor,
+    unit: Tensor,
+    point: ContextPoint,
+    environment: Environment,
+    source: int,
+    target: int,
+    pictures: _Pictures,
+    neighbours: int,
+) -> dict[str, Any]:
+    """The object's views by their distance to the prediction of the target."""
+    views = plan.test
+    factors: FactorSpace = views.factors
+    told = factors.relative(views.latents[source], views.latents[target]) * factors.mask(environment)
+    predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, told[None]), dim=-1)[0]
+    first = source // views.per_item * views.per_item
+    cosines = unit[first : first + views.per_item] @ predicted
+    above, tied = tied_places(cosines[None], torch.tensor([target - first]))
+    order = cosines.argsort(descending=True, stable=True)[:neighbours].tolist()
+    ranked = [{**_entry(pictures, views, first + place, target), "hit": first + place == target} for place in order]
+    return {"ranked": ranked, "rank": 1 + int(above) + int(tied) / 2}
+
+
+def _entry(pictures: _Pictures, views: ViewSet, row: int, reference: int) -> dict[str, Any]:
+    same = bool(views.items[row] == views.items[reference])
+    return {"image": pictures.view(row), "same_object": same, "apart": _apart(views, row, reference)}
+
+
+def _apart(views: ViewSet, row: int, reference: int) -> dict[str, str]:
+    return apart(views.factors, views.latents[row], views.latents[reference])
+
+
+def apart(factors: FactorSpace, one: Tensor, other: Tensor) -> dict[str, str]:
+    """How far two latents (A,) are from each other, by factor: degrees for rotations, the mean absolute difference for others."""
+    found = {}
+    for factor in factors.factors:
+        block = factors.slice(factor.name)
+        if factor.relation == "rotation":
+            found[factor.name] = f"{float(rotation_angles(one[None, block], other[None, block])[0]):.0f}°"
+        else:
+            found[factor.name] = f"{float((one[block] - other[block]).abs().mean()):.2f}"
+    return found
+
+
+class _Pictures:
+    """Images as data URIs, each kept once, by name."""
+
+    def __init__(self, views: ViewSet) -> None:
+        self.views = views
+        self.found: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+
+    def view(self, row: int) -> str:
+        item, view = self.views.items[row : row + 1], self.views.views[row : row + 1]
+        return self.image(self.views.source.gather_images(item, view)[0])
+
+    def image(self, pixels: Tensor) -> str:
+        uri = data_uri(pixels.permute(1, 2, 0).numpy())
+        if uri not in self._names:
+            name = f"{len(self._names)}"
+            self._names[uri] = name
+            self.found[name] = uri
+        return self._names[uri]
+
+
+def data_uri(pixels: np.ndarray) -> str:
+    """(H, W, C) uint8 as a WebP in a data URI: small images without loss, larger ones at most :data:`SIDE` pixels wide."""
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)).convert("RGB")
+    buffer = io.BytesIO()
+    if max(image.size) <= SMALL:
+        image.save(buffer, "WEBP", lossless=True, method=6)
+    else:
+        image.thumbnail((SIDE, SIDE))
+        image.save(buffer, "WEBP", quality=88, method=6)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def rank_words(rank: float, of: int) -> str:
+    place = f"{rank:.0f}" if rank == int(rank) else f"{rank:.1f}"
+    return f"place {place} of {of}"

@@ -1,0 +1,105 @@
+"""The adaptation in words, its numbers taken from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from contextssl.evaluation.results import ResultRow
+from contextssl.report.collect import Run
+from contextssl.report.words import environment_name, factor_name, floor_of, listed, number, percent
+
+
+def headline(run: Run) -> list[str]:
+    """One sentence a context of one factor, at 14 tokens (or the longest); then where it started, with no context."""
+    if length := run.spoken_length("geometry", "variance_share"):
+        curves = {name: _by_factor(run, name, "geometry", "variance_share", None) for name in _telling(run)}
+        return _sentences(run, curves, length, _shares)
+    for protocol, who in (("probe", "the model's own head"), ("online", "the model's own head")):
+        if length := run.spoken_length(protocol, "r2_pooled"):
+            curves = {name: _by_factor(run, name, protocol, "r2_pooled", "auxiliary") for name in _telling(run)}
+            if any(curves.values()):
+                return _sentences(run, curves, length, lambda rows, who=who: _scores(rows, who))  # type: ignore[misc]
+    return []
+
+
+def _telling(run: Run) -> list[str]:
+    """Environments that tell just one factor."""
+    return [name for name in run.environments if name in run.factors]
+
+
+def _by_factor(run: Run, environment: str, protocol: str, metric: str, head: str | None) -> dict[str, list[ResultRow]]:
+    """Curves of every factor, that of the environment first."""
+    order = [environment, *(factor for factor in run.factors if factor != environment)]
+    found = {factor: run.curve(protocol, metric, environment, factor=factor, head=head) for factor in order}
+    return {factor: rows for factor, rows in found.items() if rows}
+
+
+def _sentences(
+    run: Run, curves: dict[str, dict[str, list[ResultRow]]], length: int, told: Callable[[dict[str, ResultRow]], str]
+) -> list[str]:
+    sentences = []
+    for environment, by_factor in curves.items():
+        at = {factor: next((row for row in rows if row.length == length), None) for factor, rows in by_factor.items()}
+        there = {factor: row for factor, row in at.items() if row is not None}
+        if there:
+            sentences.append(f"{length} tokens of a {environment_name(environment)} context: {told(there)}.")
+    first = next(iter(curves.values()), {})
+    start = {factor: rows[0] for factor, rows in first.items() if rows[0].length == 0}
+    if sentences and start:
+        sentences.append(f"With no context: {told(start)}.")
+    return sentences
+
+
+def _shares(rows: dict[str, ResultRow]) -> str:
+    (first, row), *others = rows.items()
+    words = [f"{factor_name(first)} explains {percent(row.mean)} of the embedding's variance"]
+    return listed([*words, *(f"{factor_name(factor)} {percent(other.mean)}" for factor, other in others)])
+
+
+def _scores(rows: dict[str, ResultRow], who: str) -> str:
+    words = [f"{factor_name(factor)} at R² {number(row.mean, 2)}{_floor(row)}" for factor, row in rows.items()]
+    return f"{who} reads {listed(words)}"
+
+
+def _floor(row: ResultRow) -> str:
+    return "" if row.floor is None else f" (floor {number(row.floor, 2)})"
+
+
+def harder_truth(run: Run, reader_rows: Callable[..., list[ResultRow]], readers: Sequence[tuple[str, str]]) -> list[str]:
+    """What fresh probes read at every noise share, one sentence a context and reader."""
+    length = run.spoken_length("probe", "r2_pooled")
+    if length is None:
+        return []
+    shares = sorted({row.bottleneck for row in run.rows if row.protocol == "probe"})
+    sentences = []
+    for environment in _telling(run):
+        for reader, name in readers:
+            parts = []
+            for factor in sorted(run.factors, key=lambda factor: factor == environment):
+                found = [(share, _at(reader_rows(run, reader, factor, environment, share), length)) for share in shares]
+                rows = [(share, row) for share, row in found if row is not None]
+                if not rows:
+                    continue
+                floor = floor_of([row for _, row in rows])
+                values = listed([f"{number(row.mean, 2)} {f'at noise {share:g}' if share else 'without noise'}" for share, row in rows])
+                role = "told" if factor == environment else "not told"
+                parts.append(f"{factor_name(factor)} ({role}) {values}{'' if floor is None else f', floor {number(floor, 2)}'}")
+            if parts:
+                sentences.append(f"{length} tokens of a {environment_name(environment)} context, {name}: R² of {'; of '.join(parts)}.")
+    return sentences
+
+
+def bounds(run: Run) -> list[str]:
+    """What any reader could get out of noisy embeddings at most."""
+    length = run.spoken_length("probe", "capacity_nats")
+    sentences = []
+    for environment in _telling(run):
+        rows = [row for row in run.find(protocol="probe", metric="capacity_nats", environment=environment, length=length) if row.bottleneck]
+        told = [f"{number(row.mean, 1)} nats at noise {row.bottleneck:g}" for row in sorted(rows, key=lambda row: row.bottleneck)]
+        if told:
+            sentences.append(f"{listed(told)} in {length} tokens of a {environment_name(environment)} context")
+    return sentences
+
+
+def _at(rows: list[ResultRow], length: int) -> ResultRow | None:
+    return next((row for row in rows if row.length == length), None)

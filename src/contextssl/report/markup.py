@@ -1,0 +1,82 @@
+"""HTML from Python: whatever is not markup already is escaped."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+VOID = ("img", "meta", "br", "hr")
+
+
+class Markup(str):
+    """Text that is HTML already and goes into a page as it is."""
+
+
+Content = str | Markup | None | Iterable["Content"]
+
+
+def element(tag: str, *content: Content, **attributes: object) -> Markup:
+    """``element("td", "1 < 2", class_="number")`` is ``<td class="number">1 &lt; 2</td>``.
+
+    Attributes that are None or False are left out; underscores stand for hyphens, one at the end is dropped.
+    """
+    written = ""
+    for name, value in attributes.items():
+        if value is None or value is False:
+            continue
+        name = name.rstrip("_").replace("_", "-")
+        written += f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+    if tag in VOID:
+        return Markup(f"<{tag}{written}>")
+    if tag == "code":
+        return Markup(f"<code{written}>{html.escape(''.join(map(str, content)))}</code>")
+    return Markup(f"<{tag}{written}>{join(*content)}</{tag}>")
+
+
+def join(*content: Content) -> Markup:
+    """Pieces side by side; None is nothing."""
+    return Markup("".join(_written(piece) for piece in content))
+
+
+def _written(piece: Content) -> str:
+    if piece is None:
+        return ""
+    if isinstance(piece, Markup):
+        return str(piece)
+    if isinstance(piece, str):
+        return html.escape(re.sub(r"(?<=\w)'", "’", piece))
+    return join(*piece)
+
+
+def table(head: Sequence[Content], body: Iterable[Sequence[Content] | Markup], *, left: int = 1, caption: Content = None) -> Markup:
+    """A table in a box of its own that scrolls sideways on a narrow screen.
+
+    Args:
+        head: column titles.
+        body: rows of cells, or rows that are markup already. The first cell heads its row.
+        left: so many columns at the front hold words, the rest numbers.
+    """
+
+    def row(cells: Sequence[Content] | Markup) -> Markup:
+        if isinstance(cells, Markup):
+            return cells
+        first, *others = cells
+        return element(
+            "tr",
+            element("th", first, scope="row"),
+            [element("td", cell, class_="number" if index >= left else None) for index, cell in enumerate(others, start=1)],
+        )
+
+    titles = [element("th", title, scope="col", class_="number" if index >= left else None) for index, title in enumerate(head)]
+    inner = join(
+        element("caption", caption) if caption else None,
+        element("thead", element("tr", titles)),
+        element("tbody", [row(cells) for cells in body]),
+    )
+    return element("div", element("table", inner), class_="scroll", tabindex=0)
+
+
+def group_row(title: Content, columns: int) -> Markup:
+    """A row that heads those below it."""
+    return element("tr", element("th", element("span", title), colspan=columns, scope="rowgroup", class_="group"))

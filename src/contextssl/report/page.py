@@ -1,0 +1,109 @@
+"""The page: one HTML file that holds all that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from contextssl.report import about, figures, sections, training_curves
+from contextssl.report.collect import Run, differences
+from contextssl.report.headline import headline
+from contextssl.report.markup import Markup, element, join
+from contextssl.report.panels import Picture
+from contextssl.version import __version__
+
+CONTENTS = (
+    ("adaptation", "Adaptation"),
+    ("r2", "R²"),
+    ("harder-truth", "The harder truth"),
+    ("results", "Results"),
+    ("retrieval", "Retrieval"),
+    ("gallery", "Gallery"),
+    ("training", "Training"),
+    ("run", "The run"),
+    ("numbers", "Every number"),
+)
+
+
+def pictures_of(runs: Sequence[Run]) -> dict[str, Picture | None]:
+    """Every figure of these runs by its name; None where there are no rows for it."""
+    r2 = figures.published_r2(runs)
+    return {
+        "adaptation": figures.adaptation(runs),
+        "r2": r2,
+        "paper": figures.paper_only() if r2 is not None and any(run.dataset != "3diebench" for run in runs) else None,
+        "noise": figures.noise(runs),
+        "readers": figures.readers(runs),
+        "sensitivity": figures.sensitivity(runs),
+        "retrieval": figures.retrieval(runs),
+        "training": training_curves.training(runs),
+    }
+
+
+def page(
+    runs: Sequence[Run], pictures: Mapping[str, Picture | None], galleries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]]
+) -> str:
+    """The whole page as HTML."""
+    factors = figures.factors_of(runs)
+    title = "contextssl: " + ", ".join(run.name for run in runs)
+    body = element(
+        "main",
+        element("header", element("h1", title), _headlines(runs), warnings(runs), _contents()),
+        sections.adaptation(runs, pictures, factors),
+        sections.read_outs(runs, pictures, factors),
+        sections.harder(runs, pictures, factors),
+        sections.results(runs),
+        sections.retrieval(runs, pictures, factors),
+        sections.gallery(galleries),
+        sections.training(runs, pictures, factors),
+        sections.the_runs(runs),
+        sections.all_numbers(runs),
+        element("footer", f"Written by contextssl {__version__} from results.json, metrics.csv and gallery.json of each run."),
+    )
+    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"),
+        element("title", title),
+        element("style", Markup(css)),
+    )
+    return "<!doctype html>\n" + element("html", head, element("body", body), lang="en") + "\n"
+
+
+def warnings(runs: Sequence[Run]) -> Markup | None:
+    """One line where runs were not measured alike."""
+    differ = differences(runs)
+    if not differ:
+        return None
+    return about.warning("These runs were not measured alike, so their numbers cannot be compared one by one. They differ in ", differ)
+
+
+def _headlines(runs: Sequence[Run]) -> Markup:
+    said = []
+    for run in runs:
+        told, *rest = headline(run) or [f"{run.name} holds no numbers by context yet."]
+        if len(runs) == 1:
+            sentences = [told, *rest]
+            said += [element("p", sentence, class_=None if sentence.startswith("With no") else "headline") for sentence in sentences]
+            said.append(element("p", about.in_short(run), class_="short"))
+        else:
+            said.append(element("p", element("strong", f"{run.name}. "), " ".join([told, *rest])))
+    only_trained = [run for run in runs if not run.evaluations and all(row.protocol == "online" for row in run.rows)]
+    for run in only_trained:
+        said.append(
+            element(
+                "p",
+                f"{run.name} was trained and not evaluated: what is here comes from a few validation pairs looked at while training. "
+                "To fill the rest: ",
+                element("code", f"contextssl evaluate all {run.folder}"),
+                class_="missing",
+            )
+        )
+    return join(said)
+
+
+def _contents() -> Markup:
+    return element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in CONTENTS], aria_label="Contents")

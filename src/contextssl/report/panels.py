@@ -1,0 +1,105 @@
+"""What a figure is: panels of lines over context length, with floors. :mod:`contextssl.report.drawing` draws them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from contextssl.evaluation.results import ResultRow
+
+# Values of R² below this leave the picture.
+LOWEST = -0.25
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel.
+
+    Args:
+        label: what it is called, in legends, tables and at its end.
+        x, y: positions on the axis, and values (NaN leaves a gap).
+        deviation: half the height of the band around each; None draws none.
+        colour: a factor, ``"class"``, or ``"ink"``.
+        style: which dash and marker: 0, 1, …
+        faint: drawn as something to orient by.
+        end: what stands at its end; nothing where empty.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    deviation: Sequence[float] | None = None
+    colour: str = "ink"
+    style: int = 0
+    faint: bool = False
+    end: str = ""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A level to read lines against: what a constant, or chance, scores."""
+
+    value: float
+    label: str
+    colour: str = "ink"
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    lines: Sequence[Line]
+    ylabel: str
+    xlabel: str = "context length (tokens)"
+    ticks: Sequence[tuple[float, str]] | None = None
+    floors: Sequence[Floor] = ()
+    low: float | None = 0.0
+    high: float | None = 1.0
+    colour: str = "ink"
+    percent: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: panels side by side, and what to see in them.
+
+    Args:
+        name: of its files.
+        legend: (label, colour, style) of what colours and dashes stand for.
+        caption: what to see.
+    """
+
+    name: str
+    title: str
+    panels: Sequence[Panel]
+    caption: str
+    legend: Sequence[tuple[str, str, int]] = field(default_factory=list)
+
+
+def position(length: int) -> float:
+    """Of a context length on the axis: 0, 2, 6, 14, 30, 62 and 126 tokens are one step apart."""
+    return math.log2(length + 2) - 1
+
+
+def line(rows: Sequence[ResultRow], label: str, **look: object) -> Line:
+    """The line of a curve's rows."""
+    deviation = [row.std if row.std is not None and math.isfinite(row.std) else 0.0 for row in rows]
+    x = [position(row.length or 0) for row in rows]
+    return Line(label, x, [row.mean for row in rows], deviation if any(deviation) else None, **look)  # type: ignore[arg-type]
+
+
+def length_ticks(lengths: Sequence[int]) -> list[tuple[float, str]]:
+    return [(position(length), str(length)) for length in sorted(set(lengths))]
+
+
+def outside(panels: Sequence[Panel]) -> str:
+    """A sentence where values lie below what is drawn."""
+    low = any(value < LOWEST for panel in panels for line in panel.lines for value in line.y)
+    return f" Values below {LOWEST:.2f} leave the picture; the numbers have them.".replace("-", "−") if low else ""
+
+
+def same_height(panels: Sequence[Panel]) -> list[Panel]:
+    """The same axis for all, so that they can be compared by eye."""
+    tops = [value + (line.deviation[i] if line.deviation else 0.0) for p in panels for line in p.lines for i, value in enumerate(line.y)]
+    top = max((value for value in tops if math.isfinite(value)), default=1.0)
+    return [replace(panel, high=1.05 * max(top, 0.1)) for panel in panels]

@@ -1,0 +1,182 @@
+"""Tables of results: the paper's rows beside ours, retrieval, and every number of a protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from contextssl.evaluation.results import ResultRow
+from contextssl.report import published
+from contextssl.report.collect import Run
+from contextssl.report.figures import factors_of
+from contextssl.report.markup import Content, Markup, element, group_row, join, table
+from contextssl.report.panels import Panel, Picture
+from contextssl.report.words import context_name, factor_name, floor_of, head_name, measured, metric_name, number
+
+BREAK = element("br")
+RETRIEVAL = ("mrr", "hit@1", "hit@2", "hit@5", "hit@10")
+
+
+def results_table(runs: Sequence[Run]) -> Markup | None:
+    """The paper's rows: what its probes read of each factor, and the class, by context; pooled R², and what it hides."""
+    runs = [run for run in runs if run.has("equivariance") or run.has("probe")]
+    if not runs:
+        return None
+    factors = factors_of(runs)
+    columns: list[tuple[str, str, str]] = []
+    for factor in factors:
+        columns += [("equivariance", "r2_pooled", factor), ("equivariance", "r2", factor)]
+        if any(run.find(protocol="equivariance", metric="angle_deg", factor=factor) for run in runs):
+            columns.append(("equivariance", "angle_deg", factor))
+    columns += [("probe", "accuracy", "class"), ("probe", "balanced_accuracy", "class")]
+    columns = [column for column in columns if any(run.find(protocol=column[0], metric=column[1], factor=column[2]) for run in runs)]
+    head: list[Content] = ["", *(join(factor_name(factor), BREAK, metric_name(metric)) for _, metric, factor in columns)]
+    body: list[Sequence[Content] | Markup] = []
+    for run in runs:
+        body.append(group_row(run.name, len(head)))
+        heads = {column: _reader(run, *column) for column in columns}
+        found: list[list[ResultRow]] = [[] for _ in columns]
+        for label, environment, fields in _conditions(run):
+            rows = [_one(run, protocol, metric, factor, heads[protocol, metric, factor], fields) for protocol, metric, factor in columns]
+            if not any(rows):
+                continue
+            for place, row in zip(found, rows, strict=True):
+                place += [row] if row is not None else []
+            cells = [
+                element("span", measured(row), class_="active" if environment is not None and factor in environment.split("+") else None)
+                for row, (_, _, factor) in zip(rows, columns, strict=True)
+            ]
+            body.append([label, *cells])
+        body.append(["floor: a constant, or the commonest class", *(_floor(rows) for rows in found)])
+        body.append(["read by", *(head_name(heads[column]) for column in columns)])
+    body.append(group_row(f"The paper: {published.SETTING}{_not_comparable(runs)}", len(head)))
+    body += list(_paper_rows(columns))
+    return table(head, body)
+
+
+def _paper_rows(columns: Sequence[tuple[str, str, str]]) -> Iterator[Markup]:
+    for method in published.METHODS:
+        values = {("r2_pooled", "rotation"): method.rotation, ("r2_pooled", "color"): method.color, ("accuracy", "class"): method.accuracy}
+        cells = [values.get((metric, factor)) for _, metric, factor in columns]
+        label = f"{factor_name(method.group)}: {method.name}"
+        yield element(
+            "tr",
+            element("th", label, scope="row"),
+            [element("td", "" if value is None else number(value), class_="number") for value in cells],
+            class_="paper",
+        )
+
+
+def _not_comparable(runs: Sequence[Run]) -> str:
+    return "" if all(run.dataset == "3diebench" for run in runs) else " (other data: not comparable number by number)"
+
+
+def _conditions(run: Run) -> Iterator[tuple[str, str | None, dict[str, object]]]:
+    """The encoder's features, embeddings with no context, and each environment at 14 tokens and at its longest."""
+    yield "encoder's features, no context", None, {"representation": "feature"}
+    yield "no context", None, {"representation": "embedding", "environment": None, "length": 0}
+    lengths = sorted({row.length for row in run.rows if row.protocol in ("equivariance", "probe") and row.length})
+    shown = [length for length in lengths if length in (14, lengths[-1])]
+    for environment in run.environments:
+        for length in shown:
+            yield (
+                context_name(environment, length),
+                environment,
+                {"representation": "embedding", "environment": environment, "length": length},
+            )
+
+
+def _reader(run: Run, protocol: str, metric: str, factor: str) -> str | None:
+    """The paper's head where it was run, else ridge, else whatever there is."""
+    there = [row.head for row in run.find(protocol=protocol, metric=metric, factor=factor) if row.head != "auxiliary"]
+    wanted = "linear" if factor == "class" else run.published_head(factor, protocol)
+    return wanted if wanted in there else "ridge" if "ridge" in there else there[0] if there else None
+
+
+def _one(run: Run, protocol: str, metric: str, factor: str, head: str | None, fields: dict[str, object]) -> ResultRow | None:
+    found = run.find(protocol=protocol, metric=metric, factor=factor, head=head, bottleneck=0.0, **fields)
+    return found[0] if found else None
+
+
+def _floor(rows: list[ResultRow]) -> str:
+    floor = floor_of(rows)
+    if floor is None:
+        return ""
+    return f"{number(floor, 1)}°" if rows[0].metric == "angle_deg" else number(floor)
+
+
+def retrieval_table(runs: Sequence[Run]) -> Markup | None:
+    runs = [run for run in runs if run.has("retrieval")]
+    if not runs:
+        return None
+    identity = [metric for metric in ("mrr_with_identity", "hit@1_with_identity") if any(run.find(metric=metric) for run in runs)]
+    factors = [factor for factor in factors_of(runs) if any(run.find(metric="pre", factor=factor) for run in runs)]
+    columns: list[tuple[str, str | None]] = [(metric, None) for metric in (*RETRIEVAL, *identity)] + [("pre", factor) for factor in factors]
+    head = ["context", "tokens", *(metric_name(metric) + (f", {factor_name(factor)}" if factor else "") for metric, factor in columns)]
+    body: list[Sequence[Content] | Markup] = []
+    for run in runs:
+        count = max((row.count or 0 for row in run.find(protocol="retrieval", metric="mrr")), default=0)
+        body.append(group_row(f"{run.name}, {run.split} split, {count:,} queries", len(head)))
+        for environment in run.environments:
+            curves = [run.curve("retrieval", metric, environment, factor=factor) for metric, factor in columns]
+            for length in sorted({row.length or 0 for curve in curves for row in curve}):
+                rows = [next((row for row in curve if row.length == length), None) for curve in curves]
+                body.append([factor_name(environment).replace("+", " + "), str(length), *map(measured, rows)])
+        found = [run.find(protocol="retrieval", metric=metric, factor=factor) for metric, factor in columns]
+        body.append(["chance", "", *(_floor(rows) for rows in found)])
+    body.append(group_row(f"The paper: {published.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
+    for name, values in published.RETRIEVAL.items():
+        first, tokens = ("rotation", name) if name.isdigit() else (name, "")
+        cells = [tokens, *(number(values[metric]) if metric in values else "" for metric, _ in columns)]
+        body.append(
+            element("tr", element("th", first, scope="row"), [element("td", cell, class_="number") for cell in cells], class_="paper")
+        )
+    return table(head, body)
+
+
+def every_number(run: Run, protocol: str) -> Markup | None:
+    """All rows of a protocol: a row a context (and noise share), a column a metric."""
+    rows = run.find(protocol=protocol)
+    if not rows:
+        return None
+    columns = list(dict.fromkeys((row.metric, row.factor, row.head) for row in rows))
+    conditions = dict.fromkeys((row.representation or "", row.environment, row.length, row.bottleneck) for row in rows)
+    noisy = any(row.bottleneck for row in rows)
+    cells = {(row.representation or "", row.environment, row.length, row.bottleneck, row.metric, row.factor, row.head): row for row in rows}
+    head = ["context", "tokens", *(["noise"] if noisy else []), *(_title(*column) for column in columns)]
+    body: list[Sequence[Content] | Markup] = []
+    for condition in conditions:
+        representation, environment, length, share = condition
+        first = "features" if representation == "feature" else factor_name(environment).replace("+", " + ") or "none"
+        marks = [first, "" if length is None else str(length), *([f"{share:g}"] if noisy else [])]
+        body.append([*marks, *(measured(cells.get((*condition, *column))) for column in columns)])
+    floors = [_floor([row for row in rows if (row.metric, row.factor, row.head) == column and row.floor is not None]) for column in columns]
+    body.append(["floor", "", *([""] if noisy else []), *floors])
+    return table(head, body)
+
+
+def _title(metric: str, factor: str | None, head: str | None) -> str:
+    return ", ".join(part for part in (f"{factor_name(factor)} {metric_name(metric)}".strip(), head_name(head)) if part)
+
+
+def numbers_of(picture: Picture) -> Markup:
+    """What a figure shows, as tables: a panel a table."""
+    return join([_panel_table(panel) for panel in picture.panels if panel.ticks is not None])
+
+
+def _panel_table(panel: Panel) -> Markup:
+    assert panel.ticks is not None
+    body: list[Sequence[Content] | Markup] = []
+    for place, text in panel.ticks:
+        cells = []
+        for line in panel.lines:
+            index = next((i for i, x in enumerate(line.x) if abs(x - place) < 1e-9), None)
+            cells.append("" if index is None else _valued(line.y[index], None if line.deviation is None else line.deviation[index]))
+        body.append([text, *cells])
+    for floor in panel.floors:
+        body.append([f"floor, {floor.label}", *[""] * len(panel.lines)])
+    return table([panel.xlabel, *(line.label for line in panel.lines)], body, caption=panel.title)
+
+
+def _valued(value: float, deviation: float | None) -> str:
+    return number(value) + (f" ± {number(deviation)}" if deviation and math.isfinite(value) else "")

@@ -1,0 +1,93 @@
+"""How names and numbers are written on the page."""
+
+from __future__ import annotations
+
+import math
+
+from contextssl.evaluation.results import ResultRow
+
+UNDEFINED = "undefined"
+HEADS = {
+    "auxiliary": "the model's own head",
+    "mlp": "fresh MLP",
+    "linear": "fresh linear probe",
+    "ridge": "fresh ridge",
+    "knn": "nearest neighbours",
+}
+METRICS = {
+    "r2_pooled": "R² pooled",
+    "r2": "R² a dimension",
+    "angle_deg": "mean angle",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "variance_share": "variance share",
+    "sensitivity": "sensitivity",
+    "capacity_nats": "bound, nats",
+    "mrr": "MRR",
+    "pre": "PRE",
+}
+
+
+def factor_name(name: str | None) -> str:
+    return "colour" if name == "color" else name or ""
+
+
+def environment_name(name: str | None) -> str:
+    """``"rotation + colour"``."""
+    return " + ".join(factor_name(part) for part in name.split("+")) if name else "no context"
+
+
+def context_name(environment: str | None, length: int | None) -> str:
+    """``"rotation context, 14 tokens"``."""
+    return f"{environment_name(environment)} context, {length} tokens" if environment and length else "no context"
+
+
+def head_name(head: str | None) -> str:
+    return HEADS.get(head or "", head or "")
+
+
+def metric_name(metric: str) -> str:
+    if metric.endswith("_with_identity"):
+        return f"{metric_name(metric.removesuffix('_with_identity'))}, with identity"
+    return METRICS.get(metric, metric.replace("hit@", "H@"))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """With a true minus sign; a number that there is none of is "undefined"."""
+    if value is None or math.isnan(value):
+        return UNDEFINED
+    written = f"{value:.{digits}f}"
+    if float(written) == 0:
+        written = written.lstrip("-")
+    return written.replace("-", "−")
+
+
+def measured(row: ResultRow | None) -> str:
+    """``0.512 ± 0.010``; degrees with one decimal; empty where there is no row."""
+    if row is None:
+        return ""
+    digits = 1 if row.metric == "angle_deg" else 2 if row.metric == "capacity_nats" else 3
+    unit = "°" if row.metric == "angle_deg" else ""
+    if math.isnan(row.mean):
+        return UNDEFINED
+    deviation = f" ± {number(row.std, digits)}" if row.std is not None and not math.isnan(row.std) else ""
+    return f"{number(row.mean, digits)}{deviation}{unit}"
+
+
+def percent(share: float) -> str:
+    """A variance share in words. Cross-fitting lets a factor that explains nothing fall a little below 0: that is 0 %."""
+    if math.isnan(share):
+        return UNDEFINED
+    points = max(0.0, 100 * share)
+    return f"{points:.0f}\u00a0%" if points >= 10 or round(points, 1) == 0 else f"{points:.1f}\u00a0%"
+
+
+def floor_of(rows: list[ResultRow]) -> float | None:
+    """The floor that these rows share; their mean, where they differ a little."""
+    floors = [row.floor for row in rows if row.floor is not None and not math.isnan(row.floor)]
+    return sum(floors) / len(floors) if floors else None
+
+
+def listed(words: list[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,70 @@
+"""From run folders to a page and its figures on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contextssl.errors import SettingsError
+from contextssl.files import write_text
+from contextssl.report.collect import differences, read_runs
+from contextssl.report.drawing import picture_files
+from contextssl.report.figures import factors_of
+from contextssl.report.gallery import gallery_of
+from contextssl.report.headline import headline
+from contextssl.report.page import page, pictures_of
+
+PAGE = "report.html"
+FIGURES = "figures"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: the page, the figures' files, and how the runs' definitions differ."""
+
+    page: Path
+    figures: tuple[Path, ...]
+    differences: tuple[str, ...]
+
+
+def write_report(
+    runs: Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    split: str = "val",
+    figures: bool = True,
+    gallery: bool = True,
+    data_dir: str | None = None,
+) -> Report:
+    """Write one self-contained HTML page about one run or several, side by side.
+
+    Args:
+        runs: their folders.
+        out: the page; where left out ``RUN/report.html``, for several ``report.html`` in the present folder.
+        split: which rows are shown.
+        figures: write each figure as PNG and SVG too, into the folder ``figures`` beside the page.
+        gallery: make a gallery where there is none and a run's checkpoint and data are at hand.
+        data_dir: where the data of the galleries have moved.
+
+    Raises:
+        SettingsError, DataError: for a run that is missing, unfinished or damaged, before anything is written.
+    """
+    found = read_runs(runs, split)
+    place = Path(out) if out is not None else found[0].folder / PAGE if len(found) == 1 else Path(PAGE)
+    if place.is_dir():
+        place = place / PAGE
+    if place.suffix.lower() not in (".html", ".htm"):
+        raise SettingsError(f"out={place}: name an .html file, or a folder that is there")
+    pictures = pictures_of(found)
+    galleries = []
+    for run in found:
+        made, reason = gallery_of(run, data_dir) if gallery else (None, "gallery=false")
+        galleries.append((run, made, reason))
+    write_text(place, page(found, pictures, galleries))
+    written: list[Path] = []
+    for picture in pictures.values() if figures else ():
+        if picture is not None:
+            told = headline(found[0])[0] if picture.name == "adaptation" and len(found) == 1 else ""
+            written += picture_files(picture, factors_of(found), place.parent / FIGURES, subtitle=told)
+    return Report(place, tuple(written), tuple(differences(found)))

@@ -1,0 +1,50 @@
+"""Small models and views for the tests of evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from contextssl.data.threediebench import FACTORS as FACTORS
+from contextssl.data.views import Views
+from contextssl.models.contextssl import ContextSSL
+from tests.sources import ToySource
+
+SIZE = 8
+
+
+def tiny_model(seed: int = 0, block_size: int = 16, size: int = SIZE) -> ContextSSL:
+    """A linear encoder and a small predictor, of seeded weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, 12))
+        return ContextSSL(
+            encoder,
+            FACTORS,
+            feature_width=12,
+            projection_dim=8,
+            width=16,
+            n_layer=2,
+            n_head=2,
+            block_size=block_size,
+            init="fan_in",
+            auxiliary_width=16,
+            image_mean=(0.5, 0.5, 0.5),
+            image_std=(0.25, 0.25, 0.25),
+        ).eval()
+
+
+def views_of(items: int = 6, views: int = 5, split: str = "val", size: int = SIZE, seed: int = 0) -> Views:
+    """Toy views in memory."""
+    source = ToySource({split: items}, num_views=views, seed=seed)
+    read = [source.read(split, index, size) for index in range(items)]
+    return Views(
+        images=np.stack([images for images, _ in read]),
+        latents=np.stack([source.latents(raw) for _, raw in read]),
+        labels=np.array([item.label for item in source.splits[split]]),
+        factors=FACTORS,
+        class_names=source.class_names,
+        item_names=[item.name for item in source.splits[split]],
+        raw_latents=np.stack([raw for _, raw in read]),
+    )
