@@ -51,6 +51,9 @@ def test_an_epoch_takes_every_item_and_drops_none(train: ViewPairs, batch_size: 
     items = torch.cat([sampler.batch_items(epoch, step) for step in range(sampler.steps_per_epoch)])
     assert sorted(items.tolist()) == sorted(list(range(21)) * pairs_per_item)
     assert all(len(sampler.batch_items(epoch, step)) >= 2 for step in range(sampler.steps_per_epoch))
+    for steps in (0, 1, sampler.steps_per_epoch, 2 * sampler.steps_per_epoch + 1):
+        where = [divmod(step, sampler.steps_per_epoch) for step in range(steps)]
+        assert sampler.pairs_after(steps) == sum(len(sampler.batch_items(*place)) for place in where)
 
 
 def test_batches_are_functions_of_seed_epoch_and_step(train: ViewPairs) -> None:

@@ -36,6 +36,7 @@ class Command:
 
 
 COMMANDS = {
+    "demo": Command(settings.DemoSettings, "run_demo"),
     "train": Command(settings.TrainSettings, "run_train"),
     "data shapes": Command(settings.RenderSettings, "run_shapes", ("out",)),
     "data pack": Command(settings.PackSettings, "run_pack", ("data_dir", "out")),
@@ -126,7 +127,7 @@ def overview(names: Sequence[str] = tuple(COMMANDS)) -> str:
     lines += [
         "",
         "contextssl COMMAND --help lists the settings of a command; -m sweeps over comma-separated values (Hydra's launchers).",
-        "Try it: contextssl train experiment=shapes_minutes",
+        "Try it: contextssl demo",
     ]
     return "\n".join(lines)
 

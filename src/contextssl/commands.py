@@ -8,19 +8,47 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from contextssl.config.settings import CheckSettings, EvaluateSettings, PackSettings, RenderSettings, ReportSettings, TrainSettings
+from contextssl.config.settings import (
+    CheckSettings,
+    DemoSettings,
+    EvaluateSettings,
+    PackSettings,
+    RenderSettings,
+    ReportSettings,
+    TrainSettings,
+)
 from contextssl.data.check import check
 from contextssl.data.dataset import shapes_source
 from contextssl.data.folder import write_folder
 from contextssl.data.pack import pack
 from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.demo import demo
 from contextssl.distributed import is_first_process
 from contextssl.errors import SettingsError
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.evaluation.run import PROTOCOLS, evaluate
 from contextssl.evaluation.summary import summary_table
+from contextssl.memory import peak_memory_mib
 from contextssl.report import write_report
+from contextssl.report.collect import read_run
+from contextssl.report.screen import adaptation_screen
 from contextssl.training.run import train
+
+
+def run_demo(settings: DemoSettings) -> int:
+    made = demo(settings)
+    run = read_run(made.folder)
+    console = Console(highlight=False)
+    evaluated = next(iter(run.evaluations.values()))
+    told = f"{evaluated['items']} unseen objects, mean of {evaluated['contexts']} contexts"
+    console.print(f"\nOne model, no weight changed: {told}", style="bold")
+    console.print(adaptation_screen(run))
+    console.print("share: of the embedding's variance; then R² by neighbours, by the model's own head,")
+    console.print("by fresh ridge from noisy embeddings; see docs/evaluation.md")
+    took = ", ".join(f"{part} {seconds / 60:.1f} min" for part, seconds in made.seconds.items())
+    console.print(f"{took}; at most {peak_memory_mib() / 1024:.1f} GiB")
+    console.print(f"open the report: {made.report}", style="bold")
+    return 0
 
 
 def run_train(settings: TrainSettings) -> int:

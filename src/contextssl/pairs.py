@@ -216,6 +216,11 @@ class PairSampler:
         whole, rest = divmod(self.num_pairs, self.batch_size)
         return max(whole + (rest >= 2), 1)
 
+    def pairs_after(self, steps: int) -> int:
+        """How many pairs, over all processes, so many steps have drawn."""
+        epochs, rest = divmod(steps, self.steps_per_epoch)
+        return epochs * self.num_pairs + rest * self.batch_size
+
     def batch_items(self, epoch: int, step: int) -> Int[Tensor, " n"]:
         """Which items the batch draws, over all processes, in sequence order."""
         order = torch.randperm(self.source.num_items, generator=seeded_generator(self.seed, "order", epoch))

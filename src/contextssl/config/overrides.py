@@ -23,6 +23,8 @@ Settings = TypeVar("Settings")
 
 CONFIG_DIR = Path(__file__).parent
 EXPERIMENT = "experiment"
+# Commands that take experiment=NAME, and the one that each starts from.
+EXPERIMENT_OF: Mapping[str, str | None] = {"train": None, "demo": "shapes_minutes"}
 
 # Words of the published commands that mean nothing here, and why.
 OBSOLETE: Mapping[str, Mapping[str, str]] = {
@@ -49,7 +51,7 @@ def read_overrides(command: str, schema: type[Settings], words: Sequence[str]) -
         SettingsError: for a word that is not ``key=value`` or an unknown key (naming the nearest).
     """
     known = {field.name for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
-    if command == "train":
+    if command in EXPERIMENT_OF:
         known.add(EXPERIMENT)
     kept = []
     for word, parsed in zip(words, _parse(words), strict=True):
@@ -99,13 +101,13 @@ def settings_from(command: str, schema: type[Settings], words: Sequence[str]) ->
 
 
 def store_schema(command: str, schema: type[Any]) -> None:
-    """Make the schema known to Hydra under the command's name; ``train`` also takes ``experiment=NAME``."""
+    """Make the schema known to Hydra under the command's name, with ``experiment=NAME`` where it takes that."""
     name = command.replace(" ", "_")
     store = ConfigStore.instance()
     store.store(name=f"{name}_schema", node=schema)
     defaults: list[Any] = [f"{name}_schema", "_self_"]
-    if command == "train":
-        defaults.append({f"optional {EXPERIMENT}": None})
+    if command in EXPERIMENT_OF:
+        defaults.append({f"optional {EXPERIMENT}": EXPERIMENT_OF[command]})
     store.store(name=f"{name}_settings", node={"defaults": defaults})
 
 
@@ -137,8 +139,10 @@ def _plain(command: str, error: Exception) -> str:
 def help_text(command: str, schema: type[Any], intro: str) -> str:
     """What ``--help`` prints: every setting with its default, meaning, unit and choices, by group."""
     lines = [intro.strip(), "", f"usage: contextssl {command} key=value …", ""]
-    if command == "train":
-        lines += [f"  experiment=NAME{'':14}a set of settings that ships with the package: {', '.join(experiments())}", ""]
+    if command in EXPERIMENT_OF:
+        start = EXPERIMENT_OF[command]
+        lines += [f"  experiment={start or 'NAME':18} a set of settings that ships with the package: {', '.join(experiments())}"]
+        lines += [f"{'':32}its values stand in the place of the defaults below", ""] if start else [""]
     shown: set[str] = set()
     for group in reversed(schema.__mro__):
         fields = [field for field in dataclasses.fields(group) if field.name not in shown] if dataclasses.is_dataclass(group) else []

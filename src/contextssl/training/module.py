@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from contextssl.evaluation.online import OnlinePairs, active_r2, online_rows
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import Environment
 from contextssl.files import write_json
+from contextssl.memory import peak_memory_mib
 from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import PairBatch, PairSampler
 from contextssl.randomness import seeded_generator
@@ -91,13 +90,7 @@ class ContextSSLTraining(pl.LightningModule):
         self.log("train/loss", values["train/loss"], prog_bar=True, rank_zero_only=True)
         self.log("images/s", values["train/images_per_second"], prog_bar=True, logger=False, rank_zero_only=True)
         self.log("learning_rate", self.optimizers().param_groups[0]["lr"], rank_zero_only=True)  # type: ignore[union-attr]
-        self.log("memory_mib", self._memory_mib(), rank_zero_only=True)
-
-    def _memory_mib(self) -> float:
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device) / 2**20
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (2**20 if sys.platform == "darwin" else 2**10)
+        self.log("memory_mib", peak_memory_mib(self.device), rank_zero_only=True)
 
     # -- a loss that is not finite ------------------------------------------------------------------------------------------------------
 

@@ -79,7 +79,6 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         metrics.forget_after(int(content["global_step"]))
     if settings.compile:
         model.encoder.compile()
-        model.predictor.compile()
     began = time.monotonic()
     with warnings.catch_warnings():
         _quiet()
@@ -90,7 +89,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         run = {
             **describe_run(settings, data),
             "steps": trainer.global_step,
-            "images": 2 * trainer.global_step * settings.batch_size,
+            "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(time.monotonic() - began, 1),
         }
         write_results(folder, run, module.rows)

@@ -1,0 +1,61 @@
+"""What a terminal of 80 columns shows of a run: one row a context, the numbers in which it adapts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from contextssl.evaluation.results import ResultRow
+from contextssl.report.collect import Run
+from contextssl.report.words import environment_name, factor_name, floor_of, number
+
+# The noise share that a fresh ridge regression, an adversary, reads under.
+NOISE = 0.3
+
+
+COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("share", {"protocol": "geometry", "metric": "variance_share", "head": None}),
+    ("kNN", {"protocol": "geometry", "metric": "r2_pooled", "head": "knn"}),
+    ("own head", {"protocol": "probe", "metric": "r2_pooled", "head": "auxiliary"}),
+    ("noisy ridge", {"protocol": "probe", "metric": "r2_pooled", "head": "ridge", "bottleneck": NOISE}),
+)
+
+
+def adaptation_screen(run: Run) -> Table | None:
+    """No context, and each environment at 14 tokens (or the longest length): variance share, kNN, own head, ridge under noise, MRR.
+
+    Each cell holds a mean over contexts for every factor; the last row what a constant predictor, or chance, scores. None where nothing was
+    evaluated.
+    """
+    length = run.spoken_length("geometry", "variance_share") or run.spoken_length("probe", "r2_pooled")
+    if length is None:
+        return None
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(" / ".join(map(factor_name, run.factors)), no_wrap=True)
+    columns = [(title, [_finder(run, factor=factor, **fields) for factor in run.factors]) for title, fields in COLUMNS]
+    columns.append(("MRR", [_finder(run, protocol="retrieval", metric="mrr")]))
+    columns = [(title, finders) for title, finders in columns if any(find(name) for find in finders for name in run.environments)]
+    for title, _ in columns:
+        table.add_column(title, justify="right", no_wrap=True)
+    for environment, at in [(None, 0), *((environment, length) for environment in run.environments)]:
+        told = run.environments[0] if environment is None else environment
+        name = "no context" if environment is None else f"{environment_name(environment)}, {at} tokens"
+        table.add_row(name, *(" / ".join(_at(find(told), at) for find in finders) for _, finders in columns))
+    told = run.environments[0]
+    table.add_row("constant, chance", *(" / ".join(_floor(find(told)) for find in finders) for _, finders in columns), style="dim")
+    return table
+
+
+def _finder(run: Run, protocol: str = "", metric: str = "", **fields: object) -> Callable[[str | None], list[ResultRow]]:
+    return lambda environment: run.curve(protocol, metric, environment, **fields)
+
+
+def _at(rows: list[ResultRow], length: int) -> str:
+    return next((number(row.mean, 2) for row in rows if row.length == length), "–")
+
+
+def _floor(rows: list[ResultRow]) -> str:
+    floor = floor_of(rows)
+    return "" if floor is None else number(floor, 2)

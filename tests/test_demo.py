@@ -1,0 +1,97 @@
+"""`contextssl demo` at a tiny size: the same way from nothing to the page."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from contextssl import demo
+from contextssl.cli import main
+from contextssl.config.overrides import settings_from
+from contextssl.config.settings import DemoSettings, EvaluateSettings, TrainSettings
+from contextssl.evaluation.results import read_results
+from contextssl.evaluation.run import PROTOCOLS
+
+TINY = [
+    "classes=2",
+    "objects=6",
+    "val_objects=3",
+    "views=6",
+    "resolution=16",
+    "epochs=1",
+    "batch_size=8",
+    "pairs_per_item=2",
+    "width=32",
+    "n_layer=1",
+    "projection_dim=16",
+    "auxiliary_width=16",
+    "block_size=18",
+    "log_interval=1",
+    "val_pairs=8",
+    "accelerator=cpu",
+    "progress=false",
+]
+
+
+def test_the_demo_is_the_experiment() -> None:
+    started = settings_from("demo", DemoSettings, [])
+    trained = settings_from("train", TrainSettings, ["experiment=shapes_minutes"])
+    assert dataclasses.asdict(started) == dataclasses.asdict(trained)
+    assert settings_from("demo", DemoSettings, ["epochs=3"]).epochs == 3
+
+
+# Six views of each of six objects are too few for some numbers, and the command says so.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_from_nothing_to_the_page(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", *TINY, "run_dir=runs/demo"]) == 0
+    printed = capsys.readouterr().out
+    screen = printed[printed.index("One model") :].rstrip().splitlines()
+    assert len(screen) <= 14
+    assert max(len(line) for line in screen) <= 90
+    for word in ("rotation, 14 tokens", "colour, 14 tokens", "MRR", "6 objects", "3 contexts", "GiB"):
+        assert word in "\n".join(screen), word
+    assert screen[-1] == "open the report: runs/demo/report.html"
+    assert (in_folder / "runs/demo/report.html").stat().st_size > 10_000
+    assert (in_folder / "runs/demo/figures/adaptation.png").exists()
+    run, rows = read_results(in_folder / "runs/demo")
+    assert set(run["evaluations"]) == set(PROTOCOLS)
+    assert {row.protocol for row in rows} == {"online", *PROTOCOLS}
+
+
+def test_the_numbers_on_the_screen_are_those_of_the_rows() -> None:
+    from contextssl.evaluation.results import ResultRow
+    from contextssl.report.collect import Run
+    from contextssl.report.screen import adaptation_screen
+
+    def share(factor: str, environment: str | None, length: int, mean: float) -> ResultRow:
+        return ResultRow(
+            "geometry", "variance_share", mean, factor, environment, length, representation="embedding", split="val", floor=0.0
+        )
+
+    rows = [
+        share("rotation", None, 0, 0.21),
+        share("color", None, 0, 0.26),
+        share("rotation", "rotation", 14, 0.49),
+        share("color", "rotation", 14, 0.004),
+        share("rotation", "rotation", 30, 0.91),
+        share("color", "rotation", 30, 0.92),
+        share("rotation", "color", 14, 0.01),
+        share("color", "color", 14, 0.51),
+    ]
+    table = adaptation_screen(Run(Path("r"), "r", {}, tuple(rows), {}, "val"))
+    assert table is not None
+    cells = [list(column.cells) for column in table.columns]
+    assert cells == [
+        ["no context", "rotation, 14 tokens", "colour, 14 tokens", "constant, chance"],
+        ["0.21 / 0.26", "0.49 / 0.00", "0.01 / 0.51", "0.00 / 0.00"],
+    ]
+    assert adaptation_screen(Run(Path("r"), "r", {}, (), {}, "val")) is None
+
+
+def test_the_evaluation_is_what_the_command_would_do(tmp_path: Path) -> None:
+    settings = demo.evaluation_settings(tmp_path, TrainSettings(accelerator="cpu"))
+    words = [f"heads=[{','.join(demo.HEADS)}]", f"epochs={demo.EPOCHS}", f"train_views={demo.TRAIN_VIEWS}"]
+    words += [f"probe_views={demo.PROBE_VIEWS}", f"queries={demo.QUERIES}", "accelerator=cpu", f"load_model={tmp_path}"]
+    assert settings_from("evaluate all", EvaluateSettings, words) == settings
