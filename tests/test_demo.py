@@ -95,3 +95,34 @@ def test_the_evaluation_is_what_the_command_would_do(tmp_path: Path) -> None:
     words = [f"heads=[{','.join(demo.HEADS)}]", f"epochs={demo.EPOCHS}", f"train_views={demo.TRAIN_VIEWS}"]
     words += [f"probe_views={demo.PROBE_VIEWS}", f"queries={demo.QUERIES}", "accelerator=cpu", f"load_model={tmp_path}"]
     assert settings_from("evaluate all", EvaluateSettings, words) == settings
+
+
+@pytest.mark.slow
+def test_the_demo_shows_adaptation(in_folder: Path) -> None:
+    """Eight minutes on two cores: the whole demo. The bounds leave room for other machines' rounding; docs/results.md has the numbers."""
+    assert main(["demo", "run_dir=runs/demo", "accelerator=cpu", "progress=false"]) == 0
+    _, rows = read_results(in_folder / "runs/demo")
+
+    def value(protocol: str, metric: str, context: str, **fields: object) -> float:
+        environment, length = (None, 0) if context == "none" else (context, 14)
+        if protocol == "retrieval" and length == 0:
+            environment = str(fields.pop("told"))
+        wanted = {"bottleneck": 0.0, "representation": "embedding", "environment": environment, "length": length, **fields}
+        found = [r for r in rows if (r.protocol, r.metric) == (protocol, metric) and all(getattr(r, k) == v for k, v in wanted.items())]
+        assert len(found) == 1, (protocol, metric, wanted)
+        return found[0].mean
+
+    other = {"rotation": "color", "color": "rotation"}
+    for told, untold in other.items():
+        share = {factor: value("geometry", "variance_share", told, factor=factor) for factor in other}
+        assert value("geometry", "variance_share", "none", factor=told) >= 0.10
+        assert share[told] >= 0.35 and share[untold] <= 0.03
+        own = {factor: value("probe", "r2_pooled", told, factor=factor, head="auxiliary") for factor in other}
+        before = value("probe", "r2_pooled", "none", factor=untold, head="auxiliary")
+        assert own[told] >= {"rotation": 0.80, "color": 0.75}[told]
+        assert before - own[untold] >= {"rotation": 0.15, "color": 0.40}[untold]
+        assert value("retrieval", "mrr", told) >= {"rotation": 0.35, "color": 0.40}[told]
+        assert value("retrieval", "mrr", told) > value("retrieval", "mrr", "none", told=told)
+    near = [value("geometry", "r2_pooled", context, factor="color", head="knn") for context in ("none", "rotation")]
+    assert near[0] - near[1] >= 0.4
+    assert value("probe", "r2_pooled", "rotation", factor="color", head="ridge", bottleneck=0.3) <= 0.25 + 0.05

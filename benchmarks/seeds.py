@@ -1,0 +1,71 @@
+"""The adaptation over several seeds, as the tables of docs/results.md: python benchmarks/seeds.py RUN RUN RUN
+
+Reads the ``results.json`` of evaluated runs. Each cell is a mean ± deviation (n - 1) over the runs; a run's own number is a mean over contexts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from pathlib import Path
+
+from contextssl.evaluation.results import ResultRow, read_results
+
+FACTORS = ("rotation", "color")
+CONTEXTS: tuple[tuple[str | None, int], ...] = ((None, 0), ("rotation", 14), ("rotation", 62), ("color", 14), ("color", 62))
+# Title, protocol, metric, head, noise share.
+BY_FACTOR = (
+    ("variance share", "geometry", "variance_share", None, 0.0),
+    ("sensitivity", "geometry", "sensitivity", None, 0.0),
+    ("R² by kNN", "geometry", "r2_pooled", "knn", 0.0),
+    ("R² by the model's own head", "probe", "r2_pooled", "auxiliary", 0.0),
+    ("R² by a fresh linear probe (Adam, 20 epochs)", "probe", "r2_pooled", "linear", 0.0),
+    ("R² by fresh ridge", "probe", "r2_pooled", "ridge", 0.0),
+    ("R² by fresh ridge, noise share 0.3", "probe", "r2_pooled", "ridge", 0.3),
+    ("R² by fresh ridge, noise share 1", "probe", "r2_pooled", "ridge", 1.0),
+)
+PLAIN = (
+    ("MRR", "retrieval", "mrr", None),
+    ("H@1", "retrieval", "hit@1", None),
+    ("class accuracy, linear", "probe", "accuracy", "linear"),
+    ("class accuracy, ridge", "probe", "accuracy", "ridge"),
+)
+
+
+def main(folders: list[str]) -> None:
+    runs = [read_results(Path(folder))[1] for folder in folders]
+    titles = [f"{(environment or 'none').replace('color', 'colour')}, {length}" for environment, length in CONTEXTS]
+    print(f"| {len(runs)} seeds; context, tokens | " + " | ".join(titles) + " | floor |")
+    print("|---|" + "---|" * (len(titles) + 1))
+    for title, protocol, metric, head, noise in BY_FACTOR:
+        for factor in FACTORS:
+            found = [[row for row in rows if _is(row, protocol, metric, head, noise) and row.factor == factor] for rows in runs]
+            _print_line(f"{title}: {'colour' if factor == 'color' else factor}", found)
+    for title, protocol, metric, head in PLAIN:
+        _print_line(title, [[row for row in rows if _is(row, protocol, metric, head, 0.0)] for rows in runs])
+
+
+def _is(row: ResultRow, protocol: str, metric: str, head: str | None, noise: float) -> bool:
+    same = (row.protocol, row.metric, row.head, row.bottleneck) == (protocol, metric, head, noise)
+    return same and row.split == "val" and row.representation == "embedding"
+
+
+def _print_line(title: str, found: list[list[ResultRow]]) -> None:
+    cells = []
+    for environment, length in CONTEXTS:
+        # With no context one number serves every environment, but for retrieval, whose told action differs.
+        per_run = [[row.mean for row in rows if row.length == length and (length == 0 or row.environment == environment)] for rows in found]
+        choices = {len(values) for values in per_run}
+        cells.append(" / ".join(_mean([values[k] for values in per_run]) for k in range(min(choices))))
+    floors = [row.floor for rows in found for row in rows if row.floor is not None]
+    floor = f"{statistics.mean(floors):.2f}" if floors else ""
+    print(f"| {title} | {' | '.join(cells)} | {floor} |")
+
+
+def _mean(values: list[float]) -> str:
+    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{deviation}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
