@@ -85,7 +85,7 @@ def test_the_numbers_on_the_screen_are_those_of_the_rows() -> None:
     cells = [list(column.cells) for column in table.columns]
     assert cells == [
         ["no context", "rotation, 14 tokens", "colour, 14 tokens", "constant, chance"],
-        ["0.21 / 0.26", "0.49 / 0.00", "0.01 / 0.51", "0.00 / 0.00"],
+        ["0.21/0.26", "0.49/0.00", "0.01/0.51", "0.00/0.00"],
     ]
     assert adaptation_screen(Run(Path("r"), "r", {}, (), {}, "val")) is None
 

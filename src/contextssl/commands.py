@@ -43,8 +43,8 @@ def run_demo(settings: DemoSettings) -> int:
     told = f"{evaluated['items']} unseen objects, mean of {evaluated['contexts']} contexts"
     console.print(f"\nOne model, no weight changed: {told}", style="bold")
     console.print(adaptation_screen(run))
-    console.print("share: of the embedding's variance; then R² by neighbours, by the model's own head,")
-    console.print("by fresh ridge from noisy embeddings; see docs/evaluation.md")
+    console.print("share: of the embedding's variance; then R² by neighbours, the model's own head,")
+    console.print("fresh ridge from noisy embeddings: docs/evaluation.md")
     took = ", ".join(f"{part} {seconds / 60:.1f} min" for part, seconds in made.seconds.items())
     console.print(f"{took}; at most {peak_memory_mib() / 1024:.1f} GiB")
     console.print(f"open the report: {made.report}", style="bold")

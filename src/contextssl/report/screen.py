@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -14,13 +15,13 @@ from contextssl.report.words import environment_name, factor_name, floor_of, num
 # The noise share that a fresh ridge regression, an adversary, reads under.
 NOISE = 0.3
 
-
 COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("share", {"protocol": "geometry", "metric": "variance_share", "head": None}),
     ("kNN", {"protocol": "geometry", "metric": "r2_pooled", "head": "knn"}),
     ("own head", {"protocol": "probe", "metric": "r2_pooled", "head": "auxiliary"}),
     ("noisy ridge", {"protocol": "probe", "metric": "r2_pooled", "head": "ridge", "bottleneck": NOISE}),
 )
+RETRIEVAL = "MRR"
 
 
 def adaptation_screen(run: Run) -> Table | None:
@@ -35,16 +36,20 @@ def adaptation_screen(run: Run) -> Table | None:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column(" / ".join(map(factor_name, run.factors)), no_wrap=True)
     columns = [(title, [_finder(run, factor=factor, **fields) for factor in run.factors]) for title, fields in COLUMNS]
-    columns.append(("MRR", [_finder(run, protocol="retrieval", metric="mrr")]))
+    columns.append((RETRIEVAL, [_finder(run, protocol="retrieval", metric="mrr")]))
     columns = [(title, finders) for title, finders in columns if any(find(name) for find in finders for name in run.environments)]
     for title, _ in columns:
         table.add_column(title, justify="right", no_wrap=True)
     for environment, at in [(None, 0), *((environment, length) for environment in run.environments)]:
-        told = run.environments[0] if environment is None else environment
         name = "no context" if environment is None else f"{environment_name(environment)}, {at} tokens"
-        table.add_row(name, *(" / ".join(_at(find(told), at) for find in finders) for _, finders in columns))
+        cells = []
+        for title, finders in columns:
+            # Without a context one number serves all environments, but for retrieval: there the told action still differs.
+            asked = [environment] if environment else run.environments[: None if title == RETRIEVAL else 1]
+            cells.append("/".join(_at(find(told), at) for find in finders for told in asked))
+        table.add_row(name, *cells)
     told = run.environments[0]
-    table.add_row("constant, chance", *(" / ".join(_floor(find(told)) for find in finders) for _, finders in columns), style="dim")
+    table.add_row("constant, chance", *("/".join(_floor(find(told)) for find in finders) for _, finders in columns), style="dim")
     return table
 
 
