@@ -50,7 +50,7 @@ def test_from_nothing_to_the_page(in_folder: Path, capsys: pytest.CaptureFixture
     screen = printed[printed.index("One model") :].rstrip().splitlines()
     assert len(screen) <= 14
     assert max(len(line) for line in screen) <= 90
-    for word in ("rotation, 14 tokens", "colour, 14 tokens", "MRR", "6 objects", "3 contexts", "GiB"):
+    for word in ("rotation, 14 tokens", "colour, 14 tokens", "MRR", "6 unseen objects", "3 contexts", "GiB"):
         assert word in "\n".join(screen), word
     assert screen[-1] == "open the report: runs/demo/report.html"
     assert (in_folder / "runs/demo/report.html").stat().st_size > 10_000
