@@ -148,8 +148,6 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
     folder = evaluate(settings, protocols)
     run, rows = read_results(folder)
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
     for protocol in protocols:
         console.print(summary_table(rows, (protocol,), settings.split))
     names = [protocol if settings.split == "val" else f"{protocol} ({settings.split})" for protocol in protocols]

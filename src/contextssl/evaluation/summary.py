@@ -10,7 +10,7 @@ from rich.table import Table
 
 from contextssl.evaluation.results import ResultRow
 
-# Which rows make up a column: protocol, metric, head, a title. Those of a factor give a column for each factor.
+# Which rows make up a column: protocol, metric, head, a title. Those of a factor hold a number for each factor.
 FACTOR_COLUMNS = (
     ("geometry", "variance_share", None, "share"),
     ("geometry", "sensitivity", None, "moves"),
@@ -43,32 +43,42 @@ class _Context:
 
 
 def summary_table(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> Table:
-    """The main numbers of these protocols by context, means over contexts; the last row holds the floors."""
+    """The main numbers of these protocols by context, means over contexts; the last row holds the floors.
+
+    A cell about factors holds one number for each, in the order that the title tells: narrow enough for 80 columns.
+    """
     rows = [row for row in rows if row.protocol in protocols and row.split == split and row.representation == "embedding"]
-    chosen: dict[str, list[ResultRow]] = {}
+    factors = list(dict.fromkeys(row.factor for row in rows if row.factor not in (None, "class")))
+    chosen: dict[str, list[list[ResultRow]]] = {}
     for protocol, metric, head, title in FACTOR_COLUMNS:
         found = [row for row in rows if (row.protocol, row.metric, row.head) == (protocol, metric, head) and row.factor != "class"]
-        for factor in dict.fromkeys(row.factor for row in found):
-            chosen[f"{title}\n{factor}"] = [row for row in found if row.factor == factor]
+        if found:
+            chosen[title] = [[row for row in found if row.factor == factor] for factor in factors]
     for protocol, metric, head, title in PLAIN_COLUMNS:
         found = [row for row in rows if (row.protocol, row.metric, row.head) == (protocol, metric, head)]
         if found:
-            chosen[title] = found
-    contexts = {_Context(row.environment, row.length or 0, row.bottleneck): None for found in chosen.values() for row in found}
-    what = ", ".join(protocols)
-    table = Table(title=f"{what}: {split} split, means over contexts", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+            chosen[title] = [found]
+    contexts = {_context(row): None for column in chosen.values() for found in column for row in found}
+    what = ", ".join(protocols) + (f" ({'/'.join(map(str, factors))})" if any(len(column) > 1 for column in chosen.values()) else "")
+    table = Table(
+        title=f"{what}: {split} split, means over contexts", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     noisy = any(context.bottleneck for context in contexts)
     for title in ("context", "tokens", *(["noise"] if noisy else [])):
         table.add_column(title, justify="left" if title == "context" else "right", no_wrap=True)
     for title in chosen:
         table.add_column(title, justify="right", no_wrap=True)
-    cells = {(title, _Context(row.environment, row.length or 0, row.bottleneck)): row for title, found in chosen.items() for row in found}
+    cells = {title: [{_context(row): row for row in found} for found in column] for title, column in chosen.items()}
     order = sorted(contexts, key=lambda context: (context.length > 0, context.environment or "", context.length, context.bottleneck))
     for context in order:
-        table.add_row(*context.title[: 2 + noisy], *(_written(cells.get((title, context))) for title in chosen))
+        table.add_row(*context.title[: 2 + noisy], *("/".join(_written(by.get(context)) for by in column) for column in cells.values()))
     table.add_section()
-    table.add_row("floor", *[""] * (1 + noisy), *(_floor(found) for found in chosen.values()))
+    table.add_row("floor", *[""] * (1 + noisy), *("/".join(map(_floor, column)) for column in chosen.values()))
     return table
+
+
+def _context(row: ResultRow) -> _Context:
+    return _Context(row.environment, row.length or 0, row.bottleneck)
 
 
 def _written(row: ResultRow | None) -> str:
@@ -76,7 +86,7 @@ def _written(row: ResultRow | None) -> str:
         return ""
     if row.mean != row.mean:
         return "–"
-    return f"{row.mean:.3f}"
+    return f"{row.mean:.2f}"
 
 
 def _floor(found: Sequence[ResultRow]) -> str:
