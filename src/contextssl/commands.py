@@ -27,7 +27,7 @@ from contextssl.distributed import is_first_process
 from contextssl.errors import SettingsError
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.evaluation.run import PROTOCOLS, evaluate
-from contextssl.evaluation.summary import summary_table
+from contextssl.evaluation.summary import summary
 from contextssl.memory import peak_memory_mib
 from contextssl.report import write_report
 from contextssl.report.collect import read_run
@@ -149,7 +149,7 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
     run, rows = read_results(folder)
     console = Console()
     for protocol in protocols:
-        console.print(summary_table(rows, (protocol,), settings.split))
+        console.print(summary(rows, (protocol,), settings.split))
     names = [protocol if settings.split == "val" else f"{protocol} ({settings.split})" for protocol in protocols]
     seconds = sum(run["evaluations"][name]["seconds"] for name in names)
     console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)

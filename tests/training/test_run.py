@@ -23,7 +23,7 @@ from contextssl.data.dataset import Data
 from contextssl.errors import CheckpointError, DataError, SettingsError, TrainingError
 from contextssl.evaluation.results import read_results
 from contextssl.training import run as run_module
-from contextssl.training.run import choose_precision, train
+from contextssl.training.run import choose_precision, fresh_model, train
 from tests.training.runs import tiny_settings, toy_data
 
 
@@ -248,10 +248,21 @@ def test_precision_is_chosen_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> 
         assert choose_precision("auto") == expected
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed"])
-def test_other_precisions_train_too(data: Data, tmp_path: Path, precision: str) -> None:
-    run = train(tiny_settings(output_dir=str(tmp_path), epochs=1, precision=precision), data=data)
-    assert all(math.isfinite(row.mean) for row in read_results(run)[1])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_every_precision_trains_and_clips(data: Data, tmp_path: Path, precision: str, optimizer: str) -> None:
+    moved = {}
+    for clip in (0.0, 1.0, 1e-13):
+        settings = tiny_settings(
+            output_dir=str(tmp_path), epochs=1, precision=precision, optimizer=optimizer, weight_decay=0.0, gradient_clip=clip
+        )
+        run = train(settings, data=data)
+        assert all(math.isfinite(row.mean) for row in read_results(run)[1])
+        before = dict(fresh_model(settings, data, None).named_parameters())
+        with torch.no_grad():
+            moved[clip] = max(float((after - before[name]).abs().max()) for name, after in contextssl.load(run).named_parameters())
+    # Adam divides by the gradient's size plus 1e-8: only gradients clipped far below that leave the weights where they were.
+    assert moved[0.0] > 1e-4 and moved[1.0] > 1e-4 and moved[1e-13] < 1e-7
 
 
 def test_a_run_stops_when_its_time_is_up(data: Data, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from contextssl.evaluation.results import ResultRow
 
@@ -42,7 +44,7 @@ class _Context:
         return (self.environment or "none", str(self.length), f"{self.bottleneck:g}" if self.bottleneck else "")
 
 
-def summary_table(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> Table:
+def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> Group:
     """The main numbers of these protocols by context, means over contexts; the last row holds the floors.
 
     A cell about factors holds one number for each, in the order that the title tells: narrow enough for 80 columns.
@@ -59,22 +61,19 @@ def summary_table(rows: Sequence[ResultRow], protocols: Sequence[str], split: st
         if found:
             chosen[title] = [found]
     contexts = {_context(row): None for column in chosen.values() for found in column for row in found}
-    what = ", ".join(protocols) + (f" ({'/'.join(map(str, factors))})" if any(len(column) > 1 for column in chosen.values()) else "")
-    table = Table(
-        title=f"{what}: {split} split, means over contexts", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
-    )
+    several = f"; {'/'.join(map(str, factors))}" if any(len(column) > 1 for column in chosen.values()) else ""
+    heading = Text(f"{', '.join(protocols)}: {split} split, means over contexts{several}", style="italic")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     noisy = any(context.bottleneck for context in contexts)
-    for title in ("context", "tokens", *(["noise"] if noisy else [])):
-        table.add_column(title, justify="left" if title == "context" else "right", no_wrap=True)
-    for title in chosen:
-        table.add_column(title, justify="right", no_wrap=True)
+    for name in ("context", "tokens", *(["noise"] if noisy else []), *chosen):
+        table.add_column(name, justify="left" if name == "context" else "right", no_wrap=True)
     cells = {title: [{_context(row): row for row in found} for found in column] for title, column in chosen.items()}
     order = sorted(contexts, key=lambda context: (context.length > 0, context.environment or "", context.length, context.bottleneck))
     for context in order:
         table.add_row(*context.title[: 2 + noisy], *("/".join(_written(by.get(context)) for by in column) for column in cells.values()))
     table.add_section()
     table.add_row("floor", *[""] * (1 + noisy), *("/".join(map(_floor, column)) for column in chosen.values()))
-    return table
+    return Group(heading, table)
 
 
 def _context(row: ResultRow) -> _Context:

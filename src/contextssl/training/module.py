@@ -106,7 +106,7 @@ class ContextSSLTraining(pl.LightningModule):
         # meters are read. (With 16-mixed the gradient scaler sets this itself.)
         if self.device.type == "cuda":
             self._restore_buffers()
-            if self.trainer.precision != "16-mixed":
+            if not self._scales_gradients:
                 optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
 
     @torch.no_grad()
@@ -166,12 +166,24 @@ class ContextSSLTraining(pl.LightningModule):
             self.model.parameters(),
             lr=peak_learning_rate(settings.learning_rate, settings.batch_size),
             weight_decay=settings.weight_decay,
-            fused=self.device.type in ("cpu", "cuda"),
+            fused=self.device.type in ("cpu", "cuda") and not self._scales_gradients,
         )
         a_epoch = self.sampler.steps_per_epoch
         total, warmup = settings.epochs * a_epoch, round(settings.warmup_epochs * a_epoch)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, total, warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @property
+    def _scales_gradients(self) -> bool:
+        return self.trainer.precision == "16-mixed"
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        # Lightning's own refuses a fused optimiser in any mixed precision, since it might be handed scaled gradients. Only 16-mixed scales them:
+        # there the optimiser is not fused, and they are unscaled by now.
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def train_dataloader(self) -> PairLoader:
         on_gpu = self.trainer.strategy.root_device.type == "cuda"
