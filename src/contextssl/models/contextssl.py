@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ class ContextSSL(nn.Module):
         feature_width: F; read from ``encoder.num_features`` where left out.
         projection_dim: D, the width of embeddings; need not equal F.
         width, n_layer, n_head, block_size, mask_prob, init: of the predictor, see :class:`~contextssl.models.predictor.Predictor`.
-        auxiliary_width: hidden width of the auxiliary head.
+        auxiliary_width: hidden width of the auxiliary head; 0 for a linear map.
         auxiliary_scale: what the head reads: the L2-normalised embedding (``"unit"``, published), or that times √D (``"sqrt_width"``), whose
             numbers are of order one, as a freshly drawn layer expects.
         bottleneck: variance of the noise put on normalised embeddings while training, as a share of their own; 0 is the published model.
@@ -100,13 +101,10 @@ class ContextSSL(nn.Module):
             mask_prob=mask_prob,
             init=init,
         )
-        self.auxiliary = nn.Sequential(
-            nn.Linear(projection_dim, auxiliary_width),
-            nn.ReLU(),
-            nn.Linear(auxiliary_width, auxiliary_width),
-            nn.ReLU(),
-            nn.Linear(auxiliary_width, factors.width),
-        )
+        hidden = (auxiliary_width, auxiliary_width) if auxiliary_width else ()
+        widths = (projection_dim, *hidden, factors.width)
+        layers = [layer for width, following in pairwise(widths) for layer in (nn.Linear(width, following), nn.ReLU())]
+        self.auxiliary = nn.Sequential(*layers[:-1])
         self.auxiliary_scale = auxiliary_scale
         self.bottleneck_share = bottleneck
         self.bottleneck = NoiseBottleneck()
@@ -312,7 +310,7 @@ class ContextSSL(nn.Module):
             "n_head": predictor.blocks[0].heads,
             "block_size": predictor.block_size,
             "mask_prob": predictor.mask_prob,
-            "auxiliary_width": self.auxiliary[0].out_features,
+            "auxiliary_width": self.auxiliary[0].out_features if len(self.auxiliary) > 1 else 0,
             "auxiliary_scale": self.auxiliary_scale,
             "bottleneck": self.bottleneck_share,
             "image_mean": None if self.image_mean is None else self.image_mean.flatten().tolist(),

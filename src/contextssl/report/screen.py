@@ -58,7 +58,8 @@ def _finder(run: Run, protocol: str = "", metric: str = "", **fields: object) ->
 
 
 def _at(rows: list[ResultRow], length: int) -> str:
-    return next((number(row.mean, 2) for row in rows if row.length == length), "–")
+    # How far below a guess a head is that was never asked says nothing more.
+    return next(("<−1" if row.mean < -1 else number(row.mean, 2) for row in rows if row.length == length), "–")
 
 
 def _floor(rows: list[ResultRow]) -> str:
