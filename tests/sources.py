@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from contextssl.data.pack import pack
 from contextssl.data.source import Item
@@ -93,3 +94,14 @@ class ToySource:
 def toy_store(path: Path, source: ToySource | None = None, resolution: int = 16) -> Store:
     """A packed toy store at ``path``, open."""
     return open_store(pack(source or ToySource(), path, resolution, workers=0, progress=False))
+
+
+def write_photos(folder: Path, count: int = 12, classes: tuple[str, ...] = ("cat", "dog"), side: int = 16) -> Path:
+    """A folder of small images, one folder a class; a class of no name puts them at the top."""
+    rng = np.random.default_rng(0)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+            coarse.resize((side, side + 3), Image.Resampling.BICUBIC).save(folder / name / f"{index}.png")
+    return folder

@@ -52,7 +52,6 @@ def test_unknown_names_tell_the_nearest() -> None:
         (lambda: Factor("pose", 3, "rotation"), "width 4, not 3"),
         (lambda: Factor("pose", 3, "sum"), "relation 'sum'"),  # type: ignore[arg-type]
         (lambda: Factor("pose", 2, components=("x",)), "1 component names"),
-        (lambda: FactorSpace(()), "at least one factor"),
         (lambda: FactorSpace((COLOR, COLOR)), "named twice: color"),
     ],
 )

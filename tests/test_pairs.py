@@ -124,6 +124,11 @@ def test_ratios_that_cannot_be(ratio: object, message: str) -> None:
         EnvironmentMix.parse(ratio, SPACE)  # type: ignore[arg-type]
 
 
+def test_data_without_factors_have_nothing_to_tell() -> None:
+    with pytest.raises(SettingsError, match="no factors, so there is nothing to tell"):
+        EnvironmentMix.parse(None, FactorSpace(()))
+
+
 def test_a_list_needs_two_factors() -> None:
     with pytest.raises(SettingsError, match="with 1 factor"):
         EnvironmentMix.parse([0.5, 0.5, 0.0], FactorSpace((Factor("blur", 1),)))

@@ -16,7 +16,7 @@ from torch import nn
 
 from contextssl.cli import main
 from contextssl.data.folder import write_folder
-from tests.sources import ToySource
+from tests.sources import ToySource, write_photos
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -43,7 +43,9 @@ def small(words: list[str]) -> list[str]:
     extra: list[str] = []
     if words[0] == "train" and "resume" not in given:
         extra += SMALL["train"].split()
-        if "experiment" in given:
+        if "experiment=photos_minutes" in words:
+            extra += ["resolution=16"]
+        elif "experiment" in given:
             extra += [*SMALL["shapes data"].split(), "resolution=16"]
         elif given.get("data_dir") == "data_dir=path/to/3DIEBench":
             extra += ["resolution=16", "backbone=resnet_compact"]
@@ -57,6 +59,7 @@ def small(words: list[str]) -> list[str]:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_command_of_the_readme_runs(in_folder: Path) -> None:
     write_folder(ToySource(items={"train": 10, "val": 4}), in_folder / "path/to/3DIEBench", 24, workers=0, progress=False)
+    write_photos(in_folder / "path/to/photos")
     ran = 0
     for words in commands():
         program, *rest = words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +34,9 @@ from contextssl.report import write_report
 from contextssl.report.collect import read_run
 from contextssl.report.screen import adaptation_screen
 from contextssl.training.run import train
+
+if TYPE_CHECKING:
+    from contextssl.data.augmentations import Augmentations
 
 
 def run_demo(settings: DemoSettings) -> int:
@@ -118,10 +122,20 @@ def run_pack(settings: PackSettings) -> int:
 def run_check(settings: CheckSettings) -> int:
     if settings.data_dir is None:
         raise SettingsError("say which folder or store to check: contextssl data check DIR")
-    picture = settings.picture or f"{Path(settings.data_dir).resolve().name}-views.png"
-    report = check(settings.data_dir, picture, workers=settings.workers or None, progress=settings.progress)
+    picture = settings.picture or f"{Path(settings.data_dir).resolve().name.split('.')[0]}-views.png"
+    workers = settings.workers or None
+    report = check(settings.data_dir, picture, workers=workers, progress=settings.progress, augmentations=_shown_augmentations(settings))
     report.print()
     return 0 if report.ok else 1
+
+
+def _shown_augmentations(settings: CheckSettings) -> Augmentations | None:
+    """Those of the settings; without kornia the check does without sample views."""
+    try:
+        from contextssl.data.augmentation_settings import augmentations_of
+    except ImportError:
+        return None
+    return augmentations_of(settings)
 
 
 def run_evaluate_equivariance(settings: EvaluateSettings) -> int:

@@ -67,7 +67,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class FactorSpace:
-    """An ordered set of factors: naming, slicing and zeroing the blocks of latents and actions.
+    """An ordered set of factors: naming, slicing and zeroing the blocks of latents and actions. Stored photos have none of their own.
 
     Example:
         >>> space = FactorSpace((ROTATION, COLOR))
@@ -80,8 +80,6 @@ class FactorSpace:
     factors: tuple[Factor, ...]
 
     def __post_init__(self) -> None:
-        if not self.factors:
-            raise SettingsError("a factor space needs at least one factor")
         names = [factor.name for factor in self.factors]
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:

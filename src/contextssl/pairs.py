@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from contextssl.data.views import Views
+from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
@@ -30,7 +30,9 @@ class PairBatch:
         source_latents, target_latents: (n, A) absolute factor values.
         active: (n, A) True at the numbers that the pair's environment tells.
         items, labels: (n,) which item of the split, and its class.
-        source_views, target_views: (n,) which views of the item.
+        source_views, target_views: (n,) which views of the item; -1 for views that are made for this pair alone.
+        source_parameters, target_parameters: (n, P) what makes, or has made, the views out of stored images
+            (:meth:`PairSource.complete`); None for stored views.
     """
 
     source: Tensor
@@ -43,6 +45,8 @@ class PairBatch:
     labels: Int[Tensor, " n"]
     source_views: Int[Tensor, " n"]
     target_views: Int[Tensor, " n"]
+    source_parameters: Float[Tensor, "n P"] | None = None
+    target_parameters: Float[Tensor, "n P"] | None = None
 
     def __len__(self) -> int:
         return len(self.action)
@@ -53,7 +57,9 @@ class PairBatch:
         return self.action * self.active
 
     def _map(self, function: Any) -> PairBatch:
-        return PairBatch(**{field.name: function(getattr(self, field.name)) for field in fields(self)})
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        mapped: dict[str, Any] = {name: value if value is None else function(value) for name, value in values.items()}
+        return PairBatch(**mapped)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> PairBatch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
@@ -61,13 +67,23 @@ class PairBatch:
     def pin_memory(self) -> PairBatch:
         return self._map(lambda tensor: tensor.pin_memory())
 
+    def with_views(self, source: Tensor, target: Tensor) -> PairBatch:
+        """The same pairs with other pixels."""
+        return replace(self, source=source, target=target)
+
     def in_environment(self, mask: Bool[Tensor, " A"]) -> PairBatch:
         """The same pairs with another environment."""
         return replace(self, active=mask.to(self.active.device).expand_as(self.active))
 
 
 class PairSource(Protocol):
-    """Items of which pairs can be drawn: many views of each (:class:`ViewPairs`), or views made on the fly."""
+    """Items of which pairs can be drawn: many views of each (:class:`ViewPairs`), or views made for each pair
+    (:class:`~contextssl.data.augmented.AugmentedPairs`)."""
+
+    @property
+    def views(self) -> ViewBank:
+        """Views of each item that are always the same: what is evaluated."""
+        ...
 
     @property
     def factors(self) -> FactorSpace: ...
@@ -80,6 +96,14 @@ class PairSource(Protocol):
 
     def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
         """One pair of each item named (repeats allowed), every factor active."""
+        ...
+
+    def complete(self, batch: PairBatch) -> PairBatch:
+        """The batch with its views made, on the device that it is on; a batch of views as it is."""
+        ...
+
+    def captions(self, batch: PairBatch, row: int) -> tuple[str, str]:
+        """Source and target of one pair in words."""
         ...
 
 
@@ -110,6 +134,13 @@ class ViewPairs:
         source = torch.randint(count, items.shape, generator=generator)
         target = (source + 1 + torch.randint(count - 1, items.shape, generator=generator)) % count
         return self.pairs(items, source, target)
+
+    def complete(self, batch: PairBatch) -> PairBatch:
+        return batch
+
+    def captions(self, batch: PairBatch, row: int) -> tuple[str, str]:
+        item = int(batch.items[row])
+        return self.views.caption(item, int(batch.source_views[row])), self.views.caption(item, int(batch.target_views[row]))
 
     def pairs(self, items: Int[Tensor, " n"], source: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> PairBatch:
         """The pairs of chosen views, every factor active."""
@@ -149,6 +180,8 @@ class EnvironmentMix:
         """
         if scope not in ("batch", "sequence"):
             raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")
+        if not factors.factors:
+            raise SettingsError("these data have no factors, so there is nothing to tell: name augmentations, such as factors=[crop,blur]")
         if ratio is None:
             ratio = {name: 1 / len(factors.names) for name in factors.names}
         if isinstance(ratio, Mapping):

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from contextssl.data.check import CheckReport, caption, check
+from contextssl.data.captions import caption
+from contextssl.data.check import CheckReport, check
 from contextssl.data.folder import write_folder
 from contextssl.data.threediebench import FACTORS
 from contextssl.errors import DataError

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from contextssl.data.folder import write_folder
 from contextssl.errors import CheckpointError, DataError, SettingsError
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.evaluation.run import PROTOCOLS, Subject, evaluate
+from contextssl.factors import Factor, FactorSpace
 from contextssl.pairs import ViewPairs
 from contextssl.training.run import train
 from tests.evaluation.subjects import tiny_model, views_of
@@ -281,15 +283,15 @@ def test_a_split_with_one_object_is_evaluated(tmp_path: Path) -> None:
     assert any("sensitivity is left out" in note for note in content["evaluations"]["geometry"]["notes"])
 
 
-def test_data_without_stored_views_or_of_other_factors(tmp_path: Path) -> None:
+def test_data_of_other_factors_are_refused(tmp_path: Path) -> None:
     ours = subject(tmp_path / "results")
-
-    class OnTheFly:
-        factors = ours.data.train.factors
-        num_items, class_names = 3, ("a",)
-
-    with pytest.raises(DataError, match="ViewPairs"):
-        evaluate(EvaluateSettings(**QUIET), ["probe"], subject=Subject(ours.model, Data(OnTheFly(), OnTheFly(), (3, 8, 8)), ours.folder))  # type: ignore[arg-type]
+    views = replace(views_of(4, 5), factors=FactorSpace((Factor("pose", 4), Factor("color", 2))))
+    with pytest.raises(DataError, match="the model knows the factors rotation, color, the data pose, color"):
+        evaluate(
+            EvaluateSettings(**QUIET),
+            ["probe"],
+            subject=Subject(ours.model, Data(ViewPairs(views), ViewPairs(views), (3, 8, 8)), ours.folder),
+        )
 
 
 def test_a_run_elsewhere_finds_its_own_data(run: Path, in_folder: Path) -> None:

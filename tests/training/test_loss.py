@@ -66,7 +66,10 @@ def test_gathered_predictions_are_contrasted_together() -> None:
         return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
 
     batch, objective = batch_of(16), Objective(clamp=None, auxiliary_weight=0.0)
-    halves = [PairBatch(**{key: value[part] for key, value in batch.__dict__.items()}) for part in (slice(0, 8), slice(8, 16))]
+    halves = [
+        PairBatch(**{key: value[part] for key, value in batch.__dict__.items() if value is not None})
+        for part in (slice(0, 8), slice(8, 16))
+    ]
     model = small(mask_prob=0.0).train()
     whole = contextssl_loss(model, batch, objective)
     whole.total.backward()

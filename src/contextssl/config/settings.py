@@ -34,12 +34,57 @@ class ShapesSettings:
 
 
 @dataclass
-class DataSettings(ShapesSettings):
+class AugmentationSettings:
+    """Augmentations of photos, whose parameters are the action"""
+
+    factors: list[str] = setting(
+        ["crop", "blur"], "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, or your own as package.module:Class"
+    )
+    crop_area: list[float] = setting([0.2, 1.0], "least and greatest area of a crop, as a share of the image")
+    crop_ratio: list[float] = setting([0.75, 4 / 3], "least and greatest width of a crop, over its height")
+    blur_sigma: list[float] = setting(
+        [0.1, 2.0], "least and greatest deviation of the Gaussian blur; published practice at 32 px", "pixels"
+    )
+    brightness: float = setting(0.4, "brightness is multiplied by 1 ± so much")
+    contrast: float = setting(0.4, "contrast is multiplied by 1 ± so much")
+    saturation: float = setting(0.4, "saturation is multiplied by 1 ± so much")
+    hue: float = setting(0.1, "hue is turned by ± so much of a whole turn")
+    flip_chance: float = setting(0.5, "chance of a horizontal flip")
+    rotate_degrees: list[float] = setting([-180.0, 180.0], "least and greatest angle of a rotation in the plane", "degrees")
+    grayscale_chance: float = setting(0.2, "chance of losing all colour")
+    latent_centre: Any = setting(
+        None, "taken off each number of the augmentations' latents, in the order of factors; where left out its mean over 65,536 draws"
+    )
+    latent_scale: Any = setting(
+        None, "each number of the augmentations' latents is divided by it, so that every factor weighs alike; where left out its deviation"
+    )
+
+
+@dataclass
+class PhotosSettings(AugmentationSettings):
+    """Photos: dataset=cifar10, dataset=images"""
+
+    val_fraction: float = setting(0.1, "share of the training images that is held out where there is no val folder, of each class alike")
+    split_file: str | None = setting(None, "text or CSV file of 'path,split' lines that settles the splits instead")
+    channels: int = setting(3, "3 for colour, 1 for grey")
+    labels: bool | None = setting(None, "images lie in a folder a class; where left out, if they do")
+    unreadable: str = setting(
+        "refuse", "an image that cannot be read stops the packing, or is left out and counted", choices=("refuse", "skip")
+    )
+    download: bool = setting(False, "fetch CIFAR-10 where it is missing (170 MB)")
+    eval_views: int = setting(50, "fixed augmentations of each image that are evaluated; the first is the image itself")
+    split_seed: int = setting(0, "of the images that are held out")
+
+
+@dataclass
+class DataSettings(ShapesSettings, PhotosSettings):
     """Data"""
 
-    dataset: str = setting("3diebench", "what to train on", choices=("3diebench", "shapes"))
+    dataset: str = setting("3diebench", "what to train on", choices=("3diebench", "shapes", "cifar10", "images"))
     data_dir: str | None = setting(
-        None, "the folder of the data: 3DIEBench as published, or a packed store; shapes are rendered into ./datasets where left out"
+        None,
+        "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), or a packed store; "
+        "shapes are rendered into ./datasets where left out",
     )
     resolution: int = setting(128, "height and width of the images", "pixels")
 
@@ -63,7 +108,7 @@ class ModelSettings:
     random_mask: bool = setting(True, "hide context pairs at random while training")
     mask_prob: float = setting(0.9, "chance that a token does not see a context pair in a layer, where random_mask is on")
     init: str = setting("gpt2", "weights of the predictor: deviation 0.02, or 1/√fan-in (learns in minutes)", choices=("gpt2", "fan_in"))
-    auxiliary_width: int = setting(1024, "hidden width of the auxiliary head")
+    auxiliary_width: int = setting(1024, "hidden width of the auxiliary head; 0 for a linear map")
     auxiliary_scale: str = setting(
         "unit", "what the auxiliary head reads: the unit embedding, or √D times it", choices=("unit", "sqrt_width")
     )
@@ -167,10 +212,10 @@ class PackSettings:
 
 
 @dataclass
-class CheckSettings:
-    """Look a data folder or packed store over: counts, damaged files, latents, labels, and a picture of sample views."""
+class CheckSettings(AugmentationSettings):
+    """Look a folder of data, a packed store or images over: counts, damaged files, latents, labels, and a picture of sample views."""
 
-    data_dir: str | None = setting(None, "the folder or store to check")
+    data_dir: str | None = setting(None, "the folder, store, or tar or zip of images to check")
     picture: str | None = setting(None, "PNG to write the sample views to; NAME-views.png where left out")
     workers: int = setting(0, "processes; 0 takes every core")
     progress: bool = setting(True, "show progress")
@@ -254,7 +299,7 @@ class EvaluateSettings(SensitivitySettings, RetrievalSettings, ProbeSettings, Ev
         None, "what contexts tell, such as [rotation,color,rotation+color,none]; where left out, what the model was trained on"
     )
     contexts: int = setting(3, "contexts drawn from the training split; numbers are means over them, with their deviation")
-    split: str = setting("val", "what is evaluated; probes are always trained on the training split", choices=("val", "train"))
+    split: str = setting("val", "what is evaluated; probes are always trained on the training split", choices=("val", "train", "test"))
     items: int = setting(0, "items of that split at most, drawn by the seed; 0 takes all")
     seed: int = setting(0, "of contexts, views, pairs, queries, noise and heads")
     output_dir: str = setting("runs", "for a published checkpoint: folder in which its results get one of their own")
@@ -302,7 +347,7 @@ class ReportSettings:
 
     runs: list[str] = setting([], "run folders: contextssl report RUN [RUN …]")
     out: str | None = setting(None, "the page; where left out RUN/report.html, for several runs ./report.html")
-    split: str = setting("val", "which split's numbers to show", choices=("val", "train"))
+    split: str = setting("val", "which split's numbers to show", choices=("val", "train", "test"))
     figures: bool = setting(True, "write each figure as PNG and SVG too, into the folder figures beside the page")
     gallery: bool = setting(True, "make a run's gallery of neighbours where it is missing and checkpoint and data are at hand")
     data_dir: str | None = setting(None, "the data's packed store, where it has moved since training; for the gallery")

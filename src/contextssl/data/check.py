@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from contextssl.data import store as store_files
+from contextssl.data.captions import caption
 from contextssl.data.journal import SETTINGS
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
 from contextssl.data.threediebench import (
@@ -33,9 +35,15 @@ from contextssl.errors import ContextSSLError, DataError
 from contextssl.factors import FactorSpace
 from contextssl.files import atomic_path, readable_bytes, storage_error
 
+if TYPE_CHECKING:
+    from contextssl.data.augmentations import Augmentations
+    from contextssl.data.views import Views
+
 PICTURE_ITEMS = 4
 PICTURE_VIEWS = 6
 CHECK_RESOLUTION = 32
+# Of single images, which sample views are made of.
+CHECK_PHOTO = 128
 
 
 @dataclass
@@ -99,9 +107,14 @@ class CheckReport:
 
 
 def check(
-    path: str | Path, picture: str | Path | None = None, limit: int = 20, workers: int | None = None, progress: bool = True
+    path: str | Path,
+    picture: str | Path | None = None,
+    limit: int = 20,
+    workers: int | None = None,
+    progress: bool = True,
+    augmentations: Augmentations | None = None,
 ) -> CheckReport:
-    """Checks all of a published-layout folder or a packed store.
+    """Checks all of a published-layout folder, a packed store, or a folder or archive of images.
 
     Of a folder every image is decoded and every latent file read; of a store every checksum is computed anew.
 
@@ -111,19 +124,20 @@ def check(
         limit: how many faults of each kind to tell in full. All are counted.
         workers: processes; one a processor where left out, 0 or 1 for none beside this one.
         progress: show how far it is.
+        augmentations: what sample views of single images are made by.
 
     Raises:
-        DataError: where there is neither a folder of the published layout nor a store, or the picture cannot be written.
+        DataError: where there is nothing of the kind, or the picture cannot be written.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not path.exists():
         raise DataError(f"there is no folder {path}: check the path")
     if any((path / name).is_file() for name in (store_files.MANIFEST, SETTINGS)):
-        report, samples = _check_store(path, limit)
+        report, samples = _check_store(path, limit, augmentations)
     elif (path / "meta").is_dir():
         report, samples = _check_folder(path, limit, workers, progress)
     else:
-        raise DataError(f"{path} holds neither meta/ (a folder of images) nor {store_files.MANIFEST} (a packed store): check the path")
+        report, samples = _check_images(path, limit, workers, progress, augmentations)
     if picture is not None and samples:
         report.picture = Path(picture)
         write_picture(report.picture, samples)
@@ -137,22 +151,6 @@ class Sample:
     name: str
     images: np.ndarray
     captions: Sequence[str]
-
-
-def caption(factors: FactorSpace, latents: np.ndarray) -> str:
-    """A view's factor values (A,) in words, such as ``rot 31° floor 0.63 light 0.58``.
-
-    A rotation is told by its angle from no rotation at all, every other number by the first word of its component's name.
-    """
-    words = []
-    for factor in factors.factors:
-        block = latents[factors.slice(factor.name)]
-        if factor.relation == "rotation":
-            short = "rot" if factor.name == "rotation" else factor.name
-            words.append(f"{short} {math.degrees(2 * math.acos(min(1.0, abs(float(block[3]))))):.0f}°")
-        else:
-            words += [f"{name.split()[0]} {value:.2f}" for name, value in zip(factor.components, block.tolist(), strict=True)]
-    return " ".join(words)
 
 
 def write_picture(path: Path, samples: Sequence[Sample], tile: int = 128) -> None:
@@ -193,7 +191,56 @@ def _wrapped(draw: ImageDraw.ImageDraw, font: Any, text: str, width: int) -> str
     return "\n".join(lines)
 
 
-def _check_store(path: Path, limit: int) -> tuple[CheckReport, list[Sample]]:
+def _check_images(
+    path: Path, limit: int, workers: int | None, progress: bool, augmentations: Augmentations | None
+) -> tuple[CheckReport, list[Sample]]:
+    from contextssl.data.image_check import scan
+
+    try:
+        report = scan(path, limit=limit, workers=workers, progress=progress)
+    except DataError as error:
+        if not path.is_dir():
+            raise
+        kinds = f"meta/ (3DIEBench's layout) nor {store_files.MANIFEST} (a packed store) nor images"
+        raise DataError(f"{path} holds neither {kinds}: check the path ({error})") from error
+    photos = None if augmentations is None else _example_photos(path)
+    return report, [] if augmentations is None or photos is None else _augmented_samples(photos, augmentations)
+
+
+def _example_photos(path: Path) -> Views | None:
+    """A few readable images, spread evenly over the names."""
+    from contextssl.data.layout import list_images
+    from contextssl.data.photo import read_photo
+    from contextssl.data.views import Views
+
+    listing = list_images(path)
+    found: dict[str, np.ndarray] = {}
+    for place in np.unique(np.linspace(0, len(listing.names) - 1, 4 * PICTURE_ITEMS).astype(int)):
+        name = listing.names[place]
+        with suppress(DataError):
+            found[name] = read_photo(listing.read(name), listing.where(name), CHECK_PHOTO, 3).pixels
+    if not found:
+        return None
+    images = np.stack(list(found.values()))[:, None]
+    return Views(
+        images, np.zeros((*images.shape[:2], 0), np.float32), np.zeros(len(images), np.int64), FactorSpace(()), ("image",), list(found)
+    )
+
+
+def _augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sample]:
+    """Some images, each as it is and augmented."""
+    from contextssl.data.augmented import AugmentedViews
+
+    views = AugmentedViews(photos, augmentations, PICTURE_VIEWS)
+    samples = []
+    for item in np.unique(np.linspace(0, photos.num_items - 1, PICTURE_ITEMS).astype(int)).tolist():
+        shown = torch.arange(PICTURE_VIEWS)
+        images = views.gather_images(torch.full_like(shown, item), shown).permute(0, 2, 3, 1).numpy()
+        samples.append(Sample(photos.item_names[item], images, [views.caption(item, view) for view in shown.tolist()]))
+    return samples
+
+
+def _check_store(path: Path, limit: int, augmentations: Augmentations | None) -> tuple[CheckReport, list[Sample]]:
     report = CheckReport(path, "store", limit=limit)
     for fault in store_files.faults(path, "full"):
         report.add("store", fault)
@@ -206,7 +253,7 @@ def _check_store(path: Path, limit: int) -> tuple[CheckReport, list[Sample]]:
         "views an item": next(iter(store.values())).num_views,
         "image shape (C, H, W)": next(iter(store.values())).image_shape,
         "classes": len(store.class_names),
-        "factors": ", ".join(f"{factor.name} ({factor.width})" for factor in store.factors.factors),
+        "factors": ", ".join(f"{factor.name} ({factor.width})" for factor in store.factors.factors) or "none stored",
         "image mean": [round(value, 4) for value in store.image_mean],
         "image std": [round(value, 4) for value in store.image_std],
         "made by": store.manifest["made_by"],
@@ -219,6 +266,8 @@ def _check_store(path: Path, limit: int) -> tuple[CheckReport, list[Sample]]:
     _note_unused(report, unused)
     samples = []
     first = next(iter(store.values()))
+    if not store.factors.names:
+        return report, [] if augmentations is None else _augmented_samples(first, augmentations)
     for item in np.unique(np.linspace(0, first.num_items - 1, PICTURE_ITEMS).astype(int)):
         shown = min(PICTURE_VIEWS, first.num_views)
         words = [caption(store.factors, first.latents[item, view]) for view in range(shown)]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from contextssl.config.settings import DataSettings, ShapesSettings
+from contextssl.data.cifar10 import cifar10_source
+from contextssl.data.images import ImagesSource
 from contextssl.data.pack import pack
 from contextssl.data.shapes import ShapesSource
+from contextssl.data.source import ItemSource
 from contextssl.data.store import MANIFEST, Store, open_store
 from contextssl.data.threediebench import ThreeDIEBenchSource
 from contextssl.distributed import is_first_process
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.pairs import PairSource, ViewPairs
+from contextssl.randomness import derive_seed
 
 # How long the other processes of a distributed run wait for the first to render or pack.
 PATIENCE_SECONDS = 6 * 3600.0
@@ -30,6 +36,7 @@ class Data:
         image_shape: (C, H, W) of the views.
         image_mean, image_std: of each channel of the training split, in units of 0 to 1; None for views that are not uint8 images.
         description: plain values for results: where the data came from.
+        test: a further split to evaluate on, where there is one.
     """
 
     train: PairSource
@@ -38,6 +45,17 @@ class Data:
     image_mean: Sequence[float] | None = None
     image_std: Sequence[float] | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
+    test: PairSource | None = None
+
+    def split(self, name: str) -> PairSource:
+        """
+        Raises:
+            DataError: where the data have no such split.
+        """
+        found = {"train": self.train, "val": self.val, "test": self.test}.get(name)
+        if found is None:
+            raise DataError(f"these data have no split {name!r}: use val, or train")
+        return found
 
 
 def open_data(settings: DataSettings, progress: bool = True) -> Data:
@@ -100,6 +118,71 @@ def _open_threediebench(settings: DataSettings, progress: bool) -> Data:
     )
 
 
+def _open_cifar10(settings: DataSettings, progress: bool) -> Data:
+    root = Path(settings.data_dir if settings.data_dir is not None else "datasets/cifar10")
+    if is_store(root):
+        return _augmented(open_store(root), settings)
+    source = cifar10_source(root, settings.download, settings.val_fraction, settings.split_seed)
+    return _augmented(_packed_once(source, _photo_folder(source, "cifar10", settings), settings.resolution, progress), settings)
+
+
+def _open_images(settings: DataSettings, progress: bool) -> Data:
+    if settings.data_dir is None:
+        raise DataError("no data: give data_dir=DIR, a folder of images (a folder a class, or none), or a tar or zip of one")
+    root = Path(settings.data_dir)
+    if is_store(root):
+        return _augmented(open_store(root), settings)
+    source = ImagesSource(
+        root,
+        labels=settings.labels,
+        val_fraction=settings.val_fraction,
+        split_file=settings.split_file,
+        channels=settings.channels,
+        unreadable=settings.unreadable,  # type: ignore[arg-type]
+        seed=settings.split_seed,
+        progress=progress,
+    )
+    name = root.name.split(".")[0] or "images"
+    return _augmented(_packed_once(source, _photo_folder(source, name, settings), settings.resolution, progress), settings)
+
+
+def _photo_folder(source: ItemSource, name: str, settings: DataSettings) -> Path:
+    """Where the store of photos goes: beside the rendered data sets, never into the user's own folder; one for each choice of images."""
+    key = hashlib.sha256(json.dumps(source.description, sort_keys=True).encode()).hexdigest()[:8]
+    return Path("datasets") / f"{name}-{settings.resolution}px-{key}"
+
+
+def _augmented(store: Store, settings: DataSettings) -> Data:
+    """Pairs of augmentations of a store's images."""
+    if store["train"].num_views != 1 or store.factors.names:
+        raise DataError(
+            f"{store.path} holds {store['train'].num_views} views an item with the factors {', '.join(store.factors.names) or 'none'}, not single "
+            "images to augment: say dataset=shapes or dataset=3diebench"
+        )
+    try:
+        import kornia  # noqa: F401
+    except ImportError as error:
+        raise DataError("augmentations need kornia: pip install 'contextssl[photos]'") from error
+    from contextssl.data.augmentation_settings import augmentations_of
+    from contextssl.data.augmented import AugmentedPairs, AugmentedViews
+
+    augmentations = augmentations_of(settings)
+
+    def pairs(split: str) -> PairSource:
+        return AugmentedPairs(AugmentedViews(store[split], augmentations, settings.eval_views, derive_seed(0, "augmented", split)))
+
+    made = json.dumps([store.fingerprint, augmentations.description, settings.eval_views], sort_keys=True)
+    return replace(
+        _from_store(store, settings, pairs),
+        description={
+            "path": str(store.path),
+            "fingerprint": hashlib.sha256(made.encode()).hexdigest()[:16],
+            "source": store.manifest.get("source"),
+            "augmentations": augmentations.description,
+        },
+    )
+
+
 def _packed_once(source: Any, folder: Path, resolution: int, progress: bool) -> Store:
     """The store in ``folder``, made first where it is missing; in a distributed run the first process makes it and the others wait."""
     if not is_store(folder):
@@ -114,7 +197,11 @@ def _packed_once(source: Any, folder: Path, resolution: int, progress: bool) -> 
     return open_store(folder)
 
 
-def _from_store(store: Store, settings: DataSettings) -> Data:
+def _from_store(store: Store, settings: DataSettings, pairs: Callable[[str], PairSource] | None = None) -> Data:
+    """
+    Args:
+        pairs: of a split; of its stored views where left out.
+    """
     for split in ("train", "val"):
         if split not in store:
             raise DataError(f"{store.path} has no split {split!r} (it has {', '.join(store)}): pack a data set with train and val")
@@ -124,9 +211,11 @@ def _from_store(store: Store, settings: DataSettings) -> Data:
             f"{store.path} holds images of {shape[2]} × {shape[1]} pixels, but resolution={settings.resolution}: "
             f"say resolution={shape[1]}, or pack another store"
         )
+    of: Callable[[str], PairSource] = pairs if pairs is not None else lambda split: ViewPairs(store[split])
     return Data(
-        train=ViewPairs(store["train"]),
-        val=ViewPairs(store["val"]),
+        train=of("train"),
+        val=of("val"),
+        test=of("test") if "test" in store else None,
         image_shape=shape,
         image_mean=store.image_mean,
         image_std=store.image_std,
@@ -134,4 +223,9 @@ def _from_store(store: Store, settings: DataSettings) -> Data:
     )
 
 
-DATASETS: dict[str, Callable[[DataSettings, bool], Data]] = {"3diebench": _open_threediebench, "shapes": _open_shapes}
+DATASETS: dict[str, Callable[[DataSettings, bool], Data]] = {
+    "3diebench": _open_threediebench,
+    "shapes": _open_shapes,
+    "cifar10": _open_cifar10,
+    "images": _open_images,
+}

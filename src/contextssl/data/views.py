@@ -2,18 +2,67 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from contextssl.data.captions import caption
 from contextssl.errors import DataError, InputError
 from contextssl.factors import FactorSpace
+
+
+class ViewBank(Protocol):
+    """Items × views that are the same each time they are asked for: stored (:class:`Views`), or made anew from stored images
+    (:class:`~contextssl.data.augmented.AugmentedViews`). What is evaluated."""
+
+    @property
+    def factors(self) -> FactorSpace: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int64, the class of each item."""
+        ...
+
+    @property
+    def num_items(self) -> int: ...
+
+    @property
+    def num_views(self) -> int: ...
+
+    @property
+    def num_classes(self) -> int: ...
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        ...
+
+    @property
+    def plain_view(self) -> int | None:
+        """Which view of every item is the item with nothing done to it; None where there is no such view."""
+        ...
+
+    def gather_images(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]: ...
+
+    def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]: ...
+
+    def caption(self, item: int, view: int) -> str:
+        """A view's factor values in words."""
+        ...
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of all that settles images, latents and labels."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +173,20 @@ class Views:
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
         """The latents of chosen views, (n, A) float32."""
         return torch.from_numpy(self.latents[items.numpy(), views.numpy()])
+
+    @property
+    def plain_view(self) -> int | None:
+        return None
+
+    def caption(self, item: int, view: int) -> str:
+        return caption(self.factors, self.latents[item, view])
+
+    def digest(self) -> str:
+        digest = hashlib.sha256(f"{self.images.shape} {self.class_names} {self.factors.to_dict()}".encode())
+        for item in range(self.num_items):
+            digest.update(self.images[item].tobytes())
+        digest.update(self.latents.tobytes() + self.labels.tobytes())
+        return digest.hexdigest()[:16]
 
     def subset(self, items: slice | np.ndarray) -> Views:
         """The same data restricted to some items: a window on the same memory for a slice, a copy for an array of indices."""

@@ -43,7 +43,7 @@ def draw_contexts(train: PairSource, pairs: int, count: int, seed: int) -> list[
         generator = seeded_generator(seed, "context", index)
         rounds = -(-pairs // train.num_items)
         items = torch.cat([torch.randperm(train.num_items, generator=generator) for _ in range(rounds)])[:pairs]
-        contexts.append(train.draw(items, generator))
+        contexts.append(train.complete(train.draw(items, generator)))
     return contexts
 
 

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from contextssl.data.views import Views
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.view_sets import ViewSet
@@ -134,14 +133,3 @@ class Embedder:
         for tensor in (pairs.items, pairs.source_views, pairs.target_views, pairs.action):
             drawn.update(tensor.numpy().tobytes())
         return {"seed": self.seed, "pairs": drawn.hexdigest()[:16]}
-
-
-def views_fingerprint(train: Views, val: Views) -> str:
-    """16 hexadecimal digits of all images, latents and labels: for data that come without a fingerprint of their own."""
-    digest = hashlib.sha256()
-    for views in (train, val):
-        digest.update(f"{views.images.shape} {views.class_names} {views.factors.to_dict()}".encode())
-        for item in range(views.num_items):
-            digest.update(views.images[item].tobytes())
-        digest.update(views.latents.tobytes() + views.labels.tobytes())
-    return digest.hexdigest()[:16]

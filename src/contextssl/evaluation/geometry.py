@@ -90,7 +90,8 @@ def geometry_rows(
     embedder, test = views.embedder, views.test
     scores = Scores("geometry", test.split, test.factors)
     designs = {factor.name: basis(test.latents[:, test.factors.slice(factor.name)], factor) for factor in test.factors.factors}
-    designs[CLASS] = torch.cat([torch.ones(len(test), 1), F.one_hot(test.labels, test.source.num_classes)[:, :-1]], dim=1).double()
+    if test.source.num_classes > 1:
+        designs[CLASS] = torch.cat([torch.ones(len(test), 1), F.one_hot(test.labels, test.source.num_classes)[:, :-1]], dim=1).double()
     folds = item_folds(test)
     for name, design in list(designs.items()):
         if len(test) < VIEWS_A_TERM * design.shape[1]:
@@ -109,6 +110,7 @@ def geometry_rows(
         if variations is not None:
             for name, value in sensitivity(embedder, variations, point).items():
                 scores.add("sensitivity", value, floor=0.0, point=point, factor=name, count=len(variations), **about)
-    for condition in conditions(points, shares):
-        add_knn(scores, views, *views.inputs(condition)[:2], condition, k)
+    for part in views.parts():
+        for condition in conditions(points, shares):
+            add_knn(scores, part, *part.inputs(condition)[:2], condition, k)
     yield from scores.rows()

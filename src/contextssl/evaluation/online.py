@@ -36,7 +36,7 @@ class OnlinePairs:
             generator = seeded_generator(seed, "online", purpose)
             order = torch.randperm(source.num_items, generator=generator)
             items = order.repeat(math.ceil(count / source.num_items))[:count]
-            return source.draw(items, generator)
+            return source.complete(source.draw(items, generator))
 
         return cls(
             some(val, count, "queries"), some(train, context_pairs, "context"), some(train, 2 * count, "bank"), len(train.class_names)

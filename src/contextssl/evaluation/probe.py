@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +40,7 @@ class SingleViews:
         test: the views that are read.
         rows: which rows of ``test`` are read.
         seed: of the noise.
+        targets: what is read: factors and ``"class"``; where left out all of them, a class as long as there are two.
     """
 
     embedder: Embedder
@@ -47,6 +48,24 @@ class SingleViews:
     test: ViewSet
     rows: Int[Tensor, " m"]
     seed: int = 0
+    targets: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The factors that are read."""
+        names = self.test.factors.names
+        return names if self.targets is None else tuple(name for name in names if name in self.targets)
+
+    @property
+    def reads_class(self) -> bool:
+        return (self.targets is None or CLASS in self.targets) and self.test.source.num_classes > 1
+
+    def parts(self) -> list[SingleViews]:
+        """Factors are read from these views; so is the class, or, where the data have them, from views that nothing was done to."""
+        train, test = self.train.plain, self.test.plain
+        if train is None or test is None or not self.reads_class:
+            return [self]
+        return [replace(self, targets=self.names), replace(self, train=train, test=test, rows=torch.arange(len(test)), targets=(CLASS,))]
 
     @property
     def truth(self) -> Float[Tensor, "m A"]:
@@ -96,32 +115,49 @@ def probe_rows(
     """
     scores = Scores("probe", views.test.split, views.test.factors)
     wanted = conditions(points, shares)
-    for condition in wanted:
-        _closed_form(scores, views, condition, heads, k)
-    for group in _groups(wanted, views, trained_heads(heads, views.test.factors)):
-        _trained(scores, views, group, heads, training)
+    for part in views.parts():
+        for condition in wanted:
+            _closed_form(scores, part, condition, heads, k)
+        if plan := _trained_targets(part, heads):
+            for group in _groups(wanted, part):
+                _trained(scores, part, group, plan, training)
     yield from scores.rows()
+
+
+def _trained_targets(views: SingleViews, heads: Sequence[str]) -> dict[str, list[str]]:
+    """By kind of head the targets that it is trained on."""
+    wanted = {*views.names, *([CLASS] if views.reads_class else [])}
+    plan = {kind: [name for name in names if name in wanted] for kind, names in trained_heads(heads, views.test.factors).items()}
+    return {kind: names for kind, names in plan.items() if names}
 
 
 def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads: Sequence[str], k: int) -> None:
     train, test, deviation = views.inputs(condition)
     model, point = views.embedder.model, condition.point
     about: dict[str, object] = {"bottleneck": condition.share} if point is not None else {"representation": "feature"}
-    names = views.test.factors.names
     if "ridge" in heads:
-        found = ridge_read_out(views, train, test)
-        scores.add_factors(found[:, : model.factors.width], views.truth, names, point, head="ridge", **about)
-        scores.add_class(found[:, model.factors.width :].argmax(1), views.labels, point, head="ridge", **about)
+        _add_read(scores, views, ridge_read_out(views, train, test), point, "ridge", about)
     if "knn" in heads:
         add_knn(scores, views, train, test, condition, k)
-    if point is None:
+    if point is None or not views.names:
         return
     with torch.no_grad():
         latents = model.auxiliary_prediction(test.to(model.device)).float().cpu()
-    scores.add_factors(latents, views.truth, names, point, head="auxiliary", **about)
+    scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", **about)
     if condition.share > 0:
         clean = views.embedder.unit(views.train, point)
         scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
+
+
+def _add_read(
+    scores: Scores, views: SingleViews, found: Float[Tensor, "m t"], point: ContextPoint | None, head: str, about: dict[str, object]
+) -> None:
+    """Latents, then a score of each class, as far as they are wanted."""
+    factors = views.test.factors
+    if views.names:
+        scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head, **about)
+    if views.reads_class:
+        scores.add_class(found[:, factors.width :].argmax(1), views.labels, point, head=head, **about)
 
 
 def ridge_read_out(views: SingleViews, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"]) -> Float[Tensor, "m t"]:
@@ -142,18 +178,15 @@ def exact_device(device: torch.device) -> torch.device:
 
 def add_knn(scores: Scores, views: SingleViews, train: Tensor, test: Tensor, condition: Condition, k: int) -> None:
     """R² of the mean of the k nearest training views' latents, and accuracy of their commonest class."""
-    device, factors = views.embedder.device, views.test.factors
+    device = views.embedder.device
     about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}
     targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
     found = knn_means(train.to(device), targets.to(device), test.to(device), k).cpu()
-    scores.add_factors(found[:, : factors.width], views.truth, factors.names, condition.point, head="knn", **about)
-    scores.add_class(found[:, factors.width :].argmax(1), views.labels, condition.point, head="knn", **about)
+    _add_read(scores, views, found, condition.point, "knn", about)
 
 
-def _groups(wanted: Sequence[Condition], views: SingleViews, trained: dict[str, list[str]]) -> Iterator[list[Condition]]:
+def _groups(wanted: Sequence[Condition], views: SingleViews) -> Iterator[list[Condition]]:
     """Conditions whose heads are trained together: features by themselves, since their width differs."""
-    if not trained:
-        return
     yield [condition for condition in wanted if condition.point is None]
     embedded = [condition for condition in wanted if condition.point is not None]
     width = views.embedder.model.projection_dim
@@ -161,13 +194,13 @@ def _groups(wanted: Sequence[Condition], views: SingleViews, trained: dict[str, 
         yield [embedded[i] for i in group]
 
 
-def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], heads: Sequence[str], training: HeadTraining) -> None:
+def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], plan: dict[str, list[str]], training: HeadTraining) -> None:
     factors, device = views.test.factors, views.embedder.device
     inputs = [views.inputs(condition)[:2] for condition in group]
     train, test = (torch.stack([pair[part] for pair in inputs]).to(device) for part in (0, 1))
     del inputs
     views.embedder.progress(f"probes on {len(group)} representations of {train.shape[1]:,} views")
-    for kind, names in trained_heads(heads, factors).items():
+    for kind, names in plan.items():
         targets = [
             Target(CLASS, views.train.labels, views.train.source.num_classes)
             if name == CLASS

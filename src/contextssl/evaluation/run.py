@@ -19,7 +19,7 @@ from contextssl.data.dataset import Data, is_store, open_data
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
-from contextssl.evaluation.embeddings import Embedder, views_fingerprint
+from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.equivariance import pair_probe_rows
 from contextssl.evaluation.geometry import geometry_rows
 from contextssl.evaluation.probe import SingleViews, probe_rows
@@ -30,7 +30,7 @@ from contextssl.evaluation.sensitivity import render_variations
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import EnvironmentMix, ViewPairs
+from contextssl.pairs import EnvironmentMix, PairSource
 from contextssl.training.run import choose_precision, describe_run
 from contextssl.training.storage import new_run_folder
 from contextssl.version import __version__
@@ -51,6 +51,7 @@ DEFINITIONS = {
     "bottleneck": "variance of the Gaussian noise on normalised embeddings, as a share of their total variance over the training views in "
     "the same context; probes are trained and tested on noisy embeddings",
     "capacity_nats": "½ Σ log(1 + signal / noise) over principal directions: the most that any reader learns from one noisy embedding",
+    "auxiliary": "the model's own head; it has no loss where a factor is not told, so how far below the floor it falls there is its own affair",
     "ridge": "penalty chosen on a fifth of the training items, for each factor; then fitted to all of them",
     "knn": "plain mean over the k nearest training views by cosine",
     "variance_share": "cross-fitted R² of least squares from a polynomial basis of the factor to the embedding, over all dimensions",
@@ -68,7 +69,7 @@ class Subject:
 
     Args:
         model: in evaluation mode.
-        data: with stored views in both splits.
+        data: what it is evaluated on; contexts and probes come from its training split.
         folder: where ``results.json`` is, or will be.
         trained_on: the environments of the run's training; None where that is not known.
         settings: of the run's training, where there was one.
@@ -140,10 +141,11 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
 
 @dataclass
 class Plan:
-    """Everything that the protocols share: the embedder, the view sets, the context points."""
+    """Everything that the protocols share: the embedder, where its contexts were drawn from, the view sets, the context points."""
 
     settings: EvaluateSettings
     embedder: Embedder
+    pairs: PairSource
     train: ViewSet
     test: ViewSet
     environments: tuple[Environment, ...]
@@ -160,8 +162,6 @@ class Plan:
             DataError: where the data have no stored views.
         """
         model, data = subject.model, subject.data
-        if not isinstance(data.train, ViewPairs) or not isinstance(data.val, ViewPairs):
-            raise DataError("these protocols compare stored views of each item: give data whose train and val are ViewPairs")
         if model.factors.names != data.train.factors.names or model.factors.width != data.train.factors.width:
             raise DataError(
                 f"the model knows the factors {', '.join(model.factors.names)}, the data {', '.join(data.train.factors.names)}: "
@@ -177,7 +177,7 @@ class Plan:
         environments = _environments(settings, subject, notes)
         contexts = draw_contexts(data.train, block // 2 - 1, settings.contexts, settings.seed)
         described = data.description
-        fingerprint = described.get("fingerprint") or views_fingerprint(data.train.views, data.val.views)
+        fingerprint = described.get("fingerprint") or data.train.views.digest() + data.val.views.digest()
         folder = Path(settings.cache_dir) if settings.cache_dir is not None else subject.folder / CACHE
         embedder = Embedder(
             model,
@@ -188,10 +188,11 @@ class Plan:
             ArrayCache(folder if settings.cache else None),
             _say if settings.progress else lambda what: None,
         )
-        tested = data.val if settings.split == "val" else data.train
+        tested = data.split(settings.split)
         return cls(
             settings=settings,
             embedder=embedder,
+            pairs=data.train,
             train=ViewSet.choose(data.train.views, "train", settings.train_views, settings.train_items, settings.seed),
             test=ViewSet.choose(tested.views, settings.split, 0, settings.items, settings.seed),
             environments=environments,
@@ -319,8 +320,8 @@ def check_settings(settings: EvaluateSettings) -> None:
         raise SettingsError(f"bottleneck is {settings.bottleneck}: give noise shares of 0 or more, such as [0,0.3,1.0]")
     if (settings.image_mean is None) != (settings.image_std is None):
         raise SettingsError("image_mean and image_std go together: give both or neither")
-    if settings.split not in ("val", "train"):
-        raise SettingsError(f"split is {settings.split!r}: use val or train")
+    if settings.split not in ("val", "train", "test"):
+        raise SettingsError(f"split is {settings.split!r}: use val, train or test")
 
 
 def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]) -> tuple[Environment, ...]:

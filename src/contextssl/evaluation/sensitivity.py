@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from torch import Tensor
 
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.threediebench import RAW_RANGES
+from contextssl.data.views import Views
 from contextssl.errors import ContextSSLError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.randomness import derive_seed
+from contextssl.randomness import derive_seed, seeded_generator
 
 # Which of the seven raw latents each factor is.
 RAW_COLUMNS = {"rotation": (0, 1, 2), "color": (3, 6)}
@@ -50,6 +51,13 @@ class Variations:
             self._features[""] = embedder.encode(self.original)
             self._features.update({name: embedder.encode(images) for name, images in self.changed.items()})
         return self._features
+
+
+@runtime_checkable
+class Redrawable(Protocol):
+    """Views that can be made again with one factor changed, without a renderer."""
+
+    def redrawn(self, items: Tensor, views: Tensor, name: str, generator: torch.Generator) -> Tensor: ...
 
 
 def sensitivity(embedder: Embedder, variations: Variations, point: ContextPoint | None) -> dict[str, float]:
@@ -88,16 +96,18 @@ def render_variations(
         The variations, or None with a note that says why there are none: the data are not rendered shapes, the renderer is not installed,
         or it does not give the stored pixels.
     """
-    if source is None or source.get("kind") != "shapes" or views.source.raw_latents is None:
-        return None, "factor sensitivity is left out: it needs a renderer, and these data are not rendered shapes"
+    bank = views.source
     if views.num_items < 2:
         return None, f"factor sensitivity is left out: it needs views of another object, and the {views.split} split has one"
+    if isinstance(bank, Redrawable):
+        return _redrawn(views, bank, max_items, per_item, seed), None
+    if source is None or source.get("kind") != "shapes" or not isinstance(bank, Views) or bank.raw_latents is None:
+        return None, "factor sensitivity is left out: it needs a renderer, and these data are not rendered shapes"
     try:
         renderer = shapes_renderer(source)
     except ContextSSLError as error:
         return None, f"factor sensitivity is left out: {error}"
-    items = views.items[:: views.per_item].numpy()
-    items = items[np.unique(np.linspace(0, len(items) - 1, min(max_items, len(items))).round().astype(int))]
+    items = _some_items(views, max_items)
     generator = np.random.default_rng(derive_seed(seed, "sensitivity", views.split))
     low, high = np.array(RAW_RANGES).T
     resolution = views.source.image_shape[1]
@@ -105,8 +115,8 @@ def render_variations(
     originals: list[np.ndarray] = []
     rendered: dict[str, list[np.ndarray]] = {name: [] for name in RAW_COLUMNS}
     for item in items:
-        raw = views.source.raw_latents[item, :per_item]
-        stored = views.source.images[item, :per_item]
+        raw = bank.raw_latents[item, :per_item]
+        stored = bank.images[item, :per_item]
         several = [raw]
         for columns in RAW_COLUMNS.values():
             fresh = raw.copy()
@@ -124,6 +134,22 @@ def render_variations(
 
     changed = {name: stack(parts) for name, parts in rendered.items()}
     return Variations(stack(originals), torch.from_numpy(items).repeat_interleave(per_item), changed), None
+
+
+def _some_items(views: ViewSet, count: int) -> np.ndarray:
+    """At most so many items of the set, spread evenly."""
+    items = views.items[:: views.per_item].numpy()
+    return np.asarray(items[np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))])
+
+
+def _redrawn(views: ViewSet, source: Redrawable, max_items: int, per_item: int, seed: int) -> Variations:
+    count = min(per_item, views.source.num_views)
+    items = torch.from_numpy(_some_items(views, max_items)).repeat_interleave(count)
+    shown = torch.arange(count).repeat(len(items) // count)
+    changed = {
+        name: source.redrawn(items, shown, name, seeded_generator(seed, "sensitivity", views.split, name)) for name in views.factors.names
+    }
+    return Variations(views.source.gather_images(items, shown), items, changed)
 
 
 def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:

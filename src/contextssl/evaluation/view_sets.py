@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from contextssl.data.views import Views
+from contextssl.data.views import ViewBank
 from contextssl.errors import SettingsError
 from contextssl.factors import FactorSpace
 from contextssl.randomness import seeded_generator
@@ -27,13 +27,13 @@ class ViewSet:
     """
 
     split: str
-    source: Views
+    source: ViewBank
     items: Int[Tensor, " n"]
     views: Int[Tensor, " n"]
     per_item: int
 
     @classmethod
-    def choose(cls, source: Views, split: str, per_item: int, max_items: int, seed: int) -> ViewSet:
+    def choose(cls, source: ViewBank, split: str, per_item: int, max_items: int, seed: int) -> ViewSet:
         """``per_item`` different views of each of at most ``max_items`` items, drawn from the seed; 0 is all of either."""
         generator = seeded_generator(seed, "views of", split)
         items = torch.arange(source.num_items)
@@ -60,6 +60,15 @@ class ViewSet:
     @cached_property
     def labels(self) -> Int[Tensor, " n"]:
         return torch.from_numpy(self.source.labels[self.items.numpy()])
+
+    @property
+    def plain(self) -> ViewSet | None:
+        """Each item's one view that nothing was done to; None where the data have none."""
+        view = self.source.plain_view
+        if view is None:
+            return None
+        items = self.items[:: self.per_item]
+        return replace(self, items=items, views=torch.full_like(items, view), per_item=1)
 
     def rows(self, per_item: int, seed: int) -> Int[Tensor, " m"]:
         """The rows of ``per_item`` views of each item, drawn from the seed; 0 is all."""

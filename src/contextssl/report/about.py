@@ -76,6 +76,9 @@ def _facts(run: Run) -> dict[str, str]:
 
 def _data(run: Run, source: dict[str, Any]) -> str:
     name = run.dataset or "data of your own"
+    if isinstance(source.get("items"), dict):
+        counts = listed([f"{count:,} {split}" for split, count in source["items"].items()])
+        return f"{name}: {counts} images"
     if source.get("kind") != "shapes":
         return name
     return (

@@ -133,7 +133,7 @@ def published_r2(runs: Sequence[Run]) -> Picture | None:
         "r2",
         "What the paper's probes read from pairs of adapted embeddings",
         panels,
-        "The paper's figure 3, right: an MLP reads the relative rotation, a linear map the relative colour, from two embeddings side by side. "
+        "The paper's figure 3, right: an MLP reads relative rotations, a linear map every other relative factor, from two embeddings side by side. "
         "A forgotten factor falls to the dotted line, which is what the best constant guess scores: with the pooled R² that is not 0 for "
         "quaternions, whose components have different means." + instead + beside + outside(panels),
         run_legend(runs),
@@ -271,7 +271,7 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
 
 
 def sensitivity(runs: Sequence[Run]) -> Picture | None:
-    panels = by_length(runs, "geometry", "sensitivity", ylabel="movement (1: another object)", floors=False, high=None)
+    panels = by_length(runs, "geometry", "sensitivity", ylabel="movement (1: another item)", floors=False, high=None)
     if not panels:
         return None
     return Picture(
@@ -279,7 +279,7 @@ def sensitivity(runs: Sequence[Run]) -> Picture | None:
         "How far the embedding moves when one factor alone changes",
         panels,
         "The renderer draws one factor anew and keeps the rest: the mean squared distance that the embedding moves, over that to another "
-        "object's view (1). The variance share is what a factor explains alone; this is all that it takes part in, so it is the larger.",
+        "item's view (1). The variance share is what a factor explains alone; this is all that it takes part in, so it is the larger.",
         run_legend(runs),
     )
 
@@ -311,7 +311,7 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
         "retrieval",
         "Finding the predicted view",
         panels,
-        "From a view and an action the model predicts the embedding of the target; all views of the object are ranked by their distance to it. "
+        "From a view and an action the model predicts the embedding of the target; all views of the item are ranked by their distance to it. "
         "MRR is the mean of 1 / rank, H@1 how often the target comes first. A longer context should find it more often; dotted is chance.",
         run_legend(runs),
     )

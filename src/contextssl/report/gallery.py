@@ -31,7 +31,7 @@ from contextssl.randomness import seeded_generator
 from contextssl.report.collect import SPOKEN_LENGTH, Run
 
 GALLERY = "gallery.json"
-FORMAT = 1
+FORMAT = 2
 QUERIES = 3
 NEIGHBOURS = 6
 SHOWN_PAIRS = 7
@@ -65,6 +65,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
                 "class": views.source.class_names[int(views.labels[source])],
                 "query": pictures.view(source),
                 "target": pictures.view(target),
+                "captions": [_caption(views, source), _caption(views, target)],
                 "apart": _apart(views, source, target),
                 "environments": {},
             }
@@ -74,6 +75,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
         {
             "source": pictures.image(pairs.source[index]),
             "target": pictures.image(pairs.target[index]),
+            "captions": list(plan.pairs.captions(pairs, index)),
             "apart": apart(views.factors, pairs.source_latents[index], pairs.target_latents[index]),
         }
         for index in range(min(SHOWN_PAIRS, length // 2))
@@ -218,6 +220,10 @@ def _entry(pictures: _Pictures, views: ViewSet, row: int, reference: int) -> dic
 
 def _apart(views: ViewSet, row: int, reference: int) -> dict[str, str]:
     return apart(views.factors, views.latents[row], views.latents[reference])
+
+
+def _caption(views: ViewSet, row: int) -> str:
+    return views.source.caption(int(views.items[row]), int(views.views[row]))
 
 
 def apart(factors: FactorSpace, one: Tensor, other: Tensor) -> dict[str, str]:

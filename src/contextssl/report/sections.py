@@ -191,17 +191,19 @@ def _no_gallery(run: Run, reason: str | None) -> Markup:
 def _one_gallery(found: Mapping[str, Any]) -> Markup:
     show = _Thumbs(found)
     views, length = found["views"], found["length"]
-    split = {"val": "validation", "train": "training"}.get(found["split"], found["split"])
-    candidates = f"all {found['items'] * views:,} views of {found['items']:,} {split} objects"
+    split = {"val": "validation", "train": "training", "test": "test"}.get(found["split"], found["split"])
+    candidates = f"all {found['items'] * views:,} views of {found['items']:,} {split} items"
     kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["context"][0]["apart"].items()}
     distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
+    names = [environment_name(name) for name in found["environments"]]
+    told = " or ".join(names) if names else "its own factors"
     parts: list[Content] = [
         element("h3", f"The context: {length} tokens"),
         element("div", [show.pair(pair) for pair in found["context"]], class_="pairs"),
         element(
             "p",
-            "Pairs of training objects. Every context is made of the same pairs; what it tells of them differs: under each stands how far the "
-            "target’s factors are from the source’s, and a rotation context tells the rotation alone, a colour context the colour alone.",
+            "Pairs of training views. Every context is made of the same pairs; what it tells of them differs: under each stands how far the "
+            f"target’s factors are from the source’s, and a context tells {told} alone.",
         ),
         element(
             "p",
@@ -214,7 +216,7 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
         columns = []
         for name, under in query["environments"].items():
             nearest = f"nearest to the query among {candidates}"
-            ranked = f"nearest to the predicted target ({environment_name(name)} told) among the object’s {views} views: "
+            ranked = f"nearest to the predicted target ({environment_name(name)} told) among the item’s {views} views: "
             columns.append(
                 element(
                     "div",
@@ -226,8 +228,8 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
                 )
             )
         first = [
-            show.thumb(query["query"], [f"query: {query['class']}"]),
-            show.thumb(query["target"], ["target, away by", *_apart(query["apart"])]),
+            show.thumb(query["query"], [f"query: {query['class']}", query["captions"][0]]),
+            show.thumb(query["target"], [f"target: {query['captions'][1]}", "away by", *_apart(query["apart"])]),
         ]
         parts.append(element("div", element("div", first, class_="strip"), element("div", columns, class_="columns"), class_="query"))
     return join(parts)
@@ -265,13 +267,15 @@ class _Thumbs:
         if entry.get("hit"):
             return self.thumb(entry["image"], [element("strong", "the target")], words, hit=True)
         if "hit" not in entry and entry.get("same_object"):
-            lines.append("same object")
+            lines.append("same item")
         return self.thumb(entry["image"], lines, words)
 
     def pair(self, pair: Mapping[str, Any]) -> Markup:
-        both = element("div", self.picture(pair["source"], "source"), "→", self.picture(pair["target"], "target"), class_="pair")
+        source, target = pair["captions"]
+        both = element("div", self.picture(pair["source"], source), "→", self.picture(pair["target"], target), class_="pair")
         told = [element("span", text, class_=_tone(factor)) for factor, text in zip(pair["apart"], _apart(pair["apart"]), strict=True)]
-        return element("div", both, element("div", told, class_="told"), class_="shown")
+        words = element("div", f"{source} → {target}", class_="told")
+        return element("div", both, words, element("div", told, class_="told"), class_="shown")
 
 
 def training(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:

@@ -195,6 +195,9 @@ class ContextSSLTraining(pl.LightningModule):
     def transfer_batch_to_device(self, batch: PairBatch, device: torch.device, dataloader_idx: int) -> PairBatch:
         return batch.to(device, non_blocking=True)
 
+    def on_after_batch_transfer(self, batch: PairBatch, dataloader_idx: int) -> PairBatch:
+        return self.sampler.source.complete(batch)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[RECIPE] = dict(self.recipe)
 

@@ -1,0 +1,288 @@
+"""The files of a folder, or of an archive of one: listed once, then read by name in any order, with nothing unpacked to the disk.
+
+Neither kind holds an open file, so both can be pickled to worker processes. A member of a plain tar or of a zip is read from its place in
+the archive. A compressed tar has no such places: it is read through once, and what is wanted of it is kept in memory, once a process.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple, Protocol, runtime_checkable
+
+from contextssl.errors import DataError
+from contextssl.files import readable_bytes, storage_error
+
+# A compressed tar that holds more is refused, since every worker process keeps all of it.
+MEMORY_BYTES = 2 * 2**30
+# What a compressed tar begins with, by tarfile's name of its compression.
+COMPRESSED = {"gz": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ"}
+ARCHIVES = ".tar, .tar.gz, .tgz, .tar.bz2 or .zip"
+DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
+# How long the header of a zip's member is, up to its name, and where in it the lengths of the name and of what follows it are.
+ZIP_HEADER, ZIP_NAME, ZIP_EXTRA = 30, 26, 28
+
+
+@runtime_checkable
+class Files(Protocol):
+    """Files by their path below the top, parts joined by ``/``."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All files, sorted."""
+        ...
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All folders, empty ones too, sorted."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """The bytes of the archive; None of a folder."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file. Raises DataError where it is missing or damaged."""
+        ...
+
+
+def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
+    """Lists a folder, or an archive of one. Of a compressed tar only the ``wanted`` names can be read.
+
+    Raises:
+        DataError: where there is nothing at ``path``, or it is neither a folder nor an archive that can be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return list_folder(path)
+    if not path.exists():
+        raise DataError(f"there is no folder or archive {path}: check the path")
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start.startswith(b"PK"):
+            return list_zip(path)
+        compression = next((kind for kind, sign in COMPRESSED.items() if start.startswith(sign)), None)
+        return list_tar(path) if compression is None else list_compressed_tar(path, compression, wanted)
+    except tarfile.ReadError as error:
+        if not path.name.endswith((".tar", ".tgz", ".gz", ".bz2", ".xz")):
+            raise DataError(f"{path} is neither a folder nor an archive: give a folder, or a {ARCHIVES} of one") from error
+        raise _damaged(path, error) from error
+    except DataError:
+        raise
+    except DAMAGE as error:
+        raise _damaged(path, error) from error
+    except OSError as error:
+        if error.errno is None:  # a checksum that differs
+            raise _damaged(path, error) from error
+        raise storage_error(error, path, "read") from error
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """Files in a folder; links are followed."""
+
+    path: Path
+    names: tuple[str, ...]
+    folders: tuple[str, ...]
+    size: None = None
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file. Raises DataError where it cannot be read."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise storage_error(error, self.path / name, "read") from error
+
+
+def list_folder(path: Path) -> FolderFiles:
+    """Every file and folder below ``path``. Raises DataError where a folder cannot be read."""
+    names: list[str] = []
+    folders: list[str] = []
+
+    def walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
+        status = folder.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:  # a link back to a folder that holds it
+            return
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append(prefix + entry.name)
+                    walk(folder / entry.name, f"{prefix}{entry.name}/", above | {here})
+                else:
+                    names.append(prefix + entry.name)
+
+    try:
+        walk(path, "", frozenset())
+    except OSError as error:
+        raise storage_error(error, error.filename or path, "read the folder") from error
+    return FolderFiles(path, tuple(sorted(names)), tuple(sorted(folders)))
+
+
+class Place(NamedTuple):
+    """Where the bytes of a member are: the first and how many; of a zip its header's first byte, its method and its checksum too."""
+
+    offset: int
+    size: int
+    method: int | None = None
+    checksum: int = 0
+
+
+@dataclass(frozen=True)
+class ArchiveFiles:
+    """Files in a tar or a zip.
+
+    Args:
+        path: the archive.
+        places: where each file lies in it; None for a link to a file that is not there.
+        folders: all folders, sorted.
+        size: of the archive, in bytes.
+        held: the wanted files of a compressed tar, one after the other; None where they are read from the disk.
+    """
+
+    path: Path
+    places: dict[str, Place | None] = field(repr=False)
+    folders: tuple[str, ...] = field(repr=False)
+    size: int
+    held: bytes | None = field(default=None, repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.places))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file. Raises DataError where it is missing or damaged."""
+        place = self.places.get(name)
+        if place is None:
+            raise DataError(f"{self.path} holds no file {name}: make the archive again")
+        if self.held is not None:
+            return self.held[place.offset : place.offset + place.size]
+        try:
+            with self.path.open("rb") as file:
+                data = _from_zip(file, place) if place.method is not None else _at(file, place.offset, place.size)
+        except OSError as error:
+            raise storage_error(error, self.path, "read") from error
+        except DAMAGE as error:
+            raise DataError(f"{name} in {self.path} is damaged ({error}): copy or make the archive again") from error
+        return data
+
+
+def list_tar(path: Path) -> ArchiveFiles:
+    """The places in a plain tar. Raises DataError or tarfile's errors where it is damaged."""
+    with tarfile.open(path, "r:") as tar:
+        members = list(tar)
+        # tarfile takes any header that it cannot read for the end of the archive, whose true sign is a block of zeros.
+        if any(_at(tar.fileobj, tar.offset, tarfile.BLOCKSIZE, whole=False)):  # type: ignore[arg-type]
+            raise tarfile.ReadError(f"a bad header after {len(members):,} files")
+    size = path.stat().st_size
+    found = {member: Place(member.offset_data, member.size) for member in members if member.isreg()}
+    if any(place.offset + place.size > size for place in found.values()):
+        raise tarfile.ReadError("unexpected end of data")
+    return _listed(path, members, found)
+
+
+def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bool]) -> ArchiveFiles:
+    """Reads a compressed tar through once, and keeps the ``wanted`` files in memory. ``compression`` is gz, bz2 or xz.
+
+    Raises:
+        DataError: where they are more than ``MEMORY_BYTES``. Damage raises the errors of tarfile and of the compression.
+    """
+    members: list[tarfile.TarInfo] = []
+    found: dict[tarfile.TarInfo, Place] = {}
+    held = bytearray()
+    with tarfile.open(path, f"r:{compression}") as tar:  # type: ignore[call-overload]
+        for member in tar:
+            members.append(member)
+            if not member.isreg():
+                continue
+            file = tar.extractfile(member)
+            data = file.read() if file is not None and wanted(member.name) else b""
+            found[member] = Place(len(held), len(data))
+            held += data
+            if len(held) > MEMORY_BYTES:
+                raise DataError(
+                    f"{path} holds more than {readable_bytes(MEMORY_BYTES)} of images, and a compressed tar must be kept in memory: "
+                    "unpack it, or make a plain .tar or a .zip of it"
+                )
+        while tar.fileobj is not None and tar.fileobj.read(2**20):
+            pass  # to the end, where the checksum is
+    return _listed(path, members, found, bytes(held))
+
+
+def list_zip(path: Path) -> ArchiveFiles:
+    """The places in a zip. Raises DataError where it is encrypted or of an unusual compression, zipfile's errors where it is damaged."""
+    places: dict[str, Place | None] = {}
+    folders: list[str] = []
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = _clean(path, member.filename.replace("\\", "/"))
+            if member.is_dir():
+                folders.append(name)
+                continue
+            if member.flag_bits & 1:
+                raise DataError(f"{path} is encrypted: unpack it with its password, and give the folder")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(f"{path} is compressed in an unusual way (method {member.compress_type}): unpack it, and give the folder")
+            link = stat.S_ISLNK(member.external_attr >> 16)
+            places[name] = None if link else Place(member.header_offset, member.compress_size, member.compress_type, member.CRC)
+    return ArchiveFiles(path, places, _all_folders(places, folders), path.stat().st_size)
+
+
+def _listed(path: Path, members: list[tarfile.TarInfo], found: dict[tarfile.TarInfo, Place], held: bytes | None = None) -> ArchiveFiles:
+    """Names of a tar's members. A later member of the same name replaces an earlier one, and a link has the place of what it leads to."""
+    places: dict[str, Place | None] = {_clean(path, member.name): found[member] for member in members if member in found}
+    for member in members:
+        if member.issym() or member.islnk():
+            name = _clean(path, member.name)
+            target = os.path.normpath(PurePosixPath(name).parent / member.linkname) if member.issym() else member.linkname
+            places[name] = places.get(target.removeprefix("./"))
+    return ArchiveFiles(path, places, _all_folders(places, [_clean(path, m.name) for m in members if m.isdir()]), path.stat().st_size, held)
+
+
+def _clean(path: Path, name: str) -> str:
+    """``./a//b/`` as ``a/b``. Raises DataError for a name that leads out of the archive."""
+    parts = PurePosixPath(name).parts
+    if not name or ".." in parts or name.startswith("/") or "\0" in name:
+        raise DataError(f"{path} lists {name!r}, which is no path below its top: make the archive again")
+    return "/".join(parts)
+
+
+def _all_folders(names: dict[str, Place | None], listed: list[str]) -> tuple[str, ...]:
+    above = {str(parent) for name in [*names, *listed] for parent in PurePosixPath(name).parents}
+    return tuple(sorted({*above, *listed} - {".", ""}))
+
+
+def _from_zip(file: IO[bytes], place: Place) -> bytes:
+    """The bytes of a zip's member, checked against its checksum."""
+    header = _at(file, place.offset, ZIP_HEADER)
+    skipped = sum(int.from_bytes(header[at : at + 2], "little") for at in (ZIP_NAME, ZIP_EXTRA))
+    data = _at(file, place.offset + ZIP_HEADER + skipped, place.size)
+    if place.method == zipfile.ZIP_DEFLATED:
+        data = zlib.decompress(data, -zlib.MAX_WBITS)
+    if zlib.crc32(data) != place.checksum:
+        raise zipfile.BadZipFile("its checksum differs")
+    return data
+
+
+def _at(file: IO[bytes], offset: int, count: int, whole: bool = True) -> bytes:
+    file.seek(offset)
+    data = file.read(count)
+    if whole and len(data) < count:
+        raise EOFError("the archive ends before it")
+    return data
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} is damaged or cut short ({error}): copy or make the archive again")

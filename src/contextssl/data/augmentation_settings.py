@@ -1,0 +1,41 @@
+"""From settings to augmentations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from contextssl.config.settings import AugmentationSettings
+from contextssl.data.augmentations.compose import Augmentations
+
+# Which settings are an augmentation's own, by the name that it gives them.
+RANGES: Mapping[str, Mapping[str, str]] = {
+    "crop": {"area": "crop_area", "ratio": "crop_ratio"},
+    "blur": {"sigma": "blur_sigma"},
+    "color": {"brightness": "brightness", "contrast": "contrast", "saturation": "saturation", "hue": "hue"},
+    "flip": {"chance": "flip_chance"},
+    "rotate": {"degrees": "rotate_degrees"},
+    "grayscale": {"chance": "grayscale_chance"},
+}
+
+
+def augmentations_of(settings: AugmentationSettings) -> Augmentations:
+    """The augmentations that the settings name.
+
+    Raises:
+        SettingsError: for one that is unknown or named twice, and for ranges that cannot be.
+    """
+    if any(":" in name for name in settings.factors) and "" not in sys.path:
+        # A module beside the user is found, as by `python -m`, also where the installed command is called.
+        sys.path.insert(0, "")
+    ranges = {
+        name: {argument: getattr(settings, key) for argument, key in RANGES[name].items()} for name in settings.factors if name in RANGES
+    }
+    augmentations = Augmentations.named(settings.factors, ranges)
+    centre, scale = settings.latent_centre, settings.latent_scale
+    return replace(
+        augmentations,
+        centre=augmentations.centre if centre is None else tuple(map(float, centre)),
+        scale=augmentations.scale if scale is None else tuple(map(float, scale)),
+    )

@@ -1,0 +1,177 @@
+"""Views that are made from stored images by augmentations whose parameters are known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from contextssl.data.augmentations.compose import Augmentations
+from contextssl.data.views import Views
+from contextssl.errors import DataError
+from contextssl.factors import FactorSpace
+from contextssl.pairs import PairBatch
+from contextssl.randomness import seeded_generator
+
+# Items whose parameters are drawn together, so that those of a million images need not be held for the sake of a few.
+BLOCK = 1024
+# Of the view that nothing was done to.
+PLAIN = 0
+
+
+@dataclass(frozen=True, eq=False)
+class AugmentedViews:
+    """Fixed augmentations of each stored image: view 0 is the image itself, the others are settled by the seed.
+
+    Args:
+        photos: one view an item.
+        augmentations: what makes views of it.
+        num_views: views of each item.
+        seed: of their parameters; two splits take two seeds.
+    """
+
+    photos: Views
+    augmentations: Augmentations
+    num_views: int = 50
+    seed: int = 0
+    _drawn: dict[int, Tensor] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.photos.num_views != 1:
+            raise DataError(f"augmentations make views of single images; these items have {self.photos.num_views} views each")
+        if self.num_views < 2:
+            raise DataError(f"views is {self.num_views}: an item needs at least two, the image itself and one augmentation of it")
+
+    @property
+    def factors(self) -> FactorSpace:
+        return self.augmentations.factors
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.photos.class_names
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.photos.labels
+
+    @property
+    def num_items(self) -> int:
+        return self.photos.num_items
+
+    @property
+    def num_classes(self) -> int:
+        return self.photos.num_classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.photos.image_shape
+
+    @property
+    def plain_view(self) -> int | None:
+        return PLAIN
+
+    def parameters(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n P"]:
+        """What was done to each view, (n, P) float32. A function of the seed, the item and the view alone."""
+        found = torch.empty(len(items), self.augmentations.width)
+        blocks = items // BLOCK
+        for block in blocks.unique().tolist():
+            chosen = blocks == block
+            found[chosen] = self._block(block)[items[chosen] % BLOCK, views[chosen]]
+        return found
+
+    def _block(self, block: int) -> Float[Tensor, "items V P"]:
+        if block not in self._drawn:
+            drawn = self.augmentations.draw(BLOCK * self.num_views, seeded_generator(self.seed, "augmented", block))
+            drawn = drawn.view(BLOCK, self.num_views, -1)
+            drawn[:, PLAIN] = self.augmentations.identity
+            self._drawn[block] = drawn
+        return self._drawn[block]
+
+    def gather_images(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
+        """The views (n, C, H, W) uint8, made anew: the same pixels each time."""
+        return self.augmentations.apply(self.photographed(items), self.parameters(items, views))
+
+    def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
+        return self.augmentations.latents(self.parameters(items, views))
+
+    def redrawn(
+        self, items: Int[Tensor, " n"], views: Int[Tensor, " n"], name: str, generator: torch.Generator
+    ) -> UInt8[Tensor, "n C H W"]:
+        """The views with one factor's parameters drawn anew, everything else as it is."""
+        return self.augmentations.apply(self.photographed(items), self.augmentations.redraw(self.parameters(items, views), name, generator))
+
+    def photographed(self, items: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
+        """The stored images."""
+        return self.photos.gather_images(items, torch.zeros_like(items))
+
+    def caption(self, item: int, view: int) -> str:
+        return self.augmentations.words(self.parameters(torch.tensor([item]), torch.tensor([view]))[0])
+
+    def digest(self) -> str:
+        made = json.dumps([self.augmentations.description, self.num_views, self.seed], sort_keys=True)
+        return hashlib.sha256(f"{self.photos.digest()} {made}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class AugmentedPairs:
+    """Pairs of two augmentations of one image, drawn afresh for every batch.
+
+    Drawing gives images and parameters; :meth:`complete` makes the views, on the device that the batch has come to.
+
+    Args:
+        views: the images and what is done to them; also the fixed views that are evaluated.
+    """
+
+    views: AugmentedViews
+
+    @property
+    def factors(self) -> FactorSpace:
+        return self.views.factors
+
+    @property
+    def num_items(self) -> int:
+        return self.views.num_items
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.views.class_names
+
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
+        augmentations = self.views.augmentations
+        source, target = augmentations.draw(2 * len(items), generator).chunk(2)
+        images = self.views.photographed(items)
+        latents = augmentations.latents(source), augmentations.latents(target)
+        action = self.factors.relative(*latents)
+        nowhere = torch.full_like(items, -1)
+        return PairBatch(
+            source=images,
+            target=images,
+            action=action,
+            source_latents=latents[0],
+            target_latents=latents[1],
+            active=torch.ones_like(action, dtype=torch.bool),
+            items=items,
+            labels=torch.from_numpy(self.views.labels[items.numpy()]),
+            source_views=nowhere,
+            target_views=nowhere,
+            source_parameters=source,
+            target_parameters=target,
+        )
+
+    def complete(self, batch: PairBatch) -> PairBatch:
+        assert batch.source_parameters is not None and batch.target_parameters is not None
+        # One call for both ends: half the calls into the augmentations' many small operations.
+        images = torch.cat([batch.source, batch.target])
+        made = self.views.augmentations.apply(images, torch.cat([batch.source_parameters, batch.target_parameters]))
+        source, target = made.chunk(2)
+        return batch.with_views(source, target)
+
+    def captions(self, batch: PairBatch, row: int) -> tuple[str, str]:
+        assert batch.source_parameters is not None and batch.target_parameters is not None
+        words = self.views.augmentations.words
+        return words(batch.source_parameters[row]), words(batch.target_parameters[row])

@@ -1,0 +1,159 @@
+"""Looking through a folder or an archive of images: every one is decoded, and what there is, what is damaged and what is odd is told."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from contextssl.data.check import CheckReport
+from contextssl.data.images import FILES_PER_TASK, GLANCE
+from contextssl.data.layout import Layout, Listing, lay_out, list_images
+from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.photo import read_photo
+from contextssl.errors import DataError
+from contextssl.files import readable_bytes
+
+# Up to so many classes have their counts listed; beyond, the smallest and the largest.
+LISTED_CLASSES = 20
+
+
+class _Finding(NamedTuple):
+    """What was found of one image: the error of one that cannot be read, else what its file says and a digest of its bytes."""
+
+    name: str
+    size: int
+    fault: str | None
+    height: int = 0
+    width: int = 0
+    format: str = ""
+    mode: str = ""
+    digest: bytes = b""
+
+
+def scan(path: str | Path, labels: bool | None = None, limit: int = 20, workers: int | None = None, progress: bool = True) -> CheckReport:
+    """Decodes every image of a folder or an archive, and reports counts, kinds, sizes, faults and twins.
+
+    Args:
+        path: as of :class:`~contextssl.data.images.ImagesSource`.
+        labels: whether folders are classes, as there.
+        limit: how many faults of each kind to tell in full. All are counted.
+        workers: processes; one a processor where left out, 0 or 1 for none beside this one.
+        progress: show how far it is.
+
+    Raises:
+        DataError: where there is no such folder or archive, or no image in it.
+    """
+    listing = list_images(path)
+    report = CheckReport(listing.path, "images", limit=limit)
+    findings = sorted(_look_through(listing, workers, progress))
+    good = [finding for finding in findings if finding.fault is None]
+    for finding in findings:
+        if finding.fault is not None:
+            report.add("image", finding.fault)
+    layout = None
+    try:
+        layout = lay_out(listing, listing.names, labels)
+    except DataError as error:
+        report.add("layout", str(error))
+    report.facts["images"] = len(listing.names)
+    if layout is not None:
+        report.facts |= _counts(layout)
+        report.notes += [f"the folder {folder} holds no image and is no class" for folder in layout.empty]
+        _add_missing_classes(report, layout)
+    size = listing.files.size if listing.files.size is not None else sum(finding.size for finding in findings)
+    report.facts |= {
+        "unreadable": len(findings) - len(good),
+        "formats": dict(Counter(finding.format for finding in good).most_common()),
+        "image modes": dict(Counter(finding.mode for finding in good).most_common()),
+        "height": _spread([finding.height for finding in good]),
+        "width": _spread([finding.width for finding in good]),
+        "size on disk": readable_bytes(size),
+        "files that are no images": listing.others,
+    }
+    report.facts["images with the bytes of another"] = _note_twins(report, good, layout)
+    return report
+
+
+def _look_through(listing: Listing, workers: int | None, progress: bool) -> list[_Finding]:
+    tasks = [listing.names[i : i + FILES_PER_TASK] for i in range(0, len(listing.names), FILES_PER_TASK)]
+    findings: list[_Finding] = []
+    results = map_tasks(_look, listing, tasks, chosen_workers(workers, len(tasks)))
+    try:
+        with Meter(f"checking {listing.path.name}", len(listing.names), "images", show=progress) as meter:
+            for found in results:
+                findings += found
+                meter.advance(len(found))
+    finally:
+        results.close()
+    return findings
+
+
+def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
+    findings = []
+    for name in names:
+        data = b""
+        try:
+            data = listing.read(name)
+            photo = read_photo(data, listing.where(name), GLANCE)
+        except DataError as error:
+            findings.append(_Finding(name, len(data), str(error)))
+        else:
+            digest = hashlib.blake2b(data, digest_size=16).digest()
+            findings.append(_Finding(name, len(data), None, photo.height, photo.width, photo.format, photo.mode, digest))
+    return findings
+
+
+def _counts(layout: Layout) -> dict[str, Any]:
+    """Images of each split, and of each class in it."""
+    facts: dict[str, Any] = {"items": {split: len(names) for split, names in layout.splits.items()}}
+    if not layout.labelled:
+        return {**facts, "classes": "none (no folders of classes)"}
+    facts["classes"] = len(layout.class_names)
+    for split, names in layout.splits.items():
+        counts = Counter(layout.classes[name] for name in names)
+        if len(layout.class_names) <= LISTED_CLASSES:
+            facts[f"classes of {split}"] = {name: counts[name] for name in layout.class_names}
+        else:
+            (most, highest), (least, lowest) = counts.most_common()[0], counts.most_common()[-1]
+            facts[f"classes of {split}"] = f"{len(counts)}, from {lowest:,} ({least}) to {highest:,} images ({most})"
+    return facts
+
+
+def _add_missing_classes(report: CheckReport, layout: Layout) -> None:
+    trained = {layout.classes[name] for name in layout.splits["train"]}
+    for split, names in layout.splits.items():
+        for missing in sorted({layout.classes[name] for name in names} - trained):
+            report.add("layout", f"the class {missing!r} has images in {split} but none in train: add some, or take it out of {split}")
+
+
+def _spread(values: Sequence[int]) -> str:
+    if not values:
+        return "none"
+    return f"{min(values):,} to {max(values):,} pixels, median {np.median(values):,.0f}"
+
+
+def _note_twins(report: CheckReport, findings: Sequence[_Finding], layout: Layout | None) -> int:
+    """How many files have the bytes of one before them; noted too, and above all where they lie in two splits or two classes."""
+    groups: dict[bytes, list[str]] = defaultdict(list)
+    for finding in findings:
+        groups[finding.digest].append(finding.name)
+    twins = [names for names in groups.values() if len(names) > 1]
+    if not twins:
+        return 0
+    count = sum(len(names) - 1 for names in twins)
+    report.notes.append(f"images with the bytes of another: {count}, such as {twins[0][1]} and {twins[0][0]}")
+    split_of: Mapping[str, str] = {name: split for split, names in layout.splits.items() for name in names} if layout else {}
+    for what, of, harm in (
+        ("splits", split_of, "a leak between splits"),
+        ("classes", layout.classes if layout else {}, "a doubtful label"),
+    ):
+        across = [names for names in twins if len({of.get(name) for name in names}) > 1]
+        if across:
+            first = [next(name for name in across[0] if of.get(name) == value) for value in sorted({of[name] for name in across[0]})]
+            report.notes.append(f"images in two {what}: {len(across)}, such as {' and '.join(first[:2])}: {harm}")
+    return count

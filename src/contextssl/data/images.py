@@ -1,0 +1,214 @@
+"""Your own images, in a folder or an archive of one, as items of one view each; see :mod:`contextssl.data.layout` for the folders."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, UInt8
+
+from contextssl.data.layout import Layout, Listing, by_split, lay_out, list_images, read_split_file, stratified_cut
+from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.photo import read_photo
+from contextssl.data.source import Item
+from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.factors import FactorSpace
+
+UNREADABLE = ("refuse", "skip")
+FILES_PER_TASK = 64
+# Images are looked at small, where a JPEG is decoded in a fraction of the time and damage shows as well.
+GLANCE = 32
+
+
+class ImagesSource:
+    """Images of a folder or an archive, an :class:`~contextssl.data.source.ItemSource` of one view an item and no factors.
+
+    The raw latents of a view are the height and width of its file in pixels, upright. Splits with a folder are as they lie. Where there is
+    none for validation it is cut from the training images, class by class; a test split is never looked at for that.
+
+    Args:
+        path: a folder, or a tar (plain or compressed) or zip of one. The images of a compressed tar are kept in memory by every process.
+        labels: True where folders are classes, False where they mean nothing, None for classes where there are any folders.
+        val_fraction: the part of each class that is held out where validation has no folder and there is no ``split_file``.
+        split_file: a file that says the split of every image, see :func:`~contextssl.data.layout.read_split_file`; folders of splits then
+            mean nothing.
+        channels: 3, or 1 for grey.
+        unreadable: ``"refuse"`` to stop at an image that cannot be decoded, ``"skip"`` to decode all of them first, leave those out, name
+            them in ``skipped``, and warn.
+        seed: of the cut.
+        workers: processes that look for unreadable images; one a processor where left out, 0 or 1 for none beside this one.
+        progress: show how far that is.
+
+    Attributes:
+        labelled: whether there are classes; else the only class is ``unlabelled``.
+        skipped: the images left out as unreadable.
+        notes: what is worth telling and no fault, such as empty folders.
+
+    Raises:
+        DataError: where there are no images, too few to train on, the folders contradict each other, a class has no training image, or
+            the split file does not fit.
+        SettingsError: for a setting out of range.
+    """
+
+    num_views = 1
+    raw_width = 2
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        labels: bool | None = None,
+        val_fraction: float = 0.1,
+        split_file: str | Path | None = None,
+        channels: int = 3,
+        unreadable: Literal["refuse", "skip"] = "refuse",
+        seed: int = 0,
+        workers: int | None = None,
+        progress: bool = True,
+    ) -> None:
+        if channels not in (1, 3):
+            raise SettingsError(f"channels={channels}: images are read with 3 channels or 1")
+        if unreadable not in UNREADABLE:
+            raise SettingsError(f"unknown unreadable={unreadable!r}: {nearest(unreadable, UNREADABLE)}")
+        check_fraction(val_fraction)
+        self.path = Path(path)
+        self.channels = channels
+        self.unreadable = unreadable
+        self.listing = list_images(self.path)
+        self.skipped: tuple[str, ...] = ()
+        names: Sequence[str] = self.listing.names
+        if unreadable == "skip":
+            self.skipped = find_unreadable(self.listing, workers, progress)
+            names = sorted(set(names) - set(self.skipped))
+            self._warn_of_skipped()
+        layout = lay_out(self.listing, names, labels)
+        self.labelled = layout.labelled
+        self.class_names = layout.class_names
+        self.notes = tuple(f"the folder {folder} holds no image and is no class" for folder in layout.empty)
+        splits, self._cut = _splits(self.listing, names, layout, val_fraction, split_file, seed)
+        _check_splits(self.path, splits, layout)
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        self.splits: Mapping[str, Sequence[Item]] = {
+            split: [Item(name, numbers[layout.classes[name]]) for name in members] for split, members in splits.items()
+        }
+
+    @property
+    def factors(self) -> FactorSpace:
+        """None: what changes between two views of an image is drawn when they are made."""
+        return FactorSpace(())
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """Plain values that settle every pixel."""
+        return {
+            "kind": "images",
+            "path": str(self.path.resolve()),
+            "archive_bytes": self.listing.files.size,
+            "items": {split: len(items) for split, items in self.splits.items()},
+            "labelled": self.labelled,
+            "validation": self._cut,
+            "channels": self.channels,
+            "unreadable": self.unreadable,
+            "skipped": len(self.skipped),
+        }
+
+    def read(
+        self, split: str, index: int, resolution: int
+    ) -> tuple[UInt8[np.ndarray, "1 {resolution} {resolution} channels"], Float64[np.ndarray, "1 2"]]:
+        """One image: (1, H, W, C) uint8 at resolution × resolution, and its height and width in the file (1, 2) float64.
+
+        Raises:
+            DataError: naming the image that is missing or damaged.
+        """
+        if split not in self.splits:
+            raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
+        name = self.splits[split][index].name
+        photo = read_photo(self.listing.read(name), self.listing.where(name), resolution, self.channels)
+        return photo.pixels[None], np.array([[photo.height, photo.width]], np.float64)
+
+    def latents(self, raw: Float[np.ndarray, "*n 2"]) -> Float32[np.ndarray, "*n 0"]:
+        """Absolute factor values (..., 0) float32: none."""
+        return np.zeros((*raw.shape[:-1], 0), np.float32)
+
+    def _warn_of_skipped(self) -> None:
+        if not self.skipped:
+            return
+        more = ", …" if len(self.skipped) > 3 else ""
+        warnings.warn(
+            f"{len(self.skipped)} of {len(self.listing.names)} images in {self.path} cannot be read and are left out: "
+            f"{', '.join(self.skipped[:3])}{more}",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def check_fraction(val_fraction: float) -> None:
+    """Raises SettingsError where the part held out for validation is none or all."""
+    if not 0 < val_fraction < 1:
+        raise SettingsError(f"val_fraction={val_fraction}: it is the part of the training images held out, between 0 and 1")
+
+
+def find_unreadable(listing: Listing, workers: int | None = None, progress: bool = True) -> tuple[str, ...]:
+    """Decodes every image, and returns the names of those that cannot be, sorted."""
+    tasks = [listing.names[i : i + FILES_PER_TASK] for i in range(0, len(listing.names), FILES_PER_TASK)]
+    bad: list[str] = []
+    results = map_tasks(_unreadable, listing, tasks, chosen_workers(workers, len(tasks)))
+    try:
+        with Meter(f"looking through {listing.path.name}", len(listing.names), "images", show=progress) as meter:
+            for looked_at, found in results:
+                bad += found
+                meter.advance(looked_at)
+    finally:
+        results.close()
+    return tuple(sorted(bad))
+
+
+def _unreadable(listing: Listing, names: Sequence[str]) -> tuple[int, list[str]]:
+    bad = []
+    for name in names:
+        try:
+            read_photo(listing.read(name), name, GLANCE)
+        except DataError:
+            bad.append(name)
+    return len(names), bad
+
+
+def _splits(
+    listing: Listing, names: Sequence[str], layout: Layout, val_fraction: float, split_file: str | Path | None, seed: int
+) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """The images of each split, and plain values that say where the validation split comes from."""
+    if split_file is not None:
+        split_of = read_split_file(split_file, listing)
+        return by_split(names, split_of.__getitem__), {"split_file": str(Path(split_file).resolve())}
+    if "val" in layout.splits:
+        return layout.splits, {"folder": True}
+    train = layout.splits["train"]
+    held = stratified_cut(np.array([layout.class_names.index(layout.classes[name]) for name in train]), val_fraction, seed)
+    cut = {name for name, out in zip(train, held.tolist(), strict=True) if out}
+    splits = {"train": [name for name in train if name not in cut], "val": [name for name in train if name in cut], **_test(layout)}
+    return splits, {"val_fraction": val_fraction, "seed": seed}
+
+
+def _test(layout: Layout) -> dict[str, list[str]]:
+    return {"test": layout.splits["test"]} if "test" in layout.splits else {}
+
+
+def _check_splits(path: Path, splits: Mapping[str, Sequence[str]], layout: Layout) -> None:
+    """Raises DataError where training or validation has too few images, or a class has none to train on."""
+    train = splits.get("train", ())
+    if len(train) < 2:
+        raise DataError(f"{path} leaves {len(train)} to train on: there must be at least two images, beside those for validation")
+    if not splits.get("val"):
+        raise DataError(f"{path} gives no image to validate on: no class has two images to cut one from, or the split file names none")
+    trained = {layout.classes[name] for name in train}
+    for split, names in splits.items():
+        for name in names:
+            if layout.classes[name] not in trained:
+                raise DataError(
+                    f"the class {layout.classes[name]!r} of {path} has images in {split} but none in train: "
+                    f"add some there, or take it out of {split}"
+                )

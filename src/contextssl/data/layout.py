@@ -1,0 +1,233 @@
+"""Which split and class an image of a folder belongs to, by where it lies; and how validation images are cut from the training ones.
+
+Understood are ``SPLIT/CLASS/…/image.jpg``, ``SPLIT/image.jpg``, ``CLASS/…/image.jpg`` and ``image.jpg``, all of them below one top folder
+if you like. SPLIT is train, val (valid, validation) or test; CLASS is any other name, and what lies deeper belongs to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from contextssl.data.archive import Files, open_files
+from contextssl.data.photo import SUFFIXES
+from contextssl.errors import DataError, nearest
+from contextssl.files import storage_error
+from contextssl.randomness import derive_seed
+
+SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
+SPLIT_ORDER = ("train", "val", "test")
+UNLABELLED = "unlabelled"
+LABELLED_LAYOUT = "lay it out as CLASS/image.jpg, or train/CLASS/image.jpg and val/CLASS/image.jpg"
+SPLIT_HEADERS = ("split", "splits", "set", "subset", "partition", "fold")
+
+
+def is_image(name: str) -> bool:
+    """Whether a path is an image by its suffix, and neither hidden nor of the shadow files that macOS adds to a zip."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not _hidden(name)
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a folder or an archive.
+
+    Args:
+        files: what reads them.
+        top: the one folder that all of them lie in, with its slash, or nothing.
+        names: their paths below that, sorted.
+        folders: the folders below that, empty ones too.
+        others: how many files are no images.
+    """
+
+    files: Files = field(repr=False)
+    top: str
+    names: tuple[str, ...] = field(repr=False)
+    folders: tuple[str, ...] = field(repr=False)
+    others: int
+
+    @property
+    def path(self) -> Path:
+        return self.files.path
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one image. Raises DataError where it cannot be read."""
+        return self.files.read(self.top + name)
+
+    def where(self, name: str) -> str:
+        """What errors call an image: its file, or its name in the archive."""
+        return str(self.path / self.top / name) if self.files.size is None else f"{self.top}{name} in {self.path}"
+
+
+def list_images(path: str | Path) -> Listing:
+    """Lists the images of a folder or an archive; see :func:`contextssl.data.archive.open_files` for archives.
+
+    Raises:
+        DataError: where there is no such folder or archive, or no image in it.
+    """
+    files = open_files(path, is_image)
+    names = [name for name in files.names if is_image(name)]
+    if not names:
+        more = f", and {len(files.names)} other files" if files.names else ""
+        raise DataError(f"{path} holds no image{more}: images end in {', '.join(SUFFIXES)}; check the path")
+    folders = [name for name in files.folders if not _hidden(name)]
+    top = ""
+    while True:
+        firsts = {name.removeprefix(top).split("/")[0] for name in (*names, *(f for f in folders if f.startswith(top) and f + "/" != top))}
+        only = next(iter(firsts))
+        if len(firsts) > 1 or only.lower() in SPLIT_NAMES or top + only in names:
+            break
+        top += only + "/"
+    below = tuple(name.removeprefix(top) for name in folders if name.startswith(top) and name + "/" != top)
+    return Listing(files, top, tuple(name.removeprefix(top) for name in names), below, len(files.names) - len(names))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the places of images say.
+
+    Args:
+        splits: the images of each split that has a folder, in the order train, val, test; all under ``train`` where there are none.
+        classes: the class of each image.
+        class_names: all of them, sorted.
+        labelled: whether the classes are folders; else the only one is ``unlabelled``.
+        empty: folders of a class that hold no image.
+    """
+
+    splits: dict[str, list[str]] = field(repr=False)
+    classes: dict[str, str] = field(repr=False)
+    class_names: tuple[str, ...]
+    labelled: bool
+    empty: tuple[str, ...]
+
+
+def lay_out(listing: Listing, names: Sequence[str], labels: bool | None = None) -> Layout:
+    """Reads splits and classes off the paths of ``names``, which are the images of ``listing`` or some of them.
+
+    ``labels`` says whether folders are classes: True that they must be, False that they are not, None that they are where there are any.
+
+    Raises:
+        DataError: for folders of splits beside others, a split without a folder of training images, an empty split, images beside the
+            folders of classes, or no such folders where labels are asked for.
+    """
+    split_of = _split_folders(listing, names)
+    splits: dict[str, list[str]] = {split: [] for split in SPLIT_ORDER if split in split_of.values()} or {"train": []}
+    rest: dict[str, str] = {}
+    for name in names:
+        first, _, below = name.partition("/")
+        split = split_of.get(first, "train")
+        splits[split].append(name)
+        rest[name] = below if split_of else name
+    for folder, split in split_of.items():
+        if not splits[split]:
+            raise DataError(f"{listing.path / listing.top / folder} holds no image: fill it, or remove it")
+    nested = any("/" in below for below in rest.values())
+    if labels and not nested:
+        raise DataError(f"{listing.path} has no folders of classes, and labels=true: {LABELLED_LAYOUT}, or say labels=false")
+    if labels is False or not nested:
+        return Layout(splits, dict.fromkeys(names, UNLABELLED), (UNLABELLED,), False, ())
+    loose = [name for name, below in rest.items() if "/" not in below]
+    if loose:
+        raise DataError(
+            f"{len(loose)} of {len(names)} images, such as {listing.where(loose[0])}, lie beside the folders of classes: "
+            "move them into one, or say labels=false to use all images without labels"
+        )
+    classes = {name: below.split("/")[0] for name, below in rest.items()}
+    return Layout(splits, classes, tuple(sorted(set(classes.values()))), True, _empty_classes(listing, names, bool(split_of)))
+
+
+def _split_folders(listing: Listing, names: Sequence[str]) -> dict[str, str]:
+    """The top folders that are splits, with the split of each; none where they are classes."""
+    tops = {name.split("/")[0] for name in (*names, *listing.folders) if "/" in name or name in listing.folders}
+    found = {folder: SPLIT_NAMES[folder.lower()] for folder in sorted(tops) if folder.lower() in SPLIT_NAMES}
+    beside = sorted({name.split("/")[0] for name in names} - set(found))
+    if not found or (beside and set(found.values()) == {"train"}):
+        return {}  # a lone "train" among others is a class
+    folders = " and ".join(found)
+    if beside:
+        raise DataError(f"{listing.path} holds {folders}, which are splits, beside {beside[0]}: move it into one of them, or away")
+    for split, count in Counter(found.values()).items():
+        if count > 1:
+            raise DataError(f"{listing.path} holds {folders}, of which two are the split {split!r}: keep one")
+    if "train" not in found.values():
+        raise DataError(f"{listing.path} holds {folders} but no train: add that folder, or give one without splits")
+    return found
+
+
+def _empty_classes(listing: Listing, names: Iterable[str], split: bool) -> tuple[str, ...]:
+    """The folders at the depth of classes that hold no image."""
+    depth = 2 if split else 1
+    full = {"/".join(name.split("/")[:depth]) for name in names}
+    return tuple(folder for folder in listing.folders if folder.count("/") == depth - 1 and folder not in full)
+
+
+def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:
+    """The split of each image, from lines ``relative/path split`` or ``relative/path,split``; a line of headers may come first.
+
+    Raises:
+        DataError: for a line of another kind, an unknown split or image, an image named twice or left out.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise storage_error(error, path, "read the split file") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8: write lines such as 'cat/001.jpg,train'") from error
+    known = set(listing.names)
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        match = re.fullmatch(r"\s*(.*\S)(?:\s*,\s*|\s+)(\S+?)\s*", line)
+        if match is None:
+            raise DataError(f"{path}, line {number}: {line.strip()!r} is no image and split, such as 'cat/001.jpg,train'")
+        name, split = (part.strip(" ,\t").strip("\"'") for part in match.groups())
+        if number == 1 and split.lower() in SPLIT_HEADERS:
+            continue
+        if split.lower() not in SPLIT_NAMES:
+            raise DataError(f"{path}, line {number}: unknown split {split!r}: {nearest(split, SPLIT_ORDER)}")
+        name = name.removeprefix("./")
+        name = name if name in known else name.removeprefix(listing.top)
+        if name not in known:
+            raise DataError(f"{path}, line {number}: there is no image {name} in {listing.path}: mend the line, or remove it")
+        if name in found:
+            raise DataError(f"{path}, line {number}: {name} is named twice; keep one line")
+        found[name] = SPLIT_NAMES[split.lower()]
+    missing = sorted(known - set(found))
+    if missing:
+        raise DataError(
+            f"{path} leaves out {len(missing)} of {len(known)} images, such as {missing[0]}: give each a split, or move it away"
+        )
+    return found
+
+
+def stratified_cut(labels: Int[np.ndarray, " n"], fraction: float, seed: int) -> Bool[np.ndarray, " n"]:
+    """Which items to hold out: of each class the rounded ``fraction``, but at least one where it has two, and never all.
+
+    The items of a class depend on the seed, the class and its count alone.
+    """
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels).tolist():
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        order = np.random.default_rng(derive_seed(seed, "validation", label)).permutation(len(members))
+        held[members[order[:count]]] = True
+    return held
+
+
+def by_split(names: Iterable[str], split_of: Callable[[str], str]) -> dict[str, list[str]]:
+    """Names gathered by split, in the order train, val, test."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[split_of(name)].append(name)
+    return {split: found[split] for split in SPLIT_ORDER if split in found}
