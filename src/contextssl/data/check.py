@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 PICTURE_ITEMS = 4
 PICTURE_VIEWS = 6
+CAPTION_LINES = 4
 CHECK_RESOLUTION = 32
 # Of single images, which sample views are made of.
 CHECK_PHOTO = 128
@@ -159,30 +161,34 @@ def write_picture(path: Path, samples: Sequence[Sample], tile: int = 128) -> Non
     Raises:
         DataError: where the file cannot be written.
     """
-    font = ImageFont.load_default(size=10)
-    gap, title, words = 6, 16, 28
+    # Matplotlib's own font: Pillow's has no Greek.
+    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 10)
+    blank = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    captions = [[_wrapped(blank, font, text, tile) for text in sample.captions] for sample in samples]
+    lines = max(text.count("\n") + 1 for texts in captions for text in texts)
+    gap, title, words = 6, 16, 14 * lines
     width = max(len(sample.images) for sample in samples) * (tile + gap) + gap
     canvas = Image.new("RGB", (width, len(samples) * (title + tile + words + gap) + gap), "white")
     draw = ImageDraw.Draw(canvas)
-    for row, sample in enumerate(samples):
+    for row, (sample, texts) in enumerate(zip(samples, captions, strict=True)):
         top = gap + row * (title + tile + words + gap)
         draw.text((gap, top), sample.name, fill="black", font=font)
-        for column, (pixels, text) in enumerate(zip(sample.images, sample.captions, strict=True)):
+        for column, (pixels, text) in enumerate(zip(sample.images, texts, strict=True)):
             left = gap + column * (tile + gap)
             image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0]).convert("RGB")
             canvas.paste(image.resize((tile, tile), Image.Resampling.BICUBIC), (left, top + title))
-            draw.multiline_text((left, top + title + tile + 1), _wrapped(draw, font, text, tile), fill="black", font=font, spacing=1)
+            draw.multiline_text((left, top + title + tile + 1), text, fill="black", font=font, spacing=1)
     with atomic_path(path) as temporary:
         canvas.save(temporary, "PNG")
 
 
 def _wrapped(draw: ImageDraw.ImageDraw, font: Any, text: str, width: int) -> str:
-    """The words of ``text`` in lines of at most ``width`` pixels, two at most."""
+    """The words of ``text`` in lines of at most ``width`` pixels, :data:`CAPTION_LINES` at most."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and draw.textlength(longer, font=font) > width:
-            if len(lines) == 2:
+            if len(lines) == CAPTION_LINES:
                 lines[-1] += "…"
                 break
             lines.append(word)
