@@ -55,7 +55,7 @@ DEFINITIONS = {
     "ridge": "penalty chosen on a fifth of the training items, for each factor; then fitted to all of them",
     "knn": "plain mean over the k nearest training views by cosine",
     "variance_share": "cross-fitted R² of least squares from a polynomial basis of the factor to the embedding, over all dimensions",
-    "sensitivity": "mean squared distance when the renderer draws the factor anew and keeps the rest, over that to another object's view",
+    "sensitivity": "mean squared distance when the factor is drawn anew and the rest kept as it is, over that to another item's view",
     "mrr, hit@k": "rank by cosine among all views of the object; ties count by the mean over their places; identity queries left out, or "
     "counted in …_with_identity; floors are chance",
     "pre": "factor distance of the nearest candidate to the target: 1 - ⟨q, q′⟩² for rotations, mean squared difference else; floor is "

@@ -278,7 +278,7 @@ def sensitivity(runs: Sequence[Run]) -> Picture | None:
         "sensitivity",
         "How far the embedding moves when one factor alone changes",
         panels,
-        "The renderer draws one factor anew and keeps the rest: the mean squared distance that the embedding moves, over that to another "
+        "One factor is drawn anew and the rest kept as it is: the mean squared distance that the embedding moves, over that to another "
         "item's view (1). The variance share is what a factor explains alone; this is all that it takes part in, so it is the larger.",
         run_legend(runs),
     )
