@@ -94,9 +94,9 @@ def test_the_class_is_read_from_the_images_themselves(photos: Path, in_folder: P
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_images_without_labels(in_folder: Path) -> None:
+def test_grey_images_without_labels(in_folder: Path) -> None:
     write_photos(in_folder / "album", 8, classes=("",))
-    words = ["train", "experiment=photos_minutes", "data_dir=album", "factors=[color]", "run_dir=runs/p", *SMALL_TRAIN]
+    words = ["train", "experiment=photos_minutes", "data_dir=album", "channels=1", "factors=[color]", "run_dir=runs/p", *SMALL_TRAIN]
     assert main(words) == 0
     assert main(["evaluate", "all", "runs/p", "heads=[ridge]", *SMALL_EVALUATE]) == 0
     _, rows = read_results(Path("runs/p"))
