@@ -1,0 +1,66 @@
+"""What fresh probes read at each kept checkpoint of a run, as the curve in docs/results.md: python benchmarks/curve.py RUN [TRAIN_ITEMS]
+
+The published single-view probe is a linear map for colour and class (Adam 1e-3, 300 epochs); rotation is read by the same, which takes minutes where
+the published MLP takes hours on a CPU. Means over three contexts of 14 tokens, on validation objects. Checkpoints are kept by save_interval=EPOCHS.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from contextssl import checkpoints
+from contextssl.config.settings import EvaluateSettings
+from contextssl.evaluation.results import ResultRow, read_results
+from contextssl.evaluation.run import PUBLISHED_EPOCHS, evaluate, open_subject
+
+LENGTH = 14
+COLUMNS = (
+    ("published probe", "probe", "linear", 0.0),
+    ("ridge", "probe", "ridge", 0.0),
+    ("ridge, noise 0.3", "probe", "ridge", 0.3),
+)
+
+
+def main(run: str, train_items: int) -> None:
+    titles = [f"{name}: {factor}" for name, *_ in COLUMNS for factor in ("rotation", "colour")]
+    print("| epoch | context | " + " | ".join(titles) + " | class |")
+    print("|" + "---|" * (len(titles) + 3))
+    for file in sorted((Path(run) / "checkpoints").glob("epoch=*.ckpt")):
+        settings = EvaluateSettings(
+            load_model=str(file),
+            heads=["linear", "ridge"],
+            epochs=PUBLISHED_EPOCHS["probe"],
+            eval_ctxt=[0, LENGTH],
+            bottleneck=[0.0, 0.3],
+            train_items=train_items,
+            cache=False,
+            progress=False,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            subject = replace(open_subject(settings), folder=Path(folder))
+            evaluate(settings, ["probe"], subject=subject)
+            rows = [row for row in read_results(Path(folder))[1] if row.representation == "embedding"]
+        epoch = checkpoints.read(file)["epoch"] + 1
+        for environment in (None, "rotation", "color"):
+            cells = [_cell(rows, environment, factor, head, noise) for _, _, head, noise in COLUMNS for factor in ("rotation", "color")]
+            told = "none" if environment is None else environment.replace("color", "colour")
+            print(f"| {epoch} | {told} | " + " | ".join(cells) + f" | {_cell(rows, environment, 'class', 'linear', 0.0)} |", flush=True)
+
+
+def _cell(rows: list[ResultRow], environment: str | None, factor: str, head: str, noise: float) -> str:
+    metric = "accuracy" if factor == "class" else "r2_pooled"
+    (row,) = [
+        row
+        for row in rows
+        if (row.metric, row.factor, row.head, row.bottleneck, row.environment) == (metric, factor, head, noise, environment)
+    ]
+    return f"{row.mean:.3f}" + (f" ± {row.std:.3f}" if row.std is not None else "")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        raise SystemExit(__doc__)
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) == 3 else 2000)
