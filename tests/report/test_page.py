@@ -99,6 +99,14 @@ def test_the_harder_truth_is_said_with_its_numbers(page: Page) -> None:
     assert "11.5 nats at noise 0.3 and 6.2 nats at noise 1 in 14 tokens of a rotation context" in text
 
 
+def test_hasty_probes_are_said_to_be(tmp_path: Path, page: Page) -> None:
+    hasty = write_run(tmp_path / "hasty", evaluated=evaluations(epochs=20))
+    write_report([hasty], gallery=False)
+    text = Page((hasty / "report.html").read_text()).text
+    assert "20 epochs, not the published 200" in text and "20 epochs, not the published 300" in text
+    assert "not the published" not in page.text
+
+
 def test_the_page_holds_all_that_it_shows(folder: Path, page: Page) -> None:
     html = (folder.parent / "page.html").read_text()
     for tag, _, value in page.loads:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from contextssl.evaluation.results import ResultRow
+from contextssl.evaluation.run import PUBLISHED_EPOCHS
 from contextssl.report import published
 from contextssl.report.collect import Run
 from contextssl.report.panels import Floor, Line, Panel, Picture, length_ticks, line, outside, position, same_height
@@ -135,7 +136,7 @@ def published_r2(runs: Sequence[Run]) -> Picture | None:
         panels,
         "The paper's figure 3, right: an MLP reads relative rotations, a linear map every other relative factor, from two embeddings side by side. "
         "A forgotten factor falls to the dotted line, which is what the best constant guess scores: with the pooled R² that is not 0 for "
-        "quaternions, whose components have different means." + instead + beside + outside(panels),
+        "quaternions, whose components have different means." + instead + beside + patience(runs, "equivariance") + outside(panels),
         run_legend(runs),
     )
 
@@ -195,7 +196,9 @@ def readers(runs: Sequence[Run]) -> Picture | None:
         panels,
         "Absolute factors read from single views. Nearest neighbours and the model's own head should follow the context; a probe that is trained "
         "afresh on many adapted embeddings can dig out what little is left, ridge best of all, until a noise bottleneck covers it. The own "
-        "head has no loss on the factor that is not told, so part of its fall is the head's own." + outside(panels),
+        "head has no loss on the factor that is not told, so part of its fall is the head's own."
+        + (patience(runs, "probe") if "published" in used else "")
+        + outside(panels),
         [(reader_name(head), "ink", styles[head]) for head in READERS if head in used],
     )
 
@@ -265,8 +268,21 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
         panels,
         "Probes trained afresh on adapted embeddings to which Gaussian noise was added, its variance a share of the embedding's own (left: "
         "none). The line of the factor that the context tells should stay where it is; the other one's should fall to its dotted floor."
+        + (patience(runs, "probe") if "published" in used else "")
         + outside(panels),
         [(reader_name(head), "ink", READERS.index(head)) for head in heads if head in used],
+    )
+
+
+def patience(runs: Sequence[Run], protocol: str) -> str:
+    """A sentence where trained probes had fewer epochs than the published ones."""
+    given = {run.evaluations.get(protocol, {}).get("settings", {}).get("epochs") for run in runs}
+    fewer = sorted(epochs for epochs in given if epochs is not None and epochs < PUBLISHED_EPOCHS[protocol])
+    if not fewer:
+        return ""
+    told = listed([str(epochs) for epochs in fewer])
+    return (
+        f" Trained probes had {told} epochs, not the published {PUBLISHED_EPOCHS[protocol]}: a more patient one reads more of what is left."
     )
 
 
