@@ -223,3 +223,15 @@ def test_no_image_is_no_view() -> None:
     augmentations = Augmentations.named(list(AUGMENTATIONS))
     views = augmentations.apply(torch.zeros(0, 3, 8, 8, dtype=torch.uint8), augmentations.draw(0, seeded_generator(0)))
     assert views.shape == (0, 3, 8, 8)
+
+
+def test_constants_are_those_of_any_number_of_threads() -> None:
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.append(Augmentations.named(list(AUGMENTATIONS)).description)
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1] == found[2]

@@ -225,8 +225,8 @@ class Augmentations:
                         f"({MEASURED_DRAWS}, {len(names)}), one column each for {', '.join(names)}, not {tuple(numbers.shape)}"
                     )
             deviation, mean = torch.std_mean(told.double(), dim=0)
-            centres += mean.tolist()
-            scales += torch.where(deviation > 1e-6, deviation, 1.0).tolist()
+            centres += [_rounded(number) for number in mean.tolist()]
+            scales += [_rounded(number) if number > 1e-6 else 1.0 for number in deviation.tolist()]
         return tuple(centres), tuple(scales)
 
     def _applied(self, images: Tensor, parameters: Tensor) -> Tensor:
@@ -241,6 +241,11 @@ class Augmentations:
         ):
             x = augmentation.apply(x, block)
         return x.mul(255).round_().clamp_(0, 255)
+
+
+def _rounded(number: float) -> float:
+    """To six digits: the last bits of a sum depend on the number of threads, and a run is to find its own constants again on any machine."""
+    return float(f"{number:.6g}")
 
 
 def _name_of(kind: type[Augmentation]) -> str:
