@@ -110,7 +110,7 @@ def test_what_does_not_vary_is_not_blown_up() -> None:
     latents = augmentations.latents(augmentations.draw(10, seeded_generator(0)))
     told = dict(zip([name for factor in augmentations.factors.factors for name in factor.components], latents.T, strict=True))
     for name in ("σ", "flipped", "height", "width", "log area"):
-        assert float(told[name].abs().max()) < 1e-6
+        assert float(told[name].abs().max()) < 1e-5  # the centre has six digits
 
 
 @given(st.integers(0, 2**32))
