@@ -51,6 +51,15 @@ class PairBatch:
     def __len__(self) -> int:
         return len(self.action)
 
+    @classmethod
+    def between(
+        cls, factors: FactorSpace, source_latents: Float[Tensor, "n A"], target_latents: Float[Tensor, "n A"], **rest: Any
+    ) -> PairBatch:
+        """Pairs whose action is what leads from source to target, every factor active. ``rest`` are the other fields."""
+        action = factors.relative(source_latents, target_latents)
+        active = torch.ones_like(action, dtype=torch.bool)
+        return cls(action=action, source_latents=source_latents, target_latents=target_latents, active=active, **rest)
+
     @property
     def told_action(self) -> Float[Tensor, "n A"]:
         """The action of the environment: the blocks of inactive factors are zero."""
@@ -144,16 +153,12 @@ class ViewPairs:
 
     def pairs(self, items: Int[Tensor, " n"], source: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> PairBatch:
         """The pairs of chosen views, every factor active."""
-        source_latents = self.views.gather_latents(items, source)
-        target_latents = self.views.gather_latents(items, target)
-        action = self.factors.relative(source_latents, target_latents)
-        return PairBatch(
+        return PairBatch.between(
+            self.factors,
+            self.views.gather_latents(items, source),
+            self.views.gather_latents(items, target),
             source=self.views.gather_images(items, source),
             target=self.views.gather_images(items, target),
-            action=action,
-            source_latents=source_latents,
-            target_latents=target_latents,
-            active=torch.ones_like(action, dtype=torch.bool),
             items=items,
             labels=torch.from_numpy(self.views.labels[items.numpy()]),
             source_views=source,

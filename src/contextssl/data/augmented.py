@@ -145,16 +145,13 @@ class AugmentedPairs:
         augmentations = self.views.augmentations
         source, target = augmentations.draw(2 * len(items), generator).chunk(2)
         images = self.views.photographed(items)
-        latents = augmentations.latents(source), augmentations.latents(target)
-        action = self.factors.relative(*latents)
         nowhere = torch.full_like(items, -1)
-        return PairBatch(
+        return PairBatch.between(
+            self.factors,
+            augmentations.latents(source),
+            augmentations.latents(target),
             source=images,
             target=images,
-            action=action,
-            source_latents=latents[0],
-            target_latents=latents[1],
-            active=torch.ones_like(action, dtype=torch.bool),
             items=items,
             labels=torch.from_numpy(self.views.labels[items.numpy()]),
             source_views=nowhere,

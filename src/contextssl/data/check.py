@@ -5,15 +5,12 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +18,9 @@ from rich.text import Text
 from contextssl.data import store as store_files
 from contextssl.data.captions import caption
 from contextssl.data.journal import SETTINGS
+from contextssl.data.layout import list_images
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.sample_views import PICTURE_ITEMS, PICTURE_VIEWS, Sample, augmented_samples, example_photos, write_picture
 from contextssl.data.threediebench import (
     FACTORS,
     IMAGE_SUFFIXES,
@@ -33,19 +32,12 @@ from contextssl.data.threediebench import (
     view_count,
 )
 from contextssl.errors import ContextSSLError, DataError
-from contextssl.factors import FactorSpace
-from contextssl.files import atomic_path, readable_bytes, storage_error
+from contextssl.files import readable_bytes, storage_error
 
 if TYPE_CHECKING:
     from contextssl.data.augmentations import Augmentations
-    from contextssl.data.views import Views
 
-PICTURE_ITEMS = 4
-PICTURE_VIEWS = 6
-CAPTION_LINES = 4
 CHECK_RESOLUTION = 32
-# Of single images, which sample views are made of.
-CHECK_PHOTO = 128
 
 
 @dataclass
@@ -146,104 +138,21 @@ def check(
     return report
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Some views of one item for the picture: images (n, H, W, C) uint8 and a caption of each."""
-
-    name: str
-    images: np.ndarray
-    captions: Sequence[str]
-
-
-def write_picture(path: Path, samples: Sequence[Sample], tile: int = 128) -> None:
-    """Draws samples as a grid, an item a row, each view above its caption, and writes it as a PNG.
-
-    Raises:
-        DataError: where the file cannot be written.
-    """
-    # Matplotlib's own font: Pillow's has no Greek.
-    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 10)
-    blank = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    captions = [[_wrapped(blank, font, text, tile) for text in sample.captions] for sample in samples]
-    lines = max(text.count("\n") + 1 for texts in captions for text in texts)
-    gap, title, words = 6, 16, 14 * lines
-    width = max(len(sample.images) for sample in samples) * (tile + gap) + gap
-    canvas = Image.new("RGB", (width, len(samples) * (title + tile + words + gap) + gap), "white")
-    draw = ImageDraw.Draw(canvas)
-    for row, (sample, texts) in enumerate(zip(samples, captions, strict=True)):
-        top = gap + row * (title + tile + words + gap)
-        draw.text((gap, top), sample.name, fill="black", font=font)
-        for column, (pixels, text) in enumerate(zip(sample.images, texts, strict=True)):
-            left = gap + column * (tile + gap)
-            image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0]).convert("RGB")
-            canvas.paste(image.resize((tile, tile), Image.Resampling.BICUBIC), (left, top + title))
-            draw.multiline_text((left, top + title + tile + 1), text, fill="black", font=font, spacing=1)
-    with atomic_path(path) as temporary:
-        canvas.save(temporary, "PNG")
-
-
-def _wrapped(draw: ImageDraw.ImageDraw, font: Any, text: str, width: int) -> str:
-    """The words of ``text`` in lines of at most ``width`` pixels, :data:`CAPTION_LINES` at most."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and draw.textlength(longer, font=font) > width:
-            if len(lines) == CAPTION_LINES:
-                lines[-1] += "…"
-                break
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return "\n".join(lines)
-
-
 def _check_images(
     path: Path, limit: int, workers: int | None, progress: bool, augmentations: Augmentations | None
 ) -> tuple[CheckReport, list[Sample]]:
-    from contextssl.data.image_check import scan
+    from contextssl.data.image_check import scan_listing
 
     try:
-        report = scan(path, limit=limit, workers=workers, progress=progress)
+        listing = list_images(path)
     except DataError as error:
         if not path.is_dir():
             raise
         kinds = f"meta/ (3DIEBench's layout) nor {store_files.MANIFEST} (a packed store) nor images"
         raise DataError(f"{path} holds neither {kinds}: check the path ({error})") from error
-    photos = None if augmentations is None else _example_photos(path)
-    return report, [] if augmentations is None or photos is None else _augmented_samples(photos, augmentations)
-
-
-def _example_photos(path: Path) -> Views | None:
-    """A few readable images, spread evenly over the names."""
-    from contextssl.data.layout import list_images
-    from contextssl.data.photo import read_photo
-    from contextssl.data.views import Views
-
-    listing = list_images(path)
-    found: dict[str, np.ndarray] = {}
-    for place in np.unique(np.linspace(0, len(listing.names) - 1, 4 * PICTURE_ITEMS).astype(int)):
-        name = listing.names[place]
-        with suppress(DataError):
-            found[name] = read_photo(listing.read(name), listing.where(name), CHECK_PHOTO, 3).pixels
-    if not found:
-        return None
-    images = np.stack(list(found.values()))[:, None]
-    return Views(
-        images, np.zeros((*images.shape[:2], 0), np.float32), np.zeros(len(images), np.int64), FactorSpace(()), ("image",), list(found)
-    )
-
-
-def _augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sample]:
-    """Some images, each as it is and augmented."""
-    from contextssl.data.augmented import AugmentedViews
-
-    views = AugmentedViews(photos, augmentations, PICTURE_VIEWS)
-    samples = []
-    for item in np.unique(np.linspace(0, photos.num_items - 1, PICTURE_ITEMS).astype(int)).tolist():
-        shown = torch.arange(PICTURE_VIEWS)
-        images = views.gather_images(torch.full_like(shown, item), shown).permute(0, 2, 3, 1).numpy()
-        samples.append(Sample(photos.item_names[item], images, [views.caption(item, view) for view in shown.tolist()]))
-    return samples
+    report = scan_listing(listing, limit=limit, workers=workers, progress=progress)
+    photos = None if augmentations is None else example_photos(listing)
+    return report, [] if augmentations is None or photos is None else augmented_samples(photos, augmentations)
 
 
 def _check_store(path: Path, limit: int, augmentations: Augmentations | None) -> tuple[CheckReport, list[Sample]]:
@@ -273,7 +182,7 @@ def _check_store(path: Path, limit: int, augmentations: Augmentations | None) ->
     samples = []
     first = next(iter(store.values()))
     if not store.factors.names:
-        return report, [] if augmentations is None else _augmented_samples(first, augmentations)
+        return report, [] if augmentations is None else augmented_samples(first, augmentations)
     for item in np.unique(np.linspace(0, first.num_items - 1, PICTURE_ITEMS).astype(int)):
         shown = min(PICTURE_VIEWS, first.num_views)
         words = [caption(store.factors, first.latents[item, view]) for view in range(shown)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, UInt8
+from jaxtyping import Float64, UInt8
 from PIL import Image
 from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import check_integrity
@@ -16,9 +16,8 @@ from torchvision.datasets.utils import check_integrity
 from contextssl.data.images import check_fraction
 from contextssl.data.layout import stratified_cut
 from contextssl.data.photo import fitted
-from contextssl.data.source import Item
+from contextssl.data.source import Item, SingleViewSource
 from contextssl.errors import DataError, nearest
-from contextssl.factors import FactorSpace
 from contextssl.files import storage_error
 
 SIDE = 32
@@ -43,16 +42,14 @@ def cifar10_source(data_dir: str | Path, download: bool = False, val_fraction: f
     return Cifar10Source(root, val_fraction, seed)
 
 
-class Cifar10Source:
+class Cifar10Source(SingleViewSource):
     """An :class:`~contextssl.data.source.ItemSource` of one view an item and no factors; see :func:`cifar10_source`.
 
     The splits are ``train`` and ``val``, cut class by class from the 50,000, and ``test``, the 10,000. The raw latents of a view are its
     height and width in pixels. A pickled source holds no pixels: each process reads those that it needs from the files.
     """
 
-    num_views = 1
     channels = 3
-    raw_width = 2
 
     def __init__(self, root: Path, val_fraction: float = 0.1, seed: int = 0) -> None:
         self.root = root
@@ -78,11 +75,6 @@ class Cifar10Source:
         return Item(f"{'train' if of_train else 'test'}/{self.class_names[label]}/{place:05d}", label)
 
     @property
-    def factors(self) -> FactorSpace:
-        """None: what changes between two views of an image is drawn when they are made."""
-        return FactorSpace(())
-
-    @property
     def description(self) -> dict[str, Any]:
         """Plain values that settle every pixel; the files are those of the published checksums, wherever they lie."""
         return {"kind": "CIFAR-10", "val_fraction": self.val_fraction, "seed": self.seed}
@@ -104,10 +96,6 @@ class Cifar10Source:
         if resolution != SIDE:
             pixels = np.array(fitted(Image.fromarray(pixels), resolution))
         return pixels[None], np.full((1, 2), SIDE, np.float64)
-
-    def latents(self, raw: Float[np.ndarray, "*n 2"]) -> Float32[np.ndarray, "*n 0"]:
-        """Absolute factor values (..., 0) float32: none."""
-        return np.zeros((*raw.shape[:-1], 0), np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pixels": {}}

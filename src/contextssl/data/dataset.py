@@ -160,11 +160,10 @@ def _augmented(store: Store, settings: DataSettings) -> Data:
             "images to augment: say dataset=shapes or dataset=3diebench"
         )
     try:
-        import kornia  # noqa: F401
+        from contextssl.data.augmentation_settings import augmentations_of
+        from contextssl.data.augmented import AugmentedPairs, AugmentedViews
     except ImportError as error:
         raise DataError("augmentations need kornia: pip install 'contextssl[photos]'") from error
-    from contextssl.data.augmentation_settings import augmentations_of
-    from contextssl.data.augmented import AugmentedPairs, AugmentedViews
 
     augmentations = augmentations_of(settings)
 

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contextssl.data.check import CheckReport
-from contextssl.data.images import FILES_PER_TASK, GLANCE
-from contextssl.data.layout import Layout, Listing, lay_out, list_images
-from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.images import GLANCE, look_through
+from contextssl.data.layout import Layout, Listing, lay_out, list_images, untrained_classes
 from contextssl.data.photo import read_photo
 from contextssl.errors import DataError
 from contextssl.files import readable_bytes
@@ -48,9 +47,15 @@ def scan(path: str | Path, labels: bool | None = None, limit: int = 20, workers:
     Raises:
         DataError: where there is no such folder or archive, or no image in it.
     """
-    listing = list_images(path)
+    return scan_listing(list_images(path), labels, limit, workers, progress)
+
+
+def scan_listing(
+    listing: Listing, labels: bool | None = None, limit: int = 20, workers: int | None = None, progress: bool = True
+) -> CheckReport:
+    """:func:`scan` of images that are listed already."""
     report = CheckReport(listing.path, "images", limit=limit)
-    findings = sorted(_look_through(listing, workers, progress))
+    findings = sorted(look_through(listing, _look, "checking", workers, progress))
     good = [finding for finding in findings if finding.fault is None]
     for finding in findings:
         if finding.fault is not None:
@@ -77,20 +82,6 @@ def scan(path: str | Path, labels: bool | None = None, limit: int = 20, workers:
     }
     report.facts["images with the bytes of another"] = _note_twins(report, good, layout)
     return report
-
-
-def _look_through(listing: Listing, workers: int | None, progress: bool) -> list[_Finding]:
-    tasks = [listing.names[i : i + FILES_PER_TASK] for i in range(0, len(listing.names), FILES_PER_TASK)]
-    findings: list[_Finding] = []
-    results = map_tasks(_look, listing, tasks, chosen_workers(workers, len(tasks)))
-    try:
-        with Meter(f"checking {listing.path.name}", len(listing.names), "images", show=progress) as meter:
-            for found in results:
-                findings += found
-                meter.advance(len(found))
-    finally:
-        results.close()
-    return findings
 
 
 def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
@@ -125,10 +116,8 @@ def _counts(layout: Layout) -> dict[str, Any]:
 
 
 def _add_missing_classes(report: CheckReport, layout: Layout) -> None:
-    trained = {layout.classes[name] for name in layout.splits["train"]}
-    for split, names in layout.splits.items():
-        for missing in sorted({layout.classes[name] for name in names} - trained):
-            report.add("layout", f"the class {missing!r} has images in {split} but none in train: add some, or take it out of {split}")
+    for split, missing in untrained_classes(layout.splits, layout.classes):
+        report.add("layout", f"the class {missing!r} has images in {split} but none in train: add some, or take it out of {split}")
 
 
 def _spread(values: Sequence[int]) -> str:

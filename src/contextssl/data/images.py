@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, UInt8
+from jaxtyping import Float64, UInt8
 
-from contextssl.data.layout import Layout, Listing, by_split, lay_out, list_images, read_split_file, stratified_cut
+from contextssl.data.layout import Layout, Listing, by_split, lay_out, list_images, read_split_file, stratified_cut, untrained_classes
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
 from contextssl.data.photo import read_photo
-from contextssl.data.source import Item
+from contextssl.data.source import Item, SingleViewSource
 from contextssl.errors import DataError, SettingsError, nearest
-from contextssl.factors import FactorSpace
+
+Found = TypeVar("Found")
 
 UNREADABLE = ("refuse", "skip")
 FILES_PER_TASK = 64
@@ -24,7 +25,7 @@ FILES_PER_TASK = 64
 GLANCE = 32
 
 
-class ImagesSource:
+class ImagesSource(SingleViewSource):
     """Images of a folder or an archive, an :class:`~contextssl.data.source.ItemSource` of one view an item and no factors.
 
     The raw latents of a view are the height and width of its file in pixels, upright. Splits with a folder are as they lie. Where there is
@@ -53,9 +54,6 @@ class ImagesSource:
             the split file does not fit.
         SettingsError: for a setting out of range.
     """
-
-    num_views = 1
-    raw_width = 2
 
     def __init__(
         self,
@@ -96,11 +94,6 @@ class ImagesSource:
             split: [Item(name, numbers[layout.classes[name]]) for name in members] for split, members in splits.items()
         }
 
-    @property
-    def factors(self) -> FactorSpace:
-        """None: what changes between two views of an image is drawn when they are made."""
-        return FactorSpace(())
-
     @cached_property
     def description(self) -> dict[str, Any]:
         """Plain values that settle every pixel."""
@@ -130,10 +123,6 @@ class ImagesSource:
         photo = read_photo(self.listing.read(name), self.listing.where(name), resolution, self.channels)
         return photo.pixels[None], np.array([[photo.height, photo.width]], np.float64)
 
-    def latents(self, raw: Float[np.ndarray, "*n 2"]) -> Float32[np.ndarray, "*n 0"]:
-        """Absolute factor values (..., 0) float32: none."""
-        return np.zeros((*raw.shape[:-1], 0), np.float32)
-
     def _warn_of_skipped(self) -> None:
         if not self.skipped:
             return
@@ -154,27 +143,37 @@ def check_fraction(val_fraction: float) -> None:
 
 def find_unreadable(listing: Listing, workers: int | None = None, progress: bool = True) -> tuple[str, ...]:
     """Decodes every image, and returns the names of those that cannot be, sorted."""
-    tasks = [listing.names[i : i + FILES_PER_TASK] for i in range(0, len(listing.names), FILES_PER_TASK)]
-    bad: list[str] = []
-    results = map_tasks(_unreadable, listing, tasks, chosen_workers(workers, len(tasks)))
-    try:
-        with Meter(f"looking through {listing.path.name}", len(listing.names), "images", show=progress) as meter:
-            for looked_at, found in results:
-                bad += found
-                meter.advance(looked_at)
-    finally:
-        results.close()
-    return tuple(sorted(bad))
+    readable = look_through(listing, _readable, "looking through", workers, progress)
+    return tuple(sorted(name for name, well in readable if not well))
 
 
-def _unreadable(listing: Listing, names: Sequence[str]) -> tuple[int, list[str]]:
-    bad = []
+def _readable(listing: Listing, names: Sequence[str]) -> list[tuple[str, bool]]:
+    found = []
     for name in names:
         try:
             read_photo(listing.read(name), name, GLANCE)
         except DataError:
-            bad.append(name)
-    return len(names), bad
+            found.append((name, False))
+        else:
+            found.append((name, True))
+    return found
+
+
+def look_through(
+    listing: Listing, look: Callable[[Listing, Sequence[str]], list[Found]], title: str, workers: int | None, progress: bool
+) -> list[Found]:
+    """What ``look`` finds of every image, an entry each, in the order in which the processes are done."""
+    tasks = [listing.names[i : i + FILES_PER_TASK] for i in range(0, len(listing.names), FILES_PER_TASK)]
+    findings: list[Found] = []
+    results = map_tasks(look, listing, tasks, chosen_workers(workers, len(tasks)))
+    try:
+        with Meter(f"{title} {listing.path.name}", len(listing.names), "images", show=progress) as meter:
+            for found in results:
+                findings += found
+                meter.advance(len(found))
+    finally:
+        results.close()
+    return findings
 
 
 def _splits(
@@ -204,11 +203,7 @@ def _check_splits(path: Path, splits: Mapping[str, Sequence[str]], layout: Layou
         raise DataError(f"{path} leaves {len(train)} to train on: there must be at least two images, beside those for validation")
     if not splits.get("val"):
         raise DataError(f"{path} gives no image to validate on: no class has two images to cut one from, or the split file names none")
-    trained = {layout.classes[name] for name in train}
-    for split, names in splits.items():
-        for name in names:
-            if layout.classes[name] not in trained:
-                raise DataError(
-                    f"the class {layout.classes[name]!r} of {path} has images in {split} but none in train: "
-                    f"add some there, or take it out of {split}"
-                )
+    for split, missing in untrained_classes(splits, layout.classes):
+        raise DataError(
+            f"the class {missing!r} of {path} has images in {split} but none in train: add some there, or take it out of {split}"
+        )

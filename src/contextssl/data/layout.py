@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -223,6 +223,14 @@ def stratified_cut(labels: Int[np.ndarray, " n"], fraction: float, seed: int) ->
         order = np.random.default_rng(derive_seed(seed, "validation", label)).permutation(len(members))
         held[members[order[:count]]] = True
     return held
+
+
+def untrained_classes(splits: Mapping[str, Sequence[str]], classes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each split with each class that it has images of and train has not."""
+    trained = {classes[name] for name in splits["train"]}
+    for split, names in splits.items():
+        for missing in sorted({classes[name] for name in names} - trained):
+            yield split, missing
 
 
 def by_split(names: Iterable[str], split_of: Callable[[str], str]) -> dict[str, list[str]]:

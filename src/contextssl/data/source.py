@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Float, Float32
 
 from contextssl.factors import FactorSpace
 
@@ -63,3 +64,20 @@ class ItemSource(Protocol):
     def latents(self, raw: np.ndarray) -> np.ndarray:
         """Absolute factor values (..., A) float32 from raw latents (..., R)."""
         ...
+
+
+class SingleViewSource:
+    """What sources of plain images share: one view an item and no factors, since what changes between two views of an image is drawn when
+    they are made. The raw latents of a view are the height and width of its file in pixels."""
+
+    num_views = 1
+    raw_width = 2
+
+    @property
+    def factors(self) -> FactorSpace:
+        """None."""
+        return FactorSpace(())
+
+    def latents(self, raw: Float[np.ndarray, "*n 2"]) -> Float32[np.ndarray, "*n 0"]:
+        """Absolute factor values (..., 0) float32: none."""
+        return np.zeros((*raw.shape[:-1], 0), np.float32)
