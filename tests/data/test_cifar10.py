@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
+from contextssl.config.settings import DataSettings
 from contextssl.data.cifar10 import cifar10_source
+from contextssl.data.dataset import open_data
 from contextssl.data.pack import pack
 from contextssl.data.source import Item
 from contextssl.data.store import open_store
@@ -139,3 +141,9 @@ def test_downloads_that_fail(root: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert len(cifar10_source(root, download=True).splits["test"]) == 20
     with pytest.raises(DataError, match=r"cannot get CIFAR-10 into .*: <urlopen error no route to host>; check the network, or put"):
         cifar10_source(tmp_path / "new", download=True)
+
+
+@pytest.mark.parametrize(("name", "value"), [("channels", 1), ("labels", False), ("split_file", "splits.csv"), ("unreadable", "skip")])
+def test_settings_of_image_folders_are_refused(root: Path, name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=f"{name}={value} means nothing to dataset=cifar10"):
+        open_data(DataSettings(dataset="cifar10", data_dir=str(root), **{name: value}), progress=False)  # type: ignore[arg-type]

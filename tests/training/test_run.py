@@ -174,6 +174,12 @@ def test_runs_do_not_overwrite_each_other(data: Data, undisturbed: Path, tmp_pat
         train(tiny_settings(run_dir=str(undisturbed)), data=data)
 
 
+def test_a_checkpoint_of_every_epoch_is_kept(data: Data, tmp_path: Path) -> None:
+    run = train(tiny_settings(output_dir=str(tmp_path), save_interval=1, log_interval=1), data=data)
+    kept = {path.stem for path in (run / "checkpoints").glob("*.ckpt")}
+    assert kept == {"last", "best", *(f"epoch={epoch:04d}" for epoch in range(4))}
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(data: Data, tmp_path: Path) -> None:
     """The weights in the record are those from before it."""
     folder = tmp_path / "run"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from contextssl.config.settings import DataSettings, ShapesSettings
+from contextssl.config.settings import DataSettings, PhotosSettings, ShapesSettings
 from contextssl.data.cifar10 import cifar10_source
 from contextssl.data.images import ImagesSource
 from contextssl.data.pack import pack
@@ -119,6 +119,12 @@ def _open_threediebench(settings: DataSettings, progress: bool) -> Data:
 
 
 def _open_cifar10(settings: DataSettings, progress: bool) -> Data:
+    usual = PhotosSettings()
+    for name in ("channels", "labels", "split_file", "unreadable"):
+        if getattr(settings, name) != getattr(usual, name):
+            raise SettingsError(
+                f"{name}={getattr(settings, name)} means nothing to dataset=cifar10: leave it out (it is for dataset=images)"
+            )
     root = Path(settings.data_dir if settings.data_dir is not None else "datasets/cifar10")
     if is_store(root):
         return _augmented(open_store(root), settings)

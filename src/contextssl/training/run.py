@@ -14,7 +14,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch import nn
 
@@ -32,7 +31,7 @@ from contextssl.pairs import EnvironmentMix, PairSampler
 from contextssl.randomness import derive_seed
 from contextssl.training.module import ContextSSLTraining
 from contextssl.training.progress import on_terminal, progress_callback
-from contextssl.training.storage import AtomicCheckpoints, MetricsCSV, new_run_folder
+from contextssl.training.storage import AtomicCheckpoints, MetricsCSV, NamedCheckpoint, new_run_folder
 from contextssl.version import __version__
 
 SETTINGS = "settings.json"
@@ -187,17 +186,17 @@ def _trainer(settings: TrainSettings, folder: Path) -> tuple[pl.Trainer, Metrics
         loggers.append(_wandb(settings, folder))
     kept: dict[str, Any] = {"dirpath": folder / "checkpoints", "enable_version_counter": False, "auto_insert_metric_name": False}
     callbacks: list[pl.Callback] = [
-        ModelCheckpoint(filename="last", every_n_epochs=1, save_on_train_epoch_end=True, **kept),
-        ModelCheckpoint(
+        NamedCheckpoint(filename="last", every_n_epochs=1, save_on_train_epoch_end=True, **kept),
+        NamedCheckpoint(
             filename="best", monitor="r2", mode="max", every_n_epochs=settings.log_interval, save_on_train_epoch_end=True, **kept
         ),
     ]
     if settings.save_minutes > 0:
-        callbacks.append(ModelCheckpoint(filename="last", train_time_interval=timedelta(minutes=settings.save_minutes), **kept))
+        callbacks.append(NamedCheckpoint(filename="last", train_time_interval=timedelta(minutes=settings.save_minutes), **kept))
     if settings.save_interval > 0:
         name = "epoch={epoch:04d}"
         callbacks.append(
-            ModelCheckpoint(filename=name, every_n_epochs=settings.save_interval, save_top_k=-1, save_on_train_epoch_end=True, **kept)
+            NamedCheckpoint(filename=name, every_n_epochs=settings.save_interval, save_top_k=-1, save_on_train_epoch_end=True, **kept)
         )
     if settings.progress:
         callbacks.append(progress_callback())

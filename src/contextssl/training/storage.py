@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -70,6 +71,14 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
     def load_checkpoint(self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
         return read(path)
+
+
+class NamedCheckpoint(ModelCheckpoint):
+    """Lightning's, known in a checkpoint by its file's name too: two that are saved as often as each other are still two."""
+
+    @property
+    def state_key(self) -> str:
+        return f"{super().state_key}/{self.filename}"
 
 
 class MetricsCSV(Logger):
