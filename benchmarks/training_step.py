@@ -69,7 +69,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = settings_from("train", TrainSettings, ["experiment=shapes_minutes"])
     views = random_views(100, settings.resolution)
-    data = Data(ViewPairs(views), ViewPairs(views), views.image_shape, (0.5,) * 3, (0.25,) * 3)
+    data = Data(ViewPairs(views), ViewPairs(views), views.view_shape, (0.5,) * 3, (0.25,) * 3)
     seconds = seconds_a_step(settings, data, arguments.steps)
     images = 2 * settings.batch_size
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()

@@ -37,9 +37,10 @@ def recipe(model: ContextSSL, settings: TrainSettings, data: Data, own_encoder: 
         "version": __version__,
         "settings": dataclasses.asdict(settings),
         "factors": model.factors.to_dict(),
-        "image_shape": list(data.image_shape),
+        "view_shape": list(data.view_shape),
         "image_mean": None if model.image_mean is None else model.image_mean.flatten().tolist(),
         "image_std": None if model.image_std is None else model.image_std.flatten().tolist(),
+        "columns": None if data.columns is None else data.columns.to_list(),
         "class_names": list(data.train.class_names),
         "data": dict(data.description),
         "encoder": type(model.encoder).__qualname__ if own_encoder else None,
@@ -144,13 +145,20 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
         raise CheckpointError(f"{file} was trained with your own encoder {made['encoder']}: pass it, freshly built, as encoder=…")
     settings = settings_of(content)
     settings.pretrained = False
-    channels, height, width = made["image_shape"]
+    columns = None
+    if made.get("columns") is not None:
+        # Tables are an extra; a checkpoint of images does not need it.
+        from contextssl.data.tables.columns import Columns
+
+        columns = Columns.from_list(made["columns"])
     model = build_model(
         settings,
         FactorSpace.from_dict(made["factors"]),
-        image_shape=(channels, height, width),
+        # Checkpoints from before there were tables say image_shape.
+        view_shape=made.get("view_shape") or made["image_shape"],
         image_mean=made["image_mean"],
         image_std=made["image_std"],
+        columns=columns,
         encoder=encoder,
     )
     prefix = MODEL_PREFIX

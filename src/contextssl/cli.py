@@ -45,6 +45,7 @@ COMMANDS = {
     "evaluate retrieval": Command(settings.EvaluateRetrievalSettings, "run_evaluate_retrieval", ("load_model",)),
     "evaluate probe": Command(settings.EvaluateProbeSettings, "run_evaluate_probe", ("load_model",)),
     "evaluate geometry": Command(settings.EvaluateGeometrySettings, "run_evaluate_geometry", ("load_model",)),
+    "evaluate fairness": Command(settings.EvaluateFairnessSettings, "run_evaluate_fairness", ("load_model",)),
     "evaluate all": Command(settings.EvaluateAllSettings, "run_evaluate_all", ("load_model",)),
     "report": Command(settings.ReportSettings, "run_report", ("runs",), several=True),
 }

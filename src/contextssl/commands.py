@@ -12,22 +12,25 @@ from rich.table import Table
 from contextssl.config.settings import (
     CheckSettings,
     DemoSettings,
+    EvaluateAllSettings,
     EvaluateSettings,
     PackSettings,
     RenderSettings,
     ReportSettings,
     TrainSettings,
 )
-from contextssl.data.check import check
+from contextssl.data.check import CheckReport, check
 from contextssl.data.dataset import shapes_source
 from contextssl.data.folder import write_folder
 from contextssl.data.pack import pack
 from contextssl.data.threediebench import ThreeDIEBenchSource
 from contextssl.demo import demo
 from contextssl.distributed import is_first_process
-from contextssl.errors import SettingsError
+from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.fairness_summary import fairness_summary
+from contextssl.evaluation.protocols import PROTOCOLS
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
-from contextssl.evaluation.run import PROTOCOLS, evaluate
+from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.summary import summary
 from contextssl.memory import peak_memory_mib
 from contextssl.report import write_report
@@ -122,11 +125,25 @@ def run_pack(settings: PackSettings) -> int:
 def run_check(settings: CheckSettings) -> int:
     if settings.data_dir is None:
         raise SettingsError("say which folder or store to check: contextssl data check DIR")
+    if not Path(settings.data_dir).exists():
+        raise DataError(f"there is no file or folder {settings.data_dir}: check the path")
+    if (table := _checked_table(Path(settings.data_dir))) is not None:
+        table.print()
+        return 0 if table.ok else 1
     picture = settings.picture or f"{Path(settings.data_dir).resolve().name.split('.')[0]}-views.png"
     workers = settings.workers or None
     report = check(settings.data_dir, picture, workers=workers, progress=settings.progress, augmentations=_shown_augmentations(settings))
     report.print()
     return 0 if report.ok else 1
+
+
+def _checked_table(path: Path) -> CheckReport | None:
+    """The report of a table; None where the path is another kind of data, or tables are not installed."""
+    try:
+        from contextssl.data.tables.table_check import check_table, is_table
+    except ImportError:
+        return None
+    return check_table(path) if is_table(path) else None
 
 
 def _shown_augmentations(settings: CheckSettings) -> Augmentations | None:
@@ -154,17 +171,28 @@ def run_evaluate_geometry(settings: EvaluateSettings) -> int:
     return _evaluate(settings, ("geometry",))
 
 
-def run_evaluate_all(settings: EvaluateSettings) -> int:
-    return _evaluate(settings, PROTOCOLS)
+def run_evaluate_fairness(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, ("fairness",))
+
+
+def run_evaluate_all(settings: EvaluateAllSettings) -> int:
+    return _evaluate(settings, PROTOCOLS if settings.protocols is None else tuple(settings.protocols))
 
 
 def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
     folder = evaluate(settings, protocols)
     run, rows = read_results(folder)
     console = Console()
-    for protocol in protocols:
-        console.print(summary(rows, (protocol,), settings.split))
-    names = [protocol if settings.split == "val" else f"{protocol} ({settings.split})" for protocol in protocols]
+    made = {protocol: protocol if settings.split == "val" else f"{protocol} ({settings.split})" for protocol in protocols}
+    made = {protocol: name for protocol, name in made.items() if name in run["evaluations"]}
+    for protocol, name in made.items():
+        if protocol == "fairness":
+            console.print(fairness_summary(rows, settings.split))
+            for note in run["evaluations"][name]["notes"]:
+                console.print(note, highlight=False)
+        else:
+            console.print(summary(rows, (protocol,), settings.split))
+    names = list(made.values())
     seconds = sum(run["evaluations"][name]["seconds"] for name in names)
     console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)
     return 0

@@ -18,7 +18,7 @@ from torch import Tensor
 from contextssl.errors import SettingsError, nearest
 
 NO_FACTOR = "none"
-Relation = Literal["difference", "rotation"]
+Relation = Literal["difference", "rotation", "category"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Factor:
         name: a word without ``+``, such as ``"rotation"``.
         width: how many numbers the block holds.
         relation: how two views' latents give an action: ``"difference"`` (target - source) or ``"rotation"`` (unit quaternions in the order
-            x, y, z, w; the action is source⁻¹ · target, not canonicalised, since flipping signs would add jumps).
+            x, y, z, w; the action is source⁻¹ · target, not canonicalised, since flipping signs would add jumps) or ``"category"`` (one-hot
+            latents of a value that is one of ``width``; the action is target - source, as with ``"difference"``).
         components: a name for each number, for tables and figures; ``name.0``, ``name.1``, … where left out.
     """
 
@@ -43,8 +44,8 @@ class Factor:
             raise SettingsError(f"a factor cannot be called {self.name!r}: choose a word without '+' other than none, both, all")
         if self.width < 1:
             raise SettingsError(f"factor {self.name!r} has width {self.width}: it must hold at least one number")
-        if self.relation not in ("difference", "rotation"):
-            raise SettingsError(f"factor {self.name!r} has relation {self.relation!r}: use 'difference' or 'rotation'")
+        if self.relation not in ("difference", "rotation", "category"):
+            raise SettingsError(f"factor {self.name!r} has relation {self.relation!r}: use 'difference', 'rotation' or 'category'")
         if self.relation == "rotation" and self.width != 4:
             raise SettingsError(f"factor {self.name!r} is a rotation and so a quaternion of width 4, not {self.width}")
         if not self.components:

@@ -70,3 +70,23 @@ def auxiliary_regression(
     a_pair = (error * active).sum(dim=-1) / active.sum(dim=-1).clamp(min=1)
     counted = active.any(dim=-1)
     return (a_pair * counted).sum() / counted.sum().clamp(min=1)
+
+
+def untold_alignment(
+    unit: Float[Tensor, "pairs 2 D"], told_action: Float[Tensor, "pairs A"], exact: Bool[Tensor, " pairs"] | None = None
+) -> Float[Tensor, ""]:
+    """Mean squared distance of a pair's two tokens, where the views differ in nothing but factors that their environment does not tell.
+
+    Those two are to be one and the same. The contrastive loss asks it too, but once a partner is nearer than all others its gradient fades;
+    this one's does not (alignment of Wang & Isola, 2020, equation 4, of some pairs). No part of the paper. 0 where there is no such pair.
+
+    Args:
+        unit: normalised embeddings, without noise.
+        told_action: of each pair's environment; pairs in which it tells any change do not count.
+        exact: True at pairs whose views differ in nothing but their factors; None where all do.
+    """
+    apart = (unit[:, 0] - unit[:, 1]).float().square().sum(dim=-1)
+    counted = (told_action == 0).all(dim=-1)
+    if exact is not None:
+        counted = counted & exact
+    return (apart * counted).sum() / counted.sum().clamp(min=1)

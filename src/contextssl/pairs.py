@@ -16,7 +16,7 @@ from torch import Tensor
 
 from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError, SettingsError
-from contextssl.factors import Environment, FactorSpace
+from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.randomness import seeded_generator
 
 
@@ -33,6 +33,7 @@ class PairBatch:
         source_views, target_views: (n,) which views of the item; -1 for views that are made for this pair alone.
         source_parameters, target_parameters: (n, P) what makes, or has made, the views out of stored images
             (:meth:`PairSource.complete`); None for stored views.
+        exact: (n,) True where source and target differ in nothing but their factors; None where all pairs do.
     """
 
     source: Tensor
@@ -47,6 +48,7 @@ class PairBatch:
     target_views: Int[Tensor, " n"]
     source_parameters: Float[Tensor, "n P"] | None = None
     target_parameters: Float[Tensor, "n P"] | None = None
+    exact: Bool[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.action)
@@ -157,8 +159,8 @@ class ViewPairs:
             self.factors,
             self.views.gather_latents(items, source),
             self.views.gather_latents(items, target),
-            source=self.views.gather_images(items, source),
-            target=self.views.gather_images(items, target),
+            source=self.views.gather_views(items, source),
+            target=self.views.gather_views(items, target),
             items=items,
             labels=torch.from_numpy(self.views.labels[items.numpy()]),
             source_views=source,
@@ -178,7 +180,8 @@ class EnvironmentMix:
     def parse(cls, ratio: Sequence[float] | Mapping[str, float] | None, factors: FactorSpace, scope: str = "batch") -> EnvironmentMix:
         """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
 
-        None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``.
+        None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``. A single factor, and categories, are
+        joined by ``none``: there forgetting is told by contexts that tell nothing.
 
         Raises:
             SettingsError: for an unknown environment, a list where there are not two factors, negative numbers or a sum other than 1.
@@ -188,7 +191,10 @@ class EnvironmentMix:
         if not factors.factors:
             raise SettingsError("these data have no factors, so there is nothing to tell: name augmentations, such as factors=[crop,blur]")
         if ratio is None:
-            ratio = {name: 1 / len(factors.names) for name in factors.names}
+            # A factor is forgotten where another one is told; where there is no other, or none that a person would name, by telling nothing.
+            forgets = len(factors.names) == 1 or any(factor.relation == "category" for factor in factors.factors)
+            names = [*factors.names, NO_FACTOR] if forgets else list(factors.names)
+            ratio = {name: 1 / len(names) for name in names}
         if isinstance(ratio, Mapping):
             named = [(factors.environment(name), float(p)) for name, p in ratio.items()]
         else:

@@ -43,13 +43,13 @@ def all_of(made: AugmentedViews) -> tuple[torch.Tensor, torch.Tensor]:
 def test_fixed_views_are_the_same_however_they_are_asked_for() -> None:
     made, again = views(), views()
     items, shown = all_of(made)
-    images, latents = made.gather_images(items, shown), made.gather_latents(items, shown)
+    images, latents = made.gather_views(items, shown), made.gather_latents(items, shown)
     assert images.shape == (30, 3, SIDE, SIDE) and images.dtype == torch.uint8 and latents.shape == (30, made.factors.width)
     order = torch.randperm(30, generator=seeded_generator(0))
-    assert torch.equal(again.gather_images(items[order], shown[order]), images[order])
+    assert torch.equal(again.gather_views(items[order], shown[order]), images[order])
     for row in (3, 17):
-        assert torch.equal(again.gather_images(items[row : row + 1], shown[row : row + 1])[0], images[row])
-    assert not torch.equal(views(seed=1).gather_images(items, shown), images)
+        assert torch.equal(again.gather_views(items[row : row + 1], shown[row : row + 1])[0], images[row])
+    assert not torch.equal(views(seed=1).gather_views(items, shown), images)
     assert len(latents.unique(dim=0)) == 6 * 4 + 1, "every view its own, but for the plain ones"
 
 
@@ -57,7 +57,7 @@ def test_the_first_view_is_the_image_itself() -> None:
     made = views()
     items = torch.arange(6)
     assert made.plain_view == 0
-    torch.testing.assert_close(made.gather_images(items, torch.zeros_like(items)), made.photographed(items), atol=1, rtol=0)
+    torch.testing.assert_close(made.gather_views(items, torch.zeros_like(items)), made.photographed(items), atol=1, rtol=0)
     assert made.caption(2, 0) == "as it is" and "blur" in made.caption(2, 1)
     plain = ViewSet.choose(made, "val", 0, 0, 0).plain
     assert plain is not None and plain.items.tolist() == [0, 1, 2, 3, 4, 5] and plain.views.tolist() == [0] * 6 and plain.per_item == 1

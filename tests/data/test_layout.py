@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from contextssl.data.layout import Layout, is_image, lay_out, list_images, read_split_file, stratified_cut
+from contextssl.data.layout import Layout, is_image, lay_out, list_images, read_split_file
 from contextssl.errors import DataError
 
 
@@ -125,14 +124,3 @@ def test_split_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "s.txt").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(DataError, match=r"is no text in UTF-8"):
         read_split_file(tmp_path / "s.txt", listing)
-
-
-def test_the_cut_by_hand() -> None:
-    labels = np.array([0] * 100 + [1] * 2 + [2] + [3] * 10)
-    for seed in range(5):
-        held = stratified_cut(labels, 0.1, seed)
-        assert np.bincount(labels[held], minlength=4).tolist() == [10, 1, 0, 1]
-        assert np.array_equal(held, stratified_cut(labels, 0.1, seed))
-    assert np.bincount(labels[stratified_cut(labels, 0.99, 0)]).tolist() == [99, 1, 0, 9]
-    often = sum(stratified_cut(np.zeros(10, int), 0.2, seed).astype(int) for seed in range(400))
-    assert np.all(np.abs(often - 80) < 40), "each item is held out one time in five"

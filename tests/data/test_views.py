@@ -37,7 +37,7 @@ def test_gather_against_a_loop(items: int, views: int, channels: int, count: int
     data = make(items, views, 4, channels)
     i, v = torch.randint(0, items, (count,)), torch.randint(0, views, (count,))
     out = torch.empty(count, 4, 4, channels, dtype=torch.uint8) if into_buffer else None
-    images, latents = data.gather_images(i, v, out), data.gather_latents(i, v)
+    images, latents = data.gather_views(i, v, out), data.gather_latents(i, v)
     assert images.shape == (count, channels, 4, 4) and images.dtype == torch.uint8
     for n in range(count):
         assert np.array_equal(images[n].permute(1, 2, 0).numpy(), data.images[i[n], v[n]])
@@ -47,29 +47,29 @@ def test_gather_against_a_loop(items: int, views: int, channels: int, count: int
 def test_gather_is_channels_last_and_fills_a_buffer() -> None:
     data = make()
     i, v = torch.tensor([3, 0]), torch.tensor([2, 1])
-    assert data.gather_images(i, v).is_contiguous(memory_format=torch.channels_last)
+    assert data.gather_views(i, v).is_contiguous(memory_format=torch.channels_last)
     buffer = torch.zeros(2, 5, 5, 3, dtype=torch.uint8)
-    given = data.gather_images(i, v, out=buffer)
+    given = data.gather_views(i, v, out=buffer)
     assert given.data_ptr() == buffer.data_ptr()
-    assert torch.equal(given, data.gather_images(i, v))
+    assert torch.equal(given, data.gather_views(i, v))
     for bad in (buffer[:1], buffer.float(), torch.zeros(2, 5, 3, 5, dtype=torch.uint8).transpose(2, 3)):
         with pytest.raises(InputError, match="out must be contiguous uint8"):
-            data.gather_images(i, v, out=bad)
+            data.gather_views(i, v, out=bad)
 
 
 def test_gather_from_images_that_are_not_in_order() -> None:
     data = make()
     turned = replace(data, images=data.images[:, ::-1])
     i, v = torch.tensor([3, 0, 1]), torch.tensor([2, 1, 0])
-    want = data.gather_images(i, 2 - v)
-    assert torch.equal(turned.gather_images(i, v), want)
-    assert torch.equal(turned.gather_images(i, v, out=torch.zeros(3, 5, 5, 3, dtype=torch.uint8)), want)
+    want = data.gather_views(i, 2 - v)
+    assert torch.equal(turned.gather_views(i, v), want)
+    assert torch.equal(turned.gather_views(i, v, out=torch.zeros(3, 5, 5, 3, dtype=torch.uint8)), want)
 
 
 @pytest.mark.parametrize(("item", "view"), [(4, 0), (-1, 0), (0, 3), (1, -1)])
 def test_an_index_out_of_range_is_an_error_and_never_a_neighbour(item: int, view: int) -> None:
     with pytest.raises(InputError, match=r"indices must be 0 to \d, not"):
-        make().gather_images(torch.tensor([item]), torch.tensor([view]))
+        make().gather_views(torch.tensor([item]), torch.tensor([view]))
 
 
 def test_mapped_views_are_read_only_and_pickle_as_a_file_name(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_mapped_views_are_read_only_and_pickle_as_a_file_name(tmp_path: Path) ->
     with pytest.raises(ValueError, match="read-only"):
         val.images[0, 0, 0, 0, 0] = 1
     i, v = torch.tensor([0, 39]), torch.tensor([3, 0])
-    val.gather_images(i, v)
+    val.gather_views(i, v)
     for data in (val, val.subset(slice(7, 40)), val.subset(slice(7, 40)).subset(slice(1, 33))):
         pickled = pickle.dumps(data)
         again = pickle.loads(pickled)
@@ -93,7 +93,7 @@ def test_many_threads_may_gather_at_once(tmp_path: Path) -> None:
     data = toy_store(tmp_path / "s")["train"]
     found: list[torch.Tensor] = []
     threads = [
-        threading.Thread(target=lambda: found.append(data.gather_images(torch.arange(6), torch.zeros(6, dtype=torch.long))))
+        threading.Thread(target=lambda: found.append(data.gather_views(torch.arange(6), torch.zeros(6, dtype=torch.long))))
         for _ in range(8)
     ]
     for thread in threads:

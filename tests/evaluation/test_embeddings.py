@@ -37,7 +37,7 @@ def val_set() -> ViewSet:
 
 def test_embeddings_are_the_models_own(tmp_path: Path) -> None:
     ours, views = embedder(tmp_path), val_set()
-    images = VAL.gather_images(views.items, views.views)
+    images = VAL.gather_views(views.items, views.views)
     assert len(views) == 5 * 4 == len(set(zip(views.items.tolist(), views.views.tolist(), strict=True)))
     torch.testing.assert_close(ours.features(views), ours.model.encode(images))
     pairs = ours.contexts[1]

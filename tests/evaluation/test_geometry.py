@@ -117,7 +117,7 @@ def test_rendered_variations_change_one_factor(tmp_path: object) -> None:
     assert note is None and found is not None
     assert len(found) == 6 and found.items.tolist() == [0, 0, 2, 2, 3, 3]
     assert set(found.changed) == {"rotation", "color"} == set(RAW_COLUMNS)
-    stored = store["val"].gather_images(found.items, torch.tensor([0, 1] * 3))
+    stored = store["val"].gather_views(found.items, torch.tensor([0, 1] * 3))
     torch.testing.assert_close(found.original, stored)
     for images in found.changed.values():
         assert images.shape == found.original.shape

@@ -15,7 +15,7 @@ def toy_data(path: Path, **source: Any) -> Data:
     """Toy views packed at ``path``, 8 px."""
     store = toy_store(path, ToySource(**{"items": {"train": 24, "val": 8}, "num_views": 6, **source}), resolution=8)
     return Data(
-        ViewPairs(store["train"]), ViewPairs(store["val"]), store["train"].image_shape, store.image_mean, store.image_std, {"kind": "toy"}
+        ViewPairs(store["train"]), ViewPairs(store["val"]), store["train"].view_shape, store.image_mean, store.image_std, {"kind": "toy"}
     )
 
 

@@ -34,7 +34,7 @@ OBSOLETE: Mapping[str, Mapping[str, str]] = {
             "log_interval": "every number is computed once, at the end of the probes' epochs",
             "eval_normalize": "embeddings are always L2-normalised before they are evaluated",
         }
-        for protocol in ("equivariance", "retrieval", "probe", "geometry", "all")
+        for protocol in ("equivariance", "retrieval", "probe", "geometry", "fairness", "all")
     },
 }
 

@@ -37,8 +37,10 @@ class ShapesSettings:
 class AugmentationSettings:
     """Augmentations of photos, whose parameters are the action"""
 
-    factors: list[str] = setting(
-        ["crop", "blur"], "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, or your own as package.module:Class"
+    factors: list[str] | None = setting(
+        None,
+        "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, or your own as package.module:Class (where left out "
+        "[crop,blur]); of tables the columns that are factors (of adult gender, race, age; of mimic3 gender; where left out [gender])",
     )
     crop_area: list[float] = setting([0.2, 1.0], "least and greatest area of a crop, as a share of the image")
     crop_ratio: list[float] = setting([0.75, 4 / 3], "least and greatest width of a crop, over its height")
@@ -64,7 +66,9 @@ class AugmentationSettings:
 class PhotosSettings(AugmentationSettings):
     """Photos: dataset=cifar10, dataset=images"""
 
-    val_fraction: float = setting(0.1, "share of the training images that is held out where there is no val folder, of each class alike")
+    val_fraction: float = setting(
+        0.1, "share of the training images (or rows) that is held out where there is no val split, of each class alike"
+    )
     split_file: str | None = setting(None, "text or CSV file of 'path,split' lines that settles the splits instead")
     channels: int = setting(3, "3 for colour, 1 for grey")
     labels: bool | None = setting(None, "images lie in a folder a class; where left out, if they do")
@@ -73,18 +77,54 @@ class PhotosSettings(AugmentationSettings):
     )
     download: bool = setting(False, "fetch CIFAR-10 where it is missing (170 MB)")
     eval_views: int = setting(50, "fixed augmentations of each image that are evaluated; the first is the image itself")
-    split_seed: int = setting(0, "of the images that are held out")
+    split_seed: int = setting(0, "of the images, or rows, that are held out")
 
 
 @dataclass
-class DataSettings(ShapesSettings, PhotosSettings):
+class TablesSettings:
+    """Tables: dataset=adult, dataset=mimic3, dataset=table"""
+
+    path: str | None = setting(None, "of dataset=table: the CSV, TSV (also .gz) or Parquet file")
+    label: str | None = setting(None, "the column that is to be predicted; of adult income, of mimic3 long_stay where left out")
+    person: str | None = setting(None, "of dataset=table: the column that says whose row it is; nobody is in two splits")
+    categorical: list[str] = setting([], "columns that are categories, whatever they look like")
+    numeric: list[str] = setting([], "columns that are numbers, whatever they look like")
+    drop_columns: list[str] = setting([], "columns that are left out, such as identifiers")
+    delimiter: str | None = setting(None, "of a text file; where left out a comma, of .tsv a tab")
+    giveaways: str = setting(
+        "drop",
+        "columns that say a factor's value outright (adult's relationship: Husband, Wife) are left out, replaced together with the factor "
+        "in views, or kept like any other",
+        choices=("drop", "together", "keep"),
+    )
+    giveaway_columns: Any = setting(
+        None, "which those are: names, or with several factors {column: factor}; of adult relationship where left out"
+    )
+    corruption: float = setting(0.4, "share of a row's columns, its factors apart, that each view redraws from the training rows")
+    swap_chance: float = setting(0.5, "chance that a view has another value of a factor than the row")
+    exact_chance: float = setting(
+        0.0, "share of training pairs in which nothing is redrawn, so that source and target differ in factors alone"
+    )
+    row_views: int = setting(10, "fixed views of each row that are evaluated; the first is the row itself")
+    test_fraction: float = setting(0.2, "share of the rows held out as test, where the files have no test split of their own")
+    diagnoses: str = setting(
+        "earlier",
+        "of mimic3: ICD-9 groups of earlier admissions alone, or of this one too, which are coded after discharge",
+        choices=("earlier", "admission"),
+    )
+
+
+@dataclass
+class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     """Data"""
 
-    dataset: str = setting("3diebench", "what to train on", choices=("3diebench", "shapes", "cifar10", "images"))
+    dataset: str = setting(
+        "3diebench", "what to train on", choices=("3diebench", "shapes", "cifar10", "images", "adult", "mimic3", "table")
+    )
     data_dir: str | None = setting(
         None,
-        "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), or a packed store; "
-        "shapes are rendered into ./datasets where left out",
+        "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed store, "
+        "UCI Adult's or MIMIC-III's files; shapes are rendered into ./datasets where left out",
     )
     resolution: int = setting(128, "height and width of the images", "pixels")
 
@@ -93,13 +133,18 @@ class DataSettings(ShapesSettings, PhotosSettings):
 class ModelSettings:
     """Model"""
 
-    backbone: str = setting("resnet18", "encoder: any timm model, or resnet_compact (ours, for minutes on a CPU)")
+    backbone: str = setting(
+        "resnet18", "encoder: any timm model, resnet_compact (ours, for minutes on a CPU), or of tables table_mlp or table_resnet"
+    )
     pretrained: bool = setting(False, "start from timm's weights (needs a network)")
     stem: str = setting(
         "default", "'small' for images near 32 px: a 3×3 convolution of stride 1, no max-pooling", choices=("default", "small")
     )
     pool: str = setting("average", "the final map is averaged, or flattened through a linear layer", choices=("average", "flatten"))
     feature_norm: str = setting("none", "'batch' normalises features over the batch before the predictor", choices=("none", "batch"))
+    encoder_width: int = setting(256, "of an encoder of tables: width of its hidden layers and features")
+    encoder_depth: int = setting(2, "of an encoder of tables: hidden layers, or residual blocks")
+    column_width: int = setting(16, "of an encoder of tables: numbers that each column is embedded in")
     projection_dim: int = setting(512, "width of the embeddings; need not be the backbone's")
     width: int = setting(2048, "width of the predictor")
     n_layer: int = setting(3, "layers of the predictor")
@@ -124,10 +169,16 @@ class ObjectiveSettings:
     temperature: float = setting(0.1, "of the contrastive loss")
     clamp_similarities: bool = setting(True, "floor cosines at 1e-7 as published, so that negatives of negative cosine give no gradient")
     weight_equiv_loss: float = setting(5.0, "weight of the auxiliary regression beside the contrastive loss")
+    weight_untold: float = setting(
+        0.0,
+        "weight of the squared distance between the tokens of pairs that differ in untold factors alone (of tables, exact_chance of them); "
+        "0 is published",
+    )
     env_ratio: Any = setting(
         None,
         "chances of the environments: [rotation, color, both] for two factors, or a mapping such as {rotation:0.5,none:0.5} for any; "
-        "where left out each factor alone, with equal chances (the paper's [0.5,0.5,0.0])",
+        "where left out each factor alone (and none, where there is one factor or they are categories), with equal chances; for two the paper's "
+        "[0.5,0.5,0.0]",
     )
     env_per: str = setting("batch", "an environment is drawn for each batch (the paper) or each sequence", choices=("batch", "sequence"))
 
@@ -213,9 +264,9 @@ class PackSettings:
 
 @dataclass
 class CheckSettings(AugmentationSettings):
-    """Look a folder of data, a packed store or images over: counts, damaged files, latents, labels, and a picture of sample views."""
+    """Look a folder of data, a packed store, images or a table over: counts, damaged files, latents, labels, columns, a picture of sample views."""
 
-    data_dir: str | None = setting(None, "the folder, store, or tar or zip of images to check")
+    data_dir: str | None = setting(None, "the folder, store, tar or zip of images, or table to check")
     picture: str | None = setting(None, "PNG to write the sample views to; NAME-views.png where left out")
     workers: int = setting(0, "processes; 0 takes every core")
     progress: bool = setting(True, "show progress")
@@ -289,7 +340,24 @@ class SensitivitySettings:
 
 
 @dataclass
-class EvaluateSettings(SensitivitySettings, RetrievalSettings, ProbeSettings, EvaluatedDataSettings, LoadedModelSettings):
+class FairnessSettings:
+    """Fairness, where the data are rows of a table"""
+
+    adversaries: list[str] = setting(
+        ["logistic", "mlp", "boosting"], "classifiers that are trained afresh to read each factor: logistic, mlp, boosting"
+    )
+    forget_bottleneck: list[float] | None = setting(
+        None, "noise shares beside none; where left out the least under which adversaries gain nothing over raw columns, by training rows"
+    )
+    baselines: list[str] = setting(
+        ["raw", "erased", "scarf"],
+        "what stands beside: raw (columns with and without the factors), erased (LEACE on embeddings without a context), scarf",
+    )
+    scarf_epochs: int = setting(12, "that SCARF is trained for")
+
+
+@dataclass
+class EvaluateSettings(FairnessSettings, SensitivitySettings, RetrievalSettings, ProbeSettings, EvaluatedDataSettings, LoadedModelSettings):
     """Evaluate a run, or a published checkpoint, and add the numbers to its results.json."""
 
     eval_ctxt: list[int] | None = setting(
@@ -337,8 +405,17 @@ class EvaluateGeometrySettings(EvaluateSettings):
 
 
 @dataclass
+class EvaluateFairnessSettings(EvaluateSettings):
+    """Of rows of a table: who can read a factor, what tasks lose, how differently groups fare, what a flipped factor changes."""
+
+
+@dataclass
 class EvaluateAllSettings(EvaluateSettings):
     """Evaluate by all of these protocols, with one encoding."""
+
+    protocols: list[str] | None = setting(
+        None, "some of equivariance, retrieval, probe, geometry, fairness; all that the data allow where left out"
+    )
 
 
 @dataclass

@@ -9,6 +9,8 @@ from dataclasses import replace
 from contextssl.config.settings import AugmentationSettings
 from contextssl.data.augmentations.compose import Augmentations
 
+# Where no factors are named: the paper's first pair.
+USUAL = ("crop", "blur")
 # Which settings are an augmentation's own, by the name that it gives them.
 RANGES: Mapping[str, Mapping[str, str]] = {
     "crop": {"area": "crop_area", "ratio": "crop_ratio"},
@@ -26,13 +28,12 @@ def augmentations_of(settings: AugmentationSettings) -> Augmentations:
     Raises:
         SettingsError: for one that is unknown or named twice, and for ranges that cannot be.
     """
-    if any(":" in name for name in settings.factors) and "" not in sys.path:
+    factors = settings.factors if settings.factors is not None else list(USUAL)
+    if any(":" in name for name in factors) and "" not in sys.path:
         # A module beside the user is found, as by `python -m`, also where the installed command is called.
         sys.path.insert(0, "")
-    ranges = {
-        name: {argument: getattr(settings, key) for argument, key in RANGES[name].items()} for name in settings.factors if name in RANGES
-    }
-    augmentations = Augmentations.named(settings.factors, ranges)
+    ranges = {name: {argument: getattr(settings, key) for argument, key in RANGES[name].items()} for name in factors if name in RANGES}
+    augmentations = Augmentations.named(factors, ranges)
     centre, scale = settings.latent_centre, settings.latent_scale
     return replace(
         augmentations,

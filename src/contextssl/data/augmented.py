@@ -68,8 +68,8 @@ class AugmentedViews:
         return self.photos.num_classes
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        return self.photos.image_shape
+    def view_shape(self) -> tuple[int, int, int]:
+        return self.photos.view_shape
 
     @property
     def plain_view(self) -> int | None:
@@ -92,7 +92,7 @@ class AugmentedViews:
             self._drawn[block] = drawn
         return self._drawn[block]
 
-    def gather_images(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
+    def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
         """The views (n, C, H, W) uint8, made anew: the same pixels each time."""
         return self.augmentations.apply(self.photographed(items), self.parameters(items, views))
 
@@ -107,7 +107,7 @@ class AugmentedViews:
 
     def photographed(self, items: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
         """The stored images."""
-        return self.photos.gather_images(items, torch.zeros_like(items))
+        return self.photos.gather_views(items, torch.zeros_like(items))
 
     def caption(self, item: int, view: int) -> str:
         return self.augmentations.words(self.parameters(torch.tensor([item]), torch.tensor([view]))[0])

@@ -166,7 +166,7 @@ def _check_store(path: Path, limit: int, augmentations: Augmentations | None) ->
     report.facts |= {
         "items": {split: views.num_items for split, views in store.items()},
         "views an item": next(iter(store.values())).num_views,
-        "image shape (C, H, W)": next(iter(store.values())).image_shape,
+        "image shape (C, H, W)": next(iter(store.values())).view_shape,
         "classes": len(store.class_names),
         "factors": ", ".join(f"{factor.name} ({factor.width})" for factor in store.factors.factors) or "none stored",
         "image mean": [round(value, 4) for value in store.image_mean],

@@ -14,9 +14,9 @@ from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import check_integrity
 
 from contextssl.data.images import check_fraction
-from contextssl.data.layout import stratified_cut
 from contextssl.data.photo import fitted
 from contextssl.data.source import Item, SingleViewSource
+from contextssl.data.splits import stratified_cut
 from contextssl.errors import DataError, nearest
 from contextssl.files import storage_error
 

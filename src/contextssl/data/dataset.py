@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contextssl.config.settings import DataSettings, PhotosSettings, ShapesSettings
 from contextssl.data.cifar10 import cifar10_source
@@ -23,8 +24,12 @@ from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.pairs import PairSource, ViewPairs
 from contextssl.randomness import derive_seed
 
+if TYPE_CHECKING:
+    from contextssl.data.tables.columns import Columns
+
 # How long the other processes of a distributed run wait for the first to render or pack.
 PATIENCE_SECONDS = 6 * 3600.0
+TABLES = ("adult", "mimic3", "table")
 
 
 @dataclass(frozen=True)
@@ -33,19 +38,21 @@ class Data:
 
     Args:
         train, val: what pairs are drawn of. Same factors and classes.
-        image_shape: (C, H, W) of the views.
+        view_shape: of one view: (C, H, W), or (W,) of rows of a table.
         image_mean, image_std: of each channel of the training split, in units of 0 to 1; None for views that are not uint8 images.
         description: plain values for results: where the data came from.
         test: a further split to evaluate on, where there is one.
+        columns: of rows of a table; None for other views.
     """
 
     train: PairSource
     val: PairSource
-    image_shape: tuple[int, ...]
+    view_shape: tuple[int, ...]
     image_mean: Sequence[float] | None = None
     image_std: Sequence[float] | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
     test: PairSource | None = None
+    columns: Columns | None = None
 
     def split(self, name: str) -> PairSource:
         """
@@ -188,6 +195,42 @@ def _augmented(store: Store, settings: DataSettings) -> Data:
     )
 
 
+def _open_table(settings: DataSettings, progress: bool) -> Data:
+    """Rows of a table. Nothing is packed: a table is read in seconds, and held in memory."""
+    try:
+        from contextssl.data.tables.open_table import open_table
+        from contextssl.data.tables.reading import table_of
+    except ImportError as error:
+        raise DataError(
+            f"tables need pandas, pyarrow and scikit-learn ({error.name} is missing): pip install 'contextssl[tables]'"
+        ) from error
+
+    def say(what: str) -> None:
+        if progress and is_first_process():
+            print(what, file=sys.stderr, flush=True)
+
+    table = table_of(settings, say)
+    opened = open_table(table, settings)
+    for note in opened.notes:
+        say(f"note: {note}")
+    say(opened.columns.summary())
+    digests = "".join(f"{split}{pairs.views.digest()}" for split, pairs in opened.pairs.items())
+    path = settings.path if settings.dataset == "table" else settings.data_dir
+    return Data(
+        train=opened.pairs["train"],
+        val=opened.pairs["val"],
+        test=opened.pairs.get("test"),
+        view_shape=(len(opened.columns),),
+        columns=opened.columns,
+        description={
+            "path": str(Path(str(path)).resolve()),
+            "fingerprint": hashlib.sha256(digests.encode()).hexdigest()[:16],
+            "source": dict(table.description),
+            "notes": list(opened.notes),
+        },
+    )
+
+
 def _packed_once(source: Any, folder: Path, resolution: int, progress: bool) -> Store:
     """The store in ``folder``, made first where it is missing; in a distributed run the first process makes it and the others wait."""
     if not is_store(folder):
@@ -210,7 +253,7 @@ def _from_store(store: Store, settings: DataSettings, pairs: Callable[[str], Pai
     for split in ("train", "val"):
         if split not in store:
             raise DataError(f"{store.path} has no split {split!r} (it has {', '.join(store)}): pack a data set with train and val")
-    shape = store["train"].image_shape
+    shape = store["train"].view_shape
     if shape[1:] != (settings.resolution, settings.resolution):
         raise DataError(
             f"{store.path} holds images of {shape[2]} × {shape[1]} pixels, but resolution={settings.resolution}: "
@@ -221,7 +264,7 @@ def _from_store(store: Store, settings: DataSettings, pairs: Callable[[str], Pai
         train=of("train"),
         val=of("val"),
         test=of("test") if "test" in store else None,
-        image_shape=shape,
+        view_shape=shape,
         image_mean=store.image_mean,
         image_std=store.image_std,
         description={"path": str(store.path), "fingerprint": store.fingerprint, "source": store.manifest.get("source")},
@@ -233,4 +276,5 @@ DATASETS: dict[str, Callable[[DataSettings, bool], Data]] = {
     "shapes": _open_shapes,
     "cifar10": _open_cifar10,
     "images": _open_images,
+    **dict.fromkeys(TABLES, _open_table),
 }

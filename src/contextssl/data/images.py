@@ -11,10 +11,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from contextssl.data.layout import Layout, Listing, by_split, lay_out, list_images, read_split_file, stratified_cut, untrained_classes
+from contextssl.data.layout import Layout, Listing, by_split, lay_out, list_images, read_split_file, untrained_classes
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
 from contextssl.data.photo import read_photo
 from contextssl.data.source import Item, SingleViewSource
+from contextssl.data.splits import stratified_cut
 from contextssl.errors import DataError, SettingsError, nearest
 
 Found = TypeVar("Found")

@@ -1,4 +1,4 @@
-"""Which split and class an image of a folder belongs to, by where it lies; and how validation images are cut from the training ones.
+"""Which split and class an image of a folder belongs to, by where it lies.
 
 Understood are ``SPLIT/CLASS/…/image.jpg``, ``SPLIT/image.jpg``, ``CLASS/…/image.jpg`` and ``image.jpg``, all of them below one top folder
 if you like. SPLIT is train, val (valid, validation) or test; CLASS is any other name, and what lies deeper belongs to it.
@@ -12,14 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from jaxtyping import Bool, Int
-
 from contextssl.data.archive import Files, open_files
 from contextssl.data.photo import SUFFIXES
 from contextssl.errors import DataError, nearest
 from contextssl.files import storage_error
-from contextssl.randomness import derive_seed
 
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
 SPLIT_ORDER = ("train", "val", "test")
@@ -209,20 +205,6 @@ def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:
             f"{path} leaves out {len(missing)} of {len(known)} images, such as {missing[0]}: give each a split, or move it away"
         )
     return found
-
-
-def stratified_cut(labels: Int[np.ndarray, " n"], fraction: float, seed: int) -> Bool[np.ndarray, " n"]:
-    """Which items to hold out: of each class the rounded ``fraction``, but at least one where it has two, and never all.
-
-    The items of a class depend on the seed, the class and its count alone.
-    """
-    held = np.zeros(len(labels), bool)
-    for label in np.unique(labels).tolist():
-        members = np.flatnonzero(labels == label)
-        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        order = np.random.default_rng(derive_seed(seed, "validation", label)).permutation(len(members))
-        held[members[order[:count]]] = True
-    return held
 
 
 def untrained_classes(splits: Mapping[str, Sequence[str]], classes: Mapping[str, str]) -> Iterator[tuple[str, str]]:

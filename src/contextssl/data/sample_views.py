@@ -104,6 +104,6 @@ def augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sampl
     samples = []
     for item in np.unique(np.linspace(0, photos.num_items - 1, PICTURE_ITEMS).astype(int)).tolist():
         shown = torch.arange(PICTURE_VIEWS)
-        images = views.gather_images(torch.full_like(shown, item), shown).permute(0, 2, 3, 1).numpy()
+        images = views.gather_views(torch.full_like(shown, item), shown).permute(0, 2, 3, 1).numpy()
         samples.append(Sample(photos.item_names[item], images, [views.caption(item, view) for view in shown.tolist()]))
     return samples

@@ -20,7 +20,7 @@ from contextssl.factors import FactorSpace
 
 class ViewBank(Protocol):
     """Items × views that are the same each time they are asked for: stored (:class:`Views`), or made anew from stored images
-    (:class:`~contextssl.data.augmented.AugmentedViews`). What is evaluated."""
+    (:class:`~contextssl.data.augmented.AugmentedViews`) or rows (:class:`~contextssl.data.tables.rows.RowViews`). What is evaluated."""
 
     @property
     def factors(self) -> FactorSpace: ...
@@ -43,8 +43,8 @@ class ViewBank(Protocol):
     def num_classes(self) -> int: ...
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+    def view_shape(self) -> tuple[int, ...]:
+        """Of one view: (C, H, W), or (W,) of rows of a table."""
         ...
 
     @property
@@ -52,7 +52,9 @@ class ViewBank(Protocol):
         """Which view of every item is the item with nothing done to it; None where there is no such view."""
         ...
 
-    def gather_images(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]: ...
+    def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Tensor:
+        """(n, C, H, W) uint8, or (n, W) float32 of rows."""
+        ...
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]: ...
 
@@ -131,12 +133,12 @@ class Views:
         return len(self.class_names)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def view_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         height, width, channels = (int(n) for n in self.images.shape[2:])
         return channels, height, width
 
-    def gather_images(
+    def gather_views(
         self, items: Int[Tensor, " n"], views: Int[Tensor, " n"], out: UInt8[Tensor, "n H W C"] | None = None
     ) -> UInt8[Tensor, "n C H W"]:
         """Chosen views as (n, C, H, W) uint8 in channels-last memory: one copy of whole rows, no Python per item.

@@ -69,7 +69,7 @@ class Embedder:
         def make() -> Tensor:
             self.progress(f"features of {len(views):,} {views.split} views")
             pieces = zip(views.items.split(ENCODE_BATCH), views.views.split(ENCODE_BATCH), strict=True)
-            return torch.cat([self.encode(views.source.gather_images(items, chosen)) for items, chosen in pieces])
+            return torch.cat([self.encode(views.source.gather_views(items, chosen)) for items, chosen in pieces])
 
         return self.cache.get(f"features-{views.split}", self._made_from(views), make)
 

@@ -30,12 +30,15 @@ def basis(values: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor, "n p"]:
     """A polynomial basis of a factor's values, with a constant, in double precision.
 
     Rotations: the quaternion's components and their products in pairs (all but w², which the others give), 14 terms with the constant; the
-    products are blind to the quaternion's sign. Others: all monomials of the standardised components up to degree 4 for one or two
-    components, 3 for up to four, 2 beyond.
+    products are blind to the quaternion's sign. Categories: all one-hot numbers but the last. Others: all monomials of the standardised
+    components up to degree 4 for one or two components, 3 for up to four, 2 beyond.
     """
     values = values.double()
     if factor.relation == "rotation":
         monomials = list(combinations_with_replacement(range(4), 1)) + list(combinations_with_replacement(range(4), 2))[:-1]
+    elif factor.relation == "category":
+        # One-hot numbers have no powers of their own, and the last follows from the others.
+        monomials = [(index,) for index in range(factor.width - 1)]
     else:
         values = (values - values.mean(0)) / values.std(0, correction=0).clamp(min=1e-12)
         degree = 4 if factor.width <= 2 else 3 if factor.width <= 4 else 2

@@ -20,16 +20,19 @@ class ResultRow:
     Args:
         protocol: which evaluation, such as ``"online"`` (while training), ``"equivariance"``, ``"probe"``, ``"retrieval"``.
         metric: ``"r2_pooled"`` (the published R²), ``"r2"`` (a dimension), ``"accuracy"``, ``"mrr"``, …
-        factor: the factor or target that it is about.
+        factor: the factor that it is about, or ``"class"``; of differences between groups of people, which factor groups them.
         environment: of the context.
         length: of the context, in tokens.
-        representation: ``"feature"`` or ``"embedding"``.
-        head: what read the number out: ``"auxiliary"``, ``"mlp"``, ``"linear"``, ``"ridge"``, ``"knn"``.
+        representation: ``"feature"`` or ``"embedding"``; of rivals without a context ``"raw"``, ``"raw-without"`` (raw columns with and without
+            the factors'), ``"erased-context"``, ``"erased-train"`` (embeddings after linear erasure, by what it was fitted on), ``"scarf"``.
+        head: what read the number out: ``"auxiliary"``, ``"mlp"``, ``"linear"``, ``"ridge"``, ``"knn"``, ``"logistic"``,
+            ``"boosting"``.
         bottleneck: noise share; 0 is none.
         split, count: which items, and how many queries.
         mean, std, n: over n contexts or seeds.
         floor: what a constant predictor (or chance) scores.
         seconds: that it took.
+        target: what is predicted, where a data set has several.
     """
 
     protocol: str
@@ -47,6 +50,7 @@ class ResultRow:
     n: int = 1
     floor: float | None = None
     seconds: float | None = None
+    target: str | None = None
 
     def key(self) -> str:
         """A name for logs: ``r2_pooled/rotation/color-14``."""

@@ -15,7 +15,7 @@ import torch
 
 from contextssl import checkpoints
 from contextssl.config.settings import DataSettings, EvaluatedDataSettings, EvaluateSettings, TrainSettings
-from contextssl.data.dataset import Data, is_store, open_data
+from contextssl.data.dataset import TABLES, Data, is_store, open_data
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
@@ -23,6 +23,7 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.equivariance import pair_probe_rows
 from contextssl.evaluation.geometry import geometry_rows
 from contextssl.evaluation.probe import SingleViews, probe_rows
+from contextssl.evaluation.protocols import BASELINES, CLASSIFIERS, OF_TABLES, PROTOCOLS
 from contextssl.evaluation.readers import HEADS, HeadTraining
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results, write_results
 from contextssl.evaluation.retrieval import retrieval_rows
@@ -35,7 +36,6 @@ from contextssl.training.run import choose_precision, describe_run
 from contextssl.training.storage import new_run_folder
 from contextssl.version import __version__
 
-PROTOCOLS = ("equivariance", "retrieval", "probe", "geometry")
 PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
 PUBLISHED_EPOCHS = {"equivariance": 200, "probe": 300}
 CACHE = "cache"
@@ -58,6 +58,10 @@ DEFINITIONS = {
     "sensitivity": "mean squared distance when the factor is drawn anew and the rest kept as it is, over that to another item's view",
     "mrr, hit@k": "rank by cosine among all views of the object; ties count by the mean over their places; identity queries left out, or "
     "counted in …_with_identity; floors are chance",
+    "equalized_odds_difference, …": "of a fresh logistic regression's predictions between the values of the factor; the largest gap in true or "
+    "false positive rates, in true positive rates, in positive rates",
+    "counterfactual_distance": "mean distance that a row moves when the factor's value alone is replaced, over that between two rows",
+    "counterfactual_flips": "share of rows whose prediction changes when the factor's value alone is replaced",
     "pre": "factor distance of the nearest candidate to the target: 1 - ⟨q, q′⟩² for rotations, mean squared difference else; floor is "
     "chance",
 }
@@ -100,6 +104,10 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
             raise SettingsError(f"unknown protocol {protocol!r}: {nearest(protocol, PROTOCOLS)}")
     check_settings(settings)
     subject = subject if subject is not None else open_subject(settings)
+    if subject.data.columns is None and set(protocols) & set(OF_TABLES):
+        if tuple(protocols) != PROTOCOLS:
+            raise SettingsError("fairness is read from rows of a table (dataset=adult, mimic3 or table); these views are images")
+        protocols = [protocol for protocol in protocols if protocol not in OF_TABLES]
     model = subject.model.to(_device(settings.accelerator))
     plan = Plan.of(settings, subject)
     run, before = _before(subject, settings)
@@ -222,6 +230,8 @@ class Plan:
                 per_item=settings.queries,
                 seed=settings.seed,
             )
+        if protocol == "fairness":
+            return self._fairness_rows()
         single = SingleViews(self.embedder, self.train, self.test, rows, settings.seed)
         if protocol == "probe":
             return probe_rows(
@@ -242,6 +252,24 @@ class Plan:
                 self.notes.append(note)
                 warnings.warn(note, UserWarning, stacklevel=2)
         return geometry_rows(single, self.points, shares=settings.bottleneck, k=settings.neighbours, variations=variations)
+
+    def _fairness_rows(self) -> Iterable[ResultRow]:
+        # Tables are an extra: what only they need is imported where one is there.
+        from contextssl.evaluation.fairness import fairness_rows
+
+        settings = self.settings
+        return fairness_rows(
+            self.embedder,
+            self.train,
+            self.test,
+            self.points,
+            adversaries=settings.adversaries,
+            shares=settings.forget_bottleneck,
+            baselines=settings.baselines,
+            scarf_epochs=settings.scarf_epochs,
+            seed=settings.seed,
+            notes=self.notes,
+        )
 
     def _training(self, protocol: str) -> HeadTraining:
         epochs = self.settings.epochs if self.settings.epochs is not None else PUBLISHED_EPOCHS[protocol]
@@ -295,6 +323,8 @@ def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, re
     path = recorded.get("path")
     if not given and path is not None and is_store(Path(path)):
         values["data_dir"] = path
+    elif path is not None and values["dataset"] in TABLES and settings.data_dir is None and Path(path).exists():
+        values["path" if values["dataset"] == "table" else "data_dir"] = path
     return DataSettings(**{**values, **given})
 
 
@@ -313,6 +343,12 @@ def check_settings(settings: EvaluateSettings) -> None:
         raise SettingsError(f"epochs is {settings.epochs}: it must be at least 1")
     if settings.learning_rate <= 0:
         raise SettingsError(f"learning_rate is {settings.learning_rate}: it must be above 0")
+    for what, names, known in (("adversaries", settings.adversaries, CLASSIFIERS), ("baselines", settings.baselines, BASELINES)):
+        for name in names:
+            if name not in known:
+                raise SettingsError(f"{what} holds {name!r}: {nearest(name, known)} (choices: {', '.join(known)})")
+    if settings.forget_bottleneck is not None and min(settings.forget_bottleneck, default=0.0) < 0:
+        raise SettingsError(f"forget_bottleneck is {settings.forget_bottleneck}: noise shares are 0 or more")
     for head in settings.heads:
         if head not in HEADS:
             raise SettingsError(f"unknown head {head!r}: {nearest(head, HEADS)} (choices: {', '.join(HEADS)})")
@@ -370,5 +406,5 @@ def _say(what: str) -> None:
     """Progress: one line that is written over on a terminal, nothing elsewhere but for the encoding."""
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{what} …", end="", file=sys.stderr, flush=True)
-    elif what.startswith(("features", "probes", "pair probes", "rendering")):
+    elif what.startswith(("features", "probes", "pair probes", "rendering", "fairness")):
         print(f"{what} …", file=sys.stderr, flush=True)

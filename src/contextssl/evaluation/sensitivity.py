@@ -110,7 +110,7 @@ def render_variations(
     items = _some_items(views, max_items)
     generator = np.random.default_rng(derive_seed(seed, "sensitivity", views.split))
     low, high = np.array(RAW_RANGES).T
-    resolution = views.source.image_shape[1]
+    resolution = views.source.view_shape[1]
     per_item = min(per_item, views.source.num_views)
     originals: list[np.ndarray] = []
     rendered: dict[str, list[np.ndarray]] = {name: [] for name in RAW_COLUMNS}
@@ -149,7 +149,7 @@ def _redrawn(views: ViewSet, source: Redrawable, max_items: int, per_item: int, 
     changed = {
         name: source.redrawn(items, shown, name, seeded_generator(seed, "sensitivity", views.split, name)) for name in views.factors.names
     }
-    return Variations(views.source.gather_images(items, shown), items, changed)
+    return Variations(views.source.gather_views(items, shown), items, changed)
 
 
 def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:

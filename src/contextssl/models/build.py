@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from contextssl.config.settings import ModelSettings
+from contextssl.errors import SettingsError
 from contextssl.factors import FactorSpace
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoders import build_encoder
+
+if TYPE_CHECKING:
+    from contextssl.data.tables.columns import Columns
+
+TABLE_ENCODERS = ("table_mlp", "table_resnet")
 
 
 def build_model(
     settings: ModelSettings,
     factors: FactorSpace,
     *,
-    image_shape: Sequence[int],
+    view_shape: Sequence[int],
     image_mean: Sequence[float] | None,
     image_std: Sequence[float] | None,
+    columns: Columns | None = None,
     encoder: nn.Module | None = None,
 ) -> ContextSSL:
     """ContextSSL as the settings say, with the given encoder in the place of ``settings.backbone`` where there is one.
 
     Args:
-        image_shape: (C, H, W).
+        view_shape: (C, H, W) of images, (W,) of rows.
+        columns: of rows of a table.
+
+    Raises:
+        SettingsError: for a backbone that reads another kind of view.
     """
-    if encoder is None:
+    if encoder is None and columns is not None:
+        encoder = build_table_encoder(settings, columns)
+    elif encoder is None:
+        if settings.backbone in TABLE_ENCODERS:
+            raise SettingsError(f"backbone={settings.backbone} reads rows of a table, and these views are images: use resnet18")
         encoder = build_encoder(
             settings.backbone,
-            channels=image_shape[0],
-            resolution=image_shape[1],
+            channels=view_shape[0],
+            resolution=view_shape[1],
             stem=settings.stem,
             pool=settings.pool,
             feature_norm=settings.feature_norm,
@@ -51,4 +67,26 @@ def build_model(
         bottleneck=settings.bottleneck,
         image_mean=image_mean,
         image_std=image_std,
+    )
+
+
+def build_table_encoder(settings: ModelSettings, columns: Columns) -> nn.Module:
+    """An encoder of rows.
+
+    Raises:
+        SettingsError: where the backbone named reads images.
+    """
+    if settings.backbone not in TABLE_ENCODERS:
+        raise SettingsError(
+            f"backbone={settings.backbone} reads images, and these views are rows of a table: use {' or '.join(TABLE_ENCODERS)}"
+        )
+    from contextssl.models.table_encoder import TableEncoder
+
+    return TableEncoder(
+        columns,
+        settings.backbone,
+        width=settings.encoder_width,
+        depth=settings.encoder_depth,
+        column_width=settings.column_width,
+        feature_norm=settings.feature_norm,
     )

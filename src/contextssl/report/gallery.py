@@ -101,7 +101,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
         "items": views.num_items,
         "views": views.per_item,
         "environments": [environment.name for environment in plan.environments],
-        "side": views.source.image_shape[1],
+        "side": views.source.view_shape[1],
         "context": context,
         "queries": shown,
         "images": pictures.found,
@@ -248,7 +248,7 @@ class _Pictures:
 
     def view(self, row: int) -> str:
         item, view = self.views.items[row : row + 1], self.views.views[row : row + 1]
-        return self.image(self.views.source.gather_images(item, view)[0])
+        return self.image(self.views.source.gather_views(item, view)[0])
 
     def image(self, pixels: Tensor) -> str:
         uri = data_uri(pixels.permute(1, 2, 0).numpy())

@@ -17,21 +17,30 @@ from contextssl.objectives import (
     auxiliary_regression,
     cosine_similarities,
     nt_xent_from_similarities,
+    untold_alignment,
 )
 from contextssl.pairs import PairBatch
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4)."""
+    """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4), and, where it has a weight,
+    alignment of
+    pairs that differ in untold factors alone (ours)."""
 
     temperature: float = 0.1
     clamp: float | None = PUBLISHED_CLAMP
     auxiliary_weight: float = 5.0
+    untold_weight: float = 0.0
 
     @classmethod
     def of(cls, settings: ObjectiveSettings) -> Objective:
-        return cls(settings.temperature, PUBLISHED_CLAMP if settings.clamp_similarities else None, settings.weight_equiv_loss)
+        return cls(
+            settings.temperature,
+            PUBLISHED_CLAMP if settings.clamp_similarities else None,
+            settings.weight_equiv_loss,
+            settings.weight_untold,
+        )
 
 
 @dataclass(frozen=True)
@@ -62,10 +71,13 @@ def contextssl_loss(
     unit = F.normalize(z.float(), dim=-1)
     if model.training:
         model.bottleneck.observe(unit.detach().flatten(0, 1))
+    clean = unit
     unit = model.bottleneck(unit, model.bottleneck_share, generator)
     cosines = cosine_similarities(gather(unit))
     latents = model.auxiliary_prediction(unit)
     contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp)
     auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active)
     total = contrastive + objective.auxiliary_weight * auxiliary
+    if objective.untold_weight > 0:
+        total = total + objective.untold_weight * untold_alignment(clean, batch.told_action, batch.exact)
     return Losses(total, contrastive.detach(), auxiliary.detach(), cosines.detach(), latents.detach())

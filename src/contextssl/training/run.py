@@ -107,7 +107,7 @@ def check_settings(settings: TrainSettings) -> None:
         raise SettingsError(f"temperature is {settings.temperature}: it must be above 0")
     if settings.learning_rate <= 0:
         raise SettingsError(f"learning_rate is {settings.learning_rate}: it must be above 0")
-    for name in ("weight_decay", "weight_equiv_loss", "gradient_clip", "warmup_epochs"):
+    for name in ("weight_decay", "weight_equiv_loss", "weight_untold", "gradient_clip", "warmup_epochs"):
         if getattr(settings, name) < 0:
             raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 or more")
     odd = [length for length in settings.eval_ctxt if length < 0 or length % 2]
@@ -151,9 +151,10 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
         model = build_model(
             settings,
             data.train.factors,
-            image_shape=data.image_shape,
+            view_shape=data.view_shape,
             image_mean=data.image_mean,
             image_std=data.image_std,
+            columns=data.columns,
             encoder=encoder,
         )
     return model.to(memory_format=torch.channels_last)

@@ -65,7 +65,7 @@ def test_it_is_an_item_source_whose_items_make_views() -> None:
         [item.name for item in items],
         raw,
     )
-    assert views.image_shape == (3, 16, 16) and raw.dtype == np.float64
+    assert views.view_shape == (3, 16, 16) and raw.dtype == np.float64
     np.testing.assert_array_equal(views.latents, absolute_latents(raw))
 
 

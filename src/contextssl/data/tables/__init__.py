@@ -1,0 +1,1 @@
+"""Records in rows and columns: UCI Adult, MIMIC-III, and any CSV or Parquet file."""

@@ -1,0 +1,214 @@
+"""Views of a row: some of its columns redrawn from the training rows, and its factors' values replaced.
+
+What is redrawn is what SCARF redraws (Bahri et al., 2022, algorithm 1): a random subset of the columns, each from its own marginal, that of the
+training rows whatever split the row is of. The factors' columns are no part of it: each factor's value is replaced by another one with a chance
+of its own, and only this change is told as the action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from contextssl.data.tables.columns import UNKNOWN, Columns
+from contextssl.errors import DataError, SettingsError
+from contextssl.factors import Factor, FactorSpace
+
+# Into how many bands of equal size a factor that is a number is cut, such as an age.
+BANDS = 4
+
+
+@dataclass(frozen=True)
+class RowFactor:
+    """A factor of a row: which column tells its value.
+
+    Args:
+        name: of the factor.
+        place: of its column in an encoded row.
+        values: in words.
+        bounds: of a number, in standardised units: value v lies above bounds[v - 1]; None for a category, whose value is its code - 1.
+        moved: all places that are replaced together with it: its own column, and those that give it away.
+    """
+
+    name: str
+    place: int
+    values: tuple[str, ...]
+    bounds: tuple[float, ...] | None
+    moved: tuple[int, ...]
+
+    def of(self, rows: Float[Tensor, "n W"]) -> Int[Tensor, " n"]:
+        """The value of each row, 0 to len(values) - 1."""
+        column = rows[:, self.place].contiguous()
+        if self.bounds is None:
+            return column.long() - 1
+        return torch.bucketize(column, torch.tensor(self.bounds, dtype=rows.dtype))
+
+
+def row_factors(
+    columns: Columns, named: Mapping[str, str], rows: Float[Tensor, "n W"], moved_together: Mapping[str, Sequence[str]]
+) -> tuple[RowFactor, ...]:
+    """The factors that the named columns hold.
+
+    Args:
+        named: by factor its column.
+        rows: the training rows, whose quantiles bound the bands of a number.
+        moved_together: by factor further columns that are replaced with it.
+
+    Raises:
+        DataError: for a factor with one value in the training rows.
+    """
+    found = []
+    for name, column_name in named.items():
+        place, column = columns.places(column_name)[0], columns[column_name]
+        bounds: tuple[float, ...] | None = None
+        if column.kind == "category":
+            values = column.categories
+        else:
+            quantiles = torch.quantile(rows[:, place].double(), torch.linspace(0, 1, BANDS + 1, dtype=torch.float64)[1:-1])
+            bounds = tuple(bound for bound in quantiles.unique().tolist() if bound < float(rows[:, place].max()))
+            values = _bands([bound * column.scale + column.centre for bound in bounds])
+        moved = [place for other in (column_name, *moved_together.get(name, ())) for place in columns.places(other)]
+        factor = RowFactor(name, place, tuple(values), bounds, tuple(moved))
+        seen = factor.of(rows).unique()
+        if len(seen) < 2 or len(values) < 2:
+            raise DataError(
+                f"the factor {name!r} has one value ({factor.values[0]}) in all training rows, so there is nothing to be in- or equivariant "
+                "to: choose another column, or other rows"
+            )
+        found.append(factor)
+    return tuple(found)
+
+
+def _bands(bounds: Sequence[float]) -> tuple[str, ...]:
+    """In words: ``up to 28``, ``28 to 37``, …, ``over 48``."""
+    if not bounds:
+        return ("all",)
+    words = [f"{bound:.4g}" for bound in bounds]
+    between = [f"{low} to {high}" for low, high in pairwise(words)]
+    return (f"up to {words[0]}", *between, f"over {words[-1]}")
+
+
+@dataclass(frozen=True, eq=False)
+class Corruption:
+    """Draws views of encoded rows.
+
+    Args:
+        columns: of an encoded row.
+        factors: what is replaced and told.
+        marginals: (M, W) the encoded training rows, from which everything that is new in a view comes.
+        rate: the share of the other columns of the file that is redrawn in each view, rounded down as in SCARF.
+        swap_chance: with which each factor's value is replaced by another, every other one being as likely.
+        exact_chance: with which nothing is redrawn in a pair, so that its views differ in factors alone.
+
+    Raises:
+        SettingsError: for a share or chance outside 0 to 1.
+    """
+
+    columns: Columns
+    factors: tuple[RowFactor, ...]
+    marginals: Float[Tensor, "M W"]
+    rate: float = 0.4
+    swap_chance: float = 0.5
+    exact_chance: float = 0.0
+    _donors: dict[str, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _groups: list[Tensor] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (("corruption", self.rate), ("swap_chance", self.swap_chance), ("exact_chance", self.exact_chance)):
+            if not 0 <= value <= 1:
+                raise SettingsError(f"{name} is {value}: a share lies from 0 to 1")
+        moved = {place for factor in self.factors for place in factor.moved}
+        groups = [self.columns.places(name) for name in self.columns.names]
+        groups = [places for places in groups if not moved & set(places)]
+        group_of = torch.full((len(self.columns),), -1)
+        for group, places in enumerate(groups):
+            group_of[list(places)] = group
+        self._groups.append(group_of)
+        for factor in self.factors:
+            values = factor.of(self.marginals)
+            counts = values.bincount(minlength=len(factor.values))
+            self._donors[factor.name] = (values.argsort(stable=True), counts.cumsum(0) - counts, counts)
+
+    @property
+    def space(self) -> FactorSpace:
+        """Each factor as a one-hot block."""
+        return FactorSpace(tuple(Factor(f.name, len(f.values), "category", f.values) for f in self.factors))
+
+    def latents(self, rows: Float[Tensor, "n W"]) -> Float[Tensor, "n A"]:
+        """The factors' values, one-hot side by side."""
+        blocks = [torch.nn.functional.one_hot(factor.of(rows), len(factor.values)) for factor in self.factors]
+        return torch.cat(blocks, dim=1).float()
+
+    def draw(self, rows: Float[Tensor, "n W"], generator: torch.Generator) -> Float[Tensor, "n W"]:
+        """A view of each row."""
+        return self.swapped(self.redrawn_columns(rows, generator), generator)
+
+    def draw_pairs(
+        self, rows: Float[Tensor, "n W"], generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n W"], Float[Tensor, "n W"], Bool[Tensor, " n"]]:
+        """Two views of each row, and where they differ in nothing but their factors."""
+        exact = torch.rand(len(rows), generator=generator) < self.exact_chance
+        several = rows.repeat(2, 1)
+        redrawn = torch.where(exact.repeat(2)[:, None], several, self.redrawn_columns(several, generator))
+        source, target = self.swapped(redrawn, generator).chunk(2)
+        return source, target, exact
+
+    def swapped(self, rows: Float[Tensor, "n W"], generator: torch.Generator) -> Float[Tensor, "n W"]:
+        """Rows with the value of each factor replaced by another one, with ``swap_chance``."""
+        made = rows
+        for factor in self.factors:
+            chosen = torch.rand(len(rows), generator=generator) < self.swap_chance
+            made = self.with_value(made, factor, self.other_value(made, factor, generator), generator, chosen)
+        return made
+
+    def redrawn_columns(self, rows: Float[Tensor, "n W"], generator: torch.Generator) -> Float[Tensor, "n W"]:
+        """Rows with a random subset of the columns that are no factor's redrawn, each from a training row of its own."""
+        group_of = self._groups[0]
+        groups = int(group_of.max()) + 1
+        if groups == 0:
+            return rows.clone()
+        order = torch.rand(len(rows), groups, generator=generator).argsort(dim=1).argsort(dim=1)
+        redrawn = order < int(self.rate * groups)
+        donors = torch.randint(len(self.marginals), (len(rows), groups), generator=generator)
+        free = group_of >= 0
+        fresh = self.marginals[donors[:, group_of.clamp(min=0)], torch.arange(len(group_of))]
+        return torch.where(redrawn[:, group_of.clamp(min=0)] & free, fresh, rows)
+
+    def other_value(self, rows: Float[Tensor, "n W"], factor: RowFactor, generator: torch.Generator) -> Int[Tensor, " n"]:
+        """For each row another value of the factor than its own, out of those that training rows have."""
+        counts = self._donors[factor.name][2]
+        own = factor.of(rows)
+        chances = (counts > 0).float().expand(len(rows), -1).scatter(1, own[:, None], 0.0)
+        return torch.multinomial(chances, 1, generator=generator)[:, 0]
+
+    def with_value(
+        self,
+        rows: Float[Tensor, "n W"],
+        factor: RowFactor,
+        values: Int[Tensor, " n"],
+        generator: torch.Generator,
+        chosen: Bool[Tensor, " n"] | None = None,
+    ) -> Float[Tensor, "n W"]:
+        """Rows with other values of a factor: its columns copied from a training row that has the value. ``chosen`` are changed, or all."""
+        order, starts, counts = self._donors[factor.name]
+        uniform = torch.rand(len(rows), generator=generator, dtype=torch.float64)
+        donors = order[starts[values] + (uniform * counts[values]).long()]
+        moved = list(factor.moved)
+        made = rows.clone()
+        fresh = self.marginals[donors][:, moved]
+        made[:, moved] = fresh if chosen is None else torch.where(chosen[:, None], fresh, rows[:, moved])
+        return made
+
+
+def known(rows: Float[Tensor, "n W"], columns: Columns, names: Sequence[str]) -> Bool[Tensor, " n"]:
+    """True at rows whose columns of these names are neither missing nor unknown."""
+    there = torch.ones(len(rows), dtype=torch.bool)
+    for name in names:
+        first, *rest = columns.places(name)
+        there &= rows[:, rest[0]] == 1 if rest else (columns.columns[first].kind == "number") | (rows[:, first] != UNKNOWN)
+    return there

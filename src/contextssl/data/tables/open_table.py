@@ -1,0 +1,103 @@
+"""From a table to pairs: columns fitted to the training rows alone, rows encoded, views and their factors set up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from contextssl.config.settings import TablesSettings
+from contextssl.data.tables.columns import Columns, Kind, as_words
+from contextssl.data.tables.corruption import Corruption, known, row_factors
+from contextssl.data.tables.rows import Labels, RowPairs, RowViews
+from contextssl.data.tables.table import SPLITS, Table
+from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.randomness import derive_seed
+
+GIVEAWAY_CHOICES = ("drop", "together", "keep")
+
+
+@dataclass(frozen=True)
+class OpenTable:
+    """A table's splits as pairs, and the columns that a model must know to read them."""
+
+    pairs: Mapping[str, RowPairs]
+    columns: Columns
+    notes: tuple[str, ...]
+
+
+def open_table(table: Table, settings: TablesSettings) -> OpenTable:
+    """
+    Raises:
+        SettingsError: for settings that do not fit the table.
+        DataError: for a factor with one value, or a column that cannot be read.
+    """
+    if settings.giveaways not in GIVEAWAY_CHOICES:
+        raise SettingsError(f"unknown giveaways={settings.giveaways!r}: {nearest(settings.giveaways, GIVEAWAY_CHOICES)}")
+    table = with_label_first(table, settings.label)
+    frame = table.frame.drop(columns=[name for name in settings.drop_columns if name in table.frame])
+    together: dict[str, list[str]] = {}
+    for column, factor in table.giveaways.items():
+        if factor not in table.factors:
+            raise SettingsError(f"giveaway_columns: unknown factor {factor!r}: {nearest(factor, table.factors)}")
+        if column in table.factors.values():
+            raise SettingsError(f"giveaway_columns names {column!r}, which is a factor itself")
+        if settings.giveaways == "drop":
+            frame = frame.drop(columns=[column], errors="ignore")
+        elif settings.giveaways == "together" and column in frame:
+            together.setdefault(factor, []).append(column)
+    for column in table.factors.values():
+        if column not in frame:
+            raise SettingsError(f"drop_columns holds {column!r}, which is a factor")
+    kinds: dict[str, Kind] = {}
+    for kind, names in (("category", settings.categorical), ("number", settings.numeric)):
+        for name in names:
+            if name in kinds:
+                raise SettingsError(f"the column {name!r} is named as categorical and as numeric: choose one")
+            kinds[name] = kind  # type: ignore[assignment]
+    training = table.splits == "train"
+    columns = Columns.fit(frame[training], kinds)
+    encoded = torch.from_numpy(columns.encode(frame))
+    there = known(encoded, columns, list(table.factors.values()))
+    notes = list(table.notes)
+    if not bool(there.all()):
+        notes.append(f"{int((~there).sum()):,} rows are left out: a factor is missing in them, or has a value that no training row has")
+    marginals = encoded[there & torch.from_numpy(training)]
+    corruption = Corruption(
+        columns,
+        row_factors(columns, table.factors, marginals, together),
+        marginals,
+        settings.corruption,
+        settings.swap_chance,
+        settings.exact_chance,
+    )
+    targets = {name: labels_of(table, name) for name in map(str, table.targets.columns)}
+    pairs = {}
+    for split in SPLITS:
+        chosen = there.numpy() & (table.splits == split)
+        if not chosen.any():
+            continue
+        if split != "test" and chosen.sum() < 2:
+            raise DataError(f"the split {split!r} has one row: it needs at least two")
+        own = {name: replace(labels, values=labels.values[chosen]) for name, labels in targets.items()}
+        seed = derive_seed(0, "rows", split)
+        pairs[split] = RowPairs(RowViews(encoded[torch.from_numpy(chosen)], own, corruption, settings.row_views, seed))
+    return OpenTable(pairs, columns, tuple(notes))
+
+
+def labels_of(table: Table, name: str) -> Labels:
+    """A target's classes, in the order of the alphabet."""
+    words = as_words(table.targets[name]).to_numpy(dtype=str)
+    names, values = np.unique(words, return_inverse=True)
+    return Labels(values.astype(np.int64), tuple(names.tolist()))
+
+
+def with_label_first(table: Table, label: str | None) -> Table:
+    """The same table with the named target as the class."""
+    if label is None:
+        return table
+    if label not in table.targets:
+        raise SettingsError(f"unknown label {label!r}: {nearest(label, map(str, table.targets.columns))}")
+    return replace(table, targets=table.targets[[label, *(name for name in table.targets if name != label)]])

@@ -1,0 +1,60 @@
+"""From settings to a table: which reader, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from contextssl.config.settings import DataSettings
+from contextssl.data.tables.adult import read_adult
+from contextssl.data.tables.mimic3 import read_mimic3
+from contextssl.data.tables.table import Table
+from contextssl.data.tables.table_file import read_table
+from contextssl.errors import DataError, SettingsError
+
+
+def table_of(settings: DataSettings, say: Callable[[str], None] = lambda what: None) -> Table:
+    """The table of ``dataset=adult``, ``mimic3`` or ``table``.
+
+    Args:
+        say: called with what takes a while.
+
+    Raises:
+        DataError, SettingsError: see the readers; and where no file or folder is named.
+    """
+    if settings.dataset == "table":
+        if settings.path is None:
+            raise DataError("no table: give path=FILE, a CSV, TSV or Parquet file, with label=COLUMN factors=[COLUMN]")
+        return read_table(
+            settings.path,
+            label=settings.label,
+            factors=settings.factors,
+            person=settings.person,
+            drop=settings.drop_columns,
+            giveaways=settings.giveaway_columns,
+            delimiter=settings.delimiter,
+            val_fraction=settings.val_fraction,
+            test_fraction=settings.test_fraction,
+            seed=settings.split_seed,
+        )
+    if settings.data_dir is None:
+        raise DataError(f"no data: give data_dir=DIR, the folder of {'UCI Adult' if settings.dataset == 'adult' else 'MIMIC-III'}'s files")
+    for name in ("path", "person", "delimiter", "giveaway_columns"):
+        if getattr(settings, name) is not None:
+            raise SettingsError(f"{name} is for dataset=table and means nothing to dataset={settings.dataset}: leave it out")
+    if settings.dataset == "adult":
+        return read_adult(
+            settings.data_dir,
+            factors=settings.factors if settings.factors is not None else ("gender",),
+            val_fraction=settings.val_fraction,
+            seed=settings.split_seed,
+        )
+    if settings.factors not in (None, ["gender"]):
+        raise SettingsError(f"the factor of mimic3 is gender, not {settings.factors}: leave factors out")
+    return read_mimic3(
+        settings.data_dir,
+        val_fraction=settings.val_fraction,
+        test_fraction=settings.test_fraction,
+        seed=settings.split_seed,
+        diagnoses=settings.diagnoses,
+        say=say,
+    )

@@ -1,0 +1,61 @@
+"""A table of records before it becomes tensors: what every reader gives, whatever file it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from contextssl.errors import DataError, SettingsError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Records (rows), what is known of each (columns), and what is asked about them (targets).
+
+    Args:
+        frame: the columns that a model reads, those of the factors among them: numbers (numeric dtype) or categories (strings or a pandas
+            categorical). Missing values are NaN or None. Index 0 to n - 1.
+        factors: by factor the column of ``frame`` that holds its value.
+        targets: (n) a column a target, categories without missing values; the first is what probes call the class.
+        splits: (n,) ``"train"``, ``"val"`` or ``"test"``.
+        giveaways: by column of ``frame`` that says a factor's value outright (Husband, Wife) that factor.
+        description: plain values that settle the table: kind, path, splits, choices.
+        notes: what a person should be told before they read numbers.
+
+    Raises:
+        DataError: where these do not fit together, naming the column.
+    """
+
+    frame: pd.DataFrame
+    factors: Mapping[str, str]
+    targets: pd.DataFrame
+    splits: np.ndarray
+    giveaways: Mapping[str, str] = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, column in self.factors.items():
+            if column not in self.frame:
+                raise DataError(f"there is no column {column!r} for the factor {name!r}: the table has {', '.join(self.frame.columns)}")
+        if not self.factors:
+            raise SettingsError("no factor is named: say which columns' values a context should tell, such as factors=[sex]")
+        if not len(self.targets.columns):
+            raise SettingsError("no label is named: say which column is to be predicted, such as label=income")
+        for split in ("train", "val"):
+            if int((self.splits == split).sum()) < 2:
+                raise DataError(f"the split {split!r} has {int((self.splits == split).sum())} rows: it needs at least two")
+        for name in map(str, self.targets.columns):
+            if bool(self.targets[name].isna().any()):
+                raise DataError(f"the label {name!r} is missing in {int(self.targets[name].isna().sum())} rows: leave those rows out")
+            if self.targets[name].nunique() < 2:
+                raise DataError(f"the label {name!r} has one value in all rows, so there is nothing to predict: choose another column")
+
+    def __len__(self) -> int:
+        return len(self.frame)

@@ -1,0 +1,133 @@
+"""Any CSV, TSV or Parquet file as a table: which column is the label, which are factors, whose row it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from contextssl.data.splits import split_rows
+from contextssl.data.tables.columns import as_words
+from contextssl.data.tables.table import Table
+from contextssl.data.tables.text_file import read_text
+from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.files import storage_error
+
+PARQUET = (".parquet", ".pq")
+TEXT = (".csv", ".tsv", ".txt", ".data")
+# A label of more different values than this is a number to be regressed, which no probe here does.
+MOST_CLASSES = 100
+
+
+def is_table_file(path: Path) -> bool:
+    """Whether a path is a table by its suffix; text may be compressed."""
+    suffixes = path.suffixes[-2:]
+    return bool(suffixes) and (suffixes[-1].lower() in (*PARQUET, *TEXT) or (len(suffixes) == 2 and suffixes[0].lower() in TEXT))
+
+
+def read_file(path: Path, delimiter: str | None = None) -> pd.DataFrame:
+    """The columns of a file.
+
+    Raises:
+        DataError: where it is missing, damaged, empty, or of another kind.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no file {path}: check the path")
+    if path.suffix.lower() in PARQUET:
+        try:
+            frame = pd.read_parquet(path)
+        except OSError as error:
+            if error.errno is None:
+                raise DataError(f"{path} is no Parquet file, or damaged: write it again") from error
+            raise storage_error(error, path, "read") from error
+        except ValueError as error:
+            raise DataError(f"{path} is no Parquet file, or damaged ({str(error).splitlines()[0]}): write it again") from error
+        if not len(frame):
+            raise DataError(f"{path} has no rows")
+        return frame.rename(columns=str).reset_index(drop=True)
+    if not is_table_file(path):
+        raise DataError(f"{path} is no table by its name: give a .csv, .tsv or .parquet file")
+    return read_text(path, delimiter=delimiter)
+
+
+def read_table(
+    path: str | Path,
+    *,
+    label: str | None,
+    factors: Sequence[str] | None,
+    person: str | None = None,
+    drop: Sequence[str] = (),
+    giveaways: Sequence[str] | Mapping[str, str] | None = None,
+    delimiter: str | None = None,
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+) -> Table:
+    """A file as a table. Rows whose label or factor is missing are left out, counted in the notes.
+
+    Args:
+        label: the column to be predicted; its values are classes.
+        factors: the columns whose values are factors; a number is cut into four bands.
+        person: the column that says whose row it is: the splits are then by person. It is not read by the model.
+        drop: columns that are left out.
+        giveaways: columns that say a factor's value outright; with several factors by column which one.
+
+    Raises:
+        SettingsError: for a column that is unknown, or a label that is also a factor.
+        DataError: for what is wrong with the file.
+    """
+    path = Path(path)
+    frame = read_file(path, delimiter)
+    given = giveaways if isinstance(giveaways, Mapping) else dict.fromkeys(giveaways or (), (factors or [""])[0])
+    if giveaways and not isinstance(giveaways, Mapping) and len(factors or ()) > 1:
+        raise SettingsError("giveaway_columns: with several factors say of which one, such as giveaway_columns={title:sex}")
+    for what, names in (("label", [label]), ("factor", factors or []), ("person", [person]), ("column", drop), ("column", given)):
+        for name in names:
+            if name is not None and name not in frame:
+                raise SettingsError(f"{path} has no column {name!r} for the {what}: {nearest(name, map(str, frame.columns))}")
+    if label is None:
+        raise SettingsError(f"no label is named: say which column is to be predicted, label=COLUMN (of {', '.join(frame.columns)})")
+    if not factors:
+        raise SettingsError(
+            f"no factor is named: say which columns a context should tell, factors=[COLUMN] (of {', '.join(frame.columns)})"
+        )
+    if label in factors:
+        raise SettingsError(f"{label!r} is the label and a factor: what is to be predicted cannot be told; choose another of the two")
+    for name in (label, person, *factors):
+        if name in drop:
+            raise SettingsError(f"drop_columns holds {name!r}, which is the label, the person or a factor: name it in one place")
+    notes = []
+    for name in (label, *factors):
+        if missing := int(frame[name].isna().sum()):
+            notes.append(f"{missing:,} of {len(frame):,} rows are left out, since {name} is missing in them")
+            frame = frame[frame[name].notna()]
+    frame = frame.reset_index(drop=True)
+    labels = as_words(frame[label])
+    if not len(frame) or labels.nunique() > MOST_CLASSES:
+        raise DataError(f"the label {label!r} has {labels.nunique():,} different values: it must be a class; cut numbers into bands first")
+    people = None if person is None else as_words(frame[person]).fillna("").to_numpy(dtype=str)
+    codes = np.unique(labels.to_numpy(dtype=str), return_inverse=True)[1]
+    splits = split_rows(codes, people, val_fraction, test_fraction, seed)
+    left_out = [label, *([person] if person is not None else []), *drop]
+    size = path.stat()
+    return Table(
+        frame=frame.drop(columns=left_out),
+        factors={name: name for name in factors},
+        targets=pd.DataFrame({label: labels}),
+        splits=splits,
+        giveaways=given,
+        description={
+            "kind": "table",
+            "path": str(path.resolve()),
+            "bytes": size.st_size,
+            "label": label,
+            "person": person,
+            "dropped": list(drop),
+            "val_fraction": val_fraction,
+            "test_fraction": test_fraction,
+            "seed": seed,
+        },
+        notes=tuple(notes),
+    )

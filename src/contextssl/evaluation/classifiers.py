@@ -1,0 +1,132 @@
+"""Classifiers that are trained afresh on vectors: who could still read a class out of them, or predict one from them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from contextssl.errors import SettingsError, nearest
+from contextssl.evaluation.heads import class_loss, train_heads
+from contextssl.evaluation.protocols import CLASSIFIERS
+from contextssl.randomness import seeded_generator
+
+# Inverse penalties of the logistic regression, on standardised inputs; chosen on held-out training rows.
+INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)
+# Rows that the penalty is chosen on at most, those held out apart.
+CHOOSING_ROWS = 8000
+# Of the MLP.
+HIDDEN = (128, 128)
+EPOCHS = 15
+LEARNING_RATE = 2e-3
+BATCH_SIZE = 512
+ROUNDS = 100
+
+# (m, d) → (m, classes) probabilities.
+Fitted = Callable[[Float[Tensor, "m d"]], Float[Tensor, "m classes"]]
+
+
+def fit_classifier(
+    kind: str,
+    x: Float[Tensor, "n d"],
+    y: Int[Tensor, " n"],
+    classes: int,
+    held_out: Bool[Tensor, " n"],
+    *,
+    deviation: float = 0.0,
+    seed: int = 0,
+) -> Fitted:
+    """A classifier of one of :data:`~contextssl.evaluation.protocols.CLASSIFIERS`, fitted to noisy rows.
+
+    It is then asked about rows whose noise the caller adds.
+
+    Args:
+        kind: ``"logistic"``: its penalty is chosen on the held-out rows, then it is fitted to all. ``"mlp"``: two hidden layers of 128, Adam
+            2e-3, 15 epochs, fresh noise in every batch, so that it cannot learn one draw by heart. ``"boosting"``: histogram gradient
+            boosting of at most 100 rounds, stopped early on rows of its own.
+        classes: how many there are; one that no row has gets probability 0.
+        deviation: of the Gaussian noise in each dimension.
+
+    Raises:
+        SettingsError: for an unknown kind.
+    """
+    if kind not in CLASSIFIERS:
+        raise SettingsError(f"unknown classifier {kind!r}: {nearest(kind, CLASSIFIERS)}")
+    mean, scale = x.mean(0), (x.var(0, correction=0) + deviation**2).sqrt().clamp(min=1e-8)
+    if kind == "mlp":
+        fitted = _mlp((x - mean) / scale, y, classes, deviation / scale, seed)
+    else:
+        noisy = x + deviation * torch.randn(x.shape, generator=seeded_generator(seed, "classifier", kind)) if deviation else x
+        inputs, labels = ((noisy - mean) / scale).numpy(), y.numpy()
+        fitted = _logistic(inputs, labels, classes, held_out.numpy()) if kind == "logistic" else _boosting(inputs, labels, classes, seed)
+    return lambda rows: fitted((rows - mean) / scale)
+
+
+def _mlp(x: Tensor, y: Tensor, classes: int, deviation: Tensor, seed: int) -> Fitted:
+    noise = seeded_generator(seed, "classifier", "mlp")
+
+    def inputs(rows: Tensor) -> Tensor:
+        clean = x[rows]
+        return (clean + deviation * torch.randn(clean.shape, generator=noise))[None]
+
+    heads = train_heads(
+        inputs,
+        len(x),
+        partial(_loss, y),
+        count=1,
+        widths=(x.shape[1], *HIDDEN, classes),
+        epochs=EPOCHS,
+        learning_rate=LEARNING_RATE,
+        batch_size=BATCH_SIZE,
+        seed=seed,
+    )
+    return lambda rows: heads.predict(lambda index: rows[index][None], len(rows))[0].softmax(dim=-1)
+
+
+def _loss(y: Tensor, output: Tensor, rows: Tensor) -> Tensor:
+    return class_loss(output, rows, y)
+
+
+def _logistic(x: np.ndarray, y: np.ndarray, classes: int, held_out: np.ndarray) -> Fitted:
+    def fit(inverse_penalty: float, rows: np.ndarray) -> LogisticRegression:
+        with warnings.catch_warnings():
+            # A separable class has no best weights; where the iteration stops, all rows are told apart already.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return LogisticRegression(C=inverse_penalty, max_iter=200).fit(x[rows], y[rows])
+
+    every = np.ones(len(y), bool)
+    learnt = ~held_out & (np.cumsum(~held_out) <= CHOOSING_ROWS)
+    losses = []
+    for inverse_penalty in INVERSE_PENALTIES:
+        if len(np.unique(y[learnt])) < 2 or not held_out.any():
+            losses.append(0.0)
+            continue
+        chances = _spread(fit(inverse_penalty, learnt), classes)(torch.from_numpy(x[held_out]))
+        losses.append(float(-chances.clamp(min=1e-12).log()[torch.arange(int(held_out.sum())), torch.from_numpy(y[held_out])].mean()))
+    return _spread(fit(INVERSE_PENALTIES[int(np.argmin(losses))], every), classes)
+
+
+def _boosting(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> Fitted:
+    # Rows to stop early on are taken class by class, which takes two of each.
+    early = min(np.unique(y, return_counts=True)[1]) > 10
+    model = HistGradientBoostingClassifier(max_iter=ROUNDS, early_stopping=bool(early), random_state=seed)
+    return _spread(model.fit(x, y), classes)
+
+
+def _spread(model: LogisticRegression | HistGradientBoostingClassifier, classes: int) -> Fitted:
+    """A fitted scikit-learn model's probabilities, with a column for classes that it has not seen."""
+
+    def chances(rows: Tensor) -> Tensor:
+        found = torch.zeros(len(rows), classes)
+        found[:, torch.from_numpy(model.classes_)] = torch.from_numpy(model.predict_proba(rows.numpy())).float()
+        return found
+
+    return chances

@@ -1,0 +1,55 @@
+"""Least-squares concept erasure: the smallest linear change after which no linear reader finds a concept.
+
+Source: Belrose et al., "LEACE: Perfect linear concept erasure in closed form", NeurIPS 2023, theorem 4.2. It is the rival that needs no context
+model: fitted on labelled vectors once, it changes a representation after the fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from contextssl.evaluation.ridge import one_thread
+
+# Directions whose variance is below this share of the largest are left as they are: too few vectors to know them.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """x ↦ x - change (x - mean). ``change`` is (d, d), ``mean`` (d,), in double precision."""
+
+    change: Float[Tensor, "d d"]
+    mean: Float[Tensor, " d"]
+
+    def __call__(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        return (x.double() - (x.double() - self.mean) @ self.change.T).to(x.dtype)
+
+
+def fit_erasure(x: Float[Tensor, "n d"], concept: Float[Tensor, "n k"]) -> Erasure:
+    """The erasure r(x) = x - W⁺ P W (x - E x) with W = Σxx^(-½) and P the orthogonal projection onto the columns of W Σxz.
+
+    After it the cross-covariance of these vectors with the concept is zero, so no linear classifier does better than a constant; among all
+    affine maps of this kind it moves them least.
+
+    Args:
+        x: vectors.
+        concept: its values, numbers or one-hot; a concept of one value is left where it is.
+    """
+    x, z = x.double(), concept.double()
+    mean = x.mean(0)
+    centred, value = x - mean, z - z.mean(0)
+    covariance, cross = centred.T @ centred / len(x), centred.T @ value / len(x)
+    with one_thread():
+        variances, axes = torch.linalg.eigh(covariance)
+        known = variances > TOLERANCE * variances.max().clamp(min=1e-300)
+        root = torch.where(known, variances.clamp(min=0).sqrt(), 0.0)
+        whiten = axes * torch.where(known, 1 / root.clamp(min=1e-300), 0.0) @ axes.T
+        dewhiten = axes * root @ axes.T
+        left, sizes, _ = torch.linalg.svd(whiten @ cross, full_matrices=False)
+    # A concept that the vectors have nothing to do with leaves sizes of rounding errors.
+    basis = left[:, sizes > 1e-9]
+    return Erasure(dewhiten @ basis @ basis.T @ whiten, mean)

@@ -1,0 +1,332 @@
+"""Fairness by context: who can still read a factor, what a task loses, how differently groups fare, what a flipped factor changes.
+
+Everything is asked of rows as they stand in the table, never of corrupted ones. Classifiers are trained afresh on the training rows in the very
+context, with the very noise, under which they are then asked about rows of the evaluated split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from contextssl.data.tables.columns import UNKNOWN, Columns
+from contextssl.data.tables.corruption import RowFactor
+from contextssl.data.tables.rows import RowViews
+from contextssl.errors import SettingsError
+from contextssl.evaluation.classifiers import fit_classifier
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.erasure import Erasure, fit_erasure
+from contextssl.evaluation.fairness_metrics import differences, telling
+from contextssl.evaluation.noise import noise_deviation
+from contextssl.evaluation.results import ResultRow
+from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.view_sets import ViewSet
+from contextssl.models.baselines.scarf import train_scarf
+from contextssl.models.table_encoder import TableEncoder
+from contextssl.randomness import derive_seed, seeded_generator
+
+PROTOCOL = "fairness"
+# Noise shares that are tried, from the least on, until no adversary gains over the raw columns.
+SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
+# Adversaries that the choice of a share listens to.
+CHOOSING = ("logistic", "mlp")
+# Rows that are compared with each other for the distance between two people.
+APART_ROWS = 2000
+
+
+@dataclass
+class People:
+    """Rows as they are, to train on and to ask about.
+
+    Args:
+        bank: the rows that are asked about, and their corruption.
+        train, test: (n, W), (m, W) encoded rows.
+        held_out: (n,) True at training rows that choices are made on.
+        train_targets, test_targets: by name the classes of both.
+    """
+
+    bank: RowViews
+    train: Float[Tensor, "n W"]
+    test: Float[Tensor, "m W"]
+    held_out: Tensor
+    train_targets: Mapping[str, Int[Tensor, " n"]]
+    test_targets: Mapping[str, Int[Tensor, " m"]]
+    split: str
+    seed: int
+    flipped: dict[str, Float[Tensor, "m W"]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, train: ViewSet, test: ViewSet, seed: int) -> People:
+        """The rows of two view sets, each item once.
+
+        Raises:
+            SettingsError: where the views are no rows of a table.
+        """
+        bank, learnt = test.source, train.source
+        plain, learnt_plain = test.plain, train.plain
+        if not isinstance(bank, RowViews) or not isinstance(learnt, RowViews) or plain is None or learnt_plain is None:
+            raise SettingsError("fairness is read from rows of a table (dataset=adult, mimic3 or table); these views are images")
+        people = cls(
+            bank=bank,
+            train=learnt.rows[learnt_plain.items],
+            test=bank.rows[plain.items],
+            held_out=learnt_plain.held_out(seed),
+            train_targets={name: torch.from_numpy(labels.values)[learnt_plain.items] for name, labels in learnt.targets.items()},
+            test_targets={name: torch.from_numpy(labels.values)[plain.items] for name, labels in bank.targets.items()},
+            split=test.split,
+            seed=seed,
+        )
+        corruption = bank.corruption
+        for factor in bank.row_factors:
+            generator = seeded_generator(seed, "flipped", test.split, factor.name)
+            others = corruption.other_value(people.test, factor, generator)
+            people.flipped[factor.name] = corruption.with_value(people.test, factor, others, generator)
+        return people
+
+    def groups(self, factor: RowFactor) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
+        """The factor's value in each row, to train on and to ask about."""
+        return factor.of(self.train), factor.of(self.test)
+
+    def classes(self, target: str) -> int:
+        return len(self.bank.targets[target].names)
+
+
+@dataclass
+class Represented:
+    """One representation of all people, and how it is named in the results.
+
+    Args:
+        train, test: of the rows.
+        flipped: by factor, of the evaluated rows with that factor's value replaced.
+        deviation: of noise in each dimension.
+        about: fields of its result rows.
+        point: the context, for embeddings.
+    """
+
+    train: Float[Tensor, "n d"]
+    test: Float[Tensor, "m d"]
+    flipped: Mapping[str, Float[Tensor, "m d"]]
+    about: Mapping[str, object]
+    point: ContextPoint | None = None
+    deviation: float = 0.0
+
+    def seen(self, rows: Float[Tensor, "m d"], seed: int) -> Float[Tensor, "m d"]:
+        """Rows that are asked about with their noise: the same for a person and their flipped self."""
+        if self.deviation == 0:
+            return rows
+        return rows + self.deviation * torch.randn(rows.shape, generator=seeded_generator(seed, "fairness noise"))
+
+
+def fairness_rows(
+    embedder: Embedder,
+    train: ViewSet,
+    test: ViewSet,
+    points: Sequence[ContextPoint],
+    *,
+    adversaries: Sequence[str],
+    shares: Sequence[float] | None,
+    baselines: Sequence[str],
+    scarf_epochs: int = 12,
+    seed: int = 0,
+    notes: list[str] | None = None,
+) -> Iterator[ResultRow]:
+    """Rows of protocol ``"fairness"``.
+
+    Of each factor: ``accuracy``, ``balanced_accuracy`` and ``auroc`` of fresh adversaries (head), and ``counterfactual_distance``. Of each target:
+    the same of a fresh logistic regression; and of each target and factor the gaps of its predictions between the factor's values, and
+    ``counterfactual_flips``, the share of people whose prediction changes when that factor alone is replaced.
+
+    Args:
+        train, test: their items; each counts once, as it stands in the table.
+        adversaries: of :data:`~contextssl.evaluation.protocols.CLASSIFIERS`.
+        shares: noise shares beside none; None for one that is chosen on training rows, :func:`choose_share`.
+        baselines: of :data:`~contextssl.evaluation.protocols.BASELINES`.
+        scarf_epochs: that SCARF is trained for.
+        notes: where what a reader must know is added.
+    """
+    people = People.of(train, test, seed)
+    scores = Scores(PROTOCOL, people.split, people.bank.factors)
+    if shares is None:
+        share, note = choose_share(embedder, people, points)
+        shares = [] if share is None else [share]
+        if notes is not None:
+            notes.append(note)
+    for point in points:
+        clean = embedded(embedder, people, point)
+        for share in [0.0, *(share for share in shares if share > 0)]:
+            embedder.progress(f"fairness, {point.name}, noise {share:g}")
+            deviation = noise_deviation(clean.train, share) if share else 0.0
+            noisy = Represented(clean.train, clean.test, clean.flipped, {"bottleneck": share}, point, deviation)
+            score(scores, people, noisy, adversaries)
+    for name, represented in rivals(embedder, people, points, baselines, scarf_epochs):
+        embedder.progress(f"fairness, {name}")
+        for one in represented():
+            raw = str(one.about["representation"]).startswith("raw")
+            score(scores, people, one, adversaries, predictors=adversaries if raw else ("logistic",))
+    yield from scores.rows()
+
+
+def embedded(embedder: Embedder, people: People, point: ContextPoint) -> Represented:
+    """Everybody's normalised embedding in a context, and that of the evaluated with each factor flipped."""
+
+    def unit(rows: Tensor) -> Tensor:
+        return F.normalize(embedder.embed(embedder.encode(rows), point), dim=-1)
+
+    return Represented(unit(people.train), unit(people.test), {name: unit(rows) for name, rows in people.flipped.items()}, {}, point)
+
+
+def score(scores: Scores, people: People, one: Represented, adversaries: Sequence[str], predictors: Sequence[str] = ("logistic",)) -> None:
+    """All numbers of one representation. ``predictors`` are the classifiers that predict targets."""
+    about, count = dict(one.about), len(people.test)
+    seen = one.seen(one.test, people.seed)
+    for factor in people.bank.row_factors:
+        learnt, asked = people.groups(factor)
+        for kind in adversaries:
+            classes = len(factor.values)
+            fitted = fit_classifier(kind, one.train, learnt, classes, people.held_out, deviation=one.deviation, seed=people.seed)
+            for metric, (value, floor) in telling(fitted(seen), asked).items():
+                scores.add(metric, value, floor=floor, point=one.point, factor=factor.name, head=kind, count=count, **about)
+        distance = counterfactual_distance(one.test, one.flipped[factor.name])
+        scores.add("counterfactual_distance", distance, floor=0.0, point=one.point, factor=factor.name, count=count, **about)
+    for target, learnt in people.train_targets.items():
+        labels, classes = people.test_targets[target], people.classes(target)
+        for kind in predictors:
+            fitted = fit_classifier(kind, one.train, learnt, classes, people.held_out, deviation=one.deviation, seed=people.seed)
+            chances = fitted(seen)
+            guess = chances.argmax(dim=1)
+            shared: dict[str, object] = {"point": one.point, "target": target, "head": kind, "count": count, **about}
+            for metric, (value, floor) in telling(chances, labels).items():
+                scores.add(metric, value, floor=floor, **shared)  # type: ignore[arg-type]
+            for factor in people.bank.row_factors:
+                for metric, value in differences(guess, labels, people.groups(factor)[1], classes).items():
+                    scores.add(metric, value, floor=0.0, factor=factor.name, **shared)  # type: ignore[arg-type]
+                changed = fitted(one.seen(one.flipped[factor.name], people.seed)).argmax(dim=1) != guess
+                scores.add("counterfactual_flips", float(changed.double().mean()), floor=0.0, factor=factor.name, **shared)  # type: ignore[arg-type]
+
+
+def counterfactual_distance(rows: Float[Tensor, "n d"], flipped: Float[Tensor, "n d"]) -> float:
+    """The mean distance that a flipped factor moves a row, over the mean distance between two people."""
+    some = rows[: min(len(rows), APART_ROWS)].double()
+    apart = torch.cdist(some, some).sum() / (len(some) * max(len(some) - 1, 1))
+    if not float(apart) > 1e-12:
+        return float("nan")
+    return float((rows - flipped).double().norm(dim=1).mean() / apart)
+
+
+def choose_share(embedder: Embedder, people: People, points: Sequence[ContextPoint]) -> tuple[float | None, str]:
+    """The least noise share at which nobody reads a factor better from where it is not told than from the raw columns without it.
+
+    Settled on training rows alone: classifiers learn from four fifths of them and are asked about the rest, in the first drawn context of the
+    greatest length of each environment.
+
+    Returns:
+        The share, or None where no context leaves a factor untold; and a sentence about it for the results.
+    """
+    longest = max((point.length for point in points), default=0)
+    factors = people.bank.row_factors
+    asked = [
+        (point, factor)
+        for point in points
+        if point.length == longest and point.draw == 0 and point.environment is not None
+        for factor in factors
+        if factor.name not in point.environment.split("+")
+    ]
+    if not asked:
+        return None, "no noise share was chosen: no context was evaluated that leaves a factor untold"
+    held = people.held_out
+
+    def read(rows: Tensor, factor: RowFactor, deviation: float = 0.0) -> float:
+        """The best adversary's accuracy on the held-out training rows."""
+        values = factor.of(people.train)
+        inner = torch.zeros(int((~held).sum()), dtype=torch.bool)
+        inner[torch.randperm(len(inner), generator=seeded_generator(people.seed, "inner"))[: len(inner) // 5]] = True
+        noise = deviation * torch.randn(rows[held].shape, generator=seeded_generator(people.seed, "choice noise"))
+        found = []
+        for kind in CHOOSING:
+            fitted = fit_classifier(kind, rows[~held], values[~held], len(factor.values), inner, deviation=deviation, seed=people.seed)
+            found.append(float((fitted(rows[held] + noise).argmax(dim=1) == values[held]).double().mean()))
+        return max(found)
+
+    columns = people.bank.columns
+    raw = {factor.name: read(one_hot(people.train, columns, without=people.bank.row_factors), factor) for factor in factors}
+    units = {point: F.normalize(embedder.embed(embedder.encode(people.train), point), dim=-1) for point, _ in asked}
+    for share in SHARES:
+        embedder.progress(f"fairness, choosing a noise share on training rows: {share:g}")
+        if all(read(units[point], factor, noise_deviation(units[point], share)) <= raw[factor.name] for point, factor in asked):
+            return share, (
+                f"noise share {share:g}: the least of {', '.join(f'{each:g}' for each in SHARES)} at which, on held-out training rows, no adversary "
+                f"({', '.join(CHOOSING)}) reads an untold factor better than from the raw columns without it"
+            )
+    return SHARES[-1], f"no noise share up to {SHARES[-1]:g} hides the untold factor on held-out training rows; {SHARES[-1]:g} is shown"
+
+
+def one_hot(rows: Float[Tensor, "n W"], columns: Columns, without: Sequence[RowFactor] = ()) -> Float[Tensor, "n d"]:
+    """Raw columns as a classifier takes them: categories one-hot, numbers standardised; without all that is replaced with these factors."""
+    left_out = {place for factor in without for place in factor.moved}
+    parts = []
+    for place, column in enumerate(columns.columns):
+        if place in left_out:
+            continue
+        if column.kind == "number":
+            parts.append(rows[:, place : place + 1])
+        else:
+            # No column for what is unknown: it is where all others are 0.
+            parts.append(F.one_hot(rows[:, place].long(), 1 + len(column.categories))[:, UNKNOWN + 1 :].float())
+    return torch.cat(parts, dim=1)
+
+
+def rivals(
+    embedder: Embedder, people: People, points: Sequence[ContextPoint], baselines: Sequence[str], scarf_epochs: int
+) -> Iterator[tuple[str, Callable[[], Iterator[Represented]]]]:
+    """What needs no context, by name; each makes its representations when asked.
+
+    ``raw`` and ``raw-without`` are the table's columns with and without the factors'. ``erased-context`` and ``erased-train`` are embeddings with
+    no context after linear erasure of all factors, fitted on each context's own pairs, or on all training rows. ``scarf`` are SCARF's features.
+    """
+
+    def raw() -> Iterator[Represented]:
+        columns = people.bank.columns
+        for name, without in (("raw", ()), ("raw-without", people.bank.row_factors)):
+            sets = [one_hot(rows, columns, without) for rows in (people.train, people.test)]
+            flipped = {factor: one_hot(rows, columns, without) for factor, rows in people.flipped.items()}
+            yield Represented(sets[0], sets[1], flipped, {"representation": name})
+
+    def erased() -> Iterator[Represented]:
+        plain = embedded(embedder, people, ContextPoint(None, 0, 0))
+        latents = people.bank.corruption.latents
+        longest = max((point.length for point in points), default=0) // 2
+        for pairs in embedder.contexts:
+            rows = torch.cat([pairs.source[:longest], pairs.target[:longest]])
+            z = F.normalize(embedder.embed(embedder.encode(rows), ContextPoint(None, 0, 0)), dim=-1)
+            yield _erased(plain, fit_erasure(z, latents(rows)), "erased-context")
+        yield _erased(plain, fit_erasure(plain.train, latents(people.train)), "erased-train")
+
+    def scarf() -> Iterator[Represented]:
+        encoder = embedder.model.encoder
+        if not isinstance(encoder, TableEncoder):
+            raise SettingsError(
+                "SCARF is trained with the encoder of the run, and this run has an encoder of your own: leave scarf out of baselines"
+            )
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_seed(people.seed, "scarf"))
+            fresh = encoder.fresh()
+        trained = train_scarf(fresh, people.train, people.bank.corruption.marginals, epochs=scarf_epochs, seed=people.seed)
+        with torch.no_grad():
+            sets = [F.normalize(trained(rows), dim=-1) for rows in (people.train, people.test)]
+            flipped = {name: F.normalize(trained(rows), dim=-1) for name, rows in people.flipped.items()}
+        yield Represented(sets[0], sets[1], flipped, {"representation": "scarf"})
+
+    for name, made in (("raw", raw), ("erased", erased), ("scarf", scarf)):
+        if name in baselines:
+            yield name, made
+
+
+def _erased(plain: Represented, erasure: Erasure, name: str) -> Represented:
+    flipped = {factor: erasure(rows) for factor, rows in plain.flipped.items()}
+    return Represented(erasure(plain.train), erasure(plain.test), flipped, {"representation": name})

@@ -1,0 +1,80 @@
+"""The numbers of the fairness protocol as one table: a row a context, or a rival that needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from contextssl.evaluation.protocols import CLASSIFIERS
+from contextssl.evaluation.results import ResultRow
+
+RIVALS = {
+    "raw": "raw columns",
+    "raw-without": "raw, no factor",
+    "erased-context": "LEACE, context",
+    "erased-train": "LEACE, all rows",
+    "scarf": "SCARF",
+}
+
+
+def fairness_summary(rows: Sequence[ResultRow], split: str) -> Group:
+    """For each factor and the first target: who reads the factor, how well the task is told, the gap between groups, what a flip changes.
+
+    Means over contexts; a cell of adversaries holds the accuracy of each, in the order of the title.
+    """
+    rows = [row for row in rows if row.protocol == "fairness" and row.split == split]
+    parts: list[Table | Text] = []
+    targets = list(dict.fromkeys(row.target for row in rows if row.target is not None))
+    for factor in dict.fromkeys(row.factor for row in rows if row.factor is not None):
+        for target in targets:
+            parts += [Text(f"fairness: {split} split, {factor} and {target}, means over contexts", style="italic")]
+            parts += [_table(rows, factor, target)]
+    return Group(*parts)
+
+
+def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
+    readers = [kind for kind in CLASSIFIERS if any(row.head == kind and row.target is None for row in rows)]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("read from", no_wrap=True)
+    for name in (
+        "tokens",
+        "noise",
+        f"reads {factor}\n{'/'.join(readers)}",
+        "task\nlogistic",
+        "eq. odds\ngap",
+        "flips\ntask",
+        "flip\nmoves",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for condition in dict.fromkeys(map(_condition, rows)):
+        found = {(row.metric, row.factor, row.target, row.head): row for row in rows if _condition(row) == condition}
+        representation, environment, length, noise = condition
+        name = RIVALS.get(representation or "", f"{environment or 'no'} context")
+
+        def cell(metric: str, *key: str | None, found: dict[tuple[str, ...], ResultRow] = found) -> str:  # type: ignore[assignment]
+            row = found.get((metric, *key))  # type: ignore[arg-type]
+            return "" if row is None else "–" if row.mean != row.mean else f"{row.mean:.3f}"
+
+        table.add_row(
+            name,
+            "" if length is None else str(length),
+            f"{noise:g}" if noise else "",
+            "/".join(cell("accuracy", factor, None, kind) for kind in readers),
+            cell("accuracy", None, target, "logistic"),
+            cell("equalized_odds_difference", factor, target, "logistic"),
+            cell("counterfactual_flips", factor, target, "logistic"),
+            cell("counterfactual_distance", factor, None, None),
+        )
+    floors = [row.floor for row in rows if row.metric == "accuracy" and row.factor == factor and row.floor is not None]
+    tasks = [row.floor for row in rows if row.metric == "accuracy" and row.target == target and row.floor is not None]
+    table.add_section()
+    table.add_row("commonest", "", "", f"{floors[0]:.3f}" if floors else "", f"{tasks[0]:.3f}" if tasks else "", "", "", "")
+    return table
+
+
+def _condition(row: ResultRow) -> tuple[str | None, str | None, int | None, float]:
+    return row.representation, row.environment, row.length, row.bottleneck
