@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from contextssl.objectives import auxiliary_regression, cosine_similarities, mean_similarities, nt_xent
+from contextssl.objectives import auxiliary_regression, cosine_similarities, mean_similarities, nt_xent, untold_alignment
 
 
 def naive_nt_xent(z: torch.Tensor, temperature: float, clamp: float | None) -> float:
@@ -105,3 +106,33 @@ def test_inactive_factors_have_no_gradient() -> None:
     (gradient,) = torch.autograd.grad(auxiliary_regression(prediction, torch.randn(3, 6), active), prediction)
     assert (gradient[..., :4] != 0).all()
     assert (gradient[..., 4:] == 0).all()
+
+
+def naive_untold(unit: Tensor, told: Tensor, exact: Tensor | None) -> float:
+    apart = []
+    for k in range(len(unit)):
+        if any(float(value) != 0 for value in told[k]) or (exact is not None and not bool(exact[k])):
+            continue
+        apart.append(sum(float((a - b) ** 2) for a, b in zip(unit[k, 0], unit[k, 1], strict=True)))
+    return sum(apart) / len(apart) if apart else 0.0
+
+
+@given(st.integers(0, 10_000))
+def test_untold_alignment_against_a_loop(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    unit = torch.nn.functional.normalize(torch.randn(9, 2, 5, generator=generator), dim=-1)
+    told = torch.randn(9, 2, generator=generator) * (torch.rand(9, 1, generator=generator) < 0.5)
+    exact = torch.rand(9, generator=generator) < 0.6
+    assert math.isclose(float(untold_alignment(unit, told, exact)), naive_untold(unit, told, exact), abs_tol=1e-5)
+    assert math.isclose(float(untold_alignment(unit, told)), naive_untold(unit, told, None), abs_tol=1e-5)
+
+
+def test_untold_alignment_by_hand() -> None:
+    """Pair 0 is at right angles and told nothing: 2. Pair 1 is told a change, pair 2 differs in more than factors: neither counts."""
+    unit = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [-1.0, 0.0]], [[1.0, 0.0], [-1.0, 0.0]]], requires_grad=True)
+    told = torch.tensor([[0.0], [1.0], [0.0]])
+    loss = untold_alignment(unit, told, torch.tensor([True, True, False]))
+    assert float(loss.detach()) == 2.0
+    (gradient,) = torch.autograd.grad(loss, unit)
+    assert (gradient[0] != 0).any() and (gradient[1:] == 0).all()
+    assert float(untold_alignment(unit.detach(), torch.ones(3, 1))) == 0.0

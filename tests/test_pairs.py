@@ -110,6 +110,18 @@ def test_an_environment_of_probability_zero_is_never_drawn() -> None:
     assert mix.draw(10, torch.Generator().manual_seed(0)).tolist() == [0] * 10
 
 
+def test_what_is_told_where_nothing_is_said() -> None:
+    """The paper's for two factors; where a factor stands alone, or is what a person is like, forgetting is an environment too."""
+
+    def told(*factors: Factor) -> dict[str, float]:
+        mix = EnvironmentMix.parse(None, FactorSpace(factors))
+        return dict(zip([environment.name for environment in mix.environments], mix.probabilities, strict=True))
+
+    assert told(ROTATION, COLOR) == {"rotation": 0.5, "color": 0.5}
+    assert told(COLOR) == {"color": 0.5, "none": 0.5}
+    assert told(Factor("sex", 2, "category"), Factor("race", 5, "category")) == pytest.approx({"sex": 1 / 3, "race": 1 / 3, "none": 1 / 3})
+
+
 @pytest.mark.parametrize(
     ("ratio", "message"),
     [

@@ -12,7 +12,6 @@ from rich.table import Table
 from contextssl.config.settings import (
     CheckSettings,
     DemoSettings,
-    EvaluateAllSettings,
     EvaluateSettings,
     PackSettings,
     RenderSettings,
@@ -175,8 +174,8 @@ def run_evaluate_fairness(settings: EvaluateSettings) -> int:
     return _evaluate(settings, ("fairness",))
 
 
-def run_evaluate_all(settings: EvaluateAllSettings) -> int:
-    return _evaluate(settings, PROTOCOLS if settings.protocols is None else tuple(settings.protocols))
+def run_evaluate_all(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, PROTOCOLS)
 
 
 def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:

@@ -61,7 +61,7 @@ def plan(data: Data, folder: Path) -> Plan:
 
 def test_there_is_a_row_for_everything(rows: list[ResultRow]) -> None:
     conditions = {(row.representation, row.environment, row.length, row.bottleneck) for row in rows}
-    contexts = {("embedding", None, 0, share) for share in (0.0, 0.5)}
+    contexts: set[tuple[str, str | None, int | None, float]] = {("embedding", None, 0, share) for share in (0.0, 0.5)}
     contexts |= {("embedding", told, 6, share) for told in ("sex", "none") for share in (0.0, 0.5)}
     assert conditions == contexts | {(name, None, None, 0.0) for name in ("raw", "raw-without", "erased-context", "erased-train", "scarf")}
     for head in ("logistic", "mlp", "boosting"):

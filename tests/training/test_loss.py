@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -111,3 +112,16 @@ def test_meters_are_those_of_all_their_batches() -> None:
     assert read["train/images_per_second"] > 0
     assert meters.read() == {}, "reading starts anew"
     assert all(math.isfinite(value) for value in read.values())
+
+
+def test_untold_alignment_enters_with_its_weight() -> None:
+    model, batch = small(mask_prob=0.0).train(), batch_of(8)
+    # Half of the pairs are told nothing, and half of those differ in factors alone.
+    batch = replace(batch, active=batch.active & (torch.arange(8) % 2 == 0)[:, None], exact=torch.arange(8) < 4)
+    plain = contextssl_loss(model, batch, Objective(untold_weight=0.0)).total
+    with torch.no_grad():
+        unit = torch.nn.functional.normalize(model(batch.source, batch.target, batch.told_action), dim=-1)
+    apart = (unit[:, 0] - unit[:, 1]).square().sum(-1)[[1, 3]].mean()
+    assert float((contextssl_loss(model, batch, Objective(untold_weight=2.0)).total - plain).detach()) == pytest.approx(
+        2 * float(apart), rel=1e-3
+    )

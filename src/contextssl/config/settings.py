@@ -411,11 +411,7 @@ class EvaluateFairnessSettings(EvaluateSettings):
 
 @dataclass
 class EvaluateAllSettings(EvaluateSettings):
-    """Evaluate by all of these protocols, with one encoding."""
-
-    protocols: list[str] | None = setting(
-        None, "some of equivariance, retrieval, probe, geometry, fairness; all that the data allow where left out"
-    )
+    """Evaluate by all of these protocols that the data allow, with one encoding."""
 
 
 @dataclass

@@ -17,8 +17,16 @@ RIVALS = {
     "raw-without": "raw, no factor",
     "erased-context": "LEACE, context",
     "erased-train": "LEACE, all rows",
+    "none-erased": "none and LEACE",
     "scarf": "SCARF",
 }
+
+
+def representation_name(representation: str | None, environment: str | None) -> str:
+    """What is read, in words: a rival's name, or the context that the embedding is of."""
+    if representation in RIVALS:
+        return RIVALS[representation]
+    return f"{environment or 'no'} context"
 
 
 def fairness_summary(rows: Sequence[ResultRow], split: str) -> Group:
@@ -53,7 +61,7 @@ def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
     for condition in dict.fromkeys(map(_condition, rows)):
         found = {(row.metric, row.factor, row.target, row.head): row for row in rows if _condition(row) == condition}
         representation, environment, length, noise = condition
-        name = RIVALS.get(representation or "", f"{environment or 'no'} context")
+        name = representation_name(representation, environment)
 
         def cell(metric: str, *key: str | None, found: dict[tuple[str, ...], ResultRow] = found) -> str:  # type: ignore[assignment]
             row = found.get((metric, *key))  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.files import storage_error
 
 METRICS = "metrics.csv"
-PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval")
+PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness")
 # The context length that sentences speak of, where it was evaluated.
 SPOKEN_LENGTH = 14
 # Settings of an evaluation that change what its numbers mean, by protocol.
@@ -22,6 +22,7 @@ DEFINING = {
     "equivariance": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views"),
     "probe": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views", "neighbours", "bottleneck"),
     "retrieval": ("sources", "queries"),
+    "fairness": ("train_items", "adversaries", "forget_bottleneck"),
     "geometry": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck", "sensitivity_items", "sensitivity_views"),
 }
 

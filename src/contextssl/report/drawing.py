@@ -132,7 +132,7 @@ def draw_panel(axes: Axes, panel: Panel, colours: Mapping[str, str], factors: Se
         width = (panel.ticks[-1][0] - panel.ticks[0][0]) or 1.0
         axes.set_xlim(panel.ticks[0][0] - 0.04 * width, panel.ticks[-1][0] + 0.04 * width)
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=panel.whole))
     if panel.percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.grid(axis="y", color=of("grid"), linewidth=0.8)

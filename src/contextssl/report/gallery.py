@@ -19,7 +19,7 @@ from torch import Tensor
 
 from contextssl import checkpoints
 from contextssl.config.settings import EvaluateSettings
-from contextssl.data.dataset import is_store
+from contextssl.data.dataset import TABLES, is_store
 from contextssl.errors import ContextSSLError, DataError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.metrics import rotation_angles, tied_places
@@ -142,6 +142,8 @@ def _kept(run: Run) -> Mapping[str, Any] | None:
 
 def _plan(run: Run, data_dir: str | None) -> Plan:
     """The evaluation's own settings where it was evaluated, so that its cache serves; never data that must be rendered or packed first."""
+    if run.dataset in TABLES:
+        raise DataError("rows of a table have no pictures to show")
     made = next(iter(run.evaluations.values()), {}).get("settings", {})
     known = {field.name for field in dataclasses.fields(EvaluateSettings)}
     given = {name: value for name, value in made.items() if name in known}

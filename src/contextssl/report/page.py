@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contextssl.report import about, figures, sections, training_curves
+from contextssl.report import about, fairness, figures, sections, training_curves
 from contextssl.report.collect import Run, differences
 from contextssl.report.headline import headline
 from contextssl.report.markup import Markup, element, join
@@ -18,6 +18,7 @@ CONTENTS = (
     ("r2", "R²"),
     ("harder-truth", "The harder truth"),
     ("results", "Results"),
+    ("fairness", "Fairness"),
     ("retrieval", "Retrieval"),
     ("gallery", "Gallery"),
     ("training", "Training"),
@@ -36,6 +37,7 @@ def pictures_of(runs: Sequence[Run]) -> dict[str, Picture | None]:
         "noise": figures.noise(runs),
         "readers": figures.readers(runs),
         "sensitivity": figures.sensitivity(runs),
+        "fairness": fairness.tradeoff(runs),
         "retrieval": figures.retrieval(runs),
         "training": training_curves.training(runs),
     }
@@ -49,11 +51,12 @@ def page(
     title = "contextssl: " + ", ".join(run.name for run in runs)
     body = element(
         "main",
-        element("header", element("h1", title), _headlines(runs), warnings(runs), _contents()),
+        element("header", element("h1", title), _headlines(runs), warnings(runs), _contents(pictures)),
         sections.adaptation(runs, pictures, factors),
         sections.read_outs(runs, pictures, factors),
         sections.harder(runs, pictures, factors),
         sections.results(runs),
+        sections.fair(runs, pictures, factors),
         sections.retrieval(runs, pictures, factors),
         sections.gallery(galleries),
         sections.training(runs, pictures, factors),
@@ -105,5 +108,6 @@ def _headlines(runs: Sequence[Run]) -> Markup:
     return join(said)
 
 
-def _contents() -> Markup:
-    return element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in CONTENTS], aria_label="Contents")
+def _contents(pictures: Mapping[str, Picture | None]) -> Markup:
+    shown = [(anchor, title) for anchor, title in CONTENTS if anchor != "fairness" or pictures["fairness"] is not None]
+    return element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in shown], aria_label="Contents")

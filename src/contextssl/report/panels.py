@@ -47,6 +47,14 @@ class Floor:
 
 @dataclass(frozen=True)
 class Panel:
+    """Lines over one axis.
+
+    Args:
+        ticks: places on the x axis and what stands there; numbers, whole ones where ``whole``, where left out.
+        low, high: of the y axis, widened where values lie beyond; None fits it to them.
+        percent: the y axis counts per cent.
+    """
+
     title: str
     lines: Sequence[Line]
     ylabel: str
@@ -57,6 +65,7 @@ class Panel:
     high: float | None = 1.0
     colour: str = "ink"
     percent: bool = False
+    whole: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contextssl.report import about, figures, published
+from contextssl.report import about, fairness, figures, published
 from contextssl.report.collect import Run
 from contextssl.report.drawing import DASHES, MARKERS, colour_key, inline_svg
 from contextssl.report.gallery import SMALL, rank_words
@@ -158,6 +158,25 @@ def results(runs: Sequence[Run]) -> Markup:
     )
 
 
+def fair(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup | None:
+    """Fairness, where runs are of tables."""
+    picture = pictures["fairness"]
+    if picture is None:
+        return None
+    return section(
+        "fairness",
+        "Fairness by context",
+        figure(picture, factors),
+        element(
+            "p",
+            "Rows as they stand in the table; classifiers are trained afresh on training rows under the very context and noise. A prediction "
+            "flips where it changes when the factor's value alone is replaced; a flip moves an embedding by so much of the distance between "
+            "two people. What this does and does not promise: docs/tables.md.",
+        ),
+        fairness.section_content(runs),
+    )
+
+
 def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
     picture, made = pictures["retrieval"], retrieval_table(runs)
     return section(
@@ -303,7 +322,7 @@ def the_runs(runs: Sequence[Run]) -> Markup:
 def all_numbers(runs: Sequence[Run]) -> Markup:
     made = []
     for run in runs:
-        for protocol in ("geometry", "equivariance", "probe", "retrieval", "online"):
+        for protocol in ("geometry", "fairness", "equivariance", "probe", "retrieval", "online"):
             found = every_number(run, protocol)
             if found is not None:
                 title = f"{protocol}, {run.name}" if len(runs) > 1 else protocol

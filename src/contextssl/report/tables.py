@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from contextssl.evaluation.fairness_summary import RIVALS
 from contextssl.evaluation.results import ResultRow
 from contextssl.report import published
 from contextssl.report.collect import Run
@@ -139,24 +140,30 @@ def every_number(run: Run, protocol: str) -> Markup | None:
     rows = run.find(protocol=protocol)
     if not rows:
         return None
-    columns = list(dict.fromkeys((row.metric, row.factor, row.head) for row in rows))
+    columns = list(dict.fromkeys((row.metric, row.factor, row.head, row.target) for row in rows))
     conditions = dict.fromkeys((row.representation or "", row.environment, row.length, row.bottleneck) for row in rows)
     noisy = any(row.bottleneck for row in rows)
-    cells = {(row.representation or "", row.environment, row.length, row.bottleneck, row.metric, row.factor, row.head): row for row in rows}
+    cells = {
+        (row.representation or "", row.environment, row.length, row.bottleneck, row.metric, row.factor, row.head, row.target): row
+        for row in rows
+    }
     head = ["context", "tokens", *(["noise"] if noisy else []), *(_title(*column) for column in columns)]
     body: list[Sequence[Content] | Markup] = []
     for condition in conditions:
         representation, environment, length, share = condition
-        first = "features" if representation == "feature" else factor_name(environment).replace("+", " + ") or "none"
+        told = factor_name(environment).replace("+", " + ") or "none"
+        first = "features" if representation == "feature" else RIVALS.get(representation, told)
         marks = [first, "" if length is None else str(length), *([f"{share:g}"] if noisy else [])]
         body.append([*marks, *(measured(cells.get((*condition, *column))) for column in columns)])
-    floors = [_floor([row for row in rows if (row.metric, row.factor, row.head) == column and row.floor is not None]) for column in columns]
+    by_column = [[row for row in rows if (row.metric, row.factor, row.head, row.target) == column] for column in columns]
+    floors = [_floor([row for row in found if row.floor is not None]) for found in by_column]
     body.append(["floor", "", *([""] if noisy else []), *floors])
     return table(head, body)
 
 
-def _title(metric: str, factor: str | None, head: str | None) -> str:
-    return ", ".join(part for part in (f"{factor_name(factor)} {metric_name(metric)}".strip(), head_name(head)) if part)
+def _title(metric: str, factor: str | None, head: str | None, target: str | None = None) -> str:
+    about = " and ".join(part for part in (target, factor_name(factor)) if part)
+    return ", ".join(part for part in (f"{about} {metric_name(metric)}".strip(), head_name(head)) if part)
 
 
 def numbers_of(picture: Picture) -> Markup:

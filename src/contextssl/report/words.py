@@ -13,6 +13,8 @@ HEADS = {
     "linear": "fresh linear probe",
     "ridge": "fresh ridge",
     "knn": "nearest neighbours",
+    "logistic": "logistic regression",
+    "boosting": "gradient boosting",
 }
 METRICS = {
     "r2_pooled": "R² pooled",
@@ -25,6 +27,12 @@ METRICS = {
     "capacity_nats": "bound, nats",
     "mrr": "MRR",
     "pre": "PRE",
+    "auroc": "AUROC",
+    "equalized_odds_difference": "equalized-odds gap",
+    "equal_opportunity_difference": "equal-opportunity gap",
+    "demographic_parity_difference": "demographic-parity gap",
+    "counterfactual_distance": "distance of a flip",
+    "counterfactual_flips": "predictions flipped",
 }
 
 

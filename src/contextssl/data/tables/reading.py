@@ -21,6 +21,9 @@ def table_of(settings: DataSettings, say: Callable[[str], None] = lambda what: N
     Raises:
         DataError, SettingsError: see the readers; and where no file or folder is named.
     """
+    named = settings.factors or []
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise SettingsError(f"factor named twice: {twice[0]}")
     if settings.dataset == "table":
         if settings.path is None:
             raise DataError("no table: give path=FILE, a CSV, TSV or Parquet file, with label=COLUMN factors=[COLUMN]")

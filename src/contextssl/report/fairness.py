@@ -1,0 +1,213 @@
+"""Fairness on the page: what a task and the gap between groups trade, who still reads a factor, and all of it in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from contextssl.evaluation.fairness_summary import RIVALS, representation_name
+from contextssl.evaluation.protocols import CLASSIFIERS
+from contextssl.evaluation.results import ResultRow
+from contextssl.report.collect import Run
+from contextssl.report.markup import Content, Markup, element, table
+from contextssl.report.panels import Line, Panel, Picture
+from contextssl.report.words import factor_name, head_name, listed, measured, metric_name, number
+
+PROTOCOL = "fairness"
+GAPS = ("equalized_odds_difference", "equal_opportunity_difference", "demographic_parity_difference")
+# Of points in the figure: contexts by colour, rivals by marker.
+RIVAL_MARKS = {"raw": 2, "raw-without": 3, "erased-context": 4, "erased-train": 5, "scarf": 1}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is read: a representation in a context, under a noise share."""
+
+    representation: str | None
+    environment: str | None
+    length: int | None
+    noise: float
+
+    @property
+    def name(self) -> str:
+        tokens = f", {self.length} tokens" if self.length else ""
+        noise = f", noise {self.noise:g}" if self.noise else ""
+        return f"{representation_name(self.representation, factor_name(self.environment))}{tokens}{noise}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All rows of one run about one factor and one target."""
+
+    run: Run
+    factor: str
+    target: str
+
+    def conditions(self) -> list[Condition]:
+        rows = self.run.find(protocol=PROTOCOL)
+        longest = max((row.length or 0 for row in rows), default=0)
+        found = dict.fromkeys(Condition(row.representation, row.environment, row.length, row.bottleneck) for row in rows)
+        return [condition for condition in found if condition.length in (None, 0, longest)]
+
+    def row(self, condition: Condition, metric: str, *, factor: str | None, target: str | None, head: str | None) -> ResultRow | None:
+        found = self.run.find(
+            protocol=PROTOCOL,
+            metric=metric,
+            factor=factor,
+            target=target,
+            head=head,
+            representation=condition.representation,
+            environment=condition.environment,
+            length=condition.length,
+            bottleneck=condition.noise,
+        )
+        return found[0] if found else None
+
+    def read(self, condition: Condition, head: str) -> ResultRow | None:
+        """How well a fresh classifier reads the factor."""
+        return self.row(condition, "accuracy", factor=self.factor, target=None, head=head)
+
+    def best_reader(self, condition: Condition) -> ResultRow | None:
+        rows = [row for head in CLASSIFIERS if (row := self.read(condition, head)) is not None]
+        return max(rows, key=lambda row: row.mean, default=None)
+
+    def task(self, condition: Condition, metric: str = "accuracy", head: str = "logistic") -> ResultRow | None:
+        return self.row(condition, metric, factor=None, target=self.target, head=head)
+
+    def gap(self, condition: Condition, metric: str, head: str = "logistic") -> ResultRow | None:
+        return self.row(condition, metric, factor=self.factor, target=self.target, head=head)
+
+
+def asked(runs: Sequence[Run]) -> Iterator[Asked]:
+    """Every run's factors and targets."""
+    for run in runs:
+        rows = run.find(protocol=PROTOCOL)
+        for factor in dict.fromkeys(row.factor for row in rows if row.factor is not None):
+            for target in dict.fromkeys(row.target for row in rows if row.target is not None):
+                yield Asked(run, factor, target)
+
+
+def tradeoff(runs: Sequence[Run]) -> Picture | None:
+    """A point a method and context: what is kept of the task against the gap between groups, and against who still reads the factor."""
+    panels: list[Panel] = []
+    legend: dict[tuple[str, str, int], None] = {}
+    for each in asked(runs):
+        points = []
+        for condition in each.conditions():
+            for head in CLASSIFIERS if condition.representation == "raw" else ("logistic",):
+                task, gap = each.task(condition, head=head), each.gap(condition, GAPS[0], head)
+                if task is None or gap is None:
+                    continue
+                name = condition.name if head == "logistic" else f"{condition.name}, {head_name(head)}"
+                colour, style = _look(condition, each.factor)
+                # The raw columns' three classifiers share a marker and tell themselves apart in the table.
+                legend.setdefault((condition.name, colour, style), None)
+                points.append((name, colour, style, task.mean, gap.mean, each.best_reader(condition)))
+        if not points:
+            continue
+        title = f"{each.target}, {factor_name(each.factor)}"
+        title = f"{each.run.name}: {title}" if len(runs) > 1 else title
+        gaps = [Line(name, [gap], [task], colour=colour, style=style) for name, colour, style, task, gap, _ in points]
+        panels.append(_panel(title, gaps, f"accuracy, {each.target}", "equalized-odds gap (0: groups fare alike)"))
+        told = [
+            Line(name, [read.mean], [task], colour=colour, style=style)
+            for name, colour, style, task, _, read in points
+            if read is not None and not name.startswith(RIVALS["raw"] + ",")
+        ]
+        panels.append(_panel(f"Who reads {factor_name(each.factor)}", told, f"accuracy, {each.target}", "best adversary's accuracy"))
+    if not panels:
+        return None
+    return Picture(
+        "fairness",
+        "What is kept of the task, and what is still known of the person",
+        panels,
+        "Every point is a method or a context; up is a better prediction. Left: further left is a smaller gap between groups. Right: further "
+        "left, an adversary that is trained afresh reads less of the factor. Contexts of one model lie apart with no weight changed; "
+        "raw columns are read by logistic regression, an MLP and gradient boosting, everything else by logistic regression.",
+        [(name, colour, style) for name, colour, style in legend],
+    )
+
+
+def _panel(title: str, lines: list[Line], ylabel: str, xlabel: str) -> Panel:
+    return Panel(title, lines, ylabel, xlabel, low=None, high=None, whole=False)
+
+
+def _look(condition: Condition, factor: str) -> tuple[str, int]:
+    """Colour and marker of a point."""
+    if condition.representation in RIVAL_MARKS:
+        return "muted", RIVAL_MARKS[condition.representation]
+    told = (condition.environment or "").split("+")
+    colour = "ink" if condition.environment is None else factor if factor in told else "class"
+    return colour, 1 if condition.noise else 0
+
+
+def fairness_table(each: Asked) -> Markup:
+    """A row a condition: adversaries, the task, the gaps, what a flipped factor changes."""
+    gaps = [gap for gap in GAPS if any(each.gap(condition, gap) for condition in each.conditions())]
+    readers = [head for head in CLASSIFIERS if any(each.read(condition, head) for condition in each.conditions())]
+    head = [
+        "read from",
+        *(f"{factor_name(each.factor)} read by {head_name(reader)}" for reader in readers),
+        f"{each.target}, accuracy",
+        f"{each.target}, AUROC",
+        *(metric_name(gap) for gap in gaps),
+        "prediction flips",
+        "a flip moves",
+    ]
+    body: list[Sequence[Content] | Markup] = []
+    for condition in each.conditions():
+        body.append(
+            [
+                condition.name,
+                *(measured(each.read(condition, reader)) for reader in readers),
+                measured(each.task(condition)),
+                measured(each.task(condition, "auroc")),
+                *(measured(each.gap(condition, gap)) for gap in gaps),
+                measured(each.gap(condition, "counterfactual_flips")),
+                measured(each.row(condition, "counterfactual_distance", factor=each.factor, target=None, head=None)),
+            ]
+        )
+    first = each.conditions()[0]
+    read, task = each.best_reader(first), each.task(first)
+    floors = ["the commonest value", *(_floor(read) for _ in readers), _floor(task), "", *[""] * len(gaps), "", ""]
+    body.append(floors)
+    return table(head, body)
+
+
+def _floor(row: ResultRow | None) -> str:
+    return "" if row is None or row.floor is None else number(row.floor)
+
+
+def spoken(each: Asked) -> list[str]:
+    """The trade in sentences: where the factor is told and where it is not, beside the raw columns without it."""
+    raw = Condition("raw-without", None, None, 0.0)
+    rival = each.best_reader(raw)
+    sentences = []
+    for condition in each.conditions():
+        read, task, gap = each.best_reader(condition), each.task(condition), each.gap(condition, GAPS[0])
+        flips = each.gap(condition, "counterfactual_flips")
+        if condition.environment is None or read is None or task is None or gap is None or flips is None:
+            continue
+        told = [
+            f"the best adversary reads {factor_name(each.factor)} at {number(read.mean)}",
+            f"{each.target} is told at {number(task.mean)}",
+            f"the equalized-odds gap is {number(gap.mean)}",
+            f"{number(100 * flips.mean, 1)} % of predictions change with {factor_name(each.factor)} alone",
+        ]
+        sentences.append(f"{condition.name}: {listed(told)}.")
+    if rival is not None and sentences:
+        sentences.append(f"From the raw columns without {factor_name(each.factor)} an adversary reads it at {number(rival.mean)}.")
+    return sentences
+
+
+def section_content(runs: Sequence[Run]) -> list[Markup]:
+    """Sentences and tables of every run, factor and target."""
+    parts = []
+    for each in asked(runs):
+        name = f"{each.run.name}: " if len(runs) > 1 else ""
+        parts.append(element("h3", f"{name}{each.target} and {factor_name(each.factor)}"))
+        parts.append(element("ul", [element("li", sentence) for sentence in spoken(each)], class_="plain"))
+        parts.append(fairness_table(each))
+    notes = dict.fromkeys(note for run in runs for note in run.evaluations.get(PROTOCOL, {}).get("notes", ()))
+    data_notes = dict.fromkeys(note for run in runs for note in run.about.get("data", {}).get("notes", ()))
+    return [*parts, *(element("p", f"{note[0].upper()}{note[1:]}.") for note in [*notes, *data_notes])]
