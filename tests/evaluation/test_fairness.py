@@ -63,6 +63,7 @@ def test_there_is_a_row_for_everything(rows: list[ResultRow]) -> None:
     conditions = {(row.representation, row.environment, row.length, row.bottleneck) for row in rows}
     contexts: set[tuple[str, str | None, int | None, float]] = {("embedding", None, 0, share) for share in (0.0, 0.5)}
     contexts |= {("embedding", told, 6, share) for told in ("sex", "none") for share in (0.0, 0.5)}
+    contexts |= {("none-erased", None, None, 0.5)}
     assert conditions == contexts | {(name, None, None, 0.0) for name in ("raw", "raw-without", "erased-context", "erased-train", "scarf")}
     for head in ("logistic", "mlp", "boosting"):
         assert len(find(rows, metric="auroc", factor="sex", head=head)) == len(conditions)
@@ -152,9 +153,10 @@ def test_a_share_is_chosen_on_training_rows_alone(data: Data, tmp_path: Path) ->
 def test_the_table_on_the_screen(rows: list[ResultRow]) -> None:
     from rich.console import Console
 
-    console = Console(width=110, record=True)
+    console = Console(width=80, record=True)
     console.print(fairness_summary(rows, "val"))
     text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
     assert "sex and income" in text and "LEACE, all rows" in text and "none context" in text and "commonest" in text
 
 

@@ -7,7 +7,7 @@ context, with the very noise, under which they are then asked about rows of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ from contextssl.evaluation.noise import noise_deviation
 from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
+from contextssl.factors import NO_FACTOR
 from contextssl.models.baselines.scarf import train_scarf
 from contextssl.models.table_encoder import TableEncoder
 from contextssl.randomness import derive_seed, seeded_generator
@@ -164,7 +165,7 @@ def fairness_rows(
             deviation = noise_deviation(clean.train, share) if share else 0.0
             noisy = Represented(clean.train, clean.test, clean.flipped, {"bottleneck": share}, point, deviation)
             score(scores, people, noisy, adversaries)
-    for name, represented in rivals(embedder, people, points, baselines, scarf_epochs):
+    for name, represented in rivals(embedder, people, points, baselines, scarf_epochs, max(shares, default=0.0)):
         embedder.progress(f"fairness, {name}")
         for one in represented():
             raw = str(one.about["representation"]).startswith("raw")
@@ -282,12 +283,13 @@ def one_hot(rows: Float[Tensor, "n W"], columns: Columns, without: Sequence[RowF
 
 
 def rivals(
-    embedder: Embedder, people: People, points: Sequence[ContextPoint], baselines: Sequence[str], scarf_epochs: int
+    embedder: Embedder, people: People, points: Sequence[ContextPoint], baselines: Sequence[str], scarf_epochs: int, share: float
 ) -> Iterator[tuple[str, Callable[[], Iterator[Represented]]]]:
     """What needs no context, by name; each makes its representations when asked.
 
     ``raw`` and ``raw-without`` are the table's columns with and without the factors'. ``erased-context`` and ``erased-train`` are embeddings with
-    no context after linear erasure of all factors, fitted on each context's own pairs, or on all training rows. ``scarf`` are SCARF's features.
+    no context after linear erasure of all factors, fitted on each context's own pairs, or on all training rows; ``none-erased`` embeddings in the
+    contexts that tell nothing, after erasure fitted on all training rows, under the noise share. ``scarf`` are SCARF's features.
     """
 
     def raw() -> Iterator[Represented]:
@@ -306,6 +308,13 @@ def rivals(
             z = F.normalize(embedder.embed(embedder.encode(rows), ContextPoint(None, 0, 0)), dim=-1)
             yield _erased(plain, fit_erasure(z, latents(rows)), "erased-context")
         yield _erased(plain, fit_erasure(plain.train, latents(people.train)), "erased-train")
+        for point in points:
+            if point.environment == NO_FACTOR and point.length == 2 * longest:
+                told = embedded(embedder, people, point)
+                both = _erased(told, fit_erasure(told.train, latents(people.train)), "none-erased")
+                yield replace(
+                    both, about={**both.about, "bottleneck": share}, deviation=noise_deviation(both.train, share) if share else 0.0
+                )
 
     def scarf() -> Iterator[Represented]:
         encoder = embedder.model.encoder

@@ -18,8 +18,12 @@ RIVALS = {
     "erased-context": "LEACE, context",
     "erased-train": "LEACE, all rows",
     "none-erased": "none and LEACE",
+    "none-erased": "none and LEACE",
     "scarf": "SCARF",
 }
+
+
+_SHORT = {"logistic": "log.", "mlp": "MLP", "boosting": "boost."}
 
 
 def representation_name(representation: str | None, environment: str | None) -> str:
@@ -32,7 +36,8 @@ def representation_name(representation: str | None, environment: str | None) -> 
 def fairness_summary(rows: Sequence[ResultRow], split: str) -> Group:
     """For each factor and the first target: who reads the factor, how well the task is told, the gap between groups, what a flip changes.
 
-    Means over contexts; a cell of adversaries holds the accuracy of each, in the order of the title.
+    Means over contexts; a cell of adversaries holds the accuracy of each, in the order of the title. ``gap`` is of equalized odds, ``flips`` the
+    share of predictions that change when the factor alone is replaced, ``moves`` how far that moves a row.
     """
     rows = [row for row in rows if row.protocol == "fairness" and row.split == split]
     parts: list[Table | Text] = []
@@ -48,15 +53,7 @@ def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
     readers = [kind for kind in CLASSIFIERS if any(row.head == kind and row.target is None for row in rows)]
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("read from", no_wrap=True)
-    for name in (
-        "tokens",
-        "noise",
-        f"reads {factor}\n{'/'.join(readers)}",
-        "task\nlogistic",
-        "eq. odds\ngap",
-        "flips\ntask",
-        "flip\nmoves",
-    ):
+    for name in ("tok.", "noise", f"{factor} by\n{'/'.join(_SHORT[kind] for kind in readers)}", "task", "gap", "flips", "moves"):
         table.add_column(name, justify="right", no_wrap=True)
     for condition in dict.fromkeys(map(_condition, rows)):
         found = {(row.metric, row.factor, row.target, row.head): row for row in rows if _condition(row) == condition}

@@ -24,7 +24,8 @@ class ResultRow:
         environment: of the context.
         length: of the context, in tokens.
         representation: ``"feature"`` or ``"embedding"``; of rivals without a context ``"raw"``, ``"raw-without"`` (raw columns with and without
-            the factors'), ``"erased-context"``, ``"erased-train"`` (embeddings after linear erasure, by what it was fitted on), ``"scarf"``.
+            the factors'), ``"erased-context"``, ``"erased-train"`` (embeddings after linear erasure, by what it was fitted on), ``"none-erased"``
+            (embeddings in contexts that tell nothing, after erasure), ``"scarf"``.
         head: what read the number out: ``"auxiliary"``, ``"mlp"``, ``"linear"``, ``"ridge"``, ``"knn"``, ``"logistic"``,
             ``"boosting"``.
         bottleneck: noise share; 0 is none.

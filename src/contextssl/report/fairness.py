@@ -16,7 +16,7 @@ from contextssl.report.words import factor_name, head_name, listed, measured, me
 PROTOCOL = "fairness"
 GAPS = ("equalized_odds_difference", "equal_opportunity_difference", "demographic_parity_difference")
 # Of points in the figure: contexts by colour, rivals by marker.
-RIVAL_MARKS = {"raw": 2, "raw-without": 3, "erased-context": 4, "erased-train": 5, "scarf": 1}
+RIVAL_MARKS = {"raw": 2, "raw-without": 3, "erased-context": 4, "erased-train": 5, "none-erased": 0, "scarf": 1}
 
 
 @dataclass(frozen=True)
