@@ -16,6 +16,7 @@ from torch import nn
 
 from contextssl.cli import main
 from contextssl.data.folder import write_folder
+from tests.people import write_people
 from tests.sources import ToySource, write_photos
 
 ROOT = Path(__file__).parents[1]
@@ -45,12 +46,16 @@ def small(words: list[str]) -> list[str]:
         extra += SMALL["train"].split()
         if "experiment=photos_minutes" in words:
             extra += ["resolution=16"]
+        elif "experiment=table" in words:
+            extra += ["encoder_width=16"]
         elif "experiment" in given:
             extra += [*SMALL["shapes data"].split(), "resolution=16"]
         elif given.get("data_dir") == "data_dir=path/to/3DIEBench":
             extra += ["resolution=16", "backbone=resnet_compact"]
     if words[:2] == ["data", "shapes"]:
         extra += SMALL["shapes data"].split()
+    if words[:2] == ["evaluate", "fairness"]:
+        extra += ["scarf_epochs=1", "contexts=1", "forget_bottleneck=[0.5]", "accelerator=cpu", "progress=false"]
     replaced = {word.split("=", 1)[0] for word in extra}
     return [word for word in words if word.split("=", 1)[0] not in replaced] + extra
 
@@ -60,6 +65,7 @@ def small(words: list[str]) -> list[str]:
 def test_every_command_of_the_readme_runs(in_folder: Path) -> None:
     write_folder(ToySource(items={"train": 10, "val": 4}), in_folder / "path/to/3DIEBench", 24, workers=0, progress=False)
     write_photos(in_folder / "path/to/photos")
+    write_people(in_folder / "people.csv")
     ran = 0
     for words in commands():
         program, *rest = words

@@ -18,7 +18,6 @@ RIVALS = {
     "erased-context": "LEACE, context",
     "erased-train": "LEACE, all rows",
     "none-erased": "none and LEACE",
-    "none-erased": "none and LEACE",
     "scarf": "SCARF",
 }
 
