@@ -11,6 +11,7 @@ from rich.text import Text
 
 from contextssl.evaluation.protocols import CLASSIFIERS
 from contextssl.evaluation.results import ResultRow
+from contextssl.factors import NO_FACTOR
 
 RIVALS = {
     "raw": "raw columns",
@@ -29,7 +30,9 @@ def representation_name(representation: str | None, environment: str | None) -> 
     """What is read, in words: a rival's name, or the context that the embedding is of."""
     if representation in RIVALS:
         return RIVALS[representation]
-    return f"{environment or 'no'} context"
+    if environment is None:
+        return "no context"
+    return "nothing told" if environment == NO_FACTOR else f"{environment} told"
 
 
 def fairness_summary(rows: Sequence[ResultRow], split: str) -> Group:

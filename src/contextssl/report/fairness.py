@@ -32,7 +32,7 @@ class Condition:
     def name(self) -> str:
         tokens = f", {self.length} tokens" if self.length else ""
         noise = f", noise {self.noise:g}" if self.noise else ""
-        return f"{representation_name(self.representation, factor_name(self.environment))}{tokens}{noise}"
+        return f"{representation_name(self.representation, self.environment)}{tokens}{noise}"
 
 
 @dataclass(frozen=True)
