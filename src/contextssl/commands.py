@@ -25,7 +25,7 @@ from contextssl.data.pack import pack
 from contextssl.data.threediebench import ThreeDIEBenchSource
 from contextssl.demo import demo
 from contextssl.distributed import is_first_process
-from contextssl.errors import DataError, SettingsError
+from contextssl.errors import SettingsError
 from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.protocols import PROTOCOLS
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
@@ -64,7 +64,7 @@ def run_train(settings: TrainSettings) -> int:
         console = Console()
         console.print(adaptation_table(rows))
         console.print(
-            f"{run['steps']:,} steps, {run['images']:,} images in {run['seconds'] / 60:.1f} min; run folder: {folder}", highlight=False
+            f"{run['steps']:,} steps, {run['images']:,} views in {run['seconds'] / 60:.1f} min; run folder: {folder}", highlight=False
         )
     return 0
 
@@ -124,8 +124,6 @@ def run_pack(settings: PackSettings) -> int:
 def run_check(settings: CheckSettings) -> int:
     if settings.data_dir is None:
         raise SettingsError("say which folder or store to check: contextssl data check DIR")
-    if not Path(settings.data_dir).exists():
-        raise DataError(f"there is no file or folder {settings.data_dir}: check the path")
     if (table := _checked_table(Path(settings.data_dir))) is not None:
         table.print()
         return 0 if table.ok else 1

@@ -118,15 +118,10 @@ class PairSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ViewPairs:
-    """Pairs of two different views of an item, out of many that are stored."""
+class OfViews:
+    """What pairs have from the views that they are drawn of."""
 
-    views: Views
-
-    def __post_init__(self) -> None:
-        if self.views.num_views < 2:
-            raise DataError(f"pairs need at least two views an item; this data set has {self.views.num_views}")
+    views: ViewBank
 
     @property
     def factors(self) -> FactorSpace:
@@ -139,6 +134,17 @@ class ViewPairs:
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.views.class_names
+
+
+@dataclass(frozen=True)
+class ViewPairs(OfViews):
+    """Pairs of two different views of an item, out of many that are stored."""
+
+    views: Views
+
+    def __post_init__(self) -> None:
+        if self.views.num_views < 2:
+            raise DataError(f"pairs need at least two views an item; this data set has {self.views.num_views}")
 
     def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
         count = self.views.num_views

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -141,7 +142,8 @@ def help_text(command: str, schema: type[Any], intro: str) -> str:
     lines = [intro.strip(), "", f"usage: contextssl {command} key=value …", ""]
     if command in EXPERIMENT_OF:
         start = EXPERIMENT_OF[command]
-        lines += [f"  experiment={start or 'NAME':18} a set of settings that ships with the package: {', '.join(experiments())}"]
+        told = textwrap.wrap(f"a set of settings that ships with the package: {', '.join(experiments())}", 98)
+        lines += [f"  experiment={start or 'NAME':18} {told[0]}", *(f"{'':32}{line}" for line in told[1:])]
         lines += [f"{'':32}its values stand in the place of the defaults below", ""] if start else [""]
     shown: set[str] = set()
     for group in reversed(schema.__mro__):
@@ -159,8 +161,6 @@ def help_text(command: str, schema: type[Any], intro: str) -> str:
 
 
 def _help_line(field: dataclasses.Field[Any]) -> list[str]:
-    import textwrap
-
     default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
     written = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default).replace("'", "")
     meaning = field.metadata["help"]

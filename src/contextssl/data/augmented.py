@@ -15,7 +15,7 @@ from contextssl.data.augmentations.compose import Augmentations
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.pairs import PairBatch
+from contextssl.pairs import OfViews, PairBatch
 from contextssl.randomness import seeded_generator
 
 # Items whose parameters are drawn together, so that those of a million images need not be held for the sake of a few.
@@ -118,7 +118,7 @@ class AugmentedViews:
 
 
 @dataclass(frozen=True)
-class AugmentedPairs:
+class AugmentedPairs(OfViews):
     """Pairs of two augmentations of one image, drawn afresh for every batch.
 
     Drawing gives images and parameters; :meth:`complete` makes the views, on the device that the batch has come to.
@@ -128,18 +128,6 @@ class AugmentedPairs:
     """
 
     views: AugmentedViews
-
-    @property
-    def factors(self) -> FactorSpace:
-        return self.views.factors
-
-    @property
-    def num_items(self) -> int:
-        return self.views.num_items
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.views.class_names
 
     def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
         augmentations = self.views.augmentations

@@ -62,7 +62,7 @@ def _facts(run: Run) -> dict[str, str]:
     facts["version, commit"] = ", ".join(str(about[name]) for name in ("version", "commit") if about.get(name)) or None
     facts["trained on"] = _machine(about)
     if about.get("steps") is not None:
-        facts["training"] = f"{about['steps']:,} steps, {about.get('images', 0):,} images, {about.get('seconds', 0) / 60:.1f} min"
+        facts["training"] = f"{about['steps']:,} steps, {about.get('images', 0):,} views, {about.get('seconds', 0) / 60:.1f} min"
     facts["finished"] = about.get("date")
     facts.update(
         {name.replace("_", " "): "the default" if settings[name] is None else settings[name] for name in MATTER if name in settings}

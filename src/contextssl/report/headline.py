@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from contextssl.evaluation.results import ResultRow
+from contextssl.factors import NO_FACTOR
 from contextssl.report.collect import Run
 from contextssl.report.words import environment_name, factor_name, floor_of, listed, number, percent
 
@@ -23,8 +24,8 @@ def headline(run: Run) -> list[str]:
 
 
 def _telling(run: Run) -> list[str]:
-    """Environments that tell just one factor."""
-    return [name for name in run.environments if name in run.factors]
+    """Environments that tell just one factor, or nothing."""
+    return [name for name in run.environments if name in (*run.factors, NO_FACTOR)]
 
 
 def _by_factor(run: Run, environment: str, protocol: str, metric: str, head: str | None) -> dict[str, list[ResultRow]]:

@@ -16,7 +16,7 @@ from contextssl.data.tables.columns import Columns
 from contextssl.data.tables.corruption import Corruption, RowFactor
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.pairs import PairBatch
+from contextssl.pairs import OfViews, PairBatch
 from contextssl.randomness import seeded_generator
 
 # Items whose fixed views are drawn together.
@@ -142,7 +142,7 @@ class RowViews:
 
 
 @dataclass(frozen=True)
-class RowPairs:
+class RowPairs(OfViews):
     """Pairs of two corruptions of one row, drawn afresh for every batch; the action tells how the factors' values differ.
 
     Args:
@@ -150,18 +150,6 @@ class RowPairs:
     """
 
     views: RowViews
-
-    @property
-    def factors(self) -> FactorSpace:
-        return self.views.factors
-
-    @property
-    def num_items(self) -> int:
-        return self.views.num_items
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.views.class_names
 
     def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
         corruption = self.views.corruption
