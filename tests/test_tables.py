@@ -104,6 +104,18 @@ def test_a_run_reads_new_rows_and_knows_its_columns(in_folder: Path, capsys: pyt
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_table_that_has_changed_is_not_read_by_old_codes(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_people(in_folder / "people.csv", 80)
+    words = ["experiment=table", f"path={in_folder / 'people.csv'}", "label=income", "factors=[sex]", "run_dir=runs/p", *TRAIN]
+    assert main(["train", *words]) == 0
+    frame = people(80)
+    frame["job"] = frame["job"].replace({"nurse": "baker"})
+    frame.to_csv(in_folder / "people.csv", index=False)
+    assert main(["evaluate", "fairness", "runs/p", *EVALUATE]) == 2
+    assert "is not the one that runs/p was trained on: job would be read otherwise" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.skipif(not MIMIC.is_dir(), reason="MIMIC-III's demo is not beside this checkout")
 def test_the_mimic_demo_runs_end_to_end_and_says_what_it_is(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "experiment=mimic3", f"data_dir={MIMIC}", *TRAIN[:-1], "progress=true", "run_dir=runs/m"]) == 0

@@ -298,6 +298,8 @@ def open_subject(settings: EvaluateSettings) -> Subject:
     if not ours and settings.image_mean is None and settings.image_std is None:
         means = {"image_mean": data.image_mean, "image_std": data.image_std}
     model = checkpoints.load(file, n_head=settings.n_head, block_size=settings.block_size, **means)
+    if content.get(checkpoints.RECIPE, {}).get("columns") is not None:
+        _check_columns(content[checkpoints.RECIPE]["columns"], data, named)
     if trained is None:
         return Subject(model, data, new_run_folder(settings.output_dir, f"evaluate-{file.stem}", settings.run_dir))
     recorded = content[checkpoints.RECIPE]["data"].get("fingerprint")
@@ -311,6 +313,23 @@ def open_subject(settings: EvaluateSettings) -> Subject:
     folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
     mix = EnvironmentMix.parse(trained.env_ratio, model.factors, trained.env_per)
     return Subject(model, data, folder, mix.environments, trained)
+
+
+def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:
+    """A code means the category that it meant in training, or nothing that is read from these rows means anything.
+
+    Raises:
+        DataError: where the table's columns, categories or scales have become others.
+    """
+    now = [] if data.columns is None else data.columns.to_list()
+    if now == trained_on:
+        return
+    strange = [column["name"] for column in now if column not in trained_on] + [c["name"] for c in trained_on if c not in now]
+    differ = ", ".join(dict.fromkeys(strange))
+    raise DataError(
+        f"the table is not the one that {named} was trained on: {differ} would be read otherwise; name the file that it was trained on, or train "
+        "on this one"
+    )
 
 
 def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any]) -> DataSettings:

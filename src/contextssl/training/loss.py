@@ -24,9 +24,10 @@ from contextssl.pairs import PairBatch
 
 @dataclass(frozen=True)
 class Objective:
-    """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4), and, where it has a weight,
-    alignment of
-    pairs that differ in untold factors alone (ours)."""
+    """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4).
+
+    With ``untold_weight`` (ours) the alignment of pairs that differ in untold factors alone is added.
+    """
 
     temperature: float = 0.1
     clamp: float | None = PUBLISHED_CLAMP
