@@ -17,7 +17,7 @@ from contextssl.data.tables.corruption import row_factors
 from contextssl.data.tables.rows import RowViews
 from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import ContextPoint
-from contextssl.evaluation.fairness import People, counterfactual_distance, embedded, one_hot
+from contextssl.evaluation.fairness import Encoded, People, counterfactual_distance, one_hot
 from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import Plan, Subject, evaluate
@@ -101,7 +101,7 @@ def test_people_are_rows_as_they_stand(data: Data, tmp_path: Path) -> None:
     others = [place for place in range(flipped.shape[1]) if place != factor.place]
     assert torch.equal(flipped[:, others], people.test[:, others])
     point = ContextPoint("none", 6, 1)
-    got = embedded(made.embedder, people, point)
+    got = Encoded.of(made.embedder, people).embedded(made.embedder, point)
     pairs = made.embedder.contexts[1]
     context = made.embedder.model.context(pairs.source, pairs.action, pairs.target, "none")
     assert torch.allclose(got.test, F.normalize(made.embedder.model.embed(bank.rows, context), dim=-1), atol=1e-5)

@@ -153,19 +153,20 @@ def fairness_rows(
     """
     people = People.of(train, test, seed)
     scores = Scores(PROTOCOL, people.split, people.bank.factors)
+    encoded = Encoded.of(embedder, people)
     if shares is None:
-        share, note = choose_share(embedder, people, points)
+        share, note = choose_share(embedder, people, encoded.train, points)
         shares = [] if share is None else [share]
         if notes is not None:
             notes.append(note)
     for point in points:
-        clean = embedded(embedder, people, point)
+        clean = encoded.embedded(embedder, point)
         for share in [0.0, *(share for share in shares if share > 0)]:
             embedder.progress(f"fairness, {point.name}, noise {share:g}")
             deviation = noise_deviation(clean.train, share) if share else 0.0
             noisy = Represented(clean.train, clean.test, clean.flipped, {"bottleneck": share}, point, deviation)
             score(scores, people, noisy, adversaries)
-    for name, represented in rivals(embedder, people, points, baselines, scarf_epochs, max(shares, default=0.0)):
+    for name, represented in rivals(embedder, people, encoded, points, baselines, scarf_epochs, max(shares, default=0.0)):
         embedder.progress(f"fairness, {name}")
         for one in represented():
             raw = str(one.about["representation"]).startswith("raw")
@@ -173,13 +174,27 @@ def fairness_rows(
     yield from scores.rows()
 
 
-def embedded(embedder: Embedder, people: People, point: ContextPoint) -> Represented:
-    """Everybody's normalised embedding in a context, and that of the evaluated with each factor flipped."""
+@dataclass(frozen=True)
+class Encoded:
+    """Everybody's features, encoded once for all contexts."""
 
-    def unit(rows: Tensor) -> Tensor:
-        return F.normalize(embedder.embed(embedder.encode(rows), point), dim=-1)
+    train: Float[Tensor, "n F"]
+    test: Float[Tensor, "m F"]
+    flipped: Mapping[str, Float[Tensor, "m F"]]
 
-    return Represented(unit(people.train), unit(people.test), {name: unit(rows) for name, rows in people.flipped.items()}, {}, point)
+    @classmethod
+    def of(cls, embedder: Embedder, people: People) -> Encoded:
+        flipped = {name: embedder.encode(rows) for name, rows in people.flipped.items()}
+        return cls(embedder.encode(people.train), embedder.encode(people.test), flipped)
+
+    def embedded(self, embedder: Embedder, point: ContextPoint) -> Represented:
+        """Everybody's normalised embedding in a context, and that of the evaluated with each factor flipped."""
+
+        def unit(features: Tensor) -> Tensor:
+            return F.normalize(embedder.embed(features, point), dim=-1)
+
+        flipped = {name: unit(features) for name, features in self.flipped.items()}
+        return Represented(unit(self.train), unit(self.test), flipped, {}, point)
 
 
 def score(scores: Scores, people: People, one: Represented, adversaries: Sequence[str], predictors: Sequence[str] = ("logistic",)) -> None:
@@ -220,11 +235,16 @@ def counterfactual_distance(rows: Float[Tensor, "n d"], flipped: Float[Tensor, "
     return float((rows - flipped).double().norm(dim=1).mean() / apart)
 
 
-def choose_share(embedder: Embedder, people: People, points: Sequence[ContextPoint]) -> tuple[float | None, str]:
+def choose_share(
+    embedder: Embedder, people: People, features: Float[Tensor, "n F"], points: Sequence[ContextPoint]
+) -> tuple[float | None, str]:
     """The least noise share at which nobody reads a factor better from where it is not told than from the raw columns without it.
 
     Settled on training rows alone: classifiers learn from four fifths of them and are asked about the rest, in the first drawn context of the
     greatest length of each environment.
+
+    Args:
+        features: of the training rows.
 
     Returns:
         The share, or None where no context leaves a factor untold; and a sentence about it for the results.
@@ -256,7 +276,7 @@ def choose_share(embedder: Embedder, people: People, points: Sequence[ContextPoi
 
     columns = people.bank.columns
     raw = {factor.name: read(one_hot(people.train, columns, without=people.bank.row_factors), factor) for factor in factors}
-    units = {point: F.normalize(embedder.embed(embedder.encode(people.train), point), dim=-1) for point, _ in asked}
+    units = {point: F.normalize(embedder.embed(features, point), dim=-1) for point, _ in asked}
     for share in SHARES:
         embedder.progress(f"fairness, choosing a noise share on training rows: {share:g}")
         if all(read(units[point], factor, noise_deviation(units[point], share)) <= raw[factor.name] for point, factor in asked):
@@ -283,7 +303,13 @@ def one_hot(rows: Float[Tensor, "n W"], columns: Columns, without: Sequence[RowF
 
 
 def rivals(
-    embedder: Embedder, people: People, points: Sequence[ContextPoint], baselines: Sequence[str], scarf_epochs: int, share: float
+    embedder: Embedder,
+    people: People,
+    encoded: Encoded,
+    points: Sequence[ContextPoint],
+    baselines: Sequence[str],
+    scarf_epochs: int,
+    share: float,
 ) -> Iterator[tuple[str, Callable[[], Iterator[Represented]]]]:
     """What needs no context, by name; each makes its representations when asked.
 
@@ -300,7 +326,7 @@ def rivals(
             yield Represented(sets[0], sets[1], flipped, {"representation": name})
 
     def erased() -> Iterator[Represented]:
-        plain = embedded(embedder, people, ContextPoint(None, 0, 0))
+        plain = encoded.embedded(embedder, ContextPoint(None, 0, 0))
         latents = people.bank.corruption.latents
         longest = max((point.length for point in points), default=0) // 2
         for pairs in embedder.contexts:
@@ -310,7 +336,7 @@ def rivals(
         yield _erased(plain, fit_erasure(plain.train, latents(people.train)), "erased-train")
         for point in points:
             if point.environment == NO_FACTOR and point.length == 2 * longest:
-                told = embedded(embedder, people, point)
+                told = encoded.embedded(embedder, point)
                 both = _erased(told, fit_erasure(told.train, latents(people.train)), "none-erased")
                 yield replace(
                     both, about={**both.about, "bottleneck": share}, deviation=noise_deviation(both.train, share) if share else 0.0

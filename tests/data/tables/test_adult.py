@@ -82,3 +82,7 @@ def test_settings_of_other_tables_are_refused(tmp_path: Path) -> None:
         open_data(DataSettings(dataset="adult"), progress=False)
     with pytest.raises(SettingsError, match=r"unknown label 'incom': did you mean 'income'\?"):
         open_data(DataSettings(dataset="adult", data_dir=str(tmp_path), label="incom"), progress=False)
+    with pytest.raises(SettingsError, match=r"drop_columns: adult has no column 'ocupation': did you mean 'occupation'\?"):
+        open_data(DataSettings(dataset="adult", data_dir=str(tmp_path), drop_columns=["ocupation"]), progress=False)
+    data = open_data(DataSettings(dataset="adult", data_dir=str(tmp_path), drop_columns=["occupation"]), progress=False)
+    assert data.columns is not None and "occupation" not in data.columns.names

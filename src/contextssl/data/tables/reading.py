@@ -9,7 +9,7 @@ from contextssl.data.tables.adult import read_adult
 from contextssl.data.tables.mimic3 import read_mimic3
 from contextssl.data.tables.table import Table
 from contextssl.data.tables.table_file import read_table
-from contextssl.errors import DataError, SettingsError
+from contextssl.errors import DataError, SettingsError, nearest
 
 
 def table_of(settings: DataSettings, say: Callable[[str], None] = lambda what: None) -> Table:
@@ -45,19 +45,24 @@ def table_of(settings: DataSettings, say: Callable[[str], None] = lambda what: N
         if getattr(settings, name) is not None:
             raise SettingsError(f"{name} is for dataset=table and means nothing to dataset={settings.dataset}: leave it out")
     if settings.dataset == "adult":
-        return read_adult(
+        table = read_adult(
             settings.data_dir,
             factors=settings.factors if settings.factors is not None else ("gender",),
             val_fraction=settings.val_fraction,
             seed=settings.split_seed,
         )
-    if settings.factors not in (None, ["gender"]):
-        raise SettingsError(f"the factor of mimic3 is gender, not {settings.factors}: leave factors out")
-    return read_mimic3(
-        settings.data_dir,
-        val_fraction=settings.val_fraction,
-        test_fraction=settings.test_fraction,
-        seed=settings.split_seed,
-        diagnoses=settings.diagnoses,
-        say=say,
-    )
+    else:
+        if settings.factors not in (None, ["gender"]):
+            raise SettingsError(f"the factor of mimic3 is gender, not {settings.factors}: leave factors out")
+        table = read_mimic3(
+            settings.data_dir,
+            val_fraction=settings.val_fraction,
+            test_fraction=settings.test_fraction,
+            seed=settings.split_seed,
+            diagnoses=settings.diagnoses,
+            say=say,
+        )
+    for name in settings.drop_columns:
+        if name not in table.frame:
+            raise SettingsError(f"drop_columns: {settings.dataset} has no column {name!r}: {nearest(name, map(str, table.frame.columns))}")
+    return table
