@@ -16,7 +16,8 @@ from contextssl import checkpoints
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import EvaluateSettings
 from contextssl.evaluation.results import ResultRow, read_results
-from contextssl.evaluation.run import evaluate, open_subject
+from contextssl.evaluation.run import evaluate
+from contextssl.evaluation.subject import open_subject
 
 LENGTH = 14
 # Title, protocol, metric, head, noise share: a number for each factor.

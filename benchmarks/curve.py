@@ -14,7 +14,8 @@ from pathlib import Path
 from contextssl import checkpoints
 from contextssl.config.settings import EvaluateSettings
 from contextssl.evaluation.results import ResultRow, read_results
-from contextssl.evaluation.run import PUBLISHED_EPOCHS, evaluate, open_subject
+from contextssl.evaluation.run import PUBLISHED_EPOCHS, evaluate
+from contextssl.evaluation.subject import open_subject
 
 LENGTH = 14
 COLUMNS = (

@@ -21,7 +21,8 @@ from contextssl.data.folder import write_folder
 from contextssl.errors import CheckpointError, DataError, SettingsError
 from contextssl.evaluation.protocols import OF_TABLES, PROTOCOLS
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
-from contextssl.evaluation.run import Subject, evaluate
+from contextssl.evaluation.run import evaluate
+from contextssl.evaluation.subject import Subject
 from contextssl.factors import Factor, FactorSpace
 from contextssl.pairs import ViewPairs
 from contextssl.training.run import train

@@ -20,7 +20,8 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.fairness import Encoded, People, counterfactual_distance, one_hot
 from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.results import ResultRow, read_results
-from contextssl.evaluation.run import Plan, Subject, evaluate
+from contextssl.evaluation.run import Plan, evaluate
+from contextssl.evaluation.subject import Subject
 from contextssl.training.run import fresh_model
 from tests.people import people_data
 from tests.training.runs import toy_data

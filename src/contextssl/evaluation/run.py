@@ -13,77 +13,31 @@ from typing import Any
 
 import torch
 
-from contextssl import checkpoints
-from contextssl.config.settings import DataSettings, EvaluatedDataSettings, EvaluateSettings, TrainSettings
-from contextssl.data.dataset import TABLES, Data, is_store, open_data
+from contextssl.config.settings import EvaluateSettings
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint
+from contextssl.evaluation.checks import check_settings
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
+from contextssl.evaluation.definitions import DEFINITIONS
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.equivariance import pair_probe_rows
 from contextssl.evaluation.geometry import geometry_rows
 from contextssl.evaluation.probe import SingleViews, probe_rows
-from contextssl.evaluation.protocols import BASELINES, CLASSIFIERS, OF_TABLES, PROTOCOLS
-from contextssl.evaluation.readers import HEADS, HeadTraining
+from contextssl.evaluation.protocols import OF_TABLES, PROTOCOLS
+from contextssl.evaluation.readers import HeadTraining
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results, write_results
 from contextssl.evaluation.retrieval import retrieval_rows
 from contextssl.evaluation.sensitivity import render_variations
+from contextssl.evaluation.subject import Subject, open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
-from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import EnvironmentMix, PairSource
+from contextssl.pairs import PairSource
 from contextssl.training.run import choose_precision, describe_run
-from contextssl.training.storage import new_run_folder
 from contextssl.version import __version__
 
 PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
 PUBLISHED_EPOCHS = {"equivariance": 200, "probe": 300}
 CACHE = "cache"
-
-# How to read the numbers, kept beside them.
-DEFINITIONS = {
-    "inputs": "every probe, neighbour, rank and variance reads L2-normalised features or embeddings, of unit length",
-    "r2_pooled": "1 - residual / total about the one mean of all target entries (published); its floor is that of the best constant",
-    "r2": "R² of each dimension, averaged; floor 0",
-    "angle_deg": "mean geodesic angle in degrees, q and -q alike; its floor is that of the mean rotation",
-    "mean, std": "over contexts; std with n - 1 in the denominator",
-    "length": "of the context in tokens, two a pair; at 0 there is no context",
-    "bottleneck": "variance of the Gaussian noise on normalised embeddings, as a share of their total variance over the training views in "
-    "the same context; probes are trained and tested on noisy embeddings",
-    "capacity_nats": "½ Σ log(1 + signal / noise) over principal directions: the most that any reader learns from one noisy embedding",
-    "auxiliary": "the model's own head; it has no loss where a factor is not told, so how far below the floor it falls there is its own affair",
-    "ridge": "penalty chosen on a fifth of the training items, for each factor; then fitted to all of them",
-    "knn": "plain mean over the k nearest training views by cosine",
-    "variance_share": "cross-fitted R² of least squares from a polynomial basis of the factor to the embedding, over all dimensions",
-    "sensitivity": "mean squared distance when the factor is drawn anew and the rest kept as it is, over that to another item's view",
-    "mrr, hit@k": "rank by cosine among all views of the object; ties count by the mean over their places; identity queries left out, or "
-    "counted in …_with_identity; floors are chance",
-    "equalized_odds_difference, …": "of a fresh logistic regression's predictions between the values of the factor; the largest gap in true or "
-    "false positive rates, in true positive rates, in positive rates",
-    "counterfactual_distance": "mean distance that a row moves when the factor's value alone is replaced, over that between two rows",
-    "counterfactual_flips": "share of rows whose prediction changes when the factor's value alone is replaced",
-    "pre": "factor distance of the nearest candidate to the target: 1 - ⟨q, q′⟩² for rotations, mean squared difference else; floor is "
-    "chance",
-}
-
-
-@dataclass
-class Subject:
-    """What is evaluated: a model with its data, and the folder that its results go to.
-
-    Args:
-        model: in evaluation mode.
-        data: what it is evaluated on; contexts and probes come from its training split.
-        folder: where ``results.json`` is, or will be.
-        trained_on: the environments of the run's training; None where that is not known.
-        settings: of the run's training, where there was one.
-    """
-
-    model: ContextSSL
-    data: Data
-    folder: Path
-    trained_on: tuple[Environment, ...] | None = None
-    settings: TrainSettings | None = None
 
 
 def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *, subject: Subject | None = None) -> Path:
@@ -274,109 +228,6 @@ class Plan:
     def _training(self, protocol: str) -> HeadTraining:
         epochs = self.settings.epochs if self.settings.epochs is not None else PUBLISHED_EPOCHS[protocol]
         return HeadTraining(epochs, self.settings.learning_rate, self.settings.batch_size, self.settings.seed)
-
-
-def open_subject(settings: EvaluateSettings) -> Subject:
-    """The model and the data that the settings name.
-
-    Raises:
-        SettingsError: where no model is named.
-        CheckpointError: where it is missing, damaged or of another kind.
-        DataError: where its data are missing.
-    """
-    if settings.load_model is None:
-        raise SettingsError("say which model to evaluate: load_model=RUN, a run's folder or a published checkpoint")
-    named = Path(settings.load_model)
-    if settings.pretrained_model_dir is not None:
-        named = Path(settings.pretrained_model_dir) / named
-    file = checkpoints.find_checkpoint(named, settings.checkpoint)
-    content = checkpoints.read(file)
-    ours = checkpoints.RECIPE in content
-    trained = checkpoints.settings_of(content) if ours else None
-    data = open_data(_data_settings(settings, trained, content[checkpoints.RECIPE]["data"] if ours else {}), progress=settings.progress)
-    means: dict[str, Any] = {"image_mean": settings.image_mean, "image_std": settings.image_std}
-    if not ours and settings.image_mean is None and settings.image_std is None:
-        means = {"image_mean": data.image_mean, "image_std": data.image_std}
-    model = checkpoints.load(file, n_head=settings.n_head, block_size=settings.block_size, **means)
-    if content.get(checkpoints.RECIPE, {}).get("columns") is not None:
-        _check_columns(content[checkpoints.RECIPE]["columns"], data, named)
-    if trained is None:
-        return Subject(model, data, new_run_folder(settings.output_dir, f"evaluate-{file.stem}", settings.run_dir))
-    recorded = content[checkpoints.RECIPE]["data"].get("fingerprint")
-    if recorded is not None and recorded != data.description.get("fingerprint"):
-        warnings.warn(
-            f"{named} was trained on other data (fingerprint {recorded}, these have {data.description.get('fingerprint')}): "
-            "contexts and probes are taken from the training split of these",
-            UserWarning,
-            stacklevel=2,
-        )
-    folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
-    mix = EnvironmentMix.parse(trained.env_ratio, model.factors, trained.env_per)
-    return Subject(model, data, folder, mix.environments, trained)
-
-
-def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:
-    """A code means the category that it meant in training, or nothing that is read from these rows means anything.
-
-    Raises:
-        DataError: where the table's columns, categories or scales have become others.
-    """
-    now = [] if data.columns is None else data.columns.to_list()
-    if now == trained_on:
-        return
-    strange = [column["name"] for column in now if column not in trained_on] + [c["name"] for c in trained_on if c not in now]
-    differ = ", ".join(dict.fromkeys(strange))
-    raise DataError(
-        f"the table is not the one that {named} was trained on: {differ} would be read otherwise; name the file that it was trained on, or train "
-        "on this one"
-    )
-
-
-def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any]) -> DataSettings:
-    """Of the run's training, where there was one, and of the settings whatever is given."""
-    base = trained if trained is not None else DataSettings()
-    values = {field.name: getattr(base, field.name) for field in dataclasses.fields(DataSettings)}
-    given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(EvaluatedDataSettings)}
-    given = {name: value for name, value in given.items() if value is not None}
-    # The very store that the run was trained on, as long as nothing else is asked for, wherever this is called from.
-    path = recorded.get("path")
-    if not given and path is not None and is_store(Path(path)):
-        values["data_dir"] = path
-    elif path is not None and values["dataset"] in TABLES and settings.data_dir is None and Path(path).exists():
-        values["path" if values["dataset"] == "table" else "data_dir"] = path
-    return DataSettings(**{**values, **given})
-
-
-def check_settings(settings: EvaluateSettings) -> None:
-    """
-    Raises:
-        SettingsError: for numbers that cannot be, naming the setting.
-    """
-    for name in ("contexts", "batch_size", "neighbours", "sensitivity_views"):
-        if getattr(settings, name) < 1:
-            raise SettingsError(f"{name} is {getattr(settings, name)}: it must be at least 1")
-    for name in ("train_views", "train_items", "probe_views", "items", "queries", "sensitivity_items"):
-        if getattr(settings, name) < 0:
-            raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 (all) or more")
-    if settings.epochs is not None and settings.epochs < 1:
-        raise SettingsError(f"epochs is {settings.epochs}: it must be at least 1")
-    if settings.learning_rate <= 0:
-        raise SettingsError(f"learning_rate is {settings.learning_rate}: it must be above 0")
-    for what, names, known in (("adversaries", settings.adversaries, CLASSIFIERS), ("baselines", settings.baselines, BASELINES)):
-        for name in names:
-            if name not in known:
-                raise SettingsError(f"{what} holds {name!r}: {nearest(name, known)} (choices: {', '.join(known)})")
-    if settings.forget_bottleneck is not None and min(settings.forget_bottleneck, default=0.0) < 0:
-        raise SettingsError(f"forget_bottleneck is {settings.forget_bottleneck}: noise shares are 0 or more")
-    for head in settings.heads:
-        if head not in HEADS:
-            raise SettingsError(f"unknown head {head!r}: {nearest(head, HEADS)} (choices: {', '.join(HEADS)})")
-    if not settings.bottleneck or min(settings.bottleneck) < 0:
-        raise SettingsError(f"bottleneck is {settings.bottleneck}: give noise shares of 0 or more, such as [0,0.3,1.0]")
-    if (settings.image_mean is None) != (settings.image_std is None):
-        raise SettingsError("image_mean and image_std go together: give both or neither")
-    if settings.split not in ("val", "train", "test"):
-        raise SettingsError(f"split is {settings.split!r}: use val, train or test")
 
 
 def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]) -> tuple[Environment, ...]:

@@ -23,7 +23,8 @@ from contextssl.data.dataset import TABLES, is_store
 from contextssl.errors import ContextSSLError, DataError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.metrics import rotation_angles, tied_places
-from contextssl.evaluation.run import Plan, open_subject
+from contextssl.evaluation.run import Plan
+from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.files import read_json, write_json
