@@ -24,7 +24,7 @@ from contextssl.data.dataset import Data
 from contextssl.data.threediebench import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
 from contextssl.pairs import EnvironmentMix, PairSampler, ViewPairs
-from contextssl.training.loss import Objective, contextssl_loss
+from contextssl.training.loss import Objective, loss_of
 from contextssl.training.run import choose_precision, fresh_model
 
 RESULT = Path(__file__).parent / "results" / "training_step.json"
@@ -53,7 +53,7 @@ def seconds_a_step(settings: TrainSettings, data: Data, steps: int) -> dict[str,
             began = time.perf_counter()
             batch = sampler.batch(0, step % sampler.steps_per_epoch)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16-mixed"):
-                loss = contextssl_loss(model, batch, objective).total
+                loss = loss_of(model, batch, objective).total
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -110,8 +110,8 @@ def test_whole_network_through_load(ledger: Ledger, published: Path) -> None:
         batch = PairBatch(source, target, actions, latents[:, 0], latents[:, 1], mask.expand(8, -1), index, index, index, index)
         name = f"B.train.{short}"
         losses = contextssl_loss(model, batch, Objective(temperature=0.1, clamp=PUBLISHED_CLAMP, auxiliary_weight=5.0))
-        ledger.close(f"{name}.contrastive_loss", losses.contrastive)
-        ledger.close(f"{name}.auxiliary_loss", losses.auxiliary)
+        ledger.close(f"{name}.contrastive_loss", losses.parts["contrastive"])
+        ledger.close(f"{name}.auxiliary_loss", losses.parts["auxiliary"])
         ledger.close(f"{name}.total_loss", losses.total)
         losses.total.backward()
         parameters = dict(model.named_parameters())

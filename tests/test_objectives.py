@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from contextssl.objectives import auxiliary_regression, cosine_similarities, mean_similarities, nt_xent, untold_alignment
+from contextssl.objectives import (
+    auxiliary_regression,
+    cosine_similarities,
+    covariance_penalty,
+    mean_similarities,
+    negative_cosine,
+    nt_xent,
+    untold_alignment,
+    variance_hinge,
+    vicreg,
+)
 
 
 def naive_nt_xent(z: torch.Tensor, temperature: float, clamp: float | None) -> float:
@@ -136,3 +146,28 @@ def test_untold_alignment_by_hand() -> None:
     (gradient,) = torch.autograd.grad(loss, unit)
     assert (gradient[0] != 0).any() and (gradient[1:] == 0).all()
     assert float(untold_alignment(unit.detach(), torch.ones(3, 1))) == 0.0
+
+
+def test_variance_and_covariance_by_hand() -> None:
+    # Deviations (n - 1) √2 and √(1/2); the one covariance is 1.
+    z = torch.tensor([[0.0, 0.0], [2.0, 1.0]])
+    assert float(variance_hinge(z)) == pytest.approx((1 - math.sqrt(0.5 + 1e-4)) / 2, rel=1e-5)
+    assert float(covariance_penalty(z)) == pytest.approx(2 * 1.0**2 / 2)
+    assert float(variance_hinge(torch.zeros(4, 3))) == pytest.approx(1 - 1e-2)
+
+
+def test_vicreg_of_equal_spread_and_uncorrelated_ends_is_nothing() -> None:
+    corners = 2 * torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    found = vicreg(torch.stack([corners, corners], dim=1))
+    assert {name: float(loss) for name, loss in found.items()} == {"invariance": 0.0, "variance": 0.0, "covariance": 0.0}
+    apart = vicreg(torch.stack([corners, corners + 1], dim=1))
+    assert float(apart["invariance"]) == pytest.approx(10.0)
+
+
+def test_negative_cosine_by_hand_gives_the_target_no_gradient() -> None:
+    prediction = torch.tensor([[1.0, 0.0], [0.0, 2.0]], requires_grad=True)
+    target = torch.tensor([[3.0, 0.0], [1.0, 0.0]], requires_grad=True)
+    loss = negative_cosine(prediction, target)
+    assert float(loss.detach()) == pytest.approx((0 + 2) / 2)
+    loss.backward()
+    assert target.grad is None and prediction.grad is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from contextssl.version import __version__
 
 if TYPE_CHECKING:
-    from contextssl.checkpoints import load
+    from contextssl.checkpoints import load, load_any
     from contextssl.config.settings import TrainSettings
     from contextssl.data.dataset import Data
     from contextssl.data.views import Views
@@ -34,6 +34,7 @@ _HOME = {
     "ViewPairs": "pairs",
     "Views": "data.views",
     "load": "checkpoints",
+    "load_any": "checkpoints",
     "train": "training.run",
 }
 
@@ -49,6 +50,7 @@ __all__ = [
     "Views",
     "__version__",
     "load",
+    "load_any",
     "train",
 ]
 

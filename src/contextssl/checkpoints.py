@@ -8,12 +8,13 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from contextssl.config.settings import TrainSettings
+from contextssl.context_labels import LabelSpace
 from contextssl.data.dataset import Data
 from contextssl.data.threediebench import FACTORS as THREEDIEBENCH
 from contextssl.errors import CheckpointError
@@ -22,6 +23,7 @@ from contextssl.models import published
 from contextssl.models.build import build_model
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoders import build_encoder
+from contextssl.models.view_encoder import ViewEncoder
 from contextssl.version import __version__
 
 # Under this name a checkpoint holds what rebuilds the model (everything else in it is Lightning's).
@@ -29,8 +31,10 @@ RECIPE = "contextssl"
 FORMAT = 1
 MODEL_PREFIX = "model."
 
+Model = TypeVar("Model", bound=nn.Module)
 
-def recipe(model: ContextSSL, settings: TrainSettings, data: Data, own_encoder: bool) -> dict[str, Any]:
+
+def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder: bool) -> dict[str, Any]:
     """Plain values that, with the weights, rebuild the model and say where it came from."""
     return {
         "format": FORMAT,
@@ -41,6 +45,7 @@ def recipe(model: ContextSSL, settings: TrainSettings, data: Data, own_encoder: 
         "image_mean": None if model.image_mean is None else model.image_mean.flatten().tolist(),
         "image_std": None if model.image_std is None else model.image_std.flatten().tolist(),
         "columns": None if data.columns is None else data.columns.to_list(),
+        "labels": model.label_space.to_dict() if isinstance(model, ContextSSL) and model.label_space is not None else None,
         "class_names": list(data.train.class_names),
         "data": dict(data.description),
         "encoder": type(model.encoder).__qualname__ if own_encoder else None,
@@ -108,7 +113,38 @@ def load(
     image_mean: Sequence[float] | None = None,
     image_std: Sequence[float] | None = None,
 ) -> ContextSSL:
-    """A trained model, in evaluation mode on the CPU.
+    """A trained in-context model, in evaluation mode on the CPU. Arguments and errors as of :func:`load_any`.
+
+    Raises:
+        CheckpointError: for a run of a method that knows no contexts, too.
+    """
+    model = load_any(
+        path,
+        encoder=encoder,
+        checkpoint=checkpoint,
+        n_head=n_head,
+        block_size=block_size,
+        factors=factors,
+        image_mean=image_mean,
+        image_std=image_std,
+    )
+    if not isinstance(model, ContextSSL):
+        raise CheckpointError(f"{path} was trained by a method without contexts: contextssl.load_any gives its features and embeddings")
+    return model
+
+
+def load_any(
+    path: str | Path,
+    *,
+    encoder: nn.Module | None = None,
+    checkpoint: str = "last",
+    n_head: int | None = None,
+    block_size: int | None = None,
+    factors: FactorSpace | None = None,
+    image_mean: Sequence[float] | None = None,
+    image_std: Sequence[float] | None = None,
+) -> ViewEncoder:
+    """A trained model of any method, in evaluation mode on the CPU.
 
     Args:
         path: a run folder of ours, a checkpoint of ours, or a state dict in the published format.
@@ -135,7 +171,7 @@ def load(
     return _load_published(file, state, n_head or 4, block_size or 128, factors, image_mean, image_std)
 
 
-def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None) -> ContextSSL:
+def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None) -> ViewEncoder:
     made = content[RECIPE]
     if made.get("format") != FORMAT:
         raise CheckpointError(
@@ -159,6 +195,8 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
         image_mean=made["image_mean"],
         image_std=made["image_std"],
         columns=columns,
+        classes=len(made["class_names"]),
+        labels=LabelSpace.from_dict(made["labels"]) if made.get("labels") is not None else None,
         encoder=encoder,
     )
     prefix = MODEL_PREFIX
@@ -219,7 +257,7 @@ def _load_published(
     return load_weights(model, translated, str(file)).eval()
 
 
-def load_weights(model: ContextSSL, state: Mapping[str, Tensor], where: str) -> ContextSSL:
+def load_weights(model: Model, state: Mapping[str, Tensor], where: str) -> Model:
     """Put weights into a model, exactly.
 
     Raises:

@@ -22,13 +22,14 @@ HELP = ("-h", "--help", "help")
 class Command:
     """One command: its settings, the function in :mod:`contextssl.commands` that runs it, and which settings may be bare words.
 
-    With ``several`` all bare words together are the one positional setting, a list.
+    With ``several`` all bare words together are the one positional setting, a list. One that ``launches`` runs by Hydra is given its words too.
     """
 
     schema: type[Any]
     function: str
     positional: tuple[str, ...] = ()
     several: bool = False
+    launches: bool = False
 
     @property
     def intro(self) -> str:
@@ -46,7 +47,12 @@ COMMANDS = {
     "evaluate probe": Command(settings.EvaluateProbeSettings, "run_evaluate_probe", ("load_model",)),
     "evaluate geometry": Command(settings.EvaluateGeometrySettings, "run_evaluate_geometry", ("load_model",)),
     "evaluate fairness": Command(settings.EvaluateFairnessSettings, "run_evaluate_fairness", ("load_model",)),
+    "evaluate erasure": Command(settings.EvaluateErasureSettings, "run_evaluate_erasure", ("load_model",)),
+    "evaluate reading": Command(settings.EvaluateReadingSettings, "run_evaluate_reading", ("load_model",)),
+    "evaluate labels": Command(settings.EvaluateLabelsSettings, "run_evaluate_labels", ("load_model",)),
     "evaluate all": Command(settings.EvaluateAllSettings, "run_evaluate_all", ("load_model",)),
+    "compare": Command(settings.CompareSettings, "run_compare", launches=True),
+    "reproduce": Command(settings.ReproduceSettings, "run_reproduce", ("what",), launches=True),
     "report": Command(settings.ReportSettings, "run_report", ("runs",), several=True),
 }
 
@@ -79,6 +85,8 @@ def _dispatch(words: list[str]) -> int:
         return 0
     rest = _named(command, name, rest)
     function = getattr(importlib.import_module("contextssl.commands"), command.function)
+    if command.launches:
+        return int(function(rest))
     if any(word in SWEEP for word in rest):
         return int(importlib.import_module("contextssl.config.sweep").sweep(name, command.schema, function, rest))
     return int(function(settings_from(name, command.schema, rest)))

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from contextssl.compare import jobs_of, run_job, tables, unfinished
+from contextssl.config.overrides import settings_from
 from contextssl.config.settings import (
     CheckSettings,
+    CompareSettings,
     DemoSettings,
     EvaluateSettings,
     PackSettings,
     RenderSettings,
     ReportSettings,
+    ReproduceSettings,
     TrainSettings,
 )
+from contextssl.config.sweep import sweep, without_launcher
 from contextssl.data.check import CheckReport, check
 from contextssl.data.dataset import shapes_source
 from contextssl.data.folder import write_folder
@@ -35,6 +40,7 @@ from contextssl.memory import peak_memory_mib
 from contextssl.report import write_report
 from contextssl.report.collect import read_run
 from contextssl.report.screen import adaptation_screen
+from contextssl.reproduce import experiment_of
 from contextssl.training.run import train
 
 if TYPE_CHECKING:
@@ -172,6 +178,18 @@ def run_evaluate_fairness(settings: EvaluateSettings) -> int:
     return _evaluate(settings, ("fairness",))
 
 
+def run_evaluate_erasure(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, ("erasure",))
+
+
+def run_evaluate_reading(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, ("reading",))
+
+
+def run_evaluate_labels(settings: EvaluateSettings) -> int:
+    return _evaluate(settings, ("labels",))
+
+
 def run_evaluate_all(settings: EvaluateSettings) -> int:
     return _evaluate(settings, PROTOCOLS)
 
@@ -192,6 +210,43 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
     names = list(made.values())
     seconds = sum(run["evaluations"][name]["seconds"] for name in names)
     console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)
+    return 0
+
+
+def run_compare(words: list[str]) -> int:
+    return _compare("compare", CompareSettings, words)
+
+
+def run_reproduce(words: list[str]) -> int:
+    """An experiment is a comparison whose words are known: they are shown, then run."""
+    asked = settings_from("reproduce", ReproduceSettings, without_launcher(words))
+    experiment = experiment_of(asked.what)
+    print(experiment.described(words), flush=True)
+    return _compare("compare", CompareSettings, experiment.words(words))
+
+
+def _compare(command: str, schema: type[CompareSettings], words: list[str]) -> int:
+    settings = settings_from(command, schema, without_launcher(words))
+    jobs = jobs_of(settings)
+    if settings.job >= 0:
+        if settings.job >= len(jobs):
+            raise SettingsError(f"job is {settings.job}: this comparison has runs 0 to {len(jobs) - 1}")
+        print(f"{jobs[settings.job].name}: {run_job(jobs[settings.job], settings)}")
+        return 0
+    left = unfinished(jobs, settings)
+    print(f"{len(jobs)} runs in {settings.compare_dir}: {len(jobs) - len(left)} are there, {len(left)} to do", flush=True)
+
+    def run_one(given: CompareSettings) -> int:
+        # Told by its number, and looked up again: a launcher may run it on another machine.
+        again = jobs_of(given)
+        print(f"run {given.job + 1} of {len(again)}: {again[given.job].name}", flush=True)
+        run_job(again[given.job], given)
+        return 0
+
+    if left:
+        sweep(command, schema, run_one, [*words, f"job={','.join(map(str, left))}"])
+    made = tables(jobs, settings)
+    print(f"tables: {made.markdown}\npage: {made.page}")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The training objective: contrastive alignment of predictions with targets, and regression of the latents.
+"""The terms that training objectives are made of: contrast, regression of latents, and what keeps representations apart without negatives.
 
-Pure functions of tensors. Predictions come as (pairs, 2, D): a source's prediction of its target, and the target's own embedding. Gathering
+Pure functions of tensors. Pairs come as (pairs, 2, D), such as a source's prediction of its target, and the target's own embedding. Gathering
 across processes happens outside: these functions see whatever pairs they are given.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 # The published implementation's floor on cosine similarities (it keeps a negative of negative cosine from any gradient).
@@ -22,25 +22,34 @@ def cosine_similarities(z: Float[Tensor, "pairs 2 D"]) -> Float[Tensor, "2*pairs
         return unit @ unit.T
 
 
-def nt_xent(z: Float[Tensor, "pairs 2 D"], temperature: float, clamp: float | None = None) -> Float[Tensor, ""]:
+def nt_xent(
+    z: Float[Tensor, "pairs 2 D"], temperature: float, clamp: float | None = None, items: Int[Tensor, " pairs"] | None = None
+) -> Float[Tensor, ""]:
     """Normalised-temperature cross-entropy: each token picks its partner out of all others (Chen et al., 2020, equation 1).
 
     Args:
         z: predictions, not normalised.
         temperature: τ.
         clamp: floor on the cosines before the temperature; :data:`PUBLISHED_CLAMP` gives the published loss, None the textbook one.
+        items: of each pair, where another pair of the same item is not to count among the others: what is to be invariant to a view must not
+            be told from another view of the same thing. None where every other pair counts.
     """
-    return nt_xent_from_similarities(cosine_similarities(z), temperature, clamp)
+    return nt_xent_from_similarities(cosine_similarities(z), temperature, clamp, items)
 
 
-def nt_xent_from_similarities(cosines: Float[Tensor, "tokens tokens"], temperature: float, clamp: float | None = None) -> Float[Tensor, ""]:
+def nt_xent_from_similarities(
+    cosines: Float[Tensor, "tokens tokens"], temperature: float, clamp: float | None = None, items: Int[Tensor, " pairs"] | None = None
+) -> Float[Tensor, ""]:
     """As :func:`nt_xent`, from the cosines of :func:`cosine_similarities`."""
     if clamp is not None:
         cosines = cosines.clamp(min=clamp)
     logits = cosines / temperature
-    logits = logits.masked_fill(torch.eye(len(logits), dtype=torch.bool, device=logits.device), float("-inf"))
     partner = torch.arange(len(logits), device=logits.device) ^ 1
-    return F.cross_entropy(logits, partner)
+    left_out = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    if items is not None:
+        of_token = items.repeat_interleave(2)
+        left_out = left_out | (of_token[:, None] == of_token[None, :]).scatter(1, partner[:, None], False)
+    return F.cross_entropy(logits.masked_fill(left_out, float("-inf")), partner)
 
 
 def mean_similarities(cosines: Float[Tensor, "tokens tokens"], published: bool = False) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
@@ -90,3 +99,39 @@ def untold_alignment(
     if exact is not None:
         counted = counted & exact
     return (apart * counted).sum() / counted.sum().clamp(min=1)
+
+
+def variance_hinge(z: Float[Tensor, "n D"], goal: float = 1.0) -> Float[Tensor, ""]:
+    """How far each dimension's deviation falls short of ``goal``, on average: what keeps embeddings from collapsing without negatives.
+
+    Source: Bardes et al., "VICReg", 2022, equation 1, with their ε of 1e-4 and n - 1 in the variance.
+    """
+    return F.relu(goal - (z.float().var(dim=0) + 1e-4).sqrt()).mean()
+
+
+def covariance_penalty(z: Float[Tensor, "n D"]) -> Float[Tensor, ""]:
+    """Sum of the squared covariances of different dimensions, over D (Bardes et al., "VICReg", 2022, equations 3 and 4)."""
+    centred = z.float() - z.float().mean(dim=0)
+    covariance = centred.T @ centred / (len(z) - 1)
+    return (covariance.square().sum() - covariance.diagonal().square().sum()) / z.shape[1]
+
+
+def vicreg(
+    z: Float[Tensor, "pairs 2 D"], invariance: float = 10.0, variance: float = 10.0, covariance: float = 1.0
+) -> dict[str, Float[Tensor, ""]]:
+    """The three weighted terms of VICReg: mean squared difference of a pair's ends; variance, averaged over the ends; covariance, summed over them.
+
+    Source: Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization", ICLR 2022, equation 6, in the form of its implementation. The
+    coefficients are those that Garrido et al. (2023) use on 3DIEBench.
+    """
+    source, target = z.float().unbind(1)
+    return {
+        "invariance": invariance * F.mse_loss(source, target),
+        "variance": variance * (variance_hinge(source) + variance_hinge(target)) / 2,
+        "covariance": covariance * (covariance_penalty(source) + covariance_penalty(target)),
+    }
+
+
+def negative_cosine(prediction: Float[Tensor, "n D"], target: Float[Tensor, "n D"]) -> Float[Tensor, ""]:
+    """2 - 2 cos, averaged: the squared distance of the two after normalising (Grill et al., "BYOL", 2020, equation 2). No gradient to the target."""
+    return 2 - 2 * F.cosine_similarity(prediction.float(), target.detach().float(), dim=-1).mean()

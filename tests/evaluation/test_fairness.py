@@ -22,6 +22,7 @@ from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import Plan, evaluate
 from contextssl.evaluation.subject import Subject
+from contextssl.models.contextssl import ContextSSL
 from contextssl.training.run import fresh_model
 from tests.people import people_data
 from tests.training.runs import toy_data
@@ -103,9 +104,10 @@ def test_people_are_rows_as_they_stand(data: Data, tmp_path: Path) -> None:
     assert torch.equal(flipped[:, others], people.test[:, others])
     point = ContextPoint("none", 6, 1)
     got = Encoded.of(made.embedder, people).embedded(made.embedder, point)
-    pairs = made.embedder.contexts[1]
-    context = made.embedder.model.context(pairs.source, pairs.action, pairs.target, "none")
-    assert torch.allclose(got.test, F.normalize(made.embedder.model.embed(bank.rows, context), dim=-1), atol=1e-5)
+    pairs, model = made.embedder.contexts[1], made.embedder.model
+    assert isinstance(model, ContextSSL)
+    context = model.context(pairs.source, pairs.action, pairs.target, "none")
+    assert torch.allclose(got.test, F.normalize(model.embed(bank.rows, context), dim=-1), atol=1e-5)
 
 
 def test_raw_columns_by_hand() -> None:
@@ -127,6 +129,7 @@ def test_distance_by_hand() -> None:
 
 def test_a_constant_embedding_gives_the_floor(data: Data, tmp_path: Path) -> None:
     one = subject(data, tmp_path)
+    assert isinstance(one.model, ContextSSL)
     with torch.no_grad():
         one.model.predictor.read_out.weight.zero_()
         one.model.predictor.read_out.bias.fill_(1.0)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from contextssl.evaluation.metrics import knn_labels, r2_pooled, r2_pooled_floor
-from contextssl.evaluation.online import OnlinePairs, active_r2, online_rows
+from contextssl.evaluation.online import OnlinePairs, online_rows, watched
 from contextssl.evaluation.results import ResultRow
 from tests.models.test_contextssl import small
 from tests.training.runs import toy_data
@@ -60,5 +60,5 @@ def test_the_best_checkpoint_is_chosen_by_active_factors_at_the_longest_context(
         row("color", "color", 14, 0.6),
         row("color", "color", 0, 0.9),
     ]
-    assert active_r2(rows) == pytest.approx(0.7)
-    assert math.isnan(active_r2([]))
+    assert watched(rows) == pytest.approx(0.7)
+    assert math.isnan(watched([]))

@@ -98,9 +98,11 @@ def test_bottleneck_is_drawn_from_its_generator() -> None:
 def test_the_auxiliary_head_reads_unit_embeddings_or_those_times_root_d() -> None:
     unit, scaled = small(), small(auxiliary_scale="sqrt_width")
     scaled.load_state_dict(unit.state_dict())
+    head = unit.auxiliary
+    assert head is not None
     z = F.normalize(torch.randn(4, 10), dim=-1)
-    torch.testing.assert_close(scaled.auxiliary_prediction(z), unit.auxiliary(10**0.5 * z))
-    torch.testing.assert_close(unit.auxiliary_prediction(z), unit.auxiliary(z))
+    torch.testing.assert_close(scaled.auxiliary_prediction(z), head(10**0.5 * z))
+    torch.testing.assert_close(unit.auxiliary_prediction(z), head(z))
 
 
 FLOATS = torch.randn(2, 3, 8, 8)

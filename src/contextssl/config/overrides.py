@@ -25,7 +25,7 @@ Settings = TypeVar("Settings")
 CONFIG_DIR = Path(__file__).parent
 EXPERIMENT = "experiment"
 # Commands that take experiment=NAME, and the one that each starts from.
-EXPERIMENT_OF: Mapping[str, str | None] = {"train": None, "demo": "shapes_minutes"}
+EXPERIMENT_OF: Mapping[str, str | None] = {"train": None, "demo": "shapes_minutes", "compare": None, "reproduce": None}
 
 # Words of the published commands that mean nothing here, and why.
 OBSOLETE: Mapping[str, Mapping[str, str]] = {
@@ -35,7 +35,7 @@ OBSOLETE: Mapping[str, Mapping[str, str]] = {
             "log_interval": "every number is computed once, at the end of the probes' epochs",
             "eval_normalize": "embeddings are always L2-normalised before they are evaluated",
         }
-        for protocol in ("equivariance", "retrieval", "probe", "geometry", "fairness", "all")
+        for protocol in ("equivariance", "retrieval", "probe", "geometry", "fairness", "erasure", "reading", "labels", "all")
     },
 }
 

@@ -1,132 +1,60 @@
 """The settings of every command: typed, each with its meaning and unit, flat as in the published command lines.
 
-The defaults of :class:`TrainSettings` are the paper's run on 3DIEBench. A setting's help stands beside it, so that ``--help`` and the
-documentation cannot fall behind.
+The defaults of :class:`TrainSettings` are the paper's run on 3DIEBench.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-
-def setting(default: Any, meaning: str, unit: str = "", choices: tuple[str, ...] = ()) -> Any:
-    """A dataclass field with its help."""
-    metadata = {"help": meaning, "unit": unit, "choices": choices}
-    if isinstance(default, (list, dict)):
-        return field(default_factory=lambda: type(default)(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-@dataclass
-class ShapesSettings:
-    """Shapes to render"""
-
-    classes: Any = setting(
-        None, "the first so many classes of those built in (or of meshes=DIR), or their names, [chair,car]; all where left out"
-    )
-    objects: int | None = setting(None, "training objects of each class; where left out 100, or of meshes=DIR all")
-    val_objects: int = setting(20, "validation objects of each class")
-    views: int = setting(50, "views of each object")
-    supersample: int = setting(1, "rays along each side of a pixel; 2 and more smooth the edges")
-    data_seed: int = setting(0, "seed of the objects and their views; one seed, the same pixels")
-    meshes: str | None = setting(None, "folder of mesh files to render instead of the built-in classes, one folder a class")
+from contextssl.config.data_settings import AugmentationSettings as AugmentationSettings
+from contextssl.config.data_settings import DataSettings as DataSettings
+from contextssl.config.data_settings import PhotosSettings as PhotosSettings
+from contextssl.config.data_settings import ShapesSettings as ShapesSettings
+from contextssl.config.data_settings import TablesSettings as TablesSettings
+from contextssl.config.setting import setting
 
 
 @dataclass
-class AugmentationSettings:
-    """Augmentations of photos, whose parameters are the action"""
+class MethodSettings:
+    """Method"""
 
-    factors: list[str] | None = setting(
-        None,
-        "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, or your own as package.module:Class (where left out "
-        "[crop,blur]); of tables the columns that are factors (of adult gender, race, age; of mimic3 gender; where left out [gender])",
+    method: str = setting(
+        "contextssl",
+        "contextssl, or a rival to compare it with: simclr, vicreg, byol (invariance); simclr+, vicreg+ (the same losses on the in-context "
+        "transformer, no actions); sen, equimod, augself, sie, seq-jepa (they follow one action); supervised, supervised-latents (ceilings), "
+        "random (untrained)",
+        choices=(
+            "contextssl",
+            "simclr",
+            "vicreg",
+            "byol",
+            "simclr+",
+            "vicreg+",
+            "sen",
+            "equimod",
+            "augself",
+            "sie",
+            "seq-jepa",
+            "supervised",
+            "supervised-latents",
+            "random",
+        ),
     )
-    crop_area: list[float] = setting([0.2, 1.0], "least and greatest area of a crop, as a share of the image")
-    crop_ratio: list[float] = setting([0.75, 4 / 3], "least and greatest width of a crop, over its height")
-    blur_sigma: list[float] = setting(
-        [0.1, 2.0], "least and greatest deviation of the Gaussian blur; published practice at 32 px", "pixels"
+    condition: str | None = setting(
+        None, "of methods that follow one action: what it tells, rotation, color or rotation+color; all factors where left out"
     )
-    brightness: float = setting(0.4, "brightness is multiplied by 1 ± so much")
-    contrast: float = setting(0.4, "contrast is multiplied by 1 ± so much")
-    saturation: float = setting(0.4, "saturation is multiplied by 1 ± so much")
-    hue: float = setting(0.1, "hue is turned by ± so much of a whole turn")
-    flip_chance: float = setting(0.5, "chance of a horizontal flip")
-    rotate_degrees: list[float] = setting([-180.0, 180.0], "least and greatest angle of a rotation in the plane", "degrees")
-    grayscale_chance: float = setting(0.2, "chance of losing all colour")
-    latent_centre: Any = setting(
-        None, "taken off each number of the augmentations' latents, in the order of factors; where left out its mean over 65,536 draws"
+    projector_width: int = setting(1024, "of rivals: hidden width of projectors, predictors and heads")
+    equivariance_weight: float | None = setting(
+        None, "of rivals that follow an action: weight of that term; where left out 1, of sie 0.45 (its other published value is 4.5)"
     )
-    latent_scale: Any = setting(
-        None, "each number of the augmentations' latents is divided by it, so that every factor weighs alike; where left out its deviation"
+    vicreg_coefficients: list[float] = setting(
+        [10.0, 10.0, 1.0], "of vicreg, vicreg+ and sie: invariance, variance, covariance; those published for 3DIEBench"
     )
-
-
-@dataclass
-class PhotosSettings(AugmentationSettings):
-    """Photos: dataset=cifar10, dataset=images"""
-
-    val_fraction: float = setting(
-        0.1, "share of the training images (or rows) that is held out where there is no val split, of each class alike"
-    )
-    split_file: str | None = setting(None, "text or CSV file of 'path,split' lines that settles the splits instead")
-    channels: int = setting(3, "3 for colour, 1 for grey")
-    labels: bool | None = setting(None, "images lie in a folder a class; where left out, if they do")
-    unreadable: str = setting(
-        "refuse", "an image that cannot be read stops the packing, or is left out and counted", choices=("refuse", "skip")
-    )
-    download: bool = setting(False, "fetch CIFAR-10 where it is missing (170 MB)")
-    eval_views: int = setting(50, "fixed augmentations of each image that are evaluated; the first is the image itself")
-    split_seed: int = setting(0, "of the images, or rows, that are held out")
-
-
-@dataclass
-class TablesSettings:
-    """Tables: dataset=adult, dataset=mimic3, dataset=table"""
-
-    path: str | None = setting(None, "of dataset=table: the CSV, TSV (also .gz) or Parquet file")
-    label: str | None = setting(None, "the column that is to be predicted; of adult income, of mimic3 long_stay where left out")
-    person: str | None = setting(None, "of dataset=table: the column that says whose row it is; nobody is in two splits")
-    categorical: list[str] = setting([], "columns that are categories, whatever they look like")
-    numeric: list[str] = setting([], "columns that are numbers, whatever they look like")
-    drop_columns: list[str] = setting([], "columns that are left out, such as identifiers")
-    delimiter: str | None = setting(None, "of a text file; where left out a comma, of .tsv a tab")
-    giveaways: str = setting(
-        "drop",
-        "columns that say a factor's value outright (adult's relationship: Husband, Wife) are left out, replaced together with the factor "
-        "in views, or kept like any other",
-        choices=("drop", "together", "keep"),
-    )
-    giveaway_columns: Any = setting(
-        None, "which those are: names, or with several factors {column: factor}; of adult relationship where left out"
-    )
-    corruption: float = setting(0.4, "share of a row's columns, its factors apart, that each view redraws from the training rows")
-    swap_chance: float = setting(0.5, "chance that a view has another value of a factor than the row")
-    exact_chance: float = setting(
-        0.0, "share of training pairs in which nothing is redrawn, so that source and target differ in factors alone"
-    )
-    row_views: int = setting(10, "fixed views of each row that are evaluated; the first is the row itself")
-    test_fraction: float = setting(0.2, "share of the rows held out as test, where the files have no test split of their own")
-    diagnoses: str = setting(
-        "earlier",
-        "of mimic3: ICD-9 groups of earlier admissions alone, or of this one too, which are coded after discharge",
-        choices=("earlier", "admission"),
-    )
-
-
-@dataclass
-class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
-    """Data"""
-
-    dataset: str = setting(
-        "3diebench", "what to train on", choices=("3diebench", "shapes", "cifar10", "images", "adult", "mimic3", "table")
-    )
-    data_dir: str | None = setting(
-        None,
-        "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed store, "
-        "UCI Adult's or MIMIC-III's files; shapes are rendered into ./datasets where left out",
-    )
-    resolution: int = setting(128, "height and width of the images", "pixels")
+    momentum: float = setting(0.99, "of byol and seq-jepa: share of its old weights that the following network keeps at a step")
+    sequence_layers: int = setting(3, "of seq-jepa: layers of the transformer that joins views")
+    sequence_heads: int = setting(4, "of seq-jepa: its heads")
 
 
 @dataclass
@@ -174,6 +102,10 @@ class ObjectiveSettings:
         "weight of the squared distance between the tokens of pairs that differ in untold factors alone (of tables, exact_chance of them); "
         "0 is published",
     )
+    weight_labels: float = setting(
+        0.0, "weight of a supervised head whose label depends on the context: the class with the told factor's bin; 0 has no such head"
+    )
+    label_bins: int = setting(2, "of those labels: bins of equal count that a factor is cut into")
     env_ratio: Any = setting(
         None,
         "chances of the environments: [rotation, color, both] for two factors, or a mapping such as {rotation:0.5,none:0.5} for any; "
@@ -227,8 +159,52 @@ class RunSettings:
 
 
 @dataclass
-class TrainSettings(RunSettings, OptimiserSettings, ObjectiveSettings, ModelSettings, DataSettings):
-    """Train ContextSSL. The defaults are the paper's run on 3DIEBench (1000 epochs, 7 to 8 hours on one A6000)."""
+class TrainSettings(RunSettings, OptimiserSettings, ObjectiveSettings, ModelSettings, MethodSettings, DataSettings):
+    """Train ContextSSL, or a rival method. The defaults are the paper's run on 3DIEBench (1000 epochs, 7 to 8 hours on one A6000)."""
+
+
+@dataclass
+class ComparisonSettings:
+    """Comparison"""
+
+    methods: list[str] = setting(
+        [
+            *("simclr", "vicreg", "byol", "simclr+", "vicreg+", "sen", "equimod", "augself", "sie", "seq-jepa"),
+            *("supervised", "supervised-latents", "random", "contextssl"),
+        ],
+        "what is compared; sie:rotation is SIE conditioned on rotation alone",
+    )
+    conditions: list[str] | None = setting(
+        None, "environments that a method which follows one action is conditioned on, each in turn; where left out each factor alone"
+    )
+    vary: Any = setting(
+        None, "settings that are varied, one at a time, over values: {mask_prob:[0,0.5,0.9]}; each method is run once for each value"
+    )
+    seeds: list[int] = setting([0, 1, 2], "each run is trained with each")
+    compare_dir: str = setting("runs/compare", "folder of the runs, METHOD/seedN, and of the tables; what is there already is used again")
+    evaluation: str = setting("quick", "the demo's probes, or the paper's, which take longer", choices=("quick", "published"))
+    protocols: list[str] = setting(
+        ["equivariance", "retrieval", "probe", "geometry", "erasure"], "what every run is evaluated by; reading and labels are further ones"
+    )
+    compare_environments: list[str] | None = setting(
+        None, "what contexts tell in the evaluation, such as [rotation,color,rotation+color,none]; where left out, what each was trained on"
+    )
+    compare_lengths: list[int] | None = setting(
+        None, "context lengths that are evaluated; where left out 0, 2, 14, 30, 126 as far as they fit, and the longest", "tokens"
+    )
+    job: int = setting(-1, "one run of the comparison by its number, as a launcher is told; -1 is all of them")
+
+
+@dataclass
+class CompareSettings(ComparisonSettings, TrainSettings):
+    """Train what is missing, evaluate all alike, and write the paper's table: methods side by side, over seeds."""
+
+
+@dataclass
+class ReproduceSettings(ComparisonSettings, TrainSettings):
+    """An experiment of the paper by its name, on 3DIEBench where it is (data_dir=DIR), else on rendered shapes."""
+
+    what: str | None = setting(None, "figure3, table1, masks, auxiliary, bottleneck, environments, reading, labels, single or subsets")
 
 
 @dataclass
@@ -366,6 +342,9 @@ class EvaluateSettings(FairnessSettings, SensitivitySettings, RetrievalSettings,
     environments: list[str] | None = setting(
         None, "what contexts tell, such as [rotation,color,rotation+color,none]; where left out, what the model was trained on"
     )
+    unseen_classes: Any = setting(
+        None, "of evaluate reading on rendered shapes: names of classes that training never saw, [mug,lamp], whose pairs make contexts too"
+    )
     contexts: int = setting(3, "contexts drawn from the training split; numbers are means over them, with their deviation")
     split: str = setting("val", "what is evaluated; probes are always trained on the training split", choices=("val", "train", "test"))
     items: int = setting(0, "items of that split at most, drawn by the seed; 0 takes all")
@@ -407,6 +386,21 @@ class EvaluateGeometrySettings(EvaluateSettings):
 @dataclass
 class EvaluateFairnessSettings(EvaluateSettings):
     """Of rows of a table: who can read a factor, what tasks lose, how differently groups fare, what a flipped factor changes."""
+
+
+@dataclass
+class EvaluateErasureSettings(EvaluateSettings):
+    """Erase factors from frozen features after the fact (LEACE), and read what is left: the rival that needs no context."""
+
+
+@dataclass
+class EvaluateReadingSettings(EvaluateSettings):
+    """Does it read the context, or guess? Contexts that are shuffled, wrong, random, of unseen classes, too long."""
+
+
+@dataclass
+class EvaluateLabelsSettings(EvaluateSettings):
+    """Labels that depend on the context, by the head that was trained on them (weight_labels)."""
 
 
 @dataclass

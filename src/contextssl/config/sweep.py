@@ -12,10 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 from contextssl.config.overrides import CONFIG_DIR, checked, read_overrides, store_schema
 from contextssl.errors import SettingsError
 
+# Commands whose runs Hydra launches; of a comparison it is the comparison that asks for it.
+SWEPT = ("train", "compare", "reproduce")
+
+
+def without_launcher(words: Sequence[str]) -> list[str]:
+    """The words that are settings: those that begin with ``hydra`` choose and set up the launcher."""
+    return [word for word in words if not word.lstrip("+~").startswith("hydra")]
+
 
 def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Sequence[str]) -> int:
     """Hand the words to Hydra; each job makes a run folder of its own. Words that begin with ``hydra`` choose and set up the launcher."""
-    if command != "train":
+    if command not in SWEPT:
         raise SettingsError(f"{command} cannot be swept over: -m goes with train")
     kept = read_overrides(command, schema, [word for word in words if not word.startswith("-")])
     store_schema(command, schema)

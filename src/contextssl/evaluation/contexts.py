@@ -54,12 +54,11 @@ def context_points(environments: Sequence[Environment], lengths: Sequence[int], 
     return points + [ContextPoint(e.name, length, draw) for e in environments for length in longer for draw in range(draws)]
 
 
-def check_lengths(lengths: Sequence[int], block_size: int) -> None:
+def check_lengths(lengths: Sequence[int], longest: int) -> None:
     """
     Raises:
-        SettingsError: for a length that is odd, negative, or leaves a query no room in the block; and for no length at all.
+        SettingsError: for a length that is odd, negative, or longer than the longest that the model takes; and for no length at all.
     """
-    longest = block_size - 2
     if not lengths:
         raise SettingsError("eval_ctxt names no context length: give at least one, such as eval_ctxt=[0,14]")
     for length in lengths:
@@ -67,6 +66,8 @@ def check_lengths(lengths: Sequence[int], block_size: int) -> None:
             raise SettingsError(f"eval_ctxt holds {length}: context lengths count tokens, two a pair, so they are even and 0 or more")
         if length > longest:
             raise SettingsError(
-                f"eval_ctxt holds {length}, but this model's block of {block_size} tokens takes contexts of at most {longest} "
+                f"eval_ctxt holds {length}, but this model's block of {longest + 2} tokens takes contexts of at most {longest} "
                 "(a query needs the rest)"
+                if longest
+                else f"eval_ctxt holds {length}, but this model takes no context: leave eval_ctxt out"
             )

@@ -23,6 +23,10 @@ DEFINITIONS = {
     "false positive rates, in true positive rates, in positive rates",
     "counterfactual_distance": "mean distance that a row moves when the factor's value alone is replaced, over that between two rows",
     "counterfactual_flips": "share of rows whose prediction changes when the factor's value alone is replaced",
+    "erased-context, erased-train, erased-train-basis": "features after linear erasure (LEACE) of what the environment does not tell, fitted on a "
+    "context's pairs, on all training views, on polynomials of the factors there",
+    "context": "how a context was disturbed; none: as drawn",
+    "accuracy_bound": "of labels that depend on the context: the best, over all environments, without knowing which is asked",
     "pre": "factor distance of the nearest candidate to the target: 1 - ⟨q, q′⟩² for rotations, mean squared difference else; floor is "
     "chance",
 }

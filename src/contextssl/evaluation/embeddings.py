@@ -16,8 +16,8 @@ from torch import Tensor
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.models.contextssl import ContextSSL
 from contextssl.models.predictor import Context
+from contextssl.models.view_encoder import ViewEncoder
 from contextssl.pairs import PairBatch
 
 # How many views are read from the data and go through the encoder at once.
@@ -41,7 +41,7 @@ class Embedder:
         progress: called with each thing that is about to be computed.
     """
 
-    model: ContextSSL
+    model: ViewEncoder
     contexts: Sequence[PairBatch]
     data: Mapping[str, Any]
     seed: int = 0

@@ -13,7 +13,7 @@ from torch import Tensor
 from contextssl.evaluation.metrics import knn_labels, r2_pooled, r2_pooled_floor
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import Environment
-from contextssl.models.contextssl import ContextSSL
+from contextssl.models.view_encoder import ViewEncoder
 from contextssl.objectives import cosine_similarities, mean_similarities
 from contextssl.pairs import PairBatch, PairSource
 from contextssl.randomness import seeded_generator
@@ -51,23 +51,28 @@ class _Encoded:
     bank: Tensor
 
 
-def online_rows(model: ContextSSL, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]) -> list[ResultRow]:
+def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]) -> list[ResultRow]:
     """R² of every factor by the auxiliary head on embeddings of the targets, similarity of predictions, and kNN accuracy.
 
-    Embeddings carry no noise and each view is a query alone after the context. At length 0 no context is given, whatever the environment.
+    Of a model without contexts, accuracy alone. Embeddings carry no noise and each view is a query alone after the context. At length 0 no
+    context is given, whatever the environment.
     """
     device = model.device
     queries = pairs.queries.to(device)
     context_features = torch.stack([model.encode(pairs.context.source), model.encode(pairs.context.target)], dim=1)
     encoded = _Encoded(model.encode(queries.source), model.encode(queries.target), context_features, model.encode(pairs.bank.target))
     rows = _knn_rows(model, encoded, pairs)
+    if model.longest_context == 0:
+        return rows
     for environment in environments:
         full = model.context_from_features(encoded.context, pairs.context.action, environment)
         for length in lengths:
             context = full.prefix(length) if length else None
             embedded = F.normalize(model.embed_features(encoded.target, context), dim=-1)
-            with torch.no_grad():
-                latents = model.auxiliary_prediction(embedded)
+            latents = None
+            if model.reads_latents:
+                with torch.no_grad():
+                    latents = model.auxiliary_prediction(embedded)
             told = queries.action * model.factors.mask(environment, device)
             predicted = model.embed_features(encoded.source, context, told)
             rows += _context_rows(model, environment.name, length, queries, latents, predicted, embedded)
@@ -75,11 +80,12 @@ def online_rows(model: ContextSSL, pairs: OnlinePairs, environments: Sequence[En
 
 
 def _context_rows(
-    model: ContextSSL, environment: str, length: int, queries: PairBatch, latents: Tensor, predicted: Tensor, embedded: Tensor
+    model: ViewEncoder, environment: str, length: int, queries: PairBatch, latents: Tensor | None, predicted: Tensor, embedded: Tensor
 ) -> list[ResultRow]:
     count = len(queries)
     rows = []
-    for name in model.factors.names:
+    for name in model.factors.names if latents is not None else ():
+        assert latents is not None
         block = model.factors.slice(name)
         true = queries.target_latents[:, block]
         rows.append(
@@ -103,7 +109,7 @@ def _context_rows(
     return rows
 
 
-def _knn_rows(model: ContextSSL, encoded: _Encoded, pairs: OnlinePairs) -> list[ResultRow]:
+def _knn_rows(model: ViewEncoder, encoded: _Encoded, pairs: OnlinePairs) -> list[ResultRow]:
     labels, bank_labels = pairs.queries.labels.to(model.device), pairs.bank.labels.to(model.device)
     majority = labels.bincount().max().item() / len(labels)
     rows = []
@@ -129,9 +135,14 @@ def _knn_rows(model: ContextSSL, encoded: _Encoded, pairs: OnlinePairs) -> list[
     return rows
 
 
-def active_r2(rows: Sequence[ResultRow]) -> float:
-    """Mean R² of the factors that each environment tells, at the longest context: what the best checkpoint is chosen by."""
+def watched(rows: Sequence[ResultRow]) -> float:
+    """What the best checkpoint is chosen by: mean R² of the factors that each environment tells, at the longest context.
+
+    Of a model without a head of its own the accuracy of neighbours by features.
+    """
     scores = [row for row in rows if row.metric == "r2_pooled" and row.environment is not None and row.factor in row.environment.split("+")]
     longest = max((row.length or 0 for row in scores), default=0)
     values = [row.mean for row in scores if row.length == longest]
+    if not any(row.metric == "r2_pooled" for row in rows):
+        values = [row.mean for row in rows if row.metric == "accuracy" and row.representation == "feature"]
     return sum(values) / len(values) if values else math.nan

@@ -141,9 +141,10 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
         add_knn(scores, views, train, test, condition, k)
     if point is None or not views.names:
         return
-    with torch.no_grad():
-        latents = model.auxiliary_prediction(test.to(model.device)).float().cpu()
-    scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", **about)
+    if model.reads_latents:
+        with torch.no_grad():
+            latents = model.auxiliary_prediction(test.to(model.device)).float().cpu()
+        scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", **about)
     if condition.share > 0:
         clean = views.embedder.unit(views.train, point)
         scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)

@@ -24,8 +24,9 @@ class ResultRow:
         environment: of the context.
         length: of the context, in tokens.
         representation: ``"feature"`` or ``"embedding"``; of rivals without a context ``"raw"``, ``"raw-without"`` (raw columns with and without
-            the factors'), ``"erased-context"``, ``"erased-train"`` (embeddings after linear erasure, by what it was fitted on), ``"none-erased"``
-            (embeddings in contexts that tell nothing, after erasure), ``"scarf"``.
+            the factors'), ``"erased-context"``, ``"erased-train"`` (embeddings after linear erasure, by what it was fitted on; features in
+            ``"erasure"``), ``"erased-train-basis"`` (features after erasure of polynomials of the factors), ``"none-erased"`` (embeddings in
+            contexts that tell nothing, after erasure), ``"scarf"``.
         head: what read the number out: ``"auxiliary"``, ``"mlp"``, ``"linear"``, ``"ridge"``, ``"knn"``, ``"logistic"``,
             ``"boosting"``.
         bottleneck: noise share; 0 is none.
@@ -34,6 +35,7 @@ class ResultRow:
         floor: what a constant predictor (or chance) scores.
         seconds: that it took.
         target: what is predicted, where a data set has several.
+        context: how the context was disturbed (protocol ``"reading"``); None: as drawn.
     """
 
     protocol: str
@@ -52,6 +54,7 @@ class ResultRow:
     floor: float | None = None
     seconds: float | None = None
     target: str | None = None
+    context: str | None = None
 
     def key(self) -> str:
         """A name for logs: ``r2_pooled/rotation/color-14``."""

@@ -111,7 +111,7 @@ def _retrieve(embedder: Embedder, views: ViewSet, point: ContextPoint, environme
     totals: dict[str, float] = {}
     asked = {"": (queries.source, queries.target), "identity/": (queries.identity, queries.identity)}
     for prefix, (source, target) in asked.items():
-        width = max(features.shape[-1], embedder.model.predictor.read_in.out_features, views.per_item)
+        width = max(features.shape[-1], embedder.model.projection_dim, views.per_item)
         step = max(1, CHUNK_NUMBERS // (source.shape[1] * width))
         for start in range(0, views.num_items, step):
             part = slice(start, start + step)

@@ -14,29 +14,38 @@ from typing import Any
 import torch
 
 from contextssl.config.settings import EvaluateSettings
+from contextssl.data.dataset import open_data
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint
 from contextssl.evaluation.checks import check_settings
+from contextssl.evaluation.context_labels import context_label_rows
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.definitions import DEFINITIONS
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.equivariance import pair_probe_rows
+from contextssl.evaluation.erased import erasure_rows
 from contextssl.evaluation.geometry import geometry_rows
 from contextssl.evaluation.probe import SingleViews, probe_rows
-from contextssl.evaluation.protocols import OF_TABLES, PROTOCOLS
+from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS
 from contextssl.evaluation.readers import HeadTraining
+from contextssl.evaluation.reading import reading_rows
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results, write_results
 from contextssl.evaluation.retrieval import retrieval_rows
 from contextssl.evaluation.sensitivity import render_variations
 from contextssl.evaluation.subject import Subject, open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
+from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import PairSource
 from contextssl.training.run import choose_precision, describe_run
 from contextssl.version import __version__
 
+# The context length that one speaks of, where it fits.
+SPOKEN_LENGTH = 14
 PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
 PUBLISHED_EPOCHS = {"equivariance": 200, "probe": 300}
+# Objects rendered of each class that training never saw.
+UNSEEN_OBJECTS = 20
 CACHE = "cache"
 
 
@@ -54,8 +63,8 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
         SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is computed.
     """
     for protocol in protocols:
-        if protocol not in PROTOCOLS:
-            raise SettingsError(f"unknown protocol {protocol!r}: {nearest(protocol, PROTOCOLS)}")
+        if protocol not in (*PROTOCOLS, *FURTHER_PROTOCOLS):
+            raise SettingsError(f"unknown protocol {protocol!r}: {nearest(protocol, (*PROTOCOLS, *FURTHER_PROTOCOLS))}")
     check_settings(settings)
     subject = subject if subject is not None else open_subject(settings)
     if subject.data.columns is None and set(protocols) & set(OF_TABLES):
@@ -79,7 +88,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
             "split": settings.split,
             "seed": settings.seed,
             "contexts": settings.contexts,
-            "context_pairs": model.predictor.block_size // 2 - 1,
+            "context_pairs": len(plan.embedder.contexts[0]),
             "context_lengths": list(plan.lengths),
             "environments": [environment.name for environment in plan.environments],
             "items": plan.test.num_items,
@@ -114,6 +123,7 @@ class Plan:
     lengths: tuple[int, ...]
     points: list[ContextPoint]
     source: Mapping[str, Any] | None
+    unseen: PairSource | None
     notes: list[str]
 
     @classmethod
@@ -129,15 +139,14 @@ class Plan:
                 f"the model knows the factors {', '.join(model.factors.names)}, the data {', '.join(data.train.factors.names)}: "
                 "evaluate it on the kind of data that it was trained on"
             )
-        block = model.predictor.block_size
-        longest = block - 2
+        longest = model.longest_context
         lengths = settings.eval_ctxt
         if lengths is None:
             lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
-        check_lengths(lengths, block)
+        check_lengths(lengths, longest)
         notes: list[str] = []
         environments = _environments(settings, subject, notes)
-        contexts = draw_contexts(data.train, block // 2 - 1, settings.contexts, settings.seed)
+        contexts = draw_contexts(data.train, _context_pairs(subject), settings.contexts, settings.seed)
         described = data.description
         fingerprint = described.get("fingerprint") or data.train.views.digest() + data.val.views.digest()
         folder = Path(settings.cache_dir) if settings.cache_dir is not None else subject.folder / CACHE
@@ -161,6 +170,7 @@ class Plan:
             lengths=tuple(lengths),
             points=context_points(environments, lengths, settings.contexts),
             source=described.get("source"),
+            unseen=_unseen(settings, subject),
             notes=notes,
         )
 
@@ -187,6 +197,26 @@ class Plan:
         if protocol == "fairness":
             return self._fairness_rows()
         single = SingleViews(self.embedder, self.train, self.test, rows, settings.seed)
+        if protocol == "erasure":
+            # What remains is what a context would tell; of a method without contexts, each factor alone.
+            names = [e.name for e in self.environments] if self.embedder.model.longest_context else list(self.test.factors.names)
+            remain = [self.test.factors.environment(name) for name in names]
+            longest = 2 * len(self.embedder.contexts[0])
+            lengths = [length for length in self.lengths if length] or [min(SPOKEN_LENGTH, longest), longest]
+            heads = [head for head in settings.heads if head in ("ridge", "knn")]
+            return erasure_rows(single, remain, lengths, heads=heads, shares=settings.bottleneck, k=settings.neighbours)
+        if protocol == "reading":
+            return reading_rows(
+                single,
+                self.pairs,
+                self.environments,
+                lengths=[length for length in self.lengths if length] if settings.eval_ctxt is not None else None,
+                unseen=self.unseen,
+                k=settings.neighbours,
+                seed=settings.seed,
+            )
+        if protocol == "labels":
+            return self._label_rows(single)
         if protocol == "probe":
             return probe_rows(
                 single,
@@ -225,6 +255,12 @@ class Plan:
             notes=self.notes,
         )
 
+    def _label_rows(self, single: SingleViews) -> Iterable[ResultRow]:
+        model = self.embedder.model
+        if not isinstance(model, ContextSSL) or model.label_head is None or model.label_space is None:
+            raise SettingsError("this model has no head for labels that depend on the context: train one with weight_labels=1")
+        return context_label_rows(single, self.points, model.label_head, model.label_space)
+
     def _training(self, protocol: str) -> HeadTraining:
         epochs = self.settings.epochs if self.settings.epochs is not None else PUBLISHED_EPOCHS[protocol]
         return HeadTraining(epochs, self.settings.learning_rate, self.settings.batch_size, self.settings.seed)
@@ -254,6 +290,29 @@ def _before(subject: Subject, settings: EvaluateSettings) -> tuple[dict[str, Any
     if subject.settings is not None:
         return describe_run(subject.settings, subject.data), []
     return {"load_model": settings.load_model, "architecture": subject.model.architecture(), "data": dict(subject.data.description)}, []
+
+
+def _unseen(settings: EvaluateSettings, subject: Subject) -> PairSource | None:
+    """Pairs of rendered classes that training never saw, where they are named."""
+    if settings.unseen_classes is None:
+        return None
+    trained = subject.settings
+    if trained is None or trained.dataset != "shapes" or trained.data_dir is not None:
+        raise SettingsError("unseen_classes are rendered: they are for runs on dataset=shapes without data_dir")
+    named = list(settings.unseen_classes)
+    if known := [name for name in named if name in subject.data.train.class_names]:
+        raise SettingsError(f"unseen_classes holds {known[0]!r}, which training saw: name others")
+    wanted = dataclasses.replace(trained, classes=named, objects=UNSEEN_OBJECTS, val_objects=2)
+    return open_data(wanted, progress=settings.progress).train
+
+
+def _context_pairs(subject: Subject) -> int:
+    """How many pairs a drawn context holds: as many as the model takes; of one that takes none what a context model of its settings would,
+    since erasure learns from the very pairs."""
+    longest = subject.model.longest_context
+    if longest == 0:
+        longest = subject.settings.block_size - 2 if subject.settings is not None else max(PUBLISHED_LENGTHS)
+    return longest // 2
 
 
 def _device(accelerator: str) -> torch.device:

@@ -14,8 +14,8 @@ from contextssl.config.settings import DataSettings, EvaluatedDataSettings, Eval
 from contextssl.data.dataset import TABLES, Data, is_store, open_data
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment
-from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import EnvironmentMix
+from contextssl.methods import environments_of
+from contextssl.models.view_encoder import ViewEncoder
 from contextssl.training.storage import new_run_folder
 
 
@@ -31,7 +31,7 @@ class Subject:
         settings: of the run's training, where there was one.
     """
 
-    model: ContextSSL
+    model: ViewEncoder
     data: Data
     folder: Path
     trained_on: tuple[Environment, ...] | None = None
@@ -59,7 +59,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
     means: dict[str, Any] = {"image_mean": settings.image_mean, "image_std": settings.image_std}
     if not ours and settings.image_mean is None and settings.image_std is None:
         means = {"image_mean": data.image_mean, "image_std": data.image_std}
-    model = checkpoints.load(file, n_head=settings.n_head, block_size=settings.block_size, **means)
+    model = checkpoints.load_any(file, n_head=settings.n_head, block_size=settings.block_size, **means)
     if content.get(checkpoints.RECIPE, {}).get("columns") is not None:
         _check_columns(content[checkpoints.RECIPE]["columns"], data, named)
     if trained is None:
@@ -73,7 +73,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
             stacklevel=2,
         )
     folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
-    mix = EnvironmentMix.parse(trained.env_ratio, model.factors, trained.env_per)
+    mix = environments_of(trained, model.factors)
     return Subject(model, data, folder, mix.environments, trained)
 
 

@@ -10,9 +10,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from contextssl.evaluation.protocols import FURTHER_PROTOCOLS
 from contextssl.evaluation.results import ResultRow
 
 # Which rows make up a column: protocol, metric, head, a title. Those of a factor hold a number for each factor.
+_DISTANCES = (("variance_share", None, "share"), ("r2_pooled", "knn", "kNN"))
 FACTOR_COLUMNS = (
     ("geometry", "variance_share", None, "share"),
     ("geometry", "sensitivity", None, "moves"),
@@ -24,6 +26,11 @@ FACTOR_COLUMNS = (
     ("equivariance", "r2_pooled", "mlp", "MLP"),
     ("equivariance", "r2_pooled", "linear", "linear"),
     ("equivariance", "r2_pooled", "ridge", "ridge"),
+    *(("reading", metric, head, title) for metric, head, title in _DISTANCES),
+    ("reading", "r2_pooled", "auxiliary", "aux"),
+    *(("erasure", metric, head, title) for metric, head, title in _DISTANCES),
+    ("erasure", "r2_pooled", "ridge", "ridge"),
+    ("labels", "accuracy", "label", "accuracy"),
 )
 PLAIN_COLUMNS = (
     ("retrieval", "mrr", None, "MRR"),
@@ -38,10 +45,15 @@ class _Context:
     environment: str | None
     length: int
     bottleneck: float
+    how: str = ""
 
     @property
     def title(self) -> tuple[str, ...]:
-        return (self.environment or "none", str(self.length), f"{self.bottleneck:g}" if self.bottleneck else "")
+        return (
+            ", ".join(filter(None, (self.environment or "none", self.how))),
+            str(self.length),
+            f"{self.bottleneck:g}" if self.bottleneck else "",
+        )
 
 
 def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> Group:
@@ -49,7 +61,7 @@ def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> 
 
     A cell about factors holds one number for each, in the order that the title tells: narrow enough for 80 columns.
     """
-    rows = [row for row in rows if row.protocol in protocols and row.split == split and row.representation == "embedding"]
+    rows = [row for row in rows if row.protocol in protocols and row.split == split and _shown(row)]
     factors = list(dict.fromkeys(row.factor for row in rows if row.factor not in (None, "class")))
     chosen: dict[str, list[list[ResultRow]]] = {}
     for protocol, metric, head, title in FACTOR_COLUMNS:
@@ -68,7 +80,9 @@ def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> 
     for name in ("context", "tokens", *(["noise"] if noisy else []), *chosen):
         table.add_column(name, justify="left" if name == "context" else "right", no_wrap=True)
     cells = {title: [{_context(row): row for row in found} for found in column] for title, column in chosen.items()}
-    order = sorted(contexts, key=lambda context: (context.length > 0, context.environment or "", context.length, context.bottleneck))
+    order = sorted(
+        contexts, key=lambda context: (context.length > 0, context.environment or "", context.length, context.bottleneck, context.how)
+    )
     for context in order:
         table.add_row(*context.title[: 2 + noisy], *("/".join(_written(by.get(context)) for by in column) for column in cells.values()))
     table.add_section()
@@ -77,7 +91,12 @@ def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> 
 
 
 def _context(row: ResultRow) -> _Context:
-    return _Context(row.environment, row.length or 0, row.bottleneck)
+    how = row.context or ("" if row.representation == "embedding" else row.representation or "")
+    return _Context(row.environment, row.length or 0, row.bottleneck, how)
+
+
+def _shown(row: ResultRow) -> bool:
+    return row.representation == "embedding" or row.protocol in FURTHER_PROTOCOLS
 
 
 def _written(row: ResultRow | None) -> str:

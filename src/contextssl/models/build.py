@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from contextssl.config.settings import ModelSettings
+from contextssl.config.settings import ModelSettings, TrainSettings
+from contextssl.context_labels import LabelSpace
 from contextssl.errors import SettingsError
 from contextssl.factors import FactorSpace
+from contextssl.methods import method_of
+from contextssl.models.baselines.baseline import Baseline
+from contextssl.models.baselines.build import build_terms
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoders import build_encoder
+from contextssl.models.encoders import feature_width as width_of
+from contextssl.models.view_encoder import ViewEncoder
 
 if TYPE_CHECKING:
     from contextssl.data.tables.columns import Columns
@@ -20,23 +26,27 @@ TABLE_ENCODERS = ("table_mlp", "table_resnet")
 
 
 def build_model(
-    settings: ModelSettings,
+    settings: TrainSettings,
     factors: FactorSpace,
     *,
     view_shape: Sequence[int],
     image_mean: Sequence[float] | None,
     image_std: Sequence[float] | None,
     columns: Columns | None = None,
+    classes: int = 1,
+    labels: LabelSpace | None = None,
     encoder: nn.Module | None = None,
-) -> ContextSSL:
-    """ContextSSL as the settings say, with the given encoder in the place of ``settings.backbone`` where there is one.
+) -> ViewEncoder:
+    """The model of ``settings.method``, with the given encoder in the place of ``settings.backbone`` where there is one.
 
     Args:
         view_shape: (C, H, W) of images, (W,) of rows.
         columns: of rows of a table.
+        classes: how many the data have.
+        labels: that depend on the context, where a head is to learn them.
 
     Raises:
-        SettingsError: for a backbone that reads another kind of view.
+        SettingsError: for an unknown method, and for a backbone that reads another kind of view.
     """
     if encoder is None and columns is not None:
         encoder = build_table_encoder(settings, columns)
@@ -52,9 +62,18 @@ def build_model(
             feature_norm=settings.feature_norm,
             pretrained=settings.pretrained,
         )
+    method = method_of(settings.method)
+    if not method.contexts:
+        width = width_of(encoder)
+        terms = build_terms(
+            settings, encoder, width, factors, width=settings.projection_dim, temperature=settings.temperature, classes=classes
+        )
+        return Baseline(encoder, factors, method.name, terms, image_mean=image_mean, image_std=image_std)
     return ContextSSL(
         encoder,
         factors,
+        # Without actions there is nothing that a head could be asked for.
+        auxiliary=method.takes_action,
         projection_dim=settings.projection_dim,
         width=settings.width,
         n_layer=settings.n_layer,
@@ -67,6 +86,7 @@ def build_model(
         bottleneck=settings.bottleneck,
         image_mean=image_mean,
         image_std=image_std,
+        labels=labels,
     )
 
 

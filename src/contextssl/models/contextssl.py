@@ -9,8 +9,7 @@ Source: Gupta et al., "In-Context Symmetries: Self-Supervised Learning through C
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,17 +18,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from contextssl.context_labels import LabelSpace
 from contextssl.errors import InputError, SettingsError
 from contextssl.factors import Environment, FactorSpace
 from contextssl.models.bottleneck import NoiseBottleneck
-from contextssl.models.encoders import feature_width as width_of
+from contextssl.models.label_head import LabelHead
 from contextssl.models.predictor import Context, Predictor
-
-# How many inputs go through the network at once where nothing is differentiated.
-BATCH_SIZE = 512
+from contextssl.models.view_encoder import BATCH_SIZE, ViewEncoder, by_pairs, in_batches
 
 
-class ContextSSL(nn.Module):
+class ContextSSL(ViewEncoder):
     """Encoder + in-context predictor + auxiliary head. Built, trained and used without Hydra or Lightning.
 
     Args:
@@ -38,12 +36,14 @@ class ContextSSL(nn.Module):
         feature_width: F; read from ``encoder.num_features`` where left out.
         projection_dim: D, the width of embeddings; need not equal F.
         width, n_layer, n_head, block_size, mask_prob, init: of the predictor, see :class:`~contextssl.models.predictor.Predictor`.
+        auxiliary: whether there is a head that regresses latents, as in the paper.
         auxiliary_width: hidden width of the auxiliary head; 0 for a linear map.
         auxiliary_scale: what the head reads: the L2-normalised embedding (``"unit"``, published), or that times √D (``"sqrt_width"``), whose
             numbers are of order one, as a freshly drawn layer expects.
         bottleneck: variance of the noise put on normalised embeddings while training, as a share of their own; 0 is the published model.
         image_mean, image_std: of each channel, in units of 0 to 1; how uint8 images are normalised. None: only float inputs are accepted, and
             taken as they are.
+        labels: what a supervised head reads, where labels depend on the context (``label_head``); None for no such head, as published.
 
     Example:
         >>> from contextssl.factors import COLOR, ROTATION, FactorSpace
@@ -54,8 +54,7 @@ class ContextSSL(nn.Module):
         torch.Size([100, 16])
     """
 
-    image_mean: Tensor | None
-    image_std: Tensor | None
+    auxiliary: nn.Sequential | None
 
     def __init__(
         self,
@@ -70,26 +69,21 @@ class ContextSSL(nn.Module):
         block_size: int = 128,
         mask_prob: float = 0.9,
         init: str = "gpt2",
+        auxiliary: bool = True,
         auxiliary_width: int = 1024,
         auxiliary_scale: str = "unit",
         bottleneck: float = 0.0,
         image_mean: Sequence[float] | None = None,
         image_std: Sequence[float] | None = None,
+        labels: LabelSpace | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(encoder, factors, feature_width=feature_width, image_mean=image_mean, image_std=image_std)
         if auxiliary_scale not in ("unit", "sqrt_width"):
             raise SettingsError(f"auxiliary_scale is {auxiliary_scale!r}: use 'unit' or 'sqrt_width'")
         if bottleneck < 0:
             raise SettingsError(f"bottleneck is {bottleneck}: a share of variance is 0 or more")
-        if (image_mean is None) != (image_std is None):
-            raise SettingsError("image_mean and image_std go together: give both or neither")
-        if image_std is not None and min(image_std) <= 0:
-            raise SettingsError(f"image_std is {list(image_std)}: every channel needs a positive deviation")
         if projection_dim < 1:
             raise SettingsError(f"projection_dim is {projection_dim}: an embedding needs at least one number")
-        self.factors = factors
-        self.encoder = encoder
-        self.feature_width = feature_width if feature_width is not None else width_of(encoder)
         self.predictor = Predictor(
             self.feature_width,
             factors.width,
@@ -104,33 +98,27 @@ class ContextSSL(nn.Module):
         hidden = (auxiliary_width, auxiliary_width) if auxiliary_width else ()
         widths = (projection_dim, *hidden, factors.width)
         layers = [layer for width, following in pairwise(widths) for layer in (nn.Linear(width, following), nn.ReLU())]
-        self.auxiliary = nn.Sequential(*layers[:-1])
+        self.auxiliary = nn.Sequential(*layers[:-1]) if auxiliary else None
         self.auxiliary_scale = auxiliary_scale
         self.bottleneck_share = bottleneck
         self.bottleneck = NoiseBottleneck()
-        self.register_buffer("image_mean", None if image_mean is None else torch.tensor(image_mean, dtype=torch.float32).view(-1, 1, 1))
-        self.register_buffer("image_std", None if image_std is None else torch.tensor(image_std, dtype=torch.float32).view(-1, 1, 1))
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
+        # Last, so that a model's other weights are the same without it.
+        self.label_space = labels
+        self.label_head = None if labels is None else LabelHead(projection_dim, labels.count)
 
     @property
     def projection_dim(self) -> int:
         return self.predictor.output_width
 
-    # -- training ---------------------------------------------------------------------------------------------------------------------
+    @property
+    def longest_context(self) -> int:
+        return self.predictor.block_size - 2
 
-    def normalise(self, inputs: Tensor) -> Tensor:
-        """uint8 images → float, by the model's channel means and deviations; float inputs as they are."""
-        if inputs.dtype != torch.uint8:
-            return inputs
-        if self.image_mean is None or self.image_std is None:
-            raise InputError(
-                "this model does not know how to normalise uint8 images: give it image_mean and image_std, or normalised floats"
-            )
-        scale = 1 / (255 * self.image_std)
-        return torch.addcmul(-self.image_mean / self.image_std, inputs.float(), scale)
+    @property
+    def reads_latents(self) -> bool:
+        return self.auxiliary is not None
+
+    # -- training ---------------------------------------------------------------------------------------------------------------------
 
     def forward(
         self,
@@ -143,35 +131,16 @@ class ContextSSL(nn.Module):
 
         ``action`` is already that of its environment (other factors zeroed). Source and target go through the encoder as one batch.
         """
-        views = self.normalise(torch.cat([source, target]))
-        features = self.encoder(views).unflatten(0, (2, -1)).transpose(0, 1)
-        return self.predictor(features, action, generator)
+        return self.predictor(self.pair_features(source, target), action, generator)
 
     def auxiliary_prediction(self, unit: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch A"]:
         """Absolute latents regressed from normalised embeddings (noisy ones where a bottleneck is on)."""
+        if self.auxiliary is None:
+            raise InputError("this model has no auxiliary head: it was trained without one")
         scale = self.projection_dim**0.5 if self.auxiliary_scale == "sqrt_width" else 1.0
         return self.auxiliary(scale * unit)
 
     # -- use --------------------------------------------------------------------------------------------------------------------------
-
-    def encode(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Float[Tensor, "n F"]:
-        """Features, with no context: (n, ...) → (n, F), on the model's device.
-
-        Args:
-            images: (n, C, H, W) uint8 in 0 to 255, or float as the encoder was trained on (normalised).
-
-        Raises:
-            InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
-        """
-        self._check_inputs(images)
-
-        def run(part: Tensor) -> Tensor:
-            if part.ndim == 4 and part.shape[1] > 1:
-                part = part.contiguous(memory_format=torch.channels_last)
-            return self.encoder(self.normalise(part))
-
-        with self._frozen():
-            return _in_batches(run, batch_size, images.to(self.device))
 
     def context(
         self, source: Tensor, action: Float[Tensor, "k A"], target: Tensor, environment: str | Environment | None = None
@@ -189,13 +158,23 @@ class ContextSSL(nn.Module):
         action = self._check_actions(action, len(source))
         if len(source) != len(target):
             raise InputError(f"a context needs as many sources as targets: {len(source)} and {len(target)} were given")
-        features = self.encode(torch.cat([source, target])).unflatten(0, (2, -1)).transpose(0, 1)
+        features = by_pairs(self.encode(torch.cat([source, target])))
         return self.context_from_features(features, action, environment)
 
     def context_from_features(
-        self, features: Float[Tensor, "k 2 F"], action: Float[Tensor, "k A"], environment: str | Environment | None = None
+        self,
+        features: Float[Tensor, "k 2 F"],
+        action: Float[Tensor, "k A"],
+        environment: str | Environment | None = None,
+        *,
+        beyond_block: bool = False,
     ) -> Context:
-        """As :meth:`context`, from features that are already there: [:, 0] of the sources, [:, 1] of the targets."""
+        """As :meth:`context`, from features that are already there: [:, 0] of the sources, [:, 1] of the targets.
+
+        Args:
+            beyond_block: whether the context may be longer than any that the model was trained with, see
+                :meth:`Predictor.context <contextssl.models.predictor.Predictor.context>`.
+        """
         action = self._check_actions(action, len(features)).to(self.device)
         name = None
         if environment is not None:
@@ -203,7 +182,7 @@ class ContextSSL(nn.Module):
             action = action * self.factors.mask(environment, self.device)
             name = environment.name
         with self._frozen():
-            return self.predictor.context(features.to(self.device), action, name)
+            return self.predictor.context(features.to(self.device), action, name, beyond_block=beyond_block)
 
     def embed(
         self, images: Tensor, context: Context | None = None, *, bottleneck: float = 0.0, generator: torch.Generator | None = None
@@ -245,7 +224,7 @@ class ContextSSL(nn.Module):
             actions = features.new_zeros(len(features), self.factors.width)
         actions = self._check_actions(actions, len(features)).to(self.device)
         with self._frozen():
-            z = _in_batches(lambda f, a: self.predictor.query(f, a, context), batch_size, features, actions)
+            z = in_batches(lambda f, a: self.predictor.query(f, a, context), batch_size, features, actions)
             if bottleneck:
                 if bottleneck < 0:
                     raise InputError(f"bottleneck is {bottleneck}: a share of variance is 0 or more")
@@ -259,46 +238,6 @@ class ContextSSL(nn.Module):
         self.bottleneck.observe(z)
         return float(self.bottleneck.variance)
 
-    @contextmanager
-    def _frozen(self) -> Iterator[None]:
-        training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self.train(training)
-
-    def _check_inputs(self, images: Tensor) -> None:
-        if not isinstance(images, Tensor):
-            raise InputError(f"images must be a tensor (n, C, H, W), not {type(images).__name__}")
-        if self.image_mean is None and images.ndim != 4:
-            if images.dtype != torch.uint8 and not bool(images.isfinite().all()):
-                raise InputError("inputs hold NaN or infinity: mend them before they reach the model")
-            return
-        if images.ndim != 4:
-            raise InputError(f"images must have shape (n, C, H, W), not {tuple(images.shape)}: add a batch dimension to a single one")
-        if self.image_mean is not None and images.shape[1] != len(self.image_mean):
-            channels = len(self.image_mean)
-            hint = " (they look channels last: permute(0, 3, 1, 2))" if images.shape[3] == channels else ""
-            raise InputError(f"images have {images.shape[1]} channels in axis 1 where the model takes {channels}{hint}")
-        if images.dtype == torch.uint8:
-            return
-        if not images.dtype.is_floating_point:
-            raise InputError(f"images are {images.dtype}: give uint8 in 0 to 255, or normalised floats")
-        if not bool(images.isfinite().all()):
-            raise InputError("images hold NaN or infinity: mend them before they reach the model")
-        if images.numel() and float(images.abs().max()) > 30:
-            raise InputError("float images reach beyond ±30: they look like 0 to 255; give them as uint8, or normalised")
-
-    def _check_actions(self, actions: Tensor, count: int) -> Tensor:
-        if actions.shape != (count, self.factors.width):
-            blocks = ", ".join(f"{factor.name} {factor.width}" for factor in self.factors.factors)
-            raise InputError(f"actions have shape {tuple(actions.shape)}, not ({count}, {self.factors.width}): one a view, of {blocks}")
-        if not bool(actions.isfinite().all()):
-            raise InputError("actions hold NaN or infinity: mend them before they reach the model")
-        return actions
-
     def architecture(self) -> dict[str, Any]:
         """Plain values that rebuild everything but the encoder: the arguments of the constructor."""
         predictor = self.predictor
@@ -310,15 +249,11 @@ class ContextSSL(nn.Module):
             "n_head": predictor.blocks[0].heads,
             "block_size": predictor.block_size,
             "mask_prob": predictor.mask_prob,
-            "auxiliary_width": self.auxiliary[0].out_features if len(self.auxiliary) > 1 else 0,
+            "auxiliary": self.auxiliary is not None,
+            "auxiliary_width": self.auxiliary[0].out_features if self.auxiliary is not None and len(self.auxiliary) > 1 else 0,
             "auxiliary_scale": self.auxiliary_scale,
             "bottleneck": self.bottleneck_share,
             "image_mean": None if self.image_mean is None else self.image_mean.flatten().tolist(),
             "image_std": None if self.image_std is None else self.image_std.flatten().tolist(),
+            "labels": None if self.label_space is None else self.label_space.to_dict(),
         }
-
-
-def _in_batches(function: Callable[..., Tensor], size: int, *inputs: Tensor) -> Tensor:
-    if len(inputs[0]) <= size:
-        return function(*inputs)
-    return torch.cat([function(*parts) for parts in zip(*(tensor.split(size) for tensor in inputs), strict=True)])

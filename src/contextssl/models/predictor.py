@@ -213,14 +213,25 @@ class Predictor(nn.Module):
             x = block(x, attend)
         return self.read_out(self.norm(x)).unflatten(-2, (-1, 2)), keys, values
 
-    def context(self, features: Float[Tensor, "pairs 2 F"], actions: Float[Tensor, "pairs A"], environment: str | None = None) -> Context:
+    def context(
+        self,
+        features: Float[Tensor, "pairs 2 F"],
+        actions: Float[Tensor, "pairs A"],
+        environment: str | None = None,
+        *,
+        beyond_block: bool = False,
+    ) -> Context:
         """Encode k pairs once into the keys and values that queries attend to. No context mask.
 
+        Args:
+            beyond_block: whether more pairs are allowed than fit into a block with a query. Nothing of the predictor depends on the block's
+                size, since there are no positions; but training has shown it no context that long.
+
         Raises:
-            InputError: where the pairs and a query would not fit into a block.
+            InputError: where the pairs and a query would not fit into a block, unless ``beyond_block``.
         """
         limit = self.block_size // 2 - 1
-        if features.shape[0] > limit:
+        if features.shape[0] > limit and not beyond_block:
             raise InputError(
                 f"a context of {features.shape[0]} pairs ({2 * features.shape[0]} tokens) and a query do not fit into a block of "
                 f"{self.block_size} tokens: give at most {limit} pairs"

@@ -14,7 +14,9 @@ from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.files import storage_error
 
 METRICS = "metrics.csv"
-PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness")
+PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure")
+# A warning names so many runs of one kind, and counts the others.
+NAMED = 3
 # The context length that sentences speak of, where it was evaluated.
 SPOKEN_LENGTH = 14
 # Settings of an evaluation that change what its numbers mean, by protocol.
@@ -24,6 +26,7 @@ DEFINING = {
     "retrieval": ("sources", "queries"),
     "fairness": ("train_items", "adversaries", "forget_bottleneck"),
     "geometry": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck", "sensitivity_items", "sensitivity_views"),
+    "erasure": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck"),
 }
 
 
@@ -99,9 +102,13 @@ class Run:
         lengths = self.lengths(protocol, metric)
         return SPOKEN_LENGTH if SPOKEN_LENGTH in lengths else lengths[-1] if lengths else None
 
+    def wanted_head(self, factor: str) -> str:
+        """Which of the heads that read a factor is the paper's: an MLP for rotations, a linear map for others."""
+        return "mlp" if any(row.metric == "angle_deg" for row in self.find(factor=factor)) else "linear"
+
     def published_head(self, factor: str, protocol: str = "equivariance") -> str | None:
-        """Which of the heads that read a factor is the paper's: an MLP for rotations, a linear map for others. None where it was not run."""
-        wanted = "mlp" if any(row.metric == "angle_deg" for row in self.find(factor=factor)) else "linear"
+        """:meth:`wanted_head`; None where it was not run."""
+        wanted = self.wanted_head(factor)
         return wanted if self.find(protocol=protocol, factor=factor, head=wanted) else None
 
 
@@ -183,9 +190,12 @@ def differences(runs: Sequence[Run]) -> list[str]:
             continue
         made = {run.name: _definition(run, protocol) for run in measured}
         for what in dict.fromkeys(key for definition in made.values() for key in definition):
-            values = [made[run.name].get(what) for run in measured]
-            if len({str(value) for value in values}) > 1:
-                told = tuple(f"{_plain(value)} in {run.name}" for run, value in zip(measured, values, strict=True))
+            alike: dict[str, list[str]] = {}
+            for run in measured:
+                if what in made[run.name]:
+                    alike.setdefault(_plain(made[run.name][what]), []).append(run.name)
+            if len(alike) > 1:
+                told = tuple(f"{value} in {_few(names)}" for value, names in alike.items())
                 found.setdefault((what, told), []).append(protocol)
     phrases = [f"{what} ({', '.join(protocols)}): {'; '.join(told)}" for (what, told), protocols in found.items()]
     texts = [about["definitions"] for run in runs for about in run.evaluations.values() if isinstance(about.get("definitions"), Mapping)]
@@ -202,15 +212,20 @@ def _definition(run: Run, protocol: str) -> dict[str, Any]:
     # Of rows that both have, the numbers behind them must agree too, whatever the description says.
     rows = [row for row in run.rows if row.protocol == protocol]
     counts = sorted({row.count for row in rows if row.count is not None and row.head is None and row.metric != "capacity_nats"})
-    draws = max(row.n for row in rows)
+    # A method that takes no context has none to draw.
+    draws = {"contexts behind a mean": max(row.n for row in rows if row.length)} if any(row.length for row in rows) else {}
     return {
         **shared,
         **own,
         "data": data,
         "version": about.get("version"),
-        "contexts behind a mean": draws,
+        **draws,
         "queries or views": ", ".join(map(str, counts)),
     }
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= NAMED + 1 else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
 
 
 def _plain(value: Any) -> str:

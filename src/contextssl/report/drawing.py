@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from contextssl.files import write_bytes
+from contextssl.report.labels import label_points
 from contextssl.report.markup import Markup, element
 from contextssl.report.panels import LOWEST, Line, Panel, Picture
 
@@ -75,7 +76,7 @@ def inline_svg(panel: Panel, factors: Sequence[str], prefix: str) -> Markup:
     with _style():
         figure = Figure(figsize=(4.8, 3.15))
         # Margins by the length of what stands right of the panel: many times as fast as to measure it, and panels align.
-        beside = [1.15 * len(line.end) for line in panel.lines] + [0.9 * len(floor.label) for floor in panel.floors]
+        beside = [1.15 * len(line.end) for line in panel.lines if not panel.points] + [0.9 * len(floor.label) for floor in panel.floors]
         figure.subplots_adjust(left=0.145, right=0.97 - 0.0172 * max(beside, default=0.0), bottom=0.155, top=0.9)
         draw_panel(figure.subplots(), panel, PLACEHOLDERS, factors)
         buffer = io.StringIO()
@@ -105,6 +106,13 @@ def _for_page(svg: str, prefix: str, panel: Panel) -> str:
 
 def _described(panel: Panel) -> str:
     """The panel in words, for those who do not see it."""
+    if panel.points:
+        places = [
+            f"{line.label} at {line.x[0]:.2f}, {line.y[0]:.2f}"
+            for line in panel.lines
+            if not line.faint and math.isfinite(line.x[0] + line.y[0])
+        ]
+        return f"{panel.title}. {panel.ylabel} against {panel.xlabel}: {'; '.join(places)}"
     ends = [
         f"{line.label} from {line.y[0]:.2f} to {line.y[-1]:.2f}"
         for line in panel.lines
@@ -120,9 +128,13 @@ def draw_panel(axes: Axes, panel: Panel, colours: Mapping[str, str], factors: Se
         return colours[colour_key(name, factors)]
 
     for floor in panel.floors:
-        axes.axhline(floor.value, color=of(floor.colour), linewidth=1.1, linestyle=(0, (1, 2)), alpha=0.9)
+        draw_floor = axes.axvline if floor.upright else axes.axhline
+        draw_floor(floor.value, color=of(floor.colour), linewidth=1.1, linestyle=(0, (1, 2)), alpha=0.9)
     for line in panel.lines:
-        _draw_line(axes, line, of(line.colour), markers=len(line.x) <= 12)
+        if panel.points:
+            _draw_point(axes, line, of(line.colour))
+        else:
+            _draw_line(axes, line, of(line.colour), markers=len(line.x) <= 12)
     _limits(axes, panel)
     axes.set_title(panel.title, loc="left", color=of(panel.colour), fontsize=12, fontweight="bold")
     axes.set_xlabel(panel.xlabel, color=of("muted"))
@@ -139,7 +151,9 @@ def draw_panel(axes: Axes, panel: Panel, colours: Mapping[str, str], factors: Se
     axes.tick_params(colors=of("muted"))
     for side in ("left", "bottom"):
         axes.spines[side].set_color(of("grid"))
-    if labels:
+    if labels and panel.points:
+        label_points(axes, panel, of)
+    elif labels:
         _label_ends(axes, panel, of)
 
 
@@ -161,7 +175,25 @@ def _draw_line(axes: Axes, line: Line, colour: str, markers: bool) -> None:
     )
 
 
+def _draw_point(axes: Axes, line: Line, colour: str) -> None:
+    axes.errorbar(
+        line.x,
+        line.y,
+        yerr=line.deviation,
+        xerr=line.across,
+        color=colour,
+        alpha=0.35 if line.faint else 1.0,
+        marker=MARKERS[line.style % len(MARKERS)],
+        markersize=4 if line.faint else 6,
+        elinewidth=1.1,
+        linestyle="none",
+    )
+
+
 def _limits(axes: Axes, panel: Panel) -> None:
+    if panel.points:
+        _point_limits(axes, panel)
+        return
     values = [value for line in panel.lines for value in line.y if math.isfinite(value)] + [floor.value for floor in panel.floors]
     if not values:
         values = [0.0, 1.0]
@@ -172,6 +204,15 @@ def _limits(axes: Axes, panel: Panel) -> None:
         axes.set_ylim(top=max(panel.high, *values) + 0.03)
     elif panel.low is not None:
         axes.set_ylim(top=max(*values, 0.1) * 1.12)
+
+
+def _point_limits(axes: Axes, panel: Panel) -> None:
+    """Both axes from 0, or the least value that is drawn, to a little beyond the largest."""
+    for upright, set_limits in ((True, axes.set_xlim), (False, axes.set_ylim)):
+        values = [value for line in panel.lines for value in (line.x if upright else line.y) if math.isfinite(value)]
+        values += [floor.value for floor in panel.floors if floor.upright == upright]
+        low, high = max(LOWEST, min(0.0, *values, 0.0)), max(0.1, *values, 0.1)
+        set_limits(low - 0.06 * (high - low), high + 0.13 * (high - low))
 
 
 def _label_ends(axes: Axes, panel: Panel, of: Callable[[str], str]) -> None:
@@ -217,7 +258,7 @@ def picture_files(picture: Picture, factors: Sequence[str], folder: Path, *, sub
         layout = figure.subplots(rows, columns, squeeze=False)
         figure.set_layout_engine("constrained", rect=(0.008, 0.01, 0.984, 1 - head / height - 0.01), w_pad=0.1, h_pad=0.08)
         for axes, panel in zip(layout.flat, panels, strict=False):
-            draw_panel(axes, panel, colours, factors)
+            draw_panel(axes, panel, colours, factors, labels=not panel.points)
         for axes in list(layout.flat)[len(panels) :]:
             axes.remove()
         figure.text(0.012, 1 - 0.14 / height, picture.title, ha="left", va="top", fontsize=16, fontweight="bold", color=colours["ink"])
@@ -231,6 +272,13 @@ def picture_files(picture: Picture, factors: Sequence[str], folder: Path, *, sub
                 for label, colour, style in picture.legend
             ]
             figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), labelcolor=colours["ink"])
+        if any(panel.points for panel in panels):
+            # Names beside points need to know how large their axes came out.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+        for axes, panel in zip(layout.flat, panels, strict=False):
+            if panel.points:
+                label_points(axes, panel, lambda name: colours[colour_key(name, factors)])
         paths = []
         for suffix in ("png", "svg"):
             buffer = io.BytesIO()

@@ -54,8 +54,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
         plan: of an evaluation: its model, contexts and views.
     """
     embedder, views = plan.embedder, plan.test
-    longest = embedder.model.predictor.block_size - 2
-    length = min(SPOKEN_LENGTH, longest - longest % 2)
+    length = min(SPOKEN_LENGTH, embedder.model.longest_context)
     pictures = _Pictures(views)
     asked = _choose(views, queries, plan.settings.seed)
     features = embedder.features(views)

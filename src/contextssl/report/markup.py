@@ -49,6 +49,13 @@ def _written(piece: Content) -> str:
     return join(*piece)
 
 
+def with_links(text: str) -> Markup:
+    """Plain text, in which ``[words](address)`` is a link."""
+    parts = re.split(r"\[([^]]+)\]\(([^)]+)\)", text)
+    links = [element("a", words, href=address) for words, address in zip(parts[1::3], parts[2::3], strict=True)]
+    return join(parts[0], [join(link, after) for link, after in zip(links, parts[3::3], strict=True)])
+
+
 def table(head: Sequence[Content], body: Iterable[Sequence[Content] | Markup], *, left: int = 1, caption: Content = None) -> Markup:
     """A table in a box of its own that scrolls sideways on a narrow screen.
 

@@ -25,6 +25,7 @@ CONTENTS = (
     ("run", "The run"),
     ("numbers", "Every number"),
 )
+UNLIKE = "These runs were not measured alike, so their numbers cannot be compared one by one. They differ in "
 
 
 def pictures_of(runs: Sequence[Run]) -> dict[str, Picture | None]:
@@ -64,6 +65,11 @@ def page(
         sections.all_numbers(runs),
         element("footer", f"Written by contextssl {__version__} from results.json, metrics.csv and gallery.json of each run."),
     )
+    return document(title, body)
+
+
+def document(title: str, body: Markup) -> str:
+    """A whole page in the report's style that loads nothing from anywhere."""
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     head = element(
         "head",
@@ -81,7 +87,7 @@ def warnings(runs: Sequence[Run]) -> Markup | None:
     differ = differences(runs)
     if not differ:
         return None
-    return about.warning("These runs were not measured alike, so their numbers cannot be compared one by one. They differ in ", differ)
+    return about.warning(UNLIKE, differ)
 
 
 def _headlines(runs: Sequence[Run]) -> Markup:

@@ -19,7 +19,8 @@ class Line:
     Args:
         label: what it is called, in legends, tables and at its end.
         x, y: positions on the axis, and values (NaN leaves a gap).
-        deviation: half the height of the band around each; None draws none.
+        deviation: half the height of the band around each, of a point's error bar; None draws none.
+        across: half the width of a point's error bar.
         colour: a factor, ``"class"``, or ``"ink"``.
         style: which dash and marker: 0, 1, …
         faint: drawn as something to orient by.
@@ -30,6 +31,7 @@ class Line:
     x: Sequence[float]
     y: Sequence[float]
     deviation: Sequence[float] | None = None
+    across: Sequence[float] | None = None
     colour: str = "ink"
     style: int = 0
     faint: bool = False
@@ -38,11 +40,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Floor:
-    """A level to read lines against: what a constant, or chance, scores."""
+    """A level to read lines against: what a constant, or chance, scores; ``upright`` of the x axis."""
 
     value: float
     label: str
     colour: str = "ink"
+    upright: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Panel:
         ticks: places on the x axis and what stands there; numbers, whole ones where ``whole``, where left out.
         low, high: of the y axis, widened where values lie beyond; None fits it to them.
         percent: the y axis counts per cent.
+        points: each line is a point, with its name beside it; both axes show what the y axis would.
     """
 
     title: str
@@ -66,6 +70,7 @@ class Panel:
     colour: str = "ink"
     percent: bool = False
     whole: bool = True
+    points: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def length_ticks(lengths: Sequence[int]) -> list[tuple[float, str]]:
 
 def outside(panels: Sequence[Panel]) -> str:
     """A sentence where values lie below what is drawn."""
-    low = any(value < LOWEST for panel in panels for line in panel.lines for value in line.y)
+    low = any(value < LOWEST for panel in panels for line in panel.lines for value in (*line.y, *(line.x if panel.points else ())))
     return f" Values below {LOWEST:.2f} leave the picture; the numbers have them.".replace("-", "−") if low else ""
 
 

@@ -48,7 +48,7 @@ def results_table(runs: Sequence[Run]) -> Markup | None:
                 for row, (_, _, factor) in zip(rows, columns, strict=True)
             ]
             body.append([label, *cells])
-        body.append(["floor: a constant, or the commonest class", *(_floor(rows) for rows in found)])
+        body.append(["floor: a constant, or the commonest class", *(floor_cell(rows) for rows in found)])
         body.append(["read by", *(head_name(heads[column]) for column in columns)])
     body.append(group_row(f"The paper: {published.SETTING}{_not_comparable(runs)}", len(head)))
     body += list(_paper_rows(columns))
@@ -99,7 +99,7 @@ def _one(run: Run, protocol: str, metric: str, factor: str, head: str | None, fi
     return found[0] if found else None
 
 
-def _floor(rows: list[ResultRow]) -> str:
+def floor_cell(rows: list[ResultRow]) -> str:
     floor = floor_of(rows)
     if floor is None:
         return ""
@@ -124,7 +124,7 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
                 rows = [next((row for row in curve if row.length == length), None) for curve in curves]
                 body.append([factor_name(environment).replace("+", " + "), str(length), *map(measured, rows)])
         found = [run.find(protocol="retrieval", metric=metric, factor=factor) for metric, factor in columns]
-        body.append(["chance", "", *(_floor(rows) for rows in found)])
+        body.append(["chance", "", *(floor_cell(rows) for rows in found)])
     body.append(group_row(f"The paper: {published.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
     for name, values in published.RETRIEVAL.items():
         first, tokens = ("rotation", name) if name.isdigit() else (name, "")
@@ -147,7 +147,7 @@ def every_number(run: Run, protocol: str) -> Markup | None:
         (row.representation or "", row.environment, row.length, row.bottleneck, row.metric, row.factor, row.head, row.target): row
         for row in rows
     }
-    head = ["context", "tokens", *(["noise"] if noisy else []), *(_title(*column) for column in columns)]
+    head = ["context", "tokens", *(["noise"] if noisy else []), *(column_title(*column) for column in columns)]
     body: list[Sequence[Content] | Markup] = []
     for condition in conditions:
         representation, environment, length, share = condition
@@ -156,12 +156,12 @@ def every_number(run: Run, protocol: str) -> Markup | None:
         marks = [first, "" if length is None else str(length), *([f"{share:g}"] if noisy else [])]
         body.append([*marks, *(measured(cells.get((*condition, *column))) for column in columns)])
     by_column = [[row for row in rows if (row.metric, row.factor, row.head, row.target) == column] for column in columns]
-    floors = [_floor([row for row in found if row.floor is not None]) for found in by_column]
+    floors = [floor_cell([row for row in found if row.floor is not None]) for found in by_column]
     body.append(["floor", "", *([""] if noisy else []), *floors])
     return table(head, body)
 
 
-def _title(metric: str, factor: str | None, head: str | None, target: str | None = None) -> str:
+def column_title(metric: str, factor: str | None, head: str | None, target: str | None = None) -> str:
     about = " and ".join(part for part in (target, factor_name(factor)) if part)
     return ", ".join(part for part in (f"{about} {metric_name(metric)}".strip(), head_name(head)) if part)
 

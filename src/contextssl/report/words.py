@@ -54,6 +54,11 @@ def head_name(head: str | None) -> str:
     return HEADS.get(head or "", head or "")
 
 
+def capitalised(text: str) -> str:
+    """The first letter alone is changed: ``SIE`` stays."""
+    return text[:1].upper() + text[1:]
+
+
 def metric_name(metric: str) -> str:
     if metric.endswith("_with_identity"):
         return f"{metric_name(metric.removesuffix('_with_identity'))}, with identity"

@@ -14,13 +14,15 @@ from contextssl.training.loss import Losses
 
 
 class TrainMeters:
-    """Means of losses and similarities, pooled R² of each factor where it was active, and images/s, since they were last read."""
+    """Means of losses (and similarities, and pooled R² of each factor where it was active, as far as a method has them) and images/s, since
+    they were last read."""
 
     def __init__(self, factors: FactorSpace) -> None:
         self.factors = factors
         self.reset()
 
     def reset(self) -> None:
+        self.names: list[str] = []
         self.sums: Tensor | None = None
         self.regression: Tensor | None = None
         self.steps = 0
@@ -30,23 +32,28 @@ class TrainMeters:
     @torch.no_grad()
     def update(self, losses: Losses, batch: PairBatch) -> None:
         """Add one batch; a handful of small operations on its device."""
-        values = torch.stack([losses.total.detach(), losses.contrastive, losses.auxiliary, *mean_similarities(losses.cosines)]).float()
-        residual = (losses.latents.float() - batch.target_latents[:, None]).square().mean(dim=1) * batch.active
-        target = batch.target_latents * batch.active
-        regression = torch.stack([residual.sum(0), target.square().sum(0), target.sum(0), batch.active.sum(0).float()])
-        self.sums = values if self.sums is None else self.sums + values
-        self.regression = regression if self.regression is None else self.regression + regression
+        values = {"loss": losses.total.detach(), **{f"{name}_loss": loss for name, loss in losses.parts.items()}}
+        if losses.cosines is not None:
+            values["positive_similarity"], values["negative_similarity"] = mean_similarities(losses.cosines)
+        self.names = list(values)
+        sums = torch.stack(list(values.values())).float()
+        self.sums = sums if self.sums is None else self.sums + sums
+        if losses.latents is not None:
+            residual = (losses.latents.float() - batch.target_latents[:, None]).square().mean(dim=1) * batch.active
+            target = batch.target_latents * batch.active
+            regression = torch.stack([residual.sum(0), target.square().sum(0), target.sum(0), batch.active.sum(0).float()])
+            self.regression = regression if self.regression is None else self.regression + regression
         self.steps += 1
         self.images += 2 * len(batch)
 
     def read(self) -> dict[str, float]:
         """The meters by name; waits for the device, then starts anew."""
-        if self.sums is None or self.regression is None:
+        if self.sums is None:
             return {}
-        names = ("loss", "contrastive_loss", "auxiliary_loss", "positive_similarity", "negative_similarity")
-        values = {f"train/{name}": value / self.steps for name, value in zip(names, self.sums.tolist(), strict=True)}
-        table = self.regression.double().cpu()
-        for name in self.factors.names:
+        values = {f"train/{name}": value / self.steps for name, value in zip(self.names, self.sums.tolist(), strict=True)}
+        table = None if self.regression is None else self.regression.double().cpu()
+        for name in self.factors.names if table is not None else ():
+            assert table is not None
             residual, squares, total, count = table[:, self.factors.slice(name)].sum(dim=1).tolist()
             variance = squares - total**2 / count if count else 0.0
             if variance > 0:

@@ -1,4 +1,4 @@
-"""ContextSSL as a Lightning module: Lightning brings devices, precision, distribution and resuming; the mathematics is elsewhere."""
+"""A method as a Lightning module: Lightning brings devices, precision, distribution and resuming; the mathematics is elsewhere."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch.distributed.nn.functional import all_gather
 from contextssl.checkpoints import RECIPE
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError, TrainingError
-from contextssl.evaluation.online import OnlinePairs, active_r2, online_rows
+from contextssl.evaluation.online import OnlinePairs, online_rows, watched
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import Environment
 from contextssl.files import write_json
 from contextssl.memory import peak_memory_mib
-from contextssl.models.contextssl import ContextSSL
+from contextssl.models.view_encoder import ViewEncoder
 from contextssl.pairs import PairBatch, PairSampler
 from contextssl.randomness import seeded_generator
 from contextssl.schedule import peak_learning_rate, warmup_cosine
 from contextssl.training.batches import PairLoader
-from contextssl.training.loss import Objective, contextssl_loss
+from contextssl.training.loss import Objective, loss_of
 from contextssl.training.meters import TrainMeters
 
 NON_FINITE = "before-non-finite"
 
 
-class ContextSSLTraining(pl.LightningModule):
+class Training(pl.LightningModule):
     """One run: its model, its batches, its optimiser and what is looked at meanwhile.
 
     Args:
@@ -44,7 +44,7 @@ class ContextSSLTraining(pl.LightningModule):
 
     def __init__(
         self,
-        model: ContextSSL,
+        model: ViewEncoder,
         sampler: PairSampler,
         online: OnlinePairs,
         environments: Sequence[Environment],
@@ -70,7 +70,7 @@ class ContextSSLTraining(pl.LightningModule):
     def training_step(self, batch: PairBatch, batch_index: int) -> Tensor:
         generator = seeded_generator(self.settings.seed, "step", self.global_step, self.global_rank, device=batch.action.device)
         self.before = [buffer.clone() for buffer in self.model.buffers()]
-        losses = contextssl_loss(self.model, batch, self.objective, generator, self._gather)
+        losses = loss_of(self.model, batch, self.objective, generator, self._gather)
         self._watch(losses.total)
         self.meters.update(losses, batch)
         if (self.global_step + 1) % self.settings.log_every_steps == 0:
@@ -100,6 +100,9 @@ class ContextSSLTraining(pl.LightningModule):
         self.first_bad_step = torch.where((self.first_bad_step < 0) & bad, self.global_step, self.first_bad_step)
         if self.device.type == "cpu":
             self._stop_if_not_finite()
+
+    def on_train_batch_end(self, outputs: Any, batch: PairBatch, batch_index: int) -> None:
+        self.model.after_step()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         # A fused optimiser skips its step where found_inf is 1: from the first bad loss on the weights stay as they were before it, until the
@@ -137,7 +140,7 @@ class ContextSSLTraining(pl.LightningModule):
 
     def lengths(self) -> list[int]:
         """The context lengths of the settings, those beyond the block replaced by its longest."""
-        longest = 2 * len(self.online.context)
+        longest = self.model.longest_context
         return sorted({min(length, longest) for length in self.settings.eval_ctxt})
 
     def on_train_epoch_end(self) -> None:
@@ -152,7 +155,7 @@ class ContextSSLTraining(pl.LightningModule):
         """Log the online signals; every process computes the same, so that nothing has to be exchanged."""
         self.rows = self.signals()
         self.log_dict({f"val/{row.key()}": row.mean for row in self.rows}, rank_zero_only=True)
-        self.log("r2", active_r2(self.rows), prog_bar=True)
+        self.log(self.model.watched, watched(self.rows), prog_bar=True)
         self.meters.reset()
 
     # -- optimiser, batches, checkpoints ------------------------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ class ContextSSLTraining(pl.LightningModule):
         if settings.optimizer not in kinds:
             raise SettingsError(f"optimizer is {settings.optimizer!r}: use 'adam' or 'adamw'")
         optimizer = kinds[settings.optimizer](
-            self.model.parameters(),
+            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
             lr=peak_learning_rate(settings.learning_rate, settings.batch_size),
             weight_decay=settings.weight_decay,
             fused=self.device.type in ("cpu", "cuda") and not self._scales_gradients,

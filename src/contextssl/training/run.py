@@ -19,28 +19,33 @@ from torch import nn
 
 from contextssl import checkpoints
 from contextssl.config.settings import TrainSettings
+from contextssl.context_labels import LabelSpace
 from contextssl.data.dataset import Data, open_data
 from contextssl.distributed import is_first_process
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.results import write_results
+from contextssl.evaluation.view_sets import ViewSet
 from contextssl.files import write_json
+from contextssl.methods import environments_of, method_of
 from contextssl.models.build import build_model
-from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import EnvironmentMix, PairSampler
+from contextssl.models.view_encoder import ViewEncoder
+from contextssl.pairs import PairSampler
 from contextssl.randomness import derive_seed
-from contextssl.training.module import ContextSSLTraining
+from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
 from contextssl.training.storage import AtomicCheckpoints, MetricsCSV, NamedCheckpoint, new_run_folder
 from contextssl.version import __version__
 
 SETTINGS = "settings.json"
+# Views of each item that the bins of labels are fitted to.
+LABEL_VIEWS = 8
 # What a resumed run may be told anew: where and how it runs, not what it computes.
 FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile")
 
 
 def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Module | None = None) -> Path:
-    """Train ContextSSL, and return the run's folder.
+    """Train ContextSSL, or the rival that ``settings.method`` names, and return the run's folder.
 
     Args:
         settings: see :class:`~contextssl.config.settings.TrainSettings`; with ``resume`` the run named there goes on exactly.
@@ -59,7 +64,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         settings = _resumed_settings(settings, content, resumed_from)
     check_settings(settings)
     data = data if data is not None else open_data(settings, progress=settings.progress)
-    environments = EnvironmentMix.parse(settings.env_ratio, data.train.factors, settings.env_per)
+    environments = environments_of(settings, data.train.factors)
     sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
     model = fresh_model(settings, data, encoder)
     if resumed_from is not None:
@@ -72,8 +77,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     if content is None and is_first_process():
         write_json(folder / SETTINGS, {"version": __version__, "commit": _commit(), "settings": dataclasses.asdict(settings)})
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, settings.block_size // 2 - 1, settings.seed)
-    module = ContextSSLTraining(model, sampler, online, environments.environments, settings, made, folder)
-    trainer, metrics = _trainer(settings, folder)
+    module = Training(model, sampler, online, environments.environments, settings, made, folder)
+    trainer, metrics = _trainer(settings, folder, model.watched)
     if content is not None:
         metrics.forget_after(int(content["global_step"]))
     if settings.compile:
@@ -82,6 +87,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     with warnings.catch_warnings():
         _quiet()
         trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
+    if trainer.max_epochs == 0:
+        trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
     if not module.rows:
         module.rows = module.signals()
     if trainer.is_global_zero:
@@ -107,9 +114,15 @@ def check_settings(settings: TrainSettings) -> None:
         raise SettingsError(f"temperature is {settings.temperature}: it must be above 0")
     if settings.learning_rate <= 0:
         raise SettingsError(f"learning_rate is {settings.learning_rate}: it must be above 0")
-    for name in ("weight_decay", "weight_equiv_loss", "weight_untold", "gradient_clip", "warmup_epochs"):
+    for name in ("weight_decay", "weight_equiv_loss", "weight_labels", "weight_untold", "gradient_clip", "warmup_epochs"):
         if getattr(settings, name) < 0:
             raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 or more")
+    if settings.weight_labels > 0 and settings.method != "contextssl":
+        raise SettingsError(
+            f"weight_labels is for method=contextssl: the head reads embeddings in a context; leave it out of {settings.method}"
+        )
+    if settings.label_bins < 2:
+        raise SettingsError(f"label_bins is {settings.label_bins}: a factor is told apart by at least 2")
     odd = [length for length in settings.eval_ctxt if length < 0 or length % 2]
     if odd:
         raise SettingsError(f"eval_ctxt holds {odd[0]}: context lengths count tokens, two a pair, so they are even and 0 or more")
@@ -145,7 +158,7 @@ def choose_precision(precision: str) -> str:
     return "bf16-mixed" if any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16")) else "32-true"
 
 
-def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ContextSSL:
+def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ViewEncoder:
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(settings.seed, "weights"))
         model = build_model(
@@ -155,9 +168,19 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
             image_mean=data.image_mean,
             image_std=data.image_std,
             columns=data.columns,
+            classes=len(data.train.class_names),
+            labels=_label_space(settings, data),
             encoder=encoder,
         )
     return model.to(memory_format=torch.channels_last)
+
+
+def _label_space(settings: TrainSettings, data: Data) -> LabelSpace | None:
+    """Labels that depend on the context, fitted to the latents of training views; None where no head is to learn any."""
+    if settings.weight_labels == 0:
+        return None
+    views = ViewSet.choose(data.train.views, "train", LABEL_VIEWS, 0, 0)
+    return LabelSpace.fit(views.latents, data.train.factors, len(data.train.class_names), bins=settings.label_bins)
 
 
 def _resumed_settings(given: TrainSettings, content: dict[str, Any], path: Path) -> TrainSettings:
@@ -180,7 +203,7 @@ def _resumed_settings(given: TrainSettings, content: dict[str, Any], path: Path)
     return settings
 
 
-def _trainer(settings: TrainSettings, folder: Path) -> tuple[pl.Trainer, MetricsCSV]:
+def _trainer(settings: TrainSettings, folder: Path, watched: str) -> tuple[pl.Trainer, MetricsCSV]:
     metrics = MetricsCSV(folder)
     loggers: list[Logger] = [metrics, TensorBoardLogger(folder, name="", version="tensorboard")]
     if settings.wandb is not None:
@@ -189,7 +212,7 @@ def _trainer(settings: TrainSettings, folder: Path) -> tuple[pl.Trainer, Metrics
     callbacks: list[pl.Callback] = [
         NamedCheckpoint(filename="last", every_n_epochs=1, save_on_train_epoch_end=True, **kept),
         NamedCheckpoint(
-            filename="best", monitor="r2", mode="max", every_n_epochs=settings.log_interval, save_on_train_epoch_end=True, **kept
+            filename="best", monitor=watched, mode="max", every_n_epochs=settings.log_interval, save_on_train_epoch_end=True, **kept
         ),
     ]
     if settings.save_minutes > 0:
@@ -206,7 +229,7 @@ def _trainer(settings: TrainSettings, folder: Path) -> tuple[pl.Trainer, Metrics
         devices=settings.devices,
         num_nodes=settings.num_nodes,
         precision=choose_precision(settings.precision),  # type: ignore[arg-type]
-        max_epochs=settings.epochs,
+        max_epochs=settings.epochs if method_of(settings.method).trains else 0,
         max_time={"seconds": round(60 * settings.max_minutes)} if settings.max_minutes > 0 else None,
         gradient_clip_val=settings.gradient_clip or None,
         logger=loggers,

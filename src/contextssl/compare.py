@@ -1,0 +1,182 @@
+"""A comparison: whatever is missing is trained and evaluated, what is there is used again, and the tables are written.
+
+Each run is a job of a Hydra sweep, so that a launcher (joblib, Slurm) spreads them over cores or machines; stopped anywhere, it goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contextssl.checkpoints import find_checkpoint
+from contextssl.config.settings import CompareSettings, EvaluateSettings, TrainSettings
+from contextssl.data.dataset import open_data
+from contextssl.demo import EPOCHS, HEADS, PROBE_VIEWS, QUERIES, TRAIN_VIEWS
+from contextssl.errors import CheckpointError, SettingsError, nearest
+from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS
+from contextssl.evaluation.results import RESULTS, read_results
+from contextssl.evaluation.run import CACHE, evaluate
+from contextssl.methods import method_of
+from contextssl.report.collect import read_run
+from contextssl.training.run import SETTINGS, describe_run, train
+from contextssl.variants import Variant, differing, method_variants, varied
+
+# The paper's probes; quick ones are the demo's.
+PUBLISHED_HEADS = ("published", "ridge", "knn")
+# Of an evaluation: where they differ from what is asked for, it is made anew.
+SAME_EVALUATION = ("heads", "epochs", "train_views", "probe_views", "queries", "bottleneck", "eval_ctxt", "environments")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a comparison."""
+
+    variant: Variant
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant.name}, seed {self.seed}"
+
+
+def jobs_of(settings: CompareSettings) -> list[Job]:
+    """Seed by seed, so that a comparison that is stopped has whole tables of fewer seeds. The data are opened, and made where they can be.
+
+    Raises:
+        SettingsError: for methods, conditions, seeds or protocols that cannot be.
+    """
+    known = (*PROTOCOLS, *FURTHER_PROTOCOLS)
+    for protocol in settings.protocols:
+        if protocol not in known:
+            raise SettingsError(f"protocols holds {protocol!r}: {nearest(protocol, known)}")
+    if not settings.protocols:
+        raise SettingsError(f"protocols is empty: name at least one of {', '.join(known)}")
+    if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
+        raise SettingsError(f"seeds is {list(settings.seeds)}: name at least one, and each once")
+    factors = open_data(settings, progress=settings.progress).train.factors
+    conditions = list(factors.names) if settings.conditions is None else [factors.environment(name).name for name in settings.conditions]
+    variants = varied(method_variants(settings.methods, conditions), settings.vary)
+    return [Job(variant, seed) for seed in settings.seeds for variant in variants]
+
+
+def unfinished(jobs: Sequence[Job], settings: CompareSettings) -> list[int]:
+    """The numbers of the jobs that are left to do.
+
+    Raises:
+        SettingsError: where a run with other settings stands in a job's place.
+    """
+    left = []
+    for number, job in enumerate(jobs):
+        wanted = job.variant.settings(settings, job.seed, Path(settings.compare_dir))
+        folder = Path(str(wanted.run_dir))
+        _check_same(wanted, folder)
+        if not (folder / RESULTS).is_file() or _missing(wanted, folder, settings):
+            left.append(number)
+    return left
+
+
+def run_job(job: Job, settings: CompareSettings) -> Path:
+    """Train the run unless it is there, evaluate it unless it was; its folder."""
+    wanted = job.variant.settings(settings, job.seed, Path(settings.compare_dir))
+    folder = Path(str(wanted.run_dir))
+    _check_same(wanted, folder)
+    _train(wanted, folder)
+    if missing := _missing(wanted, folder, settings):
+        evaluate(_evaluation(wanted, folder, settings), missing)
+        # Features of many runs would soon outgrow the runs.
+        shutil.rmtree(folder / CACHE, ignore_errors=True)
+    return folder
+
+
+def _check_same(wanted: TrainSettings, folder: Path) -> None:
+    if not (folder / SETTINGS).is_file():
+        return
+    there = json.loads((folder / SETTINGS).read_text())["settings"]
+    if differ := differing(there, wanted):
+        raise SettingsError(
+            f"{folder} is of another comparison ({'; '.join(differ[:3])}): choose another compare_dir, or remove that folder"
+        )
+
+
+def _train(wanted: TrainSettings, folder: Path) -> None:
+    if (folder / RESULTS).is_file():
+        return
+    if folder.exists():
+        try:
+            find_checkpoint(folder)
+        except CheckpointError:
+            # Stopped before its first checkpoint: nothing of it is worth keeping.
+            shutil.rmtree(folder)
+        else:
+            train(TrainSettings(resume=str(folder), progress=wanted.progress))
+            return
+    train(wanted)
+
+
+def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> list[str]:
+    """Protocols that a run has not been evaluated by in the way that is asked for; of those that its method has."""
+    made = read_results(folder)[0].get("evaluations", {})
+    asked = _evaluation(wanted, folder, settings)
+    left_out = set()
+    if not method_of(wanted.method).contexts:
+        left_out.add("reading")
+    if wanted.weight_labels == 0:
+        left_out.add("labels")
+    return [
+        protocol
+        for protocol in settings.protocols
+        if protocol not in left_out
+        and (protocol not in made or any(made[protocol]["settings"][name] != getattr(asked, name) for name in SAME_EVALUATION))
+    ]
+
+
+def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
+    """The same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
+    method = method_of(wanted.method)
+    quick = settings.evaluation == "quick"
+    return EvaluateSettings(
+        load_model=str(folder),
+        heads=list(HEADS if quick else PUBLISHED_HEADS),
+        epochs=EPOCHS if quick else None,
+        train_views=TRAIN_VIEWS if quick else 8,
+        probe_views=PROBE_VIEWS if quick else 10,
+        queries=QUERIES if quick else 50,
+        bottleneck=[0.0, 0.3],
+        eval_ctxt=settings.compare_lengths if method.contexts else None,
+        environments=settings.compare_environments if method.aim == "context" else None,
+        sensitivity_items=0,
+        accelerator=settings.accelerator,
+        progress=settings.progress,
+    )
+
+
+def tables(jobs: Sequence[Job], settings: CompareSettings):
+    """Read every run's results and write the comparison into ``settings.compare_dir``."""
+    from contextssl.report.comparison import Entry, write_comparison
+
+    root = Path(settings.compare_dir)
+    entries: dict[str, list[Job]] = {}
+    for job in jobs:
+        entries.setdefault(job.variant.name, []).append(job)
+    made = []
+    for name, own in entries.items():
+        variant = own[0].variant
+        runs = tuple(read_run(variant.folder(root, job.seed), f"{name}, seed {job.seed}") for job in own)
+        made.append(Entry(name, variant.group, runs, variant.published))
+    about = describe_run(settings, open_data(settings, progress=False))
+    minutes = sum(float(run.about.get("seconds", 0.0)) for entry in made for run in entry.runs) / 60
+    return write_comparison(
+        made,
+        root,
+        about={
+            "command": " ".join(["contextssl", *sys.argv[1:]]),
+            "date": str(about["date"]),
+            "commit": str(about["commit"]),
+            "machine": f"{about['machine']}, {about['device']}, {about['threads']} threads",
+            "training": f"{minutes:.0f} minutes of training in {len(jobs)} runs",
+        },
+    )

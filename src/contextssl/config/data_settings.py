@@ -1,0 +1,119 @@
+"""What data a run reads: rendered shapes, photos with their augmentations, tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from contextssl.config.setting import setting
+
+
+@dataclass
+class ShapesSettings:
+    """Shapes to render"""
+
+    classes: Any = setting(
+        None, "the first so many classes of those built in (or of meshes=DIR), or their names, [chair,car]; all where left out"
+    )
+    objects: int | None = setting(None, "training objects of each class; where left out 100, or of meshes=DIR all")
+    val_objects: int = setting(20, "validation objects of each class")
+    views: int = setting(50, "views of each object")
+    supersample: int = setting(1, "rays along each side of a pixel; 2 and more smooth the edges")
+    data_seed: int = setting(0, "seed of the objects and their views; one seed, the same pixels")
+    meshes: str | None = setting(None, "folder of mesh files to render instead of the built-in classes, one folder a class")
+
+
+@dataclass
+class AugmentationSettings:
+    """Augmentations of photos, whose parameters are the action"""
+
+    factors: list[str] | None = setting(
+        None,
+        "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, or your own as package.module:Class (where left out "
+        "[crop,blur]); of tables the columns that are factors (of adult gender, race, age; of mimic3 gender; where left out [gender])",
+    )
+    crop_area: list[float] = setting([0.2, 1.0], "least and greatest area of a crop, as a share of the image")
+    crop_ratio: list[float] = setting([0.75, 4 / 3], "least and greatest width of a crop, over its height")
+    blur_sigma: list[float] = setting(
+        [0.1, 2.0], "least and greatest deviation of the Gaussian blur; published practice at 32 px", "pixels"
+    )
+    brightness: float = setting(0.4, "brightness is multiplied by 1 ± so much")
+    contrast: float = setting(0.4, "contrast is multiplied by 1 ± so much")
+    saturation: float = setting(0.4, "saturation is multiplied by 1 ± so much")
+    hue: float = setting(0.1, "hue is turned by ± so much of a whole turn")
+    flip_chance: float = setting(0.5, "chance of a horizontal flip")
+    rotate_degrees: list[float] = setting([-180.0, 180.0], "least and greatest angle of a rotation in the plane", "degrees")
+    grayscale_chance: float = setting(0.2, "chance of losing all colour")
+    latent_centre: Any = setting(
+        None, "taken off each number of the augmentations' latents, in the order of factors; where left out its mean over 65,536 draws"
+    )
+    latent_scale: Any = setting(
+        None, "each number of the augmentations' latents is divided by it, so that every factor weighs alike; where left out its deviation"
+    )
+
+
+@dataclass
+class PhotosSettings(AugmentationSettings):
+    """Photos: dataset=cifar10, dataset=images"""
+
+    val_fraction: float = setting(
+        0.1, "share of the training images (or rows) that is held out where there is no val split, of each class alike"
+    )
+    split_file: str | None = setting(None, "text or CSV file of 'path,split' lines that settles the splits instead")
+    channels: int = setting(3, "3 for colour, 1 for grey")
+    labels: bool | None = setting(None, "images lie in a folder a class; where left out, if they do")
+    unreadable: str = setting(
+        "refuse", "an image that cannot be read stops the packing, or is left out and counted", choices=("refuse", "skip")
+    )
+    download: bool = setting(False, "fetch CIFAR-10 where it is missing (170 MB)")
+    eval_views: int = setting(50, "fixed augmentations of each image that are evaluated; the first is the image itself")
+    split_seed: int = setting(0, "of the images, or rows, that are held out")
+
+
+@dataclass
+class TablesSettings:
+    """Tables: dataset=adult, dataset=mimic3, dataset=table"""
+
+    path: str | None = setting(None, "of dataset=table: the CSV, TSV (also .gz) or Parquet file")
+    label: str | None = setting(None, "the column that is to be predicted; of adult income, of mimic3 long_stay where left out")
+    person: str | None = setting(None, "of dataset=table: the column that says whose row it is; nobody is in two splits")
+    categorical: list[str] = setting([], "columns that are categories, whatever they look like")
+    numeric: list[str] = setting([], "columns that are numbers, whatever they look like")
+    drop_columns: list[str] = setting([], "columns that are left out, such as identifiers")
+    delimiter: str | None = setting(None, "of a text file; where left out a comma, of .tsv a tab")
+    giveaways: str = setting(
+        "drop",
+        "columns that say a factor's value outright (adult's relationship: Husband, Wife) are left out, replaced together with the factor "
+        "in views, or kept like any other",
+        choices=("drop", "together", "keep"),
+    )
+    giveaway_columns: Any = setting(
+        None, "which those are: names, or with several factors {column: factor}; of adult relationship where left out"
+    )
+    corruption: float = setting(0.4, "share of a row's columns, its factors apart, that each view redraws from the training rows")
+    swap_chance: float = setting(0.5, "chance that a view has another value of a factor than the row")
+    exact_chance: float = setting(
+        0.0, "share of training pairs in which nothing is redrawn, so that source and target differ in factors alone"
+    )
+    row_views: int = setting(10, "fixed views of each row that are evaluated; the first is the row itself")
+    test_fraction: float = setting(0.2, "share of the rows held out as test, where the files have no test split of their own")
+    diagnoses: str = setting(
+        "earlier",
+        "of mimic3: ICD-9 groups of earlier admissions alone, or of this one too, which are coded after discharge",
+        choices=("earlier", "admission"),
+    )
+
+
+@dataclass
+class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
+    """Data"""
+
+    dataset: str = setting(
+        "3diebench", "what to train on", choices=("3diebench", "shapes", "cifar10", "images", "adult", "mimic3", "table")
+    )
+    data_dir: str | None = setting(
+        None,
+        "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed store, "
+        "UCI Adult's or MIMIC-III's files; shapes are rendered into ./datasets where left out",
+    )
+    resolution: int = setting(128, "height and width of the images", "pixels")

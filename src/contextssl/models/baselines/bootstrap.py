@@ -1,0 +1,35 @@
+"""BYOL: one view predicts the other's projection by a network that follows slowly; nothing is a negative."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from contextssl.models.baselines.heads import mlp, projector
+from contextssl.models.baselines.momentum import Follower
+from contextssl.models.baselines.term import Seen, Term
+from contextssl.models.view_encoder import by_pairs
+from contextssl.objectives import negative_cosine
+
+
+class Bootstrap(Term):
+    """Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020, equation 2, both ways."""
+
+    def __init__(self, encoder: nn.Module, feature_width: int, hidden: int, width: int, momentum: float) -> None:
+        super().__init__()
+        self.projector, self.embedding_width = projector(feature_width, hidden, width), width
+        self.predictor = mlp(width, hidden, width)
+        self.followed = Follower(nn.Sequential(encoder, self.projector), momentum)
+
+    def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
+        predicted = self.predictor(self.projector(seen.features.flatten(0, 1))).unflatten(0, (-1, 2))
+        with torch.no_grad():
+            target = by_pairs(self.followed(seen.views))
+        return {"invariance": (negative_cosine(predicted[:, 0], target[:, 1]) + negative_cosine(predicted[:, 1], target[:, 0])) / 2}
+
+    def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
+        return self.projector(features)
+
+    def after_step(self, encoder: nn.Module) -> None:
+        self.followed.follow(nn.Sequential(encoder, self.projector))

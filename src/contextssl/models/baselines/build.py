@@ -1,0 +1,90 @@
+"""Which terms make which method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from contextssl.config.settings import MethodSettings
+from contextssl.errors import SettingsError
+from contextssl.factors import FactorSpace
+from contextssl.models.baselines.action_regression import ActionRegression
+from contextssl.models.baselines.bootstrap import Bootstrap
+from contextssl.models.baselines.equivariance import PredictedContrast
+from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
+from contextssl.models.baselines.sequence import SequencePrediction
+from contextssl.models.baselines.split import SplitInvariantEquivariant
+from contextssl.models.baselines.supervision import ClassSupervision, LatentSupervision
+from contextssl.models.baselines.term import Term
+
+# The weight of what follows the action, where none is given: of SIE the smaller of its two published factors.
+EQUIVARIANCE_WEIGHTS = {"sie": 0.45}
+
+
+def build_terms(
+    settings: MethodSettings,
+    encoder: nn.Module,
+    feature_width: int,
+    factors: FactorSpace,
+    *,
+    width: int,
+    temperature: float,
+    classes: int,
+) -> list[Term]:
+    """The terms of ``settings.method``.
+
+    Args:
+        encoder: that the method trains; what follows it slowly starts as its copy.
+        width: D, of projections.
+        temperature: of contrastive terms.
+        classes: how many the data have.
+
+    Raises:
+        SettingsError: for coefficients that cannot be, and widths that a method cannot halve.
+    """
+    method, hidden, actions = settings.method, settings.projector_width, factors.width
+    coefficients = vicreg_coefficients(settings)
+    weight = settings.equivariance_weight
+    weight = EQUIVARIANCE_WEIGHTS.get(method, 1.0) if weight is None else weight
+    if weight < 0:
+        raise SettingsError(f"equivariance_weight is {weight}: it must be 0 or more")
+    if not 0 <= settings.momentum < 1:
+        raise SettingsError(f"momentum is {settings.momentum}: the share of its old weights that a follower keeps lies from 0 to below 1")
+
+    def contrast() -> Term:
+        return Contrast(feature_width, hidden, width, temperature)
+
+    def predicted() -> Term:
+        return PredictedContrast(feature_width, actions, hidden, width, temperature, weight)
+
+    made: dict[str, Callable[[], list[Term]]] = {
+        "simclr": lambda: [contrast()],
+        "vicreg": lambda: [VarianceInvarianceCovariance(feature_width, hidden, width, coefficients)],
+        "byol": lambda: [Bootstrap(encoder, feature_width, hidden, width, settings.momentum)],
+        "sen": lambda: [predicted()],
+        "equimod": lambda: [contrast(), predicted()],
+        "augself": lambda: [contrast(), ActionRegression(feature_width, actions, hidden, weight)],
+        "sie": lambda: [SplitInvariantEquivariant(feature_width, actions, hidden, width, coefficients, weight)],
+        "seq-jepa": lambda: [
+            SequencePrediction(
+                encoder, feature_width, factors, hidden, settings.sequence_layers, settings.sequence_heads, settings.momentum
+            )
+        ],
+        "supervised": lambda: [ClassSupervision(feature_width, classes)],
+        "supervised-latents": lambda: [LatentSupervision(feature_width, actions, hidden)],
+        "random": list,
+    }
+    return made[method]()
+
+
+def vicreg_coefficients(settings: MethodSettings) -> tuple[float, float, float]:
+    """
+    Raises:
+        SettingsError: where they are not three numbers of 0 or more.
+    """
+    given = settings.vicreg_coefficients
+    if len(given) != 3 or min(given) < 0:
+        raise SettingsError(f"vicreg_coefficients is {list(given)}: give invariance, variance and covariance, each 0 or more")
+    invariance, variance, covariance = given
+    return invariance, variance, covariance

@@ -1,0 +1,36 @@
+"""The target is to be found from the source and the action: a predictor in a projector's space, matched by contrast."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from contextssl.models.baselines.heads import ActionPredictor, projector
+from contextssl.models.baselines.term import Seen, Term
+from contextssl.objectives import nt_xent
+
+
+class PredictedContrast(Term):
+    """NT-Xent between the prediction of (projected source, action) and the projected target.
+
+    Alone it is SEN (Park et al., "Learning symmetric embeddings for equivariant world models", ICML 2022), beside an invariance term in a
+    projector of its own EquiMod (Devillers & Lefort, ICLR 2023). Other views of the same item are negatives: the action tells which is meant.
+    """
+
+    def __init__(self, feature_width: int, action_width: int, hidden: int, width: int, temperature: float, weight: float = 1.0) -> None:
+        super().__init__()
+        self.projector, self.embedding_width = projector(feature_width, hidden, width), width
+        self.predictor = ActionPredictor(width, action_width, hidden)
+        self.temperature, self.weight = temperature, weight
+
+    def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
+        source, target = self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)).unbind(1)
+        predicted = self.predictor(source, seen.batch.told_action)
+        return {"equivariance": self.weight * nt_xent(seen.gather(torch.stack([predicted, target], dim=1)), self.temperature)}
+
+    def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
+        return self.projector(features)
+
+    def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
+        return self.predictor(self.projector(features), actions)

@@ -1,0 +1,30 @@
+"""A copy of a network that follows it slowly."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+
+class Follower(nn.Module):
+    """An exponential moving average of a network's weights. It starts as a copy, and no gradient reaches it.
+
+    Args:
+        network: what is followed; it is copied, not kept.
+        momentum: share of the old weights that stays at each :meth:`follow`.
+    """
+
+    def __init__(self, network: nn.Module, momentum: float) -> None:
+        super().__init__()
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(momentum))
+        # The first update of AveragedModel copies; the copy is made already.
+        self.average.n_averaged.fill_(1)
+        self.average.requires_grad_(False)
+
+    @torch.no_grad()
+    def follow(self, network: nn.Module) -> None:
+        self.average.update_parameters(network)
+
+    def forward(self, views: Tensor) -> Tensor:
+        return self.average(views)

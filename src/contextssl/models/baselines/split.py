@@ -1,0 +1,64 @@
+"""SIE: one half of the features is to ignore the action, the other to follow it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from contextssl.errors import SettingsError
+from contextssl.models.baselines.heads import HypernetworkPredictor, projector
+from contextssl.models.baselines.term import Seen, Term
+from contextssl.objectives import covariance_penalty, variance_hinge
+
+
+class SplitInvariantEquivariant(Term):
+    """Invariance of one half, a linear map made of the action on the other, VICReg's regularisers on both together.
+
+    Source: Garrido et al., "Self-supervised learning of split invariant equivariant representations", ICML 2023, section 4. The first half of
+    the features and of the embedding is the invariant one.
+
+    Args:
+        coefficients: of invariance, variance and covariance.
+        equivariance_weight: factor of the equivariance term beside the invariance coefficient's (0.45 or 4.5 there).
+    """
+
+    def __init__(
+        self,
+        feature_width: int,
+        action_width: int,
+        hidden: int,
+        width: int,
+        coefficients: tuple[float, float, float],
+        equivariance_weight: float,
+    ) -> None:
+        super().__init__()
+        if feature_width % 2 or width % 2:
+            raise SettingsError(f"sie splits features ({feature_width}) and projection_dim ({width}) in halves: both must be even")
+        self.half_width, self.embedding_width = feature_width // 2, width
+        self.invariant = projector(self.half_width, hidden, width // 2)
+        self.equivariant = projector(self.half_width, hidden, width // 2)
+        self.predictor = HypernetworkPredictor(width // 2, action_width)
+        self.coefficients, self.equivariance_weight = coefficients, equivariance_weight
+
+    def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
+        invariance, variance, covariance = self.coefficients
+        joined = self.embed(seen.features.flatten(0, 1)).unflatten(0, (-1, 2))
+        still, moving = seen.gather(joined).chunk(2, dim=-1)
+        predicted = self.predictor(moving[:, 0], seen.gather(seen.batch.told_action))
+        source, target = torch.cat([still, moving], dim=-1).unbind(1)
+        return {
+            "invariance": invariance * F.mse_loss(still[:, 0].float(), still[:, 1].float()),
+            "equivariance": self.equivariance_weight * F.mse_loss(predicted.float(), moving[:, 1].float()),
+            "variance": variance * ((variance_hinge(source) + variance_hinge(target)) / 2 + variance_hinge(predicted)),
+            "covariance": covariance * (covariance_penalty(source) + covariance_penalty(target)),
+        }
+
+    def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
+        still, moving = features.split(self.half_width, dim=-1)
+        return torch.cat([self.invariant(still), self.equivariant(moving)], dim=-1)
+
+    def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
+        still, moving = self.embed(features).chunk(2, dim=-1)
+        return torch.cat([still, self.predictor(moving, actions).to(still.dtype)], dim=-1)

@@ -1,0 +1,35 @@
+"""Labels in the place of self-supervision: the class, or the latents themselves. What can be reached where all is told."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from contextssl.models.baselines.heads import mlp
+from contextssl.models.baselines.term import Seen, Term
+
+
+class ClassSupervision(Term):
+    """Cross-entropy of a linear classifier on both views' features."""
+
+    def __init__(self, feature_width: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(feature_width, classes)
+
+    def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
+        labels = seen.batch.labels.repeat_interleave(2)
+        return {"class": F.cross_entropy(self.classifier(seen.features.flatten(0, 1)).float(), labels)}
+
+
+class LatentSupervision(Term):
+    """Squared error of both views' latents, regressed from the features of each."""
+
+    def __init__(self, feature_width: int, latent_width: int, hidden: int) -> None:
+        super().__init__()
+        self.head = mlp(feature_width, hidden, latent_width)
+
+    def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
+        found = self.head(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)).float()
+        error = (found[:, 0] - seen.batch.source_latents).square() + (found[:, 1] - seen.batch.target_latents).square()
+        return {"latents": error.mean() / 2}

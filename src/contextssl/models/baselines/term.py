@@ -1,0 +1,52 @@
+"""What a term of a method's loss sees, and what it may offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from contextssl.pairs import PairBatch
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One batch, encoded.
+
+    Args:
+        batch: the pairs; the method's action is ``batch.told_action``.
+        views: (2 · pairs, ...) what the encoder was given: all sources, then all targets.
+        features: [:, 0] of sources, [:, 1] of targets.
+        gather: joins the pairs of all processes along the first axis, so that every process contrasts with all of them.
+    """
+
+    batch: PairBatch
+    views: Tensor
+    features: Float[Tensor, "pairs 2 F"]
+    gather: Callable[[Tensor], Tensor] = lambda z: z
+
+
+class Term(nn.Module):
+    """One part of a loss with its heads.
+
+    A term whose space is the method's embedding says how wide that is; the last such term of a method is asked for embeddings and predictions.
+    """
+
+    embedding_width: int | None = None
+
+    def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
+        """Named losses, weighted; their sum is what the term adds to the method's."""
+        raise NotImplementedError
+
+    def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
+        """Embeddings of views."""
+        raise NotImplementedError
+
+    def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
+        """Embeddings of what the actions make of the views: of a method that knows no actions, of the views themselves."""
+        return self.embed(features)
+
+    def after_step(self, encoder: nn.Module) -> None:
+        """Called when the optimiser has stepped: what follows the encoder slowly moves here."""

@@ -1,0 +1,27 @@
+"""A linear head that names a view's label: what is asked for, it takes from the context that the embedding was made in."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class LabelHead(nn.Module):
+    """(*batch, D) normalised embeddings → (*batch, K) logits, by one linear map.
+
+    It reads √D × the unit embedding, whose numbers are of order one, as a freshly drawn layer expects (``auxiliary_scale="sqrt_width"`` of
+    :class:`~contextssl.models.contextssl.ContextSSL`). It sees no environment: whatever it knows of one, the predictor has put into the
+    embedding.
+
+    Args:
+        projection_dim: D.
+        count: K, :attr:`contextssl.context_labels.LabelSpace.count`.
+    """
+
+    def __init__(self, projection_dim: int, count: int) -> None:
+        super().__init__()
+        self.scale = projection_dim**0.5
+        self.linear = nn.Linear(projection_dim, count)
+
+    def forward(self, unit: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+        return self.linear(self.scale * unit)

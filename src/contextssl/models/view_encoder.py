@@ -1,0 +1,196 @@
+"""What every model here has: an encoder of views, the normalisation of images, and a door that is safe to use.
+
+A model that can be evaluated also gives embeddings (:meth:`ViewEncoder.embed_features`); whether they depend on a context is its own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from contextssl.errors import InputError, SettingsError
+from contextssl.factors import Environment, FactorSpace
+from contextssl.models.encoders import feature_width as width_of
+from contextssl.models.predictor import Context
+
+# How many inputs go through the network at once where nothing is differentiated.
+BATCH_SIZE = 512
+
+
+class ViewEncoder(nn.Module):
+    """An encoder with the factors of its data.
+
+    Args:
+        encoder: any module from a batch of inputs (n, ...) to features (n, F).
+        factors: what the blocks of an action are called.
+        feature_width: F; read from ``encoder.num_features`` where left out.
+        image_mean, image_std: of each channel, in units of 0 to 1; how uint8 images are normalised. None: only float inputs are accepted, and
+            taken as they are.
+    """
+
+    image_mean: Tensor | None
+    image_std: Tensor | None
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        factors: FactorSpace,
+        *,
+        feature_width: int | None = None,
+        image_mean: Sequence[float] | None = None,
+        image_std: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if (image_mean is None) != (image_std is None):
+            raise SettingsError("image_mean and image_std go together: give both or neither")
+        if image_std is not None and min(image_std) <= 0:
+            raise SettingsError(f"image_std is {list(image_std)}: every channel needs a positive deviation")
+        self.factors = factors
+        self.encoder = encoder
+        self.feature_width = feature_width if feature_width is not None else width_of(encoder)
+        self.register_buffer("image_mean", None if image_mean is None else torch.tensor(image_mean, dtype=torch.float32).view(-1, 1, 1))
+        self.register_buffer("image_std", None if image_std is None else torch.tensor(image_std, dtype=torch.float32).view(-1, 1, 1))
+
+    @property
+    def device(self) -> torch.device:
+        # Not of a parameter: an encoder without any has a device all the same.
+        return next((tensor.device for tensors in (self.parameters(), self.buffers()) for tensor in tensors), torch.device("cpu"))
+
+    # -- what evaluation asks of a model ------------------------------------------------------------------------------------------------
+
+    @property
+    def projection_dim(self) -> int:
+        """D, the width of embeddings."""
+        raise NotImplementedError
+
+    @property
+    def longest_context(self) -> int:
+        """How many tokens a context may hold, two a pair; 0 for a model that takes none."""
+        return 0
+
+    @property
+    def reads_latents(self) -> bool:
+        """Whether the model has a trained head of its own from embeddings to latents (:meth:`auxiliary_prediction`)."""
+        return False
+
+    @property
+    def watched(self) -> str:
+        """What training's best checkpoint is chosen by: ``"r2"`` of told factors by the model's own head, or ``"accuracy"`` of the class by kNN."""
+        return "r2" if self.reads_latents else "accuracy"
+
+    def architecture(self) -> dict[str, Any]:
+        """Plain values that say how the model is built, beyond its weights."""
+        return {"feature_width": self.feature_width, "projection_dim": self.projection_dim}
+
+    def auxiliary_prediction(self, unit: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch A"]:
+        """Absolute latents from normalised embeddings, where :attr:`reads_latents`."""
+        raise NotImplementedError
+
+    def embed_features(
+        self, features: Float[Tensor, "n F"], context: Context | None = None, actions: Float[Tensor, "n A"] | None = None
+    ) -> Float[Tensor, "n D"]:
+        """Embeddings from features (no actions), or what the actions make of them."""
+        raise NotImplementedError
+
+    def context_from_features(
+        self, features: Float[Tensor, "k 2 F"], action: Float[Tensor, "k A"], environment: str | Environment | None = None
+    ) -> Context:
+        """k pairs, encoded once into a context."""
+        raise InputError("this model takes no context: it was trained by a method that knows none")
+
+    # -- training -----------------------------------------------------------------------------------------------------------------------
+
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """uint8 images → float, by the model's channel means and deviations; float inputs as they are."""
+        if inputs.dtype != torch.uint8:
+            return inputs
+        if self.image_mean is None or self.image_std is None:
+            raise InputError(
+                "this model does not know how to normalise uint8 images: give it image_mean and image_std, or normalised floats"
+            )
+        scale = 1 / (255 * self.image_std)
+        return torch.addcmul(-self.image_mean / self.image_std, inputs.float(), scale)
+
+    def pair_features(self, source: Tensor, target: Tensor) -> Float[Tensor, "pairs 2 F"]:
+        """Features of both ends of each pair, [:, 0] of sources and [:, 1] of targets, through the encoder as one batch."""
+        return by_pairs(self.encoder(self.normalise(torch.cat([source, target]))))
+
+    def after_step(self) -> None:
+        """Called when the optimiser has stepped."""
+
+    # -- use ----------------------------------------------------------------------------------------------------------------------------
+
+    def encode(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Float[Tensor, "n F"]:
+        """Features, with no context: (n, ...) → (n, F), on the model's device.
+
+        Args:
+            images: (n, C, H, W) uint8 in 0 to 255, or float as the encoder was trained on (normalised).
+
+        Raises:
+            InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
+        """
+        self._check_inputs(images)
+
+        def run(part: Tensor) -> Tensor:
+            if part.ndim == 4 and part.shape[1] > 1:
+                part = part.contiguous(memory_format=torch.channels_last)
+            return self.encoder(self.normalise(part))
+
+        with self._frozen():
+            return in_batches(run, batch_size, images.to(self.device))
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.train(training)
+
+    def _check_inputs(self, images: Tensor) -> None:
+        if not isinstance(images, Tensor):
+            raise InputError(f"images must be a tensor (n, C, H, W), not {type(images).__name__}")
+        if self.image_mean is None and images.ndim != 4:
+            if images.dtype != torch.uint8 and not bool(images.isfinite().all()):
+                raise InputError("inputs hold NaN or infinity: mend them before they reach the model")
+            return
+        if images.ndim != 4:
+            raise InputError(f"images must have shape (n, C, H, W), not {tuple(images.shape)}: add a batch dimension to a single one")
+        if self.image_mean is not None and images.shape[1] != len(self.image_mean):
+            channels = len(self.image_mean)
+            hint = " (they look channels last: permute(0, 3, 1, 2))" if images.shape[3] == channels else ""
+            raise InputError(f"images have {images.shape[1]} channels in axis 1 where the model takes {channels}{hint}")
+        if images.dtype == torch.uint8:
+            return
+        if not images.dtype.is_floating_point:
+            raise InputError(f"images are {images.dtype}: give uint8 in 0 to 255, or normalised floats")
+        if not bool(images.isfinite().all()):
+            raise InputError("images hold NaN or infinity: mend them before they reach the model")
+        if images.numel() and float(images.abs().max()) > 30:
+            raise InputError("float images reach beyond ±30: they look like 0 to 255; give them as uint8, or normalised")
+
+    def _check_actions(self, actions: Tensor, count: int) -> Tensor:
+        if actions.shape != (count, self.factors.width):
+            blocks = ", ".join(f"{factor.name} {factor.width}" for factor in self.factors.factors)
+            raise InputError(f"actions have shape {tuple(actions.shape)}, not ({count}, {self.factors.width}): one a view, of {blocks}")
+        if not bool(actions.isfinite().all()):
+            raise InputError("actions hold NaN or infinity: mend them before they reach the model")
+        return actions
+
+
+def by_pairs(ends: Float[Tensor, 2 * pairs * rest]) -> Float[Tensor, "pairs 2 *rest"]:
+    """Sources, then targets, as pairs."""
+    return ends.unflatten(0, (2, -1)).transpose(0, 1)
+
+
+def in_batches(function: Callable[..., Tensor], size: int, *inputs: Tensor) -> Tensor:
+    if len(inputs[0]) <= size:
+        return function(*inputs)
+    return torch.cat([function(*parts) for parts in zip(*(tensor.split(size) for tensor in inputs), strict=True)])

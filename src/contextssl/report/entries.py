@@ -1,0 +1,181 @@
+"""Entries of a comparison: methods over seeds, the means of their runs' numbers, and the conditions that they are read in."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from contextssl.evaluation.results import ResultRow
+from contextssl.factors import NO_FACTOR
+from contextssl.report.collect import Run
+from contextssl.report.words import environment_name
+
+# Protocols that read embeddings and features as they are.
+PROBED = ("equivariance", "probe", "geometry")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method, conditioned or not, over seeds.
+
+    Args:
+        name: as on the command line, such as ``"sie:rotation"``.
+        group: what it was trained for: ``"invariance"``, an environment such as ``"rotation+color"``, ``"context"``, ``"ceiling"``, ``"floor"``.
+        runs: one a seed.
+        published: what the paper calls the method, where it has it.
+    """
+
+    name: str
+    group: str
+    runs: tuple[Run, ...]
+    published: str | None = None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the paper's numbers are of the same data and size."""
+        return all(
+            run.dataset == "3diebench" and run.settings.get("resolution") == 128 and run.settings.get("backbone") == "resnet18"
+            for run in self.runs
+        )
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """An entry with the means of its runs' numbers, as the rows of one run.
+
+    Args:
+        run: each row a mean over seeds, ``std`` the deviation over them (n - 1; None for one seed), ``n`` of how many that have the number.
+    """
+
+    entry: Entry
+    run: Run
+
+    @classmethod
+    def of(cls, entry: Entry, split: str) -> Averaged:
+        first = entry.runs[0]
+        return cls(entry, Run(first.folder, entry.name, first.about, tuple(over_seeds(entry.runs, split)), {}, split))
+
+    @property
+    def seeds(self) -> int:
+        return len(self.entry.runs)
+
+    @cached_property
+    def factors(self) -> list[str]:
+        """Those that something was read of; the run's own list would hold what further protocols made up of them."""
+        found = [row.factor for row in self.run.rows if row.protocol in (*PROBED, "erasure") and row.factor not in (None, "class")]
+        return list(dict.fromkeys(name for name in found if name is not None))
+
+    @cached_property
+    def takes_contexts(self) -> bool:
+        return any(row.representation == "embedding" and row.length for row in self.run.rows)
+
+
+def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
+    """Rows of one split, evaluated after training, by their means over runs. A number that is undefined in a run is left out there."""
+    found: dict[ResultRow, list[ResultRow]] = {}
+    for run in runs:
+        own: dict[ResultRow, ResultRow] = {}
+        for row in run.rows:
+            if row.split == split and row.protocol != "online":
+                own.setdefault(replace(row, mean=0.0, std=None, n=1, floor=None, seconds=None, count=None), row)
+        for key, row in own.items():
+            found.setdefault(key, []).append(row)
+    rows = []
+    for key, same in found.items():
+        values = [row.mean for row in same if math.isfinite(row.mean)]
+        floors = [row.floor for row in same if row.floor is not None and math.isfinite(row.floor)]
+        rows.append(
+            replace(
+                key,
+                mean=statistics.mean(values) if values else math.nan,
+                std=statistics.stdev(values) if len(values) > 1 else None,
+                n=len(values),
+                floor=statistics.mean(floors) if floors else None,
+                count=same[0].count,
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An entry and what is read of it: a line of a table.
+
+    Args:
+        each: the entry.
+        group: the lines that it stands among.
+        words: its cells of words: the entry's name and what is read, and more.
+        fields: of its rows.
+        protocol: in the place of a column's, where the line's numbers are another protocol's.
+    """
+
+    each: Averaged
+    group: str
+    words: tuple[str, ...]
+    fields: Mapping[str, object]
+    protocol: str | None = None
+
+    @property
+    def environment(self) -> str | None:
+        found = self.fields.get("environment")
+        return found if isinstance(found, str) else None
+
+    @property
+    def length(self) -> int:
+        found = self.fields.get("length")
+        return found if isinstance(found, int) else 0
+
+
+def conditions(each: Averaged) -> list[Condition]:
+    """Features, embeddings with no context, and each environment at its longest length; as far as there are rows."""
+    name, group, made = each.entry.name, each.entry.group, []
+    rows = [row for row in each.run.rows if row.protocol in PROBED]
+    if any(row.representation == "feature" for row in rows):
+        made.append(Condition(each, group, (f"{name}, features",), {"representation": "feature", "environment": None, "length": None}))
+    embedded = [row for row in rows if row.representation == "embedding"]
+    if any(row.environment is None and row.length == 0 for row in embedded):
+        words = f"{name}, no context" if each.takes_contexts else f"{name}, embedding"
+        made.append(Condition(each, group, (words,), {"representation": "embedding", "environment": None, "length": 0}))
+    for environment in dict.fromkeys(row.environment for row in embedded if row.environment is not None and row.length):
+        length = max(row.length or 0 for row in embedded if row.environment == environment)
+        fields = {"representation": "embedding", "environment": environment, "length": length}
+        words = f"{name}, {told(environment)} context, {length} tokens"
+        made.append(Condition(each, _group_in(each.entry, environment), (words,), fields))
+    return made
+
+
+def _group_in(entry: Entry, environment: str) -> str:
+    """What an in-context model is asked for by a context is what rivals are trained for."""
+    if entry.group != "context":
+        return entry.group
+    return "invariance" if environment == NO_FACTOR else environment
+
+
+def told(environment: str | None) -> str:
+    """``"rotation + colour"``; ``"empty"`` where a context's actions tell nothing."""
+    return "empty" if environment == NO_FACTOR else environment_name(environment)
+
+
+def wanted(group: str, factor: str, factors: Sequence[str]) -> int:
+    """Whether a factor should be high (1) or low (-1) in a group; 0 where nobody says."""
+    if group == "invariance":
+        return -1
+    named = set(group.split("+"))
+    return 0 if not named & set(factors) else 1 if factor in named else -1
+
+
+def in_order(groups: Sequence[str], factors: Sequence[str]) -> list[str]:
+    """Invariance, the factors, several of them, then the rest as they come."""
+
+    def place(group: str) -> tuple[int, int]:
+        last = {"context": 3, "ceiling": 4, "floor": 5}
+        if group == "invariance":
+            return 0, 0
+        if group in factors:
+            return 1, factors.index(group)
+        return last.get(group, 2), 0
+
+    return sorted(dict.fromkeys(groups), key=place)

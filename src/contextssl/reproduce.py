@@ -1,0 +1,139 @@
+"""The paper's experiments by name: each is a comparison whose words are written down, with what was published and what it takes.
+
+Source of every published number: Gupta et al., "In-Context Symmetries", NeurIPS 2024, arXiv 2405.18193.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contextssl.errors import SettingsError, nearest
+
+# What a run trains on where no data are named.
+SHAPES = "experiment=shapes_minutes"
+PAPER = "3DIEBench, ResNet-18, 128 px, 1000 epochs: 7 to 8 hours and about 10 GB of GPU memory a run on one A6000"
+MINUTES = "rendered shapes, 32 px, a compact encoder: 4 to 9 minutes a run on two CPU cores at epochs=26, in proportion at fewer; 4 GiB"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Args:
+        name, title: of the command, and of the paper.
+        settings: words of ``contextssl compare``.
+        on_shapes: words that stand in their place where they are trained on rendered shapes.
+        published: what the paper found, in words.
+    """
+
+    name: str
+    title: str
+    settings: tuple[str, ...]
+    published: str
+    on_shapes: tuple[str, ...] = ()
+
+    def words(self, given: Sequence[str]) -> list[str]:
+        """Words of ``contextssl compare``: the experiment's, then the user's, which win."""
+        kept = [word for word in given if not word.startswith("what=")]
+        shapes = not any(word.startswith(("data_dir=", "dataset=", "experiment=")) for word in kept)
+        own = [SHAPES, *(self.on_shapes or self.settings)] if shapes else list(self.settings)
+        named = {word.split("=", 1)[0] for word in kept}
+        where = [] if "compare_dir" in named else [f"compare_dir=runs/{self.name}"]
+        return [*(word for word in own if word.split("=", 1)[0] not in named), *where, *kept]
+
+    def described(self, given: Sequence[str]) -> str:
+        """What is about to be run: its command, setting, published numbers, time and memory."""
+        words = self.words(given)
+        shapes = SHAPES in words
+        return "\n".join(
+            [
+                f"{self.title} (Gupta et al., 2024)",
+                f"command: contextssl compare {' '.join(words)}",
+                f"setting: {MINUTES if shapes else PAPER}",
+                f"published: {self.published}" + ("; on 3DIEBench, so not to be compared with numbers on shapes" if shapes else ""),
+            ]
+        )
+
+
+PAPERS_METHODS = "methods=[simclr,simclr+,vicreg,vicreg+,equimod,sie,sen,contextssl]"
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "figure3",
+            "Figure 3: every method, conditioned on rotation or colour",
+            (PAPERS_METHODS, "evaluation=published"),
+            "rotation / colour R²: SimCLR 0.506 / 0.148, VICReg 0.371 / 0.023, EquiMod 0.512 / 0.097 (rotation) and 0.429 / 0.859 (colour), "
+            "SIE 0.671 / 0.011 and 0.304 / 0.975, SEN 0.633 / 0.055 and 0.386 / 0.949, ContextSSL 0.744 / 0.023 and 0.344 / 0.986",
+            on_shapes=(PAPERS_METHODS,),
+        ),
+        Experiment(
+            "table1",
+            "Table 1: retrieval among an object's views, under a rotation context",
+            ("methods=[equimod:rotation,sen:rotation,contextssl]", "protocols=[retrieval]", "evaluation=published"),
+            "MRR by context length 0, 2, 14, 30, 126: 0.240, 0.270, 0.373, 0.396, 0.402; EquiMod 0.16, SEN 0.17",
+        ),
+        Experiment(
+            "masks",
+            "Context mask probability",
+            ("methods=[contextssl]", "vary={mask_prob:[0,0.2,0.5,0.75,0.9,0.98]}"),
+            "0.9 was best of 0, 0.2, 0.5, 0.75, 0.9, 0.98",
+        ),
+        Experiment(
+            "auxiliary",
+            "The auxiliary predictor, off and on",
+            ("methods=[contextssl]", "vary={weight_equiv_loss:[0,1,5,20]}"),
+            "the paper trains with weight 5",
+            on_shapes=("methods=[contextssl]", "vary={weight_equiv_loss:[0,5,20,80]}"),
+        ),
+        Experiment(
+            "bottleneck",
+            "A noise bottleneck while training (ours)",
+            ("methods=[contextssl]", "vary={bottleneck:[0,0.1,0.3,0.5,1.0]}"),
+            "nothing: the paper has no bottleneck; 0 is its model",
+        ),
+        Experiment(
+            "environments",
+            "One environment a batch, or a sequence (ours)",
+            ("methods=[contextssl]", "vary={env_per:[batch,sequence]}"),
+            "nothing: the paper draws one a batch",
+        ),
+        Experiment(
+            "reading",
+            "Does it read the context, or guess? Contexts shuffled, wrong, random, of wrong pairs, too long (ours)",
+            ("methods=[contextssl]", "protocols=[reading]", "compare_lengths=[0,14]"),
+            "nothing of this kind",
+        ),
+        Experiment(
+            "labels",
+            "Labels that depend on the context",
+            ("methods=[contextssl]", "weight_labels=1", "protocols=[labels,geometry]"),
+            "the extension is described; its numbers are not known here",
+        ),
+        Experiment(
+            "single",
+            "A single transformation: equivariant or invariant to rotation",
+            ("methods=[contextssl]", "env_ratio={rotation:0.5,none:0.5}"),
+            "the setting is described; its numbers are not known here",
+        ),
+        Experiment(
+            "subsets",
+            "Contexts for every subset of factors, those never seen in training among them (ours)",
+            ("methods=[contextssl]", "compare_environments=[rotation,color,rotation+color,none]"),
+            "nothing of this kind",
+        ),
+    )
+}
+
+
+def experiment_of(name: str | None) -> Experiment:
+    """
+    Raises:
+        SettingsError: where none is named, or an unknown one.
+    """
+    if name is None:
+        raise SettingsError(f"say which experiment: contextssl reproduce NAME, one of {', '.join(EXPERIMENTS)}")
+    if name not in EXPERIMENTS:
+        raise SettingsError(f"unknown experiment {name!r}: {nearest(name, EXPERIMENTS)}")
+    return EXPERIMENTS[name]

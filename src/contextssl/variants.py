@@ -1,0 +1,121 @@
+"""What a comparison trains: a variant is a method, or a change of settings, under a name; each is run with every seed in a folder of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from contextssl.config.settings import TrainSettings
+from contextssl.errors import SettingsError, nearest
+from contextssl.methods import method_of
+
+# What a run's numbers don't depend on: a comparison goes on although these differ.
+WHERE_AND_HOW = (
+    "seed",
+    "output_dir",
+    "run_dir",
+    "resume",
+    "progress",
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "workers",
+    "wandb",
+    "save_minutes",
+    "compile",
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One line of a comparison.
+
+    Args:
+        name: as on the command line, such as ``"sie:rotation"`` or ``"mask_prob=0.5"``.
+        group: what it was trained for, for tables: ``"invariance"``, a condition, ``"context"``, ``"ceiling"``, ``"floor"``.
+        changes: settings that differ from those of the whole comparison.
+        published: what papers call the method.
+    """
+
+    name: str
+    group: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    published: str | None = None
+
+    def settings(self, base: TrainSettings, seed: int, root: Path) -> TrainSettings:
+        """Those of one run. ``base`` may know more than training does."""
+        values = {each.name: getattr(base, each.name) for each in dataclasses.fields(TrainSettings)}
+        return TrainSettings(**{**values, **self.changes, "seed": seed, "run_dir": str(self.folder(root, seed))})
+
+    def folder(self, root: Path, seed: int) -> Path:
+        plain = "".join(letter if letter.isalnum() or letter in "+-_." else "-" for letter in self.name)
+        return root / plain / f"seed{seed}"
+
+
+def method_variants(names: Sequence[str], conditions: Sequence[str]) -> list[Variant]:
+    """The methods named; one that follows an action once for each condition, unless its name says one (``sie:rotation``).
+
+    Args:
+        conditions: environments, such as ``rotation`` or ``rotation+color``.
+
+    Raises:
+        SettingsError: for an unknown method, one named twice, or a condition of a method that has none.
+    """
+    variants: list[Variant] = []
+    for named in names:
+        name, _, own = named.partition(":")
+        method = method_of(name)
+        if method.aim != "equivariance":
+            if own:
+                raise SettingsError(f"{named}: {name} does not follow one action, so it has no condition: name it without one")
+            variants.append(Variant(name, method.aim, {"method": name}, method.title))
+            continue
+        for condition in [own] if own else conditions:
+            variants.append(Variant(f"{name}:{condition}", condition, {"method": name, "condition": condition}, method.title))
+    seen = [variant.name for variant in variants]
+    if twice := [name for name in seen if seen.count(name) > 1]:
+        raise SettingsError(f"{twice[0]} is named twice in methods: name it once")
+    if not variants:
+        raise SettingsError("methods names no method: name at least one, such as methods=[contextssl,simclr]")
+    return variants
+
+
+def varied(variants: Sequence[Variant], vary: Mapping[str, Sequence[Any]] | None) -> list[Variant]:
+    """Each variant with each value of each setting that is varied, one at a time.
+
+    Raises:
+        SettingsError: for an unknown setting, or one without values.
+    """
+    if vary is None:
+        return list(variants)
+    known = {each.name for each in dataclasses.fields(TrainSettings)}
+    made = []
+    for setting, values in vary.items():
+        if setting not in known:
+            raise SettingsError(f"vary: unknown setting {setting!r}: {nearest(str(setting), known)}")
+        if not isinstance(values, Sequence) or isinstance(values, str) or not len(values):
+            raise SettingsError(f"vary: {setting} needs a list of values, such as {{{setting}:[1,2]}}")
+        for variant in variants:
+            for value in values:
+                name = f"{setting}={_plain(value)}" if len(variants) == 1 else f"{variant.name}, {setting}={_plain(value)}"
+                made.append(replace(variant, name=name, changes={**variant.changes, setting: value}))
+    return made
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}:{each:g}" if isinstance(each, int | float) else f"{key}:{each}" for key, each in value.items())
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def differing(there: Mapping[str, Any], wanted: TrainSettings) -> list[str]:
+    """Settings that change what is computed and differ between a run that is there and the one wanted, as ``epochs: 3 there, 4 asked``."""
+    asked = dataclasses.asdict(wanted)
+    return [
+        f"{name}: {there[name]} there, {asked[name]} asked"
+        for name in asked
+        if name in there and name not in WHERE_AND_HOW and there[name] != asked[name]
+    ]

@@ -1,0 +1,155 @@
+"""Rivals through the same door as ContextSSL: they train, resume, load, and are evaluated by every protocol."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import contextssl
+from contextssl import checkpoints
+from contextssl.config.settings import EvaluateSettings
+from contextssl.data.dataset import Data
+from contextssl.data.views import Views
+from contextssl.errors import CheckpointError, SettingsError
+from contextssl.evaluation.results import ResultRow, read_results
+from contextssl.evaluation.run import evaluate
+from contextssl.evaluation.subject import Subject
+from contextssl.methods import METHODS, environments_of
+from contextssl.models.baselines.baseline import Baseline
+from contextssl.models.contextssl import ContextSSL
+from contextssl.pairs import PairBatch, ViewPairs
+from contextssl.training.run import train
+from tests.evaluation.subjects import FACTORS
+from tests.training.runs import tiny_settings, toy_data
+
+RIVALS = [name for name in METHODS if name != "contextssl"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    return toy_data(tmp_path_factory.mktemp("toy") / "store", items={"train": 24, "val": 60})
+
+
+def evaluated(run: Path, data: Data) -> list[ResultRow]:
+    settings = EvaluateSettings(
+        heads=["ridge", "knn"],
+        bottleneck=[0.0, 0.3],
+        contexts=2,
+        accelerator="cpu",
+        precision="32-true",
+        cache=False,
+        progress=False,
+        sensitivity_items=0,
+    )
+    content = checkpoints.read(run / "checkpoints" / "last.ckpt")
+    trained, model = checkpoints.settings_of(content), contextssl.load_any(run)
+    mix = environments_of(trained, model.factors)
+    evaluate(settings, subject=Subject(model, data, run, mix.environments, trained))
+    return read_results(run)[1]
+
+
+@pytest.mark.parametrize("method", RIVALS)
+def test_a_rival_trains_loads_and_is_evaluated(method: str, data: Data, tmp_path: Path) -> None:
+    run = train(tiny_settings(method=method, pairs_per_item=2, projector_width=16, run_dir=str(tmp_path / "run")), data=data)
+    assert read_results(run)[0]["settings"]["method"] == method
+    assert (read_results(run)[0]["steps"] == 0) is (method == "random")
+    model = contextssl.load_any(run)
+    assert isinstance(model, ContextSSL if METHODS[method].contexts else Baseline) and not model.reads_latents
+    rows = [row for row in evaluated(run, data) if row.protocol != "online"]
+    assert {row.protocol for row in rows} == {"equivariance", "retrieval", "probe", "geometry"}
+    assert {row.representation for row in rows} == {"feature", "embedding"}
+    lengths = {row.length for row in rows if row.representation == "embedding"}
+    assert lengths == ({0, 2, 6} if METHODS[method].contexts else {0})
+    assert not [row for row in rows if row.head == "auxiliary"]
+
+
+def test_a_run_with_a_follower_resumes_to_the_same_weights(data: Data, tmp_path: Path) -> None:
+    whole = train(tiny_settings(method="byol", projector_width=16, run_dir=str(tmp_path / "whole")), data=data)
+    half = train(tiny_settings(method="byol", projector_width=16, save_interval=2, run_dir=str(tmp_path / "half")), data=data)
+    (half / "checkpoints" / "last.ckpt").unlink()
+    (half / "checkpoints" / "epoch=0001.ckpt").rename(half / "checkpoints" / "last.ckpt")
+    train(tiny_settings(resume=str(half)), data=data)
+    first, second = (checkpoints.read(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (whole, half))
+    assert [key for key in first if not torch.equal(first[key], second[key])] == []
+    assert any("followed" in key for key in first)
+
+
+class ShuffledPairs(ViewPairs):
+    """Every target, and every label, of another item: there is nothing to be learnt."""
+
+    def draw(self, items: Tensor, generator: torch.Generator) -> PairBatch:
+        batch = super().draw(items, generator)
+        order = torch.randperm(len(items), generator=generator)
+        return replace(batch, target=batch.target[order], labels=batch.labels[torch.randperm(len(items), generator=generator)])
+
+
+def loud_views(items: int, seed: int) -> Views:
+    """Views whose class is faint and whose factors are loud: whoever is to know the class must learn to pass over the factors."""
+    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
+    factors, classes, thing = shared.normal(size=(6, 192)), shared.normal(size=(4, 192)), own.normal(size=(items, 1, 192))
+    labels, latents = np.arange(items) % 4, own.normal(size=(items, 8, 6))
+    images = 128 + 12 * latents @ factors + 6 * classes[labels][:, None] + 3 * thing
+    return Views(
+        images=images.clip(0, 255).astype(np.uint8).reshape(items, 8, 8, 8, 3),
+        latents=latents.astype(np.float32),
+        labels=labels,
+        factors=FACTORS,
+        class_names=("a", "b", "c", "d"),
+        item_names=[str(index) for index in range(items)],
+    )
+
+
+def accuracy_of(method: str, pairs: type[ViewPairs], folder: Path) -> float:
+    """Of the class by neighbours of features, after a minute's worth of steps on the CPU."""
+    train_views, val_views = loud_views(120, 1), loud_views(60, 2)
+    data = Data(pairs(train_views), ViewPairs(val_views), (3, 8, 8), (0.5,) * 3, (0.25,) * 3)
+    settings = tiny_settings(
+        method=method,
+        epochs=30,
+        batch_size=30,
+        projector_width=32,
+        learning_rate=1e-2,
+        log_interval=30,
+        val_pairs=240,
+        run_dir=str(folder / method),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(192, 32), nn.BatchNorm1d(32, affine=False))
+        encoder.num_features = 32  # type: ignore[assignment]
+    run = train(settings, data=data, encoder=encoder)
+    rows = [row for row in read_results(run)[1] if row.metric == "accuracy" and row.representation == "feature"]
+    return rows[0].mean
+
+
+def test_whoever_learns_beats_nothing_and_shuffled_pairs_teach_nothing(tmp_path: Path) -> None:
+    random, supervised = (accuracy_of(method, ViewPairs, tmp_path) for method in ("random", "supervised"))
+    learnt = {method: accuracy_of(method, ViewPairs, tmp_path) for method in ("simclr", "vicreg")}
+    shuffled = {method: accuracy_of(method, ShuffledPairs, tmp_path / "shuffled") for method in ("simclr", "vicreg", "supervised")}
+    print(random, supervised, learnt, shuffled)
+    assert supervised >= max(learnt.values()) and min(learnt.values()) > random + 0.1
+    assert max(shuffled.values()) < random + 0.1
+
+
+def test_only_who_follows_one_action_has_a_condition(data: Data, tmp_path: Path) -> None:
+    factors = data.train.factors
+    assert [e.name for e in environments_of(tiny_settings(method="sie"), factors).environments] == ["rotation+color"]
+    assert [e.name for e in environments_of(tiny_settings(method="sie", condition="color"), factors).environments] == ["color"]
+    assert [e.name for e in environments_of(tiny_settings(method="vicreg"), factors).environments] == ["none"]
+    for method in ("simclr", "contextssl", "supervised"):
+        with pytest.raises(SettingsError, match=f"condition=color is for methods that follow one action; {method} does not"):
+            train(tiny_settings(method=method, condition="color", output_dir=str(tmp_path)), data=data)
+    with pytest.raises(SettingsError, match=r"unknown method 'simlcr': did you mean 'simclr'\?"):
+        train(tiny_settings(method="simlcr", output_dir=str(tmp_path)), data=data)
+    assert not any(tmp_path.iterdir()), "nothing is written for what cannot be trained"
+
+
+def test_a_rival_is_no_context_model(data: Data, tmp_path: Path) -> None:
+    run = train(tiny_settings(method="simclr", epochs=1, projector_width=16, run_dir=str(tmp_path / "run")), data=data)
+    with pytest.raises(CheckpointError, match=r"trained by a method without contexts: contextssl\.load_any"):
+        contextssl.load(run)
