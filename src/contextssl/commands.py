@@ -245,8 +245,10 @@ def _compare(command: str, schema: type[CompareSettings], words: list[str]) -> i
 
     if left:
         sweep(command, schema, run_one, [*words, f"job={','.join(map(str, left))}"])
-    made = tables(jobs, settings)
-    print(f"tables: {made.markdown}\npage: {made.page}")
+    made = tables(jobs, settings, " ".join(["contextssl", command, *words]))
+    if made.differences:
+        print(f"contextssl: warning: these runs were not measured alike: {' · '.join(made.differences)}", file=sys.stderr)
+    print(f"tables: {made.markdown} and {made.csv.name}\npage: {made.page}")
     return 0
 
 

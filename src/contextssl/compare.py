@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from contextssl.evaluation.results import RESULTS, read_results
 from contextssl.evaluation.run import CACHE, evaluate
 from contextssl.methods import method_of
 from contextssl.report.collect import read_run
+from contextssl.report.comparison import Comparison, Entry, write_comparison
 from contextssl.training.run import SETTINGS, describe_run, train
 from contextssl.variants import Variant, differing, method_variants, varied
 
@@ -154,10 +154,8 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
     )
 
 
-def tables(jobs: Sequence[Job], settings: CompareSettings):
-    """Read every run's results and write the comparison into ``settings.compare_dir``."""
-    from contextssl.report.comparison import Entry, write_comparison
-
+def tables(jobs: Sequence[Job], settings: CompareSettings, command: str) -> Comparison:
+    """Read every run's results and write the comparison into ``settings.compare_dir``. ``command`` is told on the page."""
     root = Path(settings.compare_dir)
     entries: dict[str, list[Job]] = {}
     for job in jobs:
@@ -173,7 +171,7 @@ def tables(jobs: Sequence[Job], settings: CompareSettings):
         made,
         root,
         about={
-            "command": " ".join(["contextssl", *sys.argv[1:]]),
+            "command": command,
             "date": str(about["date"]),
             "commit": str(about["commit"]),
             "machine": f"{about['machine']}, {about['device']}, {about['threads']} threads",

@@ -101,7 +101,7 @@ def varied(variants: Sequence[Variant], vary: Mapping[str, Sequence[Any]] | None
         for variant in variants:
             for value in values:
                 name = f"{setting}={_plain(value)}" if len(variants) == 1 else f"{variant.name}, {setting}={_plain(value)}"
-                made.append(replace(variant, name=name, changes={**variant.changes, setting: value}))
+                made.append(replace(variant, name=name, changes={**variant.changes, setting: value}, published=None))
     return made
 
 

@@ -1,0 +1,166 @@
+"""A comparison of methods over seeds: its page, its tables in Markdown, every number as CSV, and a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contextssl.errors import SettingsError
+from contextssl.files import write_text
+from contextssl.report import about as runs_about
+from contextssl.report.collect import Run, differences
+from contextssl.report.comparison_picture import picture
+from contextssl.report.comparison_tables import factors_of, tables
+from contextssl.report.drawing import picture_files
+from contextssl.report.entries import Averaged, Entry, told
+from contextssl.report.grid import Grid
+from contextssl.report.markup import Markup, element, with_links
+from contextssl.report.page import UNLIKE, document, warnings
+from contextssl.report.panels import Picture
+from contextssl.report.sections import figure, section
+from contextssl.report.words import listed
+from contextssl.version import __version__
+
+__all__ = ["Comparison", "Entry", "write_comparison"]
+
+NAME = "comparison"
+FIGURES = "figures"
+MEANING = (
+    "± is the standard deviation over seeds (n - 1); a number that not every seed has says of how many it is; – was not evaluated. Floors are what "
+    "the best constant, or the commonest class, scores."
+)
+BEST = (
+    "Bold is best in its group: high where a factor is told or the class is read, low where a factor is to go, and there whatever lies at or "
+    "below the floor. Of an environment’s group are the methods that were trained for it, and the in-context model in its context."
+)
+CSV_FIELDS = (
+    "entry", "group", "seeds", "condition", "metric", "factor", "mean", "std", "floor", "protocol", "head", "noise", "representation",
+    "environment", "length", "target", "context", "seeds_with_number", "split",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was written, and how the runs' evaluations differ."""
+
+    page: Path
+    markdown: Path
+    csv: Path
+    figures: tuple[Path, ...]
+    differences: tuple[str, ...]
+
+
+def write_comparison(entries: Sequence[Entry], out: Path, *, split: str = "val", about: Mapping[str, str] | None = None) -> Comparison:
+    """Write ``comparison.html``, ``comparison.md``, ``comparison.csv`` and ``figures/FACTOR-FACTOR.png`` and ``.svg`` into a folder.
+
+    Args:
+        entries: in the order of the tables; runs of all of them should have different names.
+        out: the folder.
+        split: whose rows are shown.
+        about: name and text of lines under the title.
+
+    Raises:
+        SettingsError: for no entries, or one without runs.
+    """
+    if not entries or not all(entry.runs for entry in entries):
+        raise SettingsError("a comparison needs entries, and each of them a run")
+    averaged = [Averaged.of(entry, split) for entry in entries]
+    runs = [run for entry in entries for run in entry.runs]
+    made, drawn, lines = tables(averaged), picture(averaged), {} if about is None else dict(about)
+    page, markdown, every = (out / f"{NAME}.{suffix}" for suffix in ("html", "md", "csv"))
+    write_text(page, _page(averaged, runs, made, drawn, lines))
+    write_text(markdown, _markdown(averaged, runs, made, drawn, lines))
+    write_text(every, _csv(averaged))
+    figures = [] if drawn is None else picture_files(drawn, factors_of(averaged), out / FIGURES, subtitle=_in_short(averaged))
+    return Comparison(page, markdown, every, tuple(figures), tuple(differences(runs)))
+
+
+def _in_short(averaged: Sequence[Averaged]) -> str:
+    """``6 models on shapes, 3 seeds, val split``."""
+    counts = sorted({each.seeds for each in averaged})
+    seeds = f"{counts[0]} seed{'s' * (counts[0] > 1)}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    data = list(dict.fromkeys(run.dataset or "data of your own" for each in averaged for run in each.entry.runs))
+    models = f"{len(averaged)} models" if len(averaged) > 1 else "1 model"
+    return f"{models} on {listed(data)}, {seeds}, {averaged[0].run.split} split"
+
+
+def _cell(averaged: Sequence[Averaged]) -> str:
+    most = max(each.seeds for each in averaged)
+    return f"A cell is the mean over {most} seeds, or as many as there are. " if most > 1 else "A cell is the number of one run. "
+
+
+def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid], drawn: Picture | None, about: Mapping[str, str]) -> str:
+    factors = factors_of(averaged)
+    links = [("picture", drawn.title)] if drawn is not None else []
+    links += [(table.anchor, table.title) for table in made] + [("runs", "The runs")]
+    lines = [
+        element("p", f"{name}: ", element("code", text) if name == "command" else text, class_="short") for name, text in about.items()
+    ]
+    meanings = runs_about.definitions(runs)
+    body = element(
+        "main",
+        element(
+            "header",
+            element("h1", "contextssl: comparison"),
+            element("p", _in_short(averaged), class_="headline"),
+            lines,
+            warnings(runs),
+            element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in links], aria_label="Contents"),
+        ),
+        section("picture", drawn.title, figure(drawn, factors)) if drawn is not None else None,
+        section("reading", "How to read the tables", element("p", _cell(averaged), MEANING), element("p", BEST)) if made else _nothing(),
+        [section(table.anchor, table.title, table.html(), [element("p", with_links(note)) for note in table.notes]) for table in made],
+        section(
+            "runs",
+            "The runs",
+            element("p", "The first seed of each model; bold is what differs."),
+            element("details", element("summary", "What each was"), runs_about.run_table([each.entry.runs[0] for each in averaged])),
+            element("details", element("summary", "Definitions"), meanings) if meanings else None,
+        ),
+        element("footer", f"Written by contextssl {__version__} from results.json of {len(runs)} runs; every number: {NAME}.csv."),
+    )
+    return document("contextssl: comparison", body)
+
+
+def _nothing() -> Markup:
+    return section("reading", "No numbers", element("p", "None of these runs was evaluated on this split.", class_="missing"))
+
+
+def _markdown(
+    averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid], drawn: Picture | None, about: Mapping[str, str]
+) -> str:
+    parts = [f"# Comparison: {_in_short(averaged)}"]
+    if about:
+        parts.append("\n".join(f"- {name}: `{text}`" if name == "command" else f"- {name}: {text}" for name, text in about.items()))
+    if differ := differences(runs):
+        parts.append(f"> **Warning.** {UNLIKE}{' · '.join(differ)}")
+    if drawn is not None:
+        parts.append(f"![{drawn.title}]({FIGURES}/{drawn.name}.png)\n\n{drawn.caption}")
+    parts += [_cell(averaged) + MEANING, BEST] if made else ["None of these runs was evaluated on this split."]
+    for table in made:
+        parts += [f"## {table.title}", table.markdown(), *table.notes]
+    return "\n\n".join(parts) + "\n"
+
+
+def _csv(averaged: Sequence[Averaged]) -> str:
+    """A line a number, means over seeds; empty where there is none."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_FIELDS)
+    for each in averaged:
+        for row in each.run.rows:
+            context = (
+                f"{told(row.environment)} context, {row.length} tokens" if row.length else told(row.environment) if row.environment else ""
+            )
+            condition = ", ".join(part for part in (row.representation, context) if part)
+            mean = row.mean if row.mean == row.mean else None
+            writer.writerow(
+                [
+                    each.entry.name, each.entry.group, each.seeds, condition, row.metric, row.factor, mean, row.std, row.floor, row.protocol,
+                    row.head, row.bottleneck, row.representation, row.environment, row.length, row.target, row.context, row.n, row.split,
+                ]
+            )  # fmt: skip
+    return buffer.getvalue()

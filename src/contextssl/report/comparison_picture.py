@@ -1,0 +1,128 @@
+"""The picture of a comparison: what is read of one factor against what is read of another, a point a method and context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contextssl.evaluation.results import ResultRow
+from contextssl.factors import NO_FACTOR
+from contextssl.report.comparison_tables import factors_of, group_title, lines_of, pair_head
+from contextssl.report.entries import Averaged, Condition, in_order, told
+from contextssl.report.grid import Column
+from contextssl.report.panels import Floor, Line, Panel, Picture, outside
+from contextssl.report.words import capitalised, factor_name, floor_of, head_name
+
+# Groups that say nothing of what is wanted share a panel.
+REST = ("context", "ceiling", "floor")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A method in a condition, in a panel."""
+
+    line: Condition
+    panel: str
+    across: ResultRow
+    up: ResultRow
+
+
+def picture(entries: Sequence[Averaged]) -> Picture | None:
+    """The first two factors against each other; None where there are not two, or nobody has both numbers."""
+    factors = factors_of(entries)[:2]
+    if len(factors) < 2:
+        return None
+    columns = [_column(entries, factor) for factor in factors]
+    points = [point for line in _shown(entries) if (point := _point(line, columns)) is not None]
+    if not points:
+        return None
+    methods = list(dict.fromkeys(_method(point) for point in points))
+    panels = []
+    for name in in_order([point.panel for point in points], factors):
+        # Points of other panels orient; they lie below the panel's own.
+        others = [_drawn(point, "muted", methods, faint=True) for point in points if point.panel != name]
+        own = [_drawn(point, _colour(name, factors), methods) for point in points if point.panel == name]
+        floors = [
+            Floor(floor, "", upright=upright)
+            for upright, rows in ((True, [point.across for point in points]), (False, [point.up for point in points]))
+            if (floor := floor_of(rows)) is not None
+        ]
+        title = "No context, ceiling, floor" if name == "rest" else group_title(name, factors)
+        panels.append(
+            Panel(
+                title,
+                [*others, *own],
+                columns[1].title,
+                columns[0].title,
+                floors=floors,
+                colour=_colour(name, factors),
+                whole=False,
+                points=True,
+            )
+        )
+    first, second = map(factor_name, factors)
+    return Picture(
+        "-".join(factors),
+        f"{capitalised(first)} against {second}",
+        panels,
+        f"Right: more is read of {first}. Up: more of {second}. Methods without contexts by their features, in-context models by their embeddings: "
+        "the same weights in every panel, moved by the context alone; c = 0 is no context. Means over seeds, bars one standard deviation; faint are "
+        "the points of the other panels, dotted the floors." + outside(panels),
+    )
+
+
+def _column(entries: Sequence[Averaged], factor: str) -> Column:
+    """As in the paper's table; where pairs were not read, single views by ridge."""
+    head = pair_head(entries, factor)
+    if head is None and not any(each.run.has("equivariance") for each in entries):
+        fields = {"metric": "r2_pooled", "factor": factor, "head": "ridge"}
+        return Column(f"{factor_name(factor)} R², single views, ridge", ("probe",), fields)
+    head = head or "ridge"
+    return Column(
+        f"{factor_name(factor)} R², {head_name(head)}", ("equivariance",), {"metric": "r2_pooled", "factor": factor, "head": head}
+    )
+
+
+def _shown(entries: Sequence[Averaged]) -> list[Condition]:
+    """Features of methods without contexts (embeddings, where nobody read features), embeddings of the others."""
+    lines = lines_of(entries)
+    featured = {line.each.entry.name for line in lines if line.fields["representation"] == "feature"}
+    return [
+        line
+        for line in lines
+        if (line.fields["representation"] == "feature") == (not line.each.takes_contexts and line.each.entry.name in featured)
+    ]
+
+
+def _point(line: Condition, columns: Sequence[Column]) -> Point | None:
+    across, up = (column.row(line) for column in columns)
+    if across is None or up is None:
+        return None
+    return Point(line, "rest" if line.group in REST else line.group, across, up)
+
+
+def _method(point: Point) -> str:
+    return point.line.each.entry.name.split(":")[0]
+
+
+def _colour(panel: str, factors: Sequence[str]) -> str:
+    return panel if panel in factors else "ink"
+
+
+def _drawn(point: Point, colour: str, methods: Sequence[str], *, faint: bool = False) -> Line:
+    line, name = point.line, point.line.each.entry.name
+    label = name.removesuffix(f":{line.group}")
+    if line.each.takes_contexts:
+        own = point.panel == line.environment
+        label += " (c = 0)" if not line.length else "" if own or line.environment == NO_FACTOR else f", {told(line.environment)} context"
+    return Line(
+        label,
+        [point.across.mean],
+        [point.up.mean],
+        None if point.up.std is None or faint else [point.up.std],
+        None if point.across.std is None or faint else [point.across.std],
+        colour=colour,
+        style=methods.index(_method(point)),
+        faint=faint,
+        end="" if faint else label,
+    )

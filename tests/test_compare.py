@@ -1,0 +1,132 @@
+"""Comparisons and the paper's experiments, through the command line: what is missing is made, what is there is used again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from contextssl.cli import main
+from contextssl.config.settings import TrainSettings
+from contextssl.errors import SettingsError
+from contextssl.evaluation.results import read_results
+from contextssl.reproduce import EXPERIMENTS, experiment_of
+from contextssl.variants import method_variants, varied
+from tests.sources import ToySource, toy_store
+from tests.test_cli import TINY, error_of
+
+FACTORS = ["rotation", "color"]
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    store = tmp_path_factory.mktemp("toy") / "store"
+    toy_store(store, ToySource(items={"train": 12, "val": 60}, num_views=6), resolution=8)
+    given = [word for word in TINY if not word.startswith("eval_ctxt")]
+    return [*given, "dataset=shapes", f"data_dir={store}", "resolution=8", "projector_width=16", "feature_norm=batch", "precision=32-true"]
+
+
+def test_a_comparison_makes_what_is_missing_and_no_more(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["compare", *words, "methods=[simclr,sie:rotation,contextssl]", "seeds=[0,1]", "compare_lengths=[0,6]"]
+    assert main(asked) == 0
+    out = capsys.readouterr().out
+    assert "6 runs in runs/compare: 0 are there, 6 to do" in out and "run 6 of 6: contextssl, seed 1" in out
+    root = tmp_path / "runs/compare"
+    runs = sorted(path.parent for path in root.glob("*/*/results.json"))
+    assert [str(run.relative_to(root)) for run in runs] == [
+        f"{name}/seed{seed}" for name in ("contextssl", "sie-rotation", "simclr") for seed in (0, 1)
+    ]
+    for run in runs:
+        about, rows = read_results(run)
+        assert about["seed"] == int(run.name[-1])
+        assert {row.protocol for row in rows} == {"online", "equivariance", "retrieval", "probe", "geometry", "erasure"}
+    lines = list(csv.DictReader((root / "comparison.csv").read_text().splitlines()))
+    assert {line["entry"] for line in lines} == {"simclr", "sie:rotation", "contextssl"} and {line["seeds"] for line in lines} == {"2"}
+    text = (root / "comparison.md").read_text()
+    assert "contextssl compare" in text and "±" in text
+    assert (root / "comparison.html").is_file() and (root / "figures/rotation-color.png").is_file()
+
+    before = {run: (run / "results.json").stat().st_mtime_ns for run in runs}
+    (runs[0] / "results.json").unlink()
+    assert main(asked) == 0
+    assert "6 runs in runs/compare: 5 are there, 1 to do" in capsys.readouterr().out
+    assert all((run / "results.json").stat().st_mtime_ns == when for run, when in before.items() if run != runs[0])
+    assert read_results(runs[0])[0]["steps"] == read_results(runs[1])[0]["steps"], (
+        "a run whose results are missing goes on from its checkpoint"
+    )
+
+    # Another evaluation is made anew, of the same runs; other settings of the training are refused before anything is trained.
+    assert main([*asked, "protocols=[reading]"]) == 0
+    assert "6 runs in runs/compare: 4 are there, 2 to do" in capsys.readouterr().out, "methods without contexts have none to read"
+    _, rows = read_results(root / "contextssl/seed0")
+    assert {row.context for row in rows if row.protocol == "reading"} > {None, "shuffled", "random actions"}
+    message = error_of(capsys, *asked, "epochs=2")
+    assert "is of another comparison (epochs: 1 there, 2 asked): choose another compare_dir" in message
+
+
+def test_one_job_of_a_comparison(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["compare", *words, f"compare_dir={tmp_path}", "methods=[random,supervised]", "seeds=[3]", "protocols=[geometry]"]
+    assert main([*asked, "job=1"]) == 0
+    assert not (tmp_path / "random").exists() and (tmp_path / "supervised/seed3/results.json").is_file()
+    assert "job is 2: this comparison has runs 0 to 1" in error_of(capsys, *asked, "job=2")
+
+
+def test_what_cannot_be_compared(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["compare", *words, f"compare_dir={tmp_path / 'none'}"]
+    for word, message in (
+        ("methods=[simlcr]", "unknown method 'simlcr': did you mean 'simclr'?"),
+        ("methods=[simclr:rotation]", "simclr does not follow one action"),
+        ("methods=[sie,sie:color]", "sie:color is named twice in methods"),
+        ("methods=[]", "methods names no method"),
+        ("conditions=[rotaton]", "rotaton"),
+        ("seeds=[0,0]", "name at least one, and each once"),
+        ("protocols=[probes]", "protocols holds 'probes': did you mean 'probe'?"),
+        ("vary={mask_probb:[0.5]}", "vary: unknown setting 'mask_probb': did you mean 'mask_prob'?"),
+        ("vary={mask_prob:0.5}", "vary: mask_prob needs a list of values"),
+    ):
+        assert message in error_of(capsys, *asked, word)
+    assert not (tmp_path / "none").exists()
+
+
+def test_variants_by_method_condition_and_value() -> None:
+    variants = method_variants(["simclr", "sie", "equimod:color", "contextssl"], FACTORS)
+    assert [variant.name for variant in variants] == ["simclr", "sie:rotation", "sie:color", "equimod:color", "contextssl"]
+    assert [variant.group for variant in variants] == ["invariance", "rotation", "color", "color", "context"]
+    made = varied(variants[-1:], {"mask_prob": [0, 0.5], "bottleneck": [0.3]})
+    assert [variant.name for variant in made] == ["mask_prob=0", "mask_prob=0.5", "bottleneck=0.3"]
+    settings = made[1].settings(TrainSettings(epochs=3), 7, Path("root"))
+    assert (settings.mask_prob, settings.method, settings.epochs, settings.seed, settings.run_dir) == (
+        0.5,
+        "contextssl",
+        3,
+        7,
+        "root/mask_prob-0.5/seed7",
+    )
+    folders = {variant.folder(Path("root"), 0) for variant in [*variants, *made]}
+    assert len(folders) == len(variants) + len(made)
+
+
+def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, experiment in EXPERIMENTS.items():
+        told = experiment.described([])
+        assert "command: contextssl compare experiment=shapes_minutes" in told and f"compare_dir=runs/{name}" in told
+        assert "published: " in told and "setting: " in told
+        assert "experiment=shapes" not in experiment.described(["data_dir=3DIEBench"])
+    with pytest.raises(SettingsError, match="unknown experiment 'figure4': did you mean 'figure3'"):
+        experiment_of("figure4")
+    quick = [*words, f"compare_dir={tmp_path}", "seeds=[0]", "evaluation=quick"]
+    assert main(["reproduce", "labels", *quick, "compare_lengths=[0,6]"]) == 0
+    out = capsys.readouterr().out
+    assert "command: contextssl compare methods=[contextssl] weight_labels=1 protocols=[labels,geometry]" in out
+    _, rows = read_results(tmp_path / "contextssl/seed0")
+    labels = [row for row in rows if row.protocol == "labels" and row.metric == "accuracy"]
+    assert {row.factor for row in labels} >= {"class+rotation", "class+color"} and {row.length for row in labels} == {0, 6}
+    assert main(["reproduce", "masks", *quick, "vary={mask_prob:[0,0.5]}", "protocols=[geometry]"]) == 0
+    settings = [json.loads((tmp_path / f"mask_prob-{p}/seed0/settings.json").read_text())["settings"]["mask_prob"] for p in ("0", "0.5")]
+    assert settings == [0, 0.5]
+    assert "say which experiment" in error_of(capsys, "reproduce")
