@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from contextssl.cli import main
+from contextssl.cli import COMMANDS, _named, _split, main
+from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError
 from contextssl.evaluation.results import read_results
+from contextssl.methods import METHODS
 from contextssl.reproduce import EXPERIMENTS, experiment_of
 from contextssl.variants import method_variants, varied
 from tests.sources import ToySource, toy_store
@@ -91,6 +94,20 @@ def test_what_cannot_be_compared(words: list[str], tmp_path: Path, capsys: pytes
     ):
         assert message in error_of(capsys, *asked, word)
     assert not (tmp_path / "none").exists()
+
+
+def test_the_commands_of_the_guide_are_commands() -> None:
+    text = (Path(__file__).parents[1] / "docs/compare.md").read_text()
+    asked = [line.split() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    assert len(asked) >= 7
+    for program, *rest in asked:
+        name, given = _split(rest)
+        assert program == "contextssl"
+        settings_from(name, COMMANDS[name].schema, _named(COMMANDS[name], name, given))
+    for name in METHODS:
+        assert f"`{name}`" in text
+    for name in EXPERIMENTS:
+        assert f"`{name}`" in text
 
 
 def test_variants_by_method_condition_and_value() -> None:

@@ -52,6 +52,12 @@ def small(words: list[str]) -> list[str]:
             extra += [*SMALL["shapes data"].split(), "resolution=16"]
         elif given.get("data_dir") == "data_dir=path/to/3DIEBench":
             extra += ["resolution=16", "backbone=resnet_compact"]
+    if words[0] in ("compare", "reproduce"):
+        extra += [*SMALL["train"].split(), *SMALL["shapes data"].split(), "resolution=16", "projector_width=16", "seeds=[0]"]
+        extra += ["protocols=[geometry,retrieval]"]
+        extra = [word for word in extra if not word.startswith("eval_ctxt")]
+    if words[0] == "reproduce":
+        extra += ["vary={mask_prob:[0,0.9]}"]
     if words[:2] == ["data", "shapes"]:
         extra += SMALL["shapes data"].split()
     if words[:2] == ["evaluate", "fairness"]:
