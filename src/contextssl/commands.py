@@ -54,7 +54,8 @@ def run_demo(settings: DemoSettings) -> int:
     evaluated = next(iter(run.evaluations.values()))
     told = f"{evaluated['items']} unseen objects, mean of {evaluated['contexts']} contexts"
     console.print(f"\nOne model, no weight changed: {told}", style="bold")
-    console.print(adaptation_screen(run))
+    if (screen := adaptation_screen(run)) is not None:
+        console.print(screen)
     console.print("share: of the embedding's variance; then R² by neighbours, the model's own head,")
     console.print("fresh ridge from noisy embeddings: docs/evaluation.md")
     took = ", ".join(f"{part} {seconds / 60:.1f} min" for part, seconds in made.seconds.items())
@@ -68,16 +69,22 @@ def run_train(settings: TrainSettings) -> int:
     if is_first_process():
         run, rows = read_results(folder)
         console = Console()
-        console.print(adaptation_table(rows))
+        if (table := adaptation_table(rows)) is not None:
+            console.print(table)
+        for row in rows:
+            if row.metric == "accuracy" and row.representation == "feature":
+                console.print(f"class by nearest neighbours of features: {row.mean:.3f} (the commonest {row.floor:.2f})", highlight=False)
         console.print(
             f"{run['steps']:,} steps, {run['images']:,} views in {run['seconds'] / 60:.1f} min; run folder: {folder}", highlight=False
         )
     return 0
 
 
-def adaptation_table(rows: list[ResultRow]) -> Table:
-    """R² of each factor by the auxiliary head (validation pairs), a row a context."""
+def adaptation_table(rows: list[ResultRow]) -> Table | None:
+    """R² of each factor by the auxiliary head (validation pairs), a row a context; None of a method without that head."""
     scores = [row for row in rows if row.metric == "r2_pooled" and row.head == "auxiliary"]
+    if not scores:
+        return None
     factors = list(dict.fromkeys(row.factor for row in scores if row.factor))
     floors = {row.factor: row.floor for row in scores}
     table = Table(title="R² by the auxiliary head, on validation pairs", title_justify="left")

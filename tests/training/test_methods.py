@@ -23,6 +23,7 @@ from contextssl.methods import METHODS, environments_of
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import PairBatch, ViewPairs
+from contextssl.report import write_report
 from contextssl.training.run import train
 from tests.evaluation.subjects import FACTORS
 from tests.training.runs import tiny_settings, toy_data
@@ -153,3 +154,10 @@ def test_a_rival_is_no_context_model(data: Data, tmp_path: Path) -> None:
     run = train(tiny_settings(method="simclr", epochs=1, projector_width=16, run_dir=str(tmp_path / "run")), data=data)
     with pytest.raises(CheckpointError, match=r"trained by a method without contexts: contextssl\.load_any"):
         contextssl.load(run)
+
+
+def test_a_rival_has_a_report_without_curves_over_contexts(data: Data, tmp_path: Path) -> None:
+    run = train(tiny_settings(method="vicreg", epochs=1, projector_width=16, run_dir=str(tmp_path / "run")), data=data)
+    evaluated(run, data)
+    page = write_report([run]).page.read_text()
+    assert "run is of a method that takes no context" in page and "run takes no context, so nothing changes with one" in page

@@ -12,6 +12,7 @@ from typing import Any
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.files import storage_error
+from contextssl.methods import METHODS
 
 METRICS = "metrics.csv"
 PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure")
@@ -77,6 +78,12 @@ class Run:
     def factors(self) -> list[str]:
         found = dict.fromkeys(row.factor for row in self.rows if row.factor is not None and row.factor != "class")
         return [name for name in found if name is not None]
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether its method knows contexts; a run of an unknown method does."""
+        method = METHODS.get(str(self.settings.get("method", "contextssl")))
+        return method is None or method.contexts
 
     def has(self, protocol: str) -> bool:
         return any(row.protocol == protocol for row in self.rows)

@@ -20,7 +20,7 @@ from torch import Tensor
 from contextssl import checkpoints
 from contextssl.config.settings import EvaluateSettings
 from contextssl.data.dataset import TABLES, is_store
-from contextssl.errors import ContextSSLError, DataError
+from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.metrics import rotation_angles, tied_places
 from contextssl.evaluation.run import Plan
@@ -52,8 +52,13 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
 
     Args:
         plan: of an evaluation: its model, contexts and views.
+
+    Raises:
+        SettingsError: for a model that takes no context.
     """
     embedder, views = plan.embedder, plan.test
+    if embedder.model.longest_context == 0:
+        raise SettingsError("a gallery shows neighbours in contexts, and this method takes none")
     length = min(SPOKEN_LENGTH, embedder.model.longest_context)
     pictures = _Pictures(views)
     asked = _choose(views, queries, plan.settings.seed)

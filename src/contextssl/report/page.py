@@ -93,7 +93,11 @@ def warnings(runs: Sequence[Run]) -> Markup | None:
 def _headlines(runs: Sequence[Run]) -> Markup:
     said = []
     for run in runs:
-        told, *rest = headline(run) or [f"{run.name} holds no numbers by context yet."]
+        told, *rest = headline(run) or [
+            f"{run.name} holds no numbers by context yet."
+            if run.takes_context
+            else f"{run.name} is of a method that takes no context: its numbers stand in the tables."
+        ]
         if len(runs) == 1:
             sentences = [told, *rest]
             said += [element("p", sentence, class_=None if sentence.startswith("With no") else "headline") for sentence in sentences]

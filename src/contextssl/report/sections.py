@@ -61,12 +61,21 @@ def _missing(runs: Sequence[Run], protocol: str, why: str) -> list[Markup]:
     return [about.missing(run, protocol, why) for run in runs if not run.has(protocol)]
 
 
+def _contextless(runs: Sequence[Run]) -> list[Markup]:
+    """Why there is no curve over context length."""
+    return [
+        element("p", f"{run.name} takes no context, so nothing changes with one: its numbers stand in the tables.", class_="missing")
+        for run in runs
+        if not run.takes_context
+    ]
+
+
 def adaptation(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
     picture = pictures["adaptation"]
     return section(
         "adaptation",
         picture.title if picture else figures.DOES_NOT,
-        figure(picture, factors) if picture else None,
+        figure(picture, factors) if picture else _contextless(runs),
         _missing(runs, "geometry", "the variance share of each factor"),
     )
 
@@ -76,7 +85,7 @@ def read_outs(runs: Sequence[Run], pictures: Mapping[str, Picture | None], facto
     return section(
         "r2",
         "R² of each factor by the published probes",
-        figure(picture, factors) if picture else None,
+        figure(picture, factors) if picture else _contextless(runs),
         _missing(runs, "equivariance", "R² by the published probes on pairs"),
         [
             about.missing(run, "equivariance heads=[published]", "R² by the published probes on pairs")
