@@ -7,7 +7,6 @@ out. As strong as it can be made, the map is fitted on the whole training view s
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,8 +18,8 @@ from torch import Tensor
 from contextssl.errors import SettingsError
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.erasure import Erasure, fit_erasure
-from contextssl.evaluation.geometry import VIEWS_A_TERM, item_folds, variance_share
 from contextssl.evaluation.geometry import basis as polynomial_basis
+from contextssl.evaluation.geometry import item_folds, share_designs, variance_share
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import noise_deviation, with_noise
 from contextssl.evaluation.probe import SingleViews, exact_device, ridge_read_out
@@ -150,23 +149,6 @@ def concept(latents: Float[Tensor, "n A"], factors: FactorSpace, names: Sequence
     """
     blocks = [(latents[:, factors.slice(name)], factors[name]) for name in names]
     return torch.cat([polynomial_basis(values, factor)[:, 1:] if polynomial else values for values, factor in blocks], dim=1)
-
-
-def share_designs(test: ViewSet) -> dict[str, Float[Tensor, "n p"]]:
-    """Of each factor the basis that its variance share is told by; those that the views are too few for are left out, with a warning."""
-    designs = {}
-    for factor in test.factors.factors:
-        design = polynomial_basis(test.latents[:, test.factors.slice(factor.name)], factor)
-        if len(test) >= VIEWS_A_TERM * design.shape[1]:
-            designs[factor.name] = design
-        else:
-            warnings.warn(
-                f"the variance share of {factor.name} is left out: {len(test)} {test.split} views are too few for its "
-                f"{design.shape[1]} terms",
-                UserWarning,
-                stacklevel=3,
-            )
-    return designs
 
 
 def _with_noise(

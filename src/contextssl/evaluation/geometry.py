@@ -75,6 +75,23 @@ def item_folds(views: ViewSet) -> Int[Tensor, " n"]:
     return torch.arange(views.num_items).repeat_interleave(views.per_item) % min(FOLDS, views.num_items)
 
 
+def share_designs(test: ViewSet, with_class: bool = False) -> dict[str, Float[Tensor, "n p"]]:
+    """Of each factor, and of the class, the basis that its variance share is told by; those that the views are too few for are left out, with a
+    warning."""
+    designs = {factor.name: basis(test.latents[:, test.factors.slice(factor.name)], factor) for factor in test.factors.factors}
+    if with_class and test.source.num_classes > 1:
+        designs[CLASS] = torch.cat([torch.ones(len(test), 1), F.one_hot(test.labels, test.source.num_classes)[:, :-1]], dim=1).double()
+    for name, design in list(designs.items()):
+        if len(test) < VIEWS_A_TERM * design.shape[1]:
+            warnings.warn(
+                f"the variance share of {name} is left out: {len(test)} {test.split} views are too few for its {design.shape[1]} terms",
+                UserWarning,
+                stacklevel=3,
+            )
+            del designs[name]
+    return designs
+
+
 def geometry_rows(
     views: SingleViews,
     points: Sequence[ContextPoint],
@@ -92,18 +109,7 @@ def geometry_rows(
     """
     embedder, test = views.embedder, views.test
     scores = Scores("geometry", test.split, test.factors)
-    designs = {factor.name: basis(test.latents[:, test.factors.slice(factor.name)], factor) for factor in test.factors.factors}
-    if test.source.num_classes > 1:
-        designs[CLASS] = torch.cat([torch.ones(len(test), 1), F.one_hot(test.labels, test.source.num_classes)[:, :-1]], dim=1).double()
-    folds = item_folds(test)
-    for name, design in list(designs.items()):
-        if len(test) < VIEWS_A_TERM * design.shape[1]:
-            warnings.warn(
-                f"the variance share of {name} is left out: {len(test)} {test.split} views are too few for its {design.shape[1]} terms",
-                UserWarning,
-                stacklevel=2,
-            )
-            del designs[name]
+    designs, folds = share_designs(test, with_class=True), item_folds(test)
     for point in [None, *points]:
         embedder.progress(f"geometry, {'features' if point is None else point.name}")
         unit = embedder.unit(test, point)

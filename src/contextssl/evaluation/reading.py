@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -15,7 +14,7 @@ from torch import Tensor
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.geometry import VIEWS_A_TERM, basis, item_folds, variance_share
+from contextssl.evaluation.geometry import item_folds, share_designs, variance_share
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.results import ResultRow
@@ -146,17 +145,7 @@ class Reader:
         self.embedder = self.views.embedder
         self.scores = Scores("reading", test.split, test.factors)
         self.folds = item_folds(test)
-        self.designs: dict[str, Tensor] = {}
-        for factor in test.factors.factors:
-            design = basis(test.latents[:, test.factors.slice(factor.name)], factor)
-            if len(test) >= VIEWS_A_TERM * design.shape[1]:
-                self.designs[factor.name] = design
-                continue
-            warnings.warn(
-                f"the variance share of {factor.name} is left out: {len(test)} {test.split} views are too few for its {design.shape[1]} terms",
-                UserWarning,
-                stacklevel=3,
-            )
+        self.designs = share_designs(test)
 
     def read_drawn(self, point: ContextPoint, name: str | None = None, *, told: Environment | None = None) -> None:
         """In the context of a point as it is drawn, its actions told as another environment's where one is given."""
