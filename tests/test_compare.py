@@ -39,6 +39,7 @@ def test_a_comparison_makes_what_is_missing_and_no_more(
     assert main(asked) == 0
     out = capsys.readouterr().out
     assert "6 runs in runs/compare: 0 are there, 6 to do" in out and "run 6 of 6: contextssl, seed 1" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"], "nothing is left beside the runs"
     root = tmp_path / "runs/compare"
     runs = sorted(path.parent for path in root.glob("*/*/results.json"))
     assert [str(run.relative_to(root)) for run in runs] == [

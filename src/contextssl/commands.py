@@ -251,7 +251,7 @@ def _compare(command: str, schema: type[CompareSettings], words: list[str]) -> i
         return 0
 
     if left:
-        sweep(command, schema, run_one, [*words, f"job={','.join(map(str, left))}"])
+        sweep(command, schema, run_one, [*words, f"job={','.join(map(str, left))}"], settings.compare_dir)
     made = tables(jobs, settings, " ".join(["contextssl", command, *words]))
     if made.differences:
         print(f"contextssl: warning: these runs were not measured alike: {' · '.join(made.differences)}", file=sys.stderr)
