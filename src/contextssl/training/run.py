@@ -88,7 +88,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         _quiet()
         trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
     if trainer.max_epochs == 0:
-        trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
+        trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt", weights_only=False)
     if not module.rows:
         module.rows = module.signals()
     if trainer.is_global_zero:
