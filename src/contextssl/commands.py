@@ -221,7 +221,7 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
 
 
 def run_compare(words: list[str]) -> int:
-    return _compare("compare", CompareSettings, words)
+    return _compare(words)
 
 
 def run_reproduce(words: list[str]) -> int:
@@ -229,11 +229,11 @@ def run_reproduce(words: list[str]) -> int:
     asked = settings_from("reproduce", ReproduceSettings, without_launcher(words))
     experiment = experiment_of(asked.what)
     print(experiment.described(words), flush=True)
-    return _compare("compare", CompareSettings, experiment.words(words))
+    return _compare(experiment.words(words))
 
 
-def _compare(command: str, schema: type[CompareSettings], words: list[str]) -> int:
-    settings = settings_from(command, schema, without_launcher(words))
+def _compare(words: list[str]) -> int:
+    settings = settings_from("compare", CompareSettings, without_launcher(words))
     jobs = jobs_of(settings)
     if settings.job >= 0:
         if settings.job >= len(jobs):
@@ -244,15 +244,14 @@ def _compare(command: str, schema: type[CompareSettings], words: list[str]) -> i
     print(f"{len(jobs)} runs in {settings.compare_dir}: {len(jobs) - len(left)} are there, {len(left)} to do", flush=True)
 
     def run_one(given: CompareSettings) -> int:
-        # Told by its number, and looked up again: a launcher may run it on another machine.
-        again = jobs_of(given)
-        print(f"run {given.job + 1} of {len(again)}: {again[given.job].name}", flush=True)
-        run_job(again[given.job], given)
+        # A launcher that runs it elsewhere takes the jobs along.
+        print(f"run {given.job + 1} of {len(jobs)}: {jobs[given.job].name}", flush=True)
+        run_job(jobs[given.job], given)
         return 0
 
     if left:
-        sweep(command, schema, run_one, [*words, f"job={','.join(map(str, left))}"], settings.compare_dir)
-    made = tables(jobs, settings, " ".join(["contextssl", command, *words]))
+        sweep("compare", CompareSettings, run_one, [*words, f"job={','.join(map(str, left))}"], settings.compare_dir)
+    made = tables(jobs, settings, " ".join(["contextssl", "compare", *words]))
     if made.differences:
         print(f"contextssl: warning: these runs were not measured alike: {' · '.join(made.differences)}", file=sys.stderr)
     print(f"tables: {made.markdown} and {made.csv.name}\npage: {made.page}")

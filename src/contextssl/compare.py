@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contextssl.checkpoints import find_checkpoint
 from contextssl.config.settings import CompareSettings, EvaluateSettings, TrainSettings
 from contextssl.data.dataset import open_data
-from contextssl.demo import EPOCHS, HEADS, PROBE_VIEWS, QUERIES, TRAIN_VIEWS
+from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError, nearest
 from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS
 from contextssl.evaluation.results import RESULTS, read_results
@@ -22,7 +22,7 @@ from contextssl.evaluation.run import CACHE, evaluate
 from contextssl.methods import method_of
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
-from contextssl.training.run import SETTINGS, describe_run, train
+from contextssl.training.run import SETTINGS, describe_machine, train
 from contextssl.variants import Variant, differing, method_variants, varied
 
 # The paper's probes; quick ones are the demo's.
@@ -137,14 +137,12 @@ def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
     """The same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
     method = method_of(wanted.method)
-    quick = settings.evaluation == "quick"
-    return EvaluateSettings(
-        load_model=str(folder),
-        heads=list(HEADS if quick else PUBLISHED_HEADS),
-        epochs=EPOCHS if quick else None,
-        train_views=TRAIN_VIEWS if quick else 8,
-        probe_views=PROBE_VIEWS if quick else 10,
-        queries=QUERIES if quick else 50,
+    if settings.evaluation == "quick":
+        probes = evaluation_settings(folder, settings)
+    else:
+        probes = EvaluateSettings(load_model=str(folder), heads=list(PUBLISHED_HEADS))
+    return replace(
+        probes,
         bottleneck=[0.0, 0.3],
         eval_ctxt=settings.compare_lengths if method.contexts else None,
         environments=settings.compare_environments if method.aim == "context" else None,
@@ -165,7 +163,7 @@ def tables(jobs: Sequence[Job], settings: CompareSettings, command: str) -> Comp
         variant = own[0].variant
         runs = tuple(read_run(variant.folder(root, job.seed), f"{name}, seed {job.seed}") for job in own)
         made.append(Entry(name, variant.group, runs, variant.published))
-    about = describe_run(settings, open_data(settings, progress=False))
+    about = describe_machine()
     minutes = sum(float(run.about.get("seconds", 0.0)) for entry in made for run in entry.runs) / 60
     return write_comparison(
         made,

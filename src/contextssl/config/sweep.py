@@ -14,7 +14,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError
 
 # Commands whose runs Hydra launches; of a comparison it is the comparison that asks for it.
-SWEPT = ("train", "compare", "reproduce")
+SWEPT = ("train", "compare")
 
 
 def without_launcher(words: Sequence[str]) -> list[str]:

@@ -82,10 +82,17 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
 def _context_rows(
     model: ViewEncoder, environment: str, length: int, queries: PairBatch, latents: Tensor | None, predicted: Tensor, embedded: Tensor
 ) -> list[ResultRow]:
-    count = len(queries)
+    rows = [] if latents is None else _latent_rows(model, environment, length, queries, latents)
+    similarities = mean_similarities(cosine_similarities(torch.stack([predicted, embedded], dim=1)))
+    for metric, value in zip(("positive_similarity", "negative_similarity"), similarities, strict=True):
+        rows.append(ResultRow("online", metric, float(value), None, environment, length, "embedding", split="val", count=len(queries)))
+    return rows
+
+
+def _latent_rows(model: ViewEncoder, environment: str, length: int, queries: PairBatch, latents: Tensor) -> list[ResultRow]:
+    """R² of each factor by the model's own head."""
     rows = []
-    for name in model.factors.names if latents is not None else ():
-        assert latents is not None
+    for name in model.factors.names:
         block = model.factors.slice(name)
         true = queries.target_latents[:, block]
         rows.append(
@@ -99,13 +106,10 @@ def _context_rows(
                 representation="embedding",
                 head="auxiliary",
                 split="val",
-                count=count,
+                count=len(queries),
                 floor=float(r2_pooled_floor(true)),
             )
         )
-    similarities = mean_similarities(cosine_similarities(torch.stack([predicted, embedded], dim=1)))
-    for metric, value in zip(("positive_similarity", "negative_similarity"), similarities, strict=True):
-        rows.append(ResultRow("online", metric, float(value), None, environment, length, "embedding", split="val", count=count))
     return rows
 
 

@@ -51,9 +51,8 @@ class TrainMeters:
         if self.sums is None:
             return {}
         values = {f"train/{name}": value / self.steps for name, value in zip(self.names, self.sums.tolist(), strict=True)}
-        table = None if self.regression is None else self.regression.double().cpu()
-        for name in self.factors.names if table is not None else ():
-            assert table is not None
+        table = torch.zeros(4, self.factors.width) if self.regression is None else self.regression.double().cpu()
+        for name in self.factors.names:
             residual, squares, total, count = table[:, self.factors.slice(name)].sum(dim=1).tolist()
             variance = squares - total**2 / count if count else 0.0
             if variance > 0:

@@ -135,10 +135,17 @@ def describe_run(settings: TrainSettings, data: Data) -> dict[str, Any]:
     return {
         "settings": dataclasses.asdict(settings),
         "seed": settings.seed,
+        "data": dict(data.description),
+        **describe_machine(),
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """Of any result: version, commit, machine, date."""
+    return {
         "version": __version__,
         "commit": _commit(),
         "torch": torch.__version__,
-        "data": dict(data.description),
         "machine": platform.processor() or platform.machine(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
