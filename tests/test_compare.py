@@ -148,3 +148,21 @@ def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, ca
     settings = [json.loads((tmp_path / f"mask_prob-{p}/seed0/settings.json").read_text())["settings"]["mask_prob"] for p in ("0", "0.5")]
     assert settings == [0, 0.5]
     assert "say which experiment" in error_of(capsys, "reproduce")
+
+
+@pytest.mark.filterwarnings("default:this model was not trained on contexts of")
+def test_contexts_for_subsets_that_training_never_saw(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [*words, f"compare_dir={tmp_path}", "seeds=[0]", "compare_lengths=[6]", "protocols=[geometry]"]
+    assert main(["reproduce", "subsets", *asked]) == 0
+    assert "not trained on contexts of none, rotation+light" in capsys.readouterr().err
+    runs = sorted(path.parent for path in tmp_path.glob("*/seed0/results.json"))
+    assert len(runs) == 2, "of single factors alone, and of some pairs too"
+    for run in runs:
+        shares = [row for row in read_results(run)[1] if row.metric == "variance_share" and row.length == 6]
+        assert {row.factor for row in shares} == {"rotation", "floor", "light", "class"}
+        assert {row.environment for row in shares} == {
+            *("none", "rotation", "floor", "light", "rotation+floor", "rotation+light", "floor+light", "rotation+floor+light")
+        }
+    assert "factors=[rotation,lamp] does not divide the latents" in error_of(
+        capsys, "train", *words, "factors=[rotation,lamp]", f"run_dir={tmp_path / 'none'}"
+    )

@@ -56,6 +56,9 @@ class Factor:
 
 ROTATION = Factor("rotation", 4, "rotation", ("x", "y", "z", "w"))
 COLOR = Factor("color", 2, "difference", ("floor hue", "light hue"))
+# Each hue by itself: three factors of the same numbers.
+FLOOR = Factor("floor", 1, "difference", ("floor hue",))
+LIGHT = Factor("light", 1, "difference", ("light hue",))
 
 
 @dataclass(frozen=True)

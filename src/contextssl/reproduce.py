@@ -48,7 +48,7 @@ class Experiment:
         shapes = SHAPES in words
         return "\n".join(
             [
-                f"{self.title} (Gupta et al., 2024)",
+                self.title if self.title.endswith("(ours)") else f"{self.title} (Gupta et al., 2024)",
                 f"command: contextssl compare {' '.join(words)}",
                 f"setting: {MINUTES if shapes else PAPER}",
                 f"published: {self.published}" + ("; on 3DIEBench, so not to be compared with numbers on shapes" if shapes else ""),
@@ -119,8 +119,14 @@ EXPERIMENTS = {
         ),
         Experiment(
             "subsets",
-            "Contexts for every subset of factors, those never seen in training among them (ours)",
-            ("methods=[contextssl]", "compare_environments=[rotation,color,rotation+color,none]"),
+            "Three factors, contexts for every subset, those never seen in training among them (ours)",
+            (
+                "methods=[contextssl]",
+                "factors=[rotation,floor,light]",
+                "vary={env_ratio:[{rotation:0.5,floor:0.25,light:0.25},"
+                "{rotation:0.25,floor:0.125,light:0.125,rotation+floor:0.25,floor+light:0.25}]}",
+                "compare_environments=[none,rotation,floor,light,rotation+floor,rotation+light,floor+light,all]",
+            ),
             "nothing of this kind",
         ),
     )

@@ -18,7 +18,7 @@ from contextssl.data.pack import pack
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.source import ItemSource
 from contextssl.data.store import MANIFEST, Store, open_store
-from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.data.threediebench import FACTORS, ThreeDIEBenchSource, factors_named
 from contextssl.distributed import is_first_process
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.pairs import PairSource, ViewPairs
@@ -97,10 +97,10 @@ def shapes_source(settings: ShapesSettings) -> ShapesSource:
 
 def _open_shapes(settings: DataSettings, progress: bool) -> Data:
     if settings.data_dir is not None and is_store(Path(settings.data_dir)):
-        return _from_store(open_store(Path(settings.data_dir)), settings)
+        return _rendered(open_store(Path(settings.data_dir)), settings)
     source = shapes_source(settings)
     folder = Path(settings.data_dir) if settings.data_dir is not None else Path("datasets") / _shapes_name(settings)
-    return _from_store(_packed_once(source, folder, settings.resolution, progress), settings)
+    return _rendered(_packed_once(source, folder, settings.resolution, progress), settings)
 
 
 def _shapes_name(settings: DataSettings) -> str:
@@ -119,10 +119,25 @@ def _open_threediebench(settings: DataSettings, progress: bool) -> Data:
         )
     root = Path(settings.data_dir)
     if is_store(root):
-        return _from_store(open_store(root), settings)
-    return _from_store(
+        return _rendered(open_store(root), settings)
+    return _rendered(
         _packed_once(ThreeDIEBenchSource(root), root / f"packed-{settings.resolution}", settings.resolution, progress), settings
     )
+
+
+def _rendered(store: Store, settings: DataSettings) -> Data:
+    """Pairs of a store's views, their latents divided into factors as the settings name them."""
+    if settings.factors is None:
+        return _from_store(store, settings)
+    factors = factors_named(settings.factors)
+    if store.factors != FACTORS:
+        raise SettingsError(
+            f"{store.path} has the factors {', '.join(store.factors.names) or 'none'}, which factors=[…] cannot divide: leave factors out"
+        )
+    data = _from_store(store, settings, lambda split: ViewPairs(replace(store[split], factors=factors)))
+    made = json.dumps([store.fingerprint, factors.to_dict()], sort_keys=True)
+    fingerprint = store.fingerprint if factors == store.factors else hashlib.sha256(made.encode()).hexdigest()[:16]
+    return replace(data, description={**data.description, "fingerprint": fingerprint})
 
 
 def _open_cifar10(settings: DataSettings, progress: bool) -> Data:

@@ -20,11 +20,13 @@ from PIL import Image, UnidentifiedImageError
 from scipy.spatial.transform import Rotation
 
 from contextssl.data.source import Item
-from contextssl.errors import DataError, nearest
-from contextssl.factors import COLOR, ROTATION, FactorSpace
+from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.factors import COLOR, FLOOR, LIGHT, ROTATION, FactorSpace
 from contextssl.files import parse_array, read_array, read_json, storage_error
 
 FACTORS = FactorSpace((ROTATION, COLOR))
+# The same six numbers as three factors: what a context of some of them does to the others, and to subsets that training never saw.
+THREE_FACTORS = FactorSpace((ROTATION, FLOOR, LIGHT))
 
 # The order of the seven numbers in a latent file, and the range of each.
 RAW_LATENTS = ("euler x", "euler y", "euler z", "floor hue", "light theta", "light phi", "light hue")
@@ -55,6 +57,20 @@ def absolute_latents(raw: np.ndarray) -> np.ndarray:
     raw = np.asarray(raw, dtype=np.float64)
     quaternion = Rotation.from_euler("xyz", raw[..., :3].reshape(-1, 3)).as_quat(canonical=True).reshape(*raw.shape[:-1], 4)
     return np.concatenate([quaternion, raw[..., [3, 6]]], axis=-1).astype(np.float32)
+
+
+def factors_named(names: Sequence[str] | None) -> FactorSpace:
+    """How the six numbers are divided into factors: as published where no names are given.
+
+    Raises:
+        SettingsError: for names that are no division of them.
+    """
+    divisions = (FACTORS, THREE_FACTORS)
+    for space in divisions:
+        if names is None or tuple(names) == space.names:
+            return space
+    known = " or ".join(f"[{','.join(space.names)}]" for space in divisions)
+    raise SettingsError(f"factors=[{','.join(names or ())}] does not divide the latents of rendered objects: they are {known}")
 
 
 class ThreeDIEBenchSource:

@@ -24,7 +24,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import derive_seed, seeded_generator
 
 # Which of the seven raw latents each factor is.
-RAW_COLUMNS = {"rotation": (0, 1, 2), "color": (3, 6)}
+RAW_COLUMNS = {"rotation": (0, 1, 2), "color": (3, 6), "floor": (3,), "light": (6,)}
 
 
 @dataclass
@@ -113,12 +113,13 @@ def render_variations(
     resolution = views.source.view_shape[1]
     per_item = min(per_item, views.source.num_views)
     originals: list[np.ndarray] = []
-    rendered: dict[str, list[np.ndarray]] = {name: [] for name in RAW_COLUMNS}
+    columns_of = {name: RAW_COLUMNS[name] for name in views.factors.names}
+    rendered: dict[str, list[np.ndarray]] = {name: [] for name in columns_of}
     for item in items:
         raw = bank.raw_latents[item, :per_item]
         stored = bank.images[item, :per_item]
         several = [raw]
-        for columns in RAW_COLUMNS.values():
+        for columns in columns_of.values():
             fresh = raw.copy()
             fresh[:, columns] = generator.uniform(low, high, raw.shape)[:, columns]
             several.append(fresh)
@@ -126,7 +127,7 @@ def render_variations(
         if np.abs(images[0].astype(int) - stored).mean() > 1:
             return None, "factor sensitivity is left out: this version's renderer does not give the stored pixels; render the data again"
         originals.append(images[0])
-        for name, part in zip(RAW_COLUMNS, images[1:], strict=True):
+        for name, part in zip(columns_of, images[1:], strict=True):
             rendered[name].append(part)
 
     def stack(parts: list[np.ndarray]) -> Tensor:
