@@ -56,6 +56,9 @@ class Experiment:
         )
 
 
+# Of three factors: what training shows. Neither shows rotation+light, all three, or none.
+SINGLES = "{rotation:0.5,floor:0.25,light:0.25}"
+SINGLES_AND_PAIRS = "{rotation:0.25,floor:0.125,light:0.125,rotation+floor:0.25,floor+light:0.25}"
 PAPERS_METHODS = "methods=[simclr,simclr+,vicreg,vicreg+,equimod,sie,sen,contextssl]"
 EXPERIMENTS = {
     experiment.name: experiment
@@ -123,8 +126,7 @@ EXPERIMENTS = {
             (
                 "methods=[contextssl]",
                 "factors=[rotation,floor,light]",
-                "vary={env_ratio:[{rotation:0.5,floor:0.25,light:0.25},"
-                "{rotation:0.25,floor:0.125,light:0.125,rotation+floor:0.25,floor+light:0.25}]}",
+                f"vary={{env_ratio:[{SINGLES},{SINGLES_AND_PAIRS}]}}",
                 "compare_environments=[none,rotation,floor,light,rotation+floor,rotation+light,floor+light,all]",
             ),
             "nothing of this kind",

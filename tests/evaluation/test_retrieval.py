@@ -14,6 +14,7 @@ from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.retrieval import HITS, Queries, query_scores, retrieval_rows
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, FactorSpace
+from contextssl.models.contextssl import ContextSSL
 from tests.evaluation.subjects import FACTORS, tiny_model, views_of
 
 SPACE = FactorSpace((ROTATION, COLOR))
@@ -118,6 +119,28 @@ def test_a_perfect_model_is_always_right(sources: str) -> None:
     for metric, row in found.items():
         assert row.mean == pytest.approx(0.0 if metric.startswith("pre") else 1.0, abs=1e-6), metric
         assert row.environment == "rotation+color" and row.length == 0
+
+
+def test_what_predicts_features_is_looked_for_among_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predictions are right, of the target's features; embeddings are all alike, so that among them it cannot be found."""
+    views = ViewSet.choose(views_of(items=4, views=5), "val", 0, 0, seed=0)
+    # The first number is the row, by which Fixed knows a view.
+    table = torch.cat([torch.arange(20.0)[:, None], 20 * torch.randn(20, 8, generator=torch.Generator().manual_seed(0))], dim=1)
+
+    class PredictsFeatures(Fixed):
+        def features(self, views: ViewSet) -> Tensor:
+            return self.table
+
+        def embeddings(self, views: ViewSet, point: ContextPoint) -> Tensor:
+            return torch.ones_like(self.table)
+
+    def mrr() -> float:
+        embedder, point = PredictsFeatures(views, table, True), ContextPoint(None, 0, 0)
+        return by_metric(list(retrieval_rows(embedder, views, [point], [FACTORS.environment("all")], per_item=0)))["mrr"].mean
+
+    assert mrr() == pytest.approx(chance_reciprocal_rank(5))
+    monkeypatch.setattr(ContextSSL, "predicts_features", True)
+    assert mrr() == pytest.approx(1.0)
 
 
 def test_identity_queries_are_weighed_as_one_view_in_v() -> None:

@@ -104,8 +104,8 @@ def retrieval_rows(
 def _retrieve(embedder: Embedder, views: ViewSet, point: ContextPoint, environment: Environment, queries: Queries) -> dict[str, float]:
     """The mean of each metric over all queries of different views; ``identity/…`` over the identity queries."""
     shape = (views.num_items, views.per_item, -1)
-    candidates = embedder.unit(views, point).view(shape)
     features = embedder.features(views).view(shape)
+    candidates = F.normalize(features, dim=-1) if embedder.model.predicts_features else embedder.unit(views, point).view(shape)
     latents = views.latents.view(shape)
     mask = views.factors.mask(environment)
     totals: dict[str, float] = {}

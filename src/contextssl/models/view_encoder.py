@@ -79,6 +79,11 @@ class ViewEncoder(nn.Module):
         return False
 
     @property
+    def predicts_features(self) -> bool:
+        """Whether predictions live in the space of features, and not of embeddings."""
+        return False
+
+    @property
     def watched(self) -> str:
         """What training's best checkpoint is chosen by: ``"r2"`` of told factors by the model's own head, or ``"accuracy"`` of the class by kNN."""
         return "r2" if self.reads_latents else "accuracy"

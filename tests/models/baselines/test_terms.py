@@ -257,6 +257,12 @@ def test_seq_jepa_predicts_the_last_view_from_all_others() -> None:
             predicted = term.predictor(torch.cat([read, told[-1:]], dim=1))[0]
             losses.append(float(2 - 2 * F.cosine_similarity(predicted, z[-1], dim=0)))
     assert float(term(seen(batch, encoder))["prediction"].detach()) == pytest.approx(sum(losses) / 2, rel=1e-4)
+    # Its embedding of a view is the aggregate of that view alone; what it predicts is a feature.
+    with torch.no_grad():
+        token = term.read_in(torch.cat([features[0, 0], torch.zeros(told.shape[1])]))
+        aggregate = term.transformer(torch.stack([term.aggregate, token])[None])[0, 0]
+        torch.testing.assert_close(term.embed(features[:, 0])[0], aggregate)
+    assert term.predicts_features
 
 
 def test_supervision_by_hand() -> None:

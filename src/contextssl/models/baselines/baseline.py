@@ -51,6 +51,10 @@ class Baseline(ViewEncoder):
         term = self._embeds
         return self.feature_width if term is None or term.embedding_width is None else term.embedding_width
 
+    @property
+    def predicts_features(self) -> bool:
+        return self._embeds is not None and self._embeds.predicts_features
+
     def architecture(self) -> dict[str, Any]:
         return {"method": self.method, **super().architecture()}
 

@@ -20,11 +20,14 @@ class SequencePrediction(Term):
     """All views that a batch has of an item but the last, each with the action to the next, tell that last one's features.
 
     A transformer joins the views (an aggregate token reads them), a predictor takes the aggregate and the last action, and the target is the
-    feature that a slowly following encoder gives. Embeddings live where predictions do, in the space of features.
+    feature that a slowly following encoder gives. So predictions live in the space of features, and the embedding of a view is the aggregate of a
+    sequence of that view alone: the paper reads the class from aggregates, and factors from features.
 
     Source: Ghaemi et al., "seq-JEPA: Autoregressive Predictive Learning of Invariant-Equivariant World Models", 2025. There a sequence is drawn
     for the method; here it is what the batch holds: 2 × pairs_per_item views of an item, so that every method sees the same images.
     """
+
+    predicts_features = True
 
     def __init__(
         self, encoder: nn.Module, feature_width: int, factors: FactorSpace, hidden: int, layers: int, heads: int, momentum: float
@@ -52,14 +55,17 @@ class SequencePrediction(Term):
     def _predict(self, features: Float[Tensor, "n views F"], actions: Float[Tensor, "n views A"]) -> Float[Tensor, "n F"]:
         """``actions[:, i]`` leads on from view i; the last is the predictor's alone."""
         told = self.of_action(actions.to(features.dtype))
-        within = torch.cat([told[:, :-1], torch.zeros_like(told[:, -1:])], dim=1)
-        tokens = self.read_in(torch.cat([features, within], dim=-1))
-        aggregate = self.aggregate.to(tokens.dtype).expand(len(tokens), 1, -1)
-        read = self.transformer(torch.cat([aggregate, tokens], dim=1))[:, 0]
+        read = self._read(features, torch.cat([told[:, :-1], torch.zeros_like(told[:, -1:])], dim=1))
         return self.predictor(torch.cat([read, told[:, -1].to(read.dtype)], dim=-1))
 
+    def _read(self, features: Float[Tensor, "n views F"], within: Float[Tensor, "n views W"]) -> Float[Tensor, "n F"]:
+        """The aggregate of views and of the actions between them."""
+        tokens = self.read_in(torch.cat([features, within], dim=-1))
+        aggregate = self.aggregate.to(tokens.dtype).expand(len(tokens), 1, -1)
+        return self.transformer(torch.cat([aggregate, tokens], dim=1))[:, 0]
+
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
-        return features
+        return self._read(features[:, None], features.new_zeros(len(features), 1, ACTION_WIDTH))
 
     def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
         return self._predict(features[:, None], actions[:, None])

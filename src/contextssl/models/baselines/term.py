@@ -35,6 +35,8 @@ class Term(nn.Module):
     """
 
     embedding_width: int | None = None
+    # Whether predictions are of features, and so to be looked for among those, and not among embeddings.
+    predicts_features = False
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         """Named losses, weighted; their sum is what the term adds to the method's."""
