@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from contextssl import checkpoints
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
-from contextssl.config.settings import EvaluateSettings
 from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import open_subject

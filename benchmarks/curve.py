@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from contextssl import checkpoints
-from contextssl.config.settings import EvaluateSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import PUBLISHED_EPOCHS, evaluate
 from contextssl.evaluation.subject import open_subject

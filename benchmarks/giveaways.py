@@ -10,7 +10,7 @@ import sys
 
 import torch
 
-from contextssl.config.settings import DataSettings
+from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import open_data
 from contextssl.data.tables.rows import RowViews
 from contextssl.evaluation.classifiers import fit_classifier

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from contextssl.config.settings import DataSettings
+from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import Data, open_data
 from contextssl.data.tables.open_table import OpenTable, open_table
 from contextssl.data.tables.table_file import read_table

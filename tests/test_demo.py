@@ -9,8 +9,9 @@ import pytest
 
 from contextssl import demo
 from contextssl.cli import main
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
-from contextssl.config.settings import DemoSettings, EvaluateSettings, TrainSettings
+from contextssl.config.settings import DemoSettings, TrainSettings
 from contextssl.evaluation.protocols import OF_TABLES, PROTOCOLS
 from contextssl.evaluation.results import read_results
 

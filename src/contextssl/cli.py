@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contextssl.config import settings
+from contextssl.config import comparison_settings, data_settings, evaluation_settings, settings
 from contextssl.config.overrides import help_text, settings_from
 from contextssl.errors import ContextSSLError, SettingsError, nearest
 from contextssl.version import __version__
@@ -39,20 +39,20 @@ class Command:
 COMMANDS = {
     "demo": Command(settings.DemoSettings, "run_demo"),
     "train": Command(settings.TrainSettings, "run_train"),
-    "data shapes": Command(settings.RenderSettings, "run_shapes", ("out",)),
-    "data pack": Command(settings.PackSettings, "run_pack", ("data_dir", "out")),
-    "data check": Command(settings.CheckSettings, "run_check", ("data_dir",)),
-    "evaluate equivariance": Command(settings.EvaluateEquivarianceSettings, "run_evaluate_equivariance", ("load_model",)),
-    "evaluate retrieval": Command(settings.EvaluateRetrievalSettings, "run_evaluate_retrieval", ("load_model",)),
-    "evaluate probe": Command(settings.EvaluateProbeSettings, "run_evaluate_probe", ("load_model",)),
-    "evaluate geometry": Command(settings.EvaluateGeometrySettings, "run_evaluate_geometry", ("load_model",)),
-    "evaluate fairness": Command(settings.EvaluateFairnessSettings, "run_evaluate_fairness", ("load_model",)),
-    "evaluate erasure": Command(settings.EvaluateErasureSettings, "run_evaluate_erasure", ("load_model",)),
-    "evaluate reading": Command(settings.EvaluateReadingSettings, "run_evaluate_reading", ("load_model",)),
-    "evaluate labels": Command(settings.EvaluateLabelsSettings, "run_evaluate_labels", ("load_model",)),
-    "evaluate all": Command(settings.EvaluateAllSettings, "run_evaluate_all", ("load_model",)),
-    "compare": Command(settings.CompareSettings, "run_compare", launches=True),
-    "reproduce": Command(settings.ReproduceSettings, "run_reproduce", ("what",), launches=True),
+    "data shapes": Command(data_settings.RenderSettings, "run_shapes", ("out",)),
+    "data pack": Command(data_settings.PackSettings, "run_pack", ("data_dir", "out")),
+    "data check": Command(data_settings.CheckSettings, "run_check", ("data_dir",)),
+    "evaluate equivariance": Command(evaluation_settings.EvaluateEquivarianceSettings, "run_evaluate_equivariance", ("load_model",)),
+    "evaluate retrieval": Command(evaluation_settings.EvaluateRetrievalSettings, "run_evaluate_retrieval", ("load_model",)),
+    "evaluate probe": Command(evaluation_settings.EvaluateProbeSettings, "run_evaluate_probe", ("load_model",)),
+    "evaluate geometry": Command(evaluation_settings.EvaluateGeometrySettings, "run_evaluate_geometry", ("load_model",)),
+    "evaluate fairness": Command(evaluation_settings.EvaluateFairnessSettings, "run_evaluate_fairness", ("load_model",)),
+    "evaluate erasure": Command(evaluation_settings.EvaluateErasureSettings, "run_evaluate_erasure", ("load_model",)),
+    "evaluate reading": Command(evaluation_settings.EvaluateReadingSettings, "run_evaluate_reading", ("load_model",)),
+    "evaluate labels": Command(evaluation_settings.EvaluateLabelsSettings, "run_evaluate_labels", ("load_model",)),
+    "evaluate all": Command(evaluation_settings.EvaluateAllSettings, "run_evaluate_all", ("load_model",)),
+    "compare": Command(comparison_settings.CompareSettings, "run_compare", launches=True),
+    "reproduce": Command(comparison_settings.ReproduceSettings, "run_reproduce", ("what",), launches=True),
     "report": Command(settings.ReportSettings, "run_report", ("runs",), several=True),
 }
 

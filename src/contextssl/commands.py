@@ -10,18 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from contextssl.compare import jobs_of, run_job, tables, unfinished
+from contextssl.config.comparison_settings import CompareSettings, ReproduceSettings
+from contextssl.config.data_settings import CheckSettings, PackSettings, RenderSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
-from contextssl.config.settings import (
-    CheckSettings,
-    CompareSettings,
-    DemoSettings,
-    EvaluateSettings,
-    PackSettings,
-    RenderSettings,
-    ReportSettings,
-    ReproduceSettings,
-    TrainSettings,
-)
+from contextssl.config.settings import DemoSettings, ReportSettings, TrainSettings
 from contextssl.config.sweep import sweep, without_launcher
 from contextssl.data.check import CheckReport, check
 from contextssl.data.dataset import shapes_source

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contextssl.checkpoints import find_checkpoint
-from contextssl.config.settings import CompareSettings, EvaluateSettings, TrainSettings
+from contextssl.config.comparison_settings import CompareSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError, nearest

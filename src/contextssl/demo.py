@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from contextssl.config.settings import EvaluateSettings, TrainSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.evaluation.run import evaluate
 from contextssl.report import write_report

@@ -1,13 +1,10 @@
-"""The methods that can be trained and compared: what each is called, what it is trained for, and what its actions tell."""
+"""The methods that can be trained and compared: what each is called and trained for. Settings read this, so it must not import torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError, nearest
-from contextssl.factors import NO_FACTOR, FactorSpace
-from contextssl.pairs import EnvironmentMix
 
 
 @dataclass(frozen=True)
@@ -37,10 +34,10 @@ class Method:
         return self.aim != "floor"
 
 
+# In the order of a comparison's tables.
 METHODS = {
     method.name: method
     for method in (
-        Method("contextssl", "ContextSSL", "context", True, "Gupta et al., 2024"),
         Method("simclr", "SimCLR", "invariance", source="Chen et al., 2020"),
         Method("vicreg", "VICReg", "invariance", source="Bardes et al., 2022"),
         Method("byol", "BYOL", "invariance", source="Grill et al., 2020"),
@@ -54,6 +51,7 @@ METHODS = {
         Method("supervised", "supervised: class", "ceiling"),
         Method("supervised-latents", "supervised: latents", "ceiling"),
         Method("random", "untrained", "floor"),
+        Method("contextssl", "ContextSSL", "context", True, "Gupta et al., 2024"),
     )
 }
 
@@ -66,20 +64,3 @@ def method_of(name: str) -> Method:
     if name not in METHODS:
         raise SettingsError(f"unknown method {name!r}: {nearest(name, METHODS)}")
     return METHODS[name]
-
-
-def environments_of(settings: TrainSettings, factors: FactorSpace) -> EnvironmentMix:
-    """What the actions of a run tell: of ContextSSL its environments; of a rival the one that it is conditioned on, all factors where none is
-    named; nothing of a method that takes no action.
-
-    Raises:
-        SettingsError: for an unknown method or environment, and for a condition where the method has none.
-    """
-    method = method_of(settings.method)
-    if settings.condition is not None and (method.aim != "equivariance"):
-        mend = "env_ratio says which environments it learns" if method.aim == "context" else "it takes no action"
-        raise SettingsError(f"condition={settings.condition} is for methods that follow one action; {method.name} does not: {mend}")
-    if method.aim == "context":
-        return EnvironmentMix.parse(settings.env_ratio, factors, settings.env_per)
-    told = (settings.condition or "+".join(factors.names)) if method.aim == "equivariance" else NO_FACTOR
-    return EnvironmentMix.parse({told: 1.0}, factors)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from contextssl.cli import COMMANDS
+from contextssl.config.data_settings import CheckSettings, RenderSettings
 from contextssl.config.overrides import experiments, help_text, settings_from
-from contextssl.config.settings import CheckSettings, RenderSettings, TrainSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.threediebench import FACTORS
 from contextssl.errors import SettingsError
 from contextssl.pairs import EnvironmentMix

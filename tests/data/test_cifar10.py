@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from contextssl.config.settings import DataSettings
+from contextssl.config.data_settings import DataSettings
 from contextssl.data.cifar10 import cifar10_source
 from contextssl.data.dataset import open_data
 from contextssl.data.pack import pack

@@ -15,7 +15,7 @@ import torch
 
 from contextssl import checkpoints
 from contextssl.cli import main
-from contextssl.config.settings import EvaluateSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.dataset import Data
 from contextssl.data.folder import write_folder
 from contextssl.errors import CheckpointError, DataError, SettingsError

@@ -10,7 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from contextssl.config.settings import EvaluateSettings, TrainSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.tables.columns import Columns
 from contextssl.data.tables.corruption import row_factors

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from contextssl.config.settings import EvaluateSettings, TrainSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.evaluation.results import ResultRow, write_results
 
 LENGTHS = (0, 2, 14, 30, 126)

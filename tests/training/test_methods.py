@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 import contextssl
 from contextssl import checkpoints
-from contextssl.config.settings import EvaluateSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.dataset import Data
 from contextssl.data.views import Views
+from contextssl.environments import environments_of
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import Subject
-from contextssl.methods import METHODS, environments_of
+from contextssl.methods import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import PairBatch, ViewPairs

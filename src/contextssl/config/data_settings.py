@@ -118,3 +118,39 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
         "UCI Adult's or MIMIC-III's files; shapes are rendered into ./datasets where left out",
     )
     resolution: int = setting(128, "height and width of the images", "pixels")
+
+
+@dataclass
+class RenderSettings(ShapesSettings):
+    """Render objects as 3DIEBench does, into a packed store or the published folder layout."""
+
+    out: str = setting("datasets/shapes", "folder to write")
+    resolution: int = setting(64, "height and width of the images", "pixels")
+    layout: str = setting(
+        "packed", "'packed' store (trains at once), or the published 'folder' of images and latents", choices=("packed", "folder")
+    )
+    image_format: str = setting("png", "of layout=folder: png is lossless", choices=("png", "jpg"))
+    workers: int = setting(0, "processes; 0 takes every core")
+    progress: bool = setting(True, "show progress")
+
+
+@dataclass
+class PackSettings:
+    """Pack a folder in 3DIEBench's published layout into one memory-mapped store."""
+
+    data_dir: str | None = setting(None, "the folder: SYNSET/OBJECT/image_i.jpg and latent_i.npy, with meta/ beside them")
+    out: str | None = setting(None, "folder of the store; DATA_DIR/packed-RESOLUTION where left out")
+    resolution: int = setting(128, "height and width of the images", "pixels")
+    check_ranges: bool = setting(True, "refuse latents outside 3DIEBench's published ranges")
+    workers: int = setting(0, "processes; 0 takes every core")
+    progress: bool = setting(True, "show progress")
+
+
+@dataclass
+class CheckSettings(AugmentationSettings):
+    """Look a folder of data, a packed store, images or a table over: counts, damaged files, latents, labels, columns, a picture of sample views."""
+
+    data_dir: str | None = setting(None, "the folder, store, tar or zip of images, or table to check")
+    picture: str | None = setting(None, "PNG to write the sample views to; NAME-views.png where left out")
+    workers: int = setting(0, "processes; 0 takes every core")
+    progress: bool = setting(True, "show progress")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
-from contextssl.config.settings import AugmentationSettings
+from contextssl.config.data_settings import AugmentationSettings
 from contextssl.data.augmentations.compose import Augmentations
 
 # Where no factors are named: the paper's first pair.

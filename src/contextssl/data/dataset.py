@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contextssl.config.settings import DataSettings, PhotosSettings, ShapesSettings
+from contextssl.config.data_settings import DataSettings, PhotosSettings, ShapesSettings
 from contextssl.data.cifar10 import cifar10_source
 from contextssl.data.images import ImagesSource
 from contextssl.data.pack import pack

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextssl.config.settings import EvaluateSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.errors import SettingsError, nearest
 from contextssl.evaluation.protocols import BASELINES, CLASSIFIERS
 from contextssl.evaluation.readers import HEADS

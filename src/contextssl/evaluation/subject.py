@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import checkpoints
-from contextssl.config.settings import DataSettings, EvaluatedDataSettings, EvaluateSettings, TrainSettings
+from contextssl.config.data_settings import DataSettings
+from contextssl.config.evaluation_settings import EvaluatedDataSettings, EvaluateSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import TABLES, Data, is_store, open_data
+from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment
-from contextssl.methods import environments_of
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.training.storage import new_run_folder
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from contextssl import checkpoints
-from contextssl.config.settings import EvaluateSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.dataset import TABLES, is_store
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint

@@ -22,12 +22,13 @@ from contextssl.config.settings import TrainSettings
 from contextssl.context_labels import LabelSpace
 from contextssl.data.dataset import Data, open_data
 from contextssl.distributed import is_first_process
+from contextssl.environments import environments_of
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.results import write_results
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.files import write_json
-from contextssl.methods import environments_of, method_of
+from contextssl.methods import method_of
 from contextssl.models.build import build_model
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.pairs import PairSampler

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.config.settings import DataSettings
+from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import open_data
 from contextssl.data.tables.adult import read_adult
 from contextssl.errors import DataError, SettingsError

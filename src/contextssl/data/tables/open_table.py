@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from contextssl.config.settings import TablesSettings
+from contextssl.config.data_settings import TablesSettings
 from contextssl.data.tables.columns import Columns, Kind, as_words
 from contextssl.data.tables.corruption import Corruption, known, row_factors
 from contextssl.data.tables.rows import Labels, RowPairs, RowViews

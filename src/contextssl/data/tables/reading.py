@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from contextssl.config.settings import DataSettings
+from contextssl.config.data_settings import DataSettings
 from contextssl.data.tables.adult import read_adult
 from contextssl.data.tables.mimic3 import read_mimic3
 from contextssl.data.tables.table import Table
