@@ -23,6 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from contextssl.machine import processor
+
 RESULTS = Path(__file__).parent / "results" / "mimic3_scale.json"
 # Rows of MIMIC-III v1.4.
 ROWS = {
@@ -168,14 +170,6 @@ def write_tables(folder: Path, scale: float, seed: int) -> None:
         | {"FORM_VAL_DISP": random.integers(1, 4, rows), "FORM_UNIT_DISP": choice(["VIAL", "BAG", "TAB"], rows)}
         | {"ROUTE": choice(["IV", "PO", "SC"], rows)},
     )
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+from contextssl.machine import processor
+
 RESULTS = Path(__file__).parent / "results" / "rendering.json"
 
 
@@ -46,15 +48,6 @@ def measure(seed: int, resolution: int, supersample: int, processes: int, second
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=single_thread) as pool:
         jobs = [pool.submit(draw, seed + process, resolution, supersample, seconds) for process in range(processes)]
         return sum(images / taken for images, taken in (job.result() for job in jobs))
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    )
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:

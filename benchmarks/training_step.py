@@ -23,9 +23,11 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.threediebench import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
+from contextssl.machine import processor
 from contextssl.pairs import EnvironmentMix, PairSampler, ViewPairs
+from contextssl.precision import choose_precision
 from contextssl.training.loss import Objective, loss_of
-from contextssl.training.run import choose_precision, fresh_model
+from contextssl.training.run import fresh_model
 
 RESULT = Path(__file__).parent / "results" / "training_step.json"
 
@@ -76,13 +78,13 @@ def main() -> None:
     result: dict[str, Any] = {
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit,
-        "cpu": torch.cpu.get_capabilities().get("cpu_name") if hasattr(torch.cpu, "get_capabilities") else None,
+        "cpu": processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "images_per_step": images,
         "images_per_second": {precision: round(images / value) for precision, value in seconds.items()},
         "bf16_to_float32": round(seconds["32-true"] / seconds["bf16-mixed"], 2),
-        "chosen_by_auto": choose_precision("auto"),
+        "chosen_by_auto": choose_precision("auto", "cpu"),
     }
     print(json.dumps(result, indent=1))
     if arguments.write:

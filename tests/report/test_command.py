@@ -48,7 +48,7 @@ def test_from_a_trained_run_to_a_page(trained: Path, capsys: pytest.CaptureFixtu
 
 def test_the_gallery_is_what_a_slow_search_finds(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # In bf16, which some machines choose, near neighbours change places.
-    monkeypatch.setattr("contextssl.evaluation.run.choose_precision", lambda precision: "32-true")
+    monkeypatch.setattr("contextssl.evaluation.run.choose_precision", lambda precision, accelerator: "32-true")
     (trained / GALLERY).unlink(missing_ok=True)
     gallery, reason = gallery_of(read_run(trained))
     assert gallery is not None and reason is None

@@ -23,7 +23,7 @@ from contextssl.data.dataset import Data
 from contextssl.errors import CheckpointError, DataError, SettingsError, TrainingError
 from contextssl.evaluation.results import read_results
 from contextssl.training import run as run_module
-from contextssl.training.run import choose_precision, fresh_model, train
+from contextssl.training.run import fresh_model, train
 from tests.training.runs import tiny_settings, toy_data
 
 
@@ -243,15 +243,6 @@ def test_loading_gives_the_trained_model(data: Data, undisturbed: Path, tmp_path
 def test_settings_that_cannot_be(data: Data, tmp_path: Path, given: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         train(tiny_settings(output_dir=str(tmp_path), **given), data=data)
-
-
-def test_precision_is_chosen_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose_precision("16-mixed") == "16-mixed"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    for able, expected in (({"avx512_bf16": True}, "bf16-mixed"), ({"avx512_f": True}, "32-true")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able, raising=False)
-        assert choose_precision("auto") == expected
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

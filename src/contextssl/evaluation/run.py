@@ -37,7 +37,8 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import PairSource
-from contextssl.training.run import choose_precision, describe_run
+from contextssl.precision import choose_precision
+from contextssl.training.run import describe_run
 from contextssl.version import __version__
 
 # The context length that one speaks of, where it fits.
@@ -155,7 +156,7 @@ class Plan:
             contexts,
             {"fingerprint": fingerprint},
             settings.seed,
-            choose_precision(settings.precision) if settings.precision != "auto" else _auto_precision(model.device),
+            choose_precision(settings.precision, model.device.type),
             ArrayCache(folder if settings.cache else None),
             _say if settings.progress else lambda what: None,
         )
@@ -323,12 +324,6 @@ def _device(accelerator: str) -> torch.device:
     if not available.get(name, True):
         raise SettingsError(f"accelerator={accelerator}: this machine has none; use accelerator=cpu")
     return torch.device(name)
-
-
-def _auto_precision(device: torch.device) -> str:
-    """bf16 where the device computes in it; on a CPU beside an idle GPU, what the CPU gains from."""
-    chosen = choose_precision("auto")
-    return "32-true" if device.type == "cpu" and torch.cuda.is_available() else chosen
 
 
 def _say(what: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import platform
 import subprocess
 import time
 import warnings
@@ -28,10 +27,12 @@ from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.results import write_results
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.files import write_json
+from contextssl.machine import processor
 from contextssl.methods import method_of
 from contextssl.models.build import build_model
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.pairs import PairSampler
+from contextssl.precision import choose_precision
 from contextssl.randomness import derive_seed
 from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
@@ -147,23 +148,11 @@ def describe_machine() -> dict[str, Any]:
         "version": __version__,
         "commit": _commit(),
         "torch": torch.__version__,
-        "machine": platform.processor() or platform.machine(),
+        "machine": processor(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
         "date": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
-
-
-def choose_precision(precision: str) -> str:
-    """``auto``: bf16 on GPUs and on CPUs that compute in it; float32 elsewhere (a CPU that only emulates bf16 is slower in it)."""
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    if torch.backends.mps.is_available():
-        return "32-true"
-    able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return "bf16-mixed" if any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16")) else "32-true"
 
 
 def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ViewEncoder:
@@ -236,7 +225,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str) -> tuple[pl.Tr
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.num_nodes,
-        precision=choose_precision(settings.precision),  # type: ignore[arg-type]
+        precision=choose_precision(settings.precision, settings.accelerator),  # type: ignore[arg-type]
         max_epochs=settings.epochs if method_of(settings.method).trains else 0,
         max_time={"seconds": round(60 * settings.max_minutes)} if settings.max_minutes > 0 else None,
         gradient_clip_val=settings.gradient_clip or None,
