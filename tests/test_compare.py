@@ -144,7 +144,8 @@ def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, ca
     _, rows = read_results(tmp_path / "contextssl/seed0")
     labels = [row for row in rows if row.protocol == "labels" and row.metric == "accuracy"]
     assert {row.factor for row in labels} >= {"class+rotation", "class+color"} and {row.length for row in labels} == {0, 6}
-    assert main(["reproduce", "masks", *quick, "vary={mask_prob:[0,0.5]}", "protocols=[geometry]"]) == 0
+    assert main(["reproduce", "masks", *quick, "vary={mask_prob:[0,0.5]}", "protocols=[probe]", "compare_bottleneck=[0,0.2]"]) == 0
+    assert "ridge, noise 0.2" in (tmp_path / "comparison.md").read_text()
     settings = [json.loads((tmp_path / f"mask_prob-{p}/seed0/settings.json").read_text())["settings"]["mask_prob"] for p in ("0", "0.5")]
     assert settings == [0, 0.5]
     assert "say which experiment" in error_of(capsys, "reproduce")

@@ -145,7 +145,7 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
         probes = EvaluateSettings(load_model=str(folder), heads=list(PUBLISHED_HEADS))
     return replace(
         probes,
-        bottleneck=[0.0, 0.3],
+        bottleneck=settings.compare_bottleneck,
         eval_ctxt=settings.compare_lengths if method.contexts else None,
         environments=settings.compare_environments if method.aim == "context" else None,
         sensitivity_items=0,

@@ -92,8 +92,8 @@ EXPERIMENTS = {
         ),
         Experiment(
             "bottleneck",
-            "A noise bottleneck while training (ours)",
-            ("methods=[contextssl]", "vary={bottleneck:[0,0.1,0.3,0.5,1.0]}"),
+            "A noise bottleneck while training, and while reading (ours)",
+            ("methods=[contextssl]", "vary={bottleneck:[0,0.1,0.3,0.5,1.0]}", "compare_bottleneck=[0,0.1,0.3,1.0]"),
             "nothing: the paper has no bottleneck; 0 is its model",
         ),
         Experiment(

@@ -36,6 +36,9 @@ class ComparisonSettings:
     compare_lengths: list[int] | None = setting(
         None, "context lengths that are evaluated; where left out 0, 2, 14, 30, 126 as far as they fit, and the longest", "tokens"
     )
+    compare_bottleneck: list[float] = setting(
+        [0.0, 0.3], "noise shares that single views and erased features are read under; 0 is no noise"
+    )
     job: int = setting(-1, "one run of the comparison by its number, as a launcher is told; -1 is all of them")
 
 

@@ -136,13 +136,15 @@ def _published_result(line: Condition, column: Column) -> float | None:
 def views_table(lines: Sequence[Condition], groups: Mapping[str, str], factors: Sequence[str]) -> Grid | None:
     """What distances, neighbours and a strong fresh reader see of each factor in single views."""
     columns = []
+    rows = [row for line in lines for row in line.each.run.find(protocol="probe", head="ridge")]
+    noises = sorted({row.bottleneck for row in rows if row.bottleneck})
     for factor in factors:
         name, base = factor_name(factor), {"factor": factor, "metric": "r2_pooled"}
         columns += [
             Column(f"{name}, variance share", ("geometry",), {**base, "metric": "variance_share"}),
             Column(f"{name} R², kNN", ("probe", "geometry"), {**base, "head": "knn"}),
             Column(f"{name} R², ridge", ("probe",), {**base, "head": "ridge"}),
-            Column(f"{name} R², ridge, noise {NOISE:g}", ("probe",), {**base, "head": "ridge", "bottleneck": NOISE}),
+            *(Column(f"{name} R², ridge, noise {share:g}", ("probe",), {**base, "head": "ridge", "bottleneck": share}) for share in noises),
         ]
     note = (
         "Absolute factors. The variance share is what distances see; ridge is the strongest reader here, and under noise, its variance a share of "
