@@ -8,7 +8,8 @@ of its own, and only this change is told as the action.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -115,24 +116,31 @@ class Corruption:
     rate: float = 0.4
     swap_chance: float = 0.5
     exact_chance: float = 0.0
-    _donors: dict[str, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict, repr=False)
-    _groups: list[Tensor] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in (("corruption", self.rate), ("swap_chance", self.swap_chance), ("exact_chance", self.exact_chance)):
             if not 0 <= value <= 1:
                 raise SettingsError(f"{name} is {value}: a share lies from 0 to 1")
+
+    @cached_property
+    def _group_of(self) -> Int[Tensor, " W"]:
+        """Which column of the file each number belongs to; -1 of those that move with a factor."""
         moved = {place for factor in self.factors for place in factor.moved}
         groups = [self.columns.places(name) for name in self.columns.names]
-        groups = [places for places in groups if not moved & set(places)]
         group_of = torch.full((len(self.columns),), -1)
-        for group, places in enumerate(groups):
+        for group, places in enumerate(places for places in groups if not moved & set(places)):
             group_of[list(places)] = group
-        self._groups.append(group_of)
+        return group_of
+
+    @cached_property
+    def _donors(self) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        """Of each factor the training rows in order of its value, where each value's begin, and how many it has."""
+        found = {}
         for factor in self.factors:
             values = factor.of(self.marginals)
             counts = values.bincount(minlength=len(factor.values))
-            self._donors[factor.name] = (values.argsort(stable=True), counts.cumsum(0) - counts, counts)
+            found[factor.name] = (values.argsort(stable=True), counts.cumsum(0) - counts, counts)
+        return found
 
     @property
     def space(self) -> FactorSpace:
@@ -168,7 +176,7 @@ class Corruption:
 
     def redrawn_columns(self, rows: Float[Tensor, "n W"], generator: torch.Generator) -> Float[Tensor, "n W"]:
         """Rows with a random subset of the columns that are no factor's redrawn, each from a training row of its own."""
-        group_of = self._groups[0]
+        group_of = self._group_of
         groups = int(group_of.max()) + 1
         if groups == 0:
             return rows.clone()
