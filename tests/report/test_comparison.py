@@ -109,6 +109,22 @@ def test_what_is_missing_is_a_dash(tmp_path: Path) -> None:
     assert page.row("never, features")[head.index("colour R², fresh linear probe")] == "undefined"
 
 
+def test_what_embeds_views_as_their_features_has_one_line(tmp_path: Path) -> None:
+    features = [row for row in rows_of(SIE, ["rotation"]) if row.representation == "feature"]
+    embedded = [replace(row, representation="embedding", length=0) for row in features]
+    noisy = [replace(row, bottleneck=0.3, mean=0.25) for row in embedded if row.protocol == "probe" and row.head == "ridge"]
+    page = page_of(tmp_path, entry(tmp_path, "random", "floor", [[*features, *embedded, *noisy]]))
+    names = [row[0] for row in page.rows if row and row[0].startswith("random, ")]
+    assert set(names) == {"random, features"}
+    noise = "rotation R², ridge, noise 0.3"
+    seen = next(table for table in tables(page).values() if noise in table[0])
+    assert seen[-1][seen[0].index(noise)] == "0.250", "what is read under noise stands in the same line"
+    # One number that differs, and they are two.
+    other = [replace(embedded[0], mean=embedded[0].mean + 0.01), *embedded[1:]]
+    two = page_of(tmp_path, entry(tmp_path, "two", "floor", [[*features, *other]]))
+    assert {row[0] for row in two.rows if row and row[0].startswith("two, ")} == {"two, features", "two, embedding"}
+
+
 def test_columns_without_numbers_and_protocols_that_were_not_run_are_left_out(tmp_path: Path) -> None:
     only = entry(tmp_path, "sie:rotation", "rotation", [[row for row in rows_of(SIE, ["rotation"]) if row.protocol == "retrieval"]])
     made = write_comparison([only], tmp_path / "out")

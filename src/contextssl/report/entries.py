@@ -133,11 +133,13 @@ def conditions(each: Averaged) -> list[Condition]:
     """Features, embeddings with no context, and each environment at its longest length; as far as there are rows."""
     name, group, made = each.entry.name, each.entry.group, []
     rows = [row for row in each.run.rows if row.protocol in PROBED]
-    if any(row.representation == "feature" for row in rows):
+    # A method without a space of its own embeds views as their features: one line, that of embeddings, which are read under noise too.
+    alike = not each.takes_contexts and _numbers(rows, "feature") == _numbers(rows, "embedding")
+    if not alike and any(row.representation == "feature" for row in rows):
         made.append(Condition(each, group, (f"{name}, features",), {"representation": "feature", "environment": None, "length": None}))
     embedded = [row for row in rows if row.representation == "embedding"]
     if any(row.environment is None and row.length == 0 for row in embedded):
-        words = f"{name}, no context" if each.takes_contexts else f"{name}, embedding"
+        words = f"{name}, no context" if each.takes_contexts else f"{name}, features" if alike else f"{name}, embedding"
         made.append(Condition(each, group, (words,), {"representation": "embedding", "environment": None, "length": 0}))
     for environment in dict.fromkeys(row.environment for row in embedded if row.environment is not None and row.length):
         length = max(row.length or 0 for row in embedded if row.environment == environment)
@@ -145,6 +147,15 @@ def conditions(each: Averaged) -> list[Condition]:
         words = f"{name}, {told(environment)} context, {length} tokens"
         made.append(Condition(each, _group_in(each.entry, environment), (words,), fields))
     return made
+
+
+def _numbers(rows: Sequence[ResultRow], representation: str) -> dict[tuple[object, ...], float]:
+    """What was read without noise and without a context."""
+    return {
+        (row.protocol, row.metric, row.factor, row.head, row.target): row.mean
+        for row in rows
+        if row.representation == representation and not row.bottleneck and not row.length
+    }
 
 
 def _group_in(entry: Entry, environment: str) -> str:
