@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from contextssl.cli import COMMANDS
+from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.data_settings import CheckSettings, RenderSettings
 from contextssl.config.overrides import experiments, help_text, settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.threediebench import FACTORS
 from contextssl.errors import SettingsError
 from contextssl.pairs import EnvironmentMix
+from contextssl.reproduce import EXPERIMENTS
 
 PUBLISHED = (
     "backbone=resnet18 epochs=1000 n_layer=3 block_size=128 log_interval=5 projection_dim=512 learning_rate=5e-5 temperature=0.1 "
@@ -62,6 +64,23 @@ def test_experiments_are_settings_and_can_be_overridden(name: str) -> None:
     settings = train_settings(f"experiment={name}")
     assert settings != TrainSettings()
     assert train_settings(f"experiment={name}", "epochs=7") == dataclasses.replace(settings, epochs=7)
+
+
+def test_a_mapping_takes_the_place_of_an_experiments_list() -> None:
+    asked = ["experiment=shapes_minutes", "env_ratio={rotation:0.5,none:0.5}"]
+    assert settings_from("train", TrainSettings, asked).env_ratio == {"rotation": 0.5, "none": 0.5}
+    assert settings_from("train", TrainSettings, ["experiment=shapes_minutes", "env_ratio=[0.1,0.8,0.1]"]).env_ratio == [0.1, 0.8, 0.1]
+    # A mapping that is given twice is not merged: the last word counts.
+    twice = settings_from("train", TrainSettings, [*asked, "env_ratio={color:1}"])
+    assert twice.env_ratio == {"color": 1}
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_the_papers_experiments_are_settings_with_and_without_3diebench(name: str) -> None:
+    for given in ([], ["data_dir=3DIEBench"]):
+        settings = settings_from("compare", CompareSettings, EXPERIMENTS[name].words(given))
+        assert settings.compare_dir == f"runs/{name}"
+    assert settings_from("compare", CompareSettings, EXPERIMENTS["single"].words([])).env_ratio == {"rotation": 0.5, "none": 0.5}
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -48,10 +48,15 @@ def experiments() -> list[str]:
 def read_overrides(command: str, schema: type[Settings], words: Sequence[str]) -> list[str]:
     """The words that Hydra is to read: checked to be ``key=value`` with keys that the command knows, without those that mean nothing any more.
 
+    A list or mapping takes the place of the one in an experiment's file. Hydra would merge two mappings, and refuse a mapping where a list was;
+    so settings that may be either are emptied first.
+
     Raises:
         SettingsError: for a word that is not ``key=value`` or an unknown key (naming the nearest).
     """
-    known = {field.name for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    fields = dataclasses.fields(schema)  # type: ignore[arg-type]
+    known = {field.name for field in fields}
+    of_any_kind = {field.name for field in fields if field.type == "Any"}
     if command in EXPERIMENT_OF:
         known.add(EXPERIMENT)
     kept = []
@@ -66,7 +71,7 @@ def read_overrides(command: str, schema: type[Settings], words: Sequence[str]) -
             raise SettingsError(f"unknown setting {key!r} of {command}: {nearest(key, known)} (contextssl {command} --help lists all)")
         if key == EXPERIMENT and not parsed.is_sweep_override() and parsed.value() not in experiments():
             raise SettingsError(f"unknown experiment {parsed.value()!r}: {nearest(str(parsed.value()), experiments())}")
-        kept.append(word)
+        kept += [f"{key}=null", word] if key in of_any_kind else [word]
     return kept
 
 
