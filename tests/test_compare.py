@@ -151,6 +151,15 @@ def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, ca
     assert "say which experiment" in error_of(capsys, "reproduce")
 
 
+def test_a_single_transformation_of_the_experiments_own_settings(words: list[str], tmp_path: Path) -> None:
+    """The experiment's file has a list of chances where this has a mapping; each run is a job of a sweep."""
+    asked = ["experiment=shapes_minutes", *words, "auxiliary_scale=unit", f"compare_dir={tmp_path}", "seeds=[0]", "compare_lengths=[6]"]
+    assert main(["reproduce", "single", *asked, "env_ratio={rotation:0.5,none:0.5}", "methods=[contextssl]", "protocols=[geometry]"]) == 0
+    run = tmp_path / "contextssl/seed0"
+    assert json.loads((run / "settings.json").read_text())["settings"]["env_ratio"] == {"rotation": 0.5, "none": 0.5}
+    assert {row.environment for row in read_results(run)[1] if row.protocol == "geometry"} >= {"rotation", "none"}
+
+
 @pytest.mark.filterwarnings("default:this model was not trained on contexts of")
 def test_contexts_for_subsets_that_training_never_saw(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [*words, f"compare_dir={tmp_path}", "seeds=[0]", "compare_lengths=[6]", "protocols=[geometry]"]

@@ -71,7 +71,8 @@ def read_overrides(command: str, schema: type[Settings], words: Sequence[str]) -
             raise SettingsError(f"unknown setting {key!r} of {command}: {nearest(key, known)} (contextssl {command} --help lists all)")
         if key == EXPERIMENT and not parsed.is_sweep_override() and parsed.value() not in experiments():
             raise SettingsError(f"unknown experiment {parsed.value()!r}: {nearest(str(parsed.value()), experiments())}")
-        kept += [f"{key}=null", word] if key in of_any_kind else [word]
+        # With ++, since of two words with one key a sweep keeps the later.
+        kept += [f"++{key}=null", word] if key in of_any_kind else [word]
     return kept
 
 
