@@ -58,7 +58,7 @@ def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
         if program != "contextssl":
             assert line.startswith("python benchmarks/"), "printed beside the numbers that it made"
             continue
-        if "path/to/mimic3" in line and not MIMIC.is_dir():
+        if "mimic3" in line and not MIMIC.is_dir():
             continue
         assert main(small([word.replace("path/to/mimic3", str(MIMIC)) for word in words])) == 0, line
         ran.append(words[0])
