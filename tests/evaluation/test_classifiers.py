@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from contextssl.errors import SettingsError
+from contextssl.errors import InputError, SettingsError
 from contextssl.evaluation.classifiers import fit_classifier
 from contextssl.evaluation.protocols import CLASSIFIERS
 
@@ -60,3 +62,23 @@ def test_a_constant_embedding_and_a_class_that_no_row_has(kind: str) -> None:
 def test_an_unknown_kind() -> None:
     with pytest.raises(SettingsError, match=r"unknown classifier 'logistics': did you mean 'logistic'\?"):
         fit_classifier("logistics", torch.zeros(4, 1), torch.zeros(4, dtype=torch.long), 2, torch.zeros(4, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("finite", [True, False])
+def test_a_floating_point_flag_is_no_fault_but_weights_that_are_not_finite_are(finite: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = LogisticRegression.fit
+
+    def flagged(self: LogisticRegression, x: np.ndarray, y: np.ndarray) -> LogisticRegression:
+        np.array([[np.inf, -np.inf]], np.float32) @ np.ones((2, 1), np.float32)  # raises the flag that some kernels raise for nothing
+        fitted = fit(self, x, y)
+        fitted.coef_ = fitted.coef_ if finite else fitted.coef_ * np.nan
+        return fitted
+
+    monkeypatch.setattr(LogisticRegression, "fit", flagged)
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    labels, held_out = (x[:, 0] > 0).long(), torch.arange(40) % 4 == 0
+    if finite:
+        assert fit_classifier("logistic", x, labels, 2, held_out)(x).argmax(1).eq(labels).float().mean() > 0.9
+    else:
+        with pytest.raises(InputError, match="no finite weights"):
+            fit_classifier("logistic", x, labels, 2, held_out)

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from contextssl.errors import SettingsError, nearest
+from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.evaluation.heads import class_loss, train_heads
 from contextssl.evaluation.protocols import CLASSIFIERS
 from contextssl.randomness import seeded_generator
@@ -97,10 +97,14 @@ def _loss(y: Tensor, output: Tensor, rows: Tensor) -> Tensor:
 
 def _logistic(x: np.ndarray, y: np.ndarray, classes: int, held_out: np.ndarray) -> Fitted:
     def fit(inverse_penalty: float, rows: np.ndarray) -> LogisticRegression:
-        with warnings.catch_warnings():
+        # Some processors' kernels raise a floating-point flag for lanes beyond the data; what counts is whether the weights are finite.
+        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             # A separable class has no best weights; where the iteration stops, all rows are told apart already.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return LogisticRegression(C=inverse_penalty, max_iter=200).fit(x[rows], y[rows])
+            model = LogisticRegression(C=inverse_penalty, max_iter=200).fit(x[rows], y[rows])
+        if not np.isfinite(model.coef_).all():
+            raise InputError("a logistic regression found no finite weights: its inputs are too large, so scale them down")
+        return model
 
     every = np.ones(len(y), bool)
     learnt = ~held_out & (np.cumsum(~held_out) <= CHOOSING_ROWS)
@@ -126,7 +130,10 @@ def _spread(model: LogisticRegression | HistGradientBoostingClassifier, classes:
 
     def chances(rows: Tensor) -> Tensor:
         found = torch.zeros(len(rows), classes)
-        found[:, torch.from_numpy(model.classes_)] = torch.from_numpy(model.predict_proba(rows.numpy())).float()
+        # As while it is fitted: a flag is no number.
+        with np.errstate(invalid="ignore"):
+            read = model.predict_proba(rows.numpy())
+        found[:, torch.from_numpy(model.classes_)] = torch.from_numpy(read).float()
         return found
 
     return chances
