@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from contextssl.data.shapes import ShapesSource
 from contextssl.data.source import ItemSource
 from contextssl.data.store import MANIFEST, Store, open_store
 from contextssl.data.threediebench import FACTORS, ThreeDIEBenchSource, factors_named
+from contextssl.digest import digest_of
 from contextssl.distributed import is_first_process
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.pairs import PairSource, ViewPairs
@@ -135,8 +135,7 @@ def _rendered(store: Store, settings: DataSettings) -> Data:
             f"{store.path} has the factors {', '.join(store.factors.names) or 'none'}, which factors=[…] cannot divide: leave factors out"
         )
     data = _from_store(store, settings, lambda split: ViewPairs(replace(store[split], factors=factors)))
-    made = json.dumps([store.fingerprint, factors.to_dict()], sort_keys=True)
-    fingerprint = store.fingerprint if factors == store.factors else hashlib.sha256(made.encode()).hexdigest()[:16]
+    fingerprint = store.fingerprint if factors == store.factors else digest_of([store.fingerprint, factors.to_dict()])
     return replace(data, description={**data.description, "fingerprint": fingerprint})
 
 
@@ -176,8 +175,7 @@ def _open_images(settings: DataSettings, progress: bool) -> Data:
 
 def _photo_folder(source: ItemSource, name: str, settings: DataSettings) -> Path:
     """Where the store of photos goes: beside the rendered data sets, never into the user's own folder; one for each choice of images."""
-    key = hashlib.sha256(json.dumps(source.description, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("datasets") / f"{name}-{settings.resolution}px-{key}"
+    return Path("datasets") / f"{name}-{settings.resolution}px-{digest_of(source.description)[:8]}"
 
 
 def _augmented(store: Store, settings: DataSettings) -> Data:
@@ -198,12 +196,11 @@ def _augmented(store: Store, settings: DataSettings) -> Data:
     def pairs(split: str) -> PairSource:
         return AugmentedPairs(AugmentedViews(store[split], augmentations, settings.eval_views, derive_seed(0, "augmented", split)))
 
-    made = json.dumps([store.fingerprint, augmentations.description, settings.eval_views], sort_keys=True)
     return replace(
         _from_store(store, settings, pairs),
         description={
             "path": str(store.path),
-            "fingerprint": hashlib.sha256(made.encode()).hexdigest()[:16],
+            "fingerprint": digest_of([store.fingerprint, augmentations.description, settings.eval_views]),
             "source": store.manifest.get("source"),
             "augmentations": augmentations.description,
         },

@@ -8,7 +8,6 @@ were written after the images were last flushed to the disk are checked against 
 from __future__ import annotations
 
 import errno
-import io
 import json
 import math
 import os
@@ -16,15 +15,16 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
-from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of, record_type
+from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of
+from contextssl.data.packing_plan import Plan, check_same
+from contextssl.data.packing_worker import Job, pack_task
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
-from contextssl.data.source import Item, ItemSource
+from contextssl.data.pixel_statistics import channel_statistics
+from contextssl.data.source import ItemSource
 from contextssl.data.store import (
     CHECKSUMS,
     FORMAT,
@@ -33,7 +33,6 @@ from contextssl.data.store import (
     MANIFEST,
     NAMES,
     RAW_LATENTS,
-    VERSION,
     fingerprint,
 )
 from contextssl.errors import DataError, SettingsError
@@ -74,11 +73,11 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
     out = Path(out)
     if resolution < 1:
         raise SettingsError(f"resolution={resolution}: give the height and width of the stored images in pixels, at least 1")
-    plan = _Plan.of(source, resolution)
+    plan = Plan.of(source, resolution)
     if (out / MANIFEST).is_file():
         found = read_json(out / MANIFEST)
         found = {key: found.get(key) for key in plan.settings} if isinstance(found, dict) else {}
-        _same_settings(out, found, plan.settings, "holds a store")
+        check_same(out, found, plan.settings, "holds a store")
         return out
     if out.is_dir() and not (out / SETTINGS).is_file() and any(path.name != LOCK and path.name[0] != "." for path in out.iterdir()):
         raise DataError(f"{out} holds other files: choose a folder that is new or empty")
@@ -91,99 +90,12 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
     return out
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be packed: the items in order, and the values that a store to be continued must share."""
-
-    order: list[tuple[str, int, Item]]
-    shape: tuple[int, int, int, int, int]
-    raw_width: int
-    splits: dict[str, tuple[int, int]]
-    settings: dict[str, Any]
-
-    @classmethod
-    def of(cls, source: ItemSource, resolution: int) -> _Plan:
-        order: list[tuple[str, int, Item]] = []
-        splits = {}
-        classes = len(source.class_names)
-        seen: set[str] = set()
-        for split, items in source.splits.items():
-            if not len(items):
-                raise DataError(f"the split {split!r} is empty: every split needs at least one item")
-            splits[split] = (len(order), len(order) + len(items))
-            for index, item in enumerate(items):
-                if not 0 <= item.label < classes:
-                    raise DataError(f"label {item.label} of {item.name} is out of range: there are {classes} classes, 0 to {classes - 1}")
-                if item.name in seen:
-                    raise DataError(f"two items are called {item.name!r}: names must be unique over all splits")
-                seen.add(item.name)
-                order.append((split, index, item))
-        if not order:
-            raise DataError("there is no split to pack: the source has none")
-        shape = (len(order), source.num_views, resolution, resolution, source.channels)
-        listing = json.dumps([[split, item.name, item.label] for split, _, item in order]).encode()
-        settings = {
-            "version": VERSION,
-            "shape": list(shape),
-            "raw_width": source.raw_width,
-            "factors": source.factors.to_dict(),
-            "class_names": list(source.class_names),
-            "items_crc32": zlib.crc32(listing),
-            "source": source.description,
-        }
-        return cls(order, shape, source.raw_width, splits, json.loads(json.dumps(settings, allow_nan=False)))
-
-    @property
-    def items(self) -> int:
-        return self.shape[0]
-
-    @property
-    def item_bytes(self) -> int:
-        return math.prod(self.shape[1:])
-
-    @property
-    def header(self) -> bytes:
-        """The first bytes of ``images.npy``."""
-        buffer = io.BytesIO()
-        header = {"descr": np.dtype(np.uint8).str, "fortran_order": False, "shape": self.shape}
-        np.lib.format.write_array_header_1_0(buffer, header)
-        return buffer.getvalue()
-
-    @property
-    def statistics_split(self) -> str:
-        """The split whose pixels give mean and deviation: ``train`` where there is one, else the first."""
-        return "train" if "train" in self.splits else next(iter(self.splits))
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What each worker needs once."""
-
-    source: ItemSource
-    images: Path
-    offset: int
-    shape: tuple[int, int, int, int, int]
-    raw_width: int
-
-
-# Items for one worker to read and write: (place in the store, split, index in the split, name).
-_Task = tuple[tuple[int, str, int, str], ...]
-
-
-@dataclass(frozen=True)
-class _Done:
-    """What became of a task: a journal record an item, and the error that stopped it."""
-
-    records: list[Any]
-    error: Exception | None
-
-
-def _pack(source: ItemSource, out: Path, plan: _Plan, workers: int, progress: bool) -> None:
+def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: bool) -> None:
     images = out / IMAGES
     for left_over in out.glob(".*.tmp*"):
         left_over.unlink(missing_ok=True)
     if (out / SETTINGS).is_file():
-        _same_settings(out, read_json(out / SETTINGS), plan.settings, "was begun")
+        check_same(out, read_json(out / SETTINGS), plan.settings, "was begun")
     else:
         write_json(out / SETTINGS, plan.settings)
     _claim(images, plan)
@@ -192,9 +104,9 @@ def _pack(source: ItemSource, out: Path, plan: _Plan, workers: int, progress: bo
         left = [(number, split, index, item.name) for number, (split, index, item) in enumerate(plan.order) if not journal.done[number]]
         per_task = max(1, min(VIEWS_PER_TASK // views, len(left) // (4 * workers))) if workers > 1 else 1
         tasks = [tuple(left[i : i + per_task]) for i in range(0, len(left), per_task)]
-        job = _Job(source, images, len(plan.header), plan.shape, plan.raw_width)
+        job = Job(source, images, len(plan.header), plan.shape, plan.raw_width)
         title, done_before = f"packing {out.name}", journal.count * views
-        results = map_tasks(_pack_task, job, tasks, min(workers, len(tasks)))
+        results = map_tasks(pack_task, job, tasks, min(workers, len(tasks)))
         try:
             with Meter(title, plan.items * views, "images", done_before, progress) as meter:
                 for done in results:
@@ -212,69 +124,7 @@ def _pack(source: ItemSource, out: Path, plan: _Plan, workers: int, progress: bo
         _finish(source, out, plan, journal)
 
 
-def _pack_task(job: _Job, task: _Task) -> _Done:
-    """Reads items, writes their images in place, and says what was written. An error ends the task but keeps what came before it."""
-    records: list[Any] = []
-    item_bytes = math.prod(job.shape[1:])
-    try:
-        with job.images.open("r+b", buffering=0) as file:
-            for number, split, index, name in task:
-                pixels, raw = _read(job, split, index, name)
-                _write_at(file, job.offset + number * item_bytes, pixels)
-                records.append(_record(job, number, pixels, raw))
-    except (OSError, DataError) as error:
-        return _Done(records, error)
-    return _Done(records, None)
-
-
-def _read(job: _Job, split: str, index: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        pixels, raw = job.source.read(split, index, job.shape[2])
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"cannot read {name} (item {index} of {split!r}): {type(error).__name__}: {error}; mend the source") from error
-    raw = np.asarray(raw, dtype=np.float64)
-    if pixels.dtype != np.uint8 or pixels.shape != job.shape[1:]:
-        raise DataError(f"{name} gave images of {pixels.dtype} {pixels.shape}, not uint8 {job.shape[1:]}: mend the source")
-    if raw.shape != (job.shape[1], job.raw_width):
-        raise DataError(f"{name} gave latents of shape {raw.shape}, not {(job.shape[1], job.raw_width)}: mend the source")
-    if not np.isfinite(raw).all():
-        view = int(np.flatnonzero(~np.isfinite(raw).all(axis=1))[0])
-        raise DataError(f"{name}: the latents of view {view} are not finite; mend the source")
-    return np.ascontiguousarray(pixels), raw
-
-
-def _write_at(file: IO[bytes], place: int, pixels: np.ndarray) -> None:
-    """Plain writes, not a memory map: a full disk is then an error that can be told, where a map would end the process with SIGBUS."""
-    file.seek(place)
-    data = pixels.data.cast("B")
-    while data:
-        data = data[file.write(data) :]
-
-
-def _record(job: _Job, number: int, pixels: np.ndarray, raw: np.ndarray) -> Any:
-    """The journal record of an item."""
-    record = np.zeros(1, record_type(job.shape, job.raw_width))[0]
-    record["item"], record["crc32"], record["raw"] = number, zlib.crc32(pixels.data), raw
-    record["sums"], record["squares"] = _sums(pixels)
-    record["record_crc32"] = zlib.crc32(record.tobytes()[:-4])
-    return record
-
-
-def _sums(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and sum of squares of each channel, (C,) uint64, exact: a column of at most 65,536 rows is summed in 32 bits, the rest in 64."""
-    channels = pixels.shape[-1]
-    sums, squares = np.zeros(channels, np.uint64), np.zeros(channels, np.uint64)
-    for view in pixels:
-        rows = view.reshape(view.shape[0], -1).astype(np.uint32)
-        sums += rows.sum(axis=0, dtype=np.uint32).reshape(-1, channels).sum(axis=0, dtype=np.uint64)
-        rows *= rows
-        squares += rows.sum(axis=0, dtype=np.uint32).reshape(-1, channels).sum(axis=0, dtype=np.uint64)
-    return sums, squares
-
-
-def _claim(images: Path, plan: _Plan) -> None:
+def _claim(images: Path, plan: Plan) -> None:
     """Makes ``images.npy`` at its full size, its space taken: a disk that is too small is then an error before the work, not after it."""
     needed = len(plan.header) + plan.items * plan.item_bytes
     size = images.stat().st_size if images.is_file() else 0
@@ -304,7 +154,7 @@ def _claim(images: Path, plan: _Plan) -> None:
     sync_folder(images.parent)
 
 
-def _finish(source: ItemSource, out: Path, plan: _Plan, journal: Journal) -> None:
+def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None:
     """Writes the small files, then the manifest, then takes away what packing needed."""
     records = journal.records
     raw = np.ascontiguousarray(records["raw"])
@@ -330,7 +180,7 @@ def _finish(source: ItemSource, out: Path, plan: _Plan, journal: Journal) -> Non
         write_bytes(out / name, data)
         files[name] = {"bytes": len(data), "crc32": zlib.crc32(data)}
     start, stop = plan.splits[plan.statistics_split]
-    mean, std = _statistics(records["sums"][start:stop], records["squares"][start:stop], (stop - start) * math.prod(plan.shape[1:4]))
+    mean, std = channel_statistics(records["sums"][start:stop], records["squares"][start:stop], (stop - start) * math.prod(plan.shape[1:4]))
     manifest = {
         "format": FORMAT,
         "made_by": f"contextssl {__version__}",
@@ -347,47 +197,14 @@ def _finish(source: ItemSource, out: Path, plan: _Plan, journal: Journal) -> Non
             path.unlink(missing_ok=True)
 
 
-def _statistics(sums: np.ndarray, squares: np.ndarray, pixels: int) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel in [0, 1], from exact integer sums over items (n, C)."""
-    means, deviations = [], []
-    for total, square in zip(sums.T.tolist(), squares.T.tolist(), strict=True):
-        s, q = sum(total), sum(square)
-        means.append(s / pixels / 255)
-        deviations.append(math.sqrt(pixels * q - s * s) / pixels / 255)
-    return means, deviations
-
-
-def _same_settings(out: Path, found: Any, wanted: dict[str, Any], what: str) -> None:
-    """Raises DataError where a store was made from something else, naming the first difference."""
-    if found == wanted:
-        return
-    found = found if isinstance(found, dict) else {}
-    key = next(key for key in [*wanted, *found] if found.get(key) != wanted.get(key))
-    have: Any = found.get(key)
-    want: Any = wanted.get(key)
-    if key == "shape" and isinstance(have, list) and len(have) == 5 and have[2] != want[2]:
-        key, have, want = "resolution", have[2], want[2]
-    if isinstance(have, dict) and isinstance(want, dict):
-        inner = next(name for name in [*want, *have] if have.get(name) != want.get(name))
-        key, have, want = f"{key} {inner}", have.get(inner), want.get(inner)
-    raise DataError(
-        f"{out} {what} with {key} {_short(have)}, not {_short(want)}: choose another folder, remove this one, or use its settings"
-    )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _item_error(error: Exception, out: Path, journal: Journal, plan: _Plan) -> Exception:
+def _item_error(error: Exception, out: Path, journal: Journal, plan: Plan) -> Exception:
     if isinstance(error, OSError):
         return error
     kept = f"{journal.count} of {plan.items} items are kept in {out}"
     return DataError(f"{error} [{kept}; run the same command again to go on]")
 
 
-def _full(error: OSError, out: Path, plan: _Plan) -> DataError:
+def _full(error: OSError, out: Path, plan: Plan) -> DataError:
     needed = len(plan.header) + plan.items * plan.item_bytes
     done = 0
     with suppress(Exception):

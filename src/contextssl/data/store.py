@@ -17,7 +17,6 @@ The manifest is written last: a folder without one is half-written, and is never
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -32,6 +31,7 @@ import numpy as np
 from contextssl.data.journal import IMAGES, SETTINGS, progress_of
 from contextssl.data.parallel import available_cpus
 from contextssl.data.views import Views
+from contextssl.digest import digest_of
 from contextssl.errors import ContextSSLError, DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
 from contextssl.files import parse_array, read_json, readable_bytes, storage_error
@@ -125,7 +125,7 @@ def open_store(path: str | Path, verify: Verify = "sample") -> Store:
 def fingerprint(manifest: Mapping[str, Any]) -> str:
     """16 hexadecimal digits of everything in a manifest that settles the data; the checksums in it stand for the arrays."""
     keys = ("version", "shape", "factors", "class_names", "splits", "files")
-    return hashlib.sha256(json.dumps({key: manifest[key] for key in keys}, sort_keys=True).encode()).hexdigest()[:16]
+    return digest_of({key: manifest[key] for key in keys})
 
 
 def faults(path: Path, verify: Verify = "full", contents: _Contents | None = None) -> Iterator[str]:

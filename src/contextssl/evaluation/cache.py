@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from contextssl.digest import digest_of
 from contextssl.files import atomic_path, write_json
 from contextssl.version import __version__
 
@@ -50,7 +51,7 @@ class ArrayCache:
             if name not in self._memory or self._memory[name][0] != text:
                 self._memory[name] = (text, make())
             return self._memory[name][1]
-        stem = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        stem = f"{name}-{digest_of(made_from)[:12]}"
         found = _read(self.folder / f"{stem}.npy", self.folder / f"{stem}.json", json.loads(text), stem in self._trusted)
         if found is not None:
             self.hits += 1
@@ -111,7 +112,7 @@ def code_fingerprint() -> str:
     """The version, and a digest of the modules that settle what a frozen model gives: models, pairs, factors, contexts."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted([*(package / "models").glob("*.py"), *(package / name for name in CODE)]):
+    for path in sorted([*(package / "models").rglob("*.py"), *(package / name for name in CODE)]):
         digest.update(path.name.encode() + path.read_bytes())
     return f"{__version__}-{digest.hexdigest()[:12]}"
 

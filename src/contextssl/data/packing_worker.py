@@ -1,0 +1,97 @@
+"""What a worker of a pack does: reads items, writes their images in place, and hands back a journal record of each."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from contextssl.data.journal import record_type
+from contextssl.data.pixel_statistics import channel_sums
+from contextssl.data.source import ItemSource
+from contextssl.errors import DataError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What each worker needs once.
+
+    Args:
+        source: read by the worker itself.
+        images: the file that is written into; its space is claimed already.
+        offset: where the images begin in it, in bytes.
+        shape: (N, V, H, W, C) of the images.
+        raw_width: how many generating parameters a view has.
+    """
+
+    source: ItemSource
+    images: Path
+    offset: int
+    shape: tuple[int, int, int, int, int]
+    raw_width: int
+
+
+# Items for one worker to read and write: (place in the store, split, index in the split, name).
+Task = tuple[tuple[int, str, int, str], ...]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a task: a journal record an item, and the error that stopped it."""
+
+    records: list[Any]
+    error: Exception | None
+
+
+def pack_task(job: Job, task: Task) -> Done:
+    """Reads items, writes their images in place, and says what was written. An error ends the task but keeps what came before it."""
+    records: list[Any] = []
+    item_bytes = math.prod(job.shape[1:])
+    try:
+        with job.images.open("r+b", buffering=0) as file:
+            for number, split, index, name in task:
+                pixels, raw = _read(job, split, index, name)
+                _write_at(file, job.offset + number * item_bytes, pixels)
+                records.append(_record(job, number, pixels, raw))
+    except (OSError, DataError) as error:
+        return Done(records, error)
+    return Done(records, None)
+
+
+def _read(job: Job, split: str, index: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        pixels, raw = job.source.read(split, index, job.shape[2])
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"cannot read {name} (item {index} of {split!r}): {type(error).__name__}: {error}; mend the source") from error
+    raw = np.asarray(raw, dtype=np.float64)
+    if pixels.dtype != np.uint8 or pixels.shape != job.shape[1:]:
+        raise DataError(f"{name} gave images of {pixels.dtype} {pixels.shape}, not uint8 {job.shape[1:]}: mend the source")
+    if raw.shape != (job.shape[1], job.raw_width):
+        raise DataError(f"{name} gave latents of shape {raw.shape}, not {(job.shape[1], job.raw_width)}: mend the source")
+    if not np.isfinite(raw).all():
+        view = int(np.flatnonzero(~np.isfinite(raw).all(axis=1))[0])
+        raise DataError(f"{name}: the latents of view {view} are not finite; mend the source")
+    return np.ascontiguousarray(pixels), raw
+
+
+def _write_at(file: IO[bytes], place: int, pixels: np.ndarray) -> None:
+    """Plain writes, not a memory map: a full disk is then an error that can be told, where a map would end the process with SIGBUS."""
+    file.seek(place)
+    data = pixels.data.cast("B")
+    while data:
+        data = data[file.write(data) :]
+
+
+def _record(job: Job, number: int, pixels: np.ndarray, raw: np.ndarray) -> Any:
+    """The journal record of an item."""
+    record = np.zeros(1, record_type(job.shape, job.raw_width))[0]
+    record["item"], record["crc32"], record["raw"] = number, zlib.crc32(pixels.data), raw
+    record["sums"], record["squares"] = channel_sums(pixels)
+    record["record_crc32"] = zlib.crc32(record.tobytes()[:-4])
+    return record
