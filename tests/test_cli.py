@@ -149,10 +149,12 @@ def test_interruption_is_said_and_exits_130(in_folder: Path, capsys: pytest.Capt
     assert "what was saved is whole" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_one(in_folder: Path) -> None:
-    """torchrun over two CPU processes: the same batches and the same losses as one process (features are not normalised over the batch)."""
-    toy_store(in_folder / "store", ToySource(items={"train": 16, "val": 8}), resolution=16)
+    """torchrun over two CPU processes: the same batches and the same losses as one process (features are not normalised over the batch).
+
+    The last batch has six pairs: a sequence of four for the first process, one of two for the second.
+    """
+    toy_store(in_folder / "store", ToySource(items={"train": 14, "val": 8}), resolution=16)
     words = [*TINY, "data_dir=store", "resolution=16", "epochs=2", "batch_size=8", "backbone=vit_tiny_patch16_224", "random_mask=false"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29517", "-m", "contextssl"]

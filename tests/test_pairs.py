@@ -81,6 +81,44 @@ def test_too_few_sequences_for_the_processes(train: ViewPairs) -> None:
         sampler.batch(0, 0, 0, 2)
 
 
+@given(
+    items=st.integers(2, 60),
+    a_sequence=st.integers(1, 8),
+    sequences=st.integers(1, 6),
+    pairs_per_item=st.integers(1, 3),
+    world=st.integers(1, 6),
+)
+def test_every_process_has_a_share_of_every_batch_or_is_refused_at_once(
+    items: int, a_sequence: int, sequences: int, pairs_per_item: int, world: int
+) -> None:
+    images, latents = np.zeros((items, 2, 1, 1, 1), np.uint8), np.zeros((items, 2, SPACE.width), np.float32)
+    latents[..., 0] = 1
+    views = Views(images, latents, np.zeros(items, np.int64), SPACE, class_names=("one",), item_names=[str(i) for i in range(items)])
+    sampler = PairSampler(
+        ViewPairs(views), HALVES, a_sequence * sequences * pairs_per_item + pairs_per_item, 2 * a_sequence, pairs_per_item
+    )
+    steps = range(sampler.steps_per_epoch)
+    try:
+        shares = [sampler.shares(step, world) for step in steps]
+    except SettingsError as error:
+        assert "too few for" in str(error)
+        return
+    for step in steps:
+        whole = sampler.batch(0, step)
+        dealt = [sampler.batch(0, step, rank, world) for rank in range(world)]
+        assert [len(each) for each in dealt] == shares[step] and min(shares[step]) > 0
+        assert torch.equal(torch.cat([each.items for each in dealt]), whole.items)
+        assert torch.equal(torch.cat([each.active for each in dealt]), whole.active)
+
+
+def test_a_last_batch_of_fewer_sequences_than_processes_is_dealt_out_by_pairs(train: ViewPairs) -> None:
+    pairs = train.num_items
+    sampler = PairSampler(train, HALVES, pairs - 3, block_size=8)
+    assert sampler.shares(1, 2) == [2, 1]
+    with pytest.raises(SettingsError, match=r"the last batch of an epoch has 3 pairs, too few for 4 processes: choose another batch_size"):
+        sampler.shares(1, 4)
+
+
 def test_environments_are_drawn_per_batch_or_per_sequence(train: ViewPairs) -> None:
     def drawn(scope: str) -> list[int]:
         """How many different environments each batch holds."""

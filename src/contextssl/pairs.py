@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -279,22 +280,40 @@ class PairSampler:
         items = order[step * a_batch : end].repeat_interleave(self.pairs_per_item)
         return items[torch.randperm(len(items), generator=seeded_generator(self.seed, "shuffle", epoch, step))]
 
+    def shares(self, step: int, world: int) -> list[int]:
+        """How many pairs of that step's batch each process has: whole sequences, dealt out in order, so that shares may differ by one of them.
+        A last batch of fewer sequences than processes is dealt out by pairs.
+
+        Raises:
+            SettingsError: for more processes than a whole batch has sequences, or the last batch pairs.
+        """
+        last = step == self.steps_per_epoch - 1
+        pairs = self.num_pairs - step * self.batch_size if last else self.batch_size
+        a_sequence = self.block_size // 2
+        if -(-self.batch_size // a_sequence) < world:
+            raise SettingsError(
+                f"a batch of {self.batch_size} pairs has {-(-self.batch_size // a_sequence)} sequences of {a_sequence}: too few for {world} "
+                f"processes; raise batch_size to at least {world * a_sequence} or lower block_size"
+            )
+        if pairs < world:
+            raise SettingsError(
+                f"the last batch of an epoch has {pairs} pairs, too few for {world} processes: choose another batch_size than {self.batch_size}"
+            )
+        sequences = -(-pairs // a_sequence)
+        unit = a_sequence if sequences >= world else 1
+        units = -(-pairs // unit)
+        bounds = [min(round(units * rank / world) * unit, pairs) for rank in range(world + 1)]
+        return [stop - start for start, stop in pairwise(bounds)]
+
     def batch(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> PairBatch:
-        """One process's share of the batch: whole sequences, dealt out in order."""
+        """One process's share of the batch, as :meth:`shares` deals it out."""
         items = self.batch_items(epoch, step)
         a_sequence = self.block_size // 2
         sequences = -(-len(items) // a_sequence)
         drawn = self.environments.draw(sequences, seeded_generator(self.seed, "environment", epoch, step))
         masks = torch.stack([self.source.factors.mask(environment) for environment in self.environments.environments])
         active = masks[drawn].repeat_interleave(a_sequence, dim=0)[: len(items)]
-        share = slice(0, len(items))
-        if world > 1:
-            bounds = [round(sequences * r / world) * a_sequence for r in (rank, rank + 1)]
-            share = slice(*bounds)
-            if bounds[0] >= min(bounds[1], len(items)):
-                raise SettingsError(
-                    f"a batch of {len(items)} pairs has {sequences} sequences of {a_sequence}: too few for {world} processes; "
-                    f"raise batch_size to at least {world * a_sequence} or lower block_size"
-                )
+        shares = self.shares(step, world)
+        share = slice(sum(shares[:rank]), sum(shares[: rank + 1]))
         batch = self.source.draw(items[share], seeded_generator(self.seed, "views", epoch, step, rank))
         return replace(batch, active=active[share])

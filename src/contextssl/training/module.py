@@ -9,10 +9,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 from contextssl.checkpoints import RECIPE
 from contextssl.config.settings import TrainSettings
+from contextssl.distributed import joined
 from contextssl.errors import SettingsError, TrainingError
 from contextssl.evaluation.online import OnlinePairs, online_rows, watched
 from contextssl.evaluation.results import ResultRow
@@ -78,10 +78,10 @@ class Training(pl.LightningModule):
         return losses.total
 
     def _gather(self, z: Tensor) -> Tensor:
-        """All processes' predictions, this one's gradients flowing back through the exchange."""
+        """A row a pair, of all processes: each contrasts with the whole batch."""
         if self.trainer.world_size == 1:
             return z
-        return torch.cat(list(all_gather(z)))
+        return joined(z, self.sampler.shares(self.global_step % self.sampler.steps_per_epoch, self.trainer.world_size))
 
     def _log_meters(self) -> None:
         values = self.meters.read()
@@ -190,6 +190,9 @@ class Training(pl.LightningModule):
 
     def train_dataloader(self) -> PairLoader:
         on_gpu = self.trainer.strategy.root_device.type == "cuda"
+        # Too many processes are an error at once, and not at the end of an epoch.
+        for step in (0, self.sampler.steps_per_epoch - 1):
+            self.sampler.shares(step, self.trainer.world_size)
         workers = self.settings.workers if self.settings.workers >= 0 else (4 if on_gpu else 0)
         return PairLoader(
             self.sampler, lambda: self.trainer.global_step, self.trainer.global_rank, self.trainer.world_size, workers, pin_memory=on_gpu
