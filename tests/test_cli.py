@@ -162,6 +162,7 @@ def test_two_processes_train_as_one(in_folder: Path) -> None:
         command = [*start, "train", *words, f"run_dir=runs/{run}", f"devices={devices}", "log_every_steps=1"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
+        assert "warning" not in done.stderr
     rows = [
         {(row["metric"], row["factor"], row["environment"], row["length"]): row["mean"] for row in json.loads(path.read_text())["rows"]}
         for path in (Path("runs/one/results.json"), Path("runs/two/results.json"))

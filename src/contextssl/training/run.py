@@ -259,6 +259,8 @@ def _quiet() -> None:
         ".*smaller than the logging interval.*",
         ".*exists and is not empty.*",
         ".*treespec, LeafSpec.*",
+        # Every process looks at the same fixed pairs: there is nothing to be averaged.
+        ".*recommended to use `self.log.*sync_dist=True.*",
     ):
         warnings.filterwarnings("ignore", message)
 
