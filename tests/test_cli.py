@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from contextssl.cli import COMMANDS, main
 from contextssl.data.folder import write_folder
+from contextssl.pairs import PairBatch
+from contextssl.training.module import Training
 from contextssl.version import __version__
 from tests.sources import ToySource, toy_store
 
@@ -147,6 +152,31 @@ def test_interruption_is_said_and_exits_130(in_folder: Path, capsys: pytest.Capt
     monkeypatch.setattr("contextssl.commands.train", interrupted)
     assert main(["train"]) == 130
     assert "what was saved is whole" in capsys.readouterr().err
+
+
+def test_a_training_that_is_interrupted_says_how_to_go_on(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toy_store(in_folder / "store", ToySource(items={"train": 8, "val": 8}), resolution=16)
+    words = ["train", *TINY, "data_dir=store", "resolution=16", "epochs=3", "run_dir=runs/stopped"]
+    step = Training.training_step
+    handler = signal.getsignal(signal.SIGINT)
+    for stopped_at, how in (
+        (0, "it had no checkpoint yet"),
+        (2, "go on from its last checkpoint with contextssl train resume=runs/stopped"),
+    ):
+
+        def interrupted(self: Training, batch: PairBatch, index: int, at: int = stopped_at) -> torch.Tensor:
+            if self.global_step == at:
+                raise KeyboardInterrupt
+            return step(self, batch, index)
+
+        shutil.rmtree("runs/stopped", ignore_errors=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Training, "training_step", interrupted)
+            assert main(words) == 130
+        assert f"contextssl: training stopped at step {stopped_at}: {how}\n" in capsys.readouterr().err
+        assert signal.getsignal(signal.SIGINT) is handler
+    assert main(["train", "resume=runs/stopped"]) == 0
+    assert (in_folder / "runs/stopped/results.json").is_file()
 
 
 def test_two_processes_train_as_one(in_folder: Path) -> None:

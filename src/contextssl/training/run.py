@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import signal
 import subprocess
 import time
 import warnings
@@ -86,9 +87,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     if settings.compile:
         model.encoder.compile()
     began = time.monotonic()
-    with warnings.catch_warnings():
-        _quiet()
-        trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
+    _fit(trainer, module, resumed_from, folder)
     if trainer.max_epochs == 0:
         trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt", weights_only=False)
     if not module.rows:
@@ -170,6 +169,26 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
             encoder=encoder,
         )
     return model.to(memory_format=torch.channels_last)
+
+
+def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folder: Path) -> None:
+    """
+    Raises:
+        KeyboardInterrupt: where the user stopped it, with the way to go on.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with warnings.catch_warnings():
+            _quiet()
+            trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        # Lightning ends an interrupted process without a word, and leaves it deaf to further interruptions.
+        signal.signal(signal.SIGINT, handler)
+        kept = (folder / "checkpoints" / "last.ckpt").is_file()
+        how = f"go on from its last checkpoint with contextssl train resume={folder}" if kept else "it had no checkpoint yet"
+        raise KeyboardInterrupt(f"training stopped at step {trainer.global_step:,}: {how}") from None
 
 
 def _label_space(settings: TrainSettings, data: Data) -> LabelSpace | None:
