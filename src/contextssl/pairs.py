@@ -6,6 +6,7 @@ processes takes its share of the same batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
@@ -272,47 +273,50 @@ class PairSampler:
         epochs, rest = divmod(steps, self.steps_per_epoch)
         return epochs * self.num_pairs + rest * self.batch_size
 
+    def batch_pairs(self, step: int) -> int:
+        """How many pairs that step's batch has, over all processes; the last of an epoch has what is left."""
+        return self.num_pairs - step * self.batch_size if step == self.steps_per_epoch - 1 else self.batch_size
+
     def batch_items(self, epoch: int, step: int) -> Int[Tensor, " n"]:
         """Which items the batch draws, over all processes, in sequence order."""
         order = torch.randperm(self.source.num_items, generator=seeded_generator(self.seed, "order", epoch))
-        a_batch = self.batch_size // self.pairs_per_item
-        end = None if step == self.steps_per_epoch - 1 else (step + 1) * a_batch
-        items = order[step * a_batch : end].repeat_interleave(self.pairs_per_item)
+        start = step * self.batch_size // self.pairs_per_item
+        stop = start + self.batch_pairs(step) // self.pairs_per_item
+        items = order[start:stop].repeat_interleave(self.pairs_per_item)
         return items[torch.randperm(len(items), generator=seeded_generator(self.seed, "shuffle", epoch, step))]
 
+    def _sequences(self, pairs: int) -> int:
+        """Of so many pairs; the last may be shorter."""
+        return math.ceil(pairs / (self.block_size // 2))
+
     def shares(self, step: int, world: int) -> list[int]:
-        """How many pairs of that step's batch each process has: whole sequences, dealt out in order, so that shares may differ by one of them.
-        A last batch of fewer sequences than processes is dealt out by pairs.
+        """How many pairs of that step's batch each process has: whole sequences, dealt out in order, so that shares may differ. A last batch of
+        fewer sequences than processes is dealt out by pairs.
 
         Raises:
             SettingsError: for more processes than a whole batch has sequences, or the last batch pairs.
         """
-        last = step == self.steps_per_epoch - 1
-        pairs = self.num_pairs - step * self.batch_size if last else self.batch_size
-        a_sequence = self.block_size // 2
-        if -(-self.batch_size // a_sequence) < world:
+        pairs, a_sequence = self.batch_pairs(step), self.block_size // 2
+        if (of_a_whole := self._sequences(self.batch_size)) < world:
             raise SettingsError(
-                f"a batch of {self.batch_size} pairs has {-(-self.batch_size // a_sequence)} sequences of {a_sequence}: too few for {world} "
-                f"processes; raise batch_size to at least {world * a_sequence} or lower block_size"
+                f"a batch of {self.batch_size} pairs has {of_a_whole} sequences of {a_sequence}: too few for {world} processes; "
+                f"raise batch_size to at least {world * a_sequence} or lower block_size"
             )
         if pairs < world:
             raise SettingsError(
                 f"the last batch of an epoch has {pairs} pairs, too few for {world} processes: choose another batch_size than {self.batch_size}"
             )
-        sequences = -(-pairs // a_sequence)
-        unit = a_sequence if sequences >= world else 1
-        units = -(-pairs // unit)
+        sequences = self._sequences(pairs)
+        unit, units = (a_sequence, sequences) if sequences >= world else (1, pairs)
         bounds = [min(round(units * rank / world) * unit, pairs) for rank in range(world + 1)]
         return [stop - start for start, stop in pairwise(bounds)]
 
     def batch(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> PairBatch:
         """One process's share of the batch, as :meth:`shares` deals it out."""
         items = self.batch_items(epoch, step)
-        a_sequence = self.block_size // 2
-        sequences = -(-len(items) // a_sequence)
-        drawn = self.environments.draw(sequences, seeded_generator(self.seed, "environment", epoch, step))
+        drawn = self.environments.draw(self._sequences(len(items)), seeded_generator(self.seed, "environment", epoch, step))
         masks = torch.stack([self.source.factors.mask(environment) for environment in self.environments.environments])
-        active = masks[drawn].repeat_interleave(a_sequence, dim=0)[: len(items)]
+        active = masks[drawn].repeat_interleave(self.block_size // 2, dim=0)[: len(items)]
         shares = self.shares(step, world)
         share = slice(sum(shares[:rank]), sum(shares[: rank + 1]))
         batch = self.source.draw(items[share], seeded_generator(self.seed, "views", epoch, step, rank))

@@ -191,8 +191,7 @@ class Training(pl.LightningModule):
     def train_dataloader(self) -> PairLoader:
         on_gpu = self.trainer.strategy.root_device.type == "cuda"
         # Too many processes are an error at once, and not at the end of an epoch.
-        for step in (0, self.sampler.steps_per_epoch - 1):
-            self.sampler.shares(step, self.trainer.world_size)
+        self.sampler.shares(self.sampler.steps_per_epoch - 1, self.trainer.world_size)
         workers = self.settings.workers if self.settings.workers >= 0 else (4 if on_gpu else 0)
         return PairLoader(
             self.sampler, lambda: self.trainer.global_step, self.trainer.global_rank, self.trainer.world_size, workers, pin_memory=on_gpu

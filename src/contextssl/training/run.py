@@ -172,7 +172,8 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
 
 
 def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folder: Path) -> None:
-    """
+    """Train, from a checkpoint on where there is one.
+
     Raises:
         KeyboardInterrupt: where the user stopped it, with the way to go on.
     """
