@@ -209,6 +209,19 @@ def test_below_the_floor_nobody_is_better_than_at_it(tmp_path: Path) -> None:
     assert cells == {"below": "**−0.300**", "at": "**0.000**", "above": "0.200"}
 
 
+def test_where_more_is_better_nobody_at_the_floor_is_the_best(tmp_path: Path) -> None:
+    def bold(*values: float) -> list[bool]:
+        entries = [entry(tmp_path, f"{place}{value}", "rotation", [rows_of({FEATURE: (value, 0.5)})]) for place, value in enumerate(values)]
+        lines = write_comparison(entries, tmp_path / "out").markdown.read_text().splitlines()
+        return [
+            next(line for line in lines if line.startswith(f"| {each.name}, features")).split(" | ")[1].startswith("**") for each in entries
+        ]
+
+    assert bold(0.1, 0.2) == [False, False]  # the floor is 0.231
+    assert bold(0.231, 0.2312) == [False, False]  # to the digits that are written, this is the floor
+    assert bold(0.1, 0.3, 0.2) == [False, True, False]
+
+
 def test_retrieval_by_told_environment_and_length(page: Page) -> None:
     rows = tables(page)["tokens | MRR"]
     names = [row[0] if len(row) == 1 else tuple(row[:2]) for row in rows[2:]]

@@ -33,8 +33,9 @@ MEANING = (
     "the best constant, or the commonest class, scores."
 )
 BEST = (
-    "Bold is best in its group: high where a factor is told or the class is read, low where a factor is to go, and there whatever lies at or "
-    "below the floor. Of an environment’s group are the methods that were trained for it, and the in-context model in its context."
+    "Bold is best in its group: high and above the floor where a factor is told or the class is read, low where a factor is to go, and there "
+    "whatever lies at or below the floor. Of an environment’s group are the methods that were trained for it, and the in-context model in its "
+    "context."
 )
 CSV_FIELDS = (
     "entry", "group", "seeds", "condition", "metric", "factor", "mean", "std", "floor", "protocol", "head", "noise", "representation",

@@ -164,13 +164,18 @@ def _written(row: ResultRow | None, seeds: int) -> str:
 
 
 def _best(rows: Sequence[ResultRow | None], wish: int) -> list[bool]:
-    """Which of several are as good as the best, to the digits that are written; below the floor nothing is better than at it."""
+    """Which of several are as good as the best, to the digits that are written.
+
+    Where less is better, nothing below the floor is better than at it; where more is, nothing at the floor has anything to be the best in.
+    """
     values = [None if row is None or math.isnan(row.mean) else row.mean for row in rows]
     if not wish or sum(value is not None for value in values) < 2:
         return [False] * len(rows)
     floor = floor_of([row for row in rows if row is not None])
-    if wish < 0 and floor is not None:
-        values = [None if value is None else max(value, floor) for value in values]
-    scores = [None if value is None else round(wish * value, 3) for value in values]
+    if floor is None:
+        floor = -math.inf
+    scores = [None if value is None else round(wish * max(value, floor), 3) for value in values]
     top = max(score for score in scores if score is not None)
+    if wish > 0 and top <= round(floor, 3):
+        return [False] * len(rows)
     return [score == top for score in scores]
