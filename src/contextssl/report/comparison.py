@@ -15,13 +15,13 @@ from contextssl.report.collect import Run, differences
 from contextssl.report.comparison_picture import picture
 from contextssl.report.comparison_tables import factors_of, tables
 from contextssl.report.drawing import picture_files
-from contextssl.report.entries import Averaged, Entry, told
+from contextssl.report.entries import Averaged, Entry
 from contextssl.report.grid import Grid
 from contextssl.report.markup import Markup, element, with_links
 from contextssl.report.page import UNLIKE, document, warnings
 from contextssl.report.panels import Picture
 from contextssl.report.sections import figure, section
-from contextssl.report.words import listed
+from contextssl.report.words import environment_name, listed
 from contextssl.version import __version__
 
 __all__ = ["Comparison", "Entry", "write_comparison"]
@@ -153,9 +153,9 @@ def _csv(averaged: Sequence[Averaged]) -> str:
     writer.writerow(CSV_FIELDS)
     for each in averaged:
         for row in each.run.rows:
-            context = (
-                f"{told(row.environment)} context, {row.length} tokens" if row.length else told(row.environment) if row.environment else ""
-            )
+            context = environment_name(row.environment) if row.environment else ""
+            if row.length:
+                context += f" context, {row.length} tokens"
             condition = ", ".join(part for part in (row.representation, context) if part)
             mean = row.mean if row.mean == row.mean else None
             writer.writerow(

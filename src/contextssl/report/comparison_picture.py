@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
 from contextssl.report.comparison_tables import factors_of, group_title, lines_of, pair_head
-from contextssl.report.entries import Averaged, Condition, in_order, told
+from contextssl.report.entries import Averaged, Condition, in_order
 from contextssl.report.grid import Column
 from contextssl.report.panels import Floor, Line, Panel, Picture, outside
-from contextssl.report.words import capitalised, factor_name, floor_of, head_name
+from contextssl.report.words import capitalised, environment_name, factor_name, floor_of, head_name
 
 # Groups that say nothing of what is wanted share a panel.
 REST = ("context", "ceiling", "floor")
@@ -114,7 +114,13 @@ def _drawn(point: Point, colour: str, methods: Sequence[str], *, faint: bool = F
     label = name.removesuffix(f":{line.group}")
     if line.each.takes_contexts:
         own = point.panel == line.environment
-        label += " (c = 0)" if not line.length else "" if own or line.environment == NO_FACTOR else f", {told(line.environment)} context"
+        label += (
+            " (c = 0)"
+            if not line.length
+            else ""
+            if own or line.environment == NO_FACTOR
+            else f", {environment_name(line.environment)} context"
+        )
     return Line(
         label,
         [point.across.mean],

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from contextssl.report import published
-from contextssl.report.entries import Averaged, Condition, conditions, in_order, told
+from contextssl.report.entries import Averaged, Condition, conditions, in_order
 from contextssl.report.figures import patience
 from contextssl.report.grid import Column, Grid, grid
 from contextssl.report.screen import NOISE
 from contextssl.report.tables import column_title
-from contextssl.report.words import capitalised, environment_name, factor_name, head_name, listed, metric_name
+from contextssl.report.words import capitalised, environment_name, factor_name, head_name, listed, metric_name, told_name
 
 FURTHER = ("reading", "labels", "fairness")
 METHOD = "method, read from"
@@ -181,7 +181,7 @@ def retrieval_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid
         ["method", "tokens"],
         columns,
         lines,
-        {name: f"Told: {told(name) if name != 'none' else 'nothing'}" for name in order},
+        {name: f"Told: {told_name(name)}" for name in order},
         factors,
         floor="chance",
         published=_published_retrieval,
@@ -214,7 +214,7 @@ def erasure_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid |
         "training views, or on polynomials of the factors there. It is the rival that needs no context model. Fitted on the training views, it "
         "leaves ridge without noise nothing of a forgotten factor by construction."
     )
-    groups = {name: f"What remains: {environment_name(name)}" for name in in_order([line.group for line in lines], factors)}
+    groups = {name: f"What remains: {told_name(name)}" for name in in_order([line.group for line in lines], factors)}
     return grid("erasure", "Erasure after the fact", [METHOD, "tokens"], columns, lines, groups, factors, notes=[note])
 
 
@@ -251,7 +251,7 @@ def further_table(entries: Sequence[Averaged], protocol: str, factors: Sequence[
                 "context": context,
             }
             read = [each.entry.name, representation or "", context or "", f"noise {noise:g}" if noise else ""]
-            words = (", ".join(part for part in read if part), told(environment), str(length or ""))
+            words = (", ".join(part for part in read if part), environment_name(environment), str(length or ""))
             lines.append(Condition(each, "", words, fields))
     columns = [
         Column(column_title(*key), (protocol,), {"metric": key[0], "factor": key[1], "head": key[2], "target": key[3]}, judged=False)

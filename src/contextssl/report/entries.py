@@ -144,7 +144,7 @@ def conditions(each: Averaged) -> list[Condition]:
     for environment in dict.fromkeys(row.environment for row in embedded if row.environment is not None and row.length):
         length = max(row.length or 0 for row in embedded if row.environment == environment)
         fields = {"representation": "embedding", "environment": environment, "length": length}
-        words = f"{name}, {told(environment)} context, {length} tokens"
+        words = f"{name}, {environment_name(environment)} context, {length} tokens"
         made.append(Condition(each, _group_in(each.entry, environment), (words,), fields))
     return made
 
@@ -163,11 +163,6 @@ def _group_in(entry: Entry, environment: str) -> str:
     if entry.group != "context":
         return entry.group
     return "invariance" if environment == NO_FACTOR else environment
-
-
-def told(environment: str | None) -> str:
-    """``"rotation + colour"``; ``"empty"`` where a context's actions tell nothing."""
-    return "empty" if environment == NO_FACTOR else environment_name(environment)
 
 
 def wanted(group: str, factor: str, factors: Sequence[str]) -> int:

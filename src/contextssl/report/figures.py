@@ -10,7 +10,7 @@ from contextssl.evaluation.run import PUBLISHED_EPOCHS
 from contextssl.report import published
 from contextssl.report.collect import Run
 from contextssl.report.panels import Floor, Line, Panel, Picture, length_ticks, line, outside, position, same_height
-from contextssl.report.words import environment_name, factor_name, floor_of, head_name, listed, metric_name
+from contextssl.report.words import a_context, environment_name, factor_name, floor_of, head_name, listed, metric_name, told_name
 
 # Who reads: fresh probes, the strongest first, what distances see, the model's own head. Each has its dash in every figure.
 READERS = ("ridge", "published", "knn", "auxiliary")
@@ -185,7 +185,7 @@ def readers(runs: Sequence[Run]) -> Picture | None:
                 if not lines:
                     continue
                 under = [Floor(floors[0], f"floor {floors[0]:.2f}", factor)] if floors else []
-                title = f"{factor_name(factor)}, under a {environment_name(environment)} context"
+                title = f"{factor_name(factor)}, under {a_context(environment)}"
                 title = f"{run.name}: {title}" if len(runs) > 1 else title[0].upper() + title[1:]
                 panels.append(Panel(title, lines, "R², pooled", ticks=length_ticks(lengths), floors=under, colour=factor))
     if not panels:
@@ -309,7 +309,7 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
             for index, run in enumerate(runs):
                 rows = run.curve("retrieval", metric, environment)
                 if rows:
-                    name = f"{environment_name(environment)} told"
+                    name = f"{told_name(environment)} told"
                     label = f"{name}, {run.name}" if len(runs) > 1 else name
                     lines.append(line(rows, label, colour=panel_colour(environment), style=index, end=name if index == 0 else ""))
                     floors += [row.floor for row in rows if row.floor is not None]

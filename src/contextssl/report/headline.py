@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
 from contextssl.report.collect import Run
-from contextssl.report.words import environment_name, factor_name, floor_of, listed, number, percent
+from contextssl.report.words import a_context, factor_name, floor_of, listed, number, percent
 
 
 def headline(run: Run) -> list[str]:
@@ -43,7 +43,7 @@ def _sentences(
         at = {factor: next((row for row in rows if row.length == length), None) for factor, rows in by_factor.items()}
         there = {factor: row for factor, row in at.items() if row is not None}
         if there:
-            sentences.append(f"{length} tokens of a {environment_name(environment)} context: {told(there)}.")
+            sentences.append(f"{length} tokens of {a_context(environment)}: {told(there)}.")
     first = next(iter(curves.values()), {})
     start = {factor: rows[0] for factor, rows in first.items() if rows[0].length == 0}
     if sentences and start:
@@ -86,7 +86,7 @@ def harder_truth(run: Run, reader_rows: Callable[..., list[ResultRow]], readers:
                 role = "told" if factor == environment else "not told"
                 parts.append(f"{factor_name(factor)} ({role}) {values}{'' if floor is None else f', floor {number(floor, 2)}'}")
             if parts:
-                sentences.append(f"{length} tokens of a {environment_name(environment)} context, {name}: R² of {'; of '.join(parts)}.")
+                sentences.append(f"{length} tokens of {a_context(environment)}, {name}: R² of {'; of '.join(parts)}.")
     return sentences
 
 
@@ -98,7 +98,7 @@ def bounds(run: Run) -> list[str]:
         rows = [row for row in run.find(protocol="probe", metric="capacity_nats", environment=environment, length=length) if row.bottleneck]
         told = [f"{number(row.mean, 1)} nats at noise {row.bottleneck:g}" for row in sorted(rows, key=lambda row: row.bottleneck)]
         if told:
-            sentences.append(f"{listed(told)} in {length} tokens of a {environment_name(environment)} context")
+            sentences.append(f"{listed(told)} in {length} tokens of {a_context(environment)}")
     return sentences
 
 

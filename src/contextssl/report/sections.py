@@ -13,7 +13,7 @@ from contextssl.report.headline import bounds, harder_truth
 from contextssl.report.markup import Content, Markup, element, join
 from contextssl.report.panels import Picture
 from contextssl.report.tables import every_number, numbers_of, results_table, retrieval_table
-from contextssl.report.words import environment_name, factor_name, listed
+from contextssl.report.words import environment_name, factor_name, listed, told_name
 
 
 def section(anchor: str, title: str, *content: Content) -> Markup:
@@ -223,15 +223,15 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
     candidates = f"all {found['items'] * views:,} views of {found['items']:,} {split} items"
     kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["context"][0]["apart"].items()}
     distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
-    names = [environment_name(name) for name in found["environments"]]
-    told = " or ".join(names) if names else "its own factors"
+    names = [told_name(name) for name in found["environments"]]
+    either = " or ".join(names) if names else "its own factors"
     parts: list[Content] = [
         element("h3", f"The context: {length} tokens"),
         element("div", [show.pair(pair) for pair in found["context"]], class_="pairs"),
         element(
             "p",
             "Pairs of training views. Every context is made of the same pairs; what it tells of them differs: under each stands how far the "
-            f"target’s factors are from the source’s, and a context tells {told} alone.",
+            f"target’s factors are from the source’s, and a context tells {either} alone.",
         ),
         element(
             "p",
@@ -244,7 +244,7 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
         columns = []
         for name, under in query["environments"].items():
             nearest = f"nearest to the query among {candidates}"
-            ranked = f"nearest to the predicted target ({environment_name(name)} told) among the item’s {views} views: "
+            ranked = f"nearest to the predicted target ({told_name(name)} told) among the item’s {views} views: "
             columns.append(
                 element(
                     "div",

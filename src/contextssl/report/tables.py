@@ -12,7 +12,7 @@ from contextssl.report.collect import Run
 from contextssl.report.figures import factors_of
 from contextssl.report.markup import Content, Markup, element, group_row, join, table
 from contextssl.report.panels import Panel, Picture
-from contextssl.report.words import context_name, factor_name, floor_of, head_name, measured, metric_name, number
+from contextssl.report.words import context_name, environment_name, factor_name, floor_of, head_name, measured, metric_name, number
 
 BREAK = element("br")
 RETRIEVAL = ("mrr", "hit@1", "hit@2", "hit@5", "hit@10")
@@ -151,8 +151,7 @@ def every_number(run: Run, protocol: str) -> Markup | None:
     body: list[Sequence[Content] | Markup] = []
     for condition in conditions:
         representation, environment, length, share = condition
-        told = factor_name(environment).replace("+", " + ") or "none"
-        first = "features" if representation == "feature" else RIVALS.get(representation, told)
+        first = "features" if representation == "feature" else RIVALS.get(representation, environment_name(environment))
         marks = [first, "" if length is None else str(length), *([f"{share:g}"] if noisy else [])]
         body.append([*marks, *(measured(cells.get((*condition, *column))) for column in columns)])
     by_column = [[row for row in rows if (row.metric, row.factor, row.head, row.target) == column] for column in columns]

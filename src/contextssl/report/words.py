@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from contextssl.evaluation.results import ResultRow
+from contextssl.factors import NO_FACTOR
 
 UNDEFINED = "undefined"
+VOWELS = frozenset("aeiou")
 HEADS = {
     "auxiliary": "the model's own head",
     "mlp": "fresh MLP",
@@ -41,8 +43,19 @@ def factor_name(name: str | None) -> str:
 
 
 def environment_name(name: str | None) -> str:
-    """``"rotation + colour"``."""
-    return " + ".join(factor_name(part) for part in name.split("+")) if name else "no context"
+    """What kind of context it is: ``"rotation + colour"``; ``"empty"`` where its actions tell nothing."""
+    return "empty" if name == NO_FACTOR else told_name(name) if name else "no context"
+
+
+def told_name(environment: str) -> str:
+    """What it tells: ``"rotation + colour"``, ``"nothing"``."""
+    return "nothing" if environment == NO_FACTOR else " + ".join(factor_name(part) for part in environment.split("+"))
+
+
+def a_context(environment: str) -> str:
+    """``"a rotation context"``, ``"an empty context"``."""
+    name = environment_name(environment)
+    return f"{'an' if name[:1].lower() in VOWELS else 'a'} {name} context"
 
 
 def context_name(environment: str | None, length: int | None) -> str:
