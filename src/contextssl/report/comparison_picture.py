@@ -113,14 +113,10 @@ def _drawn(point: Point, colour: str, methods: Sequence[str], *, faint: bool = F
     line, name = point.line, point.line.each.entry.name
     label = name.removesuffix(f":{line.group}")
     if line.each.takes_contexts:
-        own = point.panel == line.environment
-        label += (
-            " (c = 0)"
-            if not line.length
-            else ""
-            if own or line.environment == NO_FACTOR
-            else f", {environment_name(line.environment)} context"
-        )
+        if not line.length:
+            label += " (c = 0)"
+        elif line.environment not in (point.panel, NO_FACTOR):
+            label += f", {environment_name(line.environment)} context"
     return Line(
         label,
         [point.across.mean],
