@@ -175,6 +175,13 @@ def test_undefined_numbers_are_said_to_be(tmp_path: Path) -> None:
     assert "undefined" in page.row("no context") and "nan" not in page.text.lower().split()
 
 
+def test_environments_are_named_alike_in_every_table(tmp_path: Path) -> None:
+    other = {"rotation": "rotation+color", "color": "none", None: None}
+    page = report_of(write_run(tmp_path / "run", [dataclasses.replace(row, environment=other[row.environment]) for row in rows()]))
+    named = {row[0] for row in page.rows if len(row) > 2 and row[1] == "14"}
+    assert {"rotation + colour", "empty"} <= named and not {"rotation + color", "none", "color"} & named
+
+
 def test_names_are_escaped(tmp_path: Path) -> None:
     evil = '<img src=x onerror="alert(1)">&'
     strange = [dataclasses.replace(row, factor=f"{evil}{row.factor}") if row.metric == "pre" else row for row in rows()]

@@ -122,7 +122,7 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
             curves = [run.curve("retrieval", metric, environment, factor=factor) for metric, factor in columns]
             for length in sorted({row.length or 0 for curve in curves for row in curve}):
                 rows = [next((row for row in curve if row.length == length), None) for curve in curves]
-                body.append([factor_name(environment).replace("+", " + "), str(length), *map(measured, rows)])
+                body.append([environment_name(environment), str(length), *map(measured, rows)])
         found = [run.find(protocol="retrieval", metric=metric, factor=factor) for metric, factor in columns]
         body.append(["chance", "", *(floor_cell(rows) for rows in found)])
     body.append(group_row(f"The paper: {published.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
