@@ -24,9 +24,18 @@ def test_a_cpu_that_gains_from_bf16_computes_in_it(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr("contextssl.precision.processor", lambda: "Intel(R) Xeon(R) Processor" if intel else "AMD EPYC 9354")
     assert choose_precision("auto", "auto") == choose_precision("auto", "cpu") == expected
     assert choose_precision("16-mixed", "auto") == "16-mixed"
+
+
+def test_a_cpu_that_is_kept_to_older_kernels_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    for kernels, expected in (("DEFAULT", "32-true"), ("AVX2", "32-true"), ("AVX512", "bf16-mixed")):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda kernels=kernels: kernels)
+        assert choose_precision("auto", "cpu") == expected
 
 
 def test_a_cpu_beside_a_gpu_is_asked_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

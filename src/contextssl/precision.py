@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import torch
 
 from contextssl.machine import processor
@@ -28,8 +30,11 @@ def _gains_from_bf16() -> bool:
     """Whether this CPU multiplies bf16 faster than float32.
 
     AVX-512's bf16 instructions run at full rate on AMD's cores. On Intel's they run at half of it, and what is gained there is gained in AMX's
-    tiles, which a virtual machine may hide: the demo's training without them takes 1.2 times as long in bf16 as in float32.
+    tiles, which a virtual machine may hide: the demo's training without them takes 1.2 times as long in bf16 as in float32. Where PyTorch was
+    told to keep to older kernels (``ATEN_CPU_CAPABILITY``), its attention in bf16 fails on a processor with tiles.
     """
+    if platform.machine().lower() in ("x86_64", "amd64") and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        return False
     able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     if any(able.get(name) for name in ("amx_bf16", "arm_bf16", "bf16")):
         return True
