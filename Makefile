@@ -1,5 +1,6 @@
 # make demo   render, train, evaluate, report: ten minutes on two cores; more words by DEMO="seed=1"
-# make test   everything that CI runs, in an environment of its own (.venv), made at the first call
+# make test   every check, in an environment of its own (.venv), made at the first call
+# make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -8,7 +9,13 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 DEMO ?=
 
-.PHONY: demo test test-slow check environment clean
+# What must hold whatever kernels a processor picks, and however many threads add up a sum.
+NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tests/,test_agreement.py test_context_labels.py \
+  test_distributed.py test_factors.py test_objectives.py test_pairs.py test_schedule.py data/test_augmented.py training/test_loss.py)
+KERNELS = default avx2
+THREADS = 1 2
+
+.PHONY: demo test test-kernels test-slow check environment clean
 
 environment: $(VENV)/.ready
 
@@ -30,6 +37,13 @@ check: environment
 
 test: check
 	$(BIN)/python -m pytest -m 'not slow'
+
+test-kernels: environment
+	set -e; for kernels in $(KERNELS); do for threads in $(THREADS); do \
+	  echo "kernels: $$kernels, threads: $$threads"; \
+	  ATEN_CPU_CAPABILITY=$$kernels OMP_NUM_THREADS=$$threads MKL_NUM_THREADS=$$threads \
+	    $(BIN)/python -m pytest -q --durations=3 -m 'not slow' $(NUMERIC); \
+	done; done
 
 test-slow: check
 	$(BIN)/python -m pytest
