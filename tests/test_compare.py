@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,25 @@ def test_a_comparison_makes_what_is_missing_and_no_more(
     assert {row.context for row in rows if row.protocol == "reading"} > {None, "shuffled", "random actions"}
     message = error_of(capsys, *asked, "epochs=2")
     assert "is of another comparison (epochs: 1 there, 2 asked): choose another compare_dir" in message
+
+
+def test_a_comparison_deletes_no_folder(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in a run's place without a checkpoint to go on from is kept under another name, whatever it holds."""
+    asked = ["compare", *words, f"compare_dir={tmp_path}", "methods=[random]", "seeds=[0]", "protocols=[geometry]"]
+    folder = tmp_path / "random/seed0"
+    for number, name in enumerate(("notes.txt", "checkpoints/best.ckpt", "checkpoints/before-non-finite.ckpt"), 1):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+        with pytest.warns(
+            UserWarning, match=f"seed0 has no checkpoint to go on from: it is kept as .*seed0.stopped-{number}, and trained anew"
+        ):
+            monkeypatch.setattr("contextssl.cli._show_warning", warnings.showwarning)
+            assert main(asked) == 0
+        assert (folder.with_name(f"seed0.stopped-{number}") / name).read_text() == name
+        assert (folder / "results.json").is_file()
+        for path in (folder / "results.json", folder / "checkpoints/last.ckpt"):
+            path.unlink()
+        shutil.move(folder, tmp_path / f"done{number}")
 
 
 def test_one_job_of_a_comparison(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,10 @@ Each run is a job of a Hydra sweep, so that a launcher (joblib, Slurm) spreads t
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,16 +109,26 @@ def _check_same(wanted: TrainSettings, folder: Path) -> None:
 def _train(wanted: TrainSettings, folder: Path) -> None:
     if (folder / RESULTS).is_file():
         return
-    if folder.exists():
+    if folder.is_dir() and any(folder.iterdir()):
         try:
             find_checkpoint(folder)
         except CheckpointError:
-            # Stopped before its first checkpoint: nothing of it is worth keeping.
-            shutil.rmtree(folder)
+            # It cannot go on, but whether anything in it is worth keeping is not ours to say.
+            warnings.warn(f"{folder} has no checkpoint to go on from: it is kept as {_set_aside(folder)}, and trained anew", stacklevel=2)
         else:
             train(TrainSettings(resume=str(folder), progress=wanted.progress))
             return
     train(wanted)
+
+
+def _set_aside(folder: Path) -> Path:
+    """Another name beside its own for a folder, the first that is free: ``seed0.stopped-1``."""
+    for number in itertools.count(1):
+        aside = folder.with_name(f"{folder.name}.stopped-{number}")
+        if not aside.exists():
+            folder.rename(aside)
+            return aside
+    raise AssertionError("numbers do not end")
 
 
 def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> list[str]:
