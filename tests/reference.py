@@ -16,8 +16,12 @@ FOLDER = Path(__file__).parent / "reference_outputs"
 
 @cache
 def outputs() -> dict[str, np.ndarray]:
-    with np.load(FOLDER / "outputs.npz") as file:
-        return {name: file[name] for name in file.files}
+    """By name, of all parts."""
+    arrays: dict[str, np.ndarray] = {}
+    for part in ("outputs.npz", "rivals.npz"):
+        with np.load(FOLDER / part) as file:
+            arrays.update({name: file[name] for name in file.files})
+    return arrays
 
 
 def published_shapes() -> dict[str, tuple[int, ...]]:

@@ -6,21 +6,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 import contextssl
 from contextssl.data.threediebench import FACTORS, absolute_latents
 from contextssl.evaluation.metrics import hit_rate, knn_labels, mean_reciprocal_rank, r2_pooled, ranks
+from contextssl.models.baselines.equivariance import PredictedContrast
+from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
+from contextssl.models.baselines.split import SplitInvariantEquivariant
+from contextssl.models.baselines.term import Seen
 from contextssl.models.predictor import Predictor, context_mask, pair_mask
 from contextssl.models.published import rename, rename_predictor
-from contextssl.objectives import PUBLISHED_CLAMP, cosine_similarities, mean_similarities, nt_xent
+from contextssl.objectives import PUBLISHED_CLAMP, auxiliary_regression, cosine_similarities, mean_similarities, nt_xent, sie, vicreg
 from contextssl.pairs import PairBatch
 from contextssl.schedule import peak_learning_rate, warmup_cosine
 from contextssl.training.loss import Objective, contextssl_loss
@@ -170,6 +174,68 @@ def test_masks(ledger: Ledger) -> None:
     for name in outputs():
         if name.startswith("G.masked."):
             ledger.exact(name, context_mask(pair_mask(8), uniform, float(name.removeprefix("G.masked."))))
+
+
+def test_rivals_losses(ledger: Ledger) -> None:
+    """The pure functions, and the same through the rivals' terms with their heads taken away: embeddings in the place of features."""
+    names = ("source_invariant", "target_invariant", "source_equivariant", "target_equivariant", "predicted")
+    tensors = {name: input_tensor(f"H.{name}", (12, 8), 0.7) for name in names}
+    still = torch.stack([tensors["source_invariant"], tensors["target_invariant"]], dim=1)
+    moving = torch.stack([tensors["source_equivariant"], tensors["target_equivariant"]], dim=1)
+    predicted = torch.stack([tensors["predicted"], tensors["target_equivariant"]], dim=1)
+    joined = torch.cat([still, moving], dim=-1)
+
+    for name, value in sie(still, moving, tensors["predicted"], (1.0, 1.0, 1.0), 1.0).items():
+        ledger.close(f"H.sie.{name}", value)
+    for factor in (0.45, 4.5):
+        ledger.close(f"H.sie.loss.{factor}", total(sie(still, moving, tensors["predicted"], (10.0, 10.0, 1.0), factor)))
+    ledger.close("H.vicreg.loss", total(vicreg(joined, 10.0, 10.0, 1.0)))
+    ledger.close("H.simclr.loss", nt_xent(still, 0.1))
+    ledger.close("H.sen.loss", nt_xent(predicted, 0.1))
+    ledger.close("H.equimod.loss", nt_xent(still, 0.1) + nt_xent(predicted, 0.1))
+
+    split = SplitInvariantEquivariant(16, 6, 8, 16, (10.0, 10.0, 1.0), 0.45)
+    split.invariant = split.equivariant = nn.Identity()
+    split.predictor = Given(tensors["predicted"])
+    ledger.close("H.sie.loss.0.45", total(split(seen_as(joined))))
+    regularised = VarianceInvarianceCovariance(16, 8, 16, (10.0, 10.0, 1.0))
+    contrast = Contrast(8, 8, 8, 0.1)
+    contrast_of_predictions = PredictedContrast(8, 6, 8, 8, 0.1)
+    regularised.projector = contrast.projector = contrast_of_predictions.projector = nn.Identity()
+    contrast_of_predictions.predictor = Given(tensors["predicted"])
+    ledger.close("H.vicreg.loss", total(regularised(seen_as(joined))))
+    ledger.close("H.simclr.loss", total(contrast(seen_as(still))))
+    ledger.close("H.sen.loss", total(contrast_of_predictions(seen_as(moving))))
+
+
+def test_auxiliary_loss_of_each_environment(ledger: Ledger) -> None:
+    prediction, latents = input_tensor("H.auxiliary_prediction", (12, 2, 6)), input_tensor("H.target_latents", (12, 6))
+    for short, environment in (("rotation", "rotation"), ("color", "color"), ("both", "rotation+color")):
+        active = FACTORS.mask(environment).expand(12, -1)
+        ledger.close(f"H.auxiliary.{short}", auxiliary_regression(prediction, latents, active, FACTORS.slices))
+
+
+class Given(nn.Module):
+    """In the place of a predictor: what the reference takes as predicted."""
+
+    def __init__(self, predicted: Tensor) -> None:
+        super().__init__()
+        self.predicted = predicted
+
+    def forward(self, z: Tensor, action: Tensor) -> Tensor:
+        return self.predicted
+
+
+def seen_as(features: Tensor) -> Seen:
+    """Pairs of twelve different items with these features."""
+    index, latents = torch.arange(12), torch.zeros(12, 6)
+    active = FACTORS.mask("both").expand(12, -1)
+    batch = PairBatch(torch.empty(12, 0), torch.empty(12, 0), latents, latents, latents, active, index, index, index, index)
+    return Seen(batch, torch.empty(24, 0), features)
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
 
 
 def test_nothing_was_left_out(ledger: Ledger) -> None:

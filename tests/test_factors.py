@@ -16,7 +16,7 @@ THREE = FactorSpace((Factor("crop", 4), Factor("blur", 1), Factor("hue", 2)))
 
 def test_blocks_lie_side_by_side() -> None:
     assert SPACE.width == 6
-    assert [THREE.slice(name) for name in THREE.names] == [slice(0, 4), slice(4, 5), slice(5, 7)]
+    assert [THREE.slice(name) for name in THREE.names] == [slice(0, 4), slice(4, 5), slice(5, 7)] == list(THREE.slices)
 
 
 @pytest.mark.parametrize(

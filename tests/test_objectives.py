@@ -17,6 +17,7 @@ from contextssl.objectives import (
     mean_similarities,
     negative_cosine,
     nt_xent,
+    sie,
     untold_alignment,
     variance_hinge,
     vicreg,
@@ -81,14 +82,19 @@ def test_mean_similarities_are_the_loop(seed: int, pairs: int) -> None:
     assert float(ours[1]) == pytest.approx(sum(negative) / len(negative), abs=1e-5)
 
 
-def naive_auxiliary(prediction: torch.Tensor, latents: torch.Tensor, active: torch.Tensor) -> float:
+ROTATION_AND_COLOR = (slice(0, 4), slice(4, 6))
+
+
+def naive_auxiliary(prediction: torch.Tensor, latents: torch.Tensor, active: torch.Tensor, factors: tuple[slice, ...]) -> float:
     pairs = []
     for k in range(len(prediction)):
-        errors = [
-            float((prediction[k, token, i] - latents[k, i]) ** 2) for token in (0, 1) for i in range(latents.shape[1]) if active[k, i]
-        ]
-        if errors:
-            pairs.append(sum(errors) / len(errors))
+        means = []
+        for block in factors:
+            told = [i for i in range(latents.shape[1])[block] if active[k, i]]
+            errors = [float((prediction[k, token, i] - latents[k, i]) ** 2) for token in (0, 1) for i in told]
+            means += [sum(errors) / len(errors)] if errors else []
+        if means:
+            pairs.append(sum(means))
     return sum(pairs) / len(pairs) if pairs else 0.0
 
 
@@ -98,22 +104,26 @@ def test_auxiliary_regression_is_the_loop(seed: int, pairs: int) -> None:
     prediction, latents = torch.randn(pairs, 2, 6, generator=generator), torch.randn(pairs, 6, generator=generator)
     blocks = torch.rand(pairs, 2, generator=generator) < 0.5
     active = torch.cat([blocks[:, :1].expand(-1, 4), blocks[:, 1:].expand(-1, 2)], dim=1)
-    assert float(auxiliary_regression(prediction, latents, active)) == pytest.approx(naive_auxiliary(prediction, latents, active), rel=1e-4)
+    found = float(auxiliary_regression(prediction, latents, active, ROTATION_AND_COLOR))
+    assert found == pytest.approx(naive_auxiliary(prediction, latents, active, ROTATION_AND_COLOR), rel=1e-4)
 
 
 def test_auxiliary_regression_by_hand() -> None:
-    prediction = torch.tensor([[[1.0, 5.0], [3.0, 5.0]], [[0.0, 2.0], [0.0, 2.0]]])
-    latents = torch.zeros(2, 2)
-    first_active = torch.tensor([[True, False], [False, True]])
-    # Pair 0: (1 + 9) / 2 = 5 over its first number; pair 1: 4 over its second; their mean is 4.5.
-    assert float(auxiliary_regression(prediction, latents, first_active)) == 4.5
-    assert float(auxiliary_regression(prediction, latents, torch.zeros(2, 2, dtype=torch.bool))) == 0.0
+    prediction = torch.tensor([[[1.0, 5.0, 1.0], [3.0, 5.0, 1.0]], [[0.0, 2.0, 4.0], [0.0, 2.0, 4.0]], [[9.0, 9.0, 9.0], [9.0, 9.0, 9.0]]])
+    latents, factors = torch.zeros(3, 3), (slice(0, 1), slice(1, 3))
+    active = torch.tensor([[True, False, False], [False, True, True], [False, False, False]])
+    # Pair 0: (1 + 9) / 2 = 5 of the first factor; pair 1: (4 + 16) / 2 = 10 of the second; pair 2 tells nothing and does not count.
+    assert float(auxiliary_regression(prediction, latents, active, factors)) == pytest.approx(7.5)
+    # Both factors told: pair 0 is 5 + (25 + 1) / 2 = 18, the sum of the factors' means and not the mean over the three numbers.
+    both = torch.ones(1, 3, dtype=torch.bool)
+    assert float(auxiliary_regression(prediction[:1], latents[:1], both, factors)) == pytest.approx(18.0)
+    assert float(auxiliary_regression(prediction, latents, torch.zeros(3, 3, dtype=torch.bool), factors)) == 0.0
 
 
 def test_inactive_factors_have_no_gradient() -> None:
     prediction = torch.randn(3, 2, 6, requires_grad=True)
     active = torch.tensor([True] * 4 + [False] * 2).expand(3, -1)
-    (gradient,) = torch.autograd.grad(auxiliary_regression(prediction, torch.randn(3, 6), active), prediction)
+    (gradient,) = torch.autograd.grad(auxiliary_regression(prediction, torch.randn(3, 6), active, ROTATION_AND_COLOR), prediction)
     assert (gradient[..., :4] != 0).all()
     assert (gradient[..., 4:] == 0).all()
 
@@ -162,6 +172,15 @@ def test_vicreg_of_equal_spread_and_uncorrelated_ends_is_nothing() -> None:
     assert {name: float(loss) for name, loss in found.items()} == {"invariance": 0.0, "variance": 0.0, "covariance": 0.0}
     apart = vicreg(torch.stack([corners, corners + 1], dim=1))
     assert float(apart["invariance"]) == pytest.approx(10.0)
+
+
+def test_sie_by_hand() -> None:
+    # Invariant halves 1 apart, the prediction 2 off; all deviations 0, so each hinge is 1 - √1e-4 = 0.99; nothing covaries.
+    invariant = torch.tensor([[[0.0], [1.0]]]).expand(4, -1, -1)
+    equivariant = torch.tensor([[[0.0], [2.0]]]).expand(4, -1, -1)
+    found = sie(invariant, equivariant, torch.zeros(4, 1), (10.0, 6.0, 1.0), 0.45)
+    expected = {"invariance": 10.0, "equivariance": 10 * 0.45 * 4, "variance": 6 * 0.99, "predicted_variance": 3 * 0.99, "covariance": 0.0}
+    assert {name: float(loss) for name, loss in found.items()} == pytest.approx(expected, rel=1e-5)
 
 
 def test_negative_cosine_by_hand_gives_the_target_no_gradient() -> None:

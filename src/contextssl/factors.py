@@ -114,6 +114,11 @@ class FactorSpace:
             start += factor.width
         return slice(start, start + self[name].width)
 
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each factor's block lies, in order."""
+        return tuple(self.slice(name) for name in self.names)
+
     def environment(self, spec: str | Sequence[str]) -> Environment:
         """An environment from its name (``"rotation"``, ``"rotation+color"``, ``"none"``; ``"both"`` and ``"all"`` keep every factor) or its factors.
 

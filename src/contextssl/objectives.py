@@ -6,6 +6,8 @@ across processes happens outside: these functions see whatever pairs they are gi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -66,19 +68,37 @@ def mean_similarities(cosines: Float[Tensor, "tokens tokens"], published: bool =
     return positives.mean(), negatives / max(count * (count - 2), 1)
 
 
+def factor_errors(error: Float[Tensor, "pairs A"], active: Bool[Tensor, "pairs A"], factors: Sequence[slice]) -> Float[Tensor, ""]:
+    """Of each pair the sum over its active factors of that factor's own mean, then the mean over the pairs that have any.
+
+    So each factor counts once, however many numbers it has, as in the published loss, which adds one mean for each told factor. Pairs without an
+    active factor (environment "none") count for nothing; a batch of only such pairs gives 0.
+
+    Args:
+        error: of each number of an action or of latents.
+        active: True at the numbers that count.
+        factors: where each factor's numbers lie (:attr:`~contextssl.factors.FactorSpace.slices`).
+    """
+    by_factor = [(error[:, block] * active[:, block]).sum(dim=-1) / active[:, block].sum(dim=-1).clamp(min=1) for block in factors]
+    counted = active.any(dim=-1)
+    return (torch.stack(by_factor).sum(dim=0) * counted).sum() / counted.sum().clamp(min=1)
+
+
 def auxiliary_regression(
-    prediction: Float[Tensor, "pairs 2 A"], latents: Float[Tensor, "pairs A"], active: Bool[Tensor, "pairs A"]
+    prediction: Float[Tensor, "pairs 2 A"],
+    latents: Float[Tensor, "pairs A"],
+    active: Bool[Tensor, "pairs A"],
+    factors: Sequence[slice],
 ) -> Float[Tensor, ""]:
     """Squared error of both tokens of a pair against the target's absolute latents, over the active factors alone.
 
-    The mean is taken over a pair's active numbers, then over the pairs that have any, so that a factor of many numbers does not outweigh one of
-    few where environments differ from sequence to sequence. With one environment it is the plain mean. Pairs without an active factor
-    (environment "none") count for nothing; a batch of only such pairs gives 0.
+    Averaged over the numbers of a factor, summed over a pair's active factors, averaged over the pairs that have any: :func:`factor_errors`. With
+    one environment for all pairs this is the published loss: of the environment "both" the sum of the two factors' mean squared errors.
+
+    Args:
+        factors: where each factor's numbers lie (:attr:`~contextssl.factors.FactorSpace.slices`).
     """
-    error = (prediction.float() - latents[:, None, :]).square().mean(dim=1)
-    a_pair = (error * active).sum(dim=-1) / active.sum(dim=-1).clamp(min=1)
-    counted = active.any(dim=-1)
-    return (a_pair * counted).sum() / counted.sum().clamp(min=1)
+    return factor_errors((prediction.float() - latents[:, None, :]).square().mean(dim=1), active, factors)
 
 
 def untold_alignment(
@@ -128,6 +148,37 @@ def vicreg(
     return {
         "invariance": invariance * F.mse_loss(source, target),
         "variance": variance * (variance_hinge(source) + variance_hinge(target)) / 2,
+        "covariance": covariance * (covariance_penalty(source) + covariance_penalty(target)),
+    }
+
+
+def sie(
+    invariant: Float[Tensor, "pairs 2 I"],
+    equivariant: Float[Tensor, "pairs 2 E"],
+    predicted: Float[Tensor, "pairs E"],
+    coefficients: tuple[float, float, float] = (10.0, 10.0, 1.0),
+    equivariance_factor: float = 0.45,
+) -> dict[str, Float[Tensor, ""]]:
+    """The weighted terms of SIE's loss, whose sum is the loss.
+
+    ``equivariance_factor`` multiplies the invariance coefficient: the weight of the equivariance term is their product. The hinge on the
+    prediction's variance counts one half, as that of each of a pair's ends does.
+
+    Source: Garrido et al., "Self-supervised learning of split invariant equivariant representations", ICML 2023, section 4, with the weights of
+    its implementation (there 10, 10, 1, and 0.45 or 4.5).
+
+    Args:
+        invariant, equivariant: the two halves of the embeddings of both views.
+        predicted: of the target's equivariant half, from the source's and the action.
+        coefficients: of invariance, variance and covariance.
+    """
+    invariance, variance, covariance = coefficients
+    source, target = torch.cat([invariant, equivariant], dim=-1).float().unbind(1)
+    return {
+        "invariance": invariance * F.mse_loss(invariant[:, 0].float(), invariant[:, 1].float()),
+        "equivariance": invariance * equivariance_factor * F.mse_loss(predicted.float(), equivariant[:, 1].float()),
+        "variance": variance * (variance_hinge(source) + variance_hinge(target)) / 2,
+        "predicted_variance": variance * variance_hinge(predicted) / 2,
         "covariance": covariance * (covariance_penalty(source) + covariance_penalty(target)),
     }
 

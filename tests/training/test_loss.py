@@ -38,7 +38,7 @@ def test_the_loss_is_the_papers_equation() -> None:
         z = model(batch.source, batch.target, batch.action * batch.active)
     latents = torch.stack([torch.stack([head(10**0.5 * token / token.norm()) for token in pair]) for pair in z]).detach()
     contrastive = naive_nt_xent(z, 0.2, None)
-    auxiliary = naive_auxiliary(latents, batch.target_latents, batch.active)
+    auxiliary = naive_auxiliary(latents, batch.target_latents, batch.active, FACTORS.slices)
     assert float(losses.parts["contrastive"]) == pytest.approx(contrastive, rel=1e-4)
     assert float(losses.parts["auxiliary"]) == pytest.approx(auxiliary, rel=1e-4)
     assert float(losses.total.detach()) == pytest.approx(contrastive + 3 * auxiliary, rel=1e-4)

@@ -29,7 +29,9 @@ class MethodSettings:
     )
     projector_width: int = setting(1024, "of rivals: hidden width of projectors, predictors and heads")
     equivariance_weight: float | None = setting(
-        None, "of rivals that follow an action: weight of that term; where left out 1, of sie 0.45 (its other published value is 4.5)"
+        None,
+        "of rivals that follow an action: multiplies the loss of sen, the action's term of equimod and augself (1 where left out), and of sie the "
+        "first of vicreg_coefficients, so that its equivariance term weighs 10 × 0.45 where left out (10 × 4.5 is published too)",
     )
     vicreg_coefficients: list[float] = setting(
         [10.0, 10.0, 1.0], "of vicreg, vicreg+ and sie: invariance, variance, covariance; those published for 3DIEBench"
@@ -78,7 +80,11 @@ class ObjectiveSettings:
 
     temperature: float = setting(0.1, "of the contrastive loss")
     clamp_similarities: bool = setting(True, "floor cosines at 1e-7 as published, so that negatives of negative cosine give no gradient")
-    weight_equiv_loss: float = setting(5.0, "weight of the auxiliary regression beside the contrastive loss")
+    weight_equiv_loss: float = setting(
+        5.0,
+        "multiplies the auxiliary regression, which is added to the contrastive loss: of each told factor the mean squared error over its numbers, "
+        "summed over the told factors",
+    )
     weight_untold: float = setting(
         0.0,
         "weight of the squared distance between the tokens of pairs that differ in untold factors alone (of tables, exact_chance of them); "

@@ -28,7 +28,8 @@ from contextssl.pairs import PairBatch
 
 @dataclass(frozen=True)
 class Objective:
-    """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4).
+    """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4), which adds one mean for each told
+    factor.
 
     With ``untold_weight`` (ours) the alignment of pairs that differ in untold factors alone is added.
 
@@ -99,7 +100,7 @@ def contextssl_loss(
     if not model.reads_latents:
         return Losses(contrastive, {"contrastive": contrastive.detach()}, cosines.detach())
     latents = model.auxiliary_prediction(unit)
-    auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active)
+    auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active, model.factors.slices)
     total = contrastive + objective.auxiliary_weight * auxiliary
     if objective.untold_weight > 0:
         total = total + objective.untold_weight * untold_alignment(clean, batch.told_action, batch.exact)

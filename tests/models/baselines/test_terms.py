@@ -172,12 +172,16 @@ def test_sen_contrasts_predictions_with_targets() -> None:
 
 def test_augself_regresses_the_told_action_by_hand() -> None:
     batch, encoder = batch_of([0, 1], "color"), encoder_of()
-    term = ActionRegression(F_WIDTH, A, 16, weight=3.0)
+    term = ActionRegression(F_WIDTH, FACTORS, 16, weight=3.0)
     term.head = nn.Sequential(nn.Linear(2 * F_WIDTH, A))
     nn.init.zeros_(term.head[0].weight)  # type: ignore[arg-type]
     nn.init.zeros_(term.head[0].bias)  # type: ignore[arg-type]
-    expected = 3 * float(batch.action[:, 4:].square().mean())
-    assert float(term(seen(batch, encoder))["action"].detach()) == pytest.approx(expected, rel=1e-5)
+    color = float(batch.action[:, 4:].square().mean())
+    assert float(term(seen(batch, encoder))["action"].detach()) == pytest.approx(3 * color, rel=1e-5)
+    # With both factors told, each one's mean is added.
+    both = batch_of([0, 1])
+    rotation = float(both.action[:, :4].square().mean())
+    assert float(term(seen(both, encoder))["action"].detach()) == pytest.approx(3 * (rotation + color), rel=1e-5)
 
 
 def test_sie_is_the_loop() -> None:
@@ -195,8 +199,9 @@ def test_sie_is_the_loop() -> None:
     joined = [torch.cat([still[end], moving[end]], dim=1) for end in (0, 1)]
     expected = {
         "invariance": 10 * float(((still[0] - still[1]) ** 2).mean()),
-        "equivariance": 0.45 * float(((guess - moving[1]) ** 2).mean()),
-        "variance": 5 * ((naive_variance(joined[0]) + naive_variance(joined[1])) / 2 + naive_variance(guess)),
+        "equivariance": 10 * 0.45 * float(((guess - moving[1]) ** 2).mean()),
+        "variance": 5 * (naive_variance(joined[0]) + naive_variance(joined[1])) / 2,
+        "predicted_variance": 5 * naive_variance(guess) / 2,
         "covariance": 2 * (naive_covariance(joined[0]) + naive_covariance(joined[1])),
     }
     assert {name: float(loss.detach()) for name, loss in term(seen(batch, encoder)).items()} == pytest.approx(expected, rel=1e-4)
@@ -271,10 +276,14 @@ def test_supervision_by_hand() -> None:
     nn.init.zeros_(term.classifier.weight)
     nn.init.zeros_(term.classifier.bias)
     assert float(term(seen(batch, encoder))["class"].detach()) == pytest.approx(math.log(3))
-    latent = LatentSupervision(F_WIDTH, A, 16).eval()
+    latent = LatentSupervision(F_WIDTH, FACTORS, 16).eval()
     features = seen(batch, encoder).features.detach()
     with torch.no_grad():
-        error = [(latent.head(features[:, e]) - (batch.source_latents, batch.target_latents)[e]).square().mean() for e in (0, 1)]
+        error = [
+            (latent.head(features[:, e]) - (batch.source_latents, batch.target_latents)[e])[:, block].square().mean()
+            for e in (0, 1)
+            for block in FACTORS.slices
+        ]
     assert float(latent(seen(batch, encoder))["latents"].detach()) == pytest.approx(float(sum(error)) / 2, rel=1e-5)
 
 

@@ -18,7 +18,7 @@ from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.supervision import ClassSupervision, LatentSupervision
 from contextssl.models.baselines.term import Term
 
-# The weight of what follows the action, where none is given: of SIE the smaller of its two published factors.
+# equivariance_weight where none is given: of SIE the smaller of its two published factors (of its invariance coefficient).
 EQUIVARIANCE_WEIGHTS = {"sie": 0.45}
 
 
@@ -64,7 +64,7 @@ def build_terms(
         "byol": lambda: [Bootstrap(encoder, feature_width, hidden, width, settings.momentum)],
         "sen": lambda: [predicted()],
         "equimod": lambda: [contrast(), predicted()],
-        "augself": lambda: [contrast(), ActionRegression(feature_width, actions, hidden, weight)],
+        "augself": lambda: [contrast(), ActionRegression(feature_width, factors, hidden, weight)],
         "sie": lambda: [SplitInvariantEquivariant(feature_width, actions, hidden, width, coefficients, weight)],
         "seq-jepa": lambda: [
             SequencePrediction(
@@ -72,7 +72,7 @@ def build_terms(
             )
         ],
         "supervised": lambda: [ClassSupervision(feature_width, classes)],
-        "supervised-latents": lambda: [LatentSupervision(feature_width, actions, hidden)],
+        "supervised-latents": lambda: [LatentSupervision(feature_width, factors, hidden)],
         "random": list,
     }
     return made[method]()

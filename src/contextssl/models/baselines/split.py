@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from contextssl.errors import SettingsError
 from contextssl.models.baselines.heads import HypernetworkPredictor, projector
 from contextssl.models.baselines.term import Seen, Term
-from contextssl.objectives import covariance_penalty, variance_hinge
+from contextssl.objectives import sie
 
 
 class SplitInvariantEquivariant(Term):
@@ -21,7 +20,7 @@ class SplitInvariantEquivariant(Term):
 
     Args:
         coefficients: of invariance, variance and covariance.
-        equivariance_weight: factor of the equivariance term beside the invariance coefficient's (0.45 or 4.5 there).
+        equivariance_weight: multiplies the invariance coefficient; the product is the weight of the equivariance term (0.45 or 4.5 there).
     """
 
     def __init__(
@@ -43,17 +42,10 @@ class SplitInvariantEquivariant(Term):
         self.coefficients, self.equivariance_weight = coefficients, equivariance_weight
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        invariance, variance, covariance = self.coefficients
         joined = self.embed(seen.features.flatten(0, 1)).unflatten(0, (-1, 2))
         still, moving = seen.gather(joined).chunk(2, dim=-1)
         predicted = self.predictor(moving[:, 0], seen.gather(seen.batch.told_action))
-        source, target = torch.cat([still, moving], dim=-1).unbind(1)
-        return {
-            "invariance": invariance * F.mse_loss(still[:, 0].float(), still[:, 1].float()),
-            "equivariance": self.equivariance_weight * F.mse_loss(predicted.float(), moving[:, 1].float()),
-            "variance": variance * ((variance_hinge(source) + variance_hinge(target)) / 2 + variance_hinge(predicted)),
-            "covariance": covariance * (covariance_penalty(source) + covariance_penalty(target)),
-        }
+        return sie(still, moving, predicted, self.coefficients, self.equivariance_weight)
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
         still, moving = features.split(self.half_width, dim=-1)

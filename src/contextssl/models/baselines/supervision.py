@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from contextssl.factors import FactorSpace
 from contextssl.models.baselines.heads import mlp
 from contextssl.models.baselines.term import Seen, Term
+from contextssl.objectives import factor_errors
 
 
 class ClassSupervision(Term):
@@ -23,13 +26,14 @@ class ClassSupervision(Term):
 
 
 class LatentSupervision(Term):
-    """Squared error of both views' latents, regressed from the features of each."""
+    """Squared error of both views' latents, regressed from the features of each: the mean of each factor's numbers, summed over factors."""
 
-    def __init__(self, feature_width: int, latent_width: int, hidden: int) -> None:
+    def __init__(self, feature_width: int, factors: FactorSpace, hidden: int) -> None:
         super().__init__()
-        self.head = mlp(feature_width, hidden, latent_width)
+        self.head = mlp(feature_width, hidden, factors.width)
+        self.factors = factors
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         found = self.head(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)).float()
-        error = (found[:, 0] - seen.batch.source_latents).square() + (found[:, 1] - seen.batch.target_latents).square()
-        return {"latents": error.mean() / 2}
+        error = (found - torch.stack([seen.batch.source_latents, seen.batch.target_latents], dim=1)).square().mean(dim=1)
+        return {"latents": factor_errors(error, torch.ones_like(error, dtype=torch.bool), self.factors.slices)}
