@@ -14,6 +14,11 @@ from contextssl.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
     chance_reciprocal_rank,
+    cosine_tolerance,
+    first_largest,
+    knn_labels,
+    nearest_weights,
+    ranks,
     rotation_angle_floor,
     rotation_angles,
     tied_hits,
@@ -81,3 +86,48 @@ def test_all_alike_is_chance() -> None:
     assert chance_reciprocal_rank(50) == pytest.approx(0.09, abs=0.001)  # what the trial names chance among 50 views
     for k in (1, 5, 50, 60):
         assert tied_hits(above, tied, k).mean().item() == pytest.approx(min(k, 50) / 50)
+
+
+def in_the_last_bits(values: Tensor, bits: int = 2, seed: int = 0) -> Tensor:
+    """The same numbers as another processor's kernel may round them: up to so many units in the last place off."""
+    off = torch.randint(-bits, bits + 1, values.shape, generator=torch.Generator().manual_seed(seed))
+    return values * (1 + off * 2.0**-23)
+
+
+@pytest.mark.parametrize("cosine", [1.0, 0.73, -0.21])
+def test_what_differs_by_rounding_is_tied(cosine: float) -> None:
+    alike = in_the_last_bits(torch.full((40, 50), cosine))
+    assert len(alike.unique()) > 2, "they are not equal bit by bit"
+    correct = torch.arange(40)
+    above, tied = tied_places(alike, correct)
+    assert (above == 0).all() and (tied == 49).all()
+    assert tied_reciprocal_rank(above, tied).mean().item() == pytest.approx(chance_reciprocal_rank(50))
+    assert ranks(alike, correct).tolist() == [25.5] * 40
+    torch.testing.assert_close(nearest_weights(alike, 20), torch.full((40, 50), 0.4))
+
+
+def test_the_tolerance_covers_every_order_of_a_sum_and_no_more() -> None:
+    """The same cosines summed in other orders, in float32: as kernels of other processors add them."""
+    generator = torch.Generator().manual_seed(0)
+    for width in (8, 64, 512):
+        a, b = (torch.nn.functional.normalize(torch.randn(200, width, generator=generator), dim=-1) for _ in range(2))
+        sums = torch.zeros(5, 200)
+        for total in sums:
+            for column in torch.randperm(width, generator=generator).tolist():
+                total += a[:, column] * b[:, column]
+        spread = float((sums.amax(0) - sums.amin(0)).max())
+        assert 0 < spread < cosine_tolerance(width) < 2e-5
+
+
+def test_neighbours_that_tie_for_the_last_place_share_it() -> None:
+    cosines = torch.tensor([[0.9, 0.5, 0.5 + 1e-7, 0.5 - 1e-7, 0.1]])
+    torch.testing.assert_close(nearest_weights(cosines, 2), torch.tensor([[1, 1 / 3, 1 / 3, 1 / 3, 0]]))
+    torch.testing.assert_close(nearest_weights(cosines, 4), torch.tensor([[1.0, 1, 1, 1, 0]]))
+    assert nearest_weights(cosines, 9).tolist() == [[1.0] * 5]
+
+
+def test_votes_that_tie_go_to_the_first_class() -> None:
+    assert first_largest(torch.tensor([[0.2, 0.4, 0.4 + 1e-7], [0.4 + 1e-7, 0.4, 0.1]])).tolist() == [1, 0]
+    bank = in_the_last_bits(torch.ones(40, 8))
+    found = knn_labels(bank, torch.arange(40) % 4, in_the_last_bits(torch.ones(30, 8), seed=1), classes=4, k=10)
+    assert found.tolist() == [0] * 30, "to a collapsed model all classes are as near: it names one, and scores chance"

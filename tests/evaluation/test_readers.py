@@ -150,6 +150,14 @@ def test_neighbours_are_a_slow_loop() -> None:
     torch.testing.assert_close(knn_means(bank, targets, queries, k=100), targets.mean(0).expand(11, 2))
 
 
+def test_neighbours_of_a_collapsed_model_are_the_whole_bank() -> None:
+    """Whatever the last bits of its embeddings."""
+    generator = torch.Generator().manual_seed(0)
+    bank, queries = (torch.ones(n, 64) * (1 + torch.randint(-2, 3, (n, 64), generator=generator) * 2.0**-23) for n in (30, 11))
+    targets = torch.randn(30, 2, generator=generator)
+    torch.testing.assert_close(knn_means(bank, targets, queries, k=4), targets.mean(0).expand(11, 2))
+
+
 def test_noise_has_the_stated_share() -> None:
     unit = F.normalize(torch.randn(20_000, 8, generator=torch.Generator().manual_seed(0)) + 1, dim=-1)
     deviation = noise_deviation(unit, 0.3)

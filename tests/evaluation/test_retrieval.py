@@ -113,6 +113,19 @@ def test_a_collapsed_model_scores_chance(sources: str, per_item: int) -> None:
     assert found["mrr"].count == {"all": 5 * (per_item or 30), "first": 25}[sources]
 
 
+def test_a_collapsed_model_scores_chance_however_its_cosines_are_rounded() -> None:
+    """Embeddings that are alike but for the last bits of their numbers: what is nearest says nothing."""
+    generator = torch.Generator().manual_seed(0)
+    table = torch.ones(30, 32) * (1 + torch.randint(-2, 3, (30, 32), generator=generator) * 2.0**-23)
+    for metric, row in run(False, table).items():
+        assert row.mean == pytest.approx(row.floor, abs=1e-6), metric
+    cosines = 0.4 + torch.randint(-2, 3, (3, 4, 6), generator=generator) * 2.0**-25
+    latents = torch.randn(3, 6, 6, generator=generator)
+    found = query_scores(cosines, torch.zeros(3, 4, dtype=torch.long), latents, SPACE)
+    torch.testing.assert_close(found["mrr"], torch.full((3, 4), chance_reciprocal_rank(6), dtype=found["mrr"].dtype))
+    torch.testing.assert_close(found["pre/color"], found["chance/color"])
+
+
 @pytest.mark.parametrize("sources", ["all", "first"])
 def test_a_perfect_model_is_always_right(sources: str) -> None:
     found = run(True, torch.randn(30, 16, generator=torch.Generator().manual_seed(0)), sources)

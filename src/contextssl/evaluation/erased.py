@@ -20,6 +20,7 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.erasure import Erasure, fit_erasure
 from contextssl.evaluation.geometry import basis as polynomial_basis
 from contextssl.evaluation.geometry import item_folds, share_designs, variance_share
+from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import noise_deviation, with_noise
 from contextssl.evaluation.probe import SingleViews, exact_device, ridge_read_out
@@ -187,4 +188,4 @@ def _add_reads(
         if views.names:
             scores.add_factors(found[:, : factors.width], views.truth, factors.names, None, head=head, **about)
         if views.reads_class:
-            scores.add_class(found[:, factors.width :].argmax(1), views.labels, None, head=head, **about)
+            scores.add_class(first_largest(found[:, factors.width :]), views.labels, None, head=head, **about)

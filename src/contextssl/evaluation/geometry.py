@@ -22,6 +22,8 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Factor
 
 FOLDS = 5
+# Relative to an embedding's length, what float32 arithmetic may move it by.
+ROUNDING = 4 * torch.finfo(torch.float32).eps
 # Views for each term of a basis, below which a share is not told.
 VIEWS_A_TERM = 20
 
@@ -51,11 +53,12 @@ def variance_share(z: Float[Tensor, "n D"], design: Float[Tensor, "n p"], folds:
     """1 - residual / total sum of squares of z over all dimensions, when each fold is predicted by least squares on the others.
 
     Cross-fitting keeps a basis of p terms from explaining p / n of anything: an unrelated factor scores about -p / n, next to nothing.
-    NaN where z does not vary.
+    NaN where z does not vary by more than float32 rounds.
     """
+    size = z.double().square().sum()
     z = z.double() - z.double().mean(0)
     total = z.square().sum()
-    if not float(total) > 1e-20 * len(z):
+    if not float(total) > ROUNDING**2 * float(size):
         return math.nan
     # Terms of unit size, so that one small number tells which directions the others already span.
     design = design / design.square().mean(0).sqrt().clamp(min=1e-12)

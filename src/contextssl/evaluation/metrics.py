@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -36,15 +38,29 @@ def _one_minus(residual: Tensor, total: Tensor, scale: Tensor) -> Tensor:
     return torch.where(total > 1e-20 * scale, 1 - residual / total, torch.nan)
 
 
-def ranks(scores: Float[Tensor, "n candidates"], correct: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+def cosine_tolerance(width: int) -> float:
+    """How far apart two float32 cosines of vectors of ``width`` numbers may be and still be one value: 4 ε √width, ε = 2⁻²³.
+
+    A sum of ``width`` rounded products depends on the order in which a processor's kernel adds them. Its error is at most about width · ε / 2
+    and typically grows as its root (Higham, Accuracy and Stability of Numerical Algorithms, sections 3.1 and 2.6); normalising both vectors
+    adds a few ε. At 512 numbers this is 1.1e-5, far below what tells two views of a trained model apart.
+    """
+    return 4 * torch.finfo(torch.float32).eps * math.sqrt(width)
+
+
+# For cosines whose width is not told.
+TIED = cosine_tolerance(512)
+
+
+def ranks(scores: Float[Tensor, "n candidates"], correct: Int[Tensor, " n"], tolerance: float = TIED) -> Float[Tensor, " n"]:
     """The rank (1 is best) of the correct candidate among all, by score in float32; ties share their mean rank.
 
     So a collapsed model, to which all candidates are alike, ranks in the middle, not first.
+
+    Args:
+        tolerance: scores that differ by no more than this are tied, see :func:`cosine_tolerance`.
     """
-    scores = scores.float()
-    own = scores.gather(1, correct[:, None])
-    above = (scores > own).sum(dim=1)
-    tied = (scores == own).sum(dim=1) - 1
+    above, tied = tied_places(scores, correct, tolerance)
     return 1 + above + tied / 2
 
 
@@ -72,10 +88,25 @@ def knn_labels(
         k: the whole bank, where it is smaller.
     """
     cosines = F.normalize(queries.float(), dim=-1) @ F.normalize(bank.float(), dim=-1).T
-    near, index = cosines.topk(min(k, len(bank)), dim=1)
-    votes = torch.zeros(len(queries), classes, device=queries.device)
-    votes.scatter_add_(1, bank_labels[index], (near / temperature).exp())
-    return votes.argmax(dim=1)
+    weights = nearest_weights(cosines, k, cosine_tolerance(bank.shape[1]))
+    votes = (weights * (cosines / temperature).exp()) @ F.one_hot(bank_labels, classes).float()
+    return first_largest(votes)
+
+
+def nearest_weights(cosines: Float[Tensor, "n b"], k: int, tolerance: float = TIED) -> Float[Tensor, "n b"]:
+    """The weight of each of ``b`` candidates among the k nearest: 1 for those nearer than the k-th; those that tie with it share the places
+    that are left, so that no order of a sort decides. Each row sums to k, or to b where that is less."""
+    k = min(k, cosines.shape[1])
+    last = cosines.topk(k, dim=1).values[:, -1:]
+    nearer = (cosines > last + tolerance).float()
+    tied = ((cosines - last).abs() <= tolerance).float()
+    return nearer + tied * (k - nearer.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
+
+
+def first_largest(votes: Float[Tensor, "n classes"], tolerance: float = 1e-5) -> Int[Tensor, " n"]:
+    """The class with the most votes; of those that tie within rounding (relative to the largest vote) the first."""
+    largest = votes.amax(dim=1, keepdim=True)
+    return (votes >= largest - tolerance * votes.abs().amax(dim=1, keepdim=True)).int().argmax(dim=1)
 
 
 # -- rotations ------------------------------------------------------------------------------------------------------------------------
@@ -118,12 +149,16 @@ def balanced_accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) 
 
 
 def tied_places(
-    scores: Float[Tensor, "*batch candidates"], correct: Int[Tensor, "*batch"]
+    scores: Float[Tensor, "*batch candidates"], correct: Int[Tensor, "*batch"], tolerance: float = TIED
 ) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
-    """How many candidates score above the correct one, and how many others score the same, in float32."""
+    """How many candidates score above the correct one, and how many others score the same, in float32.
+
+    Args:
+        tolerance: scores that differ by no more than this are the same, see :func:`cosine_tolerance`.
+    """
     scores = scores.float()
     own = scores.gather(-1, correct[..., None])
-    return (scores > own).sum(dim=-1), (scores == own).sum(dim=-1) - 1
+    return (scores > own + tolerance).sum(dim=-1), ((scores - own).abs() <= tolerance).sum(dim=-1) - 1
 
 
 def tied_reciprocal_rank(above: Int[Tensor, "*batch"], tied: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.evaluation.metrics import cosine_tolerance, nearest_weights
+
 # How many similarities are held at once.
 SIMILARITIES = 1 << 25
 
@@ -16,6 +18,8 @@ def knn_means(
 ) -> Float[Tensor, "n t"]:
     """For each query the plain mean of the targets of its k nearest in the bank by cosine, in float32.
 
+    Where neighbours tie for the last of the k places, they share it: a model to which all are alike gives the bank's mean.
+
     Args:
         bank, queries: not necessarily normalised.
         bank_targets: numbers, or classes as one-hot rows.
@@ -23,5 +27,16 @@ def knn_means(
     """
     bank, queries = F.normalize(bank.float(), dim=-1), F.normalize(queries.float(), dim=-1)
     k = min(k, len(bank))
+    tolerance = cosine_tolerance(bank.shape[1])
     step = max(1, SIMILARITIES // len(bank))
-    return torch.cat([bank_targets[(part @ bank.T).topk(k, dim=1, sorted=False).indices].mean(dim=1) for part in queries.split(step)])
+    return torch.cat([_means(part @ bank.T, bank_targets, k, tolerance) for part in queries.split(step)])
+
+
+def _means(cosines: Float[Tensor, "n b"], targets: Float[Tensor, "b t"], k: int, tolerance: float) -> Float[Tensor, "n t"]:
+    near = cosines.topk(min(k + 1, cosines.shape[1]), dim=1)
+    means = targets[near.indices[:, :k]].mean(dim=1)
+    if near.values.shape[1] > k:
+        # Few rows, unless the model has collapsed: those whose last place is shared.
+        shared = near.values[:, k - 1] - near.values[:, k] <= tolerance
+        means[shared] = nearest_weights(cosines[shared], k, tolerance) @ targets / k
+    return means

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
 from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
@@ -158,7 +159,7 @@ def _add_read(
     if views.names:
         scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head, **about)
     if views.reads_class:
-        scores.add_class(found[:, factors.width :].argmax(1), views.labels, point, head=head, **about)
+        scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head, **about)
 
 
 def ridge_read_out(views: SingleViews, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"]) -> Float[Tensor, "m t"]:

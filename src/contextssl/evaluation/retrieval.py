@@ -17,7 +17,7 @@ from torch import Tensor
 
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.metrics import chance_reciprocal_rank, tied_hits, tied_places, tied_reciprocal_rank
+from contextssl.evaluation.metrics import TIED, chance_reciprocal_rank, cosine_tolerance, tied_hits, tied_places, tied_reciprocal_rank
 from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet, distinct
@@ -120,22 +120,29 @@ def _retrieve(embedder: Embedder, views: ViewSet, point: ContextPoint, environme
             predicted = embedder.embed(_pick(features[part], s).flatten(0, 1), point, told.flatten(0, 1))
             predicted = F.normalize(predicted, dim=-1).view(*s.shape, -1)
             cosines = torch.bmm(predicted, candidates[part].transpose(1, 2))
-            for name, value in query_scores(cosines, t, poses, views.factors).items():
+            for name, value in query_scores(cosines, t, poses, views.factors, cosine_tolerance(candidates.shape[-1])).items():
                 totals[prefix + name] = totals.get(prefix + name, 0.0) + float(value.double().sum()) / source.numel()
     return totals
 
 
 def query_scores(
-    cosines: Float[Tensor, "N q V"], target: Int[Tensor, "N q"], latents: Float[Tensor, "N V A"], factors: FactorSpace
+    cosines: Float[Tensor, "N q V"],
+    target: Int[Tensor, "N q"],
+    latents: Float[Tensor, "N V A"],
+    factors: FactorSpace,
+    tolerance: float = TIED,
 ) -> dict[str, Float[Tensor, "N q"]]:
     """Every metric of every query: ``mrr``, ``hit@k``, and ``pre/FACTOR``.
 
     PRE, the prediction retrieval error, is how far the factor's value of the nearest candidate is from the target's: 1 - ⟨q, q′⟩² for
     rotations (0 to 1), the mean squared difference for others. Candidates that tie for nearest count by their mean.
+
+    Args:
+        tolerance: cosines that differ by no more than this are tied, see :func:`~contextssl.evaluation.metrics.cosine_tolerance`.
     """
-    above, tied = tied_places(cosines, target)
+    above, tied = tied_places(cosines, target, tolerance)
     found = {"mrr": tied_reciprocal_rank(above, tied), **{f"hit@{k}": tied_hits(above, tied, k) for k in HITS}}
-    nearest = (cosines == cosines.amax(-1, keepdim=True)).float()
+    nearest = (cosines >= cosines.amax(-1, keepdim=True) - tolerance).float()
     nearest /= nearest.sum(-1, keepdim=True)
     for factor in factors.factors:
         apart = _distances(latents[..., factors.slice(factor.name)], factor)

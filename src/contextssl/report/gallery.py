@@ -22,7 +22,7 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.dataset import TABLES, is_store
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint
-from contextssl.evaluation.metrics import rotation_angles, tied_places
+from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
 from contextssl.evaluation.run import Plan
 from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
@@ -214,7 +214,7 @@ def _ranked(
     predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, told[None]), dim=-1)[0]
     first = source // views.per_item * views.per_item
     cosines = unit[first : first + views.per_item] @ predicted
-    above, tied = tied_places(cosines[None], torch.tensor([target - first]))
+    above, tied = tied_places(cosines[None], torch.tensor([target - first]), cosine_tolerance(unit.shape[1]))
     order = cosines.argsort(descending=True, stable=True)[:neighbours].tolist()
     ranked = [{**_entry(pictures, views, first + place, target), "hit": first + place == target} for place in order]
     return {"ranked": ranked, "rank": 1 + int(above) + int(tied) / 2}
