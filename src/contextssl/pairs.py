@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -89,6 +89,7 @@ class PairBatch:
         return replace(self, active=mask.to(self.active.device).expand_as(self.active))
 
 
+@runtime_checkable
 class PairSource(Protocol):
     """Items of which pairs can be drawn: many views of each (:class:`ViewPairs`), or views made for each pair
     (:class:`~contextssl.data.augmented.AugmentedPairs`)."""

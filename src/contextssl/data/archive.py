@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, Protocol, runtime_checkable
+from typing import IO, NamedTuple, Protocol, runtime_checkable, runtime_checkable
 
 from contextssl.errors import DataError
 from contextssl.files import readable_bytes, storage_error
@@ -30,6 +30,7 @@ DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFE
 ZIP_HEADER, ZIP_NAME, ZIP_EXTRA = 30, 26, 28
 
 
+@runtime_checkable
 @runtime_checkable
 class Files(Protocol):
     """Files by their path below the top, parts joined by ``/``."""

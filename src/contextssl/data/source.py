@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -20,6 +20,7 @@ class Item:
     label: int
 
 
+@runtime_checkable
 class ItemSource(Protocol):
     """Anything that can be packed into a store or written out as a folder. It is pickled to worker processes, so it holds no open files.
 

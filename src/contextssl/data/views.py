@@ -6,7 +6,7 @@ import hashlib
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from contextssl.errors import DataError, InputError
 from contextssl.factors import FactorSpace
 
 
+@runtime_checkable
 class ViewBank(Protocol):
     """Items × views that are the same each time they are asked for: stored (:class:`Views`), or made anew from stored images
     (:class:`~contextssl.data.augmented.AugmentedViews`) or rows (:class:`~contextssl.data.tables.rows.RowViews`). What is evaluated."""

@@ -190,8 +190,8 @@ class ViewEncoder(nn.Module):
         return actions
 
 
-def by_pairs(ends: Float[Tensor, 2 * pairs * rest]) -> Float[Tensor, "pairs 2 *rest"]:
-    """Sources, then targets, as pairs."""
+def by_pairs(ends: Float[Tensor, " ends *rest"]) -> Float[Tensor, "pairs 2 *rest"]:
+    """Sources, then as many targets, as pairs."""
     return ends.unflatten(0, (2, -1)).transpose(0, 1)
 
 
