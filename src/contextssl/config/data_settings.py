@@ -73,16 +73,22 @@ class PhotosSettings(AugmentationSettings):
 
 
 @dataclass
-class TablesSettings:
+class ColumnSettings:
+    """How a table is read"""
+
+    delimiter: str | None = setting(None, "of a text file; where left out a comma, of .tsv a tab")
+    categorical: list[str] = setting([], "columns that are categories, whatever they look like")
+    numeric: list[str] = setting([], "columns that are numbers, whatever they look like")
+    drop_columns: list[str] = setting([], "columns that are left out, such as identifiers")
+
+
+@dataclass
+class TablesSettings(ColumnSettings):
     """Tables: dataset=adult, dataset=mimic3, dataset=table"""
 
     path: str | None = setting(None, "of dataset=table: the CSV, TSV (also .gz) or Parquet file", path=True)
     label: str | None = setting(None, "the column that is to be predicted; of adult income, of mimic3 long_stay where left out")
     person: str | None = setting(None, "of dataset=table: the column that says whose row it is; nobody is in two splits")
-    categorical: list[str] = setting([], "columns that are categories, whatever they look like")
-    numeric: list[str] = setting([], "columns that are numbers, whatever they look like")
-    drop_columns: list[str] = setting([], "columns that are left out, such as identifiers")
-    delimiter: str | None = setting(None, "of a text file; where left out a comma, of .tsv a tab")
     giveaways: str = setting(
         "drop",
         "columns that say a factor's value outright (adult's relationship: Husband, Wife) are left out, replaced together with the factor "
@@ -153,7 +159,7 @@ class PackSettings:
 
 
 @dataclass
-class CheckSettings(AugmentationSettings):
+class CheckSettings(AugmentationSettings, ColumnSettings):
     """Look a folder of data, a packed store, images or a table over: counts, damaged files, latents, labels, columns, a picture of sample views."""
 
     data_dir: str | None = setting(None, "the folder, store, tar or zip of images, or table to check", path=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,13 @@ def experiment_values(name: str) -> dict[str, Any]:
     """
     if name not in experiments():
         raise SettingsError(f"unknown experiment {name!r}: {nearest(name, experiments())}")
+    return dict(_values(name))
+
+
+@cache
+def _values(name: str) -> Mapping[str, Any]:
     content: Any = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
     values: dict[str, Any] = {}
     for parent in content.pop("defaults", []):
-        values |= experiment_values(parent)
+        values |= _values(parent)
     return values | content

@@ -51,7 +51,9 @@ _ALWAYS = {
     "hidden_dim": PublishedWord(why="the published code does not use it: the predictor's width is width (n_embd there)"),
     "eval_predictor": PublishedWord(why="the published code does not use it; features and embeddings are both evaluated"),
     "is_invariant": PublishedWord(
-        why="actions are told", only=("false",), otherwise="the model without actions is contextssl train method=simclr+"
+        why="it is False here too: actions are told",
+        only=("false",),
+        otherwise="the model without actions is contextssl train method=simclr+",
     ),
     "load_online_linear_probe": PublishedWord(why="probes are always trained afresh"),
     "aug_method": PublishedWord(
@@ -86,7 +88,7 @@ EVALUATE: Mapping[str, PublishedWord] = {
     "wandb.project": PublishedWord(why="evaluations are not logged to Weights & Biases"),
     "workers": PublishedWord(why="views are read in the process itself"),
     "log_interval": _ONCE,
-    "save_interval": PublishedWord(why="probes are not saved"),
+    "save_interval": PublishedWord(why="probes are trained anew, and none is saved"),
     **dict.fromkeys(
         ("warmup_epochs", "weight_decay", "temperature", "weight_equiv_loss", "env_ratio", "random_mask", "mask_prob"), _OF_TRAINING
     ),

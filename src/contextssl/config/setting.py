@@ -27,6 +27,8 @@ class Range:
         )
 
     def __str__(self) -> str:
+        if self.least == 0 and (self.most is None or self.most == MOST_SEED) and self.below is None:
+            return "0 or more"
         ends = [
             f"at least {self.least:g}" if self.least is not None else "",
             f"above {self.above:g}" if self.above is not None else "",

@@ -126,7 +126,7 @@ def _sent(text: str, swept: bool) -> str:
     if swept and _FUNCTION.fullmatch(text.strip()):
         return text
     parts = split(text) if swept else [text]
-    return ",".join(f"'{_MARK}{quote(part, safe='')}'" for part in parts or [text])
+    return ",".join(f"'{_MARK}{quote(part, safe='', errors='surrogateescape')}'" for part in parts or [text])
 
 
 def _received(words: Sequence[str]) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _received(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         key, _, text = word.partition("=")
         plain = text[1:-1] if text[:1] == "'" else text
-        given[key.lstrip("+")] = unquote(plain.removeprefix(_MARK)) if plain.startswith(_MARK) else text
+        given[key.lstrip("+")] = unquote(plain.removeprefix(_MARK), errors="surrogateescape") if plain.startswith(_MARK) else text
     return given
 
 

@@ -12,6 +12,8 @@ from contextssl.config.values import Unfit, conform, read_value, takes
 from contextssl.errors import SettingsError, nearest
 
 Settings = TypeVar("Settings")
+# Letters of a value that a message shows.
+SHOWN = 80
 
 
 @cache
@@ -34,7 +36,7 @@ def read_setting(schema: type[Any], name: str, text: str) -> Any:
     try:
         return read_value(text, hint, fields_of(schema)[name].metadata["path"])
     except Unfit:
-        raise SettingsError(f"{name} is {_shown(text)}: it takes {_taken(schema, name)}{_advice(name, text, hint)}") from None
+        raise SettingsError(f"{name} is {_shown(text)}: it takes {_taken(schema, name)}{_advice(schema, name, text)}") from None
 
 
 def checked(settings: Settings) -> Settings:
@@ -68,8 +70,7 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
     for number in _numbers(value):
         if number not in allowed:
             holds = "holds" if isinstance(value, (list, tuple, dict)) else "is"
-            end = "0 or more" if allowed == Range(least=0) else str(allowed)
-            raise SettingsError(f"{name} {holds} {number:g}: it must be {end}")
+            raise SettingsError(f"{name} {holds} {number:g}: it must be {allowed}")
 
 
 def _check_vary(settings: Any) -> None:
@@ -104,14 +105,19 @@ def _taken(schema: type[Any], name: str) -> str:
 
 def _shown(value: Any) -> str:
     text = str(value)
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
     return "empty" if not text else repr(text) if isinstance(value, str) else text
 
 
-def _advice(name: str, text: str, hint: Any) -> str:
+def _advice(schema: type[Any], name: str, text: str) -> str:
     """What was most likely meant."""
+    taken = takes(hints_of(schema)[name])
     if not text.strip():
         return f"; leave {name} out, or give it a value"
-    if "," in text and text[0] not in "[{":
-        listed = any(word in takes(hint) for word in ("a list",))
-        return f"; a list is written {name}=[{text}]" if listed else f"; -m runs one of each: contextssl train -m {name}={text}"
+    if "a mapping" in taken and ":" in text and text[0] != "{":
+        return f"; write a mapping in quotes, which the shell leaves alone: '{name}={{{text.strip('{}[]')}}}'"
+    if "," in text and text[0] not in "[{" and "a list" in taken:
+        return f"; a list is written {name}=[{text}]"
+    if "," in text and text[0] not in "[{" and schema.__name__ == "TrainSettings":
+        return f"; -m runs one of each: contextssl train -m {name}={text}"
     return ""

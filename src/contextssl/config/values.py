@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 import re
 import types
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from hydra.errors import HydraException
 
 _QUOTED = re.compile(r"""(['"])((?:\\.|(?!\1)[^\\])*)\1""", re.DOTALL)
 _OPEN, _CLOSE = "[{", "]}"
+# Bytes of the longest name of a file.
+LONGEST_NAME = 255
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -142,6 +145,8 @@ def _text(text: str, path: bool) -> str:
     plain = unquoted(text)
     plain = text if plain is None else plain
     if not plain or "\0" in plain:
+        raise Unfit
+    if path and any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(plain).parts):
         raise Unfit
     if path and plain.startswith("~"):
         with suppress(RuntimeError):
