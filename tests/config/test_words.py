@@ -12,16 +12,18 @@ from contextssl.config.overrides import settings_from
 from contextssl.config.words import named, without_blanks
 
 # The published README's commands with the program's name changed, its backslash and space included.
-README_COMMANDS = [
+TRAIN = (
     "CUDA_VISIBLE_DEVICES=3 contextssl train \\\n    backbone=resnet18 \\\n    epochs=1000 \\\n    n_layer=3 \\\n    block_size=128 \\\n"
     "    log_interval=5 \\\n    projection_dim=512 \\\n    learning_rate=5e-5 \\\n    temperature=0.1 \\\n    weight_equiv_loss=5.0 \\\n"
-    "    env_ratio=[0.5,0.5,0.0] \\\n    eval_normalize=True \\\n    random_mask=True \\\n    mask_prob=0.9 \\\n    weight_decay=1e-3\n",
-    "contextssl evaluate equivariance \\\n    seed=42 \\\n    log_interval=50 \\\n    eval_ctxt=[0,2,6,14,30,126] \\ \n    epochs=200 \\\n"
-    "    learning_rate=0.001 \\\n    load_model=simclr_resnet18_epoch1000.pt \\\n    pretrained_model_dir=./ckpt/\n",
-    "contextssl evaluate retrieval \\\n    seed=42 \\\n    log_interval=50 \\\n    eval_ctxt=[0,2,6,14,30,126] \\ \n    epochs=300 \\\n"
-    "    load_model=simclr_resnet18_epoch1000.pt \\\n    pretrained_model_dir=./ckpt/\n",
-    "contextssl evaluate probe \\\n    seed=42 \\\n    log_interval=50 \\\n    eval_ctxt=[0,2,6,14,30,126] \\ \n    epochs=300 \\\n"
-    "    load_model=simclr_resnet18_epoch1000.pt \\\n    pretrained_model_dir=./ckpt/\n",
+    "    env_ratio=[0.5,0.5,0.0] \\\n    eval_normalize=True \\\n    random_mask=True \\\n    mask_prob=0.9 \\\n    weight_decay=1e-3\n"
+)
+CONTEXTS = "    seed=42 \\\n    log_interval=50 \\\n    eval_ctxt=[0,2,6,14,30,126] \\ \n"
+MODEL = "    load_model=simclr_resnet18_epoch1000.pt \\\n    pretrained_model_dir=./ckpt/\n"
+README_COMMANDS = [
+    TRAIN,
+    f"contextssl evaluate equivariance \\\n{CONTEXTS}    epochs=200 \\\n    learning_rate=0.001 \\\n{MODEL}",
+    f"contextssl evaluate retrieval \\\n{CONTEXTS}    epochs=300 \\\n{MODEL}",
+    f"contextssl evaluate probe \\\n{CONTEXTS}    epochs=300 \\\n{MODEL}",
 ]
 
 

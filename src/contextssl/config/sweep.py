@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote, unquote
 
 import hydra
@@ -20,6 +20,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.version import VersionBase
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -28,7 +29,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.config.uses import in_all, needless
 from contextssl.config.values import split
 from contextssl.console import plain_output, warn
-from contextssl.errors import SettingsError
+from contextssl.errors import ContextSSLError, SettingsError
 from contextssl.files import storage_error
 
 # Commands whose runs Hydra launches; of a comparison it is the comparison that asks for it.
@@ -36,6 +37,8 @@ SWEPT = ("train", "compare")
 # Hydra's ways to write several values; taken as they are.
 _FUNCTION = re.compile(r"(choice|range|interval|shuffle|sort|tag|glob)\(.*\)", re.DOTALL)
 _MARK = "word:"
+# Where Hydra keeps the words, apart from its own and from folders of this package that it takes for groups of settings.
+_PLACE = "given."
 
 
 def without_launcher(words: Sequence[str]) -> list[str]:
@@ -66,12 +69,18 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
         raise SettingsError(f"{command} cannot be swept over: -m goes with train")
     given = given_words(command, schema, without_launcher(words))
     swept = {"job"} if folder is not None else set(given)
-    texts = [f"++{name}={_sent(text, name in swept)}" for name, text in given.items()]
+    texts = [f"++{_PLACE}{name}={_sent(text, name in swept)}" for name, text in given.items()]
+    several = [name for name, text in given.items() if name in swept and text not in _parts(text)]
     launcher = [word for word in words if word.lstrip("+~").startswith("hydra")]
 
     def job(config: DictConfig) -> int:
         with plain_output():
-            return run(settings_of(command, schema, _received(HydraConfig.get().overrides.task)))
+            own = _received(HydraConfig.get().overrides.task)
+            try:
+                return run(settings_of(command, schema, own))
+            except ContextSSLError as error:
+                which = " ".join(f"{name}={own[name]}" for name in several)
+                raise type(error)(f"{which}: {error}" if which else str(error)) from error
 
     if folder is None:
         folder = _check_jobs(command, schema, given, texts, launcher)
@@ -125,8 +134,12 @@ def _sent(text: str, swept: bool) -> str:
     """A value as Hydra takes it without looking into it, or several."""
     if swept and _FUNCTION.fullmatch(text.strip()):
         return text
-    parts = split(text) if swept else [text]
-    return ",".join(f"'{_MARK}{quote(part, safe='', errors='surrogateescape')}'" for part in parts or [text])
+    parts = _parts(text) if swept else [text]
+    return ",".join(f"'{_MARK}{quote(part, safe='', errors='surrogateescape')}'" for part in parts)
+
+
+def _parts(text: str) -> list[str]:
+    return split(text) or [text]
 
 
 def _received(words: Sequence[str]) -> dict[str, str]:
@@ -135,7 +148,9 @@ def _received(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         key, _, text = word.partition("=")
         plain = text[1:-1] if text[:1] == "'" else text
-        given[key.lstrip("+")] = unquote(plain.removeprefix(_MARK), errors="surrogateescape") if plain.startswith(_MARK) else text
+        given[key.removeprefix("++").removeprefix(_PLACE)] = (
+            unquote(plain.removeprefix(_MARK), errors="surrogateescape") if plain.startswith(_MARK) else text
+        )
     return given
 
 
@@ -147,20 +162,35 @@ def _escaped(folder: str) -> str:
 def _own_hydra(arguments: list[str]) -> Iterator[None]:
     """Hydra for the time of a sweep: what a program around this one has of it is put aside, and put back. Errors of jobs come out as they are."""
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    around, its_config, its_version = GlobalHydra.instance().hydra, HydraConfig.instance().cfg, hydra.version.getbase()
+    around, its_config, its_version = GlobalHydra.instance().hydra, HydraConfig.instance().cfg, VersionBase.instance().getbase()
     sys.argv = arguments
+    stream, sys.stderr = sys.stderr, _WithoutHydrasLine(sys.stderr)  # type: ignore[assignment]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     GlobalHydra.instance().clear()
     try:
         yield
     finally:
-        sys.argv = argv
+        sys.argv, sys.stderr = argv, stream
         if full is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = full
         GlobalHydra.instance().hydra, HydraConfig.instance().cfg = around, its_config
-        hydra.version.VersionBase.instance().setbase(its_version) if its_version is not None else None
+        if its_version is not None:
+            VersionBase.instance().setbase(its_version)
+
+
+class _WithoutHydrasLine:
+    """Standard error without the line in which Hydra writes a failed job's words: the error names those that differ."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if text.startswith("Error executing job with overrides:") else self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 def _plain(error: BaseException) -> str:
