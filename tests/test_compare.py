@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.cli import COMMANDS, _named, _split, main
+from contextssl.cli import COMMANDS, _split, main
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
+from contextssl.config.words import named
 from contextssl.errors import SettingsError
 from contextssl.evaluation.results import read_results
 from contextssl.methods import METHODS
@@ -85,7 +86,7 @@ def test_a_comparison_deletes_no_folder(words: list[str], tmp_path: Path, monkey
         with pytest.warns(
             UserWarning, match=f"seed0 has no checkpoint to go on from: it is kept as .*seed0.stopped-{number}, and trained anew"
         ):
-            monkeypatch.setattr("contextssl.cli._show_warning", warnings.showwarning)
+            monkeypatch.setattr("contextssl.console._show_warning", warnings.showwarning)
             assert main(asked) == 0
         assert (folder.with_name(f"seed0.stopped-{number}") / name).read_text() == name
         assert (folder / "results.json").is_file()
@@ -126,7 +127,9 @@ def test_the_commands_of_the_guides_are_commands(page: str) -> None:
     for program, *rest in asked:
         name, given = _split(rest)
         assert program == "contextssl"
-        settings_from(name, COMMANDS[name].schema, _named(COMMANDS[name], name, given))
+        settings_from(
+            name, COMMANDS[name].schema, named(name, COMMANDS[name].schema, COMMANDS[name].positional, COMMANDS[name].several, given)
+        )
     wanted = {"compare": [*METHODS, *EXPERIMENTS], "experiments": [name for name in EXPERIMENTS if name not in ("figure3", "table1")]}
     for name in wanted[page]:
         assert f"`{name}`" in text

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+# Columns of a terminal that would hold anything.
+WIDEST = 10_000
+
 
 @contextmanager
 def plain_output() -> Iterator[None]:
@@ -39,13 +42,15 @@ def warn(message: str) -> None:
 
 
 def show(what: RenderableType, console: Console | None = None) -> None:
-    """Prints a table. Where the terminal is narrower than its numbers, lines run over the edge: no number is cut."""
+    """Prints a table. Where the terminal is narrower than its numbers, lines run over the edge: no number is cut, or broken in two."""
     from rich.console import Console
 
     console = console or Console(highlight=False)
-    wide = console.options.update(width=10_000, max_width=10_000)
-    needed = console.measure(what, options=wide).minimum
-    console.print(what, width=max(console.width, needed), crop=False, no_wrap=None, soft_wrap=False)
+    size = console.measure(what, options=console.options.update(width=WIDEST, max_width=WIDEST))
+    if size.minimum > console.width or any("…" in part.text or "..." in part.text for part in console.render(what)):
+        # A console's own width is the most that it prints in.
+        console = Console(file=console.file, force_terminal=console.is_terminal, width=max(console.width, size.maximum), highlight=False)
+    console.print(what)
 
 
 def _show_warning(

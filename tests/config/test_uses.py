@@ -9,10 +9,10 @@ import pytest
 
 from contextssl.cli import COMMANDS
 from contextssl.config.overrides import experiments, given_words, settings_of
-from contextssl.config.uses import EVALUATE_USES, OF_PROTOCOLS, PROTOCOL_READS, TRAIN_USES, in_all, needless
+from contextssl.config.uses import EVALUATE_USES, OF_PROTOCOLS, TRAIN_USES, in_all, needless
 from contextssl.config.validation import fields_of
 from contextssl.errors import SettingsError
-from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS
+from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS, READS
 from contextssl.methods import METHODS
 from contextssl.reproduce import EXPERIMENTS
 from tests.sources import toy_store
@@ -31,7 +31,7 @@ def test_the_tables_name_settings_that_there_are() -> None:
     for use in EVALUATE_USES:
         assert {*use.names, use.where} <= set(evaluate)
     assert set(evaluate) >= OF_PROTOCOLS
-    assert set(PROTOCOL_READS) == {*PROTOCOLS, *FURTHER_PROTOCOLS}
+    assert set(READS) == {*PROTOCOLS, *FURTHER_PROTOCOLS}
     assert {method for use in TRAIN_USES if use.where == "method" for method in [*(use.among or ()), *use.other_than]} <= set(METHODS)
 
 
@@ -64,7 +64,7 @@ def test_the_tables_name_settings_that_there_are() -> None:
         ("evaluate probe", "heads=[ridge] epochs=300", ["not used with heads=[ridge]: epochs"]),
         ("evaluate equivariance", "epochs=200 queries=7", ["not used by evaluate equivariance: queries"]),
         ("evaluate all", "heads=[linear,ridge,knn] epochs=20 train_views=5 probe_views=4 queries=10 adversaries=[mlp]", []),
-        ("evaluate all", "unseen_classes=[mug]", ["not used by evaluate all (it is of evaluate reading): unseen_classes"]),
+        ("evaluate all", "unseen_classes=[mug]", ["not used by evaluate all: unseen_classes"]),
         ("compare", "methods=[simclr,contextssl] mask_prob=0.5 projector_width=8", []),
         ("compare", "methods=[simclr,sie:rotation] mask_prob=0.5", ["not used with methods=simclr/sie: mask_prob"]),
         ("compare", "methods=[simclr] vary={method:[contextssl]} mask_prob=0.5", []),

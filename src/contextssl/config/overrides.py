@@ -38,10 +38,10 @@ def given_words(command: str, schema: type[Any], words: Sequence[str]) -> dict[s
         if not equals:
             raise SettingsError(f"{word!r} is not a setting of {command}: write key=value")
         if known := published.get(key):
-            if known.setting is None:
+            if known.setting not in fields_of(schema):
                 warnings.warn(told_for(key, text, known), UserWarning, stacklevel=2)
                 continue
-            key, text = known.setting, known.values.get(text, text)
+            key, text = str(known.setting), known.values.get(text, text)
         if key.startswith("hydra"):
             warnings.warn(f"{word} is accepted but means nothing here: Hydra launches what -m sweeps over", UserWarning, stacklevel=2)
             continue

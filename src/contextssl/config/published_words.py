@@ -16,7 +16,7 @@ from contextssl.errors import SettingsError
 class PublishedWord:
     """
     Args:
-        setting: the setting that it is here; None of one that means nothing here.
+        setting: the setting that it is here, of a command that has it; None of a word that means nothing here.
         values: published values that are called otherwise here.
         why: it means nothing here.
         only: values under which it means nothing; any other would be another model or run than what is made here.
@@ -84,6 +84,7 @@ EVALUATE: Mapping[str, PublishedWord] = {
     "backbone": _OF_THE_CHECKPOINT,
     "projection_dim": _OF_THE_CHECKPOINT,
     "n_embd": _OF_THE_CHECKPOINT,
+    "eval_normalize": PublishedWord("normalize", why=_NORMALISED.why),
     "n_layer": _OF_THE_CHECKPOINT,
     "wandb.project": PublishedWord(why="evaluations are not logged to Weights & Biases"),
     "workers": PublishedWord(why="views are read in the process itself"),

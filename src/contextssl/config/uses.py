@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl.errors import SettingsError
+from contextssl.evaluation.protocols import PROTOCOLS, READS
 from contextssl.methods import METHODS
 
 
@@ -114,18 +115,8 @@ NOT_OF_COMPARE: Mapping[str, str] = {
 }
 
 _TRAINED_HEADS = ("published", "mlp", "linear")
-_ROWS = ("train_views", "train_items", "probe_views")
-PROTOCOL_READS: Mapping[str, Collection[str]] = {
-    "equivariance": ("heads", "epochs", "learning_rate", "batch_size", *_ROWS),
-    "retrieval": ("sources", "queries"),
-    "probe": ("heads", "epochs", "learning_rate", "batch_size", "bottleneck", "neighbours", *_ROWS),
-    "geometry": ("bottleneck", "neighbours", "sensitivity_items", "sensitivity_views", *_ROWS),
-    "fairness": ("adversaries", "forget_bottleneck", "baselines", "scarf_epochs", "train_views", "train_items"),
-    "erasure": ("heads", "bottleneck", "neighbours", *_ROWS),
-    "reading": ("neighbours", "unseen_classes", *_ROWS),
-    "labels": _ROWS,
-}
-OF_PROTOCOLS = frozenset(name for names in PROTOCOL_READS.values() for name in names)
+# What some protocol reads, and not every one.
+OF_PROTOCOLS = frozenset(name for names in READS.values() for name in names)
 EVALUATE_USES = (
     Use(OF_SHAPES, "dataset", (None, "shapes")),
     Use(("epochs", "learning_rate", "batch_size"), "heads", _TRAINED_HEADS),
@@ -160,10 +151,10 @@ def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
         for name, instead in NOT_OF_COMPARE.items():
             tell(f"not used by {command}, which has {instead}", [name])
     protocol = command.removeprefix("evaluate ")
-    if protocol in PROTOCOL_READS:
-        tell(f"not used by {command}", sorted(OF_PROTOCOLS - set(PROTOCOL_READS[protocol])))
+    if protocol in READS:
+        tell(f"not used by {command}", sorted(OF_PROTOCOLS - set(READS[protocol])))
     if command == "evaluate all":
-        tell("not used by evaluate all (it is of evaluate reading)", ["unseen_classes"])
+        tell("not used by evaluate all", sorted(OF_PROTOCOLS - {name for each in PROTOCOLS for name in READS[each]}))
     uses = {"train": TRAIN_USES, "demo": TRAIN_USES, "compare": COMPARE_USES, "reproduce": COMPARE_USES, "data shapes": RENDER_USES}
     for use in EVALUATE_USES if command.startswith("evaluate ") else uses.get(command, ()):
         values = _values(command, settings, use.where)
