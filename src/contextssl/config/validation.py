@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
@@ -53,6 +54,8 @@ def checked(settings: Settings) -> Settings:
         except Unfit:
             raise SettingsError(f"{name} is {_shown(value)}: it takes {_taken(schema, name)}") from None
         check_value(name, value, field)
+    if not _are_devices(getattr(settings, "devices", "auto")):
+        raise SettingsError(f"devices is {_shown(settings.devices)}: it takes auto, how many (1 or more, -1 for all), or which, [0,1]")  # type: ignore[attr-defined]
     if getattr(settings, "vary", None) is not None:
         _check_vary(settings)
     return settings
@@ -71,6 +74,14 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
         if number not in allowed:
             holds = "holds" if isinstance(value, (list, tuple, dict)) else "is"
             raise SettingsError(f"{name} {holds} {number:g}: it must be {allowed}")
+
+
+def _are_devices(devices: int | list[int] | str) -> bool:
+    if isinstance(devices, str):
+        return re.fullmatch(r"auto|-1|\d+(,\d+)*,?", devices) is not None
+    if isinstance(devices, int):
+        return devices == -1 or devices >= 1
+    return len(set(devices)) == len(devices) > 0 and min(devices) >= 0
 
 
 def _check_vary(settings: Any) -> None:
