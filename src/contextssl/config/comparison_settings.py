@@ -22,7 +22,8 @@ class ComparisonSettings:
         None, "environments that a method which follows one action is conditioned on, each in turn; where left out each factor alone"
     )
     vary: dict[str, list[Any]] | None = setting(
-        None, "settings that are varied, one at a time, over values: {mask_prob:[0,0.5,0.9]}; each method is run once for each value"
+        None,
+        "settings that are varied, one at a time, over values, in quotes: 'vary={mask_prob:[0,0.5,0.9]}'; each method is run once for each value",
     )
     seeds: list[int] = setting([0, 1, 2], "each run is trained with each", least=0, most=MOST_SEED)
     compare_dir: str = setting(

@@ -102,7 +102,8 @@ class ObjectiveSettings:
     label_bins: int = setting(2, "of those labels: bins of equal count that a factor is cut into", least=2)
     env_ratio: list[float] | dict[str, float] | None = setting(
         None,
-        "chances of the environments: [rotation, color, both] for two factors, or a mapping such as '{rotation:0.5,none:0.5}' (the shell needs those quotes) for any; "
+        "chances of the environments: [rotation, color, both] for two factors, or for any a mapping in quotes (bash takes braces apart), "
+        "'env_ratio={rotation:0.5,none:0.5}'; "
         "where left out each factor alone (and none, where there is one factor or they are categories), with equal chances; for two the paper's "
         "[0.5,0.5,0.0]",
         least=0,

@@ -164,7 +164,7 @@ def _own_hydra(arguments: list[str]) -> Iterator[None]:
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     around, its_config, its_version = GlobalHydra.instance().hydra, HydraConfig.instance().cfg, VersionBase.instance().getbase()
     sys.argv = arguments
-    stream, sys.stderr = sys.stderr, _WithoutHydrasLine(sys.stderr)  # type: ignore[assignment]
+    stream, sys.stderr = sys.stderr, _WithoutHydrasLine(sys.stderr)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     GlobalHydra.instance().clear()
     try:

@@ -17,14 +17,23 @@ Settings = TypeVar("Settings")
 SHOWN = 80
 
 
+def hints_of(schema: Any) -> Mapping[str, Any]:
+    """The annotation of each setting of a class of settings."""
+    return _hints(schema)
+
+
+def fields_of(schema: Any) -> Mapping[str, dataclasses.Field[Any]]:
+    """The field of each setting of a class of settings."""
+    return _fields(schema)
+
+
 @cache
-def hints_of(schema: type[Any]) -> Mapping[str, Any]:
-    """The annotation of each setting."""
+def _hints(schema: Any) -> Mapping[str, Any]:
     return get_type_hints(schema)
 
 
 @cache
-def fields_of(schema: type[Any]) -> Mapping[str, dataclasses.Field[Any]]:
+def _fields(schema: Any) -> Mapping[str, dataclasses.Field[Any]]:
     return {field.name: field for field in dataclasses.fields(schema)}
 
 

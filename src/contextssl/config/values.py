@@ -231,4 +231,4 @@ def _number(value: Any, kind: type[int] | type[float]) -> Any:
         raise Unfit from None
     if not math.isfinite(plain) or (kind is int and not plain.is_integer()):
         raise Unfit
-    return int(value) if kind is int else plain
+    return int(value) if kind is int and isinstance(value, (int, numbers.Integral)) else kind(plain)
