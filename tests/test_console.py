@@ -23,7 +23,7 @@ def test_help_is_printed_in_any_encoding(encoding: str, monkeypatch: pytest.Monk
         assert main([*command.split(), "--help"]) == 0
         assert stream.errors == "strict", "a program that calls the command keeps its stream"
         stream.flush()
-        text = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+        text = stream.buffer.getvalue().decode(encoding)
         assert text.isascii() if encoding == "ascii" else len(text) > 100
 
 
@@ -36,7 +36,7 @@ def test_errors_warnings_and_tables_are_printed_in_any_encoding(monkeypatch: pyt
         show(numbers())
         print("R² of √D …")
     out.flush()
-    assert b"0.123" in out.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"0.123" in out.buffer.getvalue()
 
 
 def test_the_installed_command_into_a_pipe_of_another_encoding() -> None:

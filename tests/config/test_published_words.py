@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytest
 
@@ -81,11 +82,11 @@ def test_a_word_of_the_evaluation_file_is_honoured_or_said_to_mean_nothing(comma
     _check(command, COMMANDS[command].schema, word, HONOURED_IN_EVALUATION)
 
 
-def _check(command: str, schema: type, word: str, honoured: dict) -> None:
+def _check(command: str, schema: type[Any], word: str, honoured: dict[str, Any]) -> None:
     key = word.split("=", 1)[0]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        settings = settings_from(command, schema, [word])
+        settings: Any = settings_from(command, schema, [word])
     if key in honoured:
         name, value = honoured[key] if isinstance(honoured[key], tuple) else (key, honoured[key])
         assert getattr(settings, name) == value and not said

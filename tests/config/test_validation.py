@@ -108,14 +108,15 @@ def test_values_that_are_varied_are_of_their_settings_types(vary: str, message: 
 
 
 def test_settings_made_in_python_are_checked_alike() -> None:
-    for name, value in (
+    wrong: tuple[tuple[str, Any], ...] = (
         ("seed", -1),
         ("epochs", "many"),
         ("mask_prob", float("nan")),
         ("env_ratio", "foo"),
         ("width", 2.5),
         ("stem", "tiny"),
-    ):
+    )
+    for name, value in wrong:
         with pytest.raises(SettingsError, match=name):
             checked(dataclasses.replace(TrainSettings(), **{name: value}))
     assert checked(TrainSettings(env_ratio=(0.5, 0.5, 0.0), learning_rate=1))  # type: ignore[arg-type]
