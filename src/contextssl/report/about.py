@@ -134,8 +134,8 @@ def definitions(runs: Sequence[Run]) -> Markup | None:
 
 def missing(run: Run, protocol: str, why: str) -> Markup:
     """One line in the place of what there are no rows for, and the command that makes them."""
-    words = ["contextssl", "evaluate", protocol, run.folder, *([] if run.split == "val" else [f"split={run.split}"])]
-    command = advice.command(words)
+    split = [] if run.split == "val" else [f"split={run.split}"]
+    command = advice.command(["contextssl", "evaluate", *protocol.split(), run.folder, *split])
     kind, *words = protocol.split()
     heads = " by the published heads" if words else ""
     return element("p", f"{run.name} has no {kind} rows{heads}, so {why} is missing. To fill it: ", _code(command), class_="missing")
