@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 import shutil
 import warnings
 from pathlib import Path
 
 import pytest
 
-from contextssl.cli import COMMANDS, _named, _split, main
+from contextssl.cli import COMMANDS, _split, main
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
+from contextssl.config.words import named
 from contextssl.errors import SettingsError
 from contextssl.evaluation.results import read_results
 from contextssl.methods import METHODS
@@ -85,7 +87,7 @@ def test_a_comparison_deletes_no_folder(words: list[str], tmp_path: Path, monkey
         with pytest.warns(
             UserWarning, match=f"seed0 has no checkpoint to go on from: it is kept as .*seed0.stopped-{number}, and trained anew"
         ):
-            monkeypatch.setattr("contextssl.cli._show_warning", warnings.showwarning)
+            monkeypatch.setattr("contextssl.console._show_warning", warnings.showwarning)
             assert main(asked) == 0
         assert (folder.with_name(f"seed0.stopped-{number}") / name).read_text() == name
         assert (folder / "results.json").is_file()
@@ -112,7 +114,7 @@ def test_what_cannot_be_compared(words: list[str], tmp_path: Path, capsys: pytes
         ("seeds=[0,0]", "name at least one, and each once"),
         ("protocols=[probes]", "protocols holds 'probes': did you mean 'probe'?"),
         ("vary={mask_probb:[0.5]}", "vary: unknown setting 'mask_probb': did you mean 'mask_prob'?"),
-        ("vary={mask_prob:0.5}", "vary: mask_prob needs a list of values"),
+        ("vary={mask_prob:0.5}", "it takes a mapping of names to lists"),
     ):
         assert message in error_of(capsys, *asked, word)
     assert not (tmp_path / "none").exists()
@@ -121,12 +123,14 @@ def test_what_cannot_be_compared(words: list[str], tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize("page", ["compare", "experiments"])
 def test_the_commands_of_the_guides_are_commands(page: str) -> None:
     text = (Path(__file__).parents[1] / f"docs/{page}.md").read_text()
-    asked = [line.split() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    asked = [shlex.split(line) for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     assert len(asked) >= 7
     for program, *rest in asked:
         name, given = _split(rest)
         assert program == "contextssl"
-        settings_from(name, COMMANDS[name].schema, _named(COMMANDS[name], name, given))
+        settings_from(
+            name, COMMANDS[name].schema, named(name, COMMANDS[name].schema, COMMANDS[name].positional, COMMANDS[name].several, given)
+        )
     wanted = {"compare": [*METHODS, *EXPERIMENTS], "experiments": [name for name in EXPERIMENTS if name not in ("figure3", "table1")]}
     for name in wanted[page]:
         assert f"`{name}`" in text

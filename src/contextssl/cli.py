@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contextssl.config import comparison_settings, data_settings, evaluation_settings, settings
-from contextssl.config.overrides import help_text, settings_from
+from contextssl.config.overrides import given_words, help_text, settings_of
+from contextssl.config.uses import needless
+from contextssl.config.words import named, without_blanks
+from contextssl.console import plain_output, warn
 from contextssl.errors import ContextSSLError, SettingsError, nearest
 from contextssl.version import __version__
 
@@ -59,16 +61,15 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0, 2 for something that the user can mend, 130 for an interruption."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.showwarning = _show_warning
-    try:
-        return _dispatch(words)
-    except ContextSSLError as error:
-        print(f"contextssl: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as interruption:
-        print(f"contextssl: {interruption if str(interruption) else 'interrupted; what was saved is whole'}", file=sys.stderr)
-        return 130
+    with plain_output():
+        try:
+            return _dispatch(without_blanks(sys.argv[1:] if arguments is None else arguments))
+        except ContextSSLError as error:
+            print(f"contextssl: error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt as interruption:
+            print(f"contextssl: {interruption if str(interruption) else 'interrupted; what was saved is whole'}", file=sys.stderr)
+            return 130
 
 
 def _dispatch(words: list[str]) -> int:
@@ -83,13 +84,17 @@ def _dispatch(words: list[str]) -> int:
     if any(word in HELP for word in rest):
         print(help_text(name, command.schema, command.intro), end="")
         return 0
-    rest = _named(command, name, rest)
+    rest = named(name, command.schema, command.positional, command.several, rest)
     function = getattr(importlib.import_module("contextssl.commands"), command.function)
     if command.launches:
         return int(function(rest))
     if any(word in SWEEP for word in rest):
         return int(importlib.import_module("contextssl.config.sweep").sweep(name, command.schema, function, rest))
-    return int(function(settings_from(name, command.schema, rest)))
+    given = given_words(name, command.schema, rest)
+    settled = settings_of(name, command.schema, given)
+    for sentence in needless(name, settled, list(given)):
+        warn(sentence)
+    return int(function(settled))
 
 
 def _split(words: list[str]) -> tuple[str, list[str]]:
@@ -107,23 +112,6 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
     raise SettingsError(f"unknown command {words[0]!r}: {nearest(words[0], COMMANDS)} (contextssl --help says more)")
 
 
-def _named(command: Command, name: str, words: list[str]) -> list[str]:
-    """Bare words at the front as the settings that they stand for: ``data check DIR`` is ``data check data_dir=DIR``."""
-    bare = [word for word in words if "=" not in word and word not in SWEEP]
-    if command.several:
-        listed = ",".join(_quoted(word) for word in bare)
-        return [*([f"{command.positional[0]}=[{listed}]"] if bare else []), *(word for word in words if word not in bare)]
-    if len(bare) > len(command.positional):
-        raise SettingsError(f"{bare[len(command.positional)]!r} is not a setting of {name}: write key=value")
-    keys = iter(command.positional)
-    return [f"{next(keys)}={_quoted(word)}" if word in bare else word for word in words]
-
-
-def _quoted(word: str) -> str:
-    """As Hydra takes a word literally."""
-    return "'" + word.replace("'", "\\'") + "'"
-
-
 def overview(names: Sequence[str] = tuple(COMMANDS)) -> str:
     """What ``contextssl --help`` prints."""
     lines = [
@@ -139,12 +127,6 @@ def overview(names: Sequence[str] = tuple(COMMANDS)) -> str:
         "Try it: contextssl demo",
     ]
     return "\n".join(lines)
-
-
-def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
-) -> None:
-    print(f"contextssl: warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

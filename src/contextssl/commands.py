@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from contextssl import advice
 from contextssl.compare import jobs_of, run_job, tables, unfinished
 from contextssl.config.comparison_settings import CompareSettings, ReproduceSettings
 from contextssl.config.data_settings import CheckSettings, PackSettings, RenderSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.overrides import settings_from
+from contextssl.config.overrides import given_words, settings_from, settings_of
 from contextssl.config.settings import DemoSettings, ReportSettings, TrainSettings
 from contextssl.config.sweep import sweep, without_launcher
+from contextssl.config.uses import needless
+from contextssl.console import show, warn
 from contextssl.data.check import CheckReport, check
 from contextssl.data.dataset import shapes_source
 from contextssl.data.folder import write_folder
@@ -48,7 +50,7 @@ def run_demo(settings: DemoSettings) -> int:
     told = f"{evaluated['items']} unseen objects, mean of {evaluated['contexts']} contexts"
     console.print(f"\nOne model, no weight changed: {told}", style="bold")
     if (screen := adaptation_screen(run)) is not None:
-        console.print(screen)
+        show(screen, console)
     console.print("share: of the embedding's variance; then R² by neighbours, the model's own head,")
     console.print("fresh ridge from noisy embeddings: docs/evaluation.md")
     took = ", ".join(f"{part} {seconds / 60:.1f} min" for part, seconds in made.seconds.items())
@@ -63,7 +65,7 @@ def run_train(settings: TrainSettings) -> int:
         run, rows = read_results(folder)
         console = Console()
         if (table := adaptation_table(rows)) is not None:
-            console.print(table)
+            show(table, console)
         for row in rows:
             if row.metric == "accuracy" and row.representation == "feature":
                 console.print(f"class by nearest neighbours of features: {row.mean:.3f} (the commonest {row.floor:.2f})", highlight=False)
@@ -112,7 +114,8 @@ def run_shapes(settings: RenderSettings) -> int:
     counts = ", ".join(f"{len(items):,} {split} objects" for split, items in source.splits.items())
     print(f"{out}: {counts} of {len(source.class_names)} classes, {settings.views} views each, {settings.resolution} px")
     dataset = "shapes" if settings.layout == "packed" else "3diebench"
-    print(f"train on it: contextssl train dataset={dataset} data_dir={out} resolution={settings.resolution}")
+    words = ["contextssl", "train", f"dataset={dataset}", f"data_dir={out}", f"resolution={settings.resolution}"]
+    print(f"train on it: {advice.command(words)}")
     return 0
 
 
@@ -123,14 +126,15 @@ def run_pack(settings: PackSettings) -> int:
     out = Path(settings.out) if settings.out is not None else root / f"packed-{settings.resolution}"
     source = ThreeDIEBenchSource(root, check_ranges=settings.check_ranges)
     pack(source, out, settings.resolution, workers=settings.workers or None, progress=settings.progress)
-    print(f"{out}: packed; train on it: contextssl train data_dir={out} resolution={settings.resolution}")
+    words = ["contextssl", "train", f"data_dir={out}", f"resolution={settings.resolution}"]
+    print(f"{out}: packed; train on it: {advice.command(words)}")
     return 0
 
 
 def run_check(settings: CheckSettings) -> int:
     if settings.data_dir is None:
         raise SettingsError("say which folder or store to check: contextssl data check DIR")
-    if (table := _checked_table(Path(settings.data_dir))) is not None:
+    if (table := _checked_table(settings)) is not None:
         table.print()
         return 0 if table.ok else 1
     picture = settings.picture or f"{Path(settings.data_dir).resolve().name.split('.')[0]}-views.png"
@@ -140,13 +144,22 @@ def run_check(settings: CheckSettings) -> int:
     return 0 if report.ok else 1
 
 
-def _checked_table(path: Path) -> CheckReport | None:
+def _checked_table(settings: CheckSettings) -> CheckReport | None:
     """The report of a table; None where the path is another kind of data, or tables are not installed."""
     try:
         from contextssl.data.tables.table_check import check_table, is_table
     except ImportError:
         return None
-    return check_table(path) if is_table(path) else None
+    path = Path(str(settings.data_dir))
+    if not is_table(path):
+        return None
+    return check_table(
+        path,
+        delimiter=settings.delimiter,
+        drop=settings.drop_columns,
+        categorical=settings.categorical,
+        numeric=settings.numeric,
+    )
 
 
 def _shown_augmentations(settings: CheckSettings) -> Augmentations | None:
@@ -202,11 +215,11 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
     made = {protocol: name for protocol, name in made.items() if name in run["evaluations"]}
     for protocol, name in made.items():
         if protocol == "fairness":
-            console.print(fairness_summary(rows, settings.split))
+            show(fairness_summary(rows, settings.split), console)
             for note in run["evaluations"][name]["notes"]:
                 console.print(note, highlight=False)
         else:
-            console.print(summary(rows, (protocol,), settings.split))
+            show(summary(rows, (protocol,), settings.split), console)
     names = list(made.values())
     seconds = sum(run["evaluations"][name]["seconds"] for name in names)
     console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)
@@ -226,7 +239,10 @@ def run_reproduce(words: list[str]) -> int:
 
 
 def _compare(words: list[str]) -> int:
-    settings = settings_from("compare", CompareSettings, without_launcher(words))
+    given = given_words("compare", CompareSettings, without_launcher(words))
+    settings = settings_of("compare", CompareSettings, given)
+    for sentence in needless("compare", settings, list(given)):
+        warn(sentence)
     jobs = jobs_of(settings)
     if settings.job >= 0:
         if settings.job >= len(jobs):
@@ -244,9 +260,9 @@ def _compare(words: list[str]) -> int:
 
     if left:
         sweep("compare", CompareSettings, run_one, [*words, f"job={','.join(map(str, left))}"], settings.compare_dir)
-    made = tables(jobs, settings, " ".join(["contextssl", "compare", *words]))
+    made = tables(jobs, settings, advice.command(["contextssl", "compare", *words]))
     if made.differences:
-        print(f"contextssl: warning: these runs were not measured alike: {' · '.join(made.differences)}", file=sys.stderr)
+        warn(f"these runs were not measured alike: {' · '.join(made.differences)}")
     print(f"tables: {made.markdown} and {made.csv.name}\npage: {made.page}")
     return 0
 
@@ -261,7 +277,7 @@ def run_report(settings: ReportSettings) -> int:
         data_dir=settings.data_dir,
     )
     if report.differences:
-        print(f"contextssl: warning: these runs were not measured alike: {' · '.join(report.differences)}", file=sys.stderr)
+        warn(f"these runs were not measured alike: {' · '.join(report.differences)}")
     if report.figures:
         print(f"figures: {report.figures[0].parent}")
     print(f"report: {report.page}")

@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# So many names are told in full.
+FEW = 24
+
 
 class ContextSSLError(Exception):
     """Something that the user can mend. The message is one line: the thing, what is wrong with it, the mend."""
@@ -34,10 +37,16 @@ class TrainingError(ContextSSLError, RuntimeError):
     """A run that cannot go on, such as one whose loss is no longer finite."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message about an unknown ``name``: the nearest of the ``known`` names, or all of them where none is near."""
+def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
+    """The end of an error message about an unknown ``name``: the nearest of the ``known`` names; where none is near all of them, or of many three.
+
+    Args:
+        count: how many near ones are named at most.
+    """
     known = sorted(set(known))
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
     if close:
-        return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(known)}"
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    if len(known) <= FEW:
+        return f"known: {', '.join(known)}"
+    return f"the nearest are {', '.join(difflib.get_close_matches(name, known, n=3, cutoff=0.0))}"

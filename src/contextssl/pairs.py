@@ -210,7 +210,7 @@ class EnvironmentMix:
             if len(factors.factors) != 2 or len(ratio) != 3:
                 raise SettingsError(
                     f"env_ratio as a list is [first, second, both] for two factors; with {len(factors.factors)} factor(s) and "
-                    f"{len(ratio)} number(s) give a mapping: env_ratio={{{factors.names[0]}: 0.5, none: 0.5}}"
+                    f"{len(ratio)} number(s) give a mapping: 'env_ratio={{{factors.names[0]}:0.5,none:0.5}}'"
                 )
             first, second = factors.names
             named = [(factors.environment(spec), float(p)) for spec, p in zip((first, second, "both"), ratio, strict=True)]

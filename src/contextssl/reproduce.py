@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contextssl import advice
 from contextssl.errors import SettingsError, nearest
 
 # What a run trains on where no data are named.
@@ -49,7 +50,7 @@ class Experiment:
         return "\n".join(
             [
                 self.title if self.title.endswith("(ours)") else f"{self.title} (Gupta et al., 2024)",
-                f"command: contextssl compare {' '.join(words)}",
+                f"command: {advice.command(['contextssl', 'compare', *words])}",
                 f"setting: {MINUTES if shapes else PAPER}",
                 f"published: {self.published}" + ("; on 3DIEBench, so not to be compared with numbers on shapes" if shapes else ""),
             ]

@@ -41,16 +41,18 @@ def test_values_are_typed() -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("epoch=3", "unknown setting 'epoch' of train: did you mean 'epochs'"),
-        ("epochs=many", "setting 'epochs' of train: Value 'many'"),
-        ("epochs=1.5", "'epochs'"),
+        ("epohcs=3", "unknown setting 'epohcs' of train: did you mean 'epochs'"),
+        ("zzzz=3", r"unknown setting 'zzzz' of train: the nearest are \w+, \w+, \w+ \("),
+        ("epochs=many", "epochs is 'many': it takes a whole number"),
+        ("epochs=1.5", "epochs is '1.5': it takes a whole number"),
         ("stem=tiny", "unknown stem 'tiny'.*choices: default, small"),
         ("dataset=shape", "unknown dataset 'shape': did you mean 'shapes'"),
         ("experiment=shapes_minute", "unknown experiment 'shapes_minute': did you mean 'shapes_minutes'"),
-        ("epochs", "'epochs' is not a setting: write key=value"),
-        ("env_ratio=[0.5,", "is not a setting: write key=value"),
+        ("epochs", "'epochs' is not a setting of train: write key=value"),
+        ("env_ratio=[0.5,", "env_ratio is .*: it takes a list of numbers"),
         ("+epochs=3", "can be set, but not added or removed"),
         ("~epochs", "can be set, but not added or removed"),
+        ("--epochs=3", "settings are written key=value, without dashes"),
     ],
 )
 def test_words_that_cannot_be(word: str, message: str) -> None:

@@ -224,7 +224,7 @@ def test_an_environment_that_training_never_saw_is_noted(run: Path) -> None:
         (["heads=[rigde]"], "did you mean 'ridge'"),
         (["environments=[rotatoin]"], "did you mean 'rotation'"),
         (["environments=[]"], "environments is empty"),
-        (["bottleneck=[-1.0]"], "noise shares of 0 or more"),
+        (["bottleneck=[-1.0]"], "bottleneck holds -1: it must be 0 or more"),
         (["contexts=0"], "contexts is 0: it must be at least 1"),
         (["epohcs=3"], "did you mean 'epochs'"),
         (["split=tset"], "did you mean 'test'|split"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from contextssl.config.setting import setting
+from contextssl.config.setting import MOST_SEED, setting
 from contextssl.config.settings import TrainSettings
 from contextssl.methods import METHODS
 
@@ -21,11 +21,14 @@ class ComparisonSettings:
     conditions: list[str] | None = setting(
         None, "environments that a method which follows one action is conditioned on, each in turn; where left out each factor alone"
     )
-    vary: Any = setting(
-        None, "settings that are varied, one at a time, over values: {mask_prob:[0,0.5,0.9]}; each method is run once for each value"
+    vary: dict[str, list[Any]] | None = setting(
+        None,
+        "settings that are varied, one at a time, over values, in quotes: 'vary={mask_prob:[0,0.5,0.9]}'; each method is run once for each value",
     )
-    seeds: list[int] = setting([0, 1, 2], "each run is trained with each")
-    compare_dir: str = setting("runs/compare", "folder of the runs, METHOD/seedN, and of the tables; what is there already is used again")
+    seeds: list[int] = setting([0, 1, 2], "each run is trained with each", least=0, most=MOST_SEED)
+    compare_dir: str = setting(
+        "runs/compare", "folder of the runs, METHOD/seedN, and of the tables; what is there already is used again", path=True
+    )
     evaluation: str = setting("quick", "the demo's probes, or the paper's, which take longer", choices=("quick", "published"))
     protocols: list[str] = setting(
         ["equivariance", "retrieval", "probe", "geometry", "erasure"], "what every run is evaluated by; reading and labels are further ones"
@@ -34,12 +37,12 @@ class ComparisonSettings:
         None, "what contexts tell in the evaluation, such as [rotation,color,rotation+color,none]; where left out, what each was trained on"
     )
     compare_lengths: list[int] | None = setting(
-        None, "context lengths that are evaluated; where left out 0, 2, 14, 30, 126 as far as they fit, and the longest", "tokens"
+        None, "context lengths that are evaluated; where left out 0, 2, 14, 30, 126 as far as they fit, and the longest", "tokens", least=0
     )
     compare_bottleneck: list[float] = setting(
-        [0.0, 0.3], "noise shares that single views and erased features are read under; 0 is no noise"
+        [0.0, 0.3], "noise shares that single views and erased features are read under; 0 is no noise", least=0
     )
-    job: int = setting(-1, "one run of the comparison by its number, as a launcher is told; -1 is all of them")
+    job: int = setting(-1, "one run of the comparison by its number, as a launcher is told; -1 is all of them", least=-1)
 
 
 @dataclass

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from contextssl.config.setting import setting
+from contextssl.config.setting import MOST_SEED, setting
 
 
 @dataclass
@@ -13,30 +12,35 @@ class EvaluatedDataSettings:
     """Data; those of the run where left out"""
 
     dataset: str | None = setting(None, "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench")
-    data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store")
-    resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels")
-    classes: Any = setting(None, "of dataset=shapes: the first so many classes, or their names")
-    objects: int | None = setting(None, "of dataset=shapes: training objects of each class")
-    val_objects: int | None = setting(None, "of dataset=shapes: validation objects of each class")
-    views: int | None = setting(None, "of dataset=shapes: views of each object")
-    supersample: int | None = setting(None, "of dataset=shapes: rays along each side of a pixel")
-    data_seed: int | None = setting(None, "of dataset=shapes: seed of the objects and their views")
-    meshes: str | None = setting(None, "of dataset=shapes: folder of mesh files")
+    data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store", path=True)
+    resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels", least=1)
+    classes: int | list[str] | None = setting(None, "of dataset=shapes: the first so many classes, or their names", least=1)
+    objects: int | None = setting(None, "of dataset=shapes: training objects of each class", least=1)
+    val_objects: int | None = setting(None, "of dataset=shapes: validation objects of each class", least=1)
+    views: int | None = setting(None, "of dataset=shapes: views of each object", least=1)
+    supersample: int | None = setting(None, "of dataset=shapes: rays along each side of a pixel", least=1)
+    data_seed: int | None = setting(None, "of dataset=shapes: seed of the objects and their views", least=0, most=MOST_SEED)
+    meshes: str | None = setting(None, "of dataset=shapes: folder of mesh files", path=True)
 
 
 @dataclass
 class LoadedModelSettings:
     """Model"""
 
-    load_model: str | None = setting(None, "a run's folder, a checkpoint of one, or a checkpoint in the published format (.pt)")
-    pretrained_model_dir: str | None = setting(None, "folder that load_model is looked for in")
+    load_model: str | None = setting(None, "a run's folder, a checkpoint of one, or a checkpoint in the published format (.pt)", path=True)
+    pretrained_model_dir: str | None = setting(None, "folder that load_model is looked for in", path=True)
     checkpoint: str = setting("last", "which of a run's checkpoints: last, best, or a name in its folder")
-    n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out")
-    block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens")
+    n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out", least=1)
+    block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens", least=4)
     image_mean: list[float] | None = setting(
-        None, "of a published checkpoint: each channel's mean, 0 to 1, that its images were normalised by; the data's own where left out"
+        None,
+        "of a published checkpoint: each channel's mean, 0 to 1, that its images were normalised by; the data's own where left out",
+        least=0,
+        most=1,
     )
-    image_std: list[float] | None = setting(None, "of a published checkpoint: each channel's deviation; the data's own where left out")
+    image_std: list[float] | None = setting(
+        None, "of a published checkpoint: each channel's deviation; the data's own where left out", above=0, most=1
+    )
 
 
 @dataclass
@@ -48,15 +52,15 @@ class ProbeSettings:
         "what reads: published (rotations by an MLP 1024-1024, colour and class by a linear map), mlp or linear (everything), ridge, knn",
     )
     epochs: int | None = setting(
-        None, "passes of trained heads over the training views; where left out 200 for pairs, 300 for single views"
+        None, "passes of trained heads over the training views; where left out 200 for pairs, 300 for single views", least=1
     )
-    learning_rate: float = setting(1e-3, "of Adam, for trained heads")
-    batch_size: int = setting(512, "of trained heads")
-    train_views: int = setting(8, "views of each training item that heads are trained on, fixed by the seed; 0 takes all")
-    train_items: int = setting(0, "training items at most; 0 takes all")
-    probe_views: int = setting(10, "views of each evaluated item that heads read, fixed by the seed; 0 takes all")
-    bottleneck: list[float] = setting([0.0, 0.3, 1.0], "noise shares that probes and kNN read under; 0 is no noise")
-    neighbours: int = setting(20, "k of kNN")
+    learning_rate: float = setting(1e-3, "of Adam, for trained heads", above=0)
+    batch_size: int = setting(512, "of trained heads", least=1)
+    train_views: int = setting(8, "views of each training item that heads are trained on, fixed by the seed; 0 takes all", least=0)
+    train_items: int = setting(0, "training items at most; 0 takes all", least=0)
+    probe_views: int = setting(10, "views of each evaluated item that heads read, fixed by the seed; 0 takes all", least=0)
+    bottleneck: list[float] = setting([0.0, 0.3, 1.0], "noise shares that probes and kNN read under; 0 is no noise", least=0)
+    neighbours: int = setting(20, "k of kNN", least=1)
 
 
 @dataclass
@@ -64,15 +68,15 @@ class RetrievalSettings:
     """Retrieval"""
 
     sources: str = setting("all", "which views are sources: all, or the first alone (published)", choices=("all", "first"))
-    queries: int = setting(50, "with sources=all: (source, target) drawn of each item's; 0 takes every one")
+    queries: int = setting(50, "with sources=all: (source, target) drawn of each item's; 0 takes every one", least=0)
 
 
 @dataclass
 class SensitivitySettings:
     """Factor sensitivity, where the data are rendered shapes"""
 
-    sensitivity_items: int = setting(250, "items whose views are rendered anew with one factor changed; 0 leaves it out")
-    sensitivity_views: int = setting(4, "views of each of them")
+    sensitivity_items: int = setting(250, "items whose views are rendered anew with one factor changed; 0 leaves it out", least=0)
+    sensitivity_views: int = setting(4, "views of each of them", least=1)
 
 
 @dataclass
@@ -83,13 +87,15 @@ class FairnessSettings:
         ["logistic", "mlp", "boosting"], "classifiers that are trained afresh to read each factor: logistic, mlp, boosting"
     )
     forget_bottleneck: list[float] | None = setting(
-        None, "noise shares beside none; where left out the least under which adversaries gain nothing over raw columns, by training rows"
+        None,
+        "noise shares beside none; where left out the least under which adversaries gain nothing over raw columns, by training rows",
+        least=0,
     )
     baselines: list[str] = setting(
         ["raw", "erased", "scarf"],
         "what stands beside: raw (columns with and without the factors), erased (LEACE on embeddings without a context), scarf",
     )
-    scarf_epochs: int = setting(12, "that SCARF is trained for")
+    scarf_epochs: int = setting(12, "that SCARF is trained for", least=1)
 
 
 @dataclass
@@ -97,25 +103,28 @@ class EvaluateSettings(FairnessSettings, SensitivitySettings, RetrievalSettings,
     """Evaluate a run, or a published checkpoint, and add the numbers to its results.json."""
 
     eval_ctxt: list[int] | None = setting(
-        None, "context lengths, two tokens a pair; where left out 0, 2, 14, 30, 126 as far as they fit, and the longest that fits", "tokens"
+        None,
+        "context lengths, two tokens a pair; where left out 0, 2, 14, 30, 126 as far as they fit, and the longest that fits",
+        "tokens",
+        least=0,
     )
     environments: list[str] | None = setting(
         None, "what contexts tell, such as [rotation,color,rotation+color,none]; where left out, what the model was trained on"
     )
-    unseen_classes: Any = setting(
+    unseen_classes: list[str] | None = setting(
         None, "of evaluate reading on rendered shapes: names of classes that training never saw, [mug,lamp], whose pairs make contexts too"
     )
-    contexts: int = setting(3, "contexts drawn from the training split; numbers are means over them, with their deviation")
+    contexts: int = setting(3, "contexts drawn from the training split; numbers are means over them, with their deviation", least=1)
     split: str = setting("val", "what is evaluated; probes are always trained on the training split", choices=("val", "train", "test"))
-    items: int = setting(0, "items of that split at most, drawn by the seed; 0 takes all")
-    seed: int = setting(0, "of contexts, views, pairs, queries, noise and heads")
-    output_dir: str = setting("runs", "for a published checkpoint: folder in which its results get one of their own")
-    run_dir: str | None = setting(None, "for a published checkpoint: the folder for its results itself")
+    items: int = setting(0, "items of that split at most, drawn by the seed; 0 takes all", least=0)
+    seed: int = setting(0, "of contexts, views, pairs, queries, noise and heads", least=0, most=MOST_SEED)
+    output_dir: str = setting("runs", "for a published checkpoint: folder in which its results get one of their own", path=True)
+    run_dir: str | None = setting(None, "for a published checkpoint: the folder for its results itself", path=True)
     cache: bool = setting(
         True,
         "keep features and embeddings on disk, and read them back as long as nothing that made them changes; false keeps them in memory",
     )
-    cache_dir: str | None = setting(None, "where; the folder cache in the results' folder where left out")
+    cache_dir: str | None = setting(None, "where; the folder cache in the results' folder where left out", path=True)
     accelerator: str = setting("auto", "cpu, gpu, mps, auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     precision: str = setting(
         "auto", "of the frozen model: bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.validation import checked
 from contextssl.errors import SettingsError, nearest
 from contextssl.evaluation.protocols import BASELINES, CLASSIFIERS
 from contextssl.evaluation.readers import HEADS
@@ -11,8 +12,9 @@ from contextssl.evaluation.readers import HEADS
 def check_settings(settings: EvaluateSettings) -> None:
     """
     Raises:
-        SettingsError: for numbers that cannot be, naming the setting.
+        SettingsError: for values that cannot be, naming the setting.
     """
+    checked(settings)
     for name in ("contexts", "batch_size", "neighbours", "sensitivity_views"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"{name} is {getattr(settings, name)}: it must be at least 1")

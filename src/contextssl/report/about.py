@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from contextssl import advice
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, join, table
 from contextssl.report.words import listed
@@ -133,8 +134,8 @@ def definitions(runs: Sequence[Run]) -> Markup | None:
 
 def missing(run: Run, protocol: str, why: str) -> Markup:
     """One line in the place of what there are no rows for, and the command that makes them."""
-    split = "" if run.split == "val" else f" split={run.split}"
-    command = f"contextssl evaluate {protocol} {run.folder}{split}"
+    split = [] if run.split == "val" else [f"split={run.split}"]
+    command = advice.command(["contextssl", "evaluate", *protocol.split(), run.folder, *split])
     kind, *words = protocol.split()
     heads = " by the published heads" if words else ""
     return element("p", f"{run.name} has no {kind} rows{heads}, so {why} is missing. To fill it: ", _code(command), class_="missing")

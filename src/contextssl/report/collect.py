@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contextssl import advice
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.files import storage_error
@@ -143,7 +144,8 @@ def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
     if not folder.is_dir():
         raise DataError(f"no run at {folder}: check the path")
     if not (folder / RESULTS).is_file():
-        mend = f"finish it by contextssl train resume={folder}" if (folder / "checkpoints").is_dir() else "name the folder of a run"
+        resume = advice.command(["contextssl", "train", f"resume={folder}"])
+        mend = f"finish it by {resume}" if (folder / "checkpoints").is_dir() else "name the folder of a run"
         raise DataError(f"{folder} has no {RESULTS}: {mend}")
     try:
         about, rows = read_results(folder)
@@ -153,9 +155,11 @@ def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
     except OSError as error:
         raise storage_error(error, folder / RESULTS, "read") from error
     if not sound:
-        raise DataError(f"{folder / RESULTS} is damaged: remove it and write it again by contextssl evaluate all {folder}")
+        raise DataError(
+            f"{folder / RESULTS} is damaged: remove it and write it again by {advice.command(['contextssl', 'evaluate', 'all', folder])}"
+        )
     if not rows:
-        raise DataError(f"{folder / RESULTS} holds no numbers: make some by contextssl evaluate all {folder}")
+        raise DataError(f"{folder / RESULTS} holds no numbers: make some by {advice.command(['contextssl', 'evaluate', 'all', folder])}")
     kept = tuple(row for row in rows if row.protocol == "online" or row.split == split)
     if not kept:
         there = sorted({row.split for row in rows if row.split})

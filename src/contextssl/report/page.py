@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contextssl import advice
 from contextssl.report import about, fairness, figures, sections, training_curves
 from contextssl.report.collect import Run, differences
 from contextssl.report.headline import headline
@@ -111,7 +112,7 @@ def _headlines(runs: Sequence[Run]) -> Markup:
                 "p",
                 f"{run.name} was trained and not evaluated: what is here comes from a few validation pairs looked at while training. "
                 "To fill the rest: ",
-                element("code", f"contextssl evaluate all {run.folder}"),
+                element("code", advice.command(["contextssl", "evaluate", "all", run.folder])),
                 class_="missing",
             )
         )

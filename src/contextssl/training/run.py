@@ -19,6 +19,7 @@ from torch import nn
 
 from contextssl import checkpoints
 from contextssl.config.settings import TrainSettings
+from contextssl.config.validation import checked
 from contextssl.context_labels import LabelSpace
 from contextssl.data.dataset import Data, open_data
 from contextssl.distributed import is_first_process
@@ -106,8 +107,9 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
 def check_settings(settings: TrainSettings) -> None:
     """
     Raises:
-        SettingsError: for numbers that cannot be, naming the setting.
+        SettingsError: for values that cannot be, naming the setting.
     """
+    checked(settings)
     for name in ("epochs", "batch_size", "log_interval", "log_every_steps", "val_pairs", "resolution"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"{name} is {getattr(settings, name)}: it must be at least 1")

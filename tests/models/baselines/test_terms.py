@@ -299,4 +299,4 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(SettingsError, match="equivariance_weight is -1"):
         build(method="equimod", equivariance_weight=-1.0)
     with pytest.raises(SettingsError, match="momentum is 1"):
-        build(method="byol", momentum=1.0)
+        build(method="byol", ema_momentum=1.0)

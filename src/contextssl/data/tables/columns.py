@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from contextssl import advice
 from contextssl.errors import DataError, SettingsError, nearest
 
 Kind = Literal["category", "number"]
@@ -110,7 +111,9 @@ class Columns:
         for name in map(str, frame.columns):
             values = frame[name]
             if bool(values.isna().all()):
-                raise DataError(f"the column {name!r} is missing in every training row: leave it out by drop_columns=[{name}]")
+                raise DataError(
+                    f"the column {name!r} is missing in every training row: leave it out by {advice.named('drop_columns', [name])}"
+                )
             kind = kinds.get(name) or inferred_kind(values)
             found += _number(name, values) if kind == "number" else [_category(name, values, chosen=name in kinds)]
         return cls(tuple(found))
@@ -204,7 +207,7 @@ def as_numbers(name: str, values: pd.Series) -> np.ndarray:
         shown = repr(found) if isinstance(found, str) else str(found)
         raise DataError(
             f"the column {name!r} holds {shown} in row {int(wrong[0]) + 1}, which is no finite number: mend it, "
-            f"leave the field empty, or read the column as words by categorical=[{name}]"
+            f"leave the field empty, or read the column as words by {advice.named('categorical', [name])}"
         )
     return array
 
@@ -227,7 +230,7 @@ def _category(name: str, values: pd.Series, chosen: bool) -> Column:
     if not chosen and len(counts) > MOST_CATEGORIES and counts.sum() / len(counts) < FEW_A_CATEGORY:
         raise DataError(
             f"the column {name!r} has {len(counts):,} different texts in {int(counts.sum()):,} rows and looks like an identifier: "
-            f"leave it out by drop_columns=[{name}], or keep it by categorical=[{name}]"
+            f"leave it out by {advice.named('drop_columns', [name])}, or keep it by {advice.named('categorical', [name])}"
         )
     # The commonest first; those that are as common as each other by the alphabet, so that a file in another order gives the same codes.
     order = sorted(counts.index, key=lambda word: (-int(counts[word]), word))

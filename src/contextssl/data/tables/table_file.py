@@ -82,7 +82,7 @@ def read_table(
     frame = read_file(path, delimiter)
     given = giveaways if isinstance(giveaways, Mapping) else dict.fromkeys(giveaways or (), (factors or [""])[0])
     if giveaways and not isinstance(giveaways, Mapping) and len(factors or ()) > 1:
-        raise SettingsError("giveaway_columns: with several factors say of which one, such as giveaway_columns={title:sex}")
+        raise SettingsError("giveaway_columns: with several factors say of which one, such as 'giveaway_columns={title:sex}'")
     for what, names in (("label", [label]), ("factor", factors or []), ("person", [person]), ("column", drop), ("column", given)):
         for name in names:
             if name is not None and name not in frame:

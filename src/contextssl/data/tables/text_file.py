@@ -38,8 +38,10 @@ def read_text(
         DataError: for a file that is missing, damaged or empty, a row with too few or too many fields, a repeated header, or one column
             that another delimiter would split.
     """
+    # As an error names it, and as it is typed.
+    delimiter = "\t" if delimiter == "\\t" else delimiter
     if delimiter is not None and len(delimiter) != 1:
-        raise SettingsError(f"delimiter is {delimiter!r}: give a single character, such as ';'")
+        raise SettingsError(f"delimiter is {delimiter!r}: give a single character, such as delimiter=';'")
     chosen = delimiter or ("\t" if ".tsv" in path.suffixes else ",")
     try:
         table = arrow_csv.read_csv(

@@ -49,8 +49,10 @@ def build_terms(
     weight = EQUIVARIANCE_WEIGHTS.get(method, 1.0) if weight is None else weight
     if weight < 0:
         raise SettingsError(f"equivariance_weight is {weight}: it must be 0 or more")
-    if not 0 <= settings.momentum < 1:
-        raise SettingsError(f"momentum is {settings.momentum}: the share of its old weights that a follower keeps lies from 0 to below 1")
+    if not 0 <= settings.ema_momentum < 1:
+        raise SettingsError(
+            f"ema_momentum is {settings.ema_momentum}: the share of its old weights that a follower keeps lies from 0 to below 1"
+        )
 
     def contrast() -> Term:
         return Contrast(feature_width, hidden, width, temperature)
@@ -61,14 +63,14 @@ def build_terms(
     made: dict[str, Callable[[], list[Term]]] = {
         "simclr": lambda: [contrast()],
         "vicreg": lambda: [VarianceInvarianceCovariance(feature_width, hidden, width, coefficients)],
-        "byol": lambda: [Bootstrap(encoder, feature_width, hidden, width, settings.momentum)],
+        "byol": lambda: [Bootstrap(encoder, feature_width, hidden, width, settings.ema_momentum)],
         "sen": lambda: [predicted()],
         "equimod": lambda: [contrast(), predicted()],
         "augself": lambda: [contrast(), ActionRegression(feature_width, factors, hidden, weight)],
         "sie": lambda: [SplitInvariantEquivariant(feature_width, actions, hidden, width, coefficients, weight)],
         "seq-jepa": lambda: [
             SequencePrediction(
-                encoder, feature_width, factors, hidden, settings.sequence_layers, settings.sequence_heads, settings.momentum
+                encoder, feature_width, factors, hidden, settings.sequence_layers, settings.sequence_heads, settings.ema_momentum
             )
         ],
         "supervised": lambda: [ClassSupervision(feature_width, classes)],

@@ -1,0 +1,27 @@
+"""Words and commands as a shell takes them, so that what a message or a page advises works where it is pasted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+
+from contextssl.config.values import quoted, split
+
+# Letters that bash leaves as they are. Braces, though plain to read, it expands.
+_PLAIN = re.compile(r"[\w@%+=:,./\[\]-]+")
+
+
+def word(text: object) -> str:
+    """One word, in quotes where the shell would change or divide it."""
+    return str(text) if _PLAIN.fullmatch(str(text)) else shlex.quote(str(text))
+
+
+def command(words: Iterable[object]) -> str:
+    """A whole command."""
+    return " ".join(map(word, words))
+
+
+def named(setting: str, names: Iterable[str]) -> str:
+    """A setting that takes names, such as ``drop_columns=[age]``."""
+    return word(f"{setting}=[{','.join(name if split(name) == [name] and name[:1] not in '[{' else quoted(name) for name in names)}]")

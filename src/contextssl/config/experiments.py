@@ -1,0 +1,42 @@
+"""The settings files that ship with the package, for ``experiment=NAME``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from contextssl.errors import SettingsError, nearest
+
+FOLDER = Path(__file__).parent / "experiment"
+EXPERIMENT = "experiment"
+# Commands that take experiment=NAME, and the one that each starts from.
+EXPERIMENT_OF: Mapping[str, str | None] = {"train": None, "demo": "shapes_minutes", "compare": None, "reproduce": None}
+
+
+def experiments() -> list[str]:
+    """The names of the files."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def experiment_values(name: str) -> dict[str, Any]:
+    """What a file sets, over what the files that it names as ``defaults`` set.
+
+    Raises:
+        SettingsError: for an unknown name, naming the nearest.
+    """
+    if name not in experiments():
+        raise SettingsError(f"unknown experiment {name!r}: {nearest(name, experiments())}")
+    return dict(_values(name))
+
+
+@cache
+def _values(name: str) -> Mapping[str, Any]:
+    content: Any = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
+    values: dict[str, Any] = {}
+    for parent in content.pop("defaults", []):
+        values |= _values(parent)
+    return values | content

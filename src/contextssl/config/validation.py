@@ -1,0 +1,143 @@
+"""What a setting may be: its type, its range, its choices. Said before anything is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
+
+from contextssl.config.setting import Range
+from contextssl.config.values import Unfit, conform, read_value, takes
+from contextssl.errors import SettingsError, nearest
+
+Settings = TypeVar("Settings")
+# Letters of a value that a message shows.
+SHOWN = 80
+
+
+def hints_of(schema: Any) -> Mapping[str, Any]:
+    """The annotation of each setting of a class of settings."""
+    return _hints(schema)
+
+
+def fields_of(schema: Any) -> Mapping[str, dataclasses.Field[Any]]:
+    """The field of each setting of a class of settings."""
+    return _fields(schema)
+
+
+@cache
+def _hints(schema: Any) -> Mapping[str, Any]:
+    return get_type_hints(schema)
+
+
+@cache
+def _fields(schema: Any) -> Mapping[str, dataclasses.Field[Any]]:
+    return {field.name: field for field in dataclasses.fields(schema)}
+
+
+def read_setting(schema: type[Any], name: str, text: str) -> Any:
+    """
+    Raises:
+        SettingsError: for a text that is of no type that the setting takes.
+    """
+    hint = hints_of(schema)[name]
+    try:
+        return read_value(text, hint, fields_of(schema)[name].metadata["path"])
+    except Unfit:
+        raise SettingsError(f"{name} is {_shown(text)}: it takes {_taken(schema, name)}{_advice(schema, name, text)}") from None
+
+
+def checked(settings: Settings) -> Settings:
+    """The same settings, once each is of its type, in its range and among its choices.
+
+    Raises:
+        SettingsError: naming the setting, what it is and what it may be.
+    """
+    schema = type(settings)
+    for name, field in fields_of(schema).items():
+        value = getattr(settings, name)
+        try:
+            value = conform(value, hints_of(schema)[name])
+        except Unfit:
+            raise SettingsError(f"{name} is {_shown(value)}: it takes {_taken(schema, name)}") from None
+        check_value(name, value, field)
+    if not _are_devices(getattr(settings, "devices", "auto")):
+        raise SettingsError(f"devices is {_shown(settings.devices)}: it takes auto, how many (1 or more, -1 for all), or which, [0,1]")  # type: ignore[attr-defined]
+    if getattr(settings, "vary", None) is not None:
+        _check_vary(settings)
+    return settings
+
+
+def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
+    """
+    Raises:
+        SettingsError: for a value out of its range, or not among its choices.
+    """
+    choices = field.metadata.get("choices")
+    if choices and value is not None and value not in choices:
+        raise SettingsError(f"unknown {name} {value!r}: {nearest(str(value), choices)} (choices: {', '.join(choices)})")
+    allowed: Range = field.metadata["range"]
+    for number in _numbers(value):
+        if number not in allowed:
+            holds = "holds" if isinstance(value, (list, tuple, dict)) else "is"
+            raise SettingsError(f"{name} {holds} {number:g}: it must be {allowed}")
+
+
+def _are_devices(devices: int | list[int] | str) -> bool:
+    if isinstance(devices, str):
+        return re.fullmatch(r"auto|-1|\d+(,\d+)*,?", devices) is not None
+    if isinstance(devices, int):
+        return devices == -1 or devices >= 1
+    return len(set(devices)) == len(devices) > 0 and min(devices) >= 0
+
+
+def _check_vary(settings: Any) -> None:
+    """The values of settings that are varied are values of those settings; they are put in the type that each takes."""
+    schema = type(settings)
+    for name, values in settings.vary.items():
+        if name not in fields_of(schema):
+            raise SettingsError(f"vary: unknown setting {name!r}: {nearest(name, fields_of(schema))}")
+        try:
+            typed = [conform(value, hints_of(schema)[name]) for value in values]
+        except Unfit:
+            raise SettingsError(f"vary: {name} holds {_shown(values)}: {name} takes {_taken(schema, name)}") from None
+        for value in typed:
+            check_value(name, value, fields_of(schema)[name])
+        settings.vary[name] = typed
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
+
+
+def _taken(schema: type[Any], name: str) -> str:
+    choices = fields_of(schema)[name].metadata.get("choices")
+    return " or ".join(choices) if choices else takes(hints_of(schema)[name])
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return "empty" if not text else repr(text) if isinstance(value, str) else text
+
+
+def _advice(schema: type[Any], name: str, text: str) -> str:
+    """What was most likely meant."""
+    taken = takes(hints_of(schema)[name])
+    if not text.strip():
+        return f"; leave {name} out, or give it a value"
+    if "a mapping" in taken and ":" in text and text[0] != "{":
+        return f"; write a mapping in quotes, which the shell leaves alone: '{name}={{{text.strip('{}[]')}}}'"
+    if "," in text and text[0] not in "[{" and "a list" in taken:
+        return f"; a list is written {name}=[{text}]"
+    if "," in text and text[0] not in "[{" and schema.__name__ == "TrainSettings":
+        return f"; -m runs one of each: contextssl train -m {name}={text}"
+    return ""

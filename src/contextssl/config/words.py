@@ -1,0 +1,71 @@
+"""What the shell hands over, before it is a setting: blank words, and bare words in the place of settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from contextssl.config.experiments import EXPERIMENT
+from contextssl.config.validation import fields_of
+from contextssl.config.values import quoted
+from contextssl.console import warn
+from contextssl.errors import SettingsError
+
+_KEY = re.compile(r"[A-Za-z_][\w.]*")
+_FLAGS = ("-m", "--multirun")
+
+
+def without_blanks(words: Sequence[str]) -> list[str]:
+    """The words but those that hold nothing, as a backslash and a space at a line's end make; a space before a word goes for the same reason."""
+    kept = []
+    blank = False
+    for word in words:
+        plain = word.strip().lstrip("\\").lstrip() if word[:1].isspace() else word.rstrip("\r\n")
+        if not plain.strip(" \t\r\n\\"):
+            blank = True
+            continue
+        blank |= word[:1].isspace()
+        kept.append(plain)
+    if blank:
+        warn(
+            "a blank word was passed over: a backslash joins the next line only as the very last letter of its line. After a backslash and a space "
+            "the command ends there, and the shell takes the lines that follow as commands of their own: remove that space, and give them again"
+        )
+    return kept
+
+
+def named(command: str, schema: type[Any], positional: Sequence[str], several: bool, words: Sequence[str]) -> list[str]:
+    """Bare words as the settings that they stand for: ``data check DIR`` is ``data check data_dir=DIR``.
+
+    Args:
+        positional: the settings that bare words stand for, in order.
+        several: all bare words together are the one positional setting, a list.
+
+    Raises:
+        SettingsError: for more bare words than the command takes.
+    """
+    bare: list[str] = []
+    made: list[str] = []
+    for word in words:
+        if not positional or word in _FLAGS or not _is_bare(schema, word):
+            made.append(word)
+        elif several:
+            bare.append(word)
+        elif len(bare) < len(positional):
+            made.append(f"{positional[len(bare)]}={word}")
+            bare.append(word)
+        else:
+            raise SettingsError(f"{word!r} is not a setting of {command}: write key=value")
+    return [f"{positional[0]}=[{','.join(map(quoted, bare))}]", *made] if several and bare else made
+
+
+def _is_bare(schema: type[Any], word: str) -> bool:
+    if word[:1] in "-+" or (word[:1] == "~" and word[1:2] != "/") or word.startswith("hydra"):
+        return False
+    key, equals, _ = word.partition("=")
+    if not equals or not _KEY.fullmatch(key):
+        return True
+    # A path with an equals sign, such as a folder of lr=0.1, where no setting has that name.
+    return key not in (*fields_of(schema), EXPERIMENT) and Path(word).exists()
