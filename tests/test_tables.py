@@ -141,7 +141,10 @@ def test_the_mimic_demo_runs_end_to_end_and_says_what_it_is(in_folder: Path, cap
         (["path=short.csv", "label=income", "factors=[sex]"], "line 3 has 4 fields where there should be 5"),
         (["path=semicolons.csv", "label=income", "factors=[sex]"], "say delimiter=';'"),
         (["path=twice.csv", "label=income", "factors=[sex]"], "has the column 'age' twice"),
-        (["path=empty_column.csv", "label=income", "factors=[sex]"], "'nothing' is missing in every training row"),
+        (
+            ["path=empty_column.csv", "label=income", "factors=[sex]"],
+            "the column nothing is missing in every row: leave it out by drop_columns=\\[nothing\\]",
+        ),
         (["label=income", "factors=[sex]"], "no table: give path=FILE"),
         (["dataset=adult", "data_dir=."], "no adult.data in"),
         (["dataset=adult"], "give data_dir=DIR, the folder of UCI Adult"),

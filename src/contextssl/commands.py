@@ -156,6 +156,8 @@ def _checked_table(settings: CheckSettings) -> CheckReport | None:
     return check_table(
         path,
         delimiter=settings.delimiter,
+        decimal=settings.decimal,
+        encoding=settings.encoding,
         drop=settings.drop_columns,
         categorical=settings.categorical,
         numeric=settings.numeric,

@@ -77,6 +77,8 @@ class ColumnSettings:
     """How a table is read"""
 
     delimiter: str | None = setting(None, "of a text file; where left out a comma, of .tsv a tab")
+    decimal: str | None = setting(None, "of a text file: what stands before the decimals of a number; where left out a point")
+    encoding: str | None = setting(None, "of a text file, such as cp1252; where left out UTF-8, or UTF-16 where its first bytes say so")
     categorical: list[str] = setting([], "columns that are categories, whatever they look like")
     numeric: list[str] = setting([], "columns that are numbers, whatever they look like")
     drop_columns: list[str] = setting([], "columns that are left out, such as identifiers")

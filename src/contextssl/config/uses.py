@@ -65,7 +65,7 @@ DATA_USES = (
     Use(("split_file", "channels", "labels", "unreadable"), "dataset", PHOTOS),
     Use(("download",), "dataset", ("cifar10",)),
     # Of adult and mimic3 these are an error of their own.
-    Use(("path", "person", "delimiter", "giveaway_columns"), "dataset", TABLES),
+    Use(("path", "person", "delimiter", "decimal", "encoding", "giveaway_columns"), "dataset", TABLES),
     Use(
         ("label", "categorical", "numeric", "drop_columns", "giveaways", "corruption", "swap_chance", "exact_chance", "row_views"),
         "dataset",

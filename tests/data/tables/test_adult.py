@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from contextssl.config.data_settings import DataSettings
@@ -72,6 +73,15 @@ def test_what_can_be_wrong(tmp_path: Path) -> None:
     (tmp_path / "adult.data").write_text("\n".join(line.replace(">50K", "rich") for line in LINES))
     with pytest.raises(DataError, match="has the income 'rich'"):
         read_adult(tmp_path)
+
+
+def test_a_test_file_without_its_first_line_keeps_its_first_person(tmp_path: Path) -> None:
+    write_adult(tmp_path)
+    whole = read_adult(tmp_path)
+    lines = (tmp_path / "adult.test").read_text().splitlines(keepends=True)
+    assert lines[0].startswith("|")
+    (tmp_path / "adult.test").write_text("".join(lines[1:]))
+    pd.testing.assert_frame_equal(read_adult(tmp_path).frame, whole.frame)
 
 
 def test_settings_of_other_tables_are_refused(tmp_path: Path) -> None:

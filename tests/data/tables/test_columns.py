@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl.data.tables.columns import MOST_CATEGORIES, Columns, as_words, inferred_kind
+from contextssl.data.tables.columns import MOST_CATEGORIES, Columns, inferred_kind
 from contextssl.errors import DataError, SettingsError
 
 FRAME = pd.DataFrame(
@@ -78,11 +78,6 @@ def test_kinds_can_be_chosen() -> None:
         Columns.fit(FRAME, {"sex": "number"})
 
 
-def test_whole_numbers_are_the_same_word_however_they_were_read() -> None:
-    assert as_words(pd.Series([1, 2])).tolist() == as_words(pd.Series([1.0, 2.0])).tolist() == ["1", "2"]
-    assert as_words(pd.Series([1.5, None])).tolist()[0] == "1.5" and as_words(pd.Series([1.5, None])).isna().tolist() == [False, True]
-
-
 def test_columns_that_cannot_be_read() -> None:
     with pytest.raises(DataError, match=r"'empty' is missing in every training row: leave it out by drop_columns=\[empty\]"):
         Columns.fit(FRAME.assign(empty=None))
@@ -95,3 +90,57 @@ def test_columns_that_cannot_be_read() -> None:
     assert len(kept["id"].categories) == MOST_CATEGORIES and (kept.encode(many)[:, 0] == 0).sum() == 1
     with pytest.raises(DataError, match="the table lacks the columns age, hours: the model was trained with age, sex"):
         Columns.fit(FRAME).encode(FRAME.drop(columns=["age", "hours"]))
+
+
+def test_a_row_is_read_alike_whatever_rows_stand_beside_it() -> None:
+    frame = pd.DataFrame(
+        {
+            "dose": [0.5, 1.0] * 20,
+            "flag": [0, 1] * 20,
+            "size": [1.5, 2.0, 2.5, 3.0] * 10,
+            "town": [" Rome", "Oslo"] * 20,
+            "big": pd.array([10**17, 10**17 + 1] * 20, dtype="Int64"),
+        }
+    )
+    columns = Columns.fit(frame, {"size": "category"})
+    whole = columns.encode(frame)
+    assert (whole > 0).all()
+    for chosen in (frame.dose == 1.0, frame["size"] == 2.0, frame.town == "Oslo", frame.big == 10**17):
+        assert np.allclose(columns.encode(frame[chosen]), whole[chosen.to_numpy(dtype=bool)])
+    assert np.allclose(columns.encode(frame.assign(flag=frame.flag == 1)), whole), "truths for 0 and 1"
+    assert np.allclose(columns.encode(frame.astype({"dose": "float32", "flag": float})), whole)
+    assert np.allclose(
+        columns.encode(frame.assign(flag=frame.flag.map(str), town=frame.town + "  ").rename(columns={"town": " town "})), whole
+    )
+    lost = columns.encode(frame.assign(town="?", dose=None))
+    assert (lost[:, columns.places("town")[0]] == 0).all() and (lost[:, columns.places("dose")[0]] == 0).all()
+
+
+def test_checkpoints_of_earlier_versions_write_whole_numbers_with_a_point() -> None:
+    earlier = Columns.from_list([{**Columns.fit(pd.DataFrame({"dose": [0.5, 1.0]})).to_list()[0], "categories": ["0.5", "1.0"]}])
+    assert earlier.encode(pd.DataFrame({"dose": [0.5, 1.0]})).tolist() == [[1], [2]]
+
+
+def test_dates_are_numbers_of_days() -> None:
+    days = [f"2020-01-{day:02}" for day in range(1, 29)]
+    read = pd.DataFrame({"joined": pd.to_datetime(pd.Series(days))})
+    columns = Columns.fit(read)
+    rows = columns.encode(read)
+    assert columns["joined"].date and columns.words(rows[4]) == "joined 2020-01-05"
+    assert np.allclose(np.diff(rows[:, 0] * columns["joined"].scale), 1, atol=1e-4)
+    for other in (
+        pd.Series(days),
+        pd.Series([each.date() for each in read.joined]),
+        read.joined.dt.tz_localize("UTC"),
+        pd.Series(days).astype("string"),
+    ):
+        assert np.allclose(columns.encode(pd.DataFrame({"joined": other})), rows)
+    assert Columns.from_list(columns.to_list()) == columns
+    with pytest.raises(DataError, match=r"the column 'joined' holds 'soon' in row 2, which is no date such as 2024-11-25"):
+        columns.encode(pd.DataFrame({"joined": ["2020-01-01", "soon"]}))
+
+
+def test_the_greatest_numbers_have_a_deviation() -> None:
+    frame = pd.DataFrame({"x": [1e296, -1e296, 0.0, 5e295]})
+    rows = Columns.fit(frame).encode(frame)
+    assert np.isfinite(rows).all() and np.isclose(rows.std(), 1, atol=1e-3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.data.tables.text_file import read_text
+from contextssl.data.tables.values import as_words, is_dates
 from contextssl.errors import DataError, SettingsError
 
 
@@ -41,6 +42,8 @@ def test_delimiters_headers_and_compression(tmp_path: Path) -> None:
         ("a;b;c\n1;2;3\n", r"has one column, 'a;b;c': its delimiter is not ','; say delimiter=';'"),
         ("a,b,a\n1,2,3\n", r"has the column 'a' twice"),
         ("a,b\n", "has a header and no rows"),
+        ("a,,b\n1,x,2\n3,y,4\n", "has a column without a name, its 2nd: name it in the header"),
+        ("a;b\n1,5;2\n", "line 2 has 2 fields where there should be 1.*or say another, such as delimiter=';'"),
         ("", r"a\.csv cannot be read: Empty CSV file"),
     ],
 )
@@ -57,3 +60,48 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_text(tmp_path / "a.csv.gz")
     with pytest.raises(SettingsError, match="delimiter is '::'"):
         read_text(written(tmp_path / "b.csv", "a\n1\n"), delimiter="::")
+
+
+def test_columns_of_ordinary_types(tmp_path: Path) -> None:
+    lines = [
+        "day,moment,hour,true,big,text",
+        "2020-01-02,2020-01-02 10:00:00,10:30:00,true,100000000000000001,x",
+        ",,,,,",
+        "2021-01-02,2021-01-02 11:00:00,11:30:00,false,2,y",
+    ]
+    text = "\n".join(lines)
+    frame = read_text(written(tmp_path / "a.csv", text))
+    assert is_dates(frame["day"]) and is_dates(frame["moment"]) and frame["day"].isna().tolist() == [False, True, False]
+    assert as_words(frame["hour"]).tolist()[0] == "10:30:00" and as_words(frame["true"]).tolist() == ["True", None, "False"]
+    assert as_words(frame["big"]).tolist() == ["100000000000000001", None, "2"], "no float in between"
+
+
+def test_numbers_with_words_for_missing_ones_are_numbers(tmp_path: Path) -> None:
+    for words in (["n/a", "-", "."], ["  ?", "? ", "--"], ["N/A", "#N/A", "null"]):
+        frame = read_text(written(tmp_path / "a.csv", "x,y\n" + "".join(f"{each},1\n" for each in ["1", "2.5", *words])))
+        assert frame["x"].tolist()[:2] == [1.0, 2.5] and frame["x"].isna().tolist() == [False, False, True, True, True], words
+    frame = read_text(written(tmp_path / "b.csv", "x;y\n1,5;a\n2,25;b\n?;c\n"), delimiter=";", decimal=",")
+    assert frame["x"].tolist()[:2] == [1.5, 2.25]
+
+
+def test_encodings(tmp_path: Path) -> None:
+    text = "naïve,town\n1,Orléans\n2,Zürich\n"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+        frame = read_text(tmp_path / "a.csv")
+        assert list(frame.columns) == ["naïve", "town"] and frame["town"].tolist() == ["Orléans", "Zürich"], encoding
+    for body in (text, "name,town\n1,Orléans\n"):
+        (tmp_path / "a.csv").write_bytes(body.encode("latin-1"))
+        with pytest.raises(DataError, match=r"is no UTF-8.*: save it as UTF-8, or say what it is, such as encoding=cp1252"):
+            read_text(tmp_path / "a.csv")
+        assert read_text(tmp_path / "a.csv", encoding="cp1252")["town"].tolist()[0] == "Orléans"
+    with pytest.raises(SettingsError, match="unknown encoding 'utf-9'"):
+        read_text(tmp_path / "a.csv", encoding="utf-9")
+    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match="is no utf-16"):
+        read_text(tmp_path / "a.csv", encoding="utf-16")
+
+
+def test_columns_without_a_name(tmp_path: Path) -> None:
+    assert list(read_text(written(tmp_path / "a.csv", "a,b,\n1,2,\n3,4,\n")).columns) == ["a", "b"], "a comma at the end of every line"
+    assert list(read_text(written(tmp_path / "b.csv", ",a\n0,5\n1,6\n2,9\n")).columns) == ["a"], "the index that pandas writes"

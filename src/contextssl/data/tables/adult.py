@@ -1,8 +1,8 @@
 """UCI Adult: the three original files, as they are.
 
-``adult.data`` (32,561 rows, no header) is for training and validation, ``adult.test`` (16,281, a first line ``|1x3 Cross validator``, labels with
-a trailing dot) for tests; missing values are written ``?``. Two columns are left out: ``fnlwgt`` says how many people of the census a row stands
-for, not what this one is like, and ``education`` repeats ``education-num`` in words.
+``adult.data`` (32,561 rows, no header) is for training and validation, ``adult.test`` (16,281, a first line ``|1x3 Cross validator``, which some
+copies lack, labels with a trailing dot) for tests; missing values are written ``?``. Two columns are left out: ``fnlwgt`` says how many people of
+the census a row stands for, not what this one is like, and ``education`` repeats ``education-num`` in words.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), va
     for name in factors:
         if name not in FACTORS:
             raise SettingsError(f"unknown factor {name!r} of adult: {nearest(name, FACTORS)}")
-    train, test = _read(folder / TRAIN_FILE, 0), _read(folder / TEST_FILE, 1)
+    train, test = _read(folder / TRAIN_FILE), _read(folder / TEST_FILE)
     frame = pd.concat([train, test], ignore_index=True)
     income = frame.pop(LABEL)
     splits = split_rows((income == ">50K").to_numpy()[: len(train)].astype(np.int64), None, val_fraction, 0.0, seed)
@@ -75,10 +75,13 @@ def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), va
     )
 
 
-def _read(path: Path, skip_rows: int) -> pd.DataFrame:
+def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"no {path.name} in {path.parent}: put UCI Adult's files there as they are ({TRAIN_FILE}, {TEST_FILE})")
-    frame = read_text(path, names=COLUMNS, skip_rows=skip_rows, texts=[name for name in COLUMNS if name not in NUMBERS])
+    with path.open("rb") as file:
+        # The published test file has a line of its own in front; many copies of it do not.
+        has_mark = path.name == TEST_FILE and file.readline().lstrip().startswith(b"|")
+    frame = read_text(path, names=COLUMNS, skip_rows=int(has_mark), texts=[name for name in COLUMNS if name not in NUMBERS])
     for name in NUMBERS:
         if not pd.api.types.is_numeric_dtype(frame[name].dtype):
             raise DataError(f"{path} holds text where the numbers of {name} should be: is it UCI Adult's file as it was published?")

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float32
 
 from contextssl import advice
+from contextssl.data.tables.values import DAY, EPOCH, as_days, as_numbers, as_words, is_dates, spellings, tidied
 from contextssl.errors import DataError, SettingsError, nearest
 
 Kind = Literal["category", "number"]
@@ -36,6 +37,7 @@ class Column:
         centre, scale: of a number: its mean and deviation over the training rows.
         edges: of a number: quantiles of the standardised training values, rising, for piecewise-linear codes.
         missing: True where the column tells nothing but whether the number of the same name is missing (code 2) or there (code 1).
+        date: True of a number that counts days since 1970.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Column:
     scale: float = 1.0
     edges: tuple[float, ...] = ()
     missing: bool = False
+    date: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Columns:
                 raise SettingsError(f"unknown column {name!r}: {nearest(name, map(str, frame.columns))}")
         found: list[Column] = []
         for name in map(str, frame.columns):
-            values = frame[name]
+            values = tidied(name, frame[name])
             if bool(values.isna().all()):
                 raise DataError(
                     f"the column {name!r} is missing in every training row: leave it out by {advice.named('drop_columns', [name])}"
@@ -121,22 +124,21 @@ class Columns:
     def encode(self, frame: pd.DataFrame) -> Float32[np.ndarray, "n W"]:
         """Rows of a table that has these columns (others are passed over), as the model reads them.
 
+        Whatever library read the table: spaces around names and text count for nothing, and a value is read as it was in training, whichever
+        rows stand beside it.
+
         Raises:
             DataError: naming the columns that are missing, or a number that is none.
         """
-        absent = [name for name in self.names if name not in frame]
+        there = {str(name).strip(): name for name in frame.columns}
+        absent = [name for name in self.names if name not in there]
         if absent:
             raise DataError(f"the table lacks the columns {', '.join(absent)}: the model was trained with {', '.join(self.names)}")
         rows = np.empty((len(frame), len(self)), np.float32)
-        for index, column in enumerate(self.columns):
-            values = frame[column.name]
-            if column.missing:
-                rows[:, index] = np.where(values.isna(), 2, 1)
-            elif column.kind == "category":
-                rows[:, index] = pd.Index(column.categories, dtype=object).get_indexer(pd.Index(as_words(values))) + 1
-            else:
-                numbers = as_numbers(column.name, values)
-                rows[:, index] = np.nan_to_num((numbers - column.centre) / column.scale, nan=0.0)
+        for name, places in self._places.items():
+            values = frame[there[name]]
+            for index in places:
+                rows[:, index] = _encoded(self.columns[index], values)
         return rows
 
     def summary(self) -> str:
@@ -162,7 +164,8 @@ class Columns:
             return column.categories[round(value) - 1] if round(value) != UNKNOWN else "unknown"
         if len(places) > 1 and round(float(row[places[1]])) == 2:
             return "missing"
-        return f"{value * column.scale + column.centre:.4g}"
+        number = value * column.scale + column.centre
+        return str((EPOCH + number * DAY).date()) if column.date else f"{number:.4g}"
 
     def to_list(self) -> list[dict[str, Any]]:
         """Plain values that go into checkpoints; :meth:`from_list` turns them back."""
@@ -179,47 +182,37 @@ class Columns:
 
 
 def inferred_kind(values: pd.Series) -> Kind:
-    """Numbers of more than two different values are numbers; everything else is a category."""
+    """Numbers of more than two different values are numbers, and so are dates; everything else is a category."""
     if isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(values.dtype):
         return "category"
-    return "number" if pd.api.types.is_numeric_dtype(values.dtype) and values.nunique() > 2 else "category"
+    return "number" if (pd.api.types.is_numeric_dtype(values.dtype) or is_dates(values)) and values.nunique() > 2 else "category"
 
 
-def as_words(values: pd.Series) -> pd.Series:
-    """Category values as text, missing ones as None; whole numbers without a decimal point, however pandas read them."""
-    if pd.api.types.is_float_dtype(values.dtype):
-        whole = bool((values.dropna() % 1 == 0).all())
-        return values.map(lambda value: f"{value:.0f}" if whole else repr(value), na_action="ignore").astype(object)
-    return values.astype(object).map(str, na_action="ignore")
-
-
-def as_numbers(name: str, values: pd.Series) -> np.ndarray:
-    """Float64 numbers, NaN where missing.
-
-    Raises:
-        DataError: naming the first value that is no finite number.
-    """
-    numbers = pd.to_numeric(values, errors="coerce")
-    array = np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
-    wrong = np.flatnonzero((np.isnan(array) & values.notna().to_numpy()) | np.isinf(array))
-    if len(wrong):
-        found = values.iloc[int(wrong[0])]
-        shown = repr(found) if isinstance(found, str) else str(found)
-        raise DataError(
-            f"the column {name!r} holds {shown} in row {int(wrong[0]) + 1}, which is no finite number: mend it, "
-            f"leave the field empty, or read the column as words by {advice.named('categorical', [name])}"
-        )
-    return array
+def _encoded(column: Column, values: pd.Series) -> np.ndarray:
+    if column.kind == "number":
+        numbers = as_days(column.name, values) if column.date else as_numbers(column.name, values)
+        # Divided first: a difference of the greatest numbers would have no place in a float.
+        return np.nan_to_num(numbers / column.scale - column.centre / column.scale, nan=0.0)
+    words = as_words(values)
+    if column.missing:
+        return np.where(words.isna(), 2, 1)
+    codes = {name: code for code, name in enumerate(column.categories, 1)}
+    found: dict[str, int] = {}
+    for each in words.dropna().unique():
+        found[each] = next((codes[other] for other in (each, *spellings(each)) if other in codes), UNKNOWN)
+    return words.map(found).fillna(UNKNOWN).to_numpy(dtype=np.float64)
 
 
 def _number(name: str, values: pd.Series) -> list[Column]:
     numbers = as_numbers(name, values)
     there = numbers[~np.isnan(numbers)]
-    centre, scale = float(there.mean()), float(there.std()) or 1.0
-    edges = np.unique(np.quantile((there - centre) / scale, np.linspace(0, 1, BINS + 1)))
+    # Squares of numbers beyond 1e154 have no place in a float.
+    top = float(np.abs(there).max()) or 1.0
+    centre, scale = float((there / top).mean()) * top, float((there / top).std()) * top or 1.0
+    edges = np.unique(np.quantile(there / scale - centre / scale, np.linspace(0, 1, BINS + 1)))
     if len(edges) < 2:
         edges = np.array([edges[0], edges[0] + 1.0])
-    found = [Column(name, "number", centre=centre, scale=scale, edges=tuple(edges.tolist()))]
+    found = [Column(name, "number", centre=centre, scale=scale, edges=tuple(edges.tolist()), date=is_dates(values))]
     if len(there) < len(numbers):
         found.append(Column(name, "category", ("there", "missing"), missing=True))
     return found
@@ -227,7 +220,7 @@ def _number(name: str, values: pd.Series) -> list[Column]:
 
 def _category(name: str, values: pd.Series, chosen: bool) -> Column:
     counts = as_words(values).value_counts()
-    if not chosen and len(counts) > MOST_CATEGORIES and counts.sum() / len(counts) < FEW_A_CATEGORY:
+    if not chosen and is_identifier(counts):
         raise DataError(
             f"the column {name!r} has {len(counts):,} different texts in {int(counts.sum()):,} rows and looks like an identifier: "
             f"leave it out by {advice.named('drop_columns', [name])}, or keep it by {advice.named('categorical', [name])}"
@@ -235,3 +228,8 @@ def _category(name: str, values: pd.Series, chosen: bool) -> Column:
     # The commonest first; those that are as common as each other by the alphabet, so that a file in another order gives the same codes.
     order = sorted(counts.index, key=lambda word: (-int(counts[word]), word))
     return Column(name, "category", tuple(order[:MOST_CATEGORIES]))
+
+
+def is_identifier(counts: pd.Series) -> bool:
+    """Whether words of these counts are many and hardly ever come again."""
+    return len(counts) > MOST_CATEGORIES and bool(counts.sum() / len(counts) < FEW_A_CATEGORY)

@@ -188,7 +188,8 @@ def _plain(error: Exception, table: TableFile) -> str:
 def _dates(table: TableFile, name: str, text: pd.Series) -> pd.Series:
     """Distinct texts are parsed once: the prescriptions have millions of rows and some ten thousands of days."""
     distinct = text.cat.categories
-    parsed = pd.to_datetime(pd.Series(distinct.astype(str)), format="ISO8601", errors="coerce")
+    # MIMIC's times are of no zone; where an export wrote one (Z), it is taken off.
+    parsed = pd.to_datetime(pd.Series(distinct.astype(str)), format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
     if len(strange := distinct[parsed.isna().to_numpy()]):
         raise DataError(
             f"{table.path} has {str(strange[0])[:40]!r} in the column {name} of {table.name}, which is no date such as 2164-10-23 21:09:00: "

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from contextssl.config.data_settings import TablesSettings
-from contextssl.data.tables.columns import Columns, Kind, as_words
+from contextssl.data.tables.columns import Columns, Kind
 from contextssl.data.tables.corruption import Corruption, known, row_factors
+from contextssl.data.tables.doubts import doubts
 from contextssl.data.tables.rows import Labels, RowPairs, RowViews
 from contextssl.data.tables.table import SPLITS, Table
+from contextssl.data.tables.values import as_words
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.randomness import derive_seed
 
@@ -57,11 +59,14 @@ def open_table(table: Table, settings: TablesSettings) -> OpenTable:
             if name in kinds:
                 raise SettingsError(f"the column {name!r} is named as categorical and as numeric: choose one")
             kinds[name] = kind  # type: ignore[assignment]
+    found = doubts(frame, kinds)
+    if stopping := [doubt.message for doubt in found if doubt.stops]:
+        raise DataError(f"the column {'; the column '.join(stopping)}")
     training = table.splits == "train"
     columns = Columns.fit(frame[training], kinds)
     encoded = torch.from_numpy(columns.encode(frame))
     there = known(encoded, columns, list(table.factors.values()))
-    notes = list(table.notes)
+    notes = [*table.notes, *(doubt.message for doubt in found)]
     if not bool(there.all()):
         notes.append(f"{int((~there).sum()):,} rows are left out: a factor is missing in them, or has a value that no training row has")
     marginals = encoded[there & torch.from_numpy(training)]

@@ -35,13 +35,15 @@ def table_of(settings: DataSettings, say: Callable[[str], None] = lambda what: N
             drop=settings.drop_columns,
             giveaways=settings.giveaway_columns,
             delimiter=settings.delimiter,
+            decimal=settings.decimal,
+            encoding=settings.encoding,
             val_fraction=settings.val_fraction,
             test_fraction=settings.test_fraction,
             seed=settings.split_seed,
         )
     if settings.data_dir is None:
         raise DataError(f"no data: give data_dir=DIR, the folder of {'UCI Adult' if settings.dataset == 'adult' else 'MIMIC-III'}'s files")
-    for name in ("path", "person", "delimiter", "giveaway_columns"):
+    for name in ("path", "person", "delimiter", "decimal", "encoding", "giveaway_columns"):
         if getattr(settings, name) is not None:
             raise SettingsError(f"{name} is for dataset=table and means nothing to dataset={settings.dataset}: leave it out")
     if settings.dataset == "adult":

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from contextssl import advice
 from contextssl.data.check import CheckReport
 from contextssl.data.tables.adult import TRAIN_FILE, read_adult
-from contextssl.data.tables.columns import FEW_A_CATEGORY, MOST_CATEGORIES, as_numbers, as_words, inferred_kind
+from contextssl.data.tables.columns import inferred_kind
+from contextssl.data.tables.doubts import doubts
 from contextssl.data.tables.mimic3 import read_mimic3
 from contextssl.data.tables.table_file import is_table_file, read_file
+from contextssl.data.tables.values import DAY, EPOCH, as_numbers, as_words, is_dates
 from contextssl.errors import ContextSSLError, SettingsError, nearest
 
 # Of a column's commonest categories that are shown.
@@ -32,6 +33,8 @@ def check_table(
     limit: int = 20,
     *,
     delimiter: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     numeric: Sequence[str] = (),
@@ -40,7 +43,7 @@ def check_table(
 
     Args:
         limit: how many faults of each kind to tell in full.
-        delimiter, drop, categorical, numeric: as a training on the table reads it.
+        delimiter, decimal, encoding, drop, categorical, numeric: as a training on the table reads it.
 
     Raises:
         DataError: where the table cannot be read at all.
@@ -48,7 +51,7 @@ def check_table(
     """
     report = CheckReport(path, "table", limit=limit)
     if path.is_file():
-        frame = read_file(path, delimiter)
+        frame = read_file(path, delimiter, decimal, encoding)
     else:
         table = read_adult(path) if (path / TRAIN_FILE).is_file() else read_mimic3(path)
         frame = pd.concat([table.frame, table.targets], axis=1)
@@ -68,9 +71,11 @@ def check_table(
             report.facts[name] = describe(name, frame[name], kinds.get(name))
         except ContextSSLError as error:
             report.add("column", str(error))
+    for doubt in doubts(frame.drop(columns=list(drop)), kinds):
+        if doubt.stops:
+            report.add("column", doubt.message)
         else:
-            for kind, message in _doubts(name, frame[name]) if name not in kinds else ():
-                report.add(kind, message)
+            report.notes.append(doubt.message)
     return report
 
 
@@ -83,19 +88,10 @@ def describe(name: str, values: pd.Series, kind: str | None = None) -> str:
     missing = float(values.isna().mean())
     lacking = f", {100 * missing:.1f} % missing" if missing else ""
     if (kind or inferred_kind(values)) == "number":
-        numbers = as_numbers(name, values)
-        return f"number, {pd.Series(numbers).min():g} to {pd.Series(numbers).max():g}{lacking}"
+        numbers = pd.Series(as_numbers(name, values))
+        if is_dates(values):
+            return f"date, {(EPOCH + numbers.min() * DAY).date()} to {(EPOCH + numbers.max() * DAY).date()}{lacking}"
+        return f"number, {numbers.min():g} to {numbers.max():g}{lacking}"
     counts = as_words(values).value_counts(normalize=True)
     shown = ", ".join(f"{word} {100 * share:.0f} %" for word, share in counts.head(SHOWN).items())
     return f"category of {len(counts)}: {shown}{', …' if len(counts) > SHOWN else ''}{lacking}"
-
-
-def _doubts(name: str, values: pd.Series) -> list[tuple[str, str]]:
-    left_out = advice.named("drop_columns", [name])
-    if bool(values.isna().all()):
-        return [("column", f"{name} is missing in every row: leave it out by {left_out}")]
-    counts = as_words(values).value_counts() if inferred_kind(values) == "category" else None
-    if counts is not None and len(counts) > MOST_CATEGORIES and counts.sum() / len(counts) < FEW_A_CATEGORY:
-        kept = advice.named("categorical", [name])
-        return [("column", f"{name} looks like an identifier: leave it out by {left_out}, or keep it by {kept}")]
-    return []

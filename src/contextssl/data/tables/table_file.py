@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from contextssl.data.splits import split_rows
-from contextssl.data.tables.columns import as_words
 from contextssl.data.tables.table import Table
 from contextssl.data.tables.text_file import read_text
+from contextssl.data.tables.values import as_words, tidied
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.files import storage_error
 
@@ -27,8 +27,8 @@ def is_table_file(path: Path) -> bool:
     return bool(suffixes) and (suffixes[-1].lower() in (*PARQUET, *TEXT) or (len(suffixes) == 2 and suffixes[0].lower() in TEXT))
 
 
-def read_file(path: Path, delimiter: str | None = None) -> pd.DataFrame:
-    """The columns of a file.
+def read_file(path: Path, delimiter: str | None = None, decimal: str | None = None, encoding: str | None = None) -> pd.DataFrame:
+    """The columns of a file; the words are of text files, see :func:`~contextssl.data.tables.text_file.read_text`.
 
     Raises:
         DataError: where it is missing, damaged, empty, or of another kind.
@@ -46,10 +46,13 @@ def read_file(path: Path, delimiter: str | None = None) -> pd.DataFrame:
             raise DataError(f"{path} is no Parquet file, or damaged ({str(error).splitlines()[0]}): write it again") from error
         if not len(frame):
             raise DataError(f"{path} has no rows")
-        return frame.rename(columns=str).reset_index(drop=True)
+        frame = frame.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)
+        if twice := [name for name, count in frame.columns.value_counts().items() if count > 1]:
+            raise DataError(f"{path} has the column {twice[0]!r} twice: name each column once")
+        return pd.DataFrame({name: tidied(name, frame[name]) for name in frame})
     if not is_table_file(path):
         raise DataError(f"{path} is no table by its name: give a .csv, .tsv or .parquet file")
-    return read_text(path, delimiter=delimiter)
+    return read_text(path, delimiter=delimiter, decimal=decimal, encoding=encoding)
 
 
 def read_table(
@@ -61,6 +64,8 @@ def read_table(
     drop: Sequence[str] = (),
     giveaways: Sequence[str] | Mapping[str, str] | None = None,
     delimiter: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
     seed: int = 0,
@@ -73,13 +78,14 @@ def read_table(
         person: the column that says whose row it is: the splits are then by person. It is not read by the model.
         drop: columns that are left out.
         giveaways: columns that say a factor's value outright; with several factors by column which one.
+        delimiter, decimal, encoding: of a text file, see :func:`~contextssl.data.tables.text_file.read_text`.
 
     Raises:
         SettingsError: for a column that is unknown, or a label that is also a factor.
         DataError: for what is wrong with the file.
     """
     path = Path(path)
-    frame = read_file(path, delimiter)
+    frame = read_file(path, delimiter, decimal, encoding)
     given = giveaways if isinstance(giveaways, Mapping) else dict.fromkeys(giveaways or (), (factors or [""])[0])
     if giveaways and not isinstance(giveaways, Mapping) and len(factors or ()) > 1:
         raise SettingsError("giveaway_columns: with several factors say of which one, such as 'giveaway_columns={title:sex}'")

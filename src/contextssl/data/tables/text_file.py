@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from contextssl import advice
+from contextssl.data.tables.values import tidied
 from contextssl.errors import DataError, SettingsError
 from contextssl.files import storage_error
 
-# What stands for a missing value.
-MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+# Bytes at the start of a file that say its encoding.
+MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def read_text(
     path: Path,
     *,
     delimiter: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
     names: Sequence[str] | None = None,
     skip_rows: int = 0,
     texts: Sequence[str] = (),
@@ -30,6 +36,8 @@ def read_text(
 
     Args:
         delimiter: a comma where left out, of ``.tsv`` a tab.
+        decimal: what stands before the decimals of a number; a point where left out.
+        encoding: of the text; where left out UTF-8, or UTF-16 where the file begins with its mark.
         names: of the columns, for a file without a header.
         skip_rows: lines before the header (or before the first row).
         texts: columns that stay text, whatever they look like.
@@ -42,35 +50,118 @@ def read_text(
     delimiter = "\t" if delimiter == "\\t" else delimiter
     if delimiter is not None and len(delimiter) != 1:
         raise SettingsError(f"delimiter is {delimiter!r}: give a single character, such as delimiter=';'")
+    if decimal is not None and len(decimal) != 1:
+        raise SettingsError(f"decimal is {decimal!r}: give a single character, such as decimal=,")
     chosen = delimiter or ("\t" if ".tsv" in path.suffixes else ",")
+    if decimal == chosen:
+        raise SettingsError(
+            f"{decimal!r} cannot part fields and stand before decimals at once: say another delimiter, such as delimiter=';'"
+        )
     try:
         table = arrow_csv.read_csv(
             path,
             # In one thread errors name their row, and tables of people are small.
-            read_options=arrow_csv.ReadOptions(column_names=list(names) if names else None, skip_rows=skip_rows, use_threads=False),
+            read_options=arrow_csv.ReadOptions(
+                column_names=list(names) if names else None,
+                skip_rows=skip_rows,
+                use_threads=False,
+                encoding=_known_encoding(encoding or _marked_encoding(path)),
+            ),
             parse_options=arrow_csv.ParseOptions(delimiter=chosen),
+            # Everything else that is missing, and what is a number in spite of it, is found below.
             convert_options=arrow_csv.ConvertOptions(
-                null_values=[*MISSING, *(f" {word}" for word in MISSING)],
+                null_values=["", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"],
                 strings_can_be_null=True,
                 column_types=dict.fromkeys(texts, pa.string()),
+                decimal_point=decimal or ".",
             ),
         )
+        names_there = table.column_names
+    except UnicodeError as error:
+        raise DataError(f"{path} is no {encoding or 'UTF-8'}: {_ENCODINGS}") from error
     except pa.ArrowInvalid as error:
+        if "UTF8" in str(error).upper().replace("-", ""):
+            raise DataError(f"{path} is no UTF-8: {_ENCODINGS}") from error
         raise DataError(f"{path} cannot be read: {_plain(error)}") from error
     except OSError as error:
         raise storage_error(error, path, "read") from error
-    columns = [str(name).strip() for name in table.column_names]
+    columns = [str(name).strip().lstrip("\ufeff") for name in names_there]
     if len(columns) == 1 and (other := re.search(r"[;\t|,]", columns[0].replace(chosen, ""))):
-        raise DataError(f"{path} has one column, {columns[0][:40]!r}: its delimiter is not {chosen!r}; say delimiter={other[0]!r}")
-    if twice := [name for name, count in Counter(columns).items() if count > 1]:
+        raise DataError(f"{path} has one column, {columns[0][:40]!r}: its delimiter is not {chosen!r}; say {_delimited(other[0])}")
+    if twice := [name for name, count in Counter(columns).items() if count > 1 and name]:
         raise DataError(f"{path} has the column {twice[0]!r} twice: name each column of the header once")
     if not table.num_rows:
         raise DataError(f"{path} has a header and no rows")
-    frame = table.rename_columns(columns).to_pandas()
-    for name in frame.columns:
-        if frame[name].dtype == object or pd.api.types.is_string_dtype(frame[name].dtype):
-            frame[name] = frame[name].str.strip()
-    return frame
+    texts_left, frame = set(texts), {}
+    for place, name in enumerate(columns):
+        values = _column(path, name, table.column(place))
+        if not name:
+            if _nameless(values, place):
+                continue
+            raise DataError(f"{path} has a column without a name, its {place + 1}{_nth(place + 1)}: name it in the header")
+        frame[name] = values if name in texts_left else _retyped(values, decimal)
+    return pd.DataFrame(frame)
+
+
+_ENCODINGS = "save it as UTF-8, or say what it is, such as encoding=cp1252 (Excel's in Western Europe) or encoding=utf-16"
+
+
+def _marked_encoding(path: Path) -> str:
+    """UTF-8, or what the file's first bytes say."""
+    try:
+        with pa.input_stream(path) as stream:
+            return MARKS.get(stream.read(2), "utf8")
+    except (OSError, pa.ArrowInvalid):
+        # The reader itself will say what is wrong.
+        return "utf8"
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError as error:
+        raise SettingsError(f"unknown encoding {name!r}: {_ENCODINGS}") from error
+    return name
+
+
+def _column(path: Path, name: str, values: pa.ChunkedArray) -> pd.Series:
+    """A column in pandas: whole numbers stay whole where some are missing, and days are dates."""
+    kind = values.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise DataError(f"{path} is no UTF-8 in the column {name!r}: {_ENCODINGS}")
+    if pa.types.is_integer(kind) and values.null_count:
+        return pd.Series(values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get))
+    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+        values = values.cast(pa.string())
+    return tidied(name, pd.Series(values.to_pandas(date_as_object=False)))
+
+
+def _nameless(values: pd.Series, place: int) -> bool:
+    """Whether a column without a name holds nothing: a delimiter at the end of each line, or in front the index that pandas writes."""
+    if bool(values.isna().all()):
+        return True
+    return place == 0 and pd.api.types.is_integer_dtype(values.dtype) and bool((values == np.arange(len(values))).all())
+
+
+def _retyped(values: pd.Series, decimal: str | None) -> pd.Series:
+    """Text that is numbers through and through, once spaces and what stands for missing are gone, as numbers."""
+    if values.dtype != object and not pd.api.types.is_string_dtype(values.dtype):
+        return values
+    there = values.dropna()
+    if not len(there) or not all(isinstance(value, str) for value in there):
+        return values
+    plain = there.str.replace(decimal, ".", regex=False) if decimal not in (None, ".") else there
+    if not plain.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?").all():
+        return values
+    return pd.to_numeric(plain).reindex(values.index)
+
+
+def _nth(number: int) -> str:
+    return {1: "st", 2: "nd", 3: "rd"}.get(number if number < 20 else number % 10, "th")
+
+
+def _delimited(delimiter: str) -> str:
+    return "delimiter='\\t'" if delimiter == "\t" else f"delimiter={advice.word(delimiter)}"
 
 
 def row_fault(message: str) -> str | None:
@@ -85,5 +176,5 @@ def row_fault(message: str) -> str | None:
 
 def _plain(error: Exception) -> str:
     if fault := row_fault(str(error)):
-        return f"{fault}: mend that line, or quote fields that hold the delimiter"
+        return f"{fault}: mend that line, quote fields that hold the delimiter, or say another, such as delimiter=';'"
     return f"{str(error).splitlines()[0]}; mend the file"
