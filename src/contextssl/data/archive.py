@@ -17,11 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, Protocol, runtime_checkable
 
+from contextssl.data.origins import content_mark, file_mark
 from contextssl.errors import DataError
-from contextssl.files import readable_bytes, storage_error
+from contextssl.files import read_regular, readable_bytes, storage_error
 
 # A compressed tar that holds more is refused, since every worker process keeps all of it.
 MEMORY_BYTES = 2 * 2**30
+# A single file that is larger is refused: the largest image that is decoded has fewer bytes even uncompressed.
+FILE_BYTES = 2**30
 # What a compressed tar begins with, by tarfile's name of its compression.
 COMPRESSED = {"gz": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ"}
 ARCHIVES = ".tar, .tar.gz, .tgz, .tar.bz2 or .zip"
@@ -56,6 +59,15 @@ class Files(Protocol):
         """The bytes of one file. Raises DataError where it is missing or damaged."""
         ...
 
+    def mark(self, name: str) -> str:
+        """What changes when the file does, without reading it, see :mod:`contextssl.data.origins`."""
+        ...
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether damage to the bytes is noticed when they are read."""
+        ...
+
 
 def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
     """Lists a folder, or an archive of one. Of a compressed tar only the ``wanted`` names can be read.
@@ -67,7 +79,10 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
     if path.is_dir():
         return list_folder(path)
     if not path.exists():
-        raise DataError(f"there is no folder or archive {path}: check the path")
+        where = "" if path.is_absolute() else f" (that is {path.absolute()})"
+        raise DataError(f"there is no folder or archive {path}{where}: check the path")
+    if not path.is_file():
+        raise DataError(f"{path} is neither a folder nor a file: give a folder, or a {ARCHIVES} of one")
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -101,9 +116,17 @@ class FolderFiles:
     def read(self, name: str) -> bytes:
         """The bytes of one file. Raises DataError where it cannot be read."""
         try:
-            return (self.path / name).read_bytes()
+            return read_regular(self.path / name, FILE_BYTES)
         except OSError as error:
             raise storage_error(error, self.path / name, "read") from error
+
+    def mark(self, name: str) -> str:
+        """Size and time of change."""
+        return file_mark(self.path / name)
+
+    @property
+    def has_checksums(self) -> bool:
+        return False
 
 
 def list_folder(path: Path) -> FolderFiles:
@@ -132,12 +155,15 @@ def list_folder(path: Path) -> FolderFiles:
 
 
 class Place(NamedTuple):
-    """Where the bytes of a member are: the first and how many; of a zip its header's first byte, its method and its checksum too."""
+    """Where the bytes of a member are: the first and how many; of a zip its header's first byte, its method, its checksum and how many bytes it
+    unpacks to; the time of its last change, of a tar."""
 
     offset: int
     size: int
     method: int | None = None
     checksum: int = 0
+    unpacked: int = 0
+    time: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -167,6 +193,7 @@ class ArchiveFiles:
         place = self.places.get(name)
         if place is None:
             raise DataError(f"{self.path} holds no file {name}: make the archive again")
+        _refuse_large(self.path, name, max(place.size, place.unpacked))
         if self.held is not None:
             return self.held[place.offset : place.offset + place.size]
         try:
@@ -178,6 +205,22 @@ class ArchiveFiles:
             raise DataError(f"{name} in {self.path} is damaged ({error}): copy or make the archive again") from error
         return data
 
+    def mark(self, name: str) -> str:
+        """Of a zip its checksum, of a compressed tar one of the bytes that are held, of a plain tar size, place and time of change."""
+        place = self.places.get(name)
+        if place is None:
+            return "missing"
+        if place.method is not None:
+            return f"{place.unpacked} {place.checksum}"
+        if self.held is not None:
+            return content_mark(self.held[place.offset : place.offset + place.size])
+        return f"{place.size} {place.offset} {place.time}"
+
+    @property
+    def has_checksums(self) -> bool:
+        """Those of a compressed tar were looked at when it was read through."""
+        return self.held is not None or any(place is not None and place.method is not None for place in self.places.values())
+
 
 def list_tar(path: Path) -> ArchiveFiles:
     """The places in a plain tar. Raises DataError or tarfile's errors where it is damaged."""
@@ -187,7 +230,7 @@ def list_tar(path: Path) -> ArchiveFiles:
         if any(_at(tar.fileobj, tar.offset, tarfile.BLOCKSIZE, whole=False)):  # type: ignore[arg-type]
             raise tarfile.ReadError(f"a bad header after {len(members):,} files")
     size = path.stat().st_size
-    found = {member: Place(member.offset_data, member.size) for member in members if member.isreg()}
+    found = {member: Place(member.offset_data, member.size, time=member.mtime) for member in members if member.isreg()}
     if any(place.offset + place.size > size for place in found.values()):
         raise tarfile.ReadError("unexpected end of data")
     return _listed(path, members, found)
@@ -207,15 +250,20 @@ def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bo
             members.append(member)
             if not member.isreg():
                 continue
-            file = tar.extractfile(member)
-            data = file.read() if file is not None and wanted(member.name) else b""
-            found[member] = Place(len(held), len(data))
-            held += data
-            if len(held) > MEMORY_BYTES:
+            if not wanted(member.name):
+                found[member] = Place(len(held), 0)
+                continue
+            # Looked at before anything is read: a few bytes may unpack to many gigabytes.
+            _refuse_large(path, member.name, member.size)
+            if len(held) + member.size > MEMORY_BYTES:
                 raise DataError(
                     f"{path} holds more than {readable_bytes(MEMORY_BYTES)} of images, and a compressed tar must be kept in memory: "
                     "unpack it, or make a plain .tar or a .zip of it"
                 )
+            file = tar.extractfile(member)
+            data = file.read() if file is not None else b""
+            found[member] = Place(len(held), len(data))
+            held += data
         while tar.fileobj is not None and tar.fileobj.read(2**20):
             pass  # to the end, where the checksum is
     return _listed(path, members, found, bytes(held))
@@ -236,7 +284,11 @@ def list_zip(path: Path) -> ArchiveFiles:
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise DataError(f"{path} is compressed in an unusual way (method {member.compress_type}): unpack it, and give the folder")
             link = stat.S_ISLNK(member.external_attr >> 16)
-            places[name] = None if link else Place(member.header_offset, member.compress_size, member.compress_type, member.CRC)
+            places[name] = (
+                None
+                if link
+                else Place(member.header_offset, member.compress_size, member.compress_type, member.CRC, unpacked=member.file_size)
+            )
     return ArchiveFiles(path, places, _all_folders(places, folders), path.stat().st_size)
 
 
@@ -270,7 +322,11 @@ def _from_zip(file: IO[bytes], place: Place) -> bytes:
     skipped = sum(int.from_bytes(header[at : at + 2], "little") for at in (ZIP_NAME, ZIP_EXTRA))
     data = _at(file, place.offset + ZIP_HEADER + skipped, place.size)
     if place.method == zipfile.ZIP_DEFLATED:
-        data = zlib.decompress(data, -zlib.MAX_WBITS)
+        # Never more than the archive says of it, whatever the bytes would unpack to.
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = stream.decompress(data, place.unpacked + 1)
+        if not stream.eof or len(data) != place.unpacked:
+            raise zipfile.BadZipFile("it does not unpack to the size that the archive states")
     if zlib.crc32(data) != place.checksum:
         raise zipfile.BadZipFile("its checksum differs")
     return data
@@ -282,6 +338,14 @@ def _at(file: IO[bytes], offset: int, count: int, whole: bool = True) -> bytes:
     if whole and len(data) < count:
         raise EOFError("the archive ends before it")
     return data
+
+
+def _refuse_large(path: Path, name: str, size: int) -> None:
+    if size > FILE_BYTES:
+        raise DataError(
+            f"{name} in {path} unpacks to {readable_bytes(size)}, more than the {readable_bytes(FILE_BYTES)} that are read of a file, against "
+            "decompression bombs: remove it"
+        )
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
