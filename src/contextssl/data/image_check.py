@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contextssl.data.check import CheckReport
-from contextssl.data.images import GLANCE, constant_channels, look_through
+from contextssl.data.images import constant_channels, glanced_levels, look_through
 from contextssl.data.layout import Layout, Listing, lay_out, list_images, notes_on, unread_classes, untrained_classes
 from contextssl.data.packing_plan import is_text, shown
-from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE, read_photo
+from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
 from contextssl.errors import DataError
 from contextssl.files import readable_bytes
 
@@ -103,13 +103,11 @@ def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
         data = b""
         try:
             data = listing.read(name)
-            photo = read_photo(data, listing.where(name), GLANCE)
+            photo, lowest, highest = glanced_levels(data, listing.where(name))
         except DataError as error:
             findings.append(_Finding(name, len(data), str(error)))
         else:
             digest = hashlib.blake2b(data, digest_size=16).digest()
-            levels = photo.pixels.reshape(-1, photo.pixels.shape[-1])
-            lowest, highest = (tuple(extreme.tolist()) for extreme in (levels.min(axis=0), levels.max(axis=0)))
             kind = (photo.height, photo.width, photo.format, photo.mode)
             findings.append(_Finding(name, len(data), None, *kind, digest, photo.highest, lowest, highest))
     return findings

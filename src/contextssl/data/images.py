@@ -25,7 +25,7 @@ from contextssl.data.layout import (
 )
 from contextssl.data.origins import content_mark, digest_of_origins, origins_of
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
-from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, highest_number, read_photo
+from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE, Photo, highest_number, read_photo
 from contextssl.data.source import Item, SingleViewSource
 from contextssl.data.splits import stratified_cut
 from contextssl.errors import DataError, SettingsError, nearest
@@ -159,12 +159,12 @@ class ImagesSource(SingleViewSource):
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         name = self.splits[split][index].name
         data, where = self.listing.read(name), self.listing.where(name)
-        photo = read_photo(data, where, resolution, self.channels)
+        photo = read_photo(data, where, resolution, self.channels, WHITE)
         if photo.highest is not None and photo.highest <= EIGHT_BIT_WHITE and self._eight_bits_in_more:
             if photo.mode not in SIXTEEN_BIT_MODES:
                 raise DataError(
                     f"{where} has colours of 16 bits a channel that hold no number above 255, as no other image here does: "
-                    "save them with eight bits a channel, or say unreadable=skip"
+                    "save them with eight bits a channel"
                 )
             photo = read_photo(data, where, resolution, self.channels, EIGHT_BIT_WHITE)
         return photo.pixels[None], np.array([[photo.height, photo.width]], np.float64)
@@ -220,6 +220,15 @@ def constant_channels(lowest: Sequence[Sequence[int]], highest: Sequence[Sequenc
     )
 
 
+def glanced_levels(data: bytes, name: str, channels: int = 3) -> tuple[Photo, tuple[int, ...], tuple[int, ...]]:
+    """An image looked at small, and the lowest and the highest level of each channel; of one that may be dark or of eight bits, as of eight bits,
+    for whether it varies is asked. Raises DataError where it cannot be read."""
+    photo = read_photo(data, name, GLANCE, channels, WHITE)
+    dim = photo.highest is not None and photo.highest <= EIGHT_BIT_WHITE
+    levels = (read_photo(data, name, GLANCE, channels, EIGHT_BIT_WHITE) if dim else photo).pixels.reshape(-1, channels)
+    return photo, tuple(levels.min(axis=0).tolist()), tuple(levels.max(axis=0).tolist())
+
+
 def refuse_constant(source: ImagesSource) -> None:
     """Looks at a few images, so that a channel without variation is said before all of them are packed.
 
@@ -227,14 +236,13 @@ def refuse_constant(source: ImagesSource) -> None:
         DataError: where a channel has one value in all of those, and the mend.
     """
     names = source.listing.names
-    lowest, highest = [], []
+    lowest: list[tuple[int, ...]] = []
+    highest: list[tuple[int, ...]] = []
     for place in np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int)).tolist():
         with suppress(DataError):
-            levels = read_photo(source.listing.read(names[place]), names[place], GLANCE, source.channels).pixels.reshape(
-                -1, source.channels
-            )
-            lowest.append(levels.min(axis=0))
-            highest.append(levels.max(axis=0))
+            lowest_level, highest_level = glanced_levels(source.listing.read(names[place]), names[place], source.channels)[1:]
+            lowest.append(lowest_level)
+            highest.append(highest_level)
     message = constant_channels(lowest, highest)
     if message is not None:
         raise DataError(f"{source.path}: {message}")
@@ -250,7 +258,7 @@ def _readable(listing: Listing, names: Sequence[str]) -> list[tuple[str, bool]]:
     found = []
     for name in names:
         try:
-            read_photo(listing.read(name), name, GLANCE)
+            read_photo(listing.read(name), name, GLANCE, white=WHITE)
         except DataError:
             found.append((name, False))
         else:

@@ -62,7 +62,7 @@ class Photo(NamedTuple):
     highest: int | None = None
 
 
-def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3, white: int = WHITE) -> Photo:
+def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3, white: int | None = None) -> Photo:
     """Decodes an image file: upright by its EXIF orientation, the first frame, transparent parts over white, 16 bits scaled to 8.
 
     With a ``resolution`` the shorter side is scaled to it and the middle square cut out. A JPEG is decoded straight to the smallest of 1/1,
@@ -73,7 +73,8 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
         name: what errors call it.
         resolution: height and width of the pixels; as in the file where None.
         channels: 3 for RGB, 1 for grey.
-        white: of a file of more than eight bits: 65535, or 255 where all files of a data set hold numbers of eight bits.
+        white: of a file of more than eight bits: 65535, or 255 where all files of a data set hold numbers of eight bits. Where left out 65535, and
+            a file without a number above 255 is refused, since it may be either.
 
     Raises:
         DataError: where it is cut short, damaged, no image, too large, or of pixels whose range is unknown (floating point).
@@ -94,6 +95,11 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
                 image.load()
                 orientation = _orientation(image)
                 highest = _highest(image) if deep else None
+                if white is None and highest is not None and highest <= EIGHT_BIT_WHITE:
+                    raise DataError(
+                        f"{name} has more than eight bits a pixel and no number above 255: it is dark, or its numbers are of eight bits; say "
+                        "white=65535 or white=255, or save it with eight bits a channel"
+                    )
                 pixels = _eight_bit(image, name, mode, white)
     except DataError:
         raise
@@ -157,7 +163,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bit(image: Image.Image, name: str, mode: str, white: int) -> Image.Image:
+def _eight_bit(image: Image.Image, name: str, mode: str, white: int | None) -> Image.Image:
     """The image in ``mode``, RGB or L."""
     if image.mode in SIXTEEN_BIT_MODES:
         values = np.asarray(image)

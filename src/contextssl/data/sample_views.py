@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from contextssl.data.layout import Listing
-from contextssl.data.photo import read_photo
+from contextssl.data.photo import WHITE, read_photo
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
@@ -87,7 +87,7 @@ def example_photos(listing: Listing) -> Views | None:
     for place in np.unique(np.linspace(0, len(listing.names) - 1, 4 * PICTURE_ITEMS).astype(int)):
         name = listing.names[place]
         with suppress(DataError):
-            found[name] = read_photo(listing.read(name), listing.where(name), CHECK_PHOTO, 3).pixels
+            found[name] = read_photo(listing.read(name), listing.where(name), CHECK_PHOTO, 3, WHITE).pixels
     if not found:
         return None
     images = np.stack(list(found.values()))[:, None]

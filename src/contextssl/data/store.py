@@ -131,7 +131,7 @@ def fingerprint(manifest: Mapping[str, Any]) -> str:
 
 
 def digest_of_statistics(manifest: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits of mean and deviation, which follow from the data, so that they are no part of the fingerprint, but may be damaged too."""
+    """16 hexadecimal digits of mean and deviation, which follow from the data and so are no part of the fingerprint."""
     return digest_of({key: manifest.get(key) for key in ("statistics_split", "image_mean", "image_std")})
 
 
