@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from contextssl.data import archive
-from contextssl.data.archive import Files, list_compressed_tar, open_files
+from contextssl.data.archive import list_compressed_tar, open_files
+from contextssl.data.listed import Files
 from contextssl.errors import DataError
 
 CONTENTS = {

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contextssl.data.images import ImagesSource, refuse_constant
+from contextssl.data.glance import refuse_constant
+from contextssl.data.images import ImagesSource
 from contextssl.data.layout import list_images
 from contextssl.data.pack import pack
 from contextssl.data.source import Item, ItemSource

@@ -15,58 +15,21 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, Protocol, runtime_checkable
+from typing import IO, NamedTuple
 
-from contextssl.data.origins import content_mark, file_mark
+from contextssl.data.listed import FILE_BYTES, Files, list_folder
+from contextssl.data.origins import content_mark
 from contextssl.errors import DataError
-from contextssl.files import read_regular, readable_bytes, storage_error
+from contextssl.files import readable_bytes, storage_error
 
 # A compressed tar that holds more is refused, since every worker process keeps all of it.
 MEMORY_BYTES = 2 * 2**30
-# A single file that is larger is refused: the largest image that is decoded has fewer bytes even uncompressed.
-FILE_BYTES = 2**30
 # What a compressed tar begins with, by tarfile's name of its compression.
 COMPRESSED = {"gz": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ"}
 ARCHIVES = ".tar, .tar.gz, .tgz, .tar.bz2 or .zip"
 DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
 # How long the header of a zip's member is, up to its name, and where in it the lengths of the name and of what follows it are.
 ZIP_HEADER, ZIP_NAME, ZIP_EXTRA = 30, 26, 28
-
-
-@runtime_checkable
-class Files(Protocol):
-    """Files by their path below the top, parts joined by ``/``."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All files, sorted."""
-        ...
-
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """All folders, empty ones too, sorted."""
-        ...
-
-    @property
-    def size(self) -> int | None:
-        """The bytes of the archive; None of a folder."""
-        ...
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises DataError where it is missing or damaged."""
-        ...
-
-    def mark(self, name: str) -> str:
-        """What changes when the file does, without reading it, see :mod:`contextssl.data.origins`."""
-        ...
-
-    @property
-    def has_checksums(self) -> bool:
-        """Whether damage to the bytes is noticed when they are read."""
-        ...
 
 
 def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
@@ -102,56 +65,6 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
         if error.errno is None:  # a checksum that differs
             raise _damaged(path, error) from error
         raise storage_error(error, path, "read") from error
-
-
-@dataclass(frozen=True)
-class FolderFiles:
-    """Files in a folder; links are followed."""
-
-    path: Path
-    names: tuple[str, ...]
-    folders: tuple[str, ...]
-    size: None = None
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises DataError where it cannot be read."""
-        try:
-            return read_regular(self.path / name, FILE_BYTES)
-        except OSError as error:
-            raise storage_error(error, self.path / name, "read") from error
-
-    def mark(self, name: str) -> str:
-        """Size and time of change."""
-        return file_mark(self.path / name)
-
-    @property
-    def has_checksums(self) -> bool:
-        return False
-
-
-def list_folder(path: Path) -> FolderFiles:
-    """Every file and folder below ``path``. Raises DataError where a folder cannot be read."""
-    names: list[str] = []
-    folders: list[str] = []
-
-    def walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
-        status = folder.stat()
-        here = (status.st_dev, status.st_ino)
-        if here in above:  # a link back to a folder that holds it
-            return
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    folders.append(prefix + entry.name)
-                    walk(folder / entry.name, f"{prefix}{entry.name}/", above | {here})
-                else:
-                    names.append(prefix + entry.name)
-
-    try:
-        walk(path, "", frozenset())
-    except OSError as error:
-        raise storage_error(error, error.filename or path, "read the folder") from error
-    return FolderFiles(path, tuple(sorted(names)), tuple(sorted(folders)))
 
 
 class Place(NamedTuple):

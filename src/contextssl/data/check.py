@@ -20,6 +20,7 @@ from contextssl.data import store as store_files
 from contextssl.data.captions import caption
 from contextssl.data.journal import SETTINGS
 from contextssl.data.layout import list_images
+from contextssl.data.names import shown
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
 from contextssl.data.published_layout import IMAGE_SUFFIXES, Meta, find_published, is_published, listed_splits, read_meta, view_count
 from contextssl.data.sample_views import PICTURE_ITEMS, PICTURE_VIEWS, Sample, augmented_samples, example_photos, write_picture
@@ -75,20 +76,20 @@ class CheckReport:
     def print(self, console: Console | None = None) -> None:
         """Shows the report as a table, then the faults, then the verdict."""
         console = console or Console()
-        console.print(Text(f"{self.kind} {self.path}"), soft_wrap=True)
+        console.print(Text(shown(f"{self.kind} {self.path}")), soft_wrap=True)
         table = Table(show_header=False)
         for name, value in self.facts.items():
-            table.add_row(name, Text(_in_words(value)))
+            table.add_row(name, Text(shown(_in_words(value))))
         console.print(table)
         for kind, messages in self.faults.items():
             for message in messages:
-                console.print(Text(f"{kind}: {message}"), soft_wrap=True)
+                console.print(Text(shown(f"{kind}: {message}")), soft_wrap=True)
             if self.counts[kind] > len(messages):
-                console.print(Text(f"{kind}: … and {self.counts[kind] - len(messages)} more"), soft_wrap=True)
+                console.print(Text(shown(f"{kind}: … and {self.counts[kind] - len(messages)} more")), soft_wrap=True)
         for note in self.notes:
-            console.print(Text(f"note: {note}"), soft_wrap=True)
+            console.print(Text(shown(f"note: {note}")), soft_wrap=True)
         if self.picture is not None:
-            console.print(Text(f"sample views: {self.picture}"), soft_wrap=True)
+            console.print(Text(shown(f"sample views: {self.picture}")), soft_wrap=True)
         verdict = "ok: no fault found" if self.ok else f"{self.counts.total():,} faults: {_in_words(dict(self.counts))}"
         console.print(Text(verdict, style="green" if self.ok else "red"))
 
@@ -181,9 +182,9 @@ def _check_store(path: Path, limit: int, augmentations: Augmentations | None) ->
     if not store.factors.names:
         return report, [] if augmentations is None else augmented_samples(first, augmentations)
     for item in np.unique(np.linspace(0, first.num_items - 1, PICTURE_ITEMS).astype(int)):
-        shown = min(PICTURE_VIEWS, first.num_views)
-        words = [caption(store.factors, first.latents[item, view]) for view in range(shown)]
-        samples.append(Sample(f"{first.item_names[item]} ({first.class_names[first.labels[item]]})", first.images[item, :shown], words))
+        count = min(PICTURE_VIEWS, first.num_views)
+        words = [caption(store.factors, first.latents[item, view]) for view in range(count)]
+        samples.append(Sample(f"{first.item_names[item]} ({first.class_names[first.labels[item]]})", first.images[item, :count], words))
     return report, samples
 
 

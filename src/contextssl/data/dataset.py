@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from contextssl.config.data_settings import DataSettings, PhotosSettings, ShapesSettings
 from contextssl.data.cifar10 import cifar10_source
-from contextssl.data.images import ImagesSource, refuse_constant
+from contextssl.data.glance import refuse_constant
+from contextssl.data.images import ImagesSource
+from contextssl.data.places import TABLES, places
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.source import ItemSource
 from contextssl.data.store import Store, open_store
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 # A store of shapes is named after its classes while their names have so many letters.
 MOST_NAMES = 80
-TABLES = ("adult", "mimic3", "table")
 
 
 @dataclass(frozen=True)
@@ -77,31 +78,6 @@ def open_data(settings: DataSettings, progress: bool = True) -> Data:
     return replace(data, description={**data.description, "places": places(settings)})
 
 
-# Settings that name a file or a folder.
-PLACES = ("data_dir", "path", "split_file", "meshes")
-
-
-def places(settings: DataSettings) -> dict[str, str]:
-    """Where the files and folders that the settings name are, whatever directory a command is given in."""
-    return {name: str(Path(value).absolute()) for name in PLACES if (value := getattr(settings, name)) is not None}
-
-
-def at_recorded_places(settings: DataSettings, recorded: Mapping[str, Any], store: bool = True) -> dict[str, str]:
-    """Of a run's settings those that name files, as a description of its data recorded them, as far as they are still there.
-
-    Args:
-        store: whether the packed store that it was trained on takes the place of what it was packed from.
-    """
-    found = {name: place for name, place in recorded.get("places", {}).items() if name in PLACES and Path(place).exists()}
-    path = recorded.get("path")
-    if path is None:
-        return found
-    if settings.dataset in TABLES:
-        # Runs from before places were recorded say this much.
-        return ({"path" if settings.dataset == "table" else "data_dir": path} if Path(path).exists() else {}) | found
-    return found | ({"data_dir": path} if store and is_store(Path(path)) else {})
-
-
 def shapes_source(settings: ShapesSettings) -> ShapesSource:
     """The renderer that the settings describe."""
     return ShapesSource(
@@ -135,9 +111,13 @@ def _note(what: str, progress: bool) -> None:
 
 
 def _stored(source: ItemSource, folder: Path, settings: DataSettings, progress: bool, beside: bool) -> Store:
-    # Of the processes that a run has for its batches; -1 leaves them to be chosen, and so do settings that have no such word.
-    workers = getattr(settings, "workers", -1)
-    return stored(source, folder, settings.resolution, workers=workers if workers >= 0 else None, progress=progress, beside=beside)
+    return stored(source, folder, settings.resolution, workers=_workers(settings), progress=progress, beside=beside)
+
+
+def _workers(settings: DataSettings) -> int | None:
+    """Of a run as many processes as draw its batches; None, one a processor, where -1 leaves them to be chosen or the settings have no such word."""
+    workers: int = getattr(settings, "workers", -1)
+    return workers if workers >= 0 else None
 
 
 def _shapes_name(settings: DataSettings, source: ShapesSource) -> str:
@@ -212,6 +192,7 @@ def _open_images(settings: DataSettings, progress: bool) -> Data:
         channels=settings.channels,
         unreadable=settings.unreadable,  # type: ignore[arg-type]
         seed=settings.split_seed,
+        workers=_workers(settings),
         progress=progress,
     )
     folder = _photo_folder(source, root.resolve().name.split(".")[0] or "images", settings)
@@ -238,7 +219,7 @@ def _augmented(store: Store, settings: DataSettings) -> Data:
         )
     try:
         from contextssl.data.augmentation_settings import augmentations_of
-        from contextssl.data.augmented import AugmentedPairs, AugmentedViews
+        from contextssl.data.augmented import AugmentedPairs, AugmentedViews, made_by
     except ImportError as error:
         raise DataError("augmentations need kornia: pip install 'contextssl[photos]'") from error
 
@@ -251,7 +232,7 @@ def _augmented(store: Store, settings: DataSettings) -> Data:
         _from_store(store, settings, pairs),
         description={
             "path": str(store.path.absolute()),
-            "fingerprint": digest_of([store.fingerprint, augmentations.description, settings.eval_views]),
+            "fingerprint": digest_of([store.fingerprint, *made_by(augmentations), settings.eval_views]),
             "source": store.manifest.get("source"),
             "augmentations": augmentations.description,
         },

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contextssl.data.check import CheckReport
-from contextssl.data.images import constant_channels, glanced_levels, look_through
+from contextssl.data.glance import constant_channels, glanced_levels, look_through
 from contextssl.data.layout import Layout, Listing, lay_out, list_images, notes_on, unread_classes, untrained_classes
-from contextssl.data.packing_plan import is_text, shown
+from contextssl.data.names import is_text, shown
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
 from contextssl.errors import DataError
 from contextssl.files import readable_bytes

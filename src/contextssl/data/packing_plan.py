@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, UInt64
 
+from contextssl.data.names import is_text, shown
 from contextssl.data.source import Item, ItemSource
 from contextssl.data.store import VERSION
 from contextssl.errors import DataError
@@ -114,20 +115,6 @@ def refuse_odd_names(names: Sequence[str], *texts: str) -> None:
     raise DataError(
         f"{len(odd)} names of files are no UTF-8, such as {first}: rename them, for instance by convmv -f latin1 -t utf8 -r --notest DIR"
     )
-
-
-def shown(name: str) -> str:
-    """A name that can be printed, whatever its bytes."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def is_text(name: str) -> bool:
-    """Whether a name can be written as UTF-8; Python holds other bytes of a file's name as lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def same_but_for_files(found: Any, wanted: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from contextssl.data.layout import Listing
+from contextssl.data.names import shown
 from contextssl.data.photo import WHITE, read_photo
 from contextssl.data.views import Views
 from contextssl.errors import DataError
@@ -56,7 +57,7 @@ def write_picture(path: Path, samples: Sequence[Sample], tile: int = 128) -> Non
     draw = ImageDraw.Draw(canvas)
     for row, (sample, texts) in enumerate(zip(samples, captions, strict=True)):
         top = gap + row * (title + tile + words + gap)
-        draw.text((gap, top), sample.name, fill="black", font=font)
+        draw.text((gap, top), shown(sample.name), fill="black", font=font)
         for column, (pixels, text) in enumerate(zip(sample.images, texts, strict=True)):
             left = gap + column * (tile + gap)
             image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0]).convert("RGB")

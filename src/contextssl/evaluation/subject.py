@@ -13,7 +13,8 @@ from contextssl import checkpoints
 from contextssl.config.data_settings import DataSettings
 from contextssl.config.evaluation_settings import EvaluatedDataSettings, EvaluateSettings
 from contextssl.config.settings import TrainSettings
-from contextssl.data.dataset import Data, at_recorded_places, open_data
+from contextssl.data.dataset import Data, open_data
+from contextssl.data.places import at_recorded_places
 from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment

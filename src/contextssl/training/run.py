@@ -21,7 +21,8 @@ from torch import nn
 from contextssl import checkpoints
 from contextssl.config.settings import TrainSettings
 from contextssl.context_labels import LabelSpace
-from contextssl.data.dataset import Data, at_recorded_places, open_data
+from contextssl.data.dataset import Data, open_data
+from contextssl.data.places import at_recorded_places
 from contextssl.distributed import is_first_process
 from contextssl.environments import environments_of
 from contextssl.errors import CheckpointError, DataError, SettingsError
