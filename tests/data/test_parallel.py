@@ -61,36 +61,36 @@ def test_a_worker_that_dies_is_told_and_the_others_do_their_work() -> None:
 
 
 UNGUARDED = """
-from contextssl.data.parallel import map_tasks
 import operator
+from contextssl.data.parallel import map_tasks
+from contextssl.errors import DataError
 print("begin", flush=True)
 print(sorted(map_tasks(operator.add, 10, range(20), workers=2)) == list(range(10, 30)), flush=True)
 """
+ITS_OWN = """
+def double(shared, task):
+    return 2 * task
+try:
+    list(map_tasks(double, None, range(4), workers=2))
+except DataError as error:
+    print(error, flush=True)
+"""
 
 
-def test_a_script_needs_no_guard_and_temporary_files_may_lie_deep(tmp_path: Path) -> None:
-    """As a script, from standard input, and where a socket in the folder for temporary files would have too long a path."""
+def test_a_script_needs_no_guard_unless_it_defines_what_workers_run(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED + ITS_OWN)
+    run = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True)
+    first, second, *rest = [line for line in run.stdout.splitlines() if line]
+    assert (first, second) == ("begin", "True"), run.stderr
+    assert "script.py anew" in rest[-1] and "if __name__ == '__main__':" in rest[-1]
+
+
+def test_a_script_from_standard_input_and_temporary_files_that_lie_deep(tmp_path: Path) -> None:
+    """The path of a socket in that folder would be too long."""
     deep = tmp_path / ("x" * 110)
     deep.mkdir()
-    (tmp_path / "script.py").write_text(UNGUARDED)
-    for words, given, folder in (
-        ([str(tmp_path / "script.py")], None, None),
-        (["-"], UNGUARDED, None),
-        (["-c", UNGUARDED], None, str(deep)),
-    ):
-        environment = os.environ | ({"TMPDIR": folder} if folder else {})
-        run = subprocess.run([sys.executable, *words], input=given, env=environment, capture_output=True, text=True)
-        assert (run.stdout, run.returncode) == ("begin\nTrue\n", 0), run.stderr
-
-
-def test_a_script_that_defines_what_workers_run_is_told_to_guard_its_work(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(
-        "from contextssl.data.parallel import map_tasks\nfrom contextssl.errors import DataError\n"
-        "def double(shared, task):\n    return 2 * task\n"
-        "try:\n    print(list(map_tasks(double, None, range(4), workers=2)))\nexcept DataError as error:\n    print(error)\n"
-    )
-    run = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True)
-    assert "script.py anew" in run.stdout and "if __name__ == '__main__':" in run.stdout
+    run = subprocess.run([sys.executable, "-"], input=UNGUARDED, env=os.environ | {"TMPDIR": str(deep)}, capture_output=True, text=True)
+    assert (run.stdout, run.returncode) == ("begin\nTrue\n", 0), run.stderr
 
 
 def test_processes_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:

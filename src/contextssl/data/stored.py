@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from contextssl.data.journal import SETTINGS
 from contextssl.data.pack import pack, settings_of
@@ -55,12 +56,10 @@ def stored(
 def _free_of_others(source: ItemSource, folder: Path, resolution: int) -> Path:
     """``folder``, or where that was packed from something else, one named after what is packed now."""
     plan = Plan.of(source, resolution)
-    if is_store(folder):
-        other = difference(folder, settings_of(folder, plan), plan)
-    elif (folder / SETTINGS).is_file() and not same_but_for_files(begun := read_json(folder / SETTINGS), plan.settings):
-        other = difference(folder, begun, plan)
-    else:
+    made_from = _made_from(folder, plan)
+    if made_from is None or (not is_store(folder) and same_but_for_files(made_from, plan.settings)):
         return folder
+    other = difference(folder, made_from, plan)
     if other is None:
         return folder
     new = folder.with_name(f"{folder.name}-{digest_of(plan.settings)[:8]}")
@@ -71,3 +70,15 @@ def _free_of_others(source: ItemSource, folder: Path, resolution: int) -> Path:
             flush=True,
         )
     return new
+
+
+def _made_from(folder: Path, plan: Plan) -> dict[str, Any] | None:
+    """What a whole or a half-written store is packed from; None where there is neither."""
+    if not is_store(folder) and (folder / SETTINGS).is_file():
+        try:
+            found: dict[str, Any] = read_json(folder / SETTINGS)
+            return found
+        except DataError:
+            if not is_store(folder):  # else another process has finished it in between
+                raise
+    return settings_of(folder, plan) if is_store(folder) else None
