@@ -178,7 +178,7 @@ def _eight_bit(image: Image.Image, name: str, mode: str, white: int | None) -> I
         )
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image)
-        return white.convert(mode)
+        over = Image.new("RGBA", image.size, "white")
+        over.alpha_composite(image)
+        return over.convert(mode)
     return image if image.mode == mode else image.convert(mode)
