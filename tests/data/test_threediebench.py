@@ -15,6 +15,7 @@ from PIL import Image
 from torchvision.transforms import Resize
 
 from contextssl.data.folder import write_folder
+from contextssl.data.published_layout import read_meta
 from contextssl.data.source import Item
 from contextssl.data.threediebench import (
     FACTORS,
@@ -22,7 +23,6 @@ from contextssl.data.threediebench import (
     absolute_latents,
     read_image,
     read_latent,
-    read_meta,
 )
 from contextssl.errors import DataError
 from tests.sources import ToySource

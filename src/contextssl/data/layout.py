@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from contextssl.data.archive import Files, open_files
+from contextssl.data.archive import open_files
+from contextssl.data.listed import Files
 from contextssl.data.photo import OTHER_SUFFIXES, SUFFIXES
 from contextssl.errors import DataError, nearest
 from contextssl.files import storage_error

@@ -103,6 +103,11 @@ def _submit(executor: ProcessPoolExecutor, task: Any, own_script: bool) -> Futur
     that is sent to our workers is defined there, so they are started as if there were no script.
     """
     main = sys.modules["__main__"]
+    # In a process of a launcher (joblib's) new ones would be told its way of starting processes, which they do not know.
+    way = multiprocessing.get_start_method(allow_none=True)
+    foreign = way is not None and way not in multiprocessing.get_all_start_methods()
+    if foreign:
+        multiprocessing.set_start_method("spawn", force=True)
     if not own_script:
         sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -111,6 +116,8 @@ def _submit(executor: ProcessPoolExecutor, task: Any, own_script: bool) -> Futur
         raise _cannot_start(error) from error
     finally:
         sys.modules["__main__"] = main
+        if foreign:
+            multiprocessing.set_start_method(way, force=True)
 
 
 def _needs_main(value: Any) -> bool:

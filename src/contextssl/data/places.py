@@ -19,7 +19,7 @@ def places(settings: DataSettings) -> dict[str, str]:
     return {name: str(Path(value).absolute()) for name in PLACES if (value := getattr(settings, name)) is not None}
 
 
-def at_recorded_places(settings: DataSettings, recorded: Mapping[str, Any], store: bool = True) -> dict[str, str]:
+def at_recorded_places(settings: DataSettings, recorded: Mapping[str, Any], store: bool = True) -> dict[str, Any]:
     """Of a run's settings those that name files, as a description of its data recorded them, as far as they are still there.
 
     Args:
