@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -153,3 +154,35 @@ def test_folders_that_cannot_be(in_folder: Path, capsys: pytest.CaptureFixture[s
     store = skipped.description["path"]
     with pytest.raises(DataError, match="pairs need at least two views"):
         open_data(settings_from("train", TrainSettings, ["dataset=shapes", f"data_dir={store}", "resolution=32"]), progress=False)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_run_is_evaluated_and_resumed_from_another_directory(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its data were named by a path relative to where it was trained; the images may even be gone since."""
+    write_photos(in_folder / "album", 8)
+    assert main(["train", "experiment=photos_minutes", "data_dir=album", "run_dir=runs/p", *SMALL_TRAIN]) == 0
+    before, _ = read_results(Path("runs/p"))
+    assert before["data"]["places"] == {"data_dir": str(in_folder / "album")} and Path(before["data"]["path"]).is_absolute()
+    (in_folder / "elsewhere").mkdir()
+    monkeypatch.chdir(in_folder / "elsewhere")
+    assert main(["evaluate", "geometry", "../runs/p", "items=2", *SMALL_EVALUATE]) == 0
+    assert main(["train", "resume=../runs/p", "progress=false"]) == 0
+    after, _ = read_results(in_folder / "runs/p")
+    assert not list(Path().iterdir()), "nothing is packed anew"
+    assert after["data"]["fingerprint"] == before["data"]["fingerprint"] and after["data"]["places"] == before["data"]["places"]
+    shutil.rmtree(in_folder / "datasets")
+    write_photos(in_folder / "other", 8, side=20)
+    shutil.rmtree(in_folder / "album")
+    (in_folder / "other").rename(in_folder / "album")
+    assert main(["train", "resume=../runs/p", "progress=false"]) == 2, "on other images it would be another run"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_sweep_of_two_jobs_at_once_on_images_that_nobody_has_packed(in_folder: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    write_photos(in_folder / "album", 40)
+    words = ["train", "experiment=photos_minutes", "data_dir=album", "-m", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    run = subprocess.run([sys.executable, "-m", "contextssl", *words, *SMALL_TRAIN], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    made = list(Path("runs").glob("images-*/results.json"))
+    assert len(made) == 2 and len(list(Path("datasets").iterdir())) == 1

@@ -19,7 +19,7 @@ from contextssl.config.sweep import sweep, without_launcher
 from contextssl.config.uses import needless
 from contextssl.console import show, warn
 from contextssl.data.check import CheckReport, check
-from contextssl.data.dataset import shapes_source
+from contextssl.data.dataset import packed_folder, shapes_source
 from contextssl.data.folder import write_folder
 from contextssl.data.pack import pack
 from contextssl.data.threediebench import ThreeDIEBenchSource
@@ -98,6 +98,8 @@ def adaptation_table(rows: list[ResultRow]) -> Table | None:
 
 def run_shapes(settings: RenderSettings) -> int:
     source = shapes_source(settings)
+    if source.unread:
+        print(f"note: {settings.meshes} holds {source.unread}, which cannot be read here and are left out", file=sys.stderr)
     out = Path(settings.out)
     workers = settings.workers or None
     if settings.layout == "packed":
@@ -123,8 +125,8 @@ def run_pack(settings: PackSettings) -> int:
     if settings.data_dir is None:
         raise SettingsError("say which folder to pack: contextssl data pack DIR [OUT] resolution=128")
     root = Path(settings.data_dir)
-    out = Path(settings.out) if settings.out is not None else root / f"packed-{settings.resolution}"
-    source = ThreeDIEBenchSource(root, check_ranges=settings.check_ranges)
+    out = Path(settings.out) if settings.out is not None else packed_folder(root, settings.resolution, settings.resize)
+    source = ThreeDIEBenchSource(root, check_ranges=settings.check_ranges, resize=settings.resize)
     pack(source, out, settings.resolution, workers=settings.workers or None, progress=settings.progress)
     words = ["contextssl", "train", f"data_dir={out}", f"resolution={settings.resolution}"]
     print(f"{out}: packed; train on it: {advice.command(words)}")

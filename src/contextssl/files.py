@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,31 @@ import numpy as np
 from contextssl.errors import DataError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def read_regular(path: Path | str, most: int | None = None) -> bytes:
+    """The bytes of a file. A pipe, a socket or a device is refused before it is read, for such a read may never end.
+
+    Args:
+        most: bytes that it may have.
+
+    Raises:
+        DataError: for what is no file, or too large.
+        OSError: where the system refuses it.
+    """
+    # Opening a pipe waits for its other end unless told not to; of a file this changes nothing.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path} is {_kind_of(status.st_mode)}, not a file: remove it")
+        if most is not None and status.st_size > most:
+            raise DataError(f"{path} has {readable_bytes(status.st_size)}, more than the {readable_bytes(most)} that are read: remove it")
+        return file.read()
+
+
+def _kind_of(mode: int) -> str:
+    kinds = ((stat.S_ISFIFO, "a pipe (FIFO)"), (stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"))
+    return next((name for is_kind, name in kinds if is_kind(mode)), "a device")
 
 
 def storage_error(error: OSError, path: Path | str, doing: str, mend: str = "") -> DataError:

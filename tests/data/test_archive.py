@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,8 @@ import numpy as np
 import pytest
 
 from contextssl.data import archive
-from contextssl.data.archive import Files, list_compressed_tar, open_files
+from contextssl.data.archive import list_compressed_tar, open_files
+from contextssl.data.listed import Files
 from contextssl.errors import DataError
 
 CONTENTS = {
@@ -186,3 +188,41 @@ def test_zips_that_cannot_be_read(folder: Path, change: Callable[[bytearray], No
     path.write_bytes(data)
     with pytest.raises(DataError, match=message):
         open_files(path, everything)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz", ".tar"])
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "FILE_BYTES", 100_000)
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f/a.jpg").write_bytes(bytes(10_000_000))
+    path = archived(tmp_path / "f", suffix)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"a\.jpg in .* unpacks to 9\.5 MiB, more than the 97\.7 KiB that are read of a file"):
+        open_files(path, everything).read("a.jpg")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+    monkeypatch.setattr(archive, "MEMORY_BYTES", 50_000)
+    monkeypatch.setattr(archive, "FILE_BYTES", 2**30)
+    if suffix == ".tar.gz":
+        with pytest.raises(DataError, match="a compressed tar must be kept in memory"):
+            open_files(path, everything)
+
+
+def test_a_zip_that_unpacks_to_more_than_it_states(tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f/a.jpg").write_bytes(bytes(10_000_000))
+    path = archived(tmp_path / "f", ".zip")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02") + 24
+    data[at : at + 4] = (5).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="does not unpack to the size"):
+        open_files(path, everything).read("a.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(DataError, match="is neither a folder nor a file"):
+        open_files(tmp_path / "a.zip", everything)

@@ -150,3 +150,22 @@ def test_captions() -> None:
     assert caption(FACTORS, np.array([np.sin(angle), 0, 0, np.cos(angle), 0.631, 0.58])) == "rot 31° floor 0.63 light 0.58"
     assert caption(FACTORS, np.array([-np.sin(angle), 0, 0, -np.cos(angle), 0, 1])) == "rot 31° floor 0.00 light 1.00"
     assert caption(FactorSpace((Factor("blur", 1),)), np.array([0.5])) == "blur.0 0.50"
+
+
+def test_what_was_found_is_told_where_the_picture_cannot_be_written(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    report = quiet(folder, picture=tmp_path / "file" / "p.png")
+    assert report.ok and report.picture is None and report.notes[-1].startswith("no picture of sample views: cannot write")
+
+
+def test_the_published_folders_are_checked_from_either_place(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data/3DIEBench").mkdir(parents=True)
+    (folder / "meta").rename(tmp_path / "data/meta")
+    for path in folder.iterdir():
+        path.rename(tmp_path / "data/3DIEBench" / path.name)
+    (tmp_path / "data/meta/._train_images.npy").write_bytes(b"what macOS adds")
+    for root in (tmp_path / "data", tmp_path / "data/3DIEBench"):
+        report = quiet(root, picture=tmp_path / "p.png")
+        assert report.ok and report.facts["items"] == {"train": 6, "val": 3} and report.picture is not None
+    shutil.rmtree(tmp_path / "data/3DIEBench")
+    assert "the object folders are not in" in printed(quiet(tmp_path / "data"))

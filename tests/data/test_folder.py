@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,3 +110,20 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             write(Full(), tmp_path / "f")
     write(Full(), tmp_path / "f")
     ThreeDIEBenchSource(tmp_path / "f")
+
+
+def test_two_that_write_one_folder_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    real = module._write_item
+
+    def slowly(job: Any, task: Any) -> None:
+        written.append(task[2])
+        time.sleep(0.03)
+        real(job, task)
+
+    monkeypatch.setattr(module, "_write_item", slowly)
+    with ThreadPoolExecutor(3) as threads:
+        for made in [threads.submit(write, ToySource(), tmp_path / "f", image_format="png") for _ in range(3)]:
+            made.result()
+    assert len(written) == 9 and sorted(p.name for p in (tmp_path / "f").iterdir()) == ["kind0", "kind1", "kind2", "meta"]
+    assert np.array_equal(ThreeDIEBenchSource(tmp_path / "f").read("train", 0, 16)[0], ToySource().read("train", 0, 16)[0])

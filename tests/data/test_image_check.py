@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from contextssl.data.check import CheckReport
 from contextssl.data.image_check import scan
 from contextssl.errors import DataError
 from tests.data.test_archive import archived
-from tests.data.test_images import damage, numbered, write_images
+from tests.data.test_images import damage, deep, numbered, write_images
 
 
 @pytest.fixture
@@ -90,3 +91,47 @@ def test_many_classes_and_none(tmp_path: Path) -> None:
     assert scan(tmp_path / "h", workers=0, progress=False).facts["height"] == "none"
     with pytest.raises(DataError, match="there is no folder or archive"):
         scan(tmp_path / "none")
+
+
+def test_ranges_channels_and_names_are_looked_at(tmp_path: Path) -> None:
+    root = deep(tmp_path / "f", dict.fromkeys(numbered("a", "b"), 255))
+    report = scan(root, workers=0, progress=False)
+    assert report.facts["pixel values"] == {"more bits, up to 255 of 65,535": 8}
+    assert report.ok and any("8 images of more than eight bits hold no number above 255: they are read as eight" in n for n in report.notes)
+    deep(root, {"a/9.png": 60000})
+    assert any("8 of 9 images of more than eight bits" in note for note in scan(root, workers=0, progress=False).notes)
+    assert any(
+        "reach 4,000 of 65,535" in n for n in scan(deep(tmp_path / "g", {"a.png": 4000, "b.png": 300}), workers=0, progress=False).notes
+    )
+
+    odd = write_images(tmp_path / "h", numbered("train2017", "val2017"))
+    (odd / "train2017/0.png").rename(odd / "train2017/\udce9.png")
+    (odd / "train2017/x.heic").write_bytes(b"x")
+    (odd / "fox").mkdir()
+    (odd / "fox/x.heic").write_bytes(b"x")
+    os.mkfifo(odd / "val2017/pipe.png")
+    report = scan(odd, workers=0, progress=False)
+    assert report.counts == {"image": 1, "name": 1, "layout": 1}
+    text = printed(report)
+    for words in (
+        "pipe.png is a pipe (FIFO)",
+        r"train2017/\udce9.png is no UTF-8: rename it",
+        "the class fox holds 1 file .heic, which cannot be read here",
+        "2 files .heic cannot be read here and are left out",
+        "train2017 and val2017 are taken for classes: if they are splits, as in COCO, rename them",
+    ):
+        assert words in text, words
+
+
+def test_a_channel_that_never_varies_and_a_tar_without_checksums(tmp_path: Path) -> None:
+    root = tmp_path / "f"
+    for number in range(3):
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[..., 1] = np.arange(64).reshape(8, 8) + number
+        root.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(root / f"{number}.png")
+    report = scan(root, workers=0, progress=False)
+    assert report.faults["channel"][0].endswith("say channels=1 to train on grey images")
+    for suffix, told in ((".tar", True), (".tar.gz", False), (".zip", False)):
+        notes = scan(archived(root, suffix), workers=0, progress=False).notes
+        assert any("a plain tar keeps no checksums" in note for note in notes) == told

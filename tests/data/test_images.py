@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contextssl.data.glance import refuse_constant
 from contextssl.data.images import ImagesSource
 from contextssl.data.layout import list_images
 from contextssl.data.pack import pack
@@ -209,3 +210,70 @@ def test_real_images_in_an_archive() -> None:
     for index in (9999, 0, 5000):
         pixels, raw = source.read("test", index, 32)
         assert raw.tolist() == [[32, 32]] and pixels.std() > 5
+
+
+def deep(root: Path, brightest: dict[str, int]) -> Path:
+    """Images of 16 bits, by name the highest number in each."""
+    for name, top in brightest.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.linspace(0, top, 64).reshape(8, 8).astype(np.uint16)).save(root / name)
+    return root
+
+
+def test_what_is_white_in_sixteen_bits_is_settled_by_all_images(tmp_path: Path) -> None:
+    names = numbered("a", "b")
+    eight = quiet(deep(tmp_path / "f", dict.fromkeys(names, 255)))
+    assert all(eight.read("train", index, 8)[0].max() == 255 for index in range(6))
+    dark = quiet(deep(tmp_path / "g", {name: 200 if name == "a/2.png" else 60000 for name in names}))
+    place = next(i for i, item in enumerate(dark.splits["train"]) if item.name != "a/2.png")
+    assert dark.read("train", place, 8)[0].max() == 233
+    found = [
+        dark.read(split, i, 8)[0].max() for split, items in dark.splits.items() for i, item in enumerate(items) if item.name == "a/2.png"
+    ]
+    assert found == [1], "one dark image among others is dark"
+    assert open_store(pack(eight, tmp_path / "s", 8, workers=2, progress=False))["train"].images.max() == 255
+
+
+def test_a_class_of_images_that_cannot_be_read_is_no_class_in_silence(folder: Path) -> None:
+    (folder / "train/fox").mkdir()
+    for number in range(3):
+        (folder / f"train/fox/{number}.HEIC").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"the class train/fox of .* holds 3 files \.heic, which cannot be read here: convert"):
+        quiet(folder)
+    assert quiet(folder, unreadable="skip").notes[-1].startswith("3 files .heic cannot be read here and are left out")
+    only = folder / "train/fox"
+    with pytest.raises(DataError, match=r"holds no image, and 3 other files \(3 files \.heic cannot be read here"):
+        quiet(only)
+
+
+def test_a_channel_without_variation_is_said_before_all_is_packed(tmp_path: Path) -> None:
+    for name in numbered("a", "b"):
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[..., 1] = np.random.default_rng(len(name)).integers(0, 255, (8, 8))
+        (tmp_path / "f" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "f" / name)
+    with pytest.raises(DataError, match=r"f: red and blue are the same in every pixel of every image: .* say channels=1"):
+        refuse_constant(quiet(tmp_path / "f"))
+    refuse_constant(quiet(tmp_path / "f", channels=1))
+    refuse_constant(quiet(deep(tmp_path / "g", dict.fromkeys(numbered("a"), 2))))
+    with pytest.raises(DataError, match=r"every pixel of every image is \[0, 0, 0\]"):
+        refuse_constant(quiet(deep(tmp_path / "h", dict.fromkeys(numbered("a"), 0))))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_among_images_is_refused_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "train/cat/9.png")
+    source = quiet(folder)
+    place = [item.name for item in source.splits["train"]].index("train/cat/9.png")
+    with pytest.raises(DataError, match=r"9\.png is a pipe \(FIFO\), not a file"):
+        source.read("train", place, 8)
+    with pytest.warns(UserWarning, match="1 of 21 images"):
+        assert quiet(folder, unreadable="skip").skipped == ("train/cat/9.png",)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are text here")
+def test_names_that_are_no_utf8_are_refused_before_packing(folder: Path, tmp_path: Path) -> None:
+    (folder / "train/cat/1.png").rename(folder / "train/cat/caf\udce9.png")
+    with pytest.raises(DataError, match=r"1 names of files are no UTF-8, such as train/cat/caf\\udce9\.png: rename them"):
+        pack(quiet(folder), tmp_path / "s", 8, workers=0, progress=False)
+    assert not (tmp_path / "s").exists()

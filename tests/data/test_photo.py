@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from contextssl.data.photo import SUFFIXES, fitted, read_photo
 from contextssl.errors import DataError
@@ -161,3 +161,36 @@ def test_damaged_metadata_do_no_harm(tmp_path: Path) -> None:
     plain = encoded(Image.fromarray(smooth(16, 16)), "JPEG")
     odd = encoded(Image.fromarray(smooth(16, 16)), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(range(40)))
     assert np.array_equal(read_photo(odd, "a", 16).pixels, read_photo(plain, "a", 16).pixels)
+
+
+def test_only_kinds_that_are_meant_reach_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An EPS is a program: Pillow would run Ghostscript on it, whatever the file is called."""
+    from PIL import EpsImagePlugin
+
+    def run(*_: object, **__: object) -> None:
+        raise AssertionError("Ghostscript was called")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", run)
+    for kind in ("EPS", "TGA", "ICO"):
+        with pytest.raises(DataError, match=r"a\.jpg cannot be decoded \(of no known kind\)"):
+            read_photo(encoded(Image.fromarray(smooth(16, 16)), kind), "a.jpg", 8)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow was built without AVIF")
+def test_avif_where_pillow_reads_it() -> None:
+    assert (
+        np.abs(read_photo(encoded(Image.fromarray(smooth(24, 24)), "AVIF", quality=95), "a", 24).pixels.astype(int) - smooth(24, 24)).max()
+        < 16
+    )
+    assert ".avif" in SUFFIXES
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint16])
+def test_numbers_of_eight_bits_in_a_file_of_more(dtype: type) -> None:
+    data = encoded(Image.fromarray(smooth(8, 8, 1)[..., 0].astype(dtype)), "TIFF")
+    with pytest.raises(DataError, match="a has more than eight bits a pixel and no number above 255: it is dark, or"):
+        read_photo(data, "a", 8)
+    photo = read_photo(data, "a", 8, 1, white=255)
+    assert np.array_equal(photo.pixels, smooth(8, 8, 1)) and photo.highest == smooth(8, 8, 1).max()
+    assert read_photo(data, "a", 8, 1, white=65535).pixels.max() <= 1
+    assert read_photo(encoded(Image.fromarray(smooth(8, 8)), "PNG"), "a", 8).highest is None

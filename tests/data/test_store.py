@@ -218,3 +218,10 @@ def test_all_faults_are_told(path: Path) -> None:
     flip(path / "labels.npy", 130)
     flip(path / "latents.npy", 130)
     assert len(list(faults(path))) == 2
+
+
+@pytest.mark.parametrize("key", ["image_mean", "image_std"])
+def test_mean_and_deviation_that_were_changed(path: Path, key: str) -> None:
+    edit(path, lambda manifest: manifest[key].__setitem__(0, manifest[key][0] * 1.01))
+    with pytest.raises(DataError, match=r"manifest\.json was changed after it was written \(mean or deviation of the images\)"):
+        open_store(path)

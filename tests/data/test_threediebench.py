@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import Resize
 
 from contextssl.data.folder import write_folder
+from contextssl.data.published_layout import read_meta
 from contextssl.data.source import Item
 from contextssl.data.threediebench import (
     FACTORS,
@@ -21,7 +23,6 @@ from contextssl.data.threediebench import (
     absolute_latents,
     read_image,
     read_latent,
-    read_meta,
 )
 from contextssl.errors import DataError
 from tests.sources import ToySource
@@ -291,3 +292,46 @@ def test_chosen_splits_and_unknown_ones(folder: Path) -> None:
         source.read("vall", 0, 16)
     with pytest.raises(DataError, match=r"test_images\.npy is missing"):
         ThreeDIEBenchSource(folder, splits=["test"])
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("resolution", [128, 100, 48])
+def test_images_are_resized_as_the_published_code_resizes_them(tmp_path: Path, suffix: str, resolution: int) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).resize((256, 256)).save(path)
+    with Image.open(path) as image:
+        want = np.asarray(image.convert("RGB").resize((resolution, resolution), Image.Resampling.BILINEAR))
+        theirs = np.asarray(Resize((resolution, resolution))(image.convert("RGB")))
+    assert np.array_equal(read_image(path, resolution), want) and np.array_equal(want, theirs)
+    fast = read_image(path, resolution, resize="fast")
+    assert (fast != want).any() and np.abs(fast.astype(int) - want).mean() < 16
+
+
+def test_the_published_folders_are_read_from_either_place(folder: Path, tmp_path: Path) -> None:
+    want = ThreeDIEBenchSource(folder).read("val", 1, 16)[0]
+    (tmp_path / "data/3DIEBench").mkdir(parents=True)
+    (folder / "meta").rename(tmp_path / "data/meta")
+    with pytest.raises(
+        DataError, match=r"the object folders are not in .*/data nor in .*/data/3DIEBench \(meta lists kind0/train_000\): unpack"
+    ):
+        ThreeDIEBenchSource(tmp_path / "data")
+    for path in folder.iterdir():
+        path.rename(tmp_path / "data/3DIEBench" / path.name)
+    for root in (tmp_path / "data", tmp_path / "data/3DIEBench"):
+        assert np.array_equal(ThreeDIEBenchSource(root).read("val", 1, 16)[0], want)
+    (tmp_path / "data/meta").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"meta is missing: .* the published archive holds no meta: copy data/\*\.npy of github"):
+        ThreeDIEBenchSource(tmp_path / "data/3DIEBench")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_and_a_foreign_kind_are_refused(folder: Path) -> None:
+    item = folder / "kind0/train_000"
+    (item / "image_1.png").unlink()
+    os.mkfifo(item / "image_1.png")
+    with pytest.raises(DataError, match=r"image_1\.png is a pipe"):
+        ThreeDIEBenchSource(folder).read("train", 0, 16)
+    (item / "image_1.png").unlink()
+    Image.new("RGB", (16, 16)).save(item / "image_1.png", "EPS")
+    with pytest.raises(DataError, match=r"image_1\.png is no image that can be read"):
+        ThreeDIEBenchSource(folder).read("train", 0, 16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from dataclasses import replace
@@ -119,3 +120,15 @@ def test_what_does_not_agree_is_refused() -> None:
         replace(data, item_names=["a", "b", "c"])
     with pytest.raises(DataError, match=r"label out of range: labels go from 0 to 1, but there are 1 classes"):
         replace(data, class_names=("a",))
+
+
+def test_a_file_that_is_cut_short_while_it_is_in_use_is_told(tmp_path: Path) -> None:
+    """Reading beyond its end would end the process without a word."""
+    views = toy_store(tmp_path / "s")["val"]
+    sent = pickle.dumps(views)
+    file = tmp_path / "s/images.npy"
+    os.truncate(file, file.stat().st_size - 1)
+    with pytest.raises(DataError, match=r"images\.npy has [\d,]+ bytes, not the [\d,]+ that it had: it was cut short or replaced"):
+        views.gather_views(torch.tensor([0]), torch.tensor([0]))
+    with pytest.raises(DataError, match="cut short"):
+        pickle.loads(sent)

@@ -132,6 +132,11 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
         path=True,
     )
     resolution: int = setting(128, "height and width of the images", "pixels", least=1)
+    resize: str = setting(
+        "bilinear",
+        "of dataset=3diebench: 'bilinear' as the published code resizes images, or 'fast' (JPEG decoded at a smaller size, then bicubic)",
+        choices=("bilinear", "fast"),
+    )
 
 
 @dataclass
@@ -152,9 +157,16 @@ class RenderSettings(ShapesSettings):
 class PackSettings:
     """Pack a folder in 3DIEBench's published layout into one memory-mapped store."""
 
-    data_dir: str | None = setting(None, "the folder: SYNSET/OBJECT/image_i.jpg and latent_i.npy, with meta/ beside them", path=True)
+    data_dir: str | None = setting(
+        None, "the folder that holds meta/, or 3DIEBench/ beside it: SYNSET/OBJECT/image_i.jpg and latent_i.npy", path=True
+    )
     out: str | None = setting(None, "folder of the store; DATA_DIR/packed-RESOLUTION where left out", path=True)
     resolution: int = setting(128, "height and width of the images", "pixels", least=1)
+    resize: str = setting(
+        "bilinear",
+        "'bilinear' as the published code resizes images, or 'fast' (JPEG decoded at a smaller size, then bicubic)",
+        choices=("bilinear", "fast"),
+    )
     check_ranges: bool = setting(True, "refuse latents outside 3DIEBench's published ranges")
     workers: int = setting(0, "processes; 0 takes every core", least=0)
     progress: bool = setting(True, "show progress")

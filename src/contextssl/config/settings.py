@@ -152,7 +152,12 @@ class RunSettings:
         "auto", "bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed", "16-mixed")
     )
     compile: bool = setting(False, "compile the encoder with torch.compile (half a minute at the start)")
-    workers: int = setting(-1, "processes that draw batches; -1 chooses: none on a CPU, four for a GPU", least=-1)
+    workers: int = setting(
+        -1,
+        "processes that draw batches, and that pack or render images first (0: none beside this one); -1 chooses: for batches none on a CPU, "
+        "four for a GPU",
+        least=-1,
+    )
     wandb: str | None = setting(None, "log to this Weights & Biases project too (pip install 'contextssl[wandb]')")
     progress: bool = setting(True, "show progress")
 

@@ -15,8 +15,10 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, Protocol, runtime_checkable, runtime_checkable
+from typing import IO, NamedTuple
 
+from contextssl.data.listed import FILE_BYTES, Files, list_folder
+from contextssl.data.origins import content_mark
 from contextssl.errors import DataError
 from contextssl.files import readable_bytes, storage_error
 
@@ -30,34 +32,6 @@ DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFE
 ZIP_HEADER, ZIP_NAME, ZIP_EXTRA = 30, 26, 28
 
 
-@runtime_checkable
-@runtime_checkable
-class Files(Protocol):
-    """Files by their path below the top, parts joined by ``/``."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All files, sorted."""
-        ...
-
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """All folders, empty ones too, sorted."""
-        ...
-
-    @property
-    def size(self) -> int | None:
-        """The bytes of the archive; None of a folder."""
-        ...
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises DataError where it is missing or damaged."""
-        ...
-
-
 def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
     """Lists a folder, or an archive of one. Of a compressed tar only the ``wanted`` names can be read.
 
@@ -68,7 +42,10 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
     if path.is_dir():
         return list_folder(path)
     if not path.exists():
-        raise DataError(f"there is no folder or archive {path}: check the path")
+        where = "" if path.is_absolute() else f" (that is {path.absolute()})"
+        raise DataError(f"there is no folder or archive {path}{where}: check the path")
+    if not path.is_file():
+        raise DataError(f"{path} is neither a folder nor a file: give a folder, or a {ARCHIVES} of one")
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -90,55 +67,16 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
         raise storage_error(error, path, "read") from error
 
 
-@dataclass(frozen=True)
-class FolderFiles:
-    """Files in a folder; links are followed."""
-
-    path: Path
-    names: tuple[str, ...]
-    folders: tuple[str, ...]
-    size: None = None
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises DataError where it cannot be read."""
-        try:
-            return (self.path / name).read_bytes()
-        except OSError as error:
-            raise storage_error(error, self.path / name, "read") from error
-
-
-def list_folder(path: Path) -> FolderFiles:
-    """Every file and folder below ``path``. Raises DataError where a folder cannot be read."""
-    names: list[str] = []
-    folders: list[str] = []
-
-    def walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
-        status = folder.stat()
-        here = (status.st_dev, status.st_ino)
-        if here in above:  # a link back to a folder that holds it
-            return
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    folders.append(prefix + entry.name)
-                    walk(folder / entry.name, f"{prefix}{entry.name}/", above | {here})
-                else:
-                    names.append(prefix + entry.name)
-
-    try:
-        walk(path, "", frozenset())
-    except OSError as error:
-        raise storage_error(error, error.filename or path, "read the folder") from error
-    return FolderFiles(path, tuple(sorted(names)), tuple(sorted(folders)))
-
-
 class Place(NamedTuple):
-    """Where the bytes of a member are: the first and how many; of a zip its header's first byte, its method and its checksum too."""
+    """Where the bytes of a member are: the first and how many; of a zip its header's first byte, its method, its checksum and how many bytes it
+    unpacks to; the time of its last change, of a tar."""
 
     offset: int
     size: int
     method: int | None = None
     checksum: int = 0
+    unpacked: int = 0
+    time: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -168,6 +106,7 @@ class ArchiveFiles:
         place = self.places.get(name)
         if place is None:
             raise DataError(f"{self.path} holds no file {name}: make the archive again")
+        _refuse_large(self.path, name, max(place.size, place.unpacked))
         if self.held is not None:
             return self.held[place.offset : place.offset + place.size]
         try:
@@ -179,6 +118,22 @@ class ArchiveFiles:
             raise DataError(f"{name} in {self.path} is damaged ({error}): copy or make the archive again") from error
         return data
 
+    def mark(self, name: str) -> str:
+        """Of a zip its checksum, of a compressed tar one of the bytes that are held, of a plain tar size, place and time of change."""
+        place = self.places.get(name)
+        if place is None:
+            return "missing"
+        if place.method is not None:
+            return f"{place.unpacked} {place.checksum}"
+        if self.held is not None:
+            return content_mark(self.held[place.offset : place.offset + place.size])
+        return f"{place.size} {place.offset} {place.time}"
+
+    @property
+    def has_checksums(self) -> bool:
+        """Those of a compressed tar were looked at when it was read through."""
+        return self.held is not None or any(place is not None and place.method is not None for place in self.places.values())
+
 
 def list_tar(path: Path) -> ArchiveFiles:
     """The places in a plain tar. Raises DataError or tarfile's errors where it is damaged."""
@@ -188,7 +143,7 @@ def list_tar(path: Path) -> ArchiveFiles:
         if any(_at(tar.fileobj, tar.offset, tarfile.BLOCKSIZE, whole=False)):  # type: ignore[arg-type]
             raise tarfile.ReadError(f"a bad header after {len(members):,} files")
     size = path.stat().st_size
-    found = {member: Place(member.offset_data, member.size) for member in members if member.isreg()}
+    found = {member: Place(member.offset_data, member.size, time=member.mtime) for member in members if member.isreg()}
     if any(place.offset + place.size > size for place in found.values()):
         raise tarfile.ReadError("unexpected end of data")
     return _listed(path, members, found)
@@ -208,15 +163,20 @@ def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bo
             members.append(member)
             if not member.isreg():
                 continue
-            file = tar.extractfile(member)
-            data = file.read() if file is not None and wanted(member.name) else b""
-            found[member] = Place(len(held), len(data))
-            held += data
-            if len(held) > MEMORY_BYTES:
+            if not wanted(member.name):
+                found[member] = Place(len(held), 0)
+                continue
+            # Looked at before anything is read: a few bytes may unpack to many gigabytes.
+            _refuse_large(path, member.name, member.size)
+            if len(held) + member.size > MEMORY_BYTES:
                 raise DataError(
                     f"{path} holds more than {readable_bytes(MEMORY_BYTES)} of images, and a compressed tar must be kept in memory: "
                     "unpack it, or make a plain .tar or a .zip of it"
                 )
+            file = tar.extractfile(member)
+            data = file.read() if file is not None else b""
+            found[member] = Place(len(held), len(data))
+            held += data
         while tar.fileobj is not None and tar.fileobj.read(2**20):
             pass  # to the end, where the checksum is
     return _listed(path, members, found, bytes(held))
@@ -237,7 +197,11 @@ def list_zip(path: Path) -> ArchiveFiles:
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise DataError(f"{path} is compressed in an unusual way (method {member.compress_type}): unpack it, and give the folder")
             link = stat.S_ISLNK(member.external_attr >> 16)
-            places[name] = None if link else Place(member.header_offset, member.compress_size, member.compress_type, member.CRC)
+            places[name] = (
+                None
+                if link
+                else Place(member.header_offset, member.compress_size, member.compress_type, member.CRC, unpacked=member.file_size)
+            )
     return ArchiveFiles(path, places, _all_folders(places, folders), path.stat().st_size)
 
 
@@ -271,7 +235,11 @@ def _from_zip(file: IO[bytes], place: Place) -> bytes:
     skipped = sum(int.from_bytes(header[at : at + 2], "little") for at in (ZIP_NAME, ZIP_EXTRA))
     data = _at(file, place.offset + ZIP_HEADER + skipped, place.size)
     if place.method == zipfile.ZIP_DEFLATED:
-        data = zlib.decompress(data, -zlib.MAX_WBITS)
+        # Never more than the archive says of it, whatever the bytes would unpack to.
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = stream.decompress(data, place.unpacked + 1)
+        if not stream.eof or len(data) != place.unpacked:
+            raise zipfile.BadZipFile("it does not unpack to the size that the archive states")
     if zlib.crc32(data) != place.checksum:
         raise zipfile.BadZipFile("its checksum differs")
     return data
@@ -283,6 +251,14 @@ def _at(file: IO[bytes], offset: int, count: int, whole: bool = True) -> bytes:
     if whole and len(data) < count:
         raise EOFError("the archive ends before it")
     return data
+
+
+def _refuse_large(path: Path, name: str, size: int) -> None:
+    if size > FILE_BYTES:
+        raise DataError(
+            f"{name} in {path} unpacks to {readable_bytes(size)}, more than the {readable_bytes(FILE_BYTES)} that are read of a file, against "
+            "decompression bombs: remove it"
+        )
 
 
 def _damaged(path: Path, error: Exception) -> DataError:

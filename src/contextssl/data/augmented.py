@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,8 +114,13 @@ class AugmentedViews:
         return self.augmentations.words(self.parameters(torch.tensor([item]), torch.tensor([view]))[0])
 
     def digest(self) -> str:
-        made = json.dumps([self.augmentations.description, self.num_views, self.seed], sort_keys=True)
+        made = json.dumps([*made_by(self.augmentations), self.num_views, self.seed], sort_keys=True)
         return hashlib.sha256(f"{self.photos.digest()} {made}".encode()).hexdigest()[:16]
+
+
+def made_by(augmentations: Augmentations) -> list[Any]:
+    """Plain values that settle what augmentations make of given parameters: their description, and the source of a user's own."""
+    return [augmentations.description, *([augmentations.own_code] if augmentations.own_code is not None else [])]
 
 
 @dataclass(frozen=True)

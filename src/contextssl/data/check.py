@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -19,20 +20,13 @@ from contextssl.data import store as store_files
 from contextssl.data.captions import caption
 from contextssl.data.journal import SETTINGS
 from contextssl.data.layout import list_images
+from contextssl.data.names import shown
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.published_layout import IMAGE_SUFFIXES, Meta, find_published, is_published, listed_splits, read_meta, view_count
 from contextssl.data.sample_views import PICTURE_ITEMS, PICTURE_VIEWS, Sample, augmented_samples, example_photos, write_picture
-from contextssl.data.threediebench import (
-    FACTORS,
-    IMAGE_SUFFIXES,
-    Meta,
-    absolute_latents,
-    read_image,
-    read_latent,
-    read_meta,
-    view_count,
-)
+from contextssl.data.threediebench import FACTORS, FORMATS, absolute_latents, read_image, read_latent
 from contextssl.errors import ContextSSLError, DataError
-from contextssl.files import readable_bytes, storage_error
+from contextssl.files import read_regular, readable_bytes, storage_error
 
 if TYPE_CHECKING:
     from contextssl.data.augmentations import Augmentations
@@ -82,20 +76,20 @@ class CheckReport:
     def print(self, console: Console | None = None) -> None:
         """Shows the report as a table, then the faults, then the verdict."""
         console = console or Console()
-        console.print(Text(f"{self.kind} {self.path}"), soft_wrap=True)
+        console.print(Text(shown(f"{self.kind} {self.path}")), soft_wrap=True)
         table = Table(show_header=False)
         for name, value in self.facts.items():
-            table.add_row(name, Text(_in_words(value)))
+            table.add_row(name, Text(shown(_in_words(value))))
         console.print(table)
         for kind, messages in self.faults.items():
             for message in messages:
-                console.print(Text(f"{kind}: {message}"), soft_wrap=True)
+                console.print(Text(shown(f"{kind}: {message}")), soft_wrap=True)
             if self.counts[kind] > len(messages):
-                console.print(Text(f"{kind}: … and {self.counts[kind] - len(messages)} more"), soft_wrap=True)
+                console.print(Text(shown(f"{kind}: … and {self.counts[kind] - len(messages)} more")), soft_wrap=True)
         for note in self.notes:
-            console.print(Text(f"note: {note}"), soft_wrap=True)
+            console.print(Text(shown(f"note: {note}")), soft_wrap=True)
         if self.picture is not None:
-            console.print(Text(f"sample views: {self.picture}"), soft_wrap=True)
+            console.print(Text(shown(f"sample views: {self.picture}")), soft_wrap=True)
         verdict = "ok: no fault found" if self.ok else f"{self.counts.total():,} faults: {_in_words(dict(self.counts))}"
         console.print(Text(verdict, style="green" if self.ok else "red"))
 
@@ -121,20 +115,24 @@ def check(
         augmentations: what sample views of single images are made by.
 
     Raises:
-        DataError: where there is nothing of the kind, or the picture cannot be written.
+        DataError: where there is nothing of the kind.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"there is no folder {path}: check the path")
     if any((path / name).is_file() for name in (store_files.MANIFEST, SETTINGS)):
         report, samples = _check_store(path, limit, augmentations)
-    elif (path / "meta").is_dir():
+    elif is_published(path):
         report, samples = _check_folder(path, limit, workers, progress)
     else:
         report, samples = _check_images(path, limit, workers, progress, augmentations)
     if picture is not None and samples:
-        report.picture = Path(picture)
-        write_picture(report.picture, samples)
+        try:
+            write_picture(Path(picture), samples)
+            report.picture = Path(picture)
+        except DataError as error:
+            # What was found stands, and took its time.
+            report.notes.append(f"no picture of sample views: {error}")
     return report
 
 
@@ -184,9 +182,9 @@ def _check_store(path: Path, limit: int, augmentations: Augmentations | None) ->
     if not store.factors.names:
         return report, [] if augmentations is None else augmented_samples(first, augmentations)
     for item in np.unique(np.linspace(0, first.num_items - 1, PICTURE_ITEMS).astype(int)):
-        shown = min(PICTURE_VIEWS, first.num_views)
-        words = [caption(store.factors, first.latents[item, view]) for view in range(shown)]
-        samples.append(Sample(f"{first.item_names[item]} ({first.class_names[first.labels[item]]})", first.images[item, :shown], words))
+        count = min(PICTURE_VIEWS, first.num_views)
+        words = [caption(store.factors, first.latents[item, view]) for view in range(count)]
+        samples.append(Sample(f"{first.item_names[item]} ({first.class_names[first.labels[item]]})", first.images[item, :count], words))
     return report, samples
 
 
@@ -204,17 +202,21 @@ class _ItemFindings:
 def _check_folder(path: Path, limit: int, workers: int | None, progress: bool) -> tuple[CheckReport, list[Sample]]:
     report = CheckReport(path, "folder", limit=limit)
     splits: dict[str, tuple[list[str], np.ndarray]] = {}
-    found = {p.name.rsplit("_", 1)[0] for p in (path / "meta").glob("*_*.npy") if p.stem.endswith(("_images", "_labels"))}
+    place = find_published(path)
     merged: Meta | None = None
-    for split in ["train", *sorted(found - {"train"})]:
+    for split in listed_splits(place.meta):
         try:
-            merged = read_meta(path, [split])
+            merged = read_meta(place.meta, [split])
             splits |= merged.splits
         except ContextSSLError as error:
             report.add("metadata", str(error))
     if merged is None:
         return report, []
-    meta = Meta(path, splits, 0, merged.given_names)
+    meta = Meta(place.meta, splits, 0, merged.given_names)
+    try:
+        path = place.objects_of(meta)
+    except DataError as error:
+        report.add("layout", str(error))
     for problem in meta.problems():
         report.add("metadata", problem)
     unsafe = {name for names, _ in splits.values() for name in names if not name or ".." in name.split("/")}
@@ -283,13 +285,13 @@ def _check_item(shared: tuple[Path, int], name: str) -> tuple[str, _ItemFindings
             findings.faults.append(("image", f"{folder / f'image_{view}.jpg'} is missing: copy or render it again"))
         else:
             try:
-                with Image.open(folder / file) as image:
+                with Image.open(io.BytesIO(read_regular(folder / file)), formats=FORMATS) as image:
                     findings.sizes[f"{image.width} × {image.height}"] += 1
                     findings.modes[image.mode] += 1
             except Exception:
                 pass  # read_image says what it is
             try:
-                checksum = zlib.crc32(read_image(folder / file, CHECK_RESOLUTION).data, checksum)
+                checksum = zlib.crc32(read_image(folder / file, CHECK_RESOLUTION, resize="fast").data, checksum)
             except DataError as error:
                 findings.faults.append(("image", str(error)))
         try:

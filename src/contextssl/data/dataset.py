@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from contextssl.config.data_settings import DataSettings, PhotosSettings, ShapesSettings
 from contextssl.data.cifar10 import cifar10_source
+from contextssl.data.glance import refuse_constant
 from contextssl.data.images import ImagesSource
-from contextssl.data.pack import pack
+from contextssl.data.places import TABLES, places
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.source import ItemSource
-from contextssl.data.store import MANIFEST, Store, open_store
+from contextssl.data.store import Store, open_store
+from contextssl.data.stored import is_store, stored
 from contextssl.data.threediebench import FACTORS, ThreeDIEBenchSource, factors_named
 from contextssl.digest import digest_of
 from contextssl.distributed import is_first_process
@@ -27,9 +28,8 @@ from contextssl.randomness import derive_seed
 if TYPE_CHECKING:
     from contextssl.data.tables.columns import Columns
 
-# How long the other processes of a distributed run wait for the first to render or pack.
-PATIENCE_SECONDS = 6 * 3600.0
-TABLES = ("adult", "mimic3", "table")
+# A store of shapes is named after its classes while their names have so many letters.
+MOST_NAMES = 80
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,14 @@ def open_data(settings: DataSettings, progress: bool = True) -> Data:
     """
     if settings.dataset not in DATASETS:
         raise SettingsError(f"unknown dataset {settings.dataset!r}: {nearest(settings.dataset, DATASETS)}")
-    return DATASETS[settings.dataset](settings, progress)
-
-
-def is_store(path: Path) -> bool:
-    """Whether a folder is a whole packed store; a half-written one is not, and packing it again finishes it."""
-    return (path / MANIFEST).is_file()
+    data = DATASETS[settings.dataset](settings, progress)
+    return replace(data, description={**data.description, "places": places(settings)})
 
 
 def shapes_source(settings: ShapesSettings) -> ShapesSource:
     """The renderer that the settings describe."""
     return ShapesSource(
-        classes=tuple(settings.classes) if isinstance(settings.classes, list) else settings.classes,
+        classes=settings.classes,
         objects_per_class=settings.objects,
         val_objects_per_class=settings.val_objects,
         num_views=settings.views,
@@ -99,13 +95,38 @@ def _open_shapes(settings: DataSettings, progress: bool) -> Data:
     if settings.data_dir is not None and is_store(Path(settings.data_dir)):
         return _rendered(open_store(Path(settings.data_dir)), settings)
     source = shapes_source(settings)
-    folder = Path(settings.data_dir) if settings.data_dir is not None else Path("datasets") / _shapes_name(settings)
-    return _rendered(_packed_once(source, folder, settings.resolution, progress), settings)
+    if source.unread:
+        _note(
+            f"{settings.meshes} holds {source.unread}, which cannot be read here and are left out: convert them, for instance to OBJ",
+            progress,
+        )
+    named = settings.data_dir is not None
+    folder = Path(str(settings.data_dir)) if named else Path("datasets") / _shapes_name(settings, source)
+    return _rendered(_stored(source, folder, settings, progress, beside=not named), settings)
 
 
-def _shapes_name(settings: DataSettings) -> str:
-    what = f"{Path(settings.meshes).name}-" if settings.meshes else ""
-    what += f"{'-'.join(settings.classes)}" if isinstance(settings.classes, list) else f"{settings.classes or 'all-'}classes"
+def _note(what: str, progress: bool) -> None:
+    if progress and is_first_process():
+        print(f"note: {what}", file=sys.stderr, flush=True)
+
+
+def _stored(source: ItemSource, folder: Path, settings: DataSettings, progress: bool, beside: bool) -> Store:
+    return stored(source, folder, settings.resolution, workers=_workers(settings), progress=progress, beside=beside)
+
+
+def _workers(settings: DataSettings) -> int | None:
+    """Of a run as many processes as draw its batches; None, one a processor, where -1 leaves them to be chosen or the settings have no such word."""
+    workers: int = getattr(settings, "workers", -1)
+    return workers if workers >= 0 else None
+
+
+def _shapes_name(settings: DataSettings, source: ShapesSource) -> str:
+    what = f"{Path(settings.meshes).name}-{digest_of(str(Path(settings.meshes).resolve()))[:8]}-" if settings.meshes else ""
+    if isinstance(source.classes, tuple):
+        names = "-".join(source.classes)
+        what += names if len(names) <= MOST_NAMES else f"{len(source.classes)}classes-{digest_of(list(source.classes))[:8]}"
+    else:
+        what += f"{source.classes or 'all-'}classes"
     counts = f"{settings.objects or 'all'}+{settings.val_objects}objects-{settings.views}views"
     smooth = f"-{settings.supersample}rays" if settings.supersample > 1 else ""
     return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
@@ -120,9 +141,13 @@ def _open_threediebench(settings: DataSettings, progress: bool) -> Data:
     root = Path(settings.data_dir)
     if is_store(root):
         return _rendered(open_store(root), settings)
-    return _rendered(
-        _packed_once(ThreeDIEBenchSource(root), root / f"packed-{settings.resolution}", settings.resolution, progress), settings
-    )
+    source = ThreeDIEBenchSource(root, resize=settings.resize)
+    return _rendered(_stored(source, packed_folder(root, settings.resolution, settings.resize), settings, progress, beside=False), settings)
+
+
+def packed_folder(root: Path, resolution: int, resize: str) -> Path:
+    """Where the store of 3DIEBench goes that nobody named: beside its objects."""
+    return root / (f"packed-{resolution}" if resize == DataSettings().resize else f"packed-{resolution}-{resize}")
 
 
 def _rendered(store: Store, settings: DataSettings) -> Data:
@@ -150,7 +175,7 @@ def _open_cifar10(settings: DataSettings, progress: bool) -> Data:
     if is_store(root):
         return _augmented(open_store(root), settings)
     source = cifar10_source(root, settings.download, settings.val_fraction, settings.split_seed)
-    return _augmented(_packed_once(source, _photo_folder(source, "cifar10", settings), settings.resolution, progress), settings)
+    return _augmented(_stored(source, _photo_folder(source, "cifar10", settings), settings, progress, beside=True), settings)
 
 
 def _open_images(settings: DataSettings, progress: bool) -> Data:
@@ -167,15 +192,22 @@ def _open_images(settings: DataSettings, progress: bool) -> Data:
         channels=settings.channels,
         unreadable=settings.unreadable,  # type: ignore[arg-type]
         seed=settings.split_seed,
+        workers=_workers(settings),
         progress=progress,
     )
-    name = root.name.split(".")[0] or "images"
-    return _augmented(_packed_once(source, _photo_folder(source, name, settings), settings.resolution, progress), settings)
+    folder = _photo_folder(source, root.resolve().name.split(".")[0] or "images", settings)
+    if not is_store(folder):
+        for note in source.notes:
+            _note(note, progress)
+        refuse_constant(source)
+    return _augmented(_stored(source, folder, settings, progress, beside=True), settings)
 
 
 def _photo_folder(source: ItemSource, name: str, settings: DataSettings) -> Path:
-    """Where the store of photos goes: beside the rendered data sets, never into the user's own folder; one for each choice of images."""
-    return Path("datasets") / f"{name}-{settings.resolution}px-{digest_of(source.description)[:8]}"
+    """Where the store of photos goes: beside the rendered data sets, never into the user's own folder; one for each folder of images and choice
+    of settings. What was in that folder when they were packed is compared, since a name does not tell it."""
+    choice = {key: value for key, value in source.description.items() if key not in ("files", "items", "skipped")}
+    return Path("datasets") / f"{name}-{settings.resolution}px-{digest_of(choice)[:8]}"
 
 
 def _augmented(store: Store, settings: DataSettings) -> Data:
@@ -187,7 +219,7 @@ def _augmented(store: Store, settings: DataSettings) -> Data:
         )
     try:
         from contextssl.data.augmentation_settings import augmentations_of
-        from contextssl.data.augmented import AugmentedPairs, AugmentedViews
+        from contextssl.data.augmented import AugmentedPairs, AugmentedViews, made_by
     except ImportError as error:
         raise DataError("augmentations need kornia: pip install 'contextssl[photos]'") from error
 
@@ -199,8 +231,8 @@ def _augmented(store: Store, settings: DataSettings) -> Data:
     return replace(
         _from_store(store, settings, pairs),
         description={
-            "path": str(store.path),
-            "fingerprint": digest_of([store.fingerprint, augmentations.description, settings.eval_views]),
+            "path": str(store.path.absolute()),
+            "fingerprint": digest_of([store.fingerprint, *made_by(augmentations), settings.eval_views]),
             "source": store.manifest.get("source"),
             "augmentations": augmentations.description,
         },
@@ -243,20 +275,6 @@ def _open_table(settings: DataSettings, progress: bool) -> Data:
     )
 
 
-def _packed_once(source: Any, folder: Path, resolution: int, progress: bool) -> Store:
-    """The store in ``folder``, made first where it is missing; in a distributed run the first process makes it and the others wait."""
-    if not is_store(folder):
-        if is_first_process():
-            pack(source, folder, resolution, progress=progress)
-        else:
-            began = time.monotonic()
-            while not is_store(folder):
-                if time.monotonic() - began > PATIENCE_SECONDS:
-                    raise DataError(f"waited in vain for the first process to finish {folder}: pack it before a distributed run")
-                time.sleep(1)
-    return open_store(folder)
-
-
 def _from_store(store: Store, settings: DataSettings, pairs: Callable[[str], PairSource] | None = None) -> Data:
     """
     Args:
@@ -279,7 +297,7 @@ def _from_store(store: Store, settings: DataSettings, pairs: Callable[[str], Pai
         view_shape=shape,
         image_mean=store.image_mean,
         image_std=store.image_std,
-        description={"path": str(store.path), "fingerprint": store.fingerprint, "source": store.manifest.get("source")},
+        description={"path": str(store.path.absolute()), "fingerprint": store.fingerprint, "source": store.manifest.get("source")},
     )
 
 

@@ -14,15 +14,18 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from contextssl.data.lock import only_one
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.published_layout import FOLDER_FILE, meta_files
 from contextssl.data.source import ItemSource
-from contextssl.data.threediebench import FACTORS, FOLDER_FILE, RAW_LATENTS, meta_files
+from contextssl.data.threediebench import FACTORS, RAW_LATENTS
 from contextssl.errors import DataError, SettingsError
 from contextssl.files import array_bytes, atomic_folder, read_json, storage_error, write_array, write_json
 from contextssl.version import __version__
 
 ImageFormat = Literal["jpg", "png"]
 PARTIAL = ".partial"
+LOCK = ".writing.lock"
 JPEG_QUALITY = 95
 
 
@@ -38,7 +41,7 @@ def write_folder(
     """Writes ``NAME/image_i.jpg``, ``NAME/latent_i.npy`` and ``meta/{split}_{images,labels}.npy``, or finishes where it was stopped.
 
     An item appears whole or not at all, and the lists in ``meta`` are written last. ``meta/folder.json`` holds the class names and where
-    the data came from; other readers of the published layout don't look at it.
+    the data came from; other readers of the published layout don't look at it. While another process writes there, this one waits.
 
     Args:
         source: what to write; its latents must be the seven of 3DIEBench, for which this layout is.
@@ -64,23 +67,35 @@ def write_folder(
             f"and this source has factors {', '.join(source.factors.names)} from {source.raw_width}: pack it into a store instead"
         )
     settings = _settings(source, resolution, image_format, quality)
-    settings_file = out / "meta" / FOLDER_FILE
-    if settings_file.is_file():
-        if read_json(settings_file) != settings:
-            raise DataError(f"{out} was written with other settings (see {settings_file}): choose another folder, or remove this one")
-    elif out.is_dir() and any(out.iterdir()):
-        raise DataError(f"{out} holds other files: choose a folder that is new or empty")
-    else:
-        write_json(settings_file, settings)
     try:
-        _write_items(source, out, _Job(source, out, resolution, image_format, quality), workers, progress)
-        for split, items in source.splits.items():
-            images_file, labels_file = meta_files(out, split)
-            write_array(labels_file, np.array([item.label for item in items], np.int64))
-            write_array(images_file, np.array([f"/{item.name}/" for item in items]))
+        out.mkdir(parents=True, exist_ok=True)
+        with only_one(out / LOCK, f"writing into {out}"):
+            _begin(out, settings)
+            _write_items(source, out, _Job(source, out, resolution, image_format, quality), workers, progress)
+            for split, items in source.splits.items():
+                images_file, labels_file = meta_files(out, split)
+                write_array(labels_file, np.array([item.label for item in items], np.int64))
+                write_array(images_file, np.array([f"/{item.name}/" for item in items]))
     except OSError as error:
         raise storage_error(error, error.filename or out, "write") from error
     return out
+
+
+def _begin(out: Path, settings: dict[str, Any]) -> None:
+    """Says in ``out`` what is written there. Raises DataError where it holds something else."""
+    settings_file = out / "meta" / FOLDER_FILE
+    if settings_file.is_file():
+        found = read_json(settings_file)
+        if found != settings:
+            found = found if isinstance(found, dict) else {}
+            key = next(key for key in [*settings, *found] if found.get(key) != settings.get(key))
+            raise DataError(
+                f"{out} was written with other settings ({key} differs, see {settings_file}): choose another folder, or remove this one"
+            )
+    elif any(path.name != LOCK for path in out.iterdir()):
+        raise DataError(f"{out} holds other files: choose a folder that is new or empty")
+    else:
+        write_json(settings_file, settings)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contextssl.data.check import CheckReport
-from contextssl.data.images import GLANCE, look_through
-from contextssl.data.layout import Layout, Listing, lay_out, list_images, untrained_classes
-from contextssl.data.photo import read_photo
+from contextssl.data.glance import constant_channels, glanced_levels, look_through
+from contextssl.data.layout import Layout, Listing, lay_out, list_images, notes_on, unread_classes, untrained_classes
+from contextssl.data.names import is_text, shown
+from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
 from contextssl.errors import DataError
 from contextssl.files import readable_bytes
 
@@ -32,6 +33,9 @@ class _Finding(NamedTuple):
     format: str = ""
     mode: str = ""
     digest: bytes = b""
+    highest: int | None = None
+    lowest_level: tuple[int, ...] = ()
+    highest_level: tuple[int, ...] = ()
 
 
 def scan(path: str | Path, labels: bool | None = None, limit: int = 20, workers: int | None = None, progress: bool = True) -> CheckReport:
@@ -68,7 +72,9 @@ def scan_listing(
     report.facts["images"] = len(listing.names)
     if layout is not None:
         report.facts |= _counts(layout)
-        report.notes += [f"the folder {folder} holds no image and is no class" for folder in layout.empty]
+        report.notes += notes_on(listing, layout)
+        for folder, kinds in unread_classes(listing, layout).items():
+            report.add("layout", f"the class {folder} holds {kinds}, which cannot be read here: convert them, or move the folder away")
         _add_missing_classes(report, layout)
     size = listing.files.size if listing.files.size is not None else sum(finding.size for finding in findings)
     report.facts |= {
@@ -80,6 +86,13 @@ def scan_listing(
         "size on disk": readable_bytes(size),
         "files that are no images": listing.others,
     }
+    odd = [name for name in (*listing.names, *listing.folders) if not is_text(name)]
+    for name in odd:
+        report.add("name", f"{shown(name)} is no UTF-8: rename it, for instance by convmv -f latin1 -t utf8 -r --notest DIR")
+    _look_at_ranges(report, good)
+    _look_at_channels(report, good)
+    if listing.files.size is not None and not listing.files.has_checksums:
+        report.notes.append("a plain tar keeps no checksums: damage that still decodes goes unnoticed; a zip or a .tar.gz keeps them")
     report.facts["images with the bytes of another"] = _note_twins(report, good, layout)
     return report
 
@@ -90,13 +103,48 @@ def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
         data = b""
         try:
             data = listing.read(name)
-            photo = read_photo(data, listing.where(name), GLANCE)
+            photo, lowest, highest = glanced_levels(data, listing.where(name))
         except DataError as error:
             findings.append(_Finding(name, len(data), str(error)))
         else:
             digest = hashlib.blake2b(data, digest_size=16).digest()
-            findings.append(_Finding(name, len(data), None, photo.height, photo.width, photo.format, photo.mode, digest))
+            kind = (photo.height, photo.width, photo.format, photo.mode)
+            findings.append(_Finding(name, len(data), None, *kind, digest, photo.highest, lowest, highest))
     return findings
+
+
+def _look_at_ranges(report: CheckReport, good: Sequence[_Finding]) -> None:
+    """What numbers pixels hold where a file has more than eight bits for each, and what is odd about them."""
+    deep = [finding for finding in good if finding.highest is not None]
+    ranges = {"8 bits a channel": len(good) - len(deep)} if len(good) > len(deep) else {}
+    if deep:
+        top = max(finding.highest or 0 for finding in deep)
+        ranges[f"more bits, up to {top:,} of {WHITE:,}"] = len(deep)
+        dark = [finding for finding in deep if (finding.highest or 0) <= EIGHT_BIT_WHITE]
+        colours = [finding for finding in deep if finding.mode not in SIXTEEN_BIT_MODES]
+        if len(dark) == len(deep) and colours:
+            report.add(
+                "pixels", f"{shown(colours[0].name)} has colours of 16 bits a channel, none above 255: save it with eight bits a channel"
+            )
+        elif len(dark) == len(deep):
+            report.notes.append(f"the {len(deep):,} images of more than eight bits hold no number above 255: they are read as eight bits")
+        elif dark:
+            report.notes.append(
+                f"{len(dark):,} of {len(deep):,} images of more than eight bits hold no number above 255, such as {shown(dark[0].name)}: they come "
+                "out black; if they are no dark images, save them with eight bits"
+            )
+        elif top < WHITE // 4:
+            report.notes.append(
+                f"images of more than eight bits reach {top:,} of {WHITE:,}, so they come out dark: scale them first if they should not"
+            )
+    report.facts["pixel values"] = ranges
+
+
+def _look_at_channels(report: CheckReport, good: Sequence[_Finding]) -> None:
+    """A channel without any variation cannot be normalised, so training refuses it."""
+    message = constant_channels([finding.lowest_level for finding in good], [finding.highest_level for finding in good])
+    if message:
+        report.add("channel", message)
 
 
 def _counts(layout: Layout) -> dict[str, Any]:

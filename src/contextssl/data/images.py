@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, UInt8, UInt64
 
-from contextssl.data.layout import Layout, Listing, by_split, lay_out, list_images, read_split_file, untrained_classes
-from contextssl.data.parallel import Meter, chosen_workers, map_tasks
-from contextssl.data.photo import read_photo
+from contextssl.data.glance import find_unreadable
+from contextssl.data.layout import (
+    Layout,
+    Listing,
+    by_split,
+    lay_out,
+    list_images,
+    notes_on,
+    read_split_file,
+    unread_classes,
+    untrained_classes,
+)
+from contextssl.data.origins import content_mark, digest_of_origins, origins_of
+from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE, highest_number, read_photo
 from contextssl.data.source import Item, SingleViewSource
 from contextssl.data.splits import stratified_cut
 from contextssl.errors import DataError, SettingsError, nearest
 
-Found = TypeVar("Found")
-
 UNREADABLE = ("refuse", "skip")
-FILES_PER_TASK = 64
-# Images are looked at small, where a JPEG is decoded in a fraction of the time and damage shows as well.
-GLANCE = 32
+# Goes up whenever a change in how images are read changes a pixel: a store that was packed before is not used for what is read now.
+READER = 2
 
 
 class ImagesSource(SingleViewSource):
@@ -87,7 +96,13 @@ class ImagesSource(SingleViewSource):
         layout = lay_out(self.listing, names, labels)
         self.labelled = layout.labelled
         self.class_names = layout.class_names
-        self.notes = tuple(f"the folder {folder} holds no image and is no class" for folder in layout.empty)
+        self.notes = tuple(notes_on(self.listing, layout))
+        if unreadable == "refuse":
+            for folder, kinds in unread_classes(self.listing, layout).items():
+                raise DataError(
+                    f"the class {folder} of {self.path} holds {kinds}, which cannot be read here: convert them to JPEG or PNG, move the folder "
+                    "away, or say unreadable=skip to do without that class"
+                )
         splits, self._cut = _splits(self.listing, names, layout, val_fraction, split_file, seed)
         _check_splits(self.path, splits, layout)
         numbers = {name: number for number, name in enumerate(self.class_names)}
@@ -96,12 +111,27 @@ class ImagesSource(SingleViewSource):
         }
 
     @cached_property
+    def origins(self) -> UInt64[np.ndarray, " N"]:
+        """What each image's file is told apart by, in the order of the splits; see :mod:`contextssl.data.origins`."""
+        files, top = self.listing.files, self.listing.top
+        names = [item.name for items in self.splits.values() for item in items]
+
+        def content(name: str) -> str:
+            try:
+                return content_mark(self.listing.read(name))
+            except DataError:
+                return "unreadable"
+
+        return origins_of(names, lambda name: files.mark(top + name), None if files.has_checksums else content)
+
+    @cached_property
     def description(self) -> dict[str, Any]:
         """Plain values that settle every pixel."""
         return {
             "kind": "images",
+            "reader": READER,
             "path": str(self.path.resolve()),
-            "archive_bytes": self.listing.files.size,
+            "files": digest_of_origins(self.origins),
             "items": {split: len(items) for split, items in self.splits.items()},
             "labelled": self.labelled,
             "validation": self._cut,
@@ -121,8 +151,27 @@ class ImagesSource(SingleViewSource):
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         name = self.splits[split][index].name
-        photo = read_photo(self.listing.read(name), self.listing.where(name), resolution, self.channels)
+        data, where = self.listing.read(name), self.listing.where(name)
+        photo = read_photo(data, where, resolution, self.channels, WHITE)
+        if photo.highest is not None and photo.highest <= EIGHT_BIT_WHITE and self._eight_bits_in_more:
+            if photo.mode not in SIXTEEN_BIT_MODES:
+                raise DataError(
+                    f"{where} has colours of 16 bits a channel that hold no number above 255, as no other image here does: "
+                    "save them with eight bits a channel"
+                )
+            photo = read_photo(data, where, resolution, self.channels, EIGHT_BIT_WHITE)
         return photo.pixels[None], np.array([[photo.height, photo.width]], np.float64)
+
+    @cached_property
+    def _eight_bits_in_more(self) -> bool:
+        """Whether no image of more than eight bits holds a number above 255, so that 255 is white in them. A single one that does not may be
+        dark, so all are looked at, up to the first that is no such image; asked only where there is one."""
+        return all((highest_number(data) or 0) <= EIGHT_BIT_WHITE for data in self._all_bytes())
+
+    def _all_bytes(self) -> Iterator[bytes]:
+        for name in self.listing.names:
+            with suppress(DataError):
+                yield self.listing.read(name)
 
     def _warn_of_skipped(self) -> None:
         if not self.skipped:
@@ -140,41 +189,6 @@ def check_fraction(val_fraction: float) -> None:
     """Raises SettingsError where the part held out for validation is none or all."""
     if not 0 < val_fraction < 1:
         raise SettingsError(f"val_fraction={val_fraction}: it is the part of the training images held out, between 0 and 1")
-
-
-def find_unreadable(listing: Listing, workers: int | None = None, progress: bool = True) -> tuple[str, ...]:
-    """Decodes every image, and returns the names of those that cannot be, sorted."""
-    readable = look_through(listing, _readable, "looking through", workers, progress)
-    return tuple(sorted(name for name, well in readable if not well))
-
-
-def _readable(listing: Listing, names: Sequence[str]) -> list[tuple[str, bool]]:
-    found = []
-    for name in names:
-        try:
-            read_photo(listing.read(name), name, GLANCE)
-        except DataError:
-            found.append((name, False))
-        else:
-            found.append((name, True))
-    return found
-
-
-def look_through(
-    listing: Listing, look: Callable[[Listing, Sequence[str]], list[Found]], title: str, workers: int | None, progress: bool
-) -> list[Found]:
-    """What ``look`` finds of every image, an entry each, in the order in which the processes are done."""
-    tasks = [listing.names[i : i + FILES_PER_TASK] for i in range(0, len(listing.names), FILES_PER_TASK)]
-    findings: list[Found] = []
-    results = map_tasks(look, listing, tasks, chosen_workers(workers, len(tasks)))
-    try:
-        with Meter(f"{title} {listing.path.name}", len(listing.names), "images", show=progress) as meter:
-            for found in results:
-                findings += found
-                meter.advance(len(found))
-    finally:
-        results.close()
-    return findings
 
 
 def _splits(

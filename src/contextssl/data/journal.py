@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from contextssl.files import read_json, write_bytes
 
@@ -45,12 +46,14 @@ class Journal:
         shape: (N, V, H, W, C) of the images.
         raw_width: how many generating parameters a view has.
         offset: where the images begin in their file, in bytes.
+        stale: which items are to be packed again, whatever the file says of them.
 
     The file is a run of records. ``packing.synced`` says how many of them describe images that are surely on the disk; the others are
     checked against the images when a pack goes on, since after a power cut a record may have reached the disk before its images.
     """
 
-    def __init__(self, out: Path, shape: tuple[int, ...], raw_width: int, offset: int) -> None:
+    def __init__(self, out: Path, shape: tuple[int, ...], raw_width: int, offset: int, stale: Bool[np.ndarray, " N"] | None = None) -> None:
+        self.stale = stale
         self.offset = offset
         self.item_bytes = math.prod(shape[1:])
         self.path = out / JOURNAL
@@ -66,6 +69,8 @@ class Journal:
         synced = int(self.synced_path.read_text()) if self.synced_path.is_file() else 0
         with self.images.open("rb") as images:
             for place, record in enumerate(records):
+                if self.stale is not None and self.stale[record["item"]]:
+                    continue
                 if place < synced or self._images_agree(images, record):
                     self.records[record["item"]] = record
                     self.done[record["item"]] = True

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from contextssl.data.archive import Files, open_files
-from contextssl.data.photo import SUFFIXES
+from contextssl.data.archive import open_files
+from contextssl.data.listed import Files
+from contextssl.data.photo import OTHER_SUFFIXES, SUFFIXES
 from contextssl.errors import DataError, nearest
 from contextssl.files import storage_error
 
@@ -27,10 +28,11 @@ SPLIT_HEADERS = ("split", "splits", "set", "subset", "partition", "fold")
 def is_image(name: str) -> bool:
     """Whether a path is an image by its suffix, and neither hidden nor of the shadow files that macOS adds to a zip."""
     path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not _hidden(name)
+    return path.suffix.lower() in SUFFIXES and not is_hidden(name)
 
 
-def _hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a part of a path is hidden, or of what macOS adds to archives and foreign disks: ``._photo.jpg``, ``__MACOSX``."""
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
@@ -44,6 +46,7 @@ class Listing:
         names: their paths below that, sorted.
         folders: the folders below that, empty ones too.
         others: how many files are no images.
+        unread: the images below that of kinds that cannot be read here.
     """
 
     files: Files = field(repr=False)
@@ -51,6 +54,7 @@ class Listing:
     names: tuple[str, ...] = field(repr=False)
     folders: tuple[str, ...] = field(repr=False)
     others: int
+    unread: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def path(self) -> Path:
@@ -73,10 +77,12 @@ def list_images(path: str | Path) -> Listing:
     """
     files = open_files(path, is_image)
     names = [name for name in files.names if is_image(name)]
+    unread = [name for name in files.names if PurePosixPath(name).suffix.lower() in OTHER_SUFFIXES and not is_hidden(name)]
     if not names:
         more = f", and {len(files.names)} other files" if files.names else ""
+        more += f" ({_kinds(unread)} cannot be read here: convert them to JPEG or PNG)" if unread else ""
         raise DataError(f"{path} holds no image{more}: images end in {', '.join(SUFFIXES)}; check the path")
-    folders = [name for name in files.folders if not _hidden(name)]
+    folders = [name for name in files.folders if not is_hidden(name)]
     top = ""
     while True:
         firsts = {name.removeprefix(top).split("/")[0] for name in (*names, *(f for f in folders if f.startswith(top) and f + "/" != top))}
@@ -85,7 +91,14 @@ def list_images(path: str | Path) -> Listing:
             break
         top += only + "/"
     below = tuple(name.removeprefix(top) for name in folders if name.startswith(top) and name + "/" != top)
-    return Listing(files, top, tuple(name.removeprefix(top) for name in names), below, len(files.names) - len(names))
+    rest = tuple(name.removeprefix(top) for name in unread if name.startswith(top))
+    return Listing(files, top, tuple(name.removeprefix(top) for name in names), below, len(files.names) - len(names), rest)
+
+
+def _kinds(names: Iterable[str]) -> str:
+    """``12 files .heic and 3 files .dng``."""
+    counts = Counter(PurePosixPath(name).suffix.lower() for name in names)
+    return " and ".join(f"{count:,} file{'s' if count > 1 else ''} {suffix}" for suffix, count in counts.most_common())
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,25 @@ def _empty_classes(listing: Listing, names: Iterable[str], split: bool) -> tuple
     depth = 2 if split else 1
     full = {"/".join(name.split("/")[:depth]) for name in names}
     return tuple(folder for folder in listing.folders if folder.count("/") == depth - 1 and folder not in full)
+
+
+def notes_on(listing: Listing, layout: Layout) -> list[str]:
+    """What is worth telling of a layout and no fault: empty folders, images of kinds that are not read, folders that look like splits."""
+    notes = [f"the folder {folder} holds no image and is no class" for folder in layout.empty]
+    if listing.unread:
+        notes.append(f"{_kinds(listing.unread)} cannot be read here and are left out: convert them to JPEG or PNG")
+    alike = [name for name in layout.class_names if re.fullmatch(rf"({'|'.join(SPLIT_NAMES)})[-_ ]?\d+", name.lower())]
+    if layout.labelled and alike:
+        notes.append(
+            f"{' and '.join(alike)} are taken for classes: if they are splits, as in COCO, rename them to train and val, or say split_file=FILE"
+        )
+    return notes
+
+
+def unread_classes(listing: Listing, layout: Layout) -> dict[str, str]:
+    """Folders of a class that hold images, but none of a kind that is read, with what they hold."""
+    held = {folder: [name for name in listing.unread if name.startswith(folder + "/")] for folder in layout.empty}
+    return {folder: _kinds(names) for folder, names in held.items() if names}
 
 
 def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:

@@ -13,14 +13,15 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of
-from contextssl.data.packing_plan import Plan, check_same
+from contextssl.data.lock import only_one
+from contextssl.data.packing_plan import ORIGINS, Plan, changed_since, check_same, same_but_for_files
 from contextssl.data.packing_worker import Job, pack_task
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
 from contextssl.data.pixel_statistics import channel_statistics
@@ -33,6 +34,7 @@ from contextssl.data.store import (
     MANIFEST,
     NAMES,
     RAW_LATENTS,
+    digest_of_statistics,
     fingerprint,
 )
 from contextssl.errors import DataError, SettingsError
@@ -43,6 +45,7 @@ from contextssl.files import (
     readable_bytes,
     storage_error,
     sync_folder,
+    write_array,
     write_bytes,
     write_json,
 )
@@ -57,7 +60,8 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
 
     Args:
         source: where the views come from.
-        out: the folder to make. A whole store of the same source and resolution is left as it is.
+        out: the folder to make. A whole store of the same source, its files unchanged, and resolution is left as it is. While another process
+            packs into it, this one waits.
         resolution: height and width of the stored images.
         workers: processes that read items; one a processor where left out, 0 or 1 for none beside this one.
         progress: show how far it is.
@@ -74,32 +78,55 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
     if resolution < 1:
         raise SettingsError(f"resolution={resolution}: give the height and width of the stored images in pixels, at least 1")
     plan = Plan.of(source, resolution)
-    if (out / MANIFEST).is_file():
-        found = read_json(out / MANIFEST)
-        found = {key: found.get(key) for key in plan.settings} if isinstance(found, dict) else {}
-        check_same(out, found, plan.settings, "holds a store")
+    if _is_there(out, plan):
         return out
-    if out.is_dir() and not (out / SETTINGS).is_file() and any(path.name != LOCK and path.name[0] != "." for path in out.iterdir()):
-        raise DataError(f"{out} holds other files: choose a folder that is new or empty")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _locked(out):
-            _pack(source, out, plan, chosen_workers(workers, plan.items), progress)
+        with only_one(out / LOCK, f"packing into {out}"):
+            # Another process may have packed it all while this one waited.
+            if not _is_there(out, plan):
+                _refuse_other_files(out)
+                _pack(source, out, plan, chosen_workers(workers, plan.items), progress)
     except OSError as error:
         raise _full(error, out, plan) from error
     return out
+
+
+def _refuse_other_files(out: Path) -> None:
+    if not (out / SETTINGS).is_file() and any(path.name != LOCK and path.name[0] != "." for path in out.iterdir()):
+        raise DataError(f"{out} holds other files: choose a folder that is new or empty")
+
+
+def _is_there(out: Path, plan: Plan) -> bool:
+    """Whether ``out`` is whole. Raises DataError where it was packed from something else."""
+    if not (out / MANIFEST).is_file():
+        return False
+    check_same(out, settings_of(out, plan), plan, "holds a store")
+    return True
+
+
+def settings_of(out: Path, plan: Plan) -> dict[str, Any]:
+    """What the store at ``out`` was packed from, in the terms of a plan."""
+    found = read_json(out / MANIFEST)
+    return {key: found.get(key) for key in plan.settings} if isinstance(found, dict) else {}
 
 
 def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: bool) -> None:
     images = out / IMAGES
     for left_over in out.glob(".*.tmp*"):
         left_over.unlink(missing_ok=True)
+    stale = None
     if (out / SETTINGS).is_file():
-        check_same(out, read_json(out / SETTINGS), plan.settings, "was begun")
+        begun = read_json(out / SETTINGS)
+        stale = changed_since(out, plan)
+        if stale is None or not same_but_for_files(begun, plan.settings):
+            check_same(out, begun, plan, "was begun")
     else:
-        write_json(out / SETTINGS, plan.settings)
+        _describe(out, plan)
     _claim(images, plan)
-    with Journal(out, plan.shape, plan.raw_width, len(plan.header)) as journal:
+    with Journal(out, plan.shape, plan.raw_width, len(plan.header), stale) as journal:
+        if stale is not None:
+            _describe(out, plan)
         views = plan.shape[1]
         left = [(number, split, index, item.name) for number, (split, index, item) in enumerate(plan.order) if not journal.done[number]]
         per_task = max(1, min(VIEWS_PER_TASK // views, len(left) // (4 * workers))) if workers > 1 else 1
@@ -122,6 +149,12 @@ def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: boo
             results.close()
         journal.flush()
         _finish(source, out, plan, journal)
+
+
+def _describe(out: Path, plan: Plan) -> None:
+    write_json(out / SETTINGS, plan.settings)
+    if plan.origins is not None:
+        write_array(out / ORIGINS, plan.origins)
 
 
 def _claim(images: Path, plan: Plan) -> None:
@@ -191,7 +224,8 @@ def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None
         "image_std": std,
         "files": files,
     }
-    write_json(out / MANIFEST, {**manifest, "fingerprint": fingerprint(manifest)})
+    digests = {"fingerprint": fingerprint(manifest), "statistics_digest": digest_of_statistics(manifest)}
+    write_json(out / MANIFEST, {**manifest, **digests})
     for path in (journal.path, journal.synced_path, out / SETTINGS):
         with suppress(OSError):
             path.unlink(missing_ok=True)
@@ -205,6 +239,7 @@ def _item_error(error: Exception, out: Path, journal: Journal, plan: Plan) -> Ex
 
 
 def _full(error: OSError, out: Path, plan: Plan) -> DataError:
+    """What the system refused while the store was written; reading and starting processes tell their own errors."""
     needed = len(plan.header) + plan.items * plan.item_bytes
     done = 0
     with suppress(Exception):
@@ -217,22 +252,3 @@ def _full(error: OSError, out: Path, plan: Plan) -> DataError:
     else:
         mend = f"{done} of {plan.items} items are packed and kept; mend this and run the same command again"
     return storage_error(error, error.filename or out / IMAGES, "write", mend)
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Keeps a second pack out of the same folder. The lock goes with the process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with (out / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"another process is packing into {out}: wait for it to end, or choose another folder") from None
-        except OSError:
-            pass  # a file system without locks
-        yield
-        (out / LOCK).unlink(missing_ok=True)

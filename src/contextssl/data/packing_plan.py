@@ -6,15 +6,22 @@ import io
 import json
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, UInt64
 
+from contextssl.data.names import is_text, shown
 from contextssl.data.source import Item, ItemSource
 from contextssl.data.store import VERSION
 from contextssl.errors import DataError
+from contextssl.files import read_array
+
+# Beside a store: what its items were packed from, which is no part of what they are.
+ORIGINS = "origins.npy"
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Plan:
         raw_width: how many generating parameters a view has.
         splits: first item of each split, and the one after its last.
         settings: plain values; two plans of equal ones make the same store.
+        origins: of each item, see :mod:`contextssl.data.origins`; None of a source without files.
     """
 
     order: list[tuple[str, int, Item]]
@@ -34,12 +42,13 @@ class Plan:
     raw_width: int
     splits: dict[str, tuple[int, int]]
     settings: dict[str, Any]
+    origins: UInt64[np.ndarray, " N"] | None = None
 
     @classmethod
     def of(cls, source: ItemSource, resolution: int) -> Plan:
         """
         Raises:
-            DataError: where a split is empty, a label is out of range, or two items share a name.
+            DataError: where a split is empty, a label is out of range, two items share a name, or a name is no UTF-8.
         """
         order: list[tuple[str, int, Item]] = []
         splits = {}
@@ -69,7 +78,9 @@ class Plan:
             "items_crc32": zlib.crc32(listing),
             "source": source.description,
         }
-        return cls(order, shape, source.raw_width, splits, json.loads(json.dumps(settings, allow_nan=False)))
+        refuse_odd_names([item.name for _, _, item in order], json.dumps(settings, ensure_ascii=False, allow_nan=False))
+        settings = json.loads(json.dumps(settings, allow_nan=False))
+        return cls(order, shape, source.raw_width, splits, settings, getattr(source, "origins", None))
 
     @property
     def items(self) -> int:
@@ -93,22 +104,73 @@ class Plan:
         return "train" if "train" in self.splits else next(iter(self.splits))
 
 
-def check_same(out: Path, found: Any, wanted: dict[str, Any], what: str) -> None:
-    """Raises DataError where a store was made from something else, naming the first difference."""
-    if found == wanted:
+def refuse_odd_names(names: Sequence[str], *texts: str) -> None:
+    """Raises DataError for names of files that are no UTF-8, which no results file could hold."""
+    odd = [name for name in (*names, *texts) if not is_text(name)]
+    if not odd:
         return
-    found = found if isinstance(found, dict) else {}
+    first = shown(odd[0])
+    if odd[0] in texts:
+        raise DataError("the path or a class of these data is no UTF-8: rename that folder")
+    raise DataError(
+        f"{len(odd)} names of files are no UTF-8, such as {first}: rename them, for instance by convmv -f latin1 -t utf8 -r --notest DIR"
+    )
+
+
+def same_but_for_files(found: Any, wanted: dict[str, Any]) -> bool:
+    """Whether two plans' settings differ in nothing but how the files stood."""
+    return _without_files(found) == _without_files(wanted)
+
+
+def _without_files(settings: Any) -> Any:
+    if not isinstance(settings, dict) or not isinstance(settings.get("source"), dict):
+        return settings
+    return {**settings, "source": {key: value for key, value in settings["source"].items() if key != "files"}}
+
+
+def difference(out: Path, found: Any, plan: Plan) -> str | None:
+    """What a store at ``out``, made by the settings ``found``, was made from otherwise than ``plan`` would make it; None where nothing."""
+    if found == plan.settings:
+        return None
+    wanted, found = plan.settings, found if isinstance(found, dict) else {}
     key = next(key for key in [*wanted, *found] if found.get(key) != wanted.get(key))
     have: Any = found.get(key)
     want: Any = wanted.get(key)
+    if key == "items_crc32":
+        return "other items: a name, a label or a split has changed since"
     if key == "shape" and isinstance(have, list) and len(have) == 5 and have[2] != want[2]:
         key, have, want = "resolution", have[2], want[2]
     if isinstance(have, dict) and isinstance(want, dict):
         inner = next(name for name in [*want, *have] if have.get(name) != want.get(name))
+        if key == "source" and inner not in have:
+            return f"no record of its source's {inner}, which earlier releases did not keep (to use it as it is, say data_dir={out})"
+        if key == "source" and inner == "files":
+            return _changed_files(out, plan)
         key, have, want = f"{key} {inner}", have.get(inner), want.get(inner)
-    raise DataError(
-        f"{out} {what} with {key} {_short(have)}, not {_short(want)}: choose another folder, remove this one, or use its settings"
-    )
+    return f"{key} {_short(have)}, not {_short(want)}"
+
+
+def check_same(out: Path, found: Any, plan: Plan, what: str) -> None:
+    """Raises DataError where a store was made from something else, naming the first difference."""
+    other = difference(out, found, plan)
+    if other is not None:
+        raise DataError(f"{out} {what} with {other}: choose another folder, remove this one, or use its settings")
+
+
+def changed_since(out: Path, plan: Plan) -> Bool[np.ndarray, " N"] | None:
+    """Of which items the files are others than when they were packed into ``out``; None where that was not recorded."""
+    if plan.origins is None or not (out / ORIGINS).is_file():
+        return None
+    before = read_array(out / ORIGINS)
+    return None if before.shape != plan.origins.shape else before != plan.origins
+
+
+def _changed_files(out: Path, plan: Plan) -> str:
+    changed = changed_since(out, plan)
+    if changed is None or not changed.any():
+        return "other files: names, sizes or times of change differ"
+    first = plan.order[int(np.flatnonzero(changed)[0])][2].name
+    return f"other files: {int(changed.sum())} of {plan.items} items have changed since, such as {first}"
 
 
 def _short(value: Any) -> str:

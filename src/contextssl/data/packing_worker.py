@@ -14,6 +14,7 @@ from contextssl.data.journal import record_type
 from contextssl.data.pixel_statistics import channel_sums
 from contextssl.data.source import ItemSource
 from contextssl.errors import DataError
+from contextssl.files import storage_error
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def _read(job: Job, split: str, index: int, name: str) -> tuple[np.ndarray, np.n
         pixels, raw = job.source.read(split, index, job.shape[2])
     except DataError:
         raise
+    except OSError as error:
+        raise storage_error(error, error.filename or name, "read", "mend this and run the same command again") from error
     except Exception as error:
         raise DataError(f"cannot read {name} (item {index} of {split!r}): {type(error).__name__}: {error}; mend the source") from error
     raw = np.asarray(raw, dtype=np.float64)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -14,7 +17,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
-from types import TracebackType
+from multiprocessing.process import BaseProcess
+from types import ModuleType, TracebackType
 from typing import Any, TypeVar
 
 import torch
@@ -58,36 +62,122 @@ def map_tasks(
     down; what had been done by then is lost unless the caller took it.
 
     Raises:
-        DataError: where a worker process dies. Whatever ``function`` raises comes through.
+        DataError: where worker processes cannot be started, or one dies. Whatever ``function`` raises comes through.
     """
     if workers <= 1:
         for task in tasks:
             yield function(shared, task)
         return
-    executor = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_begin_worker, initargs=(function, shared))
+    own_script = _needs_main((function, shared))
+    before = set(multiprocessing.active_children())
+    try:
+        executor = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_begin_worker, initargs=(function, shared))
+    except OSError as error:
+        raise _cannot_start(error) from error
     remaining = iter(tasks)
     pending: set[Future[Result]] = set()
+    processes: set[BaseProcess] = set()
     try:
         while True:
             # A few tasks ahead of the workers keep them busy, however many there are in all.
             for task in itertools.islice(remaining, 3 * workers - len(pending)):
-                pending.add(executor.submit(_run_task, task))
+                pending.add(_submit(executor, task, own_script))
+                if len(processes) < workers:
+                    processes |= set(multiprocessing.active_children()) - before
             if not pending:
                 break
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
     except BrokenProcessPool as error:
-        raise DataError(
-            "a worker process died, most often for want of memory: run the same command again with fewer workers (workers=0 uses none)"
-        ) from error
+        executor.shutdown(wait=True, cancel_futures=True)
+        raise DataError(_cause_of_death(processes, own_script)) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
+def _submit(executor: ProcessPoolExecutor, task: Any, own_script: bool) -> Future[Any]:
+    """Hands a task over, for which the executor may start a process.
+
+    A new process would import the user's script again, and with it begin all of its work anew where the script does not guard against that. Nothing
+    that is sent to our workers is defined there, so they are started as if there were no script.
+    """
+    main = sys.modules["__main__"]
+    # In a process of a launcher (joblib's) new ones would be told its way of starting processes, which they do not know.
+    way = multiprocessing.get_start_method(allow_none=True)
+    foreign = way is not None and way not in multiprocessing.get_all_start_methods()
+    if foreign:
+        multiprocessing.set_start_method("spawn", force=True)
+    if not own_script:
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        return executor.submit(_run_task, task)
+    except OSError as error:
+        raise _cannot_start(error) from error
+    finally:
+        sys.modules["__main__"] = main
+        if foreign:
+            multiprocessing.set_start_method(way, force=True)
+
+
+def _needs_main(value: Any) -> bool:
+    """Whether anything in ``value`` is defined in the script that runs, so that unpickling it imports that script."""
+
+    class Looking(pickle.Pickler):
+        found = False
+
+        def persistent_id(self, obj: Any) -> None:
+            self.found = self.found or "__main__" in (getattr(obj, "__module__", None), type(obj).__module__)
+
+    class Nowhere:
+        def write(self, data: Any) -> int:
+            return len(data)
+
+    looking = Looking(Nowhere(), protocol=pickle.HIGHEST_PROTOCOL)
+    try:
+        looking.dump(value)
+    except Exception:  # what cannot be pickled is told by whoever has to send it
+        return True
+    return looking.found
+
+
+def _cannot_start(error: OSError) -> DataError:
+    return DataError(f"cannot start worker processes ({error.strerror or error}): workers=0 does the work in this process")
+
+
+def _cause_of_death(processes: Iterable[BaseProcess], own_script: bool) -> str:
+    """Why a worker died, as far as its exit code tells; the others were ended by SIGTERM on its account."""
+    codes = [process.exitcode for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)]
+    code = codes[0] if codes else None
+    again = "run the same command again"
+    if code == -signal.SIGKILL:
+        return f"a worker process was killed, most often for want of memory: {again} with fewer workers (workers=0 uses none)"
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        cut = "; a file that it read was cut short, or a disk is full" if name == "SIGBUS" else ""
+        return f"a worker process was ended by {name}{cut}: {again} with workers=0, which uses none, to see where"
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if code == 1 and own_script and script is not None:
+        return (
+            f"worker processes import {script} anew, since it defines what they are to run: keep the work that it does under "
+            "if __name__ == '__main__':, or put those definitions into a module; workers=0 uses no processes"
+        )
+    return (
+        f"a worker process ended before its work was done (exit code {code}): what it printed says why; {again} with workers=0 to use none"
+    )
+
+
+# What a fork server's socket adds to the folder for temporary files, and how long its path may be in all.
+SOCKET_NAME, SOCKET_PATH = len("/pymp-12345678/listener-12345678"), 103
+
+
 def _context() -> BaseContext:
-    """Processes that hold none of this one's threads, locks and files: forked from a server that has done the imports, or begun afresh."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    """Processes that hold none of this one's threads, locks and files: forked from a server that has done the imports, or begun afresh.
+
+    The server listens at a socket in the folder for temporary files, and the path of a socket may not be long.
+    """
+    short = len(os.fsencode(tempfile.gettempdir())) + SOCKET_NAME <= SOCKET_PATH
+    if "forkserver" not in multiprocessing.get_all_start_methods() or not short:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["contextssl.data.parallel", "PIL.Image", "numpy"])
@@ -105,12 +195,26 @@ def _begin_worker(function: Callable[[Any, Any], Any], shared: Any) -> None:
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:
+        _signal_at_end_of(parent.sentinel)
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
 def _run_task(task: Any) -> Any:
     function, shared = _job
     return function(shared, task)
+
+
+def _signal_at_end_of(sentinel: int) -> None:
+    """Has the system end this process with its parent, by a signal when the pipe between them closes: a thread would wait for its turn while a long
+    computation goes on."""
+    try:
+        import fcntl
+
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+    except (ImportError, AttributeError, OSError):
+        pass  # a system without it; the thread does it
 
 
 def _end_with(sentinel: int) -> None:

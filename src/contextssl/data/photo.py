@@ -8,14 +8,34 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from contextssl.errors import DataError
 
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"),
-    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+# What is read, by Pillow's name of the format. Nothing else reaches one of its readers, whatever a file is called: that of EPS runs a program.
+KINDS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
+}
+# Formats that Pillow may have been built without.
+OPTIONAL = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
+FORMATS = tuple(kind for kind in KINDS if kind not in OPTIONAL or features.check(OPTIONAL[kind]))
+SUFFIXES = tuple(suffix for kind in FORMATS for suffix in KINDS[kind])
+# Images too, of kinds that are not read here: they are counted, so that nobody takes them for read.
+OTHER_SUFFIXES = (
+    *(suffix for kind in KINDS if kind not in FORMATS for suffix in KINDS[kind]),
+    *(".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
+    *(".exr", ".hdr", ".tga", ".psd", ".svg", ".dcm"),
 )
+# The value of white in a file of more than eight bits, and in one whose numbers are of eight bits all the same.
+WHITE, EIGHT_BIT_WHITE = 65535, 255
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 # What brings an image upright, by the number of its EXIF orientation; the last four swap height and width.
 UPRIGHT = {
@@ -31,16 +51,18 @@ MEND = "mend or remove it, or say unreadable=skip"
 
 
 class Photo(NamedTuple):
-    """A decoded image: pixels (H, W, C) uint8, and of the file its height and width when upright, its format and its mode."""
+    """A decoded image: pixels (H, W, C) uint8, and of the file its height and width when upright, its format and its mode; of one of more than
+    eight bits the highest number in it."""
 
     pixels: UInt8[np.ndarray, "height width channels"]
     height: int
     width: int
     format: str
     mode: str
+    highest: int | None = None
 
 
-def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3) -> Photo:
+def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3, white: int | None = None) -> Photo:
     """Decodes an image file: upright by its EXIF orientation, the first frame, transparent parts over white, 16 bits scaled to 8.
 
     With a ``resolution`` the shorter side is scaled to it and the middle square cut out. A JPEG is decoded straight to the smallest of 1/1,
@@ -51,6 +73,8 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
         name: what errors call it.
         resolution: height and width of the pixels; as in the file where None.
         channels: 3 for RGB, 1 for grey.
+        white: of a file of more than eight bits: 65535, or 255 where all files of a data set hold numbers of eight bits. Where left out 65535, and
+            a file without a number above 255 is refused, since it may be either.
 
     Raises:
         DataError: where it is cut short, damaged, no image, too large, or of pixels whose range is unknown (floating point).
@@ -63,14 +87,20 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
             # Pillow warns of odd metadata, which do no harm, and of sizes that do.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 width, height = image.size
-                kind, stored = image.format or "", image.mode
+                kind, stored, deep = image.format or "", image.mode, is_deep(image)
                 if resolution is not None:
                     image.draft(mode, (resolution, resolution))
                 image.load()
                 orientation = _orientation(image)
-                pixels = _eight_bit(image, name, mode)
+                highest = _highest(image) if deep else None
+                if white is None and highest is not None and highest <= EIGHT_BIT_WHITE:
+                    raise DataError(
+                        f"{name} has more than eight bits a pixel and no number above 255: it is dark, or its numbers are of eight bits; say "
+                        "white=65535 or white=255, or save it with eight bits a channel"
+                    )
+                pixels = _eight_bit(image, name, mode, white)
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -85,7 +115,33 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
             width, height = height, width
     if resolution is not None:
         pixels = fitted(pixels, resolution)
-    return Photo(np.array(pixels).reshape(pixels.height, pixels.width, channels), height, width, kind, stored)
+    return Photo(np.array(pixels).reshape(pixels.height, pixels.width, channels), height, width, kind, stored, highest)
+
+
+def highest_number(data: bytes) -> int | None:
+    """The highest number in an image of more than eight bits; None of another, which is not decoded, or of one that cannot be."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _highest(image) if is_deep(image) else None
+    except Exception:  # read_photo says what it is
+        return None
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image that was opened and not loaded has more than eight bits a channel in its file."""
+    return image.mode in SIXTEEN_BIT_MODES or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+
+
+def _highest(image: Image.Image) -> int:
+    """Of colours of 16 bits Pillow keeps the upper eight alone."""
+    if image.mode in SIXTEEN_BIT_MODES:
+        return int(np.asarray(image).max())
+    colours = {"LA": 1, "RGBA": 3}.get(image.mode, 3)
+    pixels = np.asarray(image)
+    return int((pixels[..., :colours] if pixels.ndim == 3 else pixels).max()) * 257
 
 
 def fitted(image: Image.Image, resolution: int) -> Image.Image:
@@ -107,12 +163,14 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bit(image: Image.Image, name: str, mode: str) -> Image.Image:
+def _eight_bit(image: Image.Image, name: str, mode: str, white: int | None) -> Image.Image:
     """The image in ``mode``, RGB or L."""
     if image.mode in SIXTEEN_BIT_MODES:
         values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
+        if values.min() < 0 or values.max() > WHITE:
             raise DataError(f"{name} has pixels beyond 0 to 65,535: save it with eight bits a channel, or say unreadable=skip")
+        if white == EIGHT_BIT_WHITE:
+            return Image.fromarray(np.minimum(values, white).astype(np.uint8)).convert(mode)
         return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert(mode)
     if image.mode == "F":
         raise DataError(
@@ -120,7 +178,7 @@ def _eight_bit(image: Image.Image, name: str, mode: str) -> Image.Image:
         )
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image)
-        return white.convert(mode)
+        over = Image.new("RGBA", image.size, "white")
+        over.alpha_composite(image)
+        return over.convert(mode)
     return image if image.mode == mode else image.convert(mode)

@@ -14,7 +14,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from contextssl.data.layout import Listing
-from contextssl.data.photo import read_photo
+from contextssl.data.names import shown
+from contextssl.data.photo import WHITE, read_photo
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
@@ -56,7 +57,7 @@ def write_picture(path: Path, samples: Sequence[Sample], tile: int = 128) -> Non
     draw = ImageDraw.Draw(canvas)
     for row, (sample, texts) in enumerate(zip(samples, captions, strict=True)):
         top = gap + row * (title + tile + words + gap)
-        draw.text((gap, top), sample.name, fill="black", font=font)
+        draw.text((gap, top), shown(sample.name), fill="black", font=font)
         for column, (pixels, text) in enumerate(zip(sample.images, texts, strict=True)):
             left = gap + column * (tile + gap)
             image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0]).convert("RGB")
@@ -87,7 +88,7 @@ def example_photos(listing: Listing) -> Views | None:
     for place in np.unique(np.linspace(0, len(listing.names) - 1, 4 * PICTURE_ITEMS).astype(int)):
         name = listing.names[place]
         with suppress(DataError):
-            found[name] = read_photo(listing.read(name), listing.where(name), CHECK_PHOTO, 3).pixels
+            found[name] = read_photo(listing.read(name), listing.where(name), CHECK_PHOTO, 3, WHITE).pixels
     if not found:
         return None
     images = np.stack(list(found.values()))[:, None]

@@ -25,6 +25,10 @@ class ItemSource(Protocol):
     """Anything that can be packed into a store or written out as a folder. It is pickled to worker processes, so it holds no open files.
 
     ``read`` is called once an item, in any order and in any process, and must give the same pixels each time.
+
+    One whose items lie in files has ``origins`` too, a number for each item (N,) uint64 in the order of ``splits``, which changes when its files
+    do (:mod:`contextssl.data.origins`), with a digest of them as ``description["files"]``. Then what was packed before a file was mended is
+    kept, and what changed is read again.
     """
 
     @property

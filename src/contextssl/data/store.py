@@ -9,7 +9,9 @@ A store is a folder:
 ``labels.npy``       (N,) int64
 ``names.json``       N item names
 ``checksums.npy``    (N,) uint32, CRC-32 of the bytes of each item's images
-``manifest.json``    format version, factors, classes, splits as ranges of items, source, image statistics, CRC-32 of each small file
+``manifest.json``    format version, factors, classes, splits as ranges of items, source, image statistics with a digest, CRC-32 of each small
+                     file
+``origins.npy``      (N,) uint64, where the items lie in files: what their files were told apart by when they were packed
 ===================  ===========================================================================================================
 
 The manifest is written last: a folder without one is half-written, and is never opened.
@@ -128,6 +130,11 @@ def fingerprint(manifest: Mapping[str, Any]) -> str:
     return digest_of({key: manifest[key] for key in keys})
 
 
+def digest_of_statistics(manifest: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits of mean and deviation, which follow from the data and so are no part of the fingerprint."""
+    return digest_of({key: manifest.get(key) for key in ("statistics_split", "image_mean", "image_std")})
+
+
 def faults(path: Path, verify: Verify = "full", contents: _Contents | None = None) -> Iterator[str]:
     """Everything that is wrong with a store, one line each, the worst first. ``contents`` is filled with what was read on the way."""
     if verify not in ("full", "sample", "none"):
@@ -212,6 +219,8 @@ def _manifest_fault(path: Path, contents: _Contents) -> str | None:
         [manifest[key] for key in ("class_names", "image_mean", "image_std")]
     except (KeyError, TypeError, ValueError, ContextSSLError) as error:
         return f"{path / MANIFEST} is damaged ({error!r}): pack the store again"
+    if manifest.get("statistics_digest", digest_of_statistics(manifest)) != digest_of_statistics(manifest):
+        return f"{path / MANIFEST} was changed after it was written (mean or deviation of the images): pack the store again"
     if not whole:
         return f"{path / MANIFEST} was changed after it was written (its fingerprint differs): pack the store again"
     for split, (start, stop) in zip(manifest["splits"], ranges, strict=True):

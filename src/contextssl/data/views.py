@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +18,7 @@ from torch import Tensor
 from contextssl.data.captions import caption
 from contextssl.errors import DataError, InputError
 from contextssl.factors import FactorSpace
+from contextssl.files import storage_error
 
 
 @runtime_checkable
@@ -160,6 +163,7 @@ class Views:
             raise InputError(f"item indices must be 0 to {self.num_items - 1}, not {int(items.min())} to {int(items.max())}")
         if len(views) and (int(views.min()) < 0 or int(views.max()) >= self.num_views):
             raise InputError(f"view indices must be 0 to {self.num_views - 1}, not {int(views.min())} to {int(views.max())}")
+        self._refuse_cut_short()
         if out is None:
             return torch.from_numpy(np.asarray(self.images)[items.numpy(), views.numpy()]).permute(0, 3, 1, 2)
         shape = (len(items), *self.images.shape[2:])
@@ -172,6 +176,16 @@ class Views:
         else:
             out.copy_(torch.from_numpy(self.images[items.numpy(), views.numpy()]))
         return out.permute(0, 3, 1, 2)
+
+    def _refuse_cut_short(self) -> None:
+        """Raises DataError where the mapped file has become shorter: reading beyond its end would end the process with a signal and no word."""
+        mapping = _mapping_of(self.images)
+        if mapping is None:
+            return
+        opened, whole = mapping
+        size, needed = opened.size(), whole.offset + whole.nbytes
+        if size < needed:
+            raise cut_short(str(whole.filename), size, needed)
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
         """The latents of chosen views, (n, A) float32."""
@@ -222,6 +236,23 @@ class Views:
         self.__dict__.update(state)
 
 
+def cut_short(path: Path | str, size: int, needed: int) -> DataError:
+    """What to say of a file of images that has lost its end."""
+    return DataError(
+        f"{path} has {size:,} bytes, not the {needed:,} that it had: it was cut short or replaced while in use; copy it or pack it again"
+    )
+
+
+def _mapping_of(images: np.ndarray) -> tuple[mmap.mmap, np.memmap] | None:
+    """The mapping that an array is a window of, and the array that was made of all of it; None of an array in memory."""
+    found: Any = images
+    while isinstance(found, np.ndarray):
+        if isinstance(found, np.memmap) and isinstance(found.base, mmap.mmap):
+            return found.base, found
+        found = found.base
+    return None
+
+
 @dataclass(frozen=True)
 class _MappedFile:
     """Where mapped images lie, in place of the images."""
@@ -231,4 +262,11 @@ class _MappedFile:
     shape: tuple[int, ...]
 
     def open(self) -> np.memmap:
+        needed = self.offset + math.prod(self.shape)
+        try:
+            size = Path(self.path).stat().st_size
+        except OSError as error:
+            raise storage_error(error, self.path, "read", "pack the store again, or copy the whole folder") from error
+        if size < needed:
+            raise cut_short(self.path, size, needed)
         return np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.offset, shape=self.shape)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -53,7 +53,6 @@ class Variations:
         return self._features
 
 
-@runtime_checkable
 @runtime_checkable
 class Redrawable(Protocol):
     """Views that can be made again with one factor changed, without a renderer."""

@@ -13,7 +13,8 @@ from contextssl import checkpoints
 from contextssl.config.data_settings import DataSettings
 from contextssl.config.evaluation_settings import EvaluatedDataSettings, EvaluateSettings
 from contextssl.config.settings import TrainSettings
-from contextssl.data.dataset import TABLES, Data, is_store, open_data
+from contextssl.data.dataset import Data, open_data
+from contextssl.data.places import at_recorded_places
 from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment
@@ -103,9 +104,5 @@ def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, re
     given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(EvaluatedDataSettings)}
     given = {name: value for name, value in given.items() if value is not None}
     # The very store that the run was trained on, as long as nothing else is asked for, wherever this is called from.
-    path = recorded.get("path")
-    if not given and path is not None and is_store(Path(path)):
-        values["data_dir"] = path
-    elif path is not None and values["dataset"] in TABLES and settings.data_dir is None and Path(path).exists():
-        values["path" if values["dataset"] == "table" else "data_dir"] = path
+    values |= at_recorded_places(base, recorded, store=not given)
     return DataSettings(**{**values, **given})

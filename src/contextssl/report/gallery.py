@@ -19,7 +19,8 @@ from torch import Tensor
 
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.data.dataset import TABLES, is_store
+from contextssl.data.places import TABLES
+from contextssl.data.stored import is_store
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 import warnings
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
 from contextssl.context_labels import LabelSpace
 from contextssl.data.dataset import Data, open_data
+from contextssl.data.places import at_recorded_places
 from contextssl.distributed import is_first_process
 from contextssl.environments import environments_of
-from contextssl.errors import CheckpointError, SettingsError
+from contextssl.errors import CheckpointError, DataError, SettingsError
 from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.results import write_results
 from contextssl.evaluation.view_sets import ViewSet
@@ -67,7 +69,13 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         content = checkpoints.read(resumed_from)
         settings = _resumed_settings(settings, content, resumed_from)
     check_settings(settings)
-    data = data if data is not None else open_data(settings, progress=settings.progress)
+    recorded = content[checkpoints.RECIPE]["data"] if content is not None else {}
+    if data is None:
+        found = at_recorded_places(settings, recorded)
+        data = open_data(dataclasses.replace(settings, **found), progress=settings.progress)
+        if found:
+            data = dataclasses.replace(data, description={**data.description, "places": recorded.get("places", {})})
+        _refuse_other_data(recorded, data)
     environments = environments_of(settings, data.train.factors)
     sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
     model = fresh_model(settings, data, encoder)
@@ -102,6 +110,16 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         }
         write_results(folder, run, module.rows)
     return folder
+
+
+def _refuse_other_data(recorded: Mapping[str, Any], data: Data) -> None:
+    """Raises DataError where a run that is resumed was trained on other data than these."""
+    before, now = recorded.get("fingerprint"), data.description.get("fingerprint")
+    if before is not None and before != now:
+        raise DataError(
+            f"the run was trained on other data (fingerprint {before}, those at {data.description.get('path')} have {now}), so it cannot be resumed "
+            "exactly: bring back the data that it was trained on, or start a new run"
+        )
 
 
 def check_settings(settings: TrainSettings) -> None:

@@ -261,3 +261,37 @@ def test_a_mesh_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, con
     split, index = next((split, i) for split, items in source.splits.items() for i, item in enumerate(items) if item.name == wanted)
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         source.read(split, index, 16)
+
+
+def test_classes_by_one_name_or_number_and_what_is_neither() -> None:
+    assert small(classes="lamp").class_names == ("lamp",) and small(classes="2").class_names == ("chair", "table")
+    assert small(classes=["mug", "car"]).class_names == ("mug", "car") == small(classes=("mug", "car")).class_names
+    for wrong in (2.5, True, [1, 2], {"chair": 1}):
+        with pytest.raises(SettingsError, match="give how many, a name, or names"):
+            small(classes=wrong)
+    with pytest.raises(SettingsError, match="unknown class 'chiar': did you mean 'chair'"):
+        small(classes="chiar")
+
+
+def test_what_macos_adds_is_passed_over_and_other_kinds_are_counted(folder: Path) -> None:
+    before = ShapesSource(meshes=folder, val_objects_per_class=1)
+    assert before.unread is None
+    (folder / "__MACOSX/chair").mkdir(parents=True)
+    for place in ("__MACOSX/chair/._0.obj", "chair/._0.obj", "chair/.hidden/0.obj"):
+        (folder / place).parent.mkdir(exist_ok=True)
+        (folder / place).write_bytes(b"resource fork")
+    (folder / "chair/part.STEP").write_text("ISO-10303-21;")
+    after = ShapesSource(meshes=folder, val_objects_per_class=1)
+    assert after.splits == before.splits and after.unread == "1 file .step"
+    (folder / "cad").mkdir()
+    (folder / "cad/a.stp").touch()
+    with pytest.raises(DataError, match=r"no mesh file in this class folder \(it holds 1 file \.stp\)"):
+        ShapesSource(meshes=folder, val_objects_per_class=1)
+
+
+def test_a_mesh_without_area_is_named(tmp_path: Path) -> None:
+    (tmp_path / "thing").mkdir()
+    for file in ("a.obj", "b.obj"):
+        (tmp_path / "thing" / file).write_text("v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n")
+    with pytest.raises(DataError, match=r"[ab]\.obj: the mesh has no area: its faces are lines or points"):
+        ShapesSource(meshes=tmp_path, val_objects_per_class=1, num_views=1).read("train", 0, 8)

@@ -29,7 +29,10 @@ def column(values: object) -> pd.DataFrame:
         ([f"{i % 50},{i % 10}" for i in range(ROWS)], r"odd holds numbers, but also '.*decimal=,"),
         ([f"{i % 50} %" for i in range(ROWS)], "odd holds numbers, but also"),
         ([f"$1,{i % 90 + 100}" for i in range(ROWS)], "odd holds numbers, but also"),
-        ([f"{i % 50}" if i % 40 else "unsure" for i in range(ROWS)], r"odd holds numbers, but also 'unsure', .* leave those fields \(10 rows\) empty"),
+        (
+            [f"{i % 50}" if i % 40 else "unsure" for i in range(ROWS)],
+            r"odd holds numbers, but also 'unsure', .* leave those fields \(10 rows\) empty",
+        ),
         ([None] * ROWS, "odd is missing in every row"),
         ([f"name {i}" for i in range(ROWS)], "odd looks like an identifier"),
     ],

@@ -10,6 +10,7 @@ Example:
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -27,6 +28,7 @@ from contextssl.data.augmentations.crop import Crop
 from contextssl.data.augmentations.flip import Flip
 from contextssl.data.augmentations.grayscale import Grayscale
 from contextssl.data.augmentations.rotate import Rotate
+from contextssl.digest import digest_of
 from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.factors import FactorSpace
 from contextssl.randomness import seeded_generator
@@ -203,6 +205,12 @@ class Augmentations:
             raise SettingsError(f"the description of the augmentations is damaged: {error!r}") from error
         return cls(tuple(_build(name, ranges) for name, ranges in listed), centre, scale)
 
+    @property
+    def own_code(self) -> str | None:
+        """A digest of the source of augmentations that are not of this package, which no name and range settles; None where there are none."""
+        kinds = [type(each) for each in self.augmentations if AUGMENTATIONS.get(each.name) is not type(each)]
+        return digest_of([_source_of(kind) for kind in kinds]) if kinds else None
+
     def _blocks(self, parameters: Tensor) -> list[tuple[Augmentation, Tensor]]:
         """Each augmentation with its own parameters."""
         blocks = parameters.split([len(augmentation.parameters) for augmentation in self.augmentations], dim=-1)
@@ -251,6 +259,13 @@ def _rounded(number: float) -> float:
 def _name_of(kind: type[Augmentation]) -> str:
     """What :func:`_class` finds the class by."""
     return kind.name if AUGMENTATIONS.get(kind.name) is kind else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _source_of(kind: type[Augmentation]) -> str:
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # typed at a prompt
+        return kind.__qualname__
 
 
 def _class(name: str) -> type[Augmentation]:

@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contextssl.data.layout import is_hidden
+from contextssl.data.origins import file_mark
 from contextssl.data.shapes.scene import import_trimesh, normalise
 from contextssl.errors import DataError, InputError
 
 if TYPE_CHECKING:
     import trimesh
+
+
+# Files of shapes that trimesh reads with further packages or not at all.
+OTHER_MESHES = (
+    *(".step", ".stp", ".iges", ".igs", ".brep", ".fbx", ".blend", ".dae", ".3ds", ".3mf"),
+    *(".usd", ".usda", ".usdc", ".usdz", ".max", ".ma", ".mb", ".skp", ".wrl", ".x3d"),
+)
 
 
 def stable_hash(*words: object) -> int:
@@ -26,28 +35,52 @@ def list_meshes(folder: Path) -> dict[str, dict[str, Path]]:
     """The mesh files of each class: class name → item name → file, in alphabetical order.
 
     An item is called after its file's path below ``folder``, without the suffix where that is unique: ``chair/oak`` for ``chair/oak.obj``.
-    A class is a folder directly below ``folder``; its files may lie at any depth. Hidden folders and files of other kinds are passed over.
+    A class is a folder directly below ``folder``; its files may lie at any depth. Hidden files and folders, what macOS adds (``._1.obj``,
+    ``__MACOSX``) and files of other kinds are passed over.
 
     Raises:
         DataError: for a folder that is missing, that holds no class folders, or a class folder without a mesh.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of meshes; meshes=DIR holds one folder of mesh files a class")
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
     if not classes:
         raise DataError(f"{folder}: no class folders in it; meshes=DIR holds one folder of mesh files a class, such as {folder / 'chair'}")
     formats = set(import_trimesh().exchange.load.mesh_formats())
     listing: dict[str, dict[str, Path]] = {}
     for path in classes:
-        files = sorted(file for file in path.rglob("*") if file.suffix[1:].lower() in formats and file.is_file())
+        files = [file for file in _files(path) if file.suffix[1:].lower() in formats]
         if not files:
-            raise DataError(f"{path}: no mesh file in this class folder; formats that can be read here: {', '.join(sorted(formats))}")
+            unread = _unread(_files(path), formats)
+            more = f" (it holds {unread})" if unread else ""
+            raise DataError(f"{path}: no mesh file in this class folder{more}; formats that can be read here: {', '.join(sorted(formats))}")
         names = [file.relative_to(folder).with_suffix("").as_posix() for file in files]
         count = Counter(names)
         listing[path.name] = {
             name if count[name] == 1 else file.relative_to(folder).as_posix(): file for name, file in zip(names, files, strict=True)
         }
     return listing
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if not is_hidden(file.relative_to(folder).as_posix()) and file.is_file())
+
+
+def unread_meshes(folder: Path) -> str | None:
+    """Files of shapes that cannot be read here, counted by their kind; None where there are none."""
+    formats = set(import_trimesh().exchange.load.mesh_formats())
+    return _unread([file for file in _files(folder) if len(file.relative_to(folder).parts) > 1], formats)
+
+
+def _unread(files: Sequence[Path], formats: set[str]) -> str | None:
+    kinds = Counter(suffix for file in files if (suffix := file.suffix.lower()) in OTHER_MESHES and suffix[1:] not in formats)
+    return " and ".join(f"{count:,} file{'s' if count > 1 else ''} {suffix}" for suffix, count in kinds.most_common()) or None
+
+
+def mesh_mark(path: Path) -> str:
+    """What a mesh file is told apart by; of glTF the files of numbers beside it too."""
+    beside = sorted(path.parent.glob("*.bin")) if path.suffix.lower() == ".gltf" else []
+    return " ".join(file_mark(file) for file in (path, *beside))
 
 
 def split_names(names: Sequence[str], seed: int, train: int | None, val: int) -> tuple[list[str], list[str]]:

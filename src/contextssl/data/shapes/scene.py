@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import trimesh
 
 DEFAULT_ALBEDO = 0.8
+LEAST_AREA = 1e-9  # of all faces together, of an object of bounding-box diagonal 1
 RADIUS = 0.5  # of the ball about the origin that an object of bounding-box diagonal 1 fits in
 
 _NO_SHAPES = "rendering needs trimesh and embreex, and {missing} is not installed: pip install 'contextssl[shapes]'"
@@ -45,7 +46,7 @@ def normalise(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """A copy centred at its bounding box's centre and scaled to a bounding-box diagonal of 1.
 
     Raises:
-        InputError: for a mesh without faces, with a vertex that is not finite, or of no extent.
+        InputError: for a mesh without faces, with a vertex that is not finite, of no extent or of no area.
     """
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     faces = np.asarray(mesh.faces)
@@ -58,6 +59,10 @@ def normalise(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     diagonal = float(np.linalg.norm(high - low))
     if not diagonal > 0:
         raise InputError("the mesh has no extent: all its vertices are one point")
+    # Lines drawn as faces: no ray hits them. Relative to the extent, which may be of any unit.
+    a, b, c = ((vertices[faces[:, corner]] - low) / diagonal for corner in range(3))
+    if float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()) < LEAST_AREA:
+        raise InputError("the mesh has no area: its faces are lines or points")
     albedo = mesh.face_attributes.get("albedo")
     return import_trimesh().Trimesh(
         (np.where(np.isfinite(vertices), vertices, 0.0) - (low + high) / 2) / diagonal,

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import UInt64
 
+from contextssl.data.origins import content_mark, digest_of_origins, origins_of
 from contextssl.data.shapes.classes import CLASSES, shape_mesh
-from contextssl.data.shapes.meshes import list_meshes, load_mesh, split_names, stable_hash
+from contextssl.data.shapes.meshes import list_meshes, load_mesh, mesh_mark, split_names, stable_hash, unread_meshes
 from contextssl.data.shapes.render import render_views
 from contextssl.data.shapes.scene import require_renderer
 from contextssl.data.source import Item
 from contextssl.data.threediebench import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
+from contextssl.files import read_regular
 
 if TYPE_CHECKING:
     import trimesh
@@ -43,7 +46,7 @@ class ShapesSource:
     meshes: its file's name), not on how many others there are or in which order they are read.
 
     Args:
-        classes: the first so many classes, or their names; None is all of them (26 built in, or every class folder).
+        classes: the first so many classes, or their names, or one name; None is all of them (26 built in, or every class folder).
         objects_per_class: objects of each class to train on; None is 100 built in, or of a folder every mesh that validation leaves. Of a
             folder it is the most that are taken.
         val_objects_per_class: objects of each class to validate on.
@@ -58,7 +61,7 @@ class ShapesSource:
         ContextSSLError: where trimesh or embreex is not installed.
     """
 
-    classes: int | tuple[str, ...] | None = None
+    classes: int | str | Sequence[str] | None = None
     objects_per_class: int | None = None
     val_objects_per_class: int = 20
     num_views: int = 50
@@ -76,6 +79,7 @@ class ShapesSource:
         require_renderer()
         if self.meshes is not None:
             object.__setattr__(self, "meshes", Path(self.meshes))
+        object.__setattr__(self, "classes", self._chosen_classes())
         known = len(self._all_classes)
         if isinstance(self.classes, int) and not 1 <= self.classes <= known:
             where = "built in" if self.meshes is None else f"in {self.meshes}"
@@ -93,13 +97,53 @@ class ShapesSource:
                     f"{self.val_objects_per_class} validate and none is left to train on; lower val_objects_per_class or add meshes"
                 )
 
+    def _chosen_classes(self) -> int | tuple[str, ...] | None:
+        """``classes`` as a number, names or nothing. A word that is no class but a number is that number, as it comes from a command line."""
+        chosen: Any = self.classes
+        if isinstance(chosen, str):
+            word = chosen.strip()
+            if word not in self._all_classes and word.isascii() and word.isdigit():
+                return int(word)
+            return (word,)
+        if isinstance(chosen, Sequence | np.ndarray):
+            names = tuple(chosen)
+            if all(isinstance(name, str) for name in names):
+                return names
+        elif chosen is None or (isinstance(chosen, int | np.integer) and not isinstance(chosen, bool)):
+            return None if chosen is None else int(chosen)
+        raise SettingsError(f"classes is {chosen!r}: give how many, a name, or names such as [chair,car]")
+
     @property
     def factors(self) -> FactorSpace:
         return FACTORS
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return self.classes if isinstance(self.classes, tuple) else self._all_classes[: self.classes]
+        return self.classes if isinstance(self.classes, tuple) else self._all_classes[: self._count]
+
+    @property
+    def _count(self) -> int | None:
+        return self.classes if isinstance(self.classes, int) else None
+
+    @functools.cached_property
+    def unread(self) -> str | None:
+        """Files below ``meshes`` that hold shapes of kinds that cannot be read here, counted; None where there are none."""
+        return None if self.meshes is None else unread_meshes(self.meshes)
+
+    @functools.cached_property
+    def origins(self) -> UInt64[np.ndarray, " N"] | None:
+        """Of a folder of meshes what each item's file is told apart by, in the order of the splits; see :mod:`contextssl.data.origins`."""
+        if self.meshes is None:
+            return None
+        files = {o.item.name: o.file for split in self._objects.values() for o in split if o.file is not None}
+
+        def content(name: str) -> str:
+            try:
+                return content_mark(read_regular(files[name]))
+            except (OSError, DataError):
+                return "unreadable"
+
+        return origins_of(list(files), lambda name: mesh_mark(files[name]), content)
 
     @property
     def splits(self) -> Mapping[str, Sequence[Item]]:
@@ -115,7 +159,6 @@ class ShapesSource:
 
     @property
     def description(self) -> dict[str, Any]:
-        files = [(o.item.name, o.file.stat().st_size) for split in self._objects.values() for o in split if o.file is not None]
         return {
             "kind": "shapes",
             "version": VERSION,
@@ -125,8 +168,8 @@ class ShapesSource:
             "val_objects_per_class": self.val_objects_per_class,
             "num_views": self.num_views,
             "supersample": self.supersample,
-            "meshes": None if self.meshes is None else str(self.meshes),
-            "files": f"{stable_hash(*files):016x}" if files else None,
+            "meshes": None if self.meshes is None else str(self.meshes.resolve()),
+            "files": None if self.origins is None else digest_of_origins(self.origins),
         }
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:

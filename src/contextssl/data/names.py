@@ -1,0 +1,17 @@
+"""Names of files that are no text: on Linux a name is any bytes, and Python holds those that are no UTF-8 as lone surrogates."""
+
+from __future__ import annotations
+
+
+def shown(name: str) -> str:
+    """A name that can be printed, whatever its bytes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8; Python holds other bytes of a file's name as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,35 @@
+"""Where the data of a run lie, such that it is evaluated and resumed from any directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contextssl.config.data_settings import DataSettings
+from contextssl.data.stored import is_store
+
+TABLES = ("adult", "mimic3", "table")
+# Settings that name a file or a folder.
+PLACES = ("data_dir", "path", "split_file", "meshes")
+
+
+def places(settings: DataSettings) -> dict[str, str]:
+    """Where the files and folders that the settings name are, whatever directory a command is given in."""
+    return {name: str(Path(value).absolute()) for name in PLACES if (value := getattr(settings, name)) is not None}
+
+
+def at_recorded_places(settings: DataSettings, recorded: Mapping[str, Any], store: bool = True) -> dict[str, Any]:
+    """Of a run's settings those that name files, as a description of its data recorded them, as far as they are still there.
+
+    Args:
+        store: whether the packed store that it was trained on takes the place of what it was packed from.
+    """
+    found = {name: place for name, place in recorded.get("places", {}).items() if name in PLACES and Path(place).exists()}
+    path = recorded.get("path")
+    if path is None:
+        return found
+    if settings.dataset in TABLES:
+        # Runs from before places were recorded say this much.
+        return ({"path" if settings.dataset == "table" else "data_dir": path} if Path(path).exists() else {}) | found
+    return found | ({"data_dir": path} if store and is_store(Path(path)) else {})
