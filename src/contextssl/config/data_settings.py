@@ -118,6 +118,9 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
         "UCI Adult's or MIMIC-III's files; shapes are rendered into ./datasets where left out",
     )
     resolution: int = setting(128, "height and width of the images", "pixels")
+    data_factory: str | None = setting(
+        None, "data of your own, in the place of dataset: package.module:function, called without arguments, that returns a contextssl.Data"
+    )
 
 
 @dataclass

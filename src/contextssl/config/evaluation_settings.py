@@ -22,6 +22,10 @@ class EvaluatedDataSettings:
     supersample: int | None = setting(None, "of dataset=shapes: rays along each side of a pixel")
     data_seed: int | None = setting(None, "of dataset=shapes: seed of the objects and their views")
     meshes: str | None = setting(None, "of dataset=shapes: folder of mesh files")
+    factors: list[str] | None = setting(
+        None, "of a run on augmentations of your own: its factors once more, since no code is imported because a checkpoint names it"
+    )
+    data_factory: str | None = setting(None, "of a run on data of your own: package.module:function that returns them, a contextssl.Data")
 
 
 @dataclass
@@ -31,12 +35,19 @@ class LoadedModelSettings:
     load_model: str | None = setting(None, "a run's folder, a checkpoint of one, or a checkpoint in the published format (.pt)")
     pretrained_model_dir: str | None = setting(None, "folder that load_model is looked for in")
     checkpoint: str = setting("last", "which of a run's checkpoints: last, best, or a name in its folder")
+    encoder_factory: str | None = setting(
+        None, "of a run with an encoder of your own: package.module:function that returns it, freshly built"
+    )
     n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out")
     block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens")
     image_mean: list[float] | None = setting(
-        None, "of a published checkpoint: each channel's mean, 0 to 1, that its images were normalised by; the data's own where left out"
+        None,
+        "of a published checkpoint: each channel's mean, 0 to 1, that its images were normalised by; where left out the published code's, "
+        "0.5016, 0.5037, 0.5060",
     )
-    image_std: list[float] | None = setting(None, "of a published checkpoint: each channel's deviation; the data's own where left out")
+    image_std: list[float] | None = setting(
+        None, "of a published checkpoint: each channel's deviation; where left out the published code's, 0.1030, 0.0999, 0.0969"
+    )
 
 
 @dataclass
