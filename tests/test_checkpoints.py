@@ -33,7 +33,18 @@ def saved(path: Path, content: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("wrap", [lambda s: {"state_dict": s}, lambda s: {f"module.{k}": v for k, v in s.items()}])
+WRAPPED = {
+    "state_dict": lambda s: {"state_dict": s},
+    "DataParallel": lambda s: {f"module.{k}": v for k, v in s.items()},
+    "compiled and DataParallel": lambda s: {f"_orig_mod.module.{k}": v for k, v in s.items()},
+    "encoder alone": lambda s: {k.replace("enc.", "enc.module._orig_mod.", 1) if k.startswith("enc.") else k: v for k, v in s.items()},
+    "Lightning": lambda s: {"epoch": 3, "state_dict": {**{f"model.{k}": v for k, v in s.items()}, "criterion.weight": torch.ones(2)}},
+    "net": lambda s: {"net": s, "optimizer": {"state": {0: torch.ones(2)}}},
+    "under other names": lambda s: {"run": {"weights": {f"network.module.{k}": v for k, v in s.items()}}},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
 def test_published_weights_however_they_are_wrapped(state: dict[str, torch.Tensor], tmp_path: Path, wrap: Any) -> None:
     model = contextssl.load(saved(tmp_path / "wrapped.pt", wrap(state)), n_head=4, block_size=8)
     assert not model.training
@@ -45,6 +56,50 @@ def test_published_weights_can_be_told_how_to_normalise(published: Path) -> None
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     model = contextssl.load(published, image_mean=(0.5, 0.5, 0.5), image_std=(0.2, 0.2, 0.2))
     torch.testing.assert_close(model.encode(images), contextssl.load(published).encode((images / 255 - 0.5) / 0.2))
+
+
+def test_published_weights_normalise_as_published(published: Path) -> None:
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    mean, std = torch.tensor([0.5016, 0.5037, 0.5060]).view(3, 1, 1), torch.tensor([0.1030, 0.0999, 0.0969]).view(3, 1, 1)
+    model = contextssl.load(published)
+    torch.testing.assert_close(model.encode(images), model.encode((images / 255 - mean) / std), atol=1e-3, rtol=1e-3)
+    with pytest.raises(CheckpointError, match=r"published.pt: image_mean is .* divide them by 255"):
+        contextssl.load(published, image_mean=(127.0, 127.0, 127.0), image_std=(25.0, 25.0, 25.0))
+
+
+@pytest.mark.parametrize("given", [{"n_head": 0}, {"block_size": 0}, {"block_size": 7}, {"n_head": -1}])
+def test_numbers_that_cannot_be_are_not_taken_for_left_out(published: Path, given: dict[str, int]) -> None:
+    with pytest.raises(CheckpointError, match=f"published.pt: .*{next(iter(given))}"):
+        contextssl.load(published, **given)  # type: ignore[arg-type]
+
+
+def test_several_models_in_one_file_are_not_chosen_among(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    two = {f"{name}.{key}": value for name in ("student", "teacher") for key, value in state.items()}
+    for content, message in (
+        (two, "several models, student., teacher."),
+        ({"first": state, "second": state}, "several models, first, second"),
+        ({**state, **{f"module.{key}": value for key, value in state.items()}}, "two tensors"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            contextssl.load(saved(tmp_path / "two.pt", content))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"predictor._read_in.weight": torch.zeros(3)}, "read_in.weight has shape"),
+        ({"aug_predictor.4.weight": None}, "auxiliary.4.weight is missing"),
+        ({"predictor._read_out.weight": torch.full((512, 64), torch.nan)}, "holds NaN or infinity in predictor._read_out.weight"),
+        ({"enc.conv1.weight": torch.zeros(1, 1, 1, 1).expand(1 << 20, 1 << 10, 7, 7)}, "more than the file holds"),
+        ({"predictor.transformer.h.900000.ln_1.weight": torch.zeros(64)}, "not numbered from 0 on"),
+    ],
+)
+def test_a_published_checkpoint_of_odd_tensors(
+    state: dict[str, torch.Tensor], tmp_path: Path, change: dict[str, torch.Tensor | None], message: str
+) -> None:
+    changed = {key: value for key, value in {**state, **change}.items() if value is not None}
+    with pytest.raises(CheckpointError, match=message):
+        contextssl.load(saved(tmp_path / "odd.pt", changed))
 
 
 def test_another_architecture_names_the_tensors_that_differ(state: dict[str, torch.Tensor], tmp_path: Path) -> None:

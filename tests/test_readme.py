@@ -66,12 +66,39 @@ def small(words: list[str]) -> list[str]:
     return [word for word in words if word.split("=", 1)[0] not in replaced] + extra
 
 
+def write_own_module(path: Path) -> None:
+    """The README's own data and encoder as functions of a module."""
+    arrays = """
+def arrays(items):
+    rng = np.random.default_rng(items)
+    images = rng.integers(0, 256, (items, 4, 8, 8, 3), dtype=np.uint8)
+    return images, rng.random((items, 4, 3), dtype=np.float32), np.arange(items) % 2
+
+train_arrays, val_arrays = arrays(20), arrays(6)
+"""
+    (build,) = [block for block in blocks("python") if "Data(" in block]
+    end = """
+def encoder():
+    made = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 8))
+    made.num_features = 8
+    return made
+
+made = data
+
+def data():
+    return made
+"""
+    before = build.split("settings =")[0]
+    path.write_text("\n".join(["import numpy as np", "from torch import nn", arrays, before, end]))
+
+
 # A tiny data set is too small for some numbers, and the commands say so.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_command_of_the_readme_runs(in_folder: Path) -> None:
     write_folder(ToySource(items={"train": 10, "val": 4}), in_folder / "path/to/3DIEBench", 24, workers=0, progress=False)
     write_photos(in_folder / "path/to/photos")
     write_people(in_folder / "people.csv")
+    write_own_module(in_folder / "mine.py")
     ran = 0
     for words in commands():
         program, *rest = words

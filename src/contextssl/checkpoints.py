@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
-import re
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from contextssl.checkpoint_content import FORMAT, RECIPE, check_depths, check_tensors, recipe_of, settings_of, weights_of
+from contextssl.checkpoint_file import read_checked
+from contextssl.checkpoint_weights import check_same_tensors, load_weights
 from contextssl.config.settings import TrainSettings
 from contextssl.context_labels import LabelSpace
-from contextssl.data.dataset import Data
+from contextssl.data.dataset import Data, data_kind
 from contextssl.data.threediebench import FACTORS as THREEDIEBENCH
-from contextssl.errors import CheckpointError
+from contextssl.errors import CheckpointError, ContextSSLError
 from contextssl.factors import Factor, FactorSpace
+from contextssl.files import storage_error
 from contextssl.models import published
 from contextssl.models.build import build_model
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoders import build_encoder
 from contextssl.models.view_encoder import ViewEncoder
+from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.version import __version__
 
-# Under this name a checkpoint holds what rebuilds the model (everything else in it is Lightning's).
-RECIPE = "contextssl"
-FORMAT = 1
-MODEL_PREFIX = "model."
-# Settings that earlier versions called otherwise.
-RENAMED = {"momentum": "ema_momentum"}
+__all__ = ["RECIPE", "find_checkpoint", "load", "load_any", "load_content", "read", "recipe", "settings_of"]
 
-Model = TypeVar("Model", bound=nn.Module)
+MODEL_PREFIX = "model."
 
 
 def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder: bool) -> dict[str, Any]:
@@ -49,7 +47,7 @@ def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder:
         "columns": None if data.columns is None else data.columns.to_list(),
         "labels": model.label_space.to_dict() if isinstance(model, ContextSSL) and model.label_space is not None else None,
         "class_names": list(data.train.class_names),
-        "data": dict(data.description),
+        "data": {**data.description, "kind": data_kind(data)},
         "encoder": type(model.encoder).__qualname__ if own_encoder else None,
         "feature_width": model.feature_width,
     }
@@ -59,25 +57,11 @@ def read(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint file: tensors and plain values.
 
     Raises:
-        CheckpointError: for a file that is missing, damaged, no checkpoint, or a pickle that would run code (which is not executed).
+        CheckpointError: for a file that is missing, damaged (see :mod:`~contextssl.checkpoint_file`), no checkpoint, or a pickle that would run
+            code (which is not executed).
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}: check the path")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if match := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):
-            raise CheckpointError(
-                f"{path} carries code or objects ({match[1]}), which is never executed: save it again as a plain state dict of tensors"
-            ) from None
-        raise CheckpointError(
-            f"{path} is damaged or no checkpoint (nothing in it was executed): copy it again or use an earlier one"
-        ) from None
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError):
-        raise CheckpointError(f"{path} is damaged or no checkpoint (truncated?): copy it again or use an earlier one") from None
+    content = read_checked(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict or a checkpoint of a run")
     return content
@@ -90,12 +74,15 @@ def find_checkpoint(run: str | Path, which: str = "last") -> Path:
         CheckpointError: where there is none, naming those that are there.
     """
     run = Path(run)
-    if run.is_file():
-        return run
     folder = run / "checkpoints"
     wanted = folder / f"{which}.ckpt"
-    if wanted.is_file():
-        return wanted
+    try:
+        if run.is_file():
+            return run
+        if wanted.is_file():
+            return wanted
+    except OSError as error:
+        raise CheckpointError(str(storage_error(error, error.filename or run, "read"))) from error
     there = sorted(path.stem for path in folder.glob("*.ckpt")) if folder.is_dir() else []
     if there:
         raise CheckpointError(f"{run} has no checkpoint {which!r}: it has {', '.join(there)}")
@@ -154,34 +141,80 @@ def load_any(
         checkpoint: which of a run folder's: ``"last"``, ``"best"``, ``"epoch=0099"``.
         n_head, block_size: of a published checkpoint, whose tensors don't tell (4 and 128 in the paper; taken where left out).
         factors: of a published checkpoint; 3DIEBench's where left out and the widths agree.
-        image_mean, image_std: of a published checkpoint, to let it normalise uint8 images by itself.
+        image_mean, image_std: of a published checkpoint: what its images were normalised by, in units of 0 to 1; where left out the published
+            constants (:data:`~contextssl.models.published.IMAGE_MEAN`).
 
     Raises:
         CheckpointError: naming the tensors that differ, where the file is of another architecture; see also :func:`read`.
     """
     file = find_checkpoint(path, checkpoint)
-    content = read(file)
+    return load_content(
+        file,
+        read(file),
+        encoder=encoder,
+        n_head=n_head,
+        block_size=block_size,
+        factors=factors,
+        image_mean=image_mean,
+        image_std=image_std,
+    )
+
+
+def load_content(
+    file: Path,
+    content: Mapping[str, Any],
+    *,
+    encoder: nn.Module | None = None,
+    n_head: int | None = None,
+    block_size: int | None = None,
+    factors: FactorSpace | None = None,
+    image_mean: Sequence[float] | None = None,
+    image_std: Sequence[float] | None = None,
+) -> ViewEncoder:
+    """As :func:`load_any`, from what :func:`read` gave of ``file``."""
     if RECIPE in content:
         given = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
         needless = [name for name, value in given.items() if value is not None]
         if needless:
             raise CheckpointError(f"{file} is a run of ours and knows its {', '.join(needless)}: leave them out")
-        return _load_ours(file, content, encoder)
-    state = _published_state(content)
+        with _of_the_file(file):
+            return _load_ours(file, content, encoder)
+    if encoder is not None:
+        raise CheckpointError(f"{file} is of the published format, whose encoders are known: leave encoder out")
+    with _of_the_file(file):
+        state = published.state_in(content)
     if state is None:
         raise CheckpointError(f"{file} is neither a run of ours nor of the published format: it has none of their tensors")
-    return _load_published(file, state, n_head or 4, block_size or 128, factors, image_mean, image_std)
+    if image_mean is None and image_std is None:
+        image_mean, image_std = published.statistics_of(state)
+    with _of_the_file(file):
+        n_head, block_size = 4 if n_head is None else n_head, 128 if block_size is None else block_size
+        return _load_published(file, state, n_head, block_size, factors, image_mean, image_std)
+
+
+@contextmanager
+def _of_the_file(file: Path) -> Iterator[None]:
+    """What goes wrong while a model is built from a file's content is said of the file."""
+    try:
+        yield
+    except CheckpointError as error:
+        if str(file) in str(error):
+            raise
+        raise CheckpointError(f"{file}: {error}") from error
+    except ContextSSLError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RuntimeError, MemoryError) as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
+        raise CheckpointError(f"{file} describes no model that can be built ({reason}): it is damaged; use an earlier one") from error
 
 
 def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None) -> ViewEncoder:
-    made = content[RECIPE]
-    if made.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{file} has format {made.get('format')}, written by version {made.get('version')}: this version reads {FORMAT}"
-        )
+    where = str(file)
+    made, settings = recipe_of(content, where), settings_of(content, where)
     if made["encoder"] is not None and encoder is None:
         raise CheckpointError(f"{file} was trained with your own encoder {made['encoder']}: pass it, freshly built, as encoder=…")
-    settings = settings_of(content)
+    state = weights_of(content, MODEL_PREFIX, where)
+    check_depths(settings, state, where)
     settings.pretrained = False
     columns = None
     if made.get("columns") is not None:
@@ -189,39 +222,40 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
         from contextssl.data.tables.columns import Columns
 
         columns = Columns.from_list(made["columns"])
-    model = build_model(
-        settings,
-        FactorSpace.from_dict(made["factors"]),
-        # Checkpoints from before there were tables say image_shape.
-        view_shape=made.get("view_shape") or made["image_shape"],
-        image_mean=made["image_mean"],
-        image_std=made["image_std"],
-        columns=columns,
-        classes=len(made["class_names"]),
-        labels=LabelSpace.from_dict(made["labels"]) if made.get("labels") is not None else None,
-        encoder=encoder,
-    )
-    prefix = MODEL_PREFIX
-    state = {key.removeprefix(prefix): value for key, value in content["state_dict"].items() if key.startswith(prefix)}
-    return load_weights(model, state, str(file)).eval()
+
+    def built() -> ViewEncoder:
+        return build_model(
+            settings,
+            FactorSpace.from_dict(made["factors"]),
+            view_shape=made["view_shape"],
+            image_mean=made["image_mean"],
+            image_std=made["image_std"],
+            columns=columns,
+            classes=len(made["class_names"]),
+            labels=LabelSpace.from_dict(made["labels"]) if made.get("labels") is not None else None,
+            encoder=encoder,
+        )
+
+    if encoder is None:
+        _compare_sizes(built, state, where)
+    with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
+        model = built()
+    return load_weights(model, state, where).eval()
 
 
-def settings_of(content: Mapping[str, Any]) -> TrainSettings:
-    """The settings of a run, from its checkpoint; words that this version no longer has are left out."""
-    known = {field.name for field in dataclasses.fields(TrainSettings)}
-    named = {RENAMED.get(key, key): value for key, value in content[RECIPE]["settings"].items()}
-    return TrainSettings(**{key: value for key, value in named.items() if key in known})
+def _compare_sizes(built: Callable[[], nn.Module], state: Mapping[str, Tensor], where: str) -> None:
+    """Hold a model that takes no memory against the tensors, before the one that does is built.
 
-
-def _published_state(content: Mapping[str, Any]) -> dict[str, Tensor] | None:
-    for candidate in (
-        content,
-        *(content[key] for key in ("state_dict", "model", "model_state_dict") if isinstance(content.get(key), dict)),
-    ):
-        state = published.strip_wrappers(candidate)
-        if published.is_published(state):
-            return state
-    return None
+    Raises:
+        CheckpointError: as :func:`load_weights`.
+    """
+    try:
+        with torch.device("meta"):
+            model = built()
+    except (NotImplementedError, RuntimeError):
+        # A few backbones compute with their own weights while they are built, which nothing on the meta device can; all are of a known size.
+        return
+    check_same_tensors(model.state_dict(), state, where)
 
 
 def _load_published(
@@ -233,49 +267,38 @@ def _load_published(
     image_mean: Sequence[float] | None,
     image_std: Sequence[float] | None,
 ) -> ContextSSL:
-    translated = published.translate(state)
+    translated = published.translate(check_tensors(state, str(file)))
     arch = published.architecture(translated)
     action_width = int(arch["action_width"])
     if factors is None:
         factors = THREEDIEBENCH if action_width == THREEDIEBENCH.width else FactorSpace((Factor("action", action_width),))
     if factors.width != action_width:
         raise CheckpointError(f"{file} has actions of {action_width} numbers, but the factors given have {factors.width}: name its own")
-    encoder = build_encoder(str(arch["backbone"]), channels=int(arch["channels"]), stem=str(arch["stem"]))
-    model = ContextSSL(
-        encoder,
-        factors,
-        feature_width=int(arch["feature_width"]),
-        projection_dim=int(arch["projection_dim"]),
-        width=int(arch["width"]),
-        n_layer=int(arch["n_layer"]),
-        n_head=n_head,
-        block_size=block_size,
-        auxiliary_width=int(arch["auxiliary_width"]),
-        image_mean=image_mean,
-        image_std=image_std,
-    )
-    for name in ("bottleneck.variance", "bottleneck.batches", "image_mean", "image_std"):
-        if name in model.state_dict():
-            translated[name] = model.state_dict()[name]
-    return load_weights(model, translated, str(file)).eval()
+    chosen = factors
 
+    def built() -> ContextSSL:
+        return ContextSSL(
+            build_encoder(str(arch["backbone"]), channels=int(arch["channels"]), stem=str(arch["stem"])),
+            chosen,
+            feature_width=int(arch["feature_width"]),
+            projection_dim=int(arch["projection_dim"]),
+            width=int(arch["width"]),
+            n_layer=int(arch["n_layer"]),
+            n_head=n_head,
+            block_size=block_size,
+            auxiliary_width=int(arch["auxiliary_width"]),
+            image_mean=image_mean,
+            image_std=image_std,
+        )
 
-def load_weights(model: Model, state: Mapping[str, Tensor], where: str) -> Model:
-    """Put weights into a model, exactly.
+    def with_ours(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The published tensors, and what they never hold: the bottleneck's and the images' statistics."""
+        ours = ("bottleneck.variance", "bottleneck.batches", "image_mean", "image_std")
+        return {**translated, **{name: own[name] for name in ours if name in own}}
 
-    Raises:
-        CheckpointError: listing the tensors that are missing, unknown, or of another shape.
-    """
-    own = model.state_dict()
-    differ = [
-        f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here"
-        for key in own
-        if key in state and own[key].shape != state[key].shape
-    ]
-    differ += [f"{key} is missing there" for key in own if key not in state]
-    differ += [f"{key} is unknown here" for key in state if key not in own]
-    if differ:
-        shown = "; ".join(differ[:5]) + (f"; and {len(differ) - 5} more" if len(differ) > 5 else "")
-        raise CheckpointError(f"{where} is of another architecture: {shown}")
-    model.load_state_dict(dict(state))
-    return model
+    with torch.device("meta"):
+        own = built().state_dict()
+    check_same_tensors(own, with_ours(own), str(file))
+    with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
+        model = built()
+    return load_weights(model, with_ours(model.state_dict()), str(file)).eval()

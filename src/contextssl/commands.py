@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from contextssl.evaluation.summary import summary
 from contextssl.memory import peak_memory_mib
 from contextssl.report import write_report
 from contextssl.report.collect import read_run
+from contextssl.report.gallery import OwnCode
 from contextssl.report.screen import adaptation_screen
 from contextssl.reproduce import experiment_of
 from contextssl.training.run import train
@@ -279,6 +281,7 @@ def run_report(settings: ReportSettings) -> int:
         figures=settings.figures,
         gallery=settings.gallery,
         data_dir=settings.data_dir,
+        own=OwnCode(settings.factors, settings.data_factory, settings.encoder_factory),
     )
     if report.differences:
         warn(f"these runs were not measured alike: {' · '.join(report.differences)}")

@@ -24,9 +24,11 @@ from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS
 from contextssl.evaluation.results import RESULTS, read_results
 from contextssl.evaluation.run import CACHE, evaluate
 from contextssl.methods import method_of
+from contextssl.named_code import own_names
+from contextssl.provenance import describe_machine
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
-from contextssl.training.run import SETTINGS, describe_machine, train
+from contextssl.training.run import SETTINGS, train
 from contextssl.variants import Variant, differing, method_variants, varied
 
 # The paper's probes; quick ones are the demo's.
@@ -116,7 +118,9 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
             # It cannot go on, but whether anything in it is worth keeping is not ours to say.
             warnings.warn(f"{folder} has no checkpoint to go on from: it is kept as {_set_aside(folder)}, and trained anew", stacklevel=2)
         else:
-            train(TrainSettings(resume=str(folder), progress=wanted.progress))
+            again = TrainSettings(resume=str(folder), progress=wanted.progress)
+            # What is the user's own is named again: no code is imported because a checkpoint names it.
+            train(replace(again, factors=wanted.factors, data_factory=wanted.data_factory, encoder_factory=wanted.encoder_factory))
             return
     train(wanted)
 
@@ -161,6 +165,9 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
         eval_ctxt=settings.compare_lengths if method.contexts else None,
         environments=settings.compare_environments if method.aim == "context" else None,
         sensitivity_items=0,
+        factors=wanted.factors if own_names(wanted.factors) else None,
+        data_factory=wanted.data_factory,
+        encoder_factory=wanted.encoder_factory,
         accelerator=settings.accelerator,
         progress=settings.progress,
     )

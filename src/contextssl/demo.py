@@ -65,6 +65,8 @@ def evaluation_settings(folder: Path, settings: TrainSettings) -> EvaluateSettin
         train_views=TRAIN_VIEWS,
         probe_views=PROBE_VIEWS,
         queries=QUERIES,
+        data_factory=settings.data_factory,
+        encoder_factory=settings.encoder_factory,
         accelerator=settings.accelerator,
         progress=settings.progress,
     )

@@ -6,9 +6,13 @@ So a run that is resumed in the middle, or spread over more processes, draws wha
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -21,3 +25,39 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 def seeded_generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A torch generator on ``device`` for one purpose."""
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *purpose))
+
+
+class DrawingFrom(TorchDispatchMode):
+    """Within ``with DrawingFrom(generator):`` whatever this thread would draw from torch's global stream on the CPU comes from ``generator``.
+
+    For modules, whose initialisation takes no generator. It gives the numbers that the global stream with the same seed would give, but neither
+    moves that stream nor is moved by other threads that draw from it.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_dispatch__(self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        given = dict(kwargs or {})
+        if torch.Tag.nondeterministic_seeded in func.tags and given.get("generator") is None:
+            drawing = _with_generator(func)
+            if drawing is not None and _on_cpu(args, given):
+                return drawing(*args, **{**given, "generator": self.generator})
+        return func(*args, **given)
+
+
+def _with_generator(func: OpOverload) -> Callable[..., Any] | None:
+    """The operation in the form that takes a generator: itself, or the overload beside it."""
+    if any(argument.name == "generator" for argument in func._schema.arguments):
+        return func
+    name = func._schema.overload_name
+    return getattr(func.overloadpacket, f"{name}_generator" if name else "generator", None)
+
+
+def _on_cpu(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    tensors = [value for value in args if isinstance(value, torch.Tensor)]
+    if tensors:
+        return all(tensor.device.type == "cpu" for tensor in tensors)
+    device = kwargs.get("device")
+    return torch.device(device if device is not None else torch.get_default_device()).type == "cpu"

@@ -300,4 +300,4 @@ def test_a_run_elsewhere_finds_its_own_data(run: Path, in_folder: Path) -> None:
     """The store that a run was trained on is found by its recorded path, whatever folder the command is called from."""
     recorded = checkpoints.read(run / "checkpoints" / "last.ckpt")[checkpoints.RECIPE]["data"]
     assert main(["evaluate", "retrieval", str(run), "eval_ctxt=[2]", "contexts=1", *FAST[-2:]]) == 0
-    assert read_results(run)[0]["evaluations"]["retrieval"]["data"] == {"fingerprint": recorded["fingerprint"]}
+    assert read_results(run)[0]["evaluations"]["retrieval"]["data"] == {"fingerprint": recorded["fingerprint"], "kind": "toy"}

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from contextssl.errors import SettingsError
-from contextssl.models.encoders import build_encoder, feature_width
+from contextssl.models.encoder_width import feature_width
+from contextssl.models.encoders import build_encoder
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,20 @@ def test_encoders_that_cannot_be(settings: dict[str, object], message: str) -> N
 def test_a_module_without_a_width_is_an_error() -> None:
     with pytest.raises(SettingsError, match="Linear has no num_features"):
         feature_width(nn.Linear(3, 4))
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "seresnet50"])
+def test_residual_blocks_start_as_torchvisions(backbone: str) -> None:
+    """Every normalisation has weight 1 and bias 0, the last of each block too."""
+    encoder = build_encoder(backbone, resolution=32)
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) > 15
+    assert all(bool((norm.weight == 1).all()) and bool((norm.bias == 0).all()) for norm in norms)
+
+
+def test_a_head_with_a_hidden_layer_gives_the_width() -> None:
+    """timm's num_features are the width before that layer."""
+    encoder = build_encoder("mobilenetv3_small_050", resolution=32, feature_norm="batch").eval()
+    with torch.no_grad():
+        assert encoder(torch.randn(2, 3, 32, 32)).shape == (2, feature_width(encoder))
+    assert feature_width(build_encoder("mobilenetv3_small_050", resolution=32)) == 1024

@@ -85,7 +85,7 @@ def test_the_papers_rows_are_the_published_ones(page: Page) -> None:
 
 @pytest.mark.parametrize("dataset", ["3diebench", "shapes"])
 def test_published_curves_stand_in_the_figure_only_where_comparable(tmp_path: Path, dataset: str) -> None:
-    pictures = pictures_of(read_runs([write_run(tmp_path / "run", dataset=dataset)]))
+    pictures = pictures_of(read_runs([write_run(tmp_path / "run", dataset=dataset, resolution=128)]))
     assert pictures["r2"] is not None
     faint = [line.label for panel in pictures["r2"].panels for line in panel.lines if line.faint]
     assert len(faint) == (4 if dataset == "3diebench" else 0)

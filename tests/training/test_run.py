@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import shutil
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,34 @@ def test_one_seed_gives_one_run(data: Data, undisturbed: Path, tmp_path: Path) -
     assert_same_weights(undisturbed, again)
     other = train(tiny_settings(output_dir=str(tmp_path), bottleneck=0.1, seed=1), data=data)
     assert any(not torch.equal(value, weights(other)[key]) for key, value in weights(undisturbed).items())
+
+
+def test_two_trainings_at_once_are_each_as_alone(data: Data, undisturbed: Path, tmp_path: Path) -> None:
+    """In two threads, beside one that draws from torch's global stream all the time."""
+    stop = threading.Event()
+
+    def disturb() -> None:
+        while not stop.wait(0.001):
+            torch.manual_seed(3)
+            torch.rand(10)
+
+    def one(seed: int) -> Path:
+        return train(tiny_settings(run_dir=str(tmp_path / f"seed{seed}"), bottleneck=0.1, seed=seed), data=data)
+
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(disturb)
+        try:
+            first, _ = pool.map(one, (0, 1))
+        finally:
+            stop.set()
+    assert_same_weights(undisturbed, first)
+
+
+def test_a_training_leaves_the_loggers_as_they_were(data: Data, tmp_path: Path) -> None:
+    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    level, filters = logger.level, list(logger.filters)
+    train(tiny_settings(output_dir=str(tmp_path), epochs=1), data=data)
+    assert (logger.level, logger.filters, level) == (level, filters, logging.NOTSET)
 
 
 class StopAt(pl.Callback):

@@ -137,6 +137,9 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
         "of dataset=3diebench: 'bilinear' as the published code resizes images, or 'fast' (JPEG decoded at a smaller size, then bicubic)",
         choices=("bilinear", "fast"),
     )
+    data_factory: str | None = setting(
+        None, "data of your own, in the place of dataset: package.module:function, called without arguments, that returns a contextssl.Data"
+    )
 
 
 @dataclass

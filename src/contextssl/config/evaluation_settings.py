@@ -21,6 +21,10 @@ class EvaluatedDataSettings:
     supersample: int | None = setting(None, "of dataset=shapes: rays along each side of a pixel", least=1)
     data_seed: int | None = setting(None, "of dataset=shapes: seed of the objects and their views", least=0, most=MOST_SEED)
     meshes: str | None = setting(None, "of dataset=shapes: folder of mesh files", path=True)
+    factors: list[str] | None = setting(
+        None, "of a run on augmentations of your own: its factors once more, since no code is imported because a checkpoint names it"
+    )
+    data_factory: str | None = setting(None, "of a run on data of your own: package.module:function that returns them, a contextssl.Data")
 
 
 @dataclass
@@ -30,16 +34,23 @@ class LoadedModelSettings:
     load_model: str | None = setting(None, "a run's folder, a checkpoint of one, or a checkpoint in the published format (.pt)", path=True)
     pretrained_model_dir: str | None = setting(None, "folder that load_model is looked for in", path=True)
     checkpoint: str = setting("last", "which of a run's checkpoints: last, best, or a name in its folder")
+    encoder_factory: str | None = setting(
+        None, "of a run with an encoder of your own: package.module:function that returns it, freshly built"
+    )
     n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out", least=1)
     block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens", least=4)
     image_mean: list[float] | None = setting(
         None,
-        "of a published checkpoint: each channel's mean, 0 to 1, that its images were normalised by; the data's own where left out",
+        "of a published checkpoint: each channel's mean, 0 to 1, that its images were normalised by; where left out the published code's, "
+        "0.5016, 0.5037, 0.5060",
         least=0,
         most=1,
     )
     image_std: list[float] | None = setting(
-        None, "of a published checkpoint: each channel's deviation; the data's own where left out", above=0, most=1
+        None,
+        "of a published checkpoint: each channel's deviation; where left out the published code's, 0.1030, 0.0999, 0.0969",
+        above=0,
+        most=1,
     )
 
 

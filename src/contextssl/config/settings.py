@@ -50,6 +50,9 @@ class ModelSettings:
     backbone: str = setting(
         "resnet18", "encoder: any timm model, resnet_compact (ours, for minutes on a CPU), or of tables table_mlp or table_resnet"
     )
+    encoder_factory: str | None = setting(
+        None, "an encoder of your own, in the place of backbone: package.module:function, called without arguments, that returns the module"
+    )
     pretrained: bool = setting(False, "start from timm's weights (needs a network)")
     stem: str = setting(
         "default", "'small' for images near 32 px: a 3×3 convolution of stride 1, no max-pooling", choices=("default", "small")
@@ -182,3 +185,11 @@ class ReportSettings:
     figures: bool = setting(True, "write each figure as PNG and SVG too, into the folder figures beside the page")
     gallery: bool = setting(True, "make a run's gallery of neighbours where it is missing and checkpoint and data are at hand")
     data_dir: str | None = setting(None, "the data's packed store, where it has moved since training; for the gallery", path=True)
+    factors: list[str] | None = setting(
+        None,
+        "for the gallery of a run on augmentations of your own: its factors once more, since no code is imported because a file names it",
+    )
+    data_factory: str | None = setting(None, "for the gallery of a run on data of your own: package.module:function that returns them")
+    encoder_factory: str | None = setting(
+        None, "for the gallery of a run with an encoder of your own: package.module:function that returns it"
+    )

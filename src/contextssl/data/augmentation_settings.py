@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -29,9 +28,6 @@ def augmentations_of(settings: AugmentationSettings) -> Augmentations:
         SettingsError: for one that is unknown or named twice, and for ranges that cannot be.
     """
     factors = settings.factors if settings.factors is not None else list(USUAL)
-    if any(":" in name for name in factors) and "" not in sys.path:
-        # A module beside the user is found, as by `python -m`, also where the installed command is called.
-        sys.path.insert(0, "")
     ranges = {name: {argument: getattr(settings, key) for argument, key in RANGES[name].items()} for name in factors if name in RANGES}
     augmentations = Augmentations.named(factors, ranges)
     centre, scale = settings.latent_centre, settings.latent_scale

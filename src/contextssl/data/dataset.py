@@ -22,6 +22,7 @@ from contextssl.data.threediebench import FACTORS, ThreeDIEBenchSource, factors_
 from contextssl.digest import digest_of
 from contextssl.distributed import is_first_process
 from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.named_code import made_by
 from contextssl.pairs import PairSource, ViewPairs
 from contextssl.randomness import derive_seed
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 # A store of shapes is named after its classes while their names have so many letters.
 MOST_NAMES = 80
+# Whose factors are augmentations.
+AUGMENTED = ("cifar10", "images")
+# The data sets by what their sources call themselves, where that is another word.
+KINDS = {"3DIEBench folder": "3diebench", "CIFAR-10": "cifar10"}
 
 
 @dataclass(frozen=True)
@@ -66,16 +71,34 @@ class Data:
 
 
 def open_data(settings: DataSettings, progress: bool = True) -> Data:
-    """The data of ``settings.dataset``; rendered or packed first where that is missing and can be done.
+    """The data of ``settings.data_factory``, or of ``settings.dataset``: rendered or packed first where that is missing and can be done.
 
     Raises:
-        SettingsError: for an unknown data set, naming the nearest.
+        SettingsError: for an unknown data set, naming the nearest; for a factory that cannot be imported or makes no :class:`Data`.
         DataError: where the data are missing or damaged, with the way to get or mend them.
     """
+    if settings.data_factory is not None:
+        own: Data = made_by(settings.data_factory, "data_factory", Data, "a contextssl.Data")
+        return own
     if settings.dataset not in DATASETS:
         raise SettingsError(f"unknown dataset {settings.dataset!r}: {nearest(settings.dataset, DATASETS)}")
     data = DATASETS[settings.dataset](settings, progress)
-    return replace(data, description={**data.description, "places": places(settings)})
+    source = data.description.get("source")
+    kind = source.get("kind") if isinstance(source, Mapping) else None
+    return replace(
+        data, description={**data.description, "kind": KINDS.get(str(kind), kind) or settings.dataset, "places": places(settings)}
+    )
+
+
+def data_kind(data: Data) -> str:
+    """What data set it is, such as ``"3diebench"``, whatever the settings say: a packed store knows what it was made from.
+
+    Data that were not opened by :func:`open_data` are ``"own"``, or what their description says, as long as that is none of the names here.
+    """
+    kind = data.description.get("kind")
+    if "path" in data.description and isinstance(kind, str):
+        return kind
+    return kind if isinstance(kind, str) and kind not in DATASETS else "own"
 
 
 def shapes_source(settings: ShapesSettings) -> ShapesSource:

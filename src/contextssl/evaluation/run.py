@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.data.dataset import open_data
+from contextssl.data.dataset import data_kind, open_data
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint
 from contextssl.evaluation.checks import check_settings
@@ -38,7 +38,7 @@ from contextssl.factors import Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import PairSource
 from contextssl.precision import choose_precision
-from contextssl.training.run import describe_run
+from contextssl.provenance import OWN, describe_run
 from contextssl.version import __version__
 
 # The context length that one speaks of, where it fits.
@@ -101,7 +101,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
             "precision": plan.embedder.precision,
             "device": model.device.type,
             "weights": plan.embedder.weights,
-            "data": dict(plan.embedder.data),
+            "data": {**plan.embedder.data, "kind": data_kind(subject.data)},
             "seconds": seconds[protocol],
             "date": time.strftime("%Y-%m-%d %H:%M:%S"),
         }
@@ -287,10 +287,16 @@ def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]
 def _before(subject: Subject, settings: EvaluateSettings) -> tuple[dict[str, Any], list[ResultRow]]:
     """What the results file holds so far, or a description of the run where there is none."""
     if (subject.folder / RESULTS).is_file():
-        return read_results(subject.folder)
+        described, rows = read_results(subject.folder)
+        if subject.own_encoder is not None:
+            # Results from before it was recorded do not say so.
+            described = {**described, "encoder": OWN, "encoder_class": subject.own_encoder}
+        return described, rows
     if subject.settings is not None:
-        return describe_run(subject.settings, subject.data), []
-    return {"load_model": settings.load_model, "architecture": subject.model.architecture(), "data": dict(subject.data.description)}, []
+        return describe_run(subject.settings, subject.data, subject.own_encoder), []
+    about = {"load_model": settings.load_model, "architecture": subject.model.architecture()}
+    data = {**subject.data.description, "kind": data_kind(subject.data)}
+    return {**about, "data": data, "encoder": subject.backbone or OWN}, []
 
 
 def _unseen(settings: EvaluateSettings, subject: Subject) -> PairSource | None:

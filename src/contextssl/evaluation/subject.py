@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import checkpoints
+from contextssl.checkpoint_content import recipe_of, refuse_named_code, refuse_unnamed_parts
 from contextssl.config.data_settings import DataSettings
 from contextssl.config.evaluation_settings import EvaluatedDataSettings, EvaluateSettings
 from contextssl.config.settings import TrainSettings
@@ -18,7 +19,9 @@ from contextssl.data.places import at_recorded_places
 from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment
+from contextssl.models.published import backbone_of as published_backbone
 from contextssl.models.view_encoder import ViewEncoder
+from contextssl.named_code import own_encoder
 from contextssl.training.storage import new_run_folder
 
 
@@ -32,6 +35,8 @@ class Subject:
         folder: where ``results.json`` is, or will be.
         trained_on: the environments of the run's training; None where that is not known.
         settings: of the run's training, where there was one.
+        own_encoder: the class of an encoder of the user's own; None for one of ours.
+        backbone: of a published checkpoint.
     """
 
     model: ViewEncoder
@@ -39,6 +44,8 @@ class Subject:
     folder: Path
     trained_on: tuple[Environment, ...] | None = None
     settings: TrainSettings | None = None
+    own_encoder: str | None = None
+    backbone: str | None = None
 
 
 def open_subject(settings: EvaluateSettings) -> Subject:
@@ -56,18 +63,38 @@ def open_subject(settings: EvaluateSettings) -> Subject:
         named = Path(settings.pretrained_model_dir) / named
     file = checkpoints.find_checkpoint(named, settings.checkpoint)
     content = checkpoints.read(file)
-    ours = checkpoints.RECIPE in content
-    trained = checkpoints.settings_of(content) if ours else None
-    data = open_data(_data_settings(settings, trained, content[checkpoints.RECIPE]["data"] if ours else {}), progress=settings.progress)
-    means: dict[str, Any] = {"image_mean": settings.image_mean, "image_std": settings.image_std}
-    if not ours and settings.image_mean is None and settings.image_std is None:
-        means = {"image_mean": data.image_mean, "image_std": data.image_std}
-    model = checkpoints.load_any(file, n_head=settings.n_head, block_size=settings.block_size, **means)
-    if content.get(checkpoints.RECIPE, {}).get("columns") is not None:
-        _check_columns(content[checkpoints.RECIPE]["columns"], data, named)
-    if trained is None:
-        return Subject(model, data, new_run_folder(settings.output_dir, f"evaluate-{file.stem}", settings.run_dir))
-    recorded = content[checkpoints.RECIPE]["data"].get("fingerprint")
+    encoder = None if settings.encoder_factory is None else own_encoder(settings.encoder_factory)
+    if checkpoints.RECIPE not in content:
+        # A published checkpoint's images are normalised as published, whatever the data's own statistics are.
+        model = checkpoints.load_content(
+            file,
+            content,
+            encoder=encoder,
+            n_head=settings.n_head,
+            block_size=settings.block_size,
+            image_mean=settings.image_mean,
+            image_std=settings.image_std,
+        )
+        data = open_data(_data_settings(settings, None, {}), progress=settings.progress)
+        folder = new_run_folder(settings.output_dir, f"evaluate-{file.stem}", settings.run_dir)
+        return Subject(model, data, folder, backbone=published_backbone(model.encoder.state_dict()))
+    made, trained = recipe_of(content, str(named)), checkpoints.settings_of(content, str(named))
+    refuse_unnamed_parts(
+        content, data=settings.data_factory is not None or settings.dataset is not None, encoder=encoder is not None, where=str(named)
+    )
+    data = open_data(_data_settings(settings, trained, made["data"], str(named)), progress=settings.progress)
+    model = checkpoints.load_content(
+        file,
+        content,
+        encoder=encoder,
+        n_head=settings.n_head,
+        block_size=settings.block_size,
+        image_mean=settings.image_mean,
+        image_std=settings.image_std,
+    )
+    if made.get("columns") is not None:
+        _check_columns(made["columns"], data, named)
+    recorded = made["data"].get("fingerprint")
     if recorded is not None and recorded != data.description.get("fingerprint"):
         warnings.warn(
             f"{named} was trained on other data (fingerprint {recorded}, these have {data.description.get('fingerprint')}): "
@@ -77,7 +104,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
         )
     folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
     mix = environments_of(trained, model.factors)
-    return Subject(model, data, folder, mix.environments, trained)
+    return Subject(model, data, folder, mix.environments, trained, made["encoder"])
 
 
 def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:
@@ -97,12 +124,21 @@ def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) ->
     )
 
 
-def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any]) -> DataSettings:
-    """Of the run's training, where there was one, and of the settings whatever is given."""
+def _data_settings(
+    settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any], where: str = "the checkpoint"
+) -> DataSettings:
+    """Of the run's training, where there was one, and of the settings whatever is given.
+
+    Raises:
+        SettingsError: where the run's own augmentations are to be named again.
+    """
     base = trained if trained is not None else DataSettings()
     values = {field.name: getattr(base, field.name) for field in dataclasses.fields(DataSettings)}
     given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(EvaluatedDataSettings)}
     given = {name: value for name, value in given.items() if value is not None}
+    refuse_named_code(given.get("dataset", values["dataset"]), values["factors"], settings.factors, where)
+    # What a checkpoint calls a factory is never called.
+    values["data_factory"] = None
     # The very store that the run was trained on, as long as nothing else is asked for, wherever this is called from.
-    values |= at_recorded_places(base, recorded, store=not given)
+    values |= at_recorded_places(base, recorded, store=not set(given) - {"factors"})
     return DataSettings(**{**values, **given})

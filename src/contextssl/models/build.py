@@ -15,8 +15,9 @@ from contextssl.methods import method_of
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.baselines.build import build_terms
 from contextssl.models.contextssl import ContextSSL
+from contextssl.models.encoder_width import check_encoder
+from contextssl.models.encoder_width import feature_width as width_of
 from contextssl.models.encoders import build_encoder
-from contextssl.models.encoders import feature_width as width_of
 from contextssl.models.view_encoder import ViewEncoder
 
 if TYPE_CHECKING:
@@ -46,11 +47,13 @@ def build_model(
         labels: that depend on the context, where a head is to learn them.
 
     Raises:
-        SettingsError: for an unknown method, and for a backbone that reads another kind of view.
+        SettingsError: for an unknown method, a backbone that reads another kind of view, and an encoder whose features are not what it says.
     """
-    if encoder is None and columns is not None:
+    if encoder is not None:
+        check_encoder(encoder, view_shape)
+    elif columns is not None:
         encoder = build_table_encoder(settings, columns)
-    elif encoder is None:
+    else:
         if settings.backbone in TABLE_ENCODERS:
             raise SettingsError(f"backbone={settings.backbone} reads rows of a table, and these views are images: use resnet18")
         encoder = build_encoder(

@@ -84,6 +84,8 @@ class ContextSSL(ViewEncoder):
             raise SettingsError(f"bottleneck is {bottleneck}: a share of variance is 0 or more")
         if projection_dim < 1:
             raise SettingsError(f"projection_dim is {projection_dim}: an embedding needs at least one number")
+        if auxiliary_width < 0:
+            raise SettingsError(f"auxiliary_width is {auxiliary_width}: give the width of hidden layers, or 0 for a linear map")
         self.predictor = Predictor(
             self.feature_width,
             factors.width,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import math
+from contextlib import suppress
 from typing import Any
 
 import timm
-import torch
 from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 
 from contextssl.errors import SettingsError
+from contextssl.models.encoder_width import output_shape
 
 # Our own small residual network for minutes on a CPU: a stem of 32 channels that brings any resolution to a map of 16 × 16, then three stages
 # of one block, 64 to 256 channels.
@@ -61,16 +63,27 @@ def build_encoder(
         _shrink_stem(body, backbone, channels)
     width = int(body.num_features)
     parts: list[nn.Module] = [body]
+    made = _output_of(body, backbone, channels, resolution)
     if pool == "flatten":
-        with torch.no_grad():
-            map_shape = body.eval()(torch.zeros(1, channels, resolution, resolution)).shape
-        body.train()
-        if len(map_shape) != 4:
-            raise SettingsError(f"pool=flatten needs a backbone with a final map; {backbone} gives {tuple(map_shape)}: use pool=average")
-        parts += [nn.Flatten(), nn.Linear(int(map_shape[1:].numel()), width)]
+        if len(made) != 4:
+            raise SettingsError(f"pool=flatten needs a backbone with a final map; {backbone} gives {made}: use pool=average")
+        parts += [nn.Flatten(), nn.Linear(math.prod(made[1:]), width)]
+    elif len(made) != 2:
+        raise SettingsError(f"backbone={backbone} gives {made} for an image, not one row of features: choose another")
+    else:
+        # The output has the last word: a backbone whose head has a hidden layer is wider there than its num_features say.
+        width = made[1]
     if feature_norm == "batch":
         parts.append(nn.BatchNorm1d(width, affine=False))
-    return body if len(parts) == 1 else ImageEncoder(*parts, num_features=width)
+    return body if len(parts) == 1 and width == body.num_features else ImageEncoder(*parts, num_features=width)
+
+
+def _output_of(body: nn.Module, backbone: str, channels: int, resolution: int) -> tuple[int, ...]:
+    try:
+        return output_shape(body, (channels, resolution, resolution))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"{backbone} cannot read {channels} × {resolution} × {resolution} images: {reason}") from error
 
 
 def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: bool) -> nn.Module:
@@ -102,6 +115,11 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
     if config is not None and config.fixed_input_size:
         options["img_size"] = resolution
     try:
+        if not pretrained:
+            # Freshly drawn residual networks start as torchvision's and the paper's: the last normalisation of a block with weight 1, not timm's
+            # 0. An architecture without residual blocks of that kind does not know the word.
+            with suppress(TypeError):
+                return timm.create_model(name, pretrained=False, zero_init_last=False, **options)
         return timm.create_model(name, pretrained=pretrained, **options)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise SettingsError(
@@ -116,15 +134,3 @@ def _shrink_stem(body: nn.Module, name: str, channels: int) -> None:
     body.conv1 = nn.Conv2d(channels, first.out_channels, 3, stride=1, padding=1, bias=False)
     nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
     body.maxpool = nn.Identity()
-
-
-def feature_width(encoder: nn.Module) -> int:
-    """F of an encoder, read from its ``num_features``.
-
-    Raises:
-        SettingsError: where it has none.
-    """
-    width = getattr(encoder, "num_features", None)
-    if not isinstance(width, int):
-        raise SettingsError(f"{type(encoder).__name__} has no num_features: set it to the width of its output, or pass feature_width=…")
-    return width

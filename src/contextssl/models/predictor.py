@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from contextssl.errors import InputError, SettingsError
+from contextssl.models.evaluation_mode import evaluation_mode
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,9 @@ class Predictor(nn.Module):
         super().__init__()
         if block_size < 2 or block_size % 2:
             raise SettingsError(f"block_size is {block_size}: it counts tokens, two a pair, so it must be even and at least 2")
+        for name, value in (("width", width), ("projection_dim", output_width), ("the encoder's feature width", feature_width)):
+            if value < 1:
+                raise SettingsError(f"{name} is {value}: it must be at least 1")
         if n_layer < 1:
             raise SettingsError(f"n_layer is {n_layer}: the predictor needs at least one layer")
         if n_head < 1 or width % n_head:
@@ -236,12 +240,8 @@ class Predictor(nn.Module):
                 f"a context of {features.shape[0]} pairs ({2 * features.shape[0]} tokens) and a query do not fit into a block of "
                 f"{self.block_size} tokens: give at most {limit} pairs"
             )
-        training = self.training
-        self.eval()
-        try:
+        with evaluation_mode(self):
             _, keys, values = self.sequences(features[None], actions[None])
-        finally:
-            self.train(training)
         return Context(torch.stack(keys)[:, 0], torch.stack(values)[:, 0], environment)
 
     def query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None = None) -> Float[Tensor, "n D"]:

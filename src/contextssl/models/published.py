@@ -10,6 +10,15 @@ from torch import Tensor
 
 from contextssl.errors import CheckpointError
 
+# What the published implementation normalises images by, in units of 0 to 1: the statistics of 3DIEBench.
+IMAGE_MEAN = (0.5016, 0.5037, 0.5060)
+IMAGE_STD = (0.1030, 0.0999, 0.0969)
+
+# Where state dicts are kept in files of other tools; the first that has the published names counts.
+NESTED = ("state_dict", "model", "model_state_dict", "net", "network", "module")
+# How deep a state dict may lie in dictionaries.
+DEEPEST = 3
+
 # Saved by the published implementation, but never used by it.
 UNUSED = ("equiv_linear.", "rel_aug_predictor.")
 
@@ -65,10 +74,21 @@ def architecture(state: Mapping[str, Tensor]) -> dict[str, int | str]:
     Raises:
         CheckpointError: where the encoder is none of the ResNets that the published implementation trains.
     """
-    layers = 1 + max(int(match[1]) for key in state if (match := re.match(r"predictor\.blocks\.(\d+)\.", key)))
+    needed = ("encoder.conv1.weight", "predictor.read_in.weight", "predictor.read_out.weight", "auxiliary.0.weight", "auxiliary.4.weight")
+    if "encoder.conv1.weight" not in state:
+        raise CheckpointError("the published checkpoint's encoder has no conv1: only its ResNets can be loaded")
+    for name in needed:
+        wanted = 4 if name.startswith("encoder") else 2
+        if name not in state or state[name].ndim != wanted:
+            what = f"has shape {tuple(state[name].shape)}" if name in state else "is missing"
+            raise CheckpointError(f"the published checkpoint is damaged: its tensor {name} {what}")
+    blocks = {int(match[1]) for key in state if (match := re.match(r"predictor\.blocks\.(\d+)\.", key))}
+    layers = len(blocks)
+    if blocks != set(range(layers)):
+        raise CheckpointError("the published checkpoint is damaged: its predictor's layers are not numbered from 0 on")
     feature = state["predictor.read_in.weight"].shape[1] - state["auxiliary.4.weight"].shape[0]
     return {
-        "backbone": _backbone(state),
+        "backbone": backbone_of({key.removeprefix("encoder."): state[key] for key in state if key.startswith("encoder.")}),
         "channels": int(state["encoder.conv1.weight"].shape[1]),
         "stem": "default" if state["encoder.conv1.weight"].shape[-1] == 7 else "small",
         "feature_width": int(feature),
@@ -80,11 +100,14 @@ def architecture(state: Mapping[str, Tensor]) -> dict[str, int | str]:
     }
 
 
-def _backbone(state: Mapping[str, Tensor]) -> str:
-    if "encoder.conv1.weight" not in state:
-        raise CheckpointError("the published checkpoint's encoder has no conv1: only its ResNets can be loaded")
-    bottleneck = "encoder.layer1.0.conv3.weight" in state
-    blocks = tuple(sum(bool(re.fullmatch(rf"encoder\.layer{i}\.\d+\.conv1\.weight", key)) for key in state) for i in (1, 2, 3, 4))
+def backbone_of(encoder: Mapping[str, Tensor]) -> str:
+    """Which ResNet the tensors of an encoder are.
+
+    Raises:
+        CheckpointError: where they are none of those that the published implementation trains.
+    """
+    bottleneck = "layer1.0.conv3.weight" in encoder
+    blocks = tuple(sum(bool(re.fullmatch(rf"layer{i}\.\d+\.conv1\.weight", key)) for key in encoder) for i in (1, 2, 3, 4))
     known: dict[tuple[tuple[int, ...], bool], str] = {
         ((2, 2, 2, 2), False): "resnet18",
         ((3, 4, 6, 3), False): "resnet34",
@@ -96,7 +119,52 @@ def _backbone(state: Mapping[str, Tensor]) -> str:
     return known[blocks, bottleneck]
 
 
-def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the ``module.`` and ``_orig_mod.`` that DataParallel and torch.compile put before names."""
-    prefix = re.compile(r"^(?:module\.|_orig_mod\.)+")
-    return {prefix.sub("", key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+def statistics_of(state: Mapping[str, Tensor]) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Mean and deviation that the published implementation normalises by; None of an encoder that reads other than its three channels."""
+    first = state.get("enc.conv1.weight")
+    return (IMAGE_MEAN, IMAGE_STD) if first is not None and first.ndim == 4 and first.shape[1] == len(IMAGE_MEAN) else (None, None)
+
+
+def state_in(content: Mapping[str, object], depth: int = 0) -> dict[str, Tensor] | None:
+    """The state dict with the published names in a file's content, whatever wrapped it or its parts; None where there is none.
+
+    Raises:
+        CheckpointError: where there are several, and none lies where one is usually kept.
+    """
+    state = unwrapped(content)
+    if state is not None or depth == DEEPEST:
+        return state
+    inner = {str(key): value for key, value in content.items() if isinstance(value, Mapping)}
+    for key in NESTED:
+        if key in inner and (state := state_in(inner.pop(key), depth + 1)) is not None:
+            return state
+    found = {key: state for key, value in inner.items() if (state := state_in(value, depth + 1)) is not None}
+    if len(found) > 1:
+        raise CheckpointError(f"the file holds several models, {', '.join(sorted(found))}: save the state dict of one of them alone")
+    return next(iter(found.values()), None)
+
+
+def unwrapped(state: Mapping[str, object]) -> dict[str, Tensor] | None:
+    """Tensors by their published names: without the ``module.`` and ``_orig_mod.`` that DataParallel and torch.compile put before names, at any
+    depth, and without what a module around the network put before all of its (``model.`` of a Lightning module).
+
+    Raises:
+        CheckpointError: where two tensors would have one name, or the file holds several networks.
+    """
+    tensors: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            continue
+        name = ".".join(part for part in key.split(".") if part not in ("module", "_orig_mod"))
+        if name in tensors:
+            raise CheckpointError(f"the file holds two tensors {name}, with wrappers and without: save the state dict of one model alone")
+        tensors[name] = value
+    ends = [key.removesuffix("predictor._read_in.weight") for key in tensors if key.endswith("predictor._read_in.weight")]
+    prefixes = [prefix for prefix in ends if is_published({k.removeprefix(prefix): None for k in tensors if k.startswith(prefix)})]
+    if not prefixes:
+        return None
+    if "" in prefixes:
+        return tensors
+    if len(prefixes) > 1:
+        raise CheckpointError(f"the file holds several models, {', '.join(sorted(prefixes))}: save the state dict of one of them alone")
+    return {key.removeprefix(prefixes[0]): value for key, value in tensors.items() if key.startswith(prefixes[0])}

@@ -13,9 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from contextssl.errors import InputError, SettingsError
+from contextssl.errors import InputError
 from contextssl.factors import Environment, FactorSpace
-from contextssl.models.encoders import feature_width as width_of
+from contextssl.models.encoder_width import check_features
+from contextssl.models.encoder_width import feature_width as width_of
+from contextssl.models.evaluation_mode import evaluation_mode
+from contextssl.models.image_input import check_images, check_statistics, normalised
 from contextssl.models.predictor import Context
 
 # How many inputs go through the network at once where nothing is differentiated.
@@ -46,10 +49,7 @@ class ViewEncoder(nn.Module):
         image_std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        if (image_mean is None) != (image_std is None):
-            raise SettingsError("image_mean and image_std go together: give both or neither")
-        if image_std is not None and min(image_std) <= 0:
-            raise SettingsError(f"image_std is {list(image_std)}: every channel needs a positive deviation")
+        check_statistics(image_mean, image_std)
         self.factors = factors
         self.encoder = encoder
         self.feature_width = feature_width if feature_width is not None else width_of(encoder)
@@ -112,18 +112,21 @@ class ViewEncoder(nn.Module):
 
     def normalise(self, inputs: Tensor) -> Tensor:
         """uint8 images → float, by the model's channel means and deviations; float inputs as they are."""
-        if inputs.dtype != torch.uint8:
-            return inputs
-        if self.image_mean is None or self.image_std is None:
-            raise InputError(
-                "this model does not know how to normalise uint8 images: give it image_mean and image_std, or normalised floats"
-            )
-        scale = 1 / (255 * self.image_std)
-        return torch.addcmul(-self.image_mean / self.image_std, inputs.float(), scale)
+        return normalised(inputs, self.image_mean, self.image_std)
+
+    def features_of(self, views: Tensor) -> Float[Tensor, "n F"]:
+        """Features of normalised views, as training and use both have them.
+
+        Raises:
+            InputError: where the encoder's output is not (n, ``feature_width``).
+        """
+        features = self.encoder(views)
+        check_features(features, len(views), self.feature_width, type(self.encoder).__name__)
+        return features
 
     def pair_features(self, source: Tensor, target: Tensor) -> Float[Tensor, "pairs 2 F"]:
         """Features of both ends of each pair, [:, 0] of sources and [:, 1] of targets, through the encoder as one batch."""
-        return by_pairs(self.encoder(self.normalise(torch.cat([source, target]))))
+        return by_pairs(self.features_of(self.normalise(torch.cat([source, target]))))
 
     def after_step(self) -> None:
         """Called when the optimiser has stepped."""
@@ -134,52 +137,26 @@ class ViewEncoder(nn.Module):
         """Features, with no context: (n, ...) → (n, F), on the model's device.
 
         Args:
-            images: (n, C, H, W) uint8 in 0 to 255, or float as the encoder was trained on (normalised).
+            images: (n, C, H, W) uint8 in 0 to 255, or float as the encoder was trained on: normalised by the model's mean and deviation. Floats
+                that all lie in 0 to 1 are refused by a model that knows them, unless they are constant: normalised images do not.
 
         Raises:
             InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
         """
-        self._check_inputs(images)
+        check_images(images, self.image_mean, self.image_std)
 
         def run(part: Tensor) -> Tensor:
             if part.ndim == 4 and part.shape[1] > 1:
                 part = part.contiguous(memory_format=torch.channels_last)
-            return self.encoder(self.normalise(part))
+            return self.features_of(self.normalise(part))
 
         with self._frozen():
             return in_batches(run, batch_size, images.to(self.device))
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:
-        training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self.train(training)
-
-    def _check_inputs(self, images: Tensor) -> None:
-        if not isinstance(images, Tensor):
-            raise InputError(f"images must be a tensor (n, C, H, W), not {type(images).__name__}")
-        if self.image_mean is None and images.ndim != 4:
-            if images.dtype != torch.uint8 and not bool(images.isfinite().all()):
-                raise InputError("inputs hold NaN or infinity: mend them before they reach the model")
-            return
-        if images.ndim != 4:
-            raise InputError(f"images must have shape (n, C, H, W), not {tuple(images.shape)}: add a batch dimension to a single one")
-        if self.image_mean is not None and images.shape[1] != len(self.image_mean):
-            channels = len(self.image_mean)
-            hint = " (they look channels last: permute(0, 3, 1, 2))" if images.shape[3] == channels else ""
-            raise InputError(f"images have {images.shape[1]} channels in axis 1 where the model takes {channels}{hint}")
-        if images.dtype == torch.uint8:
-            return
-        if not images.dtype.is_floating_point:
-            raise InputError(f"images are {images.dtype}: give uint8 in 0 to 255, or normalised floats")
-        if not bool(images.isfinite().all()):
-            raise InputError("images hold NaN or infinity: mend them before they reach the model")
-        if images.numel() and float(images.abs().max()) > 30:
-            raise InputError("float images reach beyond ±30: they look like 0 to 255; give them as uint8, or normalised")
+        with evaluation_mode(self), torch.no_grad():
+            yield
 
     def _check_actions(self, actions: Tensor, count: int) -> Tensor:
         if actions.shape != (count, self.factors.width):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from contextssl import advice
+from contextssl.provenance import OWN
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, join, table
 from contextssl.report.words import listed
@@ -57,6 +58,8 @@ def _facts(run: Run) -> dict[str, str]:
     about, settings = run.about, run.settings
     source = about.get("data", {}).get("source") or {}
     facts = {"data": _data(run, source), "data fingerprint": about.get("data", {}).get("fingerprint")}
+    if about.get("encoder_class"):
+        facts["encoder"] = f"your own, {about['encoder_class']}"
     if "load_model" in about:
         facts["model"] = str(about["load_model"])
     facts["seed"] = about.get("seed")
@@ -76,7 +79,7 @@ def _facts(run: Run) -> dict[str, str]:
 
 
 def _data(run: Run, source: dict[str, Any]) -> str:
-    name = run.dataset or "data of your own"
+    name = "data of your own" if run.dataset in (None, OWN) else str(run.dataset)
     if isinstance(source.get("items"), dict):
         counts = listed([f"{count:,} {split}" for split, count in source["items"].items()])
         return f"{name}: {counts} images"

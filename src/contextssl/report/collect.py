@@ -14,6 +14,7 @@ from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.files import storage_error
 from contextssl.methods import METHODS
+from contextssl.provenance import OWN
 
 METRICS = "metrics.csv"
 PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure")
@@ -21,6 +22,9 @@ PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "eras
 NAMED = 3
 # The context length that sentences speak of, where it was evaluated.
 SPOKEN_LENGTH = 14
+PAPERS_RESOLUTION = 128
+# What of an encoder its name does not say.
+PAPERS_ENCODER = {"stem": "default", "pool": "average", "feature_norm": "none", "pretrained": False}
 # Settings of an evaluation that change what its numbers mean, by protocol.
 DEFINING = {
     "equivariance": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views"),
@@ -53,16 +57,50 @@ class Run:
 
     @property
     def settings(self) -> Mapping[str, Any]:
+        """Of the training; with data or an encoder of the user's own, ``dataset`` and ``backbone`` say so."""
         found = self.about.get("settings")
-        return found if isinstance(found, Mapping) else {}
+        if not isinstance(found, Mapping):
+            return {}
+        said: dict[str, Any] = {"dataset": self.trained_on, "backbone": self.encoder}
+        return {**found, **{name: value for name, value in said.items() if value is not None and name in found}}
+
+    @property
+    def trained_on(self) -> str | None:
+        """The kind of the data that it was trained on; ``"own"`` where nothing says where they came from."""
+        data = self.about.get("data")
+        data = data if isinstance(data, Mapping) else {}
+        if data.get("kind") is not None:
+            return str(data["kind"])
+        # Results from before the kind was recorded: data that were opened by their name have a path.
+        found = self.about.get("settings")
+        if not isinstance(found, Mapping) or found.get("dataset") is None:
+            return None
+        return str(found["dataset"]) if data.get("path") is not None else OWN
+
+    @property
+    def encoder(self) -> str | None:
+        """The backbone, or ``"own"``; None where it was not recorded."""
+        if self.about.get("encoder") is not None:
+            return str(self.about["encoder"])
+        found = self.about.get("settings")
+        return str(found["backbone"]) if isinstance(found, Mapping) and found.get("backbone") is not None else None
 
     @property
     def dataset(self) -> str | None:
-        """Of the evaluation where that was told, else of the training."""
+        """The kind of the data of the evaluation where that was recorded or told, else of the training."""
         for evaluation in self.evaluations.values():
-            if named := evaluation.get("settings", {}).get("dataset"):
+            data, settings = evaluation.get("data", {}), evaluation.get("settings", {})
+            if named := data.get("kind") or (OWN if settings.get("data_factory") else settings.get("dataset")):
                 return str(named)
-        return self.settings.get("dataset") or ("3diebench" if "load_model" in self.about else None)
+        return self.trained_on or ("3diebench" if "load_model" in self.about else None)
+
+    @property
+    def in_papers_setting(self) -> bool:
+        """Whether the paper's numbers are of the same data, image size and encoder: 3DIEBench at 128 px, read by a ResNet-18 as it is."""
+        told = [evaluation.get("settings", {}).get("resolution") for evaluation in self.evaluations.values()]
+        resolutions = {number for number in told if number is not None} or {self.settings.get("resolution", PAPERS_RESOLUTION)}
+        changed = [name for name, usual in PAPERS_ENCODER.items() if self.settings.get(name, usual) != usual]
+        return self.dataset == "3diebench" and self.encoder == "resnet18" and resolutions == {PAPERS_RESOLUTION} and not changed
 
     @property
     def evaluations(self) -> Mapping[str, Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contextssl.errors import SettingsError
 from contextssl.files import write_text
+from contextssl.provenance import OWN
 from contextssl.report import about as runs_about
 from contextssl.report.collect import Run, differences
 from contextssl.report.comparison_picture import picture
@@ -83,7 +84,11 @@ def _in_short(averaged: Sequence[Averaged]) -> str:
     """``6 models on shapes, 3 seeds, val split``."""
     counts = sorted({each.seeds for each in averaged})
     seeds = f"{counts[0]} seed{'s' * (counts[0] > 1)}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    data = list(dict.fromkeys(run.dataset or "data of your own" for each in averaged for run in each.entry.runs))
+    data = list(
+        dict.fromkeys(
+            "data of your own" if run.dataset in (None, OWN) else str(run.dataset) for each in averaged for run in each.entry.runs
+        )
+    )
     models = f"{len(averaged)} models" if len(averaged) > 1 else "1 model"
     return f"{models} on {listed(data)}, {seeds}, {averaged[0].run.split} split"
 

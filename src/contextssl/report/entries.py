@@ -35,11 +35,8 @@ class Entry:
 
     @property
     def comparable(self) -> bool:
-        """Whether the paper's numbers are of the same data and size."""
-        return all(
-            run.dataset == "3diebench" and run.settings.get("resolution") == 128 and run.settings.get("backbone") == "resnet18"
-            for run in self.runs
-        )
+        """Whether the paper's numbers are of the same data, image size and encoder."""
+        return all(run.in_papers_setting for run in self.runs)
 
 
 @dataclass(frozen=True)

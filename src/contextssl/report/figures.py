@@ -112,14 +112,14 @@ def adapts(run: Run) -> bool:
 
 def published_r2(runs: Sequence[Run]) -> Picture | None:
     """The paper's figure 3, right: pooled R² of the relative factors, read from pairs by the published probes."""
-    comparable = all(run.dataset == "3diebench" for run in runs)
+    comparable = all(run.in_papers_setting for run in runs)
     panels = by_length(runs, "equivariance", "r2_pooled", ylabel="R², pooled", paper=comparable)
     if not panels:
         return None
     beside = (
         " Faint lines are the paper's (3DIEBench, ResNet-18, 128 px)."
         if comparable
-        else " The paper's curves are in a figure of their own below, since they are of other data."
+        else " The paper's curves are in a figure of their own below, since they are of other data, another image size or another encoder."
     )
     others = sorted(
         {
@@ -314,7 +314,7 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
                     lines.append(line(rows, label, colour=panel_colour(environment), style=index, end=name if index == 0 else ""))
                     floors += [row.floor for row in rows if row.floor is not None]
                     lengths += [row.length or 0 for row in rows]
-        if all(run.dataset == "3diebench" for run in runs) and lines:
+        if all(run.in_papers_setting for run in runs) and lines:
             y = [published.RETRIEVAL[str(length)][metric] for length in published.LENGTHS]
             lines.append(Line("rotation told, paper", [position(n) for n in published.LENGTHS], y, colour="rotation", faint=True))
             lengths += published.LENGTHS

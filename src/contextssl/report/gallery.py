@@ -29,6 +29,7 @@ from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.files import read_json, write_json
+from contextssl.provenance import OWN
 from contextssl.randomness import seeded_generator
 from contextssl.report.collect import SPOKEN_LENGTH, Run
 
@@ -114,7 +115,23 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
     }
 
 
-def gallery_of(run: Run, data_dir: str | None = None) -> tuple[Mapping[str, Any] | None, str | None]:
+@dataclasses.dataclass(frozen=True)
+class OwnCode:
+    """Code of the user's own that a run was made with, named anew: what its files call it is never imported.
+
+    Args:
+        factors, data_factory, encoder_factory: as in the settings of the same names.
+    """
+
+    factors: list[str] | None = None
+    data_factory: str | None = None
+    encoder_factory: str | None = None
+
+
+NO_CODE = OwnCode()
+
+
+def gallery_of(run: Run, data_dir: str | None = None, own: OwnCode = NO_CODE) -> tuple[Mapping[str, Any] | None, str | None]:
     """A run's gallery, made now where there is none of its weights; or None with the reason why it cannot be made."""
     kept = _kept(run)
     if kept is not None:
@@ -122,7 +139,7 @@ def gallery_of(run: Run, data_dir: str | None = None) -> tuple[Mapping[str, Any]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            gallery = make_gallery(_plan(run, data_dir))
+            gallery = make_gallery(_plan(run, data_dir, own))
         write_json(run.folder / GALLERY, gallery)
     except ContextSSLError as error:
         return None, str(error)
@@ -146,7 +163,7 @@ def _kept(run: Run) -> Mapping[str, Any] | None:
     return gallery if trained.is_file() and trained.stat().st_mtime <= path.stat().st_mtime else None
 
 
-def _plan(run: Run, data_dir: str | None) -> Plan:
+def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     """The evaluation's own settings where it was evaluated, so that its cache serves; never data that must be rendered or packed first."""
     if run.dataset in TABLES:
         raise DataError("rows of a table have no pictures to show")
@@ -157,13 +174,20 @@ def _plan(run: Run, data_dir: str | None) -> Plan:
     content = checkpoints.read(file)
     path = content.get(checkpoints.RECIPE, {}).get("data", {}).get("path")
     where = data_dir or given.get("data_dir") or path
-    if where is None or not is_store(Path(where)):
+    given.update(dataclasses.asdict(own))
+    if own.data_factory is not None:
+        where = None
+    elif run.trained_on == OWN and where is None:
+        raise DataError(
+            "the run was trained on data of your own: name them by data_factory=module:function, which returns a contextssl.Data"
+        )
+    elif where is None or not is_store(Path(where)):
         raise DataError(f"the run's data are not at hand{'' if where is None else f' at {where}'}: name their packed store by data_dir=DIR")
     given.update(
         load_model=str(file),
         pretrained_model_dir=None,
         checkpoint="last",
-        data_dir=str(where),
+        data_dir=None if where is None else str(where),
         split=run.split,
         progress=False,
         eval_ctxt=[0],

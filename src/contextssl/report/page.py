@@ -35,7 +35,7 @@ def pictures_of(runs: Sequence[Run]) -> dict[str, Picture | None]:
     return {
         "adaptation": figures.adaptation(runs),
         "r2": r2,
-        "paper": figures.paper_only() if r2 is not None and any(run.dataset != "3diebench" for run in runs) else None,
+        "paper": figures.paper_only() if r2 is not None and not all(run.in_papers_setting for run in runs) else None,
         "noise": figures.noise(runs),
         "readers": figures.readers(runs),
         "sensitivity": figures.sensitivity(runs),

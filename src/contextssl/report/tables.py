@@ -69,7 +69,7 @@ def _paper_rows(columns: Sequence[tuple[str, str, str]]) -> Iterator[Markup]:
 
 
 def _not_comparable(runs: Sequence[Run]) -> str:
-    return "" if all(run.dataset == "3diebench" for run in runs) else " (other data: not comparable number by number)"
+    return "" if all(run.in_papers_setting for run in runs) else " (other data, size or encoder: not comparable number by number)"
 
 
 def _conditions(run: Run) -> Iterator[tuple[str, str | None, dict[str, object]]]:

@@ -11,7 +11,7 @@ from contextssl.files import write_text
 from contextssl.report.collect import differences, read_runs
 from contextssl.report.drawing import picture_files
 from contextssl.report.figures import factors_of
-from contextssl.report.gallery import gallery_of
+from contextssl.report.gallery import NO_CODE, OwnCode, gallery_of
 from contextssl.report.headline import headline
 from contextssl.report.page import page, pictures_of
 
@@ -36,6 +36,7 @@ def write_report(
     figures: bool = True,
     gallery: bool = True,
     data_dir: str | None = None,
+    own: OwnCode = NO_CODE,
 ) -> Report:
     """Write one self-contained HTML page about one run or several, side by side.
 
@@ -46,6 +47,7 @@ def write_report(
         figures: write each figure as PNG and SVG too, into the folder ``figures`` beside the page.
         gallery: make a gallery where there is none and a run's checkpoint and data are at hand.
         data_dir: where the data of the galleries have moved.
+        own: for the galleries of runs with data, augmentations or an encoder of your own.
 
     Raises:
         SettingsError, DataError: for a run that is missing, unfinished or damaged, before anything is written.
@@ -59,7 +61,7 @@ def write_report(
     pictures = pictures_of(found)
     galleries = []
     for run in found:
-        made, reason = gallery_of(run, data_dir) if gallery else (None, "gallery=false")
+        made, reason = gallery_of(run, data_dir, own) if gallery else (None, "gallery=false")
         galleries.append((run, made, reason))
     write_text(place, page(found, pictures, galleries))
     written: list[Path] = []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import signal
-import subprocess
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch import nn
 
 from contextssl import checkpoints
+from contextssl.checkpoint_content import check_resumable, refuse_named_code, refuse_unnamed_parts
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
 from contextssl.context_labels import LabelSpace
-from contextssl.data.dataset import Data, open_data
+from contextssl.data.dataset import Data, data_kind, open_data
 from contextssl.data.places import at_recorded_places
 from contextssl.distributed import is_first_process
 from contextssl.environments import environments_of
@@ -31,13 +32,14 @@ from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.results import write_results
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.files import write_json
-from contextssl.machine import processor
 from contextssl.methods import method_of
 from contextssl.models.build import build_model
 from contextssl.models.view_encoder import ViewEncoder
+from contextssl.named_code import own_encoder
 from contextssl.pairs import PairSampler
 from contextssl.precision import choose_precision
-from contextssl.randomness import derive_seed
+from contextssl.provenance import commit, describe_parts, describe_run
+from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
 from contextssl.training.storage import AtomicCheckpoints, MetricsCSV, NamedCheckpoint, new_run_folder
@@ -55,8 +57,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
 
     Args:
         settings: see :class:`~contextssl.config.settings.TrainSettings`; with ``resume`` the run named there goes on exactly.
-        data: your own, in the place of ``settings.dataset``.
-        encoder: your own module with a ``num_features``, in the place of ``settings.backbone``.
+        data: your own, in the place of ``settings.dataset`` and ``settings.data_factory``. Results then say that they are of data of your own.
+        encoder: your own module with a ``num_features``, in the place of ``settings.backbone`` and ``settings.encoder_factory``.
 
     Raises:
         SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is trained.
@@ -68,42 +70,53 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         resumed_from = checkpoints.find_checkpoint(settings.resume)
         content = checkpoints.read(resumed_from)
         settings = _resumed_settings(settings, content, resumed_from)
+        refuse_unnamed_parts(
+            content,
+            data=data is not None or settings.data_factory is not None,
+            encoder=encoder is not None or settings.encoder_factory is not None,
+            where=str(resumed_from),
+        )
     check_settings(settings)
     recorded = content[checkpoints.RECIPE]["data"] if content is not None else {}
     if data is None:
-        found = at_recorded_places(settings, recorded)
+        found = {} if settings.data_factory is not None else at_recorded_places(settings, recorded)
         data = open_data(dataclasses.replace(settings, **found), progress=settings.progress)
         if found:
             data = dataclasses.replace(data, description={**data.description, "places": recorded.get("places", {})})
         _refuse_other_data(recorded, data)
+    if encoder is None and settings.encoder_factory is not None:
+        encoder = own_encoder(settings.encoder_factory, settings.seed)
     environments = environments_of(settings, data.train.factors)
     sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
     model = fresh_model(settings, data, encoder)
-    if resumed_from is not None:
+    if content is not None and resumed_from is not None:
+        check_resumable(content, model, checkpoints.MODEL_PREFIX, str(resumed_from))
         folder = resumed_from.parent.parent
     else:
-        folder = (
-            new_run_folder(settings.output_dir, settings.dataset, settings.run_dir) if is_first_process() else Path(settings.output_dir)
-        )
+        folder = new_run_folder(settings.output_dir, data_kind(data), settings.run_dir) if is_first_process() else Path(settings.output_dir)
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
     if content is None and is_first_process():
-        write_json(folder / SETTINGS, {"version": __version__, "commit": _commit(), "settings": dataclasses.asdict(settings)})
+        parts = describe_parts(settings, data, encoder)
+        parts["data"] = {"kind": parts["data"]["kind"]}
+        write_json(folder / SETTINGS, {"version": __version__, "commit": commit(), "settings": dataclasses.asdict(settings), **parts})
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, settings.block_size // 2 - 1, settings.seed)
     module = Training(model, sampler, online, environments.environments, settings, made, folder)
-    trainer, metrics = _trainer(settings, folder, model.watched)
+    with _quiet_lightning():
+        trainer, metrics = _trainer(settings, folder, model.watched)
     if content is not None:
         metrics.forget_after(int(content["global_step"]))
     if settings.compile:
         model.encoder.compile()
     began = time.monotonic()
-    _fit(trainer, module, resumed_from, folder)
+    with _quiet_lightning():
+        _fit(trainer, module, resumed_from, folder)
     if trainer.max_epochs == 0:
         trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt", weights_only=False)
     if not module.rows:
         module.rows = module.signals()
     if trainer.is_global_zero:
         run = {
-            **describe_run(settings, data),
+            **describe_run(settings, data, encoder),
             "steps": trainer.global_step,
             "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(time.monotonic() - began, 1),
@@ -151,32 +164,9 @@ def check_settings(settings: TrainSettings) -> None:
         raise SettingsError(f"block_size is {settings.block_size}: a context pair and a query need at least 4 tokens")
 
 
-def describe_run(settings: TrainSettings, data: Data) -> dict[str, Any]:
-    """What made a result: settings, seed, version, commit, data, machine."""
-    return {
-        "settings": dataclasses.asdict(settings),
-        "seed": settings.seed,
-        "data": dict(data.description),
-        **describe_machine(),
-    }
-
-
-def describe_machine() -> dict[str, Any]:
-    """Of any result: version, commit, machine, date."""
-    return {
-        "version": __version__,
-        "commit": _commit(),
-        "torch": torch.__version__,
-        "machine": processor(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
-        "date": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
-
-
 def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ViewEncoder:
-    with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(settings.seed, "weights"))
+    """The model of the settings, its weights a function of the seed, whatever else draws from torch's global stream meanwhile."""
+    with DrawingFrom(seeded_generator(settings.seed, "weights")):
         model = build_model(
             settings,
             data.train.factors,
@@ -224,7 +214,10 @@ def _resumed_settings(given: TrainSettings, content: dict[str, Any], path: Path)
     """The run's own settings, and of the given ones those that may change. Others that differ from their defaults are an error."""
     if checkpoints.RECIPE not in content:
         raise CheckpointError(f"{path} is no checkpoint of a run here, so it cannot be resumed: load it with contextssl.load")
-    settings = checkpoints.settings_of(content)
+    settings = checkpoints.settings_of(content, str(path))
+    refuse_named_code(settings.dataset, settings.factors, given.factors, str(path))
+    # Of the user's own code what is named now counts, and never what the file names.
+    settings.data_factory, settings.encoder_factory = given.data_factory, given.encoder_factory
     defaults = TrainSettings()
     for field in dataclasses.fields(TrainSettings):
         value = getattr(given, field.name)
@@ -305,15 +298,16 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def _commit() -> str | None:
-    """The commit of the checkout that the package runs from, or None where it is installed elsewhere."""
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's lines about devices, and its tips, are left out; its logger is the user's own again afterwards."""
+    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+
+    def worth_saying(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+    logger.addFilter(worth_saying)
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
-
-
-logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+        yield
+    finally:
+        logger.removeFilter(worth_saying)

@@ -158,7 +158,10 @@ def test_a_users_own_augmentation_by_name(key: str) -> None:
     augmentations = Augmentations.named(["blur", OWN], {key: {"threshold": [0.1, 0.2]}})
     own = augmentations.augmentations[1]
     assert isinstance(own, Solarize) and own.threshold == (0.1, 0.2)
-    assert Augmentations.from_description(json.loads(json.dumps(augmentations.description))) == augmentations
+    description = json.loads(json.dumps(augmentations.description))
+    assert Augmentations.from_description(description, [OWN]) == augmentations
+    with pytest.raises(SettingsError, match=r"the description names code, .*Solarize: name it in own=\[…\] if it is yours"):
+        Augmentations.from_description(description)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +178,7 @@ def test_a_users_own_augmentation_by_name(key: str) -> None:
         (lambda: Augmentations.named(["crop"], {"crop": {"area": [1.0, 0.2]}}), "crop area is the wrong way round"),
         (lambda: Augmentations.named(["no.such.module:Blur"]), "'no.such.module:Blur' cannot be imported.*No module named"),
         (lambda: Augmentations.named([f"{__name__}:Polarize"]), "Polarize' cannot be imported.*no attribute 'Polarize'"),
-        (lambda: Augmentations.named([":Blur"]), "':Blur' cannot be imported"),
+        (lambda: Augmentations.named([":Blur"]), "':Blur' is not of the form 'package.module:name'"),
         (lambda: Augmentations.named([f"{__name__}:NOT_ONE"]), "is no class derived from"),
         (lambda: Augmentations.named(["builtins:dict"]), "is no class derived from"),
         (lambda: Augmentations.named([f"{__name__}:Unfinished"]), "lacks apply, draw, words, parameters, identity"),

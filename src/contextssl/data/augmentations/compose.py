@@ -9,12 +9,11 @@ Example:
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -31,6 +30,7 @@ from contextssl.data.augmentations.rotate import Rotate
 from contextssl.digest import digest_of
 from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.factors import FactorSpace
+from contextssl.named_code import imported, own_names
 from contextssl.randomness import seeded_generator
 
 # By name, in the order in which they are applied: first what moves pixels, since a blur before a crop would be magnified with it and its σ no
@@ -192,17 +192,23 @@ class Augmentations:
         return {"augmentations": listed, "centre": list(self.centre), "scale": list(self.scale)}
 
     @classmethod
-    def from_description(cls, description: Mapping[str, Any]) -> Augmentations:
-        """From what :attr:`description` gave. One of a user's own class imports its module, as :meth:`named` does.
+    def from_description(cls, description: Mapping[str, Any], own: Sequence[str] = ()) -> Augmentations:
+        """From what :attr:`description` gave.
+
+        Args:
+            own: the augmentations of the caller's own that it may hold, as ``"package.module:Class"``. A description may come from a file, and no
+                module is imported because a file names it.
 
         Raises:
-            SettingsError: where something is missing, or as for :meth:`named`.
+            SettingsError: where something is missing or not among ``own``, or as for :meth:`named`.
         """
         try:
             listed = [(str(each["name"]), each["ranges"]) for each in description["augmentations"]]
             centre, scale = (tuple(float(number) for number in description[key]) for key in ("centre", "scale"))
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError(f"the description of the augmentations is damaged: {error!r}") from error
+        if strange := [name for name in own_names([name for name, _ in listed]) if name not in own]:
+            raise SettingsError(f"the description names code, {', '.join(strange)}: name it in own=[…] if it is yours")
         return cls(tuple(_build(name, ranges) for name, ranges in listed), centre, scale)
 
     @property
@@ -276,11 +282,7 @@ def _class(name: str) -> type[Augmentation]:
                 f"unknown augmentation {name!r}: {nearest(name, AUGMENTATIONS)} (one of your own is named 'package.module:Class')"
             )
         return AUGMENTATIONS[name]
-    module, _, attribute = name.partition(":")
-    try:
-        kind = reduce(getattr, attribute.split("."), importlib.import_module(module))
-    except Exception as error:  # whatever a user's module raises while it is imported
-        raise SettingsError(f"augmentation {name!r} cannot be imported as 'package.module:Class': {error}") from error
+    kind = imported(name, "augmentation")
     if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
         raise SettingsError(f"augmentation {name!r} is no class derived from contextssl.data.augmentations.Augmentation")
     missing = sorted(getattr(kind, "__abstractmethods__", ()))

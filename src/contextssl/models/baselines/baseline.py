@@ -65,7 +65,7 @@ class Baseline(ViewEncoder):
             gather: joins (pairs, ...) over processes.
         """
         views = self.normalise(torch.cat([batch.source, batch.target]))
-        seen = Seen(batch, views, by_pairs(self.encoder(views)), gather)
+        seen = Seen(batch, views, by_pairs(self.features_of(views)), gather)
         return {name: loss for term in self.terms for name, loss in term(seen).items()}
 
     def after_step(self) -> None:

@@ -45,6 +45,14 @@ def build_terms(
     """
     method, hidden, actions = settings.method, settings.projector_width, factors.width
     coefficients = vicreg_coefficients(settings)
+    sizes = (("projection_dim", width), ("projector_width", hidden), ("sequence_layers", settings.sequence_layers))
+    for name, value in (*sizes, ("sequence_heads", settings.sequence_heads)):
+        if value < 1:
+            raise SettingsError(f"{name} is {value}: it must be at least 1")
+    if method == "seq-jepa" and feature_width % settings.sequence_heads:
+        raise SettingsError(
+            f"sequence_heads is {settings.sequence_heads}, which cannot share the encoder's {feature_width} features: choose a divisor"
+        )
     weight = settings.equivariance_weight
     weight = EQUIVARIANCE_WEIGHTS.get(method, 1.0) if weight is None else weight
     if weight < 0:

@@ -1,0 +1,229 @@
+"""What the content of a checkpoint of ours must be before a model is built from it, or a run resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from contextssl.config.settings import TrainSettings
+from contextssl.data.dataset import AUGMENTED
+from contextssl.errors import CheckpointError, SettingsError
+from contextssl.named_code import own_names
+
+# Under this name a checkpoint holds what rebuilds the model (everything else in it is Lightning's).
+RECIPE = "contextssl"
+FORMAT = 1
+# Settings that earlier versions wrote and this one no longer has: by the name that each has now, or None where it is gone. Every other setting that
+# is unknown is of a later version, and what it asks for would be left out in silence.
+FORMER_SETTINGS: Mapping[str, str | None] = {"momentum": "ema_momentum"}
+# What a recipe has to hold, and of what kind.
+NEEDED: Mapping[str, tuple[type, ...]] = {
+    "settings": (dict,),
+    "factors": (dict, list),
+    "class_names": (list,),
+    "image_mean": (list, types.NoneType),
+    "image_std": (list, types.NoneType),
+    "encoder": (str, types.NoneType),
+    "data": (dict,),
+}
+DEPTHS = ("n_layer", "encoder_depth", "sequence_layers")
+
+
+def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The recipe of a checkpoint of ours, once it is of a format that this version reads and whole.
+
+    Raises:
+        CheckpointError: saying what is missing or odd.
+    """
+    made = content[RECIPE]
+    if not isinstance(made, dict):
+        raise CheckpointError(f"{where} is damaged: its part {RECIPE!r} is a {type(made).__name__}; use an earlier one")
+    if made.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{where} has format {made.get('format')}, written by version {made.get('version')}: this version reads {FORMAT}"
+        )
+    for name, kinds in NEEDED.items():
+        if not isinstance(made.get(name, ...), kinds):
+            what = f"is a {type(made[name]).__name__}" if name in made else "is missing"
+            raise CheckpointError(f"{where} is damaged: {name} of its recipe {what}; use an earlier one")
+    # Checkpoints from before there were tables say image_shape.
+    shape = made.get("view_shape") or made.get("image_shape")
+    if not isinstance(shape, list) or len(shape) not in (1, 3) or not all(isinstance(n, int) and 0 < n < 1 << 20 for n in shape):
+        raise CheckpointError(f"{where} is damaged: view_shape of its recipe is {shape!r}; use an earlier one")
+    return {**made, "view_shape": shape}
+
+
+def settings_of(content: Mapping[str, Any], where: str = "the checkpoint") -> TrainSettings:
+    """The settings of a run, from its checkpoint.
+
+    Raises:
+        CheckpointError: for settings of a later version, which this one does not know, and values of the wrong type.
+    """
+    made = recipe_of(content, where)
+    kinds = typing.get_type_hints(TrainSettings)
+    given, unknown = {}, []
+    for key, value in made["settings"].items():
+        name = FORMER_SETTINGS.get(key, key) if isinstance(key, str) else key
+        if name is None:
+            continue
+        if name not in kinds:
+            unknown.append(str(name))
+            continue
+        if not _is_of(value, kinds[name]):
+            raise CheckpointError(f"{where} is damaged: its setting {name} is {value!r}; use an earlier one")
+        given[name] = value
+    if unknown:
+        raise CheckpointError(
+            f"{where} was written by version {made.get('version')}, with settings that this version does not know: {', '.join(sorted(unknown))}; "
+            "update contextssl to load it"
+        )
+    settings = TrainSettings(**given)
+    for field in dataclasses.fields(TrainSettings):
+        choices = field.metadata.get("choices")
+        if choices and getattr(settings, field.name) not in choices:
+            raise CheckpointError(f"{where} is damaged: its setting {field.name} is {getattr(settings, field.name)!r}; use an earlier one")
+    return settings
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    """Whether a plain value is of the type of a setting; whole numbers are floats too."""
+    if kind is Any:
+        return True
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return any(_is_of(value, part) for part in parts)
+    if origin is list:
+        return isinstance(value, list) and all(_is_of(part, parts[0]) for part in value)
+    if kind is types.NoneType or kind is None:
+        return value is None
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequence[str] | None, where: str) -> None:
+    """Augmentations of the user's own that a checkpoint names are code: they count only where the user names them again.
+
+    Args:
+        dataset, factors: of the checkpoint's settings.
+        named: the factors that the user gave.
+
+    Raises:
+        SettingsError: saying what to add to the command.
+    """
+    if dataset not in AUGMENTED:
+        return
+    if [name for name in own_names(factors) if name not in (named or ())]:
+        raise SettingsError(
+            f"{where} was trained with code of its author's, {', '.join(own_names(factors))}, which is not imported because a checkpoint names it: "
+            f"if it is yours, name it again by factors=[{','.join(factors or ())}]"
+        )
+
+
+def refuse_unnamed_parts(content: Mapping[str, Any], *, data: bool, encoder: bool, where: str) -> None:
+    """Data and an encoder of the user's own are in no checkpoint: they are to be given again.
+
+    Args:
+        data, encoder: whether they are.
+
+    Raises:
+        CheckpointError: saying how, on the command line and in Python.
+    """
+    made = recipe_of(content, where)
+    if not data and "path" not in made["data"]:
+        raise CheckpointError(
+            f"{where} was trained on data of your own, which no file names: give them again by data_factory=module:function (it returns a "
+            "contextssl.Data), or in Python"
+        )
+    if not encoder and made["encoder"] is not None:
+        raise CheckpointError(
+            f"{where} was trained with your own encoder {made['encoder']}: give it again by encoder_factory=module:function (it returns the module), "
+            "or in Python"
+        )
+
+
+def check_depths(settings: TrainSettings, state: Mapping[str, Any], where: str) -> None:
+    """A network has no more layers than the checkpoint has tensors, which is known before a layer is built.
+
+    Raises:
+        CheckpointError: where the settings ask for more.
+    """
+    for name in DEPTHS:
+        if getattr(settings, name) > len(state):
+            raise CheckpointError(
+                f"{where} is damaged: its setting {name} is {getattr(settings, name)}, but it has {len(state)} tensors; use an earlier one"
+            )
+
+
+def weights_of(content: Mapping[str, Any], prefix: str, where: str) -> dict[str, Tensor]:
+    """The tensors of ``state_dict`` whose names start with ``prefix``, without it.
+
+    Raises:
+        CheckpointError: where there are none, or they are no plain tensors.
+    """
+    state = content.get("state_dict")
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise CheckpointError(f"{where} is damaged: it has no state_dict of named tensors; use an earlier one")
+    return check_tensors({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}, where)
+
+
+def check_tensors(state: Mapping[str, Any], where: str) -> dict[str, Tensor]:
+    """
+    Raises:
+        CheckpointError: for what is no dense tensor, larger than the memory behind it (an expanded one), or not finite.
+    """
+    for key, value in state.items():
+        if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized:
+            raise CheckpointError(f"{where} is damaged: {key} is no plain tensor; use an earlier one")
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{where} is damaged: {key} has shape {tuple(value.shape)}, more than the file holds of it; use an earlier one"
+            )
+    bad = [key for key, value in state.items() if value.dtype.is_floating_point and not bool(value.isfinite().all())]
+    if bad:
+        more = f" and {len(bad) - 1} more tensors" if len(bad) > 1 else ""
+        raise CheckpointError(f"{where} holds NaN or infinity in {bad[0]}{more}: its weights are of no use; use an earlier one")
+    return dict(state)
+
+
+def check_resumable(content: Mapping[str, Any], model: nn.Module, prefix: str, where: str) -> None:
+    """What Lightning reads of a checkpoint to go on with a run: there, of the right kind, and of the model's size.
+
+    Raises:
+        CheckpointError: saying what is missing or odd.
+    """
+    for name, kind in (("epoch", int), ("global_step", int), ("loops", dict), ("callbacks", dict), ("pytorch-lightning_version", str)):
+        if not isinstance(content.get(name), kind) or (kind is int and content[name] < 0):
+            raise CheckpointError(f"{where} cannot be resumed: its {name} is missing or odd; use an earlier one, or start anew")
+    state = weights_of(content, prefix, where)
+    sizes = [tuple(parameter.shape) for parameter in model.parameters() if parameter.requires_grad]
+    for name in ("optimizer_states", "lr_schedulers"):
+        if not isinstance(content.get(name), list) or not all(isinstance(each, dict) for each in content[name]):
+            raise CheckpointError(f"{where} cannot be resumed: its {name} are missing or odd; use an earlier one, or start anew")
+    for optimizer in content["optimizer_states"]:
+        moments = optimizer.get("state")
+        groups = optimizer.get("param_groups")
+        if not isinstance(moments, dict) or not isinstance(groups, list):
+            raise CheckpointError(f"{where} cannot be resumed: its optimizer_states are odd; use an earlier one, or start anew")
+        for index, values in moments.items():
+            if not isinstance(index, int) or not 0 <= index < len(sizes) or not isinstance(values, dict):
+                raise CheckpointError(
+                    f"{where} cannot be resumed: its optimizer_states are of another model; use an earlier one, or start anew"
+                )
+            tensors = {f"the optimiser's {name} of parameter {index}": value for name, value in values.items() if isinstance(value, Tensor)}
+            check_tensors(tensors, where)
+            if any(value.ndim and tuple(value.shape) != sizes[index] for value in tensors.values()):
+                raise CheckpointError(
+                    f"{where} cannot be resumed: its optimizer_states are of another model; use an earlier one, or start anew"
+                )
+    own = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    if own != {key: tuple(value.shape) for key, value in state.items()}:
+        raise CheckpointError(f"{where} cannot be resumed: its weights are of another model; use an earlier one, or start anew")

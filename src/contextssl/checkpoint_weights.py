@@ -1,0 +1,48 @@
+"""Tensors of a file into a model, exactly or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from torch import Tensor, nn
+
+from contextssl.errors import CheckpointError
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def load_weights(model: Model, state: Mapping[str, Tensor], where: str) -> Model:
+    """Put weights into a model, exactly.
+
+    Raises:
+        CheckpointError: listing the tensors that are missing, unknown, or of another shape.
+    """
+    check_same_tensors(model.state_dict(), state, where)
+    model.load_state_dict(dict(state))
+    return model
+
+
+def check_same_tensors(own: Mapping[str, Tensor], state: Mapping[str, Tensor], where: str) -> None:
+    """
+    Args:
+        own: the tensors of a model; ``state`` those of a file.
+
+    Raises:
+        CheckpointError: listing the tensors that are missing, unknown, or of another shape or kind of number.
+    """
+    differ = [
+        f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
+    differ += [
+        f"{key} is {state[key].dtype} there, {own[key].dtype} here"
+        for key in own
+        if key in state and own[key].dtype.is_floating_point != state[key].dtype.is_floating_point
+    ]
+    differ += [f"{key} is missing there" for key in own if key not in state]
+    differ += [f"{key} is unknown here" for key in state if key not in own]
+    if differ:
+        shown = "; ".join(differ[:5]) + (f"; and {len(differ) - 5} more" if len(differ) > 5 else "")
+        raise CheckpointError(f"{where} is of another architecture: {shown}")
