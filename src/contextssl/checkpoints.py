@@ -30,6 +30,8 @@ from contextssl.version import __version__
 RECIPE = "contextssl"
 FORMAT = 1
 MODEL_PREFIX = "model."
+# Settings that older checkpoints have under another name.
+RENAMED = {"momentum": "ema_momentum"}
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -205,9 +207,10 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
 
 
 def settings_of(content: Mapping[str, Any]) -> TrainSettings:
-    """The settings of a run, from its checkpoint; words that this version no longer has are left out."""
+    """The settings of a run, from its checkpoint; words that this version has under another name are renamed, those it no longer has left out."""
     known = {field.name for field in dataclasses.fields(TrainSettings)}
-    return TrainSettings(**{key: value for key, value in content[RECIPE]["settings"].items() if key in known})
+    given = {RENAMED.get(key, key): value for key, value in content[RECIPE]["settings"].items()}
+    return TrainSettings(**{key: value for key, value in given.items() if key in known})
 
 
 def _published_state(content: Mapping[str, Any]) -> dict[str, Tensor] | None:

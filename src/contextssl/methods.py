@@ -16,6 +16,7 @@ class Method:
         title: as papers write it.
         aim: what it is trained for: ``"context"``, ``"invariance"``, ``"equivariance"``, ``"ceiling"`` or ``"floor"``.
         contexts: whether it is the in-context model, with any objective.
+        by_name: whether it is told its environment by name, in the place of a context.
         source: where it comes from.
     """
 
@@ -23,6 +24,7 @@ class Method:
     title: str
     aim: str
     contexts: bool = False
+    by_name: bool = False
     source: str = ""
 
     @property
@@ -41,8 +43,8 @@ METHODS = {
         Method("simclr", "SimCLR", "invariance", source="Chen et al., 2020"),
         Method("vicreg", "VICReg", "invariance", source="Bardes et al., 2022"),
         Method("byol", "BYOL", "invariance", source="Grill et al., 2020"),
-        Method("simclr+", "SimCLR+", "invariance", True, "Gupta et al., 2024"),
-        Method("vicreg+", "VICReg+", "invariance", True, "Gupta et al., 2024"),
+        Method("simclr+", "SimCLR+", "invariance", True, source="Gupta et al., 2024"),
+        Method("vicreg+", "VICReg+", "invariance", True, source="Gupta et al., 2024"),
         Method("sen", "SEN", "equivariance", source="Park et al., 2022"),
         Method("equimod", "EquiMod", "equivariance", source="Devillers & Lefort, 2023"),
         Method("augself", "AugSelf", "equivariance", source="Lee et al., 2021"),
@@ -51,7 +53,8 @@ METHODS = {
         Method("supervised", "supervised: class", "ceiling"),
         Method("supervised-latents", "supervised: latents", "ceiling"),
         Method("random", "untrained", "floor"),
-        Method("contextssl", "ContextSSL", "context", True, "Gupta et al., 2024"),
+        Method("conditional", "conditional (environment by name)", "context", by_name=True),
+        Method("contextssl", "ContextSSL", "context", True, source="Gupta et al., 2024"),
     )
 }
 

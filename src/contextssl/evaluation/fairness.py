@@ -329,7 +329,7 @@ def rivals(
         plain = encoded.embedded(embedder, ContextPoint(None, 0, 0))
         latents = people.bank.corruption.latents
         longest = max((point.length for point in points), default=0) // 2
-        for pairs in embedder.contexts:
+        for pairs in embedder.contexts if longest else ():
             rows = torch.cat([pairs.source[:longest], pairs.target[:longest]])
             z = F.normalize(embedder.embed(embedder.encode(rows), ContextPoint(None, 0, 0)), dim=-1)
             yield _erased(plain, fit_erasure(z, latents(rows)), "erased-context")
