@@ -18,6 +18,7 @@ class Method:
         contexts: whether it is the in-context model, with any objective.
         by_name: whether it is told its environment by name, in the place of a context.
         source: where it comes from.
+        compared: whether a comparison that names no methods has it.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Method:
     contexts: bool = False
     by_name: bool = False
     source: str = ""
+    compared: bool = True
 
     @property
     def takes_action(self) -> bool:
@@ -49,7 +51,8 @@ METHODS = {
         Method("equimod", "EquiMod", "equivariance", source="Devillers & Lefort, 2023"),
         Method("augself", "AugSelf", "equivariance", source="Lee et al., 2021"),
         Method("sie", "SIE", "equivariance", source="Garrido et al., 2023"),
-        Method("seq-jepa", "seq-JEPA", "equivariance", source="Ghaemi et al., 2025"),
+        # At the length of a comparison on a CPU it learns nothing: docs/compare.md.
+        Method("seq-jepa", "seq-JEPA", "equivariance", source="Ghaemi et al., 2025", compared=False),
         Method("supervised", "supervised: class", "ceiling"),
         Method("supervised-latents", "supervised: latents", "ceiling"),
         Method("random", "untrained", "floor"),
