@@ -314,7 +314,7 @@ def test_who_follows_does_so_as_published_unless_told(method: str) -> None:
 
     def moved(progress: float, **given: float) -> float:
         encoder = encoder_of()
-        settings = MethodSettings(method=method, projector_width=16, sequence_layers=1, sequence_heads=2, **given)
+        settings = MethodSettings(method=method, projector_width=16, sequence_layers=1, sequence_heads=2, **given)  # type: ignore[arg-type]
         (term,) = build_terms(settings, encoder, F_WIDTH, FACTORS, width=6, temperature=0.2, classes=3)
         linear = encoder[1]  # type: ignore[index]
         assert isinstance(linear, nn.Linear)
