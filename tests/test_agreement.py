@@ -195,14 +195,15 @@ def test_rivals_losses(ledger: Ledger) -> None:
     ledger.close("H.equimod.loss", nt_xent(still, 0.1) + nt_xent(predicted, 0.1))
 
     split = SplitInvariantEquivariant(16, 6, 8, 16, (10.0, 10.0, 1.0), 0.45)
-    split.invariant = split.equivariant = nn.Identity()
-    split.predictor = Given(tensors["predicted"])
+    replace_heads(split, Given(tensors["predicted"]), "predictor")
+    replace_heads(split, nn.Identity(), "invariant", "equivariant")
     ledger.close("H.sie.loss.0.45", total(split(seen_as(joined))))
     regularised = VarianceInvarianceCovariance(16, 8, 16, (10.0, 10.0, 1.0))
     contrast = Contrast(8, 8, 8, 0.1)
     contrast_of_predictions = PredictedContrast(8, 6, 8, 8, 0.1)
-    regularised.projector = contrast.projector = contrast_of_predictions.projector = nn.Identity()
-    contrast_of_predictions.predictor = Given(tensors["predicted"])
+    for term in (regularised, contrast, contrast_of_predictions):
+        replace_heads(term, nn.Identity(), "projector")
+    replace_heads(contrast_of_predictions, Given(tensors["predicted"]), "predictor")
     ledger.close("H.vicreg.loss", total(regularised(seen_as(joined))))
     ledger.close("H.simclr.loss", total(contrast(seen_as(still))))
     ledger.close("H.sen.loss", total(contrast_of_predictions(seen_as(moving))))
@@ -224,6 +225,11 @@ class Given(nn.Module):
 
     def forward(self, z: Tensor, action: Tensor) -> Tensor:
         return self.predicted
+
+
+def replace_heads(term: nn.Module, head: nn.Module, *names: str) -> None:
+    for name in names:
+        setattr(term, name, head)
 
 
 def seen_as(features: Tensor) -> Seen:

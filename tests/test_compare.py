@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.cli import COMMANDS, _split, main
+from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.config.words import named
@@ -134,6 +135,11 @@ def test_the_commands_of_the_guides_are_commands(page: str) -> None:
     wanted = {"compare": [*METHODS, *EXPERIMENTS], "experiments": [name for name in EXPERIMENTS if name not in ("figure3", "table1")]}
     for name in wanted[page]:
         assert f"`{name}`" in text
+
+
+def test_every_method_but_one_that_needs_longer_is_compared() -> None:
+    assert set(METHODS) - set(CompareSettings().methods) == {"seq-jepa"}
+    assert CompareSettings().methods[-2:] == ["conditional", "contextssl"], "what a context adds stands beside what has none"
 
 
 def test_variants_by_method_condition_and_value() -> None:

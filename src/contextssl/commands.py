@@ -90,7 +90,9 @@ def adaptation_table(rows: list[ResultRow]) -> Table | None:
     for factor in factors:
         table.add_column(f"{factor} (floor {floors[factor]:.2f})", justify="right")
     cells = {(row.environment, row.length, row.factor): row.mean for row in scores}
-    contexts = dict.fromkeys((None, 0) if row.length == 0 else (row.environment, row.length) for row in scores)
+    # Without a context all environments are one, but for a model that is told them by name: it has no contexts at all.
+    by_name = not any(row.length for row in scores)
+    contexts = dict.fromkeys((None, 0) if row.length == 0 and not by_name else (row.environment, row.length) for row in scores)
     first = scores[0].environment if scores else None
     for environment, length in contexts:
         values = [cells.get((environment or first, length, factor)) for factor in factors]

@@ -7,6 +7,7 @@ same blocks. An *environment* is the set of factors that an action tells; the bl
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -115,7 +116,7 @@ class FactorSpace:
         return slice(start, start + self[name].width)
 
     @property
-    def slices(self) -> tuple[slice, ...]:
+    def slices(self) -> tuple[builtins.slice, ...]:
         """Where each factor's block lies, in order."""
         return tuple(self.slice(name) for name in self.names)
 

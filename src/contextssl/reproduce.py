@@ -60,7 +60,7 @@ class Experiment:
 # Of three factors: what training shows. Neither shows rotation+light, all three, or none.
 SINGLES = "{rotation:0.5,floor:0.25,light:0.25}"
 SINGLES_AND_PAIRS = "{rotation:0.25,floor:0.125,light:0.125,rotation+floor:0.25,floor+light:0.25}"
-PAPERS_METHODS = "methods=[simclr,simclr+,vicreg,vicreg+,equimod,sie,sen,contextssl]"
+PAPERS_METHODS = "methods=[simclr,simclr+,vicreg,vicreg+,equimod,sie,sen,conditional,contextssl]"
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
@@ -75,7 +75,7 @@ EXPERIMENTS = {
         Experiment(
             "table1",
             "Table 1: retrieval among an object's views, under a rotation context",
-            ("methods=[equimod:rotation,sen:rotation,contextssl]", "protocols=[retrieval]", "evaluation=published"),
+            ("methods=[equimod:rotation,sen:rotation,conditional,contextssl]", "protocols=[retrieval]", "evaluation=published"),
             "MRR by context length 0, 2, 14, 30, 126: 0.240, 0.270, 0.373, 0.396, 0.402; EquiMod 0.16, SEN 0.17",
         ),
         Experiment(

@@ -77,6 +77,22 @@ def test_there_is_a_row_for_everything(rows: list[ResultRow]) -> None:
     assert all(row.protocol == "fairness" and row.split == "val" for row in rows)
 
 
+@pytest.mark.parametrize(("method", "told"), [("conditional", {"sex", "none"}), ("simclr", {None})])
+def test_methods_that_read_no_pairs_are_read_too(data: Data, tmp_path: Path, method: str, told: set[str | None]) -> None:
+    settings = TrainSettings(
+        method=method, backbone="table_mlp", encoder_width=16, projection_dim=8, projector_width=16, width=16, n_layer=1, block_size=8
+    )
+    model = fresh_model(settings, data, None).eval()
+    asked = EvaluateSettings(**{**SETTINGS, "eval_ctxt": None}, scarf_epochs=1, forget_bottleneck=[0.5], adversaries=["logistic"])  # type: ignore[arg-type]
+    environments = tuple(model.factors.environment(name) for name in ("sex", "none"))
+    evaluate(asked, ["fairness"], subject=Subject(model, data, tmp_path, environments, settings))
+    rows = read_results(tmp_path)[1]
+    assert {(row.environment, row.length) for row in find(rows, representation="embedding")} == {(name, 0) for name in told}
+    erased = {"erased-context", "erased-train"} | ({"none-erased"} if "none" in told else set())
+    assert {row.representation for row in rows if "erased" in str(row.representation)} == erased
+    assert all(math.isfinite(row.mean) for row in find(rows, metric="accuracy", factor="sex"))
+
+
 def test_raw_columns_give_the_factor_away_only_where_they_hold_it(rows: list[ResultRow]) -> None:
     (raw,) = find(rows, metric="accuracy", factor="sex", head="logistic", representation="raw")
     (without,) = find(rows, metric="accuracy", factor="sex", head="logistic", representation="raw-without")

@@ -232,6 +232,40 @@ def test_retrieval_by_told_environment_and_length(page: Page) -> None:
     assert "Told: nothing" in names
 
 
+def test_what_is_told_its_environment_by_name_stands_beside_contexts(tmp_path: Path) -> None:
+    named: dict[Place, tuple[float, float]] = {
+        FEATURE: (0.7, 0.9),
+        ("embedding", "rotation", 0): (0.73, 0.1),
+        ("embedding", "color", 0): (0.3, 0.97),
+        ("embedding", "none", 0): (0.31, 0.12),
+    }
+    both = ["rotation", "color"]
+    made = write_comparison(
+        [
+            entry(tmp_path, "conditional", "context", [rows_of(named, erased=True)], "conditional (environment by name)", **PAPERS),
+            entry(tmp_path, "contextssl", "context", [rows_of(in_context((0.74, 0.03), (0.34, 0.98)), both)], "ContextSSL", **PAPERS),
+        ],
+        tmp_path / "out",
+    )
+    page = Page(made.page.read_text())
+    rows = next(rows for head, rows in tables(page).items() if "rotation R², fresh linear probe" in head)
+    names = [row[0] for row in rows]
+    rotation = names.index("Rotation: rotation high, colour low")
+    assert set(names[rotation + 1 : rotation + 3]) == {"conditional, rotation told by name", "contextssl, rotation context, 126 tokens"}
+    assert names[names.index("Invariance: every factor low") + 1] == "conditional, nothing told by name"
+    assert page.row("conditional, rotation told by name")[1] == "0.730"
+    # The paper's number at no context is ContextSSL's.
+    retrieval = next(rows for head, rows in tables(page).items() if head.startswith("tokens | MRR"))
+    published_at = retrieval[0].index("MRR, published")
+    start = [row[0] for row in retrieval].index("Told: rotation") + 1
+    beside = {(row[0], row[1]): row[published_at] for row in retrieval[start : start + 4]}
+    assert beside["conditional", "0"] == "–" and beside["contextssl", "0"] == "0.240"
+    erased = [row[0] for row in next(rows for head, rows in tables(page).items() if head.startswith("tokens | rotation R², ridge"))]
+    assert "conditional, told by name" in erased and "conditional, erased by all training views" in erased
+    html = made.page.read_text()
+    assert "conditional at 0.73, 0.10" in html and "conditional at 0.30, 0.97" in html
+
+
 def test_erasure_stands_beside_the_contexts_own_numbers(page: Page, tmp_path: Path) -> None:
     rows = tables(page)["tokens | rotation R², ridge"]
     names = [tuple(row[:2]) for row in rows]

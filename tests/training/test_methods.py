@@ -22,6 +22,7 @@ from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import Subject
 from contextssl.methods import METHODS
 from contextssl.models.baselines.baseline import Baseline
+from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import PairBatch, ViewPairs
 from contextssl.report import write_report
@@ -29,7 +30,7 @@ from contextssl.training.run import train
 from tests.evaluation.subjects import FACTORS
 from tests.training.runs import tiny_settings, toy_data
 
-RIVALS = [name for name in METHODS if name != "contextssl"]
+RIVALS = [name for name in METHODS if name not in ("contextssl", "conditional")]
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,16 @@ def test_a_run_with_a_follower_resumes_to_the_same_weights(data: Data, tmp_path:
     first, second = (checkpoints.read(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (whole, half))
     assert [key for key in first if not torch.equal(first[key], second[key])] == []
     assert any("followed" in key for key in first)
+
+
+def test_what_a_checkpoint_called_otherwise_is_known(data: Data, tmp_path: Path) -> None:
+    run = train(tiny_settings(method="byol", epochs=1, projector_width=16, ema_momentum=0.75, run_dir=str(tmp_path / "run")), data=data)
+    content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    settings = content[checkpoints.RECIPE]["settings"]
+    settings["momentum"] = settings.pop("ema_momentum")
+    assert checkpoints.settings_of(content).ema_momentum == 0.75
+    torch.save(content, tmp_path / "old.ckpt")
+    assert contextssl.load_any(tmp_path / "old.ckpt").terms[0].followed.momentum == 0.75  # type: ignore[union-attr,index]
 
 
 class ShuffledPairs(ViewPairs):
@@ -162,3 +173,32 @@ def test_a_rival_has_a_report_without_curves_over_contexts(data: Data, tmp_path:
     evaluated(run, data)
     page = write_report([run]).page.read_text()
     assert "run is of a method that takes no context" in page and "run takes no context, so nothing changes with one" in page
+
+
+def test_the_conditional_rival_is_trained_resumed_and_evaluated_by_name(data: Data, tmp_path: Path) -> None:
+    whole = train(tiny_settings(method="conditional", run_dir=str(tmp_path / "whole")), data=data)
+    half = train(tiny_settings(method="conditional", save_interval=2, run_dir=str(tmp_path / "half")), data=data)
+    (half / "checkpoints" / "last.ckpt").unlink()
+    (half / "checkpoints" / "epoch=0001.ckpt").rename(half / "checkpoints" / "last.ckpt")
+    train(tiny_settings(resume=str(half)), data=data)
+    first, second = (checkpoints.read(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (whole, half))
+    assert [key for key in first if not torch.equal(first[key], second[key])] == []
+
+    model = contextssl.load(whole)
+    assert isinstance(model, Conditional) and model.told_by_name
+    online = [row for row in read_results(whole)[1] if row.metric == "r2_pooled"]
+    assert {(row.environment, row.length) for row in online} == {("rotation", 0), ("color", 0)}
+    rows = [row for row in evaluated(whole, data) if row.protocol != "online"]
+    assert {row.protocol for row in rows} == {"equivariance", "retrieval", "probe", "geometry"}
+    for protocol in ("equivariance", "retrieval", "probe", "geometry"):
+        told = {row.environment for row in rows if row.protocol == protocol and row.representation == "embedding"}
+        assert told == {"rotation", "color", "none"}, "it was never told nothing, and is read so all the same"
+    assert {row.length for row in rows if row.representation == "embedding"} == {0}
+    assert {row.environment for row in rows if row.head == "auxiliary"} == {"rotation", "color", "none"}
+    by_name = {row.environment: row.mean for row in rows if row.metric == "variance_share" and row.factor == "color" and row.environment}
+    assert len(set(by_name.values())) == 3
+
+    page = write_report([whole]).page.read_text()
+    assert "whole is told its environment by name and takes no context" in page and "rotation told by name" in page
+    with pytest.raises(SettingsError, match="this model takes none"):
+        evaluate(EvaluateSettings(progress=False), ["reading"], subject=Subject(model, data, whole))

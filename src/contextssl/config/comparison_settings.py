@@ -15,8 +15,8 @@ class ComparisonSettings:
     """Comparison"""
 
     methods: list[str] = setting(
-        [*METHODS],
-        "what is compared; sie:rotation is SIE conditioned on rotation alone",
+        [name for name, method in METHODS.items() if method.compared],
+        "what is compared; sie:rotation is SIE conditioned on rotation alone; seq-jepa is left out unless it is named, since it needs longer",
     )
     conditions: list[str] | None = setting(
         None, "environments that a method which follows one action is conditioned on, each in turn; where left out each factor alone"

@@ -43,5 +43,6 @@ def _help_line(field: dataclasses.Field[Any]) -> list[str]:
     head = f"  {field.name}={written}"
     body = textwrap.wrap(meaning, 98) or [""]
     if len(head) > 30:
-        return [head, *(f"{'':32}{line}" for line in body)]
+        head_lines = textwrap.wrap(head.strip(), 130, subsequent_indent="  ", break_long_words=False)
+        return [*(f"  {line}" for line in head_lines), *(f"{'':32}{line}" for line in body)]
     return [f"{head:<32}{body[0]}", *(f"{'':32}{line}" for line in body[1:])]

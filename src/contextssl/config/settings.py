@@ -19,8 +19,8 @@ class MethodSettings:
     method: str = setting(
         "contextssl",
         "contextssl, or a rival to compare it with: simclr, vicreg, byol (invariance); simclr+, vicreg+ (the same losses on the in-context "
-        "transformer, no actions); sen, equimod, augself, sie, seq-jepa (they follow one action); supervised, supervised-latents (ceilings), "
-        "random (untrained)",
+        "transformer, no actions); sen, equimod, augself, sie, seq-jepa (they follow one action); conditional (contextssl with the environment's "
+        "name in the place of a context); supervised, supervised-latents (ceilings), random (untrained)",
         choices=tuple(METHODS),
     )
     condition: str | None = setting(
@@ -36,8 +36,12 @@ class MethodSettings:
     vicreg_coefficients: list[float] = setting(
         [10.0, 10.0, 1.0], "of vicreg, vicreg+ and sie: invariance, variance, covariance; those published for 3DIEBench", least=0
     )
-    ema_momentum: float = setting(
-        0.99, "of byol and seq-jepa: share of its old weights that the following network keeps at a step", least=0, below=1
+    ema_momentum: float | None = setting(
+        None,
+        "of byol and seq-jepa: share of its old weights that the following network keeps at the first step, rising to 1 along a cosine; 0.996, as "
+        "published, where left out",
+        least=0,
+        below=1,
     )
     sequence_layers: int = setting(3, "of seq-jepa: layers of the transformer that joins views", least=1)
     sequence_heads: int = setting(4, "of seq-jepa: its heads", least=1)

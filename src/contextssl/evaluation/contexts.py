@@ -19,7 +19,7 @@ class ContextPoint:
 
     Args:
         environment: its name; None where no context is given.
-        length: of the context in tokens, two a pair; 0 is no context.
+        length: of the context in tokens, two a pair; 0 is no context, and under an environment that it is told by name.
         draw: which of the drawn contexts.
     """
 
@@ -47,8 +47,13 @@ def draw_contexts(train: PairSource, pairs: int, count: int, seed: int) -> list[
     return contexts
 
 
-def context_points(environments: Sequence[Environment], lengths: Sequence[int], draws: int) -> list[ContextPoint]:
-    """Every environment × length × draw; length 0 once, since without a context there is no environment and nothing to draw."""
+def context_points(environments: Sequence[Environment], lengths: Sequence[int], draws: int, *, by_name: bool = False) -> list[ContextPoint]:
+    """Every environment × length × draw; length 0 once, since without a context there is no environment and nothing to draw.
+
+    Of a model that is told its environment by name, every environment once, at length 0.
+    """
+    if by_name:
+        return [ContextPoint(environment.name, 0, 0) for environment in environments]
     points = [ContextPoint(None, 0, 0)] if 0 in lengths else []
     longer = sorted({length for length in lengths if length > 0})
     return points + [ContextPoint(e.name, length, draw) for e in environments for length in longer for draw in range(draws)]

@@ -101,7 +101,9 @@ class Embedder:
             return self.model.embed_features(features, self.context(point), actions).float().cpu()
 
     def context(self, point: ContextPoint) -> Context | None:
-        """The point's context, encoded once for all of its lengths."""
+        """The point's context, encoded once for all of its lengths; of a model that is told it by name, the environment."""
+        if point.environment is not None and self.model.told_by_name:
+            return self.model.told(point.environment)
         if point.environment is None or point.length == 0:
             return None
         key = (point.environment, point.draw)
@@ -126,7 +128,7 @@ class Embedder:
         }
 
     def _context_made_from(self, point: ContextPoint) -> dict[str, Any] | None:
-        if point.environment is None:
+        if point.environment is None or self.model.told_by_name:
             return None
         drawn = hashlib.sha256()
         pairs = self.contexts[point.draw]

@@ -328,14 +328,16 @@ def rivals(
     def erased() -> Iterator[Represented]:
         plain = encoded.embedded(embedder, ContextPoint(None, 0, 0))
         latents = people.bank.corruption.latents
-        longest = max((point.length for point in points), default=0) // 2
+        longest = max((point.length for point in points), default=0)
         for pairs in embedder.contexts:
-            rows = torch.cat([pairs.source[:longest], pairs.target[:longest]])
+            # Of a model that takes no context as many pairs as one would hold.
+            fitted = longest // 2 or len(pairs)
+            rows = torch.cat([pairs.source[:fitted], pairs.target[:fitted]])
             z = F.normalize(embedder.embed(embedder.encode(rows), ContextPoint(None, 0, 0)), dim=-1)
             yield _erased(plain, fit_erasure(z, latents(rows)), "erased-context")
         yield _erased(plain, fit_erasure(plain.train, latents(people.train)), "erased-train")
         for point in points:
-            if point.environment == NO_FACTOR and point.length == 2 * longest:
+            if point.environment == NO_FACTOR and point.length == longest:
                 told = encoded.embedded(embedder, point)
                 both = _erased(told, fit_erasure(told.train, latents(people.train)), "none-erased")
                 yield replace(

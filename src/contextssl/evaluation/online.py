@@ -55,19 +55,19 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
     """R² of every factor by the auxiliary head on embeddings of the targets, similarity of predictions, and kNN accuracy.
 
     Of a model without contexts, accuracy alone. Embeddings carry no noise and each view is a query alone after the context. At length 0 no
-    context is given, whatever the environment.
+    context is given, whatever the environment; a model that is told its environment by name is told it there.
     """
     device = model.device
     queries = pairs.queries.to(device)
     context_features = torch.stack([model.encode(pairs.context.source), model.encode(pairs.context.target)], dim=1)
     encoded = _Encoded(model.encode(queries.source), model.encode(queries.target), context_features, model.encode(pairs.bank.target))
     rows = _knn_rows(model, encoded, pairs)
-    if model.longest_context == 0:
+    if model.longest_context == 0 and not model.told_by_name:
         return rows
     for environment in environments:
         full = model.context_from_features(encoded.context, pairs.context.action, environment)
         for length in lengths:
-            context = full.prefix(length) if length else None
+            context = full.prefix(length) if length else full if model.told_by_name else None
             embedded = F.normalize(model.embed_features(encoded.target, context), dim=-1)
             latents = None
             if model.reads_latents:

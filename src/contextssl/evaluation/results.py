@@ -21,7 +21,7 @@ class ResultRow:
         protocol: which evaluation, such as ``"online"`` (while training), ``"equivariance"``, ``"probe"``, ``"retrieval"``.
         metric: ``"r2_pooled"`` (the published R²), ``"r2"`` (a dimension), ``"accuracy"``, ``"mrr"``, …
         factor: the factor that it is about, or ``"class"``; of differences between groups of people, which factor groups them.
-        environment: of the context.
+        environment: of the context; at length 0 what the action tells, or what a model without pairs is told by name.
         length: of the context, in tokens.
         representation: ``"feature"`` or ``"embedding"``; of rivals without a context ``"raw"``, ``"raw-without"`` (raw columns with and without
             the factors'), ``"erased-context"``, ``"erased-train"`` (embeddings after linear erasure, by what it was fitted on; features in

@@ -34,7 +34,7 @@ from contextssl.evaluation.retrieval import retrieval_rows
 from contextssl.evaluation.sensitivity import render_variations
 from contextssl.evaluation.subject import Subject, open_subject
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.factors import Environment, FactorSpace
+from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import PairSource
 from contextssl.precision import choose_precision
@@ -169,7 +169,7 @@ class Plan:
             test=ViewSet.choose(tested.views, settings.split, 0, settings.items, settings.seed),
             environments=environments,
             lengths=tuple(lengths),
-            points=context_points(environments, lengths, settings.contexts),
+            points=context_points(environments, lengths, settings.contexts, by_name=model.told_by_name),
             source=described.get("source"),
             unseen=_unseen(settings, subject),
             notes=notes,
@@ -200,7 +200,9 @@ class Plan:
         single = SingleViews(self.embedder, self.train, self.test, rows, settings.seed)
         if protocol == "erasure":
             # What remains is what a context would tell; of a method without contexts, each factor alone.
-            names = [e.name for e in self.environments] if self.embedder.model.longest_context else list(self.test.factors.names)
+            model = self.embedder.model
+            asked = model.longest_context or model.told_by_name
+            names = [e.name for e in self.environments] if asked else list(self.test.factors.names)
             remain = [self.test.factors.environment(name) for name in names]
             longest = 2 * len(self.embedder.contexts[0])
             lengths = [length for length in self.lengths if length] or [min(SPOKEN_LENGTH, longest), longest]
@@ -271,17 +273,22 @@ def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]
     factors: FactorSpace = subject.model.factors
     trained = subject.trained_on
     if settings.environments is None:
-        return trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
+        chosen = trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
+        if subject.model.told_by_name and NO_FACTOR not in [environment.name for environment in chosen]:
+            # A context model is read with no context too; this one with nothing told.
+            notes.append("this model was not trained with nothing told: read the rows of none as a transfer")
+            chosen = (*chosen, factors.environment(NO_FACTOR))
+        return chosen
     if not settings.environments:
         raise SettingsError(f"environments is empty: name at least one of {', '.join(factors.names)}, none, or several joined by +")
-    chosen = {environment.name: environment for environment in map(factors.environment, settings.environments)}
-    strange = [name for name in chosen if trained is not None and name not in [environment.name for environment in trained]]
+    named = {environment.name: environment for environment in map(factors.environment, settings.environments)}
+    strange = [name for name in named if trained is not None and name not in [environment.name for environment in trained]]
     if strange and trained is not None:
         known = ", ".join(environment.name for environment in trained)
         note = f"this model was not trained on contexts of {', '.join(strange)} but of {known}: read those rows as a transfer"
         notes.append(note)
         warnings.warn(note, UserWarning, stacklevel=4)
-    return tuple(chosen.values())
+    return tuple(named.values())
 
 
 def _before(subject: Subject, settings: EvaluateSettings) -> tuple[dict[str, Any], list[ResultRow]]:

@@ -14,6 +14,7 @@ from contextssl.factors import FactorSpace
 from contextssl.methods import method_of
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.baselines.build import build_terms
+from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoder_width import check_encoder
 from contextssl.models.encoder_width import feature_width as width_of
@@ -66,13 +67,14 @@ def build_model(
             pretrained=settings.pretrained,
         )
     method = method_of(settings.method)
-    if not method.contexts:
+    if not method.contexts and not method.by_name:
         width = width_of(encoder)
         terms = build_terms(
             settings, encoder, width, factors, width=settings.projection_dim, temperature=settings.temperature, classes=classes
         )
         return Baseline(encoder, factors, method.name, terms, image_mean=image_mean, image_std=image_std)
-    return ContextSSL(
+    kind = Conditional if method.by_name else ContextSSL
+    return kind(
         encoder,
         factors,
         # Without actions there is nothing that a head could be asked for.

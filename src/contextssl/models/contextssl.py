@@ -88,7 +88,7 @@ class ContextSSL(ViewEncoder):
             raise SettingsError(f"auxiliary_width is {auxiliary_width}: give the width of hidden layers, or 0 for a linear map")
         self.predictor = Predictor(
             self.feature_width,
-            factors.width,
+            self._told_width(),
             projection_dim,
             width=width,
             n_layer=n_layer,
@@ -107,6 +107,10 @@ class ContextSSL(ViewEncoder):
         # Last, so that a model's other weights are the same without it.
         self.label_space = labels
         self.label_head = None if labels is None else LabelHead(projection_dim, labels.count)
+
+    def _told_width(self) -> int:
+        """How many numbers of a token say what is told."""
+        return self.factors.width
 
     @property
     def projection_dim(self) -> int:
@@ -226,13 +230,16 @@ class ContextSSL(ViewEncoder):
             actions = features.new_zeros(len(features), self.factors.width)
         actions = self._check_actions(actions, len(features)).to(self.device)
         with self._frozen():
-            z = in_batches(lambda f, a: self.predictor.query(f, a, context), batch_size, features, actions)
+            z = in_batches(lambda f, a: self._query(f, a, context), batch_size, features, actions)
             if bottleneck:
                 if bottleneck < 0:
                     raise InputError(f"bottleneck is {bottleneck}: a share of variance is 0 or more")
                 self.bottleneck.require_variance()
                 z = self.bottleneck(F.normalize(z, dim=-1), bottleneck, generator)
         return z
+
+    def _query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None) -> Float[Tensor, "n D"]:
+        return self.predictor.query(features, actions, context)
 
     def measure_variance(self, images: Tensor, context: Context | None = None) -> float:
         """Measure the embedding variance that noise shares refer to, for a model that was not trained here. Returns it."""

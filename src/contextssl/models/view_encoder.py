@@ -74,6 +74,11 @@ class ViewEncoder(nn.Module):
         return 0
 
     @property
+    def told_by_name(self) -> bool:
+        """Whether embeddings depend on the name of an environment (:meth:`told`), and on no pairs."""
+        return False
+
+    @property
     def reads_latents(self) -> bool:
         """Whether the model has a trained head of its own from embeddings to latents (:meth:`auxiliary_prediction`)."""
         return False
@@ -108,6 +113,10 @@ class ViewEncoder(nn.Module):
         """k pairs, encoded once into a context."""
         raise InputError("this model takes no context: it was trained by a method that knows none")
 
+    def told(self, environment: str | Environment) -> Context:
+        """An environment as a context that is its name and holds no pairs, where :attr:`told_by_name`."""
+        raise InputError("this model is not told its environment by name")
+
     # -- training -----------------------------------------------------------------------------------------------------------------------
 
     def normalise(self, inputs: Tensor) -> Tensor:
@@ -128,8 +137,8 @@ class ViewEncoder(nn.Module):
         """Features of both ends of each pair, [:, 0] of sources and [:, 1] of targets, through the encoder as one batch."""
         return by_pairs(self.features_of(self.normalise(torch.cat([source, target]))))
 
-    def after_step(self) -> None:
-        """Called when the optimiser has stepped."""
+    def after_step(self, progress: float) -> None:
+        """Called when the optimiser has stepped; ``progress`` is the share of training that is done, 0 to 1."""
 
     # -- use ----------------------------------------------------------------------------------------------------------------------------
 

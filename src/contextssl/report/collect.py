@@ -120,9 +120,15 @@ class Run:
 
     @property
     def takes_context(self) -> bool:
-        """Whether its method knows contexts; a run of an unknown method does."""
+        """Whether its method reads the pairs of a context; a run of an unknown method does."""
         method = METHODS.get(str(self.settings.get("method", "contextssl")))
         return method is None or method.contexts
+
+    @property
+    def told_by_name(self) -> bool:
+        """Whether its method is told the environment by name, in the place of a context."""
+        method = METHODS.get(str(self.settings.get("method", "contextssl")))
+        return method is not None and method.by_name
 
     def has(self, protocol: str) -> bool:
         return any(row.protocol == protocol for row in self.rows)

@@ -66,8 +66,8 @@ def picture(entries: Sequence[Averaged]) -> Picture | None:
         f"{capitalised(first)} against {second}",
         panels,
         f"Right: more is read of {first}. Up: more of {second}. Methods without contexts by their features, in-context models by their embeddings: "
-        "the same weights in every panel, moved by the context alone; c = 0 is no context. Means over seeds, bars one standard deviation; faint are "
-        "the points of the other panels, dotted the floors." + outside(panels),
+        "the same weights in every panel, moved by the context (or its name) alone; c = 0 is no context. Means over seeds, bars one standard "
+        "deviation; faint are the points of the other panels, dotted the floors." + outside(panels),
     )
 
 
@@ -84,14 +84,14 @@ def _column(entries: Sequence[Averaged], factor: str) -> Column:
 
 
 def _shown(entries: Sequence[Averaged]) -> list[Condition]:
-    """Features of methods without contexts (embeddings, where nobody read features), embeddings of the others."""
+    """Features of methods without contexts (embeddings, where nobody read features), embeddings of those that are told their environment."""
     lines = lines_of(entries)
     featured = {line.each.entry.name for line in lines if line.fields["representation"] == "feature"}
-    return [
-        line
-        for line in lines
-        if (line.fields["representation"] == "feature") == (not line.each.takes_contexts and line.each.entry.name in featured)
-    ]
+
+    def by_features(line: Condition) -> bool:
+        return not line.each.takes_contexts and not line.each.told_by_name and line.each.entry.name in featured
+
+    return [line for line in lines if (line.fields["representation"] == "feature") == by_features(line)]
 
 
 def _point(line: Condition, columns: Sequence[Column]) -> Point | None:

@@ -22,6 +22,7 @@ ERASURES = {
     "erased-train-basis": "erased by polynomials of them",
 }
 OWN_CONTEXT = "its own context"
+OWN_NAME = "told by name"
 PAPER = f"[the paper]({published.SOURCE})"
 
 
@@ -193,7 +194,7 @@ def _published_retrieval(line: Condition, column: Column) -> float | None:
     entry = line.each.entry
     if not entry.comparable or entry.published is None or line.group != "rotation":
         return None
-    name = str(line.length) if entry.group == "context" else entry.published if entry.group == "rotation" else ""
+    name = str(line.length) if line.each.takes_contexts else entry.published if entry.group == "rotation" else ""
     return published.RETRIEVAL.get(name, {}).get(str(column.fields["metric"]))
 
 
@@ -225,11 +226,13 @@ def _noisy(title: str, fields: Mapping[str, object]) -> Column:
 def _erased_lines(each: Averaged) -> Iterator[Condition]:
     rows = [row for row in each.run.find(protocol="erasure") if row.representation in ERASURES]
     by_context = {(row.environment, row.length) for row in rows if row.length}
-    own = dict.fromkeys((row.environment, row.length) for row in each.run.find(protocol="probe", representation="embedding") if row.length)
+    told = {row.environment for row in rows} if each.told_by_name else set()
+    own = dict.fromkeys((row.environment, row.length) for row in each.run.find(protocol="probe", representation="embedding"))
     for environment, length in own:
-        if (environment, length) in by_context:
+        if (environment, length) in by_context or environment in told:
             fields = {"representation": "embedding", "environment": environment, "length": length}
-            yield Condition(each, environment or "", (f"{each.entry.name}, {OWN_CONTEXT}", str(length)), fields, "probe")
+            words = (f"{each.entry.name}, {OWN_CONTEXT}", str(length)) if length else (f"{each.entry.name}, {OWN_NAME}", "")
+            yield Condition(each, environment or "", words, fields, "probe")
     for representation, remains, tokens in dict.fromkeys((row.representation, row.environment, row.length) for row in rows):
         about = {"representation": representation, "environment": remains, "length": tokens}
         yield Condition(each, remains or "", (f"{each.entry.name}, {ERASURES[representation or '']}", str(tokens or "")), about)

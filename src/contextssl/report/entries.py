@@ -11,7 +11,7 @@ from functools import cached_property
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
 from contextssl.report.collect import Run
-from contextssl.report.words import environment_name
+from contextssl.report.words import context_name
 
 # Protocols that read embeddings and features as they are.
 PROBED = ("equivariance", "probe", "geometry")
@@ -68,6 +68,13 @@ class Averaged:
     @cached_property
     def takes_contexts(self) -> bool:
         return any(row.representation == "embedding" and row.length for row in self.run.rows)
+
+    @cached_property
+    def told_by_name(self) -> bool:
+        """Whether its embeddings depend on the name of an environment, without the pairs of a context."""
+        return any(
+            row.protocol in PROBED and row.representation == "embedding" and row.environment and not row.length for row in self.run.rows
+        )
 
 
 def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
@@ -127,21 +134,21 @@ class Condition:
 
 
 def conditions(each: Averaged) -> list[Condition]:
-    """Features, embeddings with no context, and each environment at its longest length; as far as there are rows."""
+    """Features, embeddings with no context, and each environment at its longest length, or told by name; as far as there are rows."""
     name, group, made = each.entry.name, each.entry.group, []
     rows = [row for row in each.run.rows if row.protocol in PROBED]
     # A method without a space of its own embeds views as their features: one line, that of embeddings, which are read under noise too.
-    alike = not each.takes_contexts and _numbers(rows, "feature") == _numbers(rows, "embedding")
+    alike = not each.takes_contexts and not each.told_by_name and _numbers(rows, "feature") == _numbers(rows, "embedding")
     if not alike and any(row.representation == "feature" for row in rows):
         made.append(Condition(each, group, (f"{name}, features",), {"representation": "feature", "environment": None, "length": None}))
     embedded = [row for row in rows if row.representation == "embedding"]
     if any(row.environment is None and row.length == 0 for row in embedded):
         words = f"{name}, no context" if each.takes_contexts else f"{name}, features" if alike else f"{name}, embedding"
         made.append(Condition(each, group, (words,), {"representation": "embedding", "environment": None, "length": 0}))
-    for environment in dict.fromkeys(row.environment for row in embedded if row.environment is not None and row.length):
+    for environment in dict.fromkeys(row.environment for row in embedded if row.environment is not None):
         length = max(row.length or 0 for row in embedded if row.environment == environment)
         fields = {"representation": "embedding", "environment": environment, "length": length}
-        words = f"{name}, {environment_name(environment)} context, {length} tokens"
+        words = f"{name}, {context_name(environment, length)}"
         made.append(Condition(each, _group_in(each.entry, environment), (words,), fields))
     return made
 

@@ -64,7 +64,13 @@ def _missing(runs: Sequence[Run], protocol: str, why: str) -> list[Markup]:
 def _contextless(runs: Sequence[Run]) -> list[Markup]:
     """Why there is no curve over context length."""
     return [
-        element("p", f"{run.name} takes no context, so nothing changes with one: its numbers stand in the tables.", class_="missing")
+        element(
+            "p",
+            f"{run.name} is told its environment by name and takes no context: its numbers under each stand in the tables."
+            if run.told_by_name
+            else f"{run.name} takes no context, so nothing changes with one: its numbers stand in the tables.",
+            class_="missing",
+        )
         for run in runs
         if not run.takes_context
     ]

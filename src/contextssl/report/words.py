@@ -59,8 +59,10 @@ def a_context(environment: str) -> str:
 
 
 def context_name(environment: str | None, length: int | None) -> str:
-    """``"rotation context, 14 tokens"``."""
-    return f"{environment_name(environment)} context, {length} tokens" if environment and length else "no context"
+    """``"rotation context, 14 tokens"``; ``"rotation told by name"`` of a model that reads no pairs."""
+    if environment is None:
+        return "no context"
+    return f"{environment_name(environment)} context, {length} tokens" if length else f"{told_name(environment)} told by name"
 
 
 def head_name(head: str | None) -> str:

@@ -86,7 +86,8 @@ def contextssl_loss(
         generator: of the context masks and the bottleneck's noise, on the batch's device.
         gather: joins predictions (pairs, 2, D) over processes, so that every process contrasts with all of them.
     """
-    z = model(batch.source, batch.target, batch.told_action, generator)  # ẑ = h((f(x), a) | context)
+    told = {"active": batch.active} if model.told_by_name else {}
+    z = model(batch.source, batch.target, batch.told_action, generator, **told)  # ẑ = h((f(x), a) | context)
     if objective.vicreg is not None:
         return summed(vicreg(gather(z), *objective.vicreg))
     unit = F.normalize(z.float(), dim=-1)

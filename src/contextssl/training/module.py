@@ -102,7 +102,7 @@ class Training(pl.LightningModule):
             self._stop_if_not_finite()
 
     def on_train_batch_end(self, outputs: Any, batch: PairBatch, batch_index: int) -> None:
-        self.model.after_step()
+        self.model.after_step(self.global_step / (self.settings.epochs * self.sampler.steps_per_epoch))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         # A fused optimiser skips its step where found_inf is 1: from the first bad loss on the weights stay as they were before it, until the

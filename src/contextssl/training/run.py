@@ -151,9 +151,10 @@ def check_settings(settings: TrainSettings) -> None:
     for name in ("weight_decay", "weight_equiv_loss", "weight_labels", "weight_untold", "gradient_clip", "warmup_epochs"):
         if getattr(settings, name) < 0:
             raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 or more")
-    if settings.weight_labels > 0 and settings.method != "contextssl":
+    if settings.weight_labels > 0 and settings.method not in ("contextssl", "conditional"):
         raise SettingsError(
-            f"weight_labels is for method=contextssl: the head reads embeddings in a context; leave it out of {settings.method}"
+            f"weight_labels is for method=contextssl and conditional: the head reads embeddings in an environment; leave it out of "
+            f"{settings.method}"
         )
     if settings.label_bins < 2:
         raise SettingsError(f"label_bins is {settings.label_bins}: a factor is told apart by at least 2")

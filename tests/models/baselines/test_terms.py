@@ -29,7 +29,7 @@ from tests.evaluation.subjects import FACTORS
 from tests.test_objectives import naive_nt_xent
 
 F_WIDTH, A = 8, FACTORS.width
-BASELINES = [name for name, method in METHODS.items() if not method.contexts]
+BASELINES = [name for name, method in METHODS.items() if not method.contexts and not method.by_name]
 
 
 def batch_of(items: list[int], environment: str = "rotation+color", seed: int = 0) -> PairBatch:
@@ -89,7 +89,8 @@ def test_every_method_learns_embeds_and_predicts(method: str) -> None:
         assert isinstance(encoder, nn.Linear) and encoder.weight.grad is not None and float(encoder.weight.grad.abs().sum()) > 0
     images, actions = torch.randn(5, 3, 4, 4), torch.randn(5, A)
     z = model.embed(images)
-    assert z.shape == (5, model.projection_dim) == model.predict(images, actions).shape and bool(z.isfinite().all())
+    assert z.shape == (5, model.projection_dim) and bool(z.isfinite().all())
+    assert model.predict(images, actions).shape == (5, F_WIDTH if model.predicts_features else model.projection_dim)
     follows = METHODS[method].takes_action and method != "augself"
     assert torch.equal(model.predict(images, actions), model.predict(images, 2 * actions)) is not follows
     assert model.training, "embedding leaves a model in the mode that it was in"
@@ -239,11 +240,14 @@ def test_a_follower_moves_by_its_momentum_and_takes_no_gradient() -> None:
 
 
 def test_sequences_gather_an_items_pairs() -> None:
-    assert sequences(torch.tensor([5, 2, 5, 2])).tolist() == [[1, 3], [0, 2]]
-    assert sequences(torch.tensor([5, 2, 5])).tolist() == [[1], [0]], "as many of each as the item with the fewest has"
+    assert sequences(torch.tensor([5, 2, 5, 2]), 2).tolist() == [[1, 3], [0, 2]]
+    assert sequences(torch.tensor([5, 2, 5]), 2).tolist() == [[1], [0]], "as many of each as the item with the fewest has"
+    twice = torch.tensor([5, 2, 5, 2, 5, 2, 5, 2, 5])
+    assert sequences(twice, 2).tolist() == [[1, 3], [5, 7], [0, 2], [4, 6]], "several sequences of an item, what is over left out"
+    assert sequences(twice, 3).tolist() == [[1, 3, 5], [0, 2, 4]]
 
 
-def test_seq_jepa_predicts_the_last_view_from_all_others() -> None:
+def test_seq_jepa_predicts_the_fourth_view_from_three() -> None:
     batch, encoder = batch_of([7, 3, 7, 3], "rotation"), encoder_of()
     term = SequencePrediction(encoder, F_WIDTH, FACTORS, 16, 1, 2, momentum=0.9).eval()
     features = seen(batch, encoder).features.detach()
@@ -257,14 +261,14 @@ def test_seq_jepa_predicts_the_last_view_from_all_others() -> None:
             actions[:, 4:] = 0
             told = term.of_action(actions)
             inside = torch.cat([told[:-1], torch.zeros(1, told.shape[1])])
-            tokens = term.read_in(torch.cat([z[:-1], inside], dim=1))
+            tokens = torch.cat([z[:-1], inside], dim=1)
             read = term.transformer(torch.cat([term.aggregate[None], tokens])[None])[0, :1]
             predicted = term.predictor(torch.cat([read, told[-1:]], dim=1))[0]
             losses.append(float(2 - 2 * F.cosine_similarity(predicted, z[-1], dim=0)))
     assert float(term(seen(batch, encoder))["prediction"].detach()) == pytest.approx(sum(losses) / 2, rel=1e-4)
     # Its embedding of a view is the aggregate of that view alone; what it predicts is a feature.
     with torch.no_grad():
-        token = term.read_in(torch.cat([features[0, 0], torch.zeros(told.shape[1])]))
+        token = torch.cat([features[0, 0], torch.zeros(told.shape[1])])
         aggregate = term.transformer(torch.stack([term.aggregate, token])[None])[0, 0]
         torch.testing.assert_close(term.embed(features[:, 0])[0], aggregate)
     assert term.predicts_features
@@ -298,5 +302,30 @@ def test_what_cannot_be_is_refused() -> None:
         build(method="vicreg", vicreg_coefficients=[1.0, 2.0])
     with pytest.raises(SettingsError, match="equivariance_weight is -1"):
         build(method="equimod", equivariance_weight=-1.0)
-    with pytest.raises(SettingsError, match="momentum is 1"):
+    with pytest.raises(SettingsError, match="ema_momentum is 1"):
         build(method="byol", ema_momentum=1.0)
+    with pytest.raises(SettingsError, match="sequence_heads is 3: choose a divisor of 136"):
+        build(method="seq-jepa", sequence_heads=3)
+
+
+@pytest.mark.parametrize("method", ["byol", "seq-jepa"])
+def test_who_follows_does_so_as_published_unless_told(method: str) -> None:
+    """0.996 at the first step, 1 at the last, along a cosine."""
+
+    def moved(progress: float, **given: float) -> float:
+        encoder = encoder_of()
+        settings = MethodSettings(method=method, projector_width=16, sequence_layers=1, sequence_heads=2, **given)  # type: ignore[arg-type]
+        (term,) = build_terms(settings, encoder, F_WIDTH, FACTORS, width=6, temperature=0.2, classes=3)
+        linear = encoder[1]  # type: ignore[index]
+        assert isinstance(linear, nn.Linear)
+        with torch.no_grad():
+            linear.bias.add_(1.0)
+        before = linear.bias - 1
+        term.after_step(encoder, progress)
+        after = next(value for name, value in term.named_parameters() if name.startswith("followed") and name.endswith("1.bias"))
+        return float((after - before).mean().detach())
+
+    assert moved(0.0) == pytest.approx(0.004, rel=1e-3)
+    assert moved(0.5) == pytest.approx(0.002, rel=1e-2)
+    assert moved(1.0) == pytest.approx(0.0, abs=1e-6)
+    assert moved(0.0, ema_momentum=0.75) == pytest.approx(0.25, rel=1e-3)

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from contextssl.factors import FactorSpace
-from contextssl.models.baselines.heads import mlp
+from contextssl.models.baselines.heads import projector
 from contextssl.models.baselines.term import Seen, Term
 from contextssl.objectives import factor_errors
 
@@ -19,7 +19,8 @@ class ActionRegression(Term):
 
     def __init__(self, feature_width: int, factors: FactorSpace, hidden: int, weight: float) -> None:
         super().__init__()
-        self.head, self.weight = mlp(2 * feature_width, hidden, factors.width), weight
+        # Its heads have this form too: two hidden layers with batch normalisation.
+        self.head, self.weight = projector(2 * feature_width, hidden, factors.width), weight
         self.factors = factors
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:

@@ -68,9 +68,9 @@ class Baseline(ViewEncoder):
         seen = Seen(batch, views, by_pairs(self.features_of(views)), gather)
         return {name: loss for term in self.terms for name, loss in term(seen).items()}
 
-    def after_step(self) -> None:
+    def after_step(self, progress: float) -> None:
         for term in self.terms:
-            term.after_step(self.encoder)  # type: ignore[operator]
+            term.after_step(self.encoder, progress)  # type: ignore[operator]
 
     def embed(self, images: Tensor) -> Float[Tensor, "n D"]:
         """Embeddings of views: (n, C, H, W) → (n, D)."""

@@ -31,5 +31,5 @@ class Bootstrap(Term):
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
         return self.projector(features)
 
-    def after_step(self, encoder: nn.Module) -> None:
-        self.followed.follow(nn.Sequential(encoder, self.projector))
+    def after_step(self, encoder: nn.Module, progress: float) -> None:
+        self.followed.follow(nn.Sequential(encoder, self.projector), progress)

@@ -20,6 +20,8 @@ from contextssl.models.baselines.term import Term
 
 # equivariance_weight where none is given: of SIE the smaller of its two published factors (of its invariance coefficient).
 EQUIVARIANCE_WEIGHTS = {"sie": 0.45}
+# ema_momentum where none is given: of BYOL and of seq-JEPA alike.
+EMA_MOMENTUM = 0.996
 
 
 def build_terms(
@@ -57,10 +59,9 @@ def build_terms(
     weight = EQUIVARIANCE_WEIGHTS.get(method, 1.0) if weight is None else weight
     if weight < 0:
         raise SettingsError(f"equivariance_weight is {weight}: it must be 0 or more")
-    if not 0 <= settings.ema_momentum < 1:
-        raise SettingsError(
-            f"ema_momentum is {settings.ema_momentum}: the share of its old weights that a follower keeps lies from 0 to below 1"
-        )
+    momentum = EMA_MOMENTUM if settings.ema_momentum is None else settings.ema_momentum
+    if not 0 <= momentum < 1:
+        raise SettingsError(f"ema_momentum is {momentum}: the share of its old weights that a follower keeps lies from 0 to below 1")
 
     def contrast() -> Term:
         return Contrast(feature_width, hidden, width, temperature)
@@ -71,15 +72,13 @@ def build_terms(
     made: dict[str, Callable[[], list[Term]]] = {
         "simclr": lambda: [contrast()],
         "vicreg": lambda: [VarianceInvarianceCovariance(feature_width, hidden, width, coefficients)],
-        "byol": lambda: [Bootstrap(encoder, feature_width, hidden, width, settings.ema_momentum)],
+        "byol": lambda: [Bootstrap(encoder, feature_width, hidden, width, momentum)],
         "sen": lambda: [predicted()],
         "equimod": lambda: [contrast(), predicted()],
         "augself": lambda: [contrast(), ActionRegression(feature_width, factors, hidden, weight)],
         "sie": lambda: [SplitInvariantEquivariant(feature_width, actions, hidden, width, coefficients, weight)],
         "seq-jepa": lambda: [
-            SequencePrediction(
-                encoder, feature_width, factors, hidden, settings.sequence_layers, settings.sequence_heads, settings.ema_momentum
-            )
+            SequencePrediction(encoder, feature_width, factors, hidden, settings.sequence_layers, settings.sequence_heads, momentum)
         ],
         "supervised": lambda: [ClassSupervision(feature_width, classes)],
         "supervised-latents": lambda: [LatentSupervision(feature_width, factors, hidden)],

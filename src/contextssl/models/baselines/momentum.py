@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -10,20 +12,26 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 class Follower(nn.Module):
     """An exponential moving average of a network's weights. It starts as a copy, and no gradient reaches it.
 
+    Source of the schedule: Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020, section 3.2.
+
     Args:
         network: what is followed; it is copied, not kept.
-        momentum: share of the old weights that stays at each :meth:`follow`.
+        momentum: share of the old weights that stays at the first :meth:`follow`; it rises to 1 along a cosine.
     """
 
     def __init__(self, network: nn.Module, momentum: float) -> None:
         super().__init__()
+        self.momentum = momentum
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(momentum))
         # The first update of AveragedModel copies; the copy is made already.
         self.average.n_averaged.fill_(1)
         self.average.requires_grad_(False)
 
     @torch.no_grad()
-    def follow(self, network: nn.Module) -> None:
+    def follow(self, network: nn.Module, progress: float = 0.0) -> None:
+        """``progress``: the share of training that is done, 0 to 1."""
+        kept = 1 - (1 - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(kept)
         self.average.update_parameters(network)
 
     def forward(self, views: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from contextssl.errors import SettingsError
 from contextssl.factors import FactorSpace
 from contextssl.models.baselines.heads import mlp
 from contextssl.models.baselines.momentum import Follower
@@ -13,18 +14,22 @@ from contextssl.models.baselines.term import Seen, Term
 from contextssl.models.view_encoder import by_pairs
 from contextssl.objectives import negative_cosine
 
-ACTION_WIDTH = 64
+ACTION_WIDTH = 128
+# Pairs of a sequence: three views that are seen, and the one that is predicted.
+PAIRS = 2
 
 
 class SequencePrediction(Term):
-    """All views that a batch has of an item but the last, each with the action to the next, tell that last one's features.
+    """Three views of an item, each with the action to the next, tell the features of a fourth.
 
-    A transformer joins the views (an aggregate token reads them), a predictor takes the aggregate and the last action, and the target is the
-    feature that a slowly following encoder gives. So predictions live in the space of features, and the embedding of a view is the aggregate of a
-    sequence of that view alone: the paper reads the class from aggregates, and factors from features.
+    Tokens are features with an embedding of the action beside them (of the last view, none); a transformer joins them, an aggregate token reads
+    them, a predictor takes the aggregate and the last action, and the target is the feature that a slowly following encoder gives. So predictions
+    live in the space of features, and the embedding of a view is the aggregate of a sequence of that view alone: the paper reads the class from
+    aggregates of three views and more, and factors from features.
 
-    Source: Ghaemi et al., "seq-JEPA: Autoregressive Predictive Learning of Invariant-Equivariant World Models", 2025. There a sequence is drawn
-    for the method; here it is what the batch holds: 2 × pairs_per_item views of an item, so that every method sees the same images.
+    Source: Ghaemi et al., "seq-JEPA: Autoregressive Predictive Learning of Invariant-Equivariant World Models", NeurIPS 2025. Its sequences are
+    drawn for the method; here they are two pairs each of those that the batch holds, so that every method sees the same images. Without its
+    dropout.
     """
 
     predicts_features = True
@@ -33,17 +38,21 @@ class SequencePrediction(Term):
         self, encoder: nn.Module, feature_width: int, factors: FactorSpace, hidden: int, layers: int, heads: int, momentum: float
     ) -> None:
         super().__init__()
-        self.factors, self.embedding_width = factors, feature_width
-        self.of_action = nn.Linear(factors.width, ACTION_WIDTH)
-        self.read_in = nn.Linear(feature_width + ACTION_WIDTH, feature_width)
-        self.aggregate = nn.Parameter(torch.randn(feature_width) * feature_width**-0.5)
-        layer = nn.TransformerEncoderLayer(feature_width, heads, hidden, dropout=0.0, batch_first=True, norm_first=True)
-        self.transformer = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        self.predictor = mlp(feature_width + ACTION_WIDTH, hidden, feature_width)
+        width = feature_width + ACTION_WIDTH
+        if heads < 1 or width % heads:
+            raise SettingsError(
+                f"sequence_heads is {heads}: choose a divisor of {width}, the features' width and {ACTION_WIDTH} for an action"
+            )
+        self.factors, self.embedding_width = factors, width
+        self.of_action = nn.Sequential(nn.Linear(factors.width, ACTION_WIDTH, bias=False), nn.BatchNorm1d(ACTION_WIDTH, affine=False))
+        self.aggregate = nn.Parameter(torch.zeros(width))
+        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout=0.0, batch_first=True)
+        self.transformer = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
+        self.predictor = mlp(width + ACTION_WIDTH, hidden, feature_width)
         self.followed = Follower(encoder, momentum)
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        rows = sequences(seen.batch.items)
+        rows = sequences(seen.batch.items, PAIRS)
         batch = seen.batch
         features, latents = seen.features[rows].flatten(1, 2), torch.stack([batch.source_latents, batch.target_latents], dim=1)
         latents, active = latents[rows].flatten(1, 2), batch.active[rows[:, 0], None]
@@ -54,29 +63,34 @@ class SequencePrediction(Term):
 
     def _predict(self, features: Float[Tensor, "n views F"], actions: Float[Tensor, "n views A"]) -> Float[Tensor, "n F"]:
         """``actions[:, i]`` leads on from view i; the last is the predictor's alone."""
-        told = self.of_action(actions.to(features.dtype))
+        told = self.of_action(actions.to(features.dtype).flatten(0, 1)).unflatten(0, actions.shape[:2])
         read = self._read(features, torch.cat([told[:, :-1], torch.zeros_like(told[:, -1:])], dim=1))
         return self.predictor(torch.cat([read, told[:, -1].to(read.dtype)], dim=-1))
 
-    def _read(self, features: Float[Tensor, "n views F"], within: Float[Tensor, "n views W"]) -> Float[Tensor, "n F"]:
+    def _read(self, features: Float[Tensor, "n views F"], within: Float[Tensor, "n views W"]) -> Float[Tensor, "n D"]:
         """The aggregate of views and of the actions between them."""
-        tokens = self.read_in(torch.cat([features, within], dim=-1))
+        tokens = torch.cat([features, within.to(features.dtype)], dim=-1)
         aggregate = self.aggregate.to(tokens.dtype).expand(len(tokens), 1, -1)
         return self.transformer(torch.cat([aggregate, tokens], dim=1))[:, 0]
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
         return self._read(features[:, None], features.new_zeros(len(features), 1, ACTION_WIDTH))
 
-    def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
+    def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n F"]:
         return self._predict(features[:, None], actions[:, None])
 
-    def after_step(self, encoder: nn.Module) -> None:
-        self.followed.follow(encoder)
+    def after_step(self, encoder: nn.Module, progress: float) -> None:
+        self.followed.follow(encoder, progress)
 
 
-def sequences(items: Int[Tensor, " pairs"]) -> Int[Tensor, "sequences length"]:
-    """The rows of a batch's pairs, item by item: as many of each as the item with the fewest has."""
+def sequences(items: Int[Tensor, " pairs"], length: int) -> Int[Tensor, "sequences length"]:
+    """The rows of a batch's pairs in sequences of ``length`` pairs of one item: as many of each as the item with the fewest has.
+
+    Shorter ones where an item has fewer; what does not fill another sequence is left out.
+    """
     order = items.argsort(stable=True)
     _, counts = items[order].unique_consecutive(return_counts=True)
-    starts = counts.cumsum(0) - counts
-    return order[starts[:, None] + torch.arange(int(counts.min()), device=items.device)]
+    starts, fewest = counts.cumsum(0) - counts, int(counts.min())
+    length = min(length, fewest)
+    rows = order[starts[:, None] + torch.arange(fewest // length * length, device=items.device)]
+    return rows.reshape(-1, length)

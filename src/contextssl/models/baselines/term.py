@@ -50,5 +50,9 @@ class Term(nn.Module):
         """Embeddings of what the actions make of the views: of a method that knows no actions, of the views themselves."""
         return self.embed(features)
 
-    def after_step(self, encoder: nn.Module) -> None:
-        """Called when the optimiser has stepped: what follows the encoder slowly moves here."""
+    def after_step(self, encoder: nn.Module, progress: float) -> None:
+        """Called when the optimiser has stepped: what follows the encoder slowly moves here.
+
+        Args:
+            progress: the share of training that is done, 0 to 1.
+        """

@@ -1,0 +1,100 @@
+"""What a context is measured against: the same model, told its environment by name and shown nothing.
+
+A flag for each factor that the environment tells stands in every token, beside the action. Encoder, predictor, auxiliary head, bottleneck and
+loss are ContextSSL's, of the same sizes; but a token sees itself alone. What ContextSSL does better than this, the pairs of a context are worth.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from contextssl.errors import InputError
+from contextssl.factors import NO_FACTOR, Environment
+from contextssl.models.contextssl import ContextSSL
+from contextssl.models.predictor import Context
+
+
+class Conditional(ContextSSL):
+    """ContextSSL with the environment's name in the place of a context. Arguments as of
+    :class:`~contextssl.models.contextssl.ContextSSL`; ``block_size`` and ``mask_prob`` mean nothing here.
+
+    A context is the environment's name, and holds no tokens: :meth:`told`. Without one nothing is told, as in the environment ``"none"``.
+
+    Example:
+        >>> from torch import nn
+        >>> from contextssl.factors import COLOR, ROTATION, FactorSpace
+        >>> encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 32))
+        >>> model = Conditional(encoder, FactorSpace((ROTATION, COLOR)), feature_width=32, projection_dim=16, width=64)
+        >>> model.embed(torch.randn(100, 3, 8, 8), model.told("rotation")).shape
+        torch.Size([100, 16])
+    """
+
+    def _told_width(self) -> int:
+        return self.factors.width + len(self.factors.factors)
+
+    @property
+    def longest_context(self) -> int:
+        return 0
+
+    @property
+    def told_by_name(self) -> bool:
+        return True
+
+    def told(self, environment: str | Environment) -> Context:
+        environment = self.factors.environment(environment) if isinstance(environment, str) else environment
+        nothing = torch.zeros(0, 0, 0, 0, device=self.device)
+        return Context(nothing, nothing, environment.name)
+
+    def context_from_features(
+        self,
+        features: Float[Tensor, "k 2 F"],
+        action: Float[Tensor, "k A"],
+        environment: str | Environment | None = None,
+        *,
+        beyond_block: bool = False,
+    ) -> Context:
+        """The environment's name; the pairs are not looked at.
+
+        Raises:
+            InputError: where no environment is named.
+        """
+        if environment is None:
+            raise InputError("this model is told its environment by name, and reads no pairs: name the environment")
+        return self.told(environment)
+
+    def forward(
+        self,
+        source: Tensor,
+        target: Tensor,
+        action: Float[Tensor, "pairs A"],
+        generator: torch.Generator | None = None,
+        active: Bool[Tensor, "pairs A"] | None = None,
+    ) -> Float[Tensor, "pairs 2 D"]:
+        """Predictions for pairs, each token by itself: [:, 0] of each target from its source and action, [:, 1] of each target from itself.
+
+        Args:
+            active: True at the numbers that each pair's environment tells; None where none does.
+        """
+        features = self.pair_features(source, target)
+        flags = self._flags(torch.zeros_like(action, dtype=torch.bool) if active is None else active)
+        actions = torch.stack([action, torch.zeros_like(action)], dim=1)
+        told = torch.cat([actions, flags[:, None].expand(-1, 2, -1).to(actions.dtype)], dim=-1)
+        return self.predictor.query(features.flatten(0, 1), told.flatten(0, 1)).unflatten(0, (-1, 2))
+
+    def _flags(self, active: Bool[Tensor, "*n A"]) -> Bool[Tensor, "*n factors"]:
+        """Which factors are told."""
+        return active[..., [block.start for block in self.factors.slices]]
+
+    def _query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None) -> Float[Tensor, "n D"]:
+        if context is not None and len(context):
+            raise InputError("this model is told its environment by name, and reads no pairs: give model.told(environment)")
+        environment = NO_FACTOR if context is None or context.environment is None else context.environment
+        flags = self._flags(self.factors.mask(environment, actions.device)).to(actions.dtype)
+        return self.predictor.query(features, torch.cat([actions, flags.expand(len(actions), -1)], dim=-1))
+
+    def architecture(self) -> dict[str, Any]:
+        return {"method": "conditional", **super().architecture()}
