@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from contextssl.randomness import derive_seed, seeded_generator
+from contextssl.randomness import derive_seed, seeded, seeded_generator
 
 
 def test_a_draw_depends_on_seed_and_purpose_alone() -> None:
@@ -15,3 +15,23 @@ def test_a_draw_depends_on_seed_and_purpose_alone() -> None:
 
 def test_seeds_of_many_steps_differ() -> None:
     assert len({derive_seed(0, "step", step, rank) for step in range(500) for rank in range(4)}) == 2000
+
+
+def test_layers_are_made_from_a_seed_and_leave_the_global_stream_alone() -> None:
+    state = torch.random.get_rng_state()
+    with seeded(0, "weights"):
+        first = torch.nn.Linear(3, 3).weight
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.rand(2)
+    with seeded(0, "weights"):
+        assert torch.equal(torch.nn.Linear(3, 3).weight, first)
+    with seeded(0, "head"):
+        assert not torch.equal(torch.nn.Linear(3, 3).weight, first)
+
+
+def test_no_generator_of_a_gpu_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With several GPUs PyTorch warns where they are not named; and a seed for weights on the CPU is no business of theirs."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with seeded(0, "weights"):
+        torch.nn.Linear(2, 2)

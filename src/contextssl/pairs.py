@@ -1,14 +1,14 @@
 """Pairs of views, and drawing batches of them.
 
 Every batch is a function of (seed, epoch, step) alone, so a resumed run goes on with the batch that it would have seen, and each of several
-processes takes its share of the same batch.
+processes takes its share of the same batch: everything that is random is drawn for all of it, and views are read for the share alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -20,6 +20,9 @@ from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.randomness import seeded_generator
+
+# Of a batch.
+EVERYTHING = slice(None)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class PairBatch:
         return self.action * self.active
 
     def _map(self, function: Any) -> PairBatch:
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         mapped: dict[str, Any] = {name: value if value is None else function(value) for name, value in values.items()}
         return PairBatch(**mapped)
 
@@ -107,8 +110,12 @@ class PairSource(Protocol):
     @property
     def class_names(self) -> tuple[str, ...]: ...
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
-        """One pair of each item named (repeats allowed), every factor active."""
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
+        """One pair of each item named (repeats allowed), every factor active.
+
+        Args:
+            share: which of those pairs to return. All are drawn, so that a pair is the same whatever share it is part of.
+        """
         ...
 
     def complete(self, batch: PairBatch) -> PairBatch:
@@ -148,11 +155,11 @@ class ViewPairs(OfViews):
         if self.views.num_views < 2:
             raise DataError(f"pairs need at least two views an item; this data set has {self.views.num_views}")
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
         count = self.views.num_views
         source = torch.randint(count, items.shape, generator=generator)
         target = (source + 1 + torch.randint(count - 1, items.shape, generator=generator)) % count
-        return self.pairs(items, source, target)
+        return self.pairs(items[share], source[share], target[share])
 
     def complete(self, batch: PairBatch) -> PairBatch:
         return batch
@@ -249,6 +256,8 @@ class PairSampler:
     block_size: int
     pairs_per_item: int = 1
     seed: int = 0
+    # The epoch that was asked for last, and its order: of a million items it takes as long to draw as a batch.
+    _order: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:
@@ -279,7 +288,11 @@ class PairSampler:
 
     def batch_items(self, epoch: int, step: int) -> Int[Tensor, " n"]:
         """Which items the batch draws, over all processes, in sequence order."""
-        order = torch.randperm(self.source.num_items, generator=seeded_generator(self.seed, "order", epoch))
+        order = self._order.get(epoch)
+        if order is None:
+            order = torch.randperm(self.source.num_items, generator=seeded_generator(self.seed, "order", epoch))
+            self._order.clear()
+            self._order[epoch] = order
         start = step * self.batch_size // self.pairs_per_item
         stop = start + self.batch_pairs(step) // self.pairs_per_item
         items = order[start:stop].repeat_interleave(self.pairs_per_item)
@@ -311,13 +324,17 @@ class PairSampler:
         bounds = [min(round(units * rank / world) * unit, pairs) for rank in range(world + 1)]
         return [stop - start for start, stop in pairwise(bounds)]
 
+    def cuts_sequences(self, step: int, world: int) -> bool:
+        """Whether that step's batch is dealt out by pairs, so that a sequence may have parts in several processes."""
+        return self._sequences(self.batch_pairs(step)) < world
+
     def batch(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> PairBatch:
-        """One process's share of the batch, as :meth:`shares` deals it out."""
+        """One process's share of the batch, as :meth:`shares` deals it out. The shares of however many processes make up the same batch."""
         items = self.batch_items(epoch, step)
         drawn = self.environments.draw(self._sequences(len(items)), seeded_generator(self.seed, "environment", epoch, step))
         masks = torch.stack([self.source.factors.mask(environment) for environment in self.environments.environments])
         active = masks[drawn].repeat_interleave(self.block_size // 2, dim=0)[: len(items)]
         shares = self.shares(step, world)
         share = slice(sum(shares[:rank]), sum(shares[: rank + 1]))
-        batch = self.source.draw(items[share], seeded_generator(self.seed, "views", epoch, step, rank))
+        batch = self.source.draw(items, seeded_generator(self.seed, "views", epoch, step, 0), share)
         return replace(batch, active=active[share])

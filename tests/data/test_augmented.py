@@ -95,6 +95,9 @@ def test_pairs_are_made_from_their_parameters() -> None:
     torch.testing.assert_close(batch.source_latents, made.latents(drawn.source_parameters))
     assert batch.labels.tolist() == [0, 0, 1] and batch.items.tolist() == [4, 4, 1]
     assert pairs.captions(batch, 0) == (made.words(drawn.source_parameters[0]), made.words(drawn.target_parameters[0]))
+    share = pairs.complete(pairs.draw(torch.tensor([4, 4, 1]), seeded_generator(0), slice(1, 3)))
+    assert torch.equal(share.source, batch.source[1:]) and torch.equal(share.target, batch.target[1:]), "the same in any share"
+    assert share.items.tolist() == [4, 1]
 
 
 def test_a_batch_is_a_function_of_seed_epoch_and_step() -> None:

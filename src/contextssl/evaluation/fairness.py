@@ -30,7 +30,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR
 from contextssl.models.baselines.scarf import train_scarf
 from contextssl.models.table_encoder import TableEncoder
-from contextssl.randomness import derive_seed, seeded_generator
+from contextssl.randomness import seeded, seeded_generator
 
 PROTOCOL = "fairness"
 # Noise shares that are tried, from the least on, until no adversary gains over the raw columns.
@@ -348,8 +348,7 @@ def rivals(
             raise SettingsError(
                 "SCARF is trained with the encoder of the run, and this run has an encoder of your own: leave scarf out of baselines"
             )
-        with torch.random.fork_rng():
-            torch.manual_seed(derive_seed(people.seed, "scarf"))
+        with seeded(people.seed, "scarf"):
             fresh = encoder.fresh()
         trained = train_scarf(fresh, people.train, people.bank.corruption.marginals, epochs=scarf_epochs, seed=people.seed)
         with torch.no_grad():

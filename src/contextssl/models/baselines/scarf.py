@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from contextssl.data.tables.corruption import Corruption
 from contextssl.models.table_encoder import TableEncoder
 from contextssl.objectives import nt_xent
-from contextssl.randomness import derive_seed, seeded_generator
+from contextssl.randomness import seeded, seeded_generator
 
 RATE = 0.6
 TEMPERATURE = 1.0
@@ -34,8 +34,7 @@ def train_scarf(
     """
     device = next(encoder.parameters()).device
     corruption = Corruption(encoder.columns, (), marginals, RATE)
-    with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(seed, "scarf head"))
+    with seeded(seed, "scarf head"):
         head = nn.Sequential(nn.Linear(encoder.num_features, HEAD_WIDTH), nn.ReLU(), nn.Linear(HEAD_WIDTH, HEAD_WIDTH)).to(device)
     optimiser = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=LEARNING_RATE)
     encoder.train()
