@@ -66,7 +66,14 @@ def build_model(
     if not method.contexts:
         width = width_of(encoder)
         terms = build_terms(
-            settings, encoder, width, factors, width=settings.projection_dim, temperature=settings.temperature, classes=classes
+            settings,
+            encoder,
+            width,
+            factors,
+            width=settings.projection_dim,
+            temperature=settings.temperature,
+            classes=classes,
+            pairs_per_item=settings.pairs_per_item,
         )
         return Baseline(encoder, factors, method.name, terms, image_mean=image_mean, image_std=image_std)
     return ContextSSL(

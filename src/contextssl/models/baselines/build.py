@@ -31,6 +31,7 @@ def build_terms(
     width: int,
     temperature: float,
     classes: int,
+    pairs_per_item: int = 1,
 ) -> list[Term]:
     """The terms of ``settings.method``.
 
@@ -39,6 +40,7 @@ def build_terms(
         width: D, of projections.
         temperature: of contrastive terms.
         classes: how many the data have.
+        pairs_per_item: that a batch has of each of its items.
 
     Raises:
         SettingsError: for coefficients that cannot be, and widths that a method cannot halve.
@@ -68,7 +70,14 @@ def build_terms(
         "sie": lambda: [SplitInvariantEquivariant(feature_width, actions, hidden, width, coefficients, weight)],
         "seq-jepa": lambda: [
             SequencePrediction(
-                encoder, feature_width, factors, hidden, settings.sequence_layers, settings.sequence_heads, settings.momentum
+                encoder,
+                feature_width,
+                factors,
+                hidden,
+                settings.sequence_layers,
+                settings.sequence_heads,
+                settings.momentum,
+                pairs_per_item,
             )
         ],
         "supervised": lambda: [ClassSupervision(feature_width, classes)],

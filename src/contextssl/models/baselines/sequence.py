@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from contextssl.errors import InputError
 from contextssl.factors import FactorSpace
 from contextssl.models.baselines.heads import mlp
 from contextssl.models.baselines.momentum import Follower
@@ -25,15 +26,26 @@ class SequencePrediction(Term):
 
     Source: Ghaemi et al., "seq-JEPA: Autoregressive Predictive Learning of Invariant-Equivariant World Models", 2025. There a sequence is drawn
     for the method; here it is what the batch holds: 2 × pairs_per_item views of an item, so that every method sees the same images.
+
+    Args:
+        pairs_per_item: pairs that a batch has of each of its items.
     """
 
     predicts_features = True
 
     def __init__(
-        self, encoder: nn.Module, feature_width: int, factors: FactorSpace, hidden: int, layers: int, heads: int, momentum: float
+        self,
+        encoder: nn.Module,
+        feature_width: int,
+        factors: FactorSpace,
+        hidden: int,
+        layers: int,
+        heads: int,
+        momentum: float,
+        pairs_per_item: int = 1,
     ) -> None:
         super().__init__()
-        self.factors, self.embedding_width = factors, feature_width
+        self.factors, self.embedding_width, self.pairs_per_item = factors, feature_width, pairs_per_item
         self.of_action = nn.Linear(factors.width, ACTION_WIDTH)
         self.read_in = nn.Linear(feature_width + ACTION_WIDTH, feature_width)
         self.aggregate = nn.Parameter(torch.randn(feature_width) * feature_width**-0.5)
@@ -43,13 +55,13 @@ class SequencePrediction(Term):
         self.followed = Follower(encoder, momentum)
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        rows = sequences(seen.batch.items)
+        rows = sequences(seen.batch.items, self.pairs_per_item)
         batch = seen.batch
         features, latents = seen.features[rows].flatten(1, 2), torch.stack([batch.source_latents, batch.target_latents], dim=1)
         latents, active = latents[rows].flatten(1, 2), batch.active[rows[:, 0], None]
         actions = self.factors.relative(latents[:, :-1], latents[:, 1:]) * active
         with torch.no_grad():
-            target = by_pairs(self.followed(seen.views))[rows].flatten(1, 2)[:, -1]
+            target = seen.whole.rows(by_pairs(self.followed(seen.views)))[rows].flatten(1, 2)[:, -1]
         return {"prediction": negative_cosine(self._predict(features[:, :-1], actions), target)}
 
     def _predict(self, features: Float[Tensor, "n views F"], actions: Float[Tensor, "n views A"]) -> Float[Tensor, "n F"]:
@@ -74,9 +86,16 @@ class SequencePrediction(Term):
         self.followed.follow(encoder)
 
 
-def sequences(items: Int[Tensor, " pairs"]) -> Int[Tensor, "sequences length"]:
-    """The rows of a batch's pairs, item by item: as many of each as the item with the fewest has."""
-    order = items.argsort(stable=True)
-    _, counts = items[order].unique_consecutive(return_counts=True)
-    starts = counts.cumsum(0) - counts
-    return order[starts[:, None] + torch.arange(int(counts.min()), device=items.device)]
+def sequences(items: Int[Tensor, " pairs"], pairs_per_item: int) -> Int[Tensor, "sequences length"]:
+    """The rows of a batch's pairs, item by item.
+
+    How many pairs a batch has of each item is known beforehand: to count them would wait for the device in every step.
+
+    Raises:
+        InputError: where the number of pairs says that the items cannot have as many each.
+    """
+    if len(items) % pairs_per_item:
+        raise InputError(
+            f"{len(items)} pairs are not {pairs_per_item} of each item: give seq-jepa whole batches of pairs_per_item={pairs_per_item}"
+        )
+    return items.argsort(stable=True).unflatten(0, (-1, pairs_per_item))
