@@ -34,7 +34,8 @@ from contextssl.models.build import build_model
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.pairs import PairSampler
 from contextssl.precision import choose_precision
-from contextssl.randomness import derive_seed
+from contextssl.randomness import seeded
+from contextssl.training.launch import check_launch
 from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
 from contextssl.training.storage import AtomicCheckpoints, MetricsCSV, NamedCheckpoint, new_run_folder
@@ -66,6 +67,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         content = checkpoints.read(resumed_from)
         settings = _resumed_settings(settings, content, resumed_from)
     check_settings(settings)
+    check_launch(settings)
     data = data if data is not None else open_data(settings, progress=settings.progress)
     environments = environments_of(settings, data.train.factors)
     sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
@@ -73,6 +75,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     if resumed_from is not None:
         folder = resumed_from.parent.parent
     else:
+        # The others are told of the folder when they have found the first process (:meth:`Training.setup`), and write nothing before.
         folder = (
             new_run_folder(settings.output_dir, settings.dataset, settings.run_dir) if is_first_process() else Path(settings.output_dir)
         )
@@ -82,12 +85,13 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, settings.block_size // 2 - 1, settings.seed)
     module = Training(model, sampler, online, environments.environments, settings, made, folder)
     trainer, metrics = _trainer(settings, folder, model.watched)
-    if content is not None:
+    if content is not None and is_first_process():
         metrics.forget_after(int(content["global_step"]))
     if settings.compile:
         model.encoder.compile()
     began = time.monotonic()
     _fit(trainer, module, resumed_from, folder)
+    folder = module.folder
     if trainer.max_epochs == 0:
         trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt", weights_only=False)
     if not module.rows:
@@ -155,8 +159,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ViewEncoder:
-    with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(settings.seed, "weights"))
+    with seeded(settings.seed, "weights"):
         model = build_model(
             settings,
             data.train.factors,
@@ -257,6 +260,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str) -> tuple[pl.Tr
         enable_model_summary=False,
         enable_checkpointing=True,
         use_distributed_sampler=False,
+        sync_batchnorm=settings.sync_batchnorm,
         num_sanity_val_steps=0,
         limit_val_batches=0,
     )
