@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.data.views import Views
+from contextssl.environment_mix import EnvironmentMix
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import COLOR, ROTATION, Factor, FactorSpace
-from contextssl.pairs import EnvironmentMix, PairSampler, ViewPairs
+from contextssl.pairs import PairSampler, ViewPairs
 from tests.sources import ToySource, toy_store
 
 SPACE = FactorSpace((ROTATION, COLOR))

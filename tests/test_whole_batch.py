@@ -16,13 +16,14 @@ from torch.multiprocessing.spawn import spawn
 from contextssl.config.settings import MethodSettings
 from contextssl.context_labels import LabelSpace
 from contextssl.data.views import Views
+from contextssl.environment_mix import EnvironmentMix
 from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.methods import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.baselines.build import build_terms
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.pairs import EnvironmentMix, PairBatch, PairSampler, ViewPairs
+from contextssl.pairs import PairBatch, PairSampler, ViewPairs
 from contextssl.randomness import seeded, seeded_generator
 from contextssl.training.loss import Objective, loss_of
 from contextssl.whole_batch import ALONE, WholeBatch
