@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from contextssl.randomness import derive_seed, seeded, seeded_generator

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from contextssl.config.settings import RunSettings
 from contextssl.distributed import launched
@@ -40,11 +44,12 @@ def check_launch(settings: RunSettings) -> None:
         reason = f"{error.args[0]} is not set" if isinstance(error, KeyError) else " ".join(str(error).split())
         if launch.variable is None:
             raise SettingsError(f"accelerator={settings.accelerator} {asked} cannot be had: {reason}") from error
-        raise SettingsError(f"{_several()}, which does not go with {asked}: {reason} {_alone()}") from error
-    world = trainer.world_size
+        raise SettingsError(f"{_several()}, which does not go with {asked}: {reason.rstrip('.')}; {_alone()}") from error
+    # Not the trainer's world_size, which under Slurm is what the environment says.
+    world = trainer.num_devices * trainer.num_nodes
     if world == 1:
         # A stray rank in the environment is no rank: this is the process that writes.
-        rank_zero_only.rank = 0
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
     if launch.world not in (1, world):
         raise SettingsError(
             f"{_several()}, but {asked} make a run of {world}: say how many devices each node has, and how many nodes; {_alone()}"
@@ -59,6 +64,17 @@ def check_launch(settings: RunSettings) -> None:
             f"{asked} make a run of {world} processes, but the environment has started one: start them with torchrun or srun, or unset "
             "LOCAL_RANK, SLURM_NTASKS and their like, and they are started for you"
         )
+
+
+@contextmanager
+def ending_started(trainer: pl.Trainer) -> Iterator[None]:
+    """Processes that Lightning has started from this one end with it: where it fails, they would wait for it."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
+            trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
+        raise
 
 
 def _several() -> str:

@@ -100,9 +100,9 @@ class Training(pl.LightningModule):
     # -- a loss that is not finite ------------------------------------------------------------------------------------------------------
 
     def _watch(self, bad: Tensor) -> None:
-        """Note the first step that was bad, the same in every process, without waiting for the device; a CPU is at hand, so it stops at once."""
+        """Note the first step that was bad, the same in every process: on CUDA without waiting for it, elsewhere the run stops at once."""
         self.first_bad_step = torch.where((self.first_bad_step < 0) & bad, self.global_step, self.first_bad_step)
-        if self.device.type == "cpu":
+        if self.device.type != "cuda":
             self._stop_if_not_finite()
 
     def on_train_batch_end(self, outputs: Any, batch: PairBatch, batch_index: int) -> None:

@@ -35,7 +35,7 @@ from contextssl.models.view_encoder import ViewEncoder
 from contextssl.pairs import PairSampler
 from contextssl.precision import choose_precision
 from contextssl.randomness import seeded
-from contextssl.training.launch import check_launch
+from contextssl.training.launch import check_launch, ending_started
 from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
 from contextssl.training.storage import AtomicCheckpoints, MetricsCSV, NamedCheckpoint, new_run_folder
@@ -90,7 +90,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     if settings.compile:
         model.encoder.compile()
     began = time.monotonic()
-    _fit(trainer, module, resumed_from, folder)
+    _fit(trainer, module, resumed_from)
     folder = module.folder
     if trainer.max_epochs == 0:
         trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt", weights_only=False)
@@ -174,7 +174,7 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
     return model.to(memory_format=torch.channels_last)
 
 
-def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folder: Path) -> None:
+def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None) -> None:
     """Train, from a checkpoint on where there is one.
 
     Raises:
@@ -182,7 +182,7 @@ def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folde
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), ending_started(trainer):
             _quiet()
             trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
     except SystemExit:
@@ -190,6 +190,7 @@ def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folde
             raise
         # Lightning ends an interrupted process without a word, and leaves it deaf to further interruptions.
         signal.signal(signal.SIGINT, handler)
+        folder = module.folder
         kept = (folder / "checkpoints" / "last.ckpt").is_file()
         how = f"go on from its last checkpoint with contextssl train resume={folder}" if kept else "it had no checkpoint yet"
         raise KeyboardInterrupt(f"training stopped at step {trainer.global_step:,}: {how}") from None
