@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,13 +49,23 @@ def sampler_of(items: int, batch_size: int, pairs_per_item: int = 1, scope: str 
     return PairSampler(ViewPairs(views), mix, batch_size, 8, pairs_per_item, seed=1)
 
 
-def context_model(**given: object) -> ViewEncoder:
+def context_model(**given: Any) -> ViewEncoder:
+    options: dict[str, Any] = {
+        "feature_width": 10,
+        "projection_dim": 6,
+        "width": 16,
+        "n_layer": 2,
+        "n_head": 2,
+        "block_size": 8,
+        "mask_prob": 0.5,
+        "auxiliary_width": 8,
+        "auxiliary_scale": "sqrt_width",
+        "image_mean": [0.5] * 3,
+        "image_std": [0.25] * 3,
+        **given,
+    }
     with seeded(0, "model"):
-        encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 10))
-        options = {"feature_width": 10, "projection_dim": 6, "width": 16, "n_layer": 2, "n_head": 2, "block_size": 8, "auxiliary_width": 8}
-        return ContextSSL(
-            encoder, SPACE, image_mean=[0.5] * 3, image_std=[0.25] * 3, mask_prob=0.5, auxiliary_scale="sqrt_width", **{**options, **given}
-        ).train()  # type: ignore[arg-type]
+        return ContextSSL(nn.Sequential(nn.Flatten(), nn.Linear(48, 10)), SPACE, **options).train()
 
 
 def baseline(method: str, pairs_per_item: int) -> ViewEncoder:
@@ -103,12 +114,12 @@ def computed(case: Case, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
     losses = loss_of(model, batch, objective, seeded_generator(0, "step"), whole)
     losses.total.backward()
     found = {f"loss {name}": part for name, part in losses.parts.items()} | {"loss": losses.total.detach()}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            if world > 1:
-                dist.all_reduce(gradient)
-            found[f"gradient {name}"] = gradient / world
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    gradients = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in trained.values()])
+    if world > 1:
+        dist.all_reduce(gradients)
+    for (name, p), gradient in zip(trained.items(), (gradients / world).split([p.numel() for p in trained.values()]), strict=True):
+        found[f"gradient {name}"] = gradient.view_as(p)
     return found | {f"buffer {name}": buffer for name, buffer in model.named_buffers()}
 
 
@@ -138,9 +149,7 @@ def test_processes_together_do_what_one_does(shared: Path, world: int) -> None:
             assert values.keys() == got[name].keys()
             assert float(sum(value.abs().sum() for key, value in values.items() if key.startswith("gradient"))) > 0
             for key, value in values.items():
-                torch.testing.assert_close(
-                    got[name][key], value, atol=1e-5, rtol=1e-4, msg=lambda text, name=name, key=key: f"{name}: {key}: {text}"
-                )
+                assert torch.allclose(got[name][key], value, atol=1e-5, rtol=1e-4), f"{name}: {key}: {got[name][key]} and not {value}"
 
 
 def test_the_cases_are_uneven() -> None:

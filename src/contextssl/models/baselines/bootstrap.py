@@ -24,8 +24,10 @@ class Bootstrap(Term):
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         predicted = self.predictor(self.projector(seen.features.flatten(0, 1))).unflatten(0, (-1, 2))
+        network = self.followed.network
+        assert isinstance(network, nn.Sequential)
+        encoder, projector = network
         with torch.no_grad():
-            encoder, projector = self.followed.network
             target = projector(seen.whole.rows(by_pairs(encoder(seen.views))).flatten(0, 1)).unflatten(0, (-1, 2))
         return {"invariance": (negative_cosine(predicted[:, 0], target[:, 1]) + negative_cosine(predicted[:, 1], target[:, 0])) / 2}
 
