@@ -23,8 +23,9 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.threediebench import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
+from contextssl.environment_mix import EnvironmentMix
 from contextssl.machine import processor
-from contextssl.pairs import EnvironmentMix, PairSampler, ViewPairs
+from contextssl.pairs import PairSampler, ViewPairs
 from contextssl.precision import choose_precision
 from contextssl.training.loss import Objective, loss_of
 from contextssl.training.run import fresh_model

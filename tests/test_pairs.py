@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.data.views import Views
+from contextssl.environment_mix import EnvironmentMix
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import COLOR, ROTATION, Factor, FactorSpace
-from contextssl.pairs import EnvironmentMix, PairSampler, ViewPairs
+from contextssl.pairs import PairSampler, ViewPairs
 from tests.sources import ToySource, toy_store
 
 SPACE = FactorSpace((ROTATION, COLOR))
@@ -71,8 +72,22 @@ def test_processes_share_a_batch_by_whole_sequences(train: ViewPairs, world: int
     whole = sampler.batch(0, 0)
     shares = [sampler.batch(0, 0, rank, world) for rank in range(world)]
     assert torch.equal(torch.cat([share.items for share in shares]), whole.items)
-    assert torch.equal(torch.cat([share.active for share in shares]), whole.active)
+    for name in ("active", "source_views", "target_views", "source", "target", "action"):
+        assert torch.equal(torch.cat([getattr(share, name) for share in shares]), getattr(whole, name)), name
     assert all(len(share) % 3 == 0 for share in shares[:-1])
+
+
+def test_the_order_of_an_epoch_is_drawn_once(train: ViewPairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler, drawn, randperm = PairSampler(train, HALVES, 4, 8, seed=1), [], torch.randperm
+
+    def counted(count: int, **given: object) -> torch.Tensor:
+        drawn.append(count)
+        return randperm(count, **given)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(torch, "randperm", counted)
+    there_and_back = [sampler.batch_items(epoch, step).tolist() for epoch in (0, 1, 0) for step in range(5)]
+    assert drawn.count(21) == 3, "of an epoch once, and of no more than one at a time"
+    assert there_and_back[:5] == there_and_back[10:] != there_and_back[5:10]
 
 
 def test_too_few_sequences_for_the_processes(train: ViewPairs) -> None:

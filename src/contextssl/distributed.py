@@ -1,24 +1,88 @@
-"""A run that torchrun or Slurm has spread over several processes: which one this is, and what all of them have."""
+"""A run that torchrun, Slurm or Lightning has spread over several processes: which one this is, and what all of them have."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
+
+# Job names under which Lightning takes a Slurm allocation for a terminal: its tasks are then no processes of one run.
+INTERACTIVE_JOBS = ("bash", "interactive")
+# What IBM's jsrun sets for each of its processes.
+LSF_VARIABLES = ("LSB_JOBID", "LSB_DJOB_RANKFILE", "JSM_NAMESPACE_LOCAL_RANK", "JSM_NAMESPACE_SIZE")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How this process was started.
+
+    Args:
+        first: whether it is the one that writes for all of them.
+        world: how many processes there are.
+        variable: of the environment, which says so; None where nothing does.
+    """
+
+    first: bool = True
+    world: int = 1
+    variable: str | None = None
+
+
+def launched() -> Launch:
+    """How this process was started: asked of the process group, or of the environment before there is one.
+
+    A rank (RANK, LOCAL_RANK, SLURM_PROCID) means nothing without the number of processes that it counts among: a stray one, left by a shell
+    or a scheduler, makes no process one of several. The launchers are asked in Lightning's order.
+    """
+    if dist.is_available() and dist.is_initialized():
+        return Launch(dist.get_rank() == 0, dist.get_world_size(), "WORLD_SIZE")
+    if dist.is_available() and dist.is_torchelastic_launched():
+        return _launch("WORLD_SIZE", "RANK")
+    if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in INTERACTIVE_JOBS:
+        return _launch("SLURM_NTASKS", "SLURM_PROCID")
+    if all(name in os.environ for name in LSF_VARIABLES):
+        return _launch("JSM_NAMESPACE_SIZE", "JSM_NAMESPACE_RANK")
+    if "LOCAL_RANK" in os.environ:  # a process that Lightning itself has started, or one started by hand in the same way
+        return _launch("WORLD_SIZE", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
+    return Launch()
+
+
+def _launch(size: str, *ranks: str) -> Launch:
+    world = _number(size, 1)
+    return Launch(all(_number(name, 0) == 0 for name in ranks), world, size) if world > 1 else Launch()
+
+
+def _number(name: str, default: int) -> int:
+    try:
+        return int(os.environ.get(name, default))
+    except ValueError:
+        return default
 
 
 def is_first_process() -> bool:
-    """Whether this process writes for all of them. Known from the environment, before any process group exists."""
-    return getattr(rank_zero_only, "rank", 0) == 0
+    """Whether this process writes for all of them: always, where there is one."""
+    return launched().first
+
+
+def anywhere(flag: Tensor) -> Tensor:
+    """A flag (0-dim bool) that is true in every process where it is true in any: one small exchange, which no process waits for on a GPU."""
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return flag
+    number = flag.to(torch.int32)
+    dist.all_reduce(number, op=dist.ReduceOp.MAX)
+    return number > 0
 
 
 def joined(z: Tensor, shares: Sequence[int]) -> Tensor:
     """The rows of all processes one after the other, (sum of shares, …); gradients flow back to the process that each row came from.
+
+    A loss that every process computes of all rows has, in each process, that many times its gradient: the average over processes, which is
+    what data-parallel training steps by, is then the gradient of the one loss, whatever part of the weights lies before or after.
 
     Args:
         z: this process's rows, (its share, …).

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextssl.config.settings import TrainSettings
+from contextssl.environment_mix import EnvironmentMix
 from contextssl.errors import SettingsError
 from contextssl.factors import NO_FACTOR, FactorSpace
 from contextssl.methods import method_of
-from contextssl.pairs import EnvironmentMix
 
 
 def environments_of(settings: TrainSettings, factors: FactorSpace) -> EnvironmentMix:

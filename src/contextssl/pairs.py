@@ -1,14 +1,13 @@
 """Pairs of views, and drawing batches of them.
 
 Every batch is a function of (seed, epoch, step) alone, so a resumed run goes on with the batch that it would have seen, and each of several
-processes takes its share of the same batch.
+processes takes its share of the same batch: everything that is random is drawn for all of it, and views are read for the share alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,9 +16,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from contextssl.data.views import ViewBank, Views
+from contextssl.environment_mix import EnvironmentMix
 from contextssl.errors import DataError, SettingsError
-from contextssl.factors import NO_FACTOR, Environment, FactorSpace
+from contextssl.factors import FactorSpace
 from contextssl.randomness import seeded_generator
+
+# Of a batch.
+EVERYTHING = slice(None)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class PairBatch:
         return self.action * self.active
 
     def _map(self, function: Any) -> PairBatch:
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         mapped: dict[str, Any] = {name: value if value is None else function(value) for name, value in values.items()}
         return PairBatch(**mapped)
 
@@ -108,8 +111,12 @@ class PairSource(Protocol):
     @property
     def class_names(self) -> tuple[str, ...]: ...
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
-        """One pair of each item named (repeats allowed), every factor active."""
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
+        """One pair of each item named (repeats allowed), every factor active.
+
+        Args:
+            share: which of those pairs to return. All are drawn, so that a pair is the same whatever share it is part of.
+        """
         ...
 
     def complete(self, batch: PairBatch) -> PairBatch:
@@ -149,11 +156,11 @@ class ViewPairs(OfViews):
         if self.views.num_views < 2:
             raise DataError(f"pairs need at least two views an item; this data set has {self.views.num_views}")
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
         count = self.views.num_views
         source = torch.randint(count, items.shape, generator=generator)
         target = (source + 1 + torch.randint(count - 1, items.shape, generator=generator)) % count
-        return self.pairs(items, source, target)
+        return self.pairs(items[share], source[share], target[share])
 
     def complete(self, batch: PairBatch) -> PairBatch:
         return batch
@@ -178,59 +185,6 @@ class ViewPairs(OfViews):
 
 
 @dataclass(frozen=True)
-class EnvironmentMix:
-    """Environments with their probabilities, and whether one is drawn a batch (the paper) or a sequence."""
-
-    environments: tuple[Environment, ...]
-    probabilities: tuple[float, ...]
-    scope: str = "batch"
-
-    @classmethod
-    def parse(cls, ratio: Sequence[float] | Mapping[str, float] | None, factors: FactorSpace, scope: str = "batch") -> EnvironmentMix:
-        """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
-
-        None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``. A single factor, and categories, are
-        joined by ``none``: there forgetting is told by contexts that tell nothing.
-
-        Raises:
-            SettingsError: for an unknown environment, a list where there are not two factors, negative numbers or a sum other than 1.
-        """
-        if scope not in ("batch", "sequence"):
-            raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")
-        if not factors.factors:
-            raise SettingsError("these data have no factors, so there is nothing to tell: name augmentations, such as factors=[crop,blur]")
-        if ratio is None:
-            # A factor is forgotten where another one is told; where there is no other, or none that a person would name, by telling nothing.
-            forgets = len(factors.names) == 1 or any(factor.relation == "category" for factor in factors.factors)
-            names = [*factors.names, NO_FACTOR] if forgets else list(factors.names)
-            ratio = {name: 1 / len(names) for name in names}
-        if isinstance(ratio, Mapping):
-            named = [(factors.environment(name), float(p)) for name, p in ratio.items()]
-        else:
-            if len(factors.factors) != 2 or len(ratio) != 3:
-                raise SettingsError(
-                    f"env_ratio as a list is [first, second, both] for two factors; with {len(factors.factors)} factor(s) and "
-                    f"{len(ratio)} number(s) give a mapping: 'env_ratio={{{factors.names[0]}:0.5,none:0.5}}'"
-                )
-            first, second = factors.names
-            named = [(factors.environment(spec), float(p)) for spec, p in zip((first, second, "both"), ratio, strict=True)]
-        negative = [p for _, p in named if not 0 <= p <= 1]
-        total = sum(p for _, p in named)
-        if negative or abs(total - 1) > 1e-6:
-            raise SettingsError(
-                f"env_ratio gives {', '.join(f'{e.name} {p:g}' for e, p in named)}: probabilities from 0 to 1 that sum to 1"
-            )
-        named = [(environment, p) for environment, p in named if p > 0]
-        return cls(tuple(e for e, _ in named), tuple(p for _, p in named), scope)
-
-    def draw(self, sequences: int, generator: torch.Generator) -> Int[Tensor, " sequences"]:
-        """The environment's index of each sequence; one draw for all of them where the scope is a batch."""
-        weights = torch.tensor(self.probabilities, dtype=torch.float64)
-        count = 1 if self.scope == "batch" else sequences
-        return torch.multinomial(weights, count, replacement=True, generator=generator).expand(sequences)
-
-
-@dataclass(frozen=True)
 class PairSampler:
     """Batches of pairs for training, each a pure function of (seed, epoch, step).
 
@@ -250,6 +204,8 @@ class PairSampler:
     block_size: int
     pairs_per_item: int = 1
     seed: int = 0
+    # The epoch that was asked for last, and its order: of a million items it takes as long to draw as a batch.
+    _order: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:
@@ -280,7 +236,11 @@ class PairSampler:
 
     def batch_items(self, epoch: int, step: int) -> Int[Tensor, " n"]:
         """Which items the batch draws, over all processes, in sequence order."""
-        order = torch.randperm(self.source.num_items, generator=seeded_generator(self.seed, "order", epoch))
+        order = self._order.get(epoch)
+        if order is None:
+            order = torch.randperm(self.source.num_items, generator=seeded_generator(self.seed, "order", epoch))
+            self._order.clear()
+            self._order[epoch] = order
         start = step * self.batch_size // self.pairs_per_item
         stop = start + self.batch_pairs(step) // self.pairs_per_item
         items = order[start:stop].repeat_interleave(self.pairs_per_item)
@@ -312,13 +272,17 @@ class PairSampler:
         bounds = [min(round(units * rank / world) * unit, pairs) for rank in range(world + 1)]
         return [stop - start for start, stop in pairwise(bounds)]
 
+    def cuts_sequences(self, step: int, world: int) -> bool:
+        """Whether that step's batch is dealt out by pairs, so that a sequence may have parts in several processes."""
+        return self._sequences(self.batch_pairs(step)) < world
+
     def batch(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> PairBatch:
-        """One process's share of the batch, as :meth:`shares` deals it out."""
+        """One process's share of the batch, as :meth:`shares` deals it out. The shares of however many processes make up the same batch."""
         items = self.batch_items(epoch, step)
         drawn = self.environments.draw(self._sequences(len(items)), seeded_generator(self.seed, "environment", epoch, step))
         masks = torch.stack([self.source.factors.mask(environment) for environment in self.environments.environments])
         active = masks[drawn].repeat_interleave(self.block_size // 2, dim=0)[: len(items)]
         shares = self.shares(step, world)
         share = slice(sum(shares[:rank]), sum(shares[: rank + 1]))
-        batch = self.source.draw(items[share], seeded_generator(self.seed, "views", epoch, step, rank))
+        batch = self.source.draw(items, seeded_generator(self.seed, "views", epoch, step, 0), share)
         return replace(batch, active=active[share])

@@ -1,6 +1,8 @@
 """Seeded generators, one for every use: a draw depends on the seed and on what it is for, never on what was drawn before it.
 
-So a run that is resumed in the middle, or spread over more processes, draws what the undisturbed run would have drawn.
+So a run that is resumed in the middle, or spread over more processes, draws what the undisturbed run would have drawn: items, views, augmentations'
+parameters, corruptions, environments, context masks and the bottleneck's noise are drawn for the whole batch in every process, which then takes
+its share. What draws from PyTorch's global generators is no part of that promise: dropout or stochastic depth inside an encoder.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from contextssl.config.data_settings import CheckSettings, RenderSettings
 from contextssl.config.overrides import experiments, help_text, settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.threediebench import FACTORS
+from contextssl.environment_mix import EnvironmentMix
 from contextssl.errors import SettingsError
-from contextssl.pairs import EnvironmentMix
 from contextssl.reproduce import EXPERIMENTS
 
 PUBLISHED = (

@@ -14,11 +14,12 @@ pytest.importorskip("kornia")
 from contextssl.data.augmentations import Augmentations
 from contextssl.data.augmented import BLOCK, AugmentedPairs, AugmentedViews
 from contextssl.data.views import Views
+from contextssl.environment_mix import EnvironmentMix
 from contextssl.errors import DataError
 from contextssl.evaluation.sensitivity import render_variations
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import FactorSpace
-from contextssl.pairs import EnvironmentMix, PairSampler
+from contextssl.pairs import PairSampler
 from contextssl.randomness import seeded_generator
 
 SIDE = 12
@@ -95,6 +96,9 @@ def test_pairs_are_made_from_their_parameters() -> None:
     torch.testing.assert_close(batch.source_latents, made.latents(drawn.source_parameters))
     assert batch.labels.tolist() == [0, 0, 1] and batch.items.tolist() == [4, 4, 1]
     assert pairs.captions(batch, 0) == (made.words(drawn.source_parameters[0]), made.words(drawn.target_parameters[0]))
+    share = pairs.complete(pairs.draw(torch.tensor([4, 4, 1]), seeded_generator(0), slice(1, 3)))
+    assert torch.equal(share.source, batch.source[1:]) and torch.equal(share.target, batch.target[1:]), "the same in any share"
+    assert share.items.tolist() == [4, 1]
 
 
 def test_a_batch_is_a_function_of_seed_epoch_and_step() -> None:

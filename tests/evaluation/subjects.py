@@ -16,7 +16,7 @@ SIZE = 8
 
 def tiny_model(seed: int = 0, block_size: int = 16, size: int = SIZE) -> ContextSSL:
     """A linear encoder and a small predictor, of seeded weights."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, 12))
         return ContextSSL(

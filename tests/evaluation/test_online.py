@@ -37,7 +37,7 @@ def test_rows_are_those_of_the_public_interface(tmp_path: Path) -> None:
             )
             row = found["positive_similarity", None, environment, length, "embedding"]
             assert row.mean == pytest.approx(float((predicted * own).sum(1).mean()), abs=1e-4)
-    labels = knn_labels(model.encode(pairs.bank.target), pairs.bank.labels, model.encode(queries.target), 3)
+    labels = knn_labels(model.encode(pairs.bank), pairs.bank_labels, model.encode(queries.target), 3)
     assert found["accuracy", "class", None, 0, "feature"].mean == pytest.approx(float((labels == queries.labels).float().mean()))
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from contextssl.pairs import EnvironmentMix, PairSampler
+from contextssl.environment_mix import EnvironmentMix
+from contextssl.pairs import PairSampler
 from contextssl.training.batches import PairLoader
 from tests.training.runs import toy_data
 

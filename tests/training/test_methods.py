@@ -24,7 +24,7 @@ from contextssl.methods import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import PairBatch, ViewPairs
+from contextssl.pairs import EVERYTHING, PairBatch, ViewPairs
 from contextssl.report import write_report
 from contextssl.training.run import train
 from tests.evaluation.subjects import FACTORS
@@ -95,8 +95,8 @@ def test_what_a_checkpoint_called_otherwise_is_known(data: Data, tmp_path: Path)
 class ShuffledPairs(ViewPairs):
     """Every target, and every label, of another item: there is nothing to be learnt."""
 
-    def draw(self, items: Tensor, generator: torch.Generator) -> PairBatch:
-        batch = super().draw(items, generator)
+    def draw(self, items: Tensor, generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
+        batch = super().draw(items, generator, share)
         order = torch.randperm(len(items), generator=generator)
         return replace(batch, target=batch.target[order], labels=batch.labels[torch.randperm(len(items), generator=generator)])
 
@@ -131,7 +131,7 @@ def accuracy_of(method: str, pairs: type[ViewPairs], folder: Path) -> float:
         val_pairs=240,
         run_dir=str(folder / method),
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(192, 32), nn.BatchNorm1d(32, affine=False))
         encoder.num_features = 32  # type: ignore[assignment]

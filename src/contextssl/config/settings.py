@@ -155,6 +155,10 @@ class RunSettings:
     accelerator: str = setting("auto", "what it runs on", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     devices: int | list[int] | str = setting("auto", "how many devices, or which")
     num_nodes: int = setting(1, "machines, under torchrun or Slurm", least=1)
+    sync_batchnorm: bool = setting(
+        False,
+        "over several GPUs: batch normalisation in the encoder over the whole batch; where off, each process normalises its own share of it",
+    )
     precision: str = setting(
         "auto", "bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed", "16-mixed")
     )

@@ -13,10 +13,11 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from contextssl.data.augmentations.compose import Augmentations
+from contextssl.data.blocks import Blocks
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.pairs import OfViews, PairBatch
+from contextssl.pairs import EVERYTHING, OfViews, PairBatch
 from contextssl.randomness import seeded_generator
 
 # Items whose parameters are drawn together, so that those of a million images need not be held for the sake of a few.
@@ -40,7 +41,7 @@ class AugmentedViews:
     augmentations: Augmentations
     num_views: int = 50
     seed: int = 0
-    _drawn: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    _drawn: Blocks = field(default_factory=Blocks, repr=False)
 
     def __post_init__(self) -> None:
         if self.photos.num_views != 1:
@@ -86,12 +87,13 @@ class AugmentedViews:
         return found
 
     def _block(self, block: int) -> Float[Tensor, "items V P"]:
-        if block not in self._drawn:
-            drawn = self.augmentations.draw(BLOCK * self.num_views, seeded_generator(self.seed, "augmented", block))
-            drawn = drawn.view(BLOCK, self.num_views, -1)
-            drawn[:, PLAIN] = self.augmentations.identity
-            self._drawn[block] = drawn
-        return self._drawn[block]
+        return self._drawn.get(block, self._draw)
+
+    def _draw(self, block: int) -> Float[Tensor, "items V P"]:
+        drawn = self.augmentations.draw(BLOCK * self.num_views, seeded_generator(self.seed, "augmented", block))
+        drawn = drawn.view(BLOCK, self.num_views, -1)
+        drawn[:, PLAIN] = self.augmentations.identity
+        return drawn
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
         """The views (n, C, H, W) uint8, made anew: the same pixels each time."""
@@ -135,9 +137,10 @@ class AugmentedPairs(OfViews):
 
     views: AugmentedViews
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
         augmentations = self.views.augmentations
-        source, target = augmentations.draw(2 * len(items), generator).chunk(2)
+        source, target = (drawn[share] for drawn in augmentations.draw(2 * len(items), generator).chunk(2))
+        items = items[share]
         images = self.views.photographed(items)
         nowhere = torch.full_like(items, -1)
         return PairBatch.between(

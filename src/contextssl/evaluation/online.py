@@ -21,11 +21,12 @@ from contextssl.randomness import seeded_generator
 
 @dataclass(frozen=True)
 class OnlinePairs:
-    """Fixed pairs: queries of the validation split; a context and a bank of labelled neighbours of the training split."""
+    """Fixed pairs: queries of the validation split; a context and a bank of labelled neighbours of the training split, single views."""
 
     queries: PairBatch
     context: PairBatch
-    bank: PairBatch
+    bank: Tensor
+    bank_labels: Tensor
     classes: int
 
     @classmethod
@@ -38,8 +39,10 @@ class OnlinePairs:
             items = order.repeat(math.ceil(count / source.num_items))[:count]
             return source.complete(source.draw(items, generator))
 
+        bank = some(train, 2 * count, "bank")
+        # A copy, since both ends of the pairs may lie in one piece of memory, and this one is held as long as the run.
         return cls(
-            some(val, count, "queries"), some(train, context_pairs, "context"), some(train, 2 * count, "bank"), len(train.class_names)
+            some(val, count, "queries"), some(train, context_pairs, "context"), bank.target.clone(), bank.labels, len(train.class_names)
         )
 
 
@@ -60,7 +63,7 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
     device = model.device
     queries = pairs.queries.to(device)
     context_features = torch.stack([model.encode(pairs.context.source), model.encode(pairs.context.target)], dim=1)
-    encoded = _Encoded(model.encode(queries.source), model.encode(queries.target), context_features, model.encode(pairs.bank.target))
+    encoded = _Encoded(model.encode(queries.source), model.encode(queries.target), context_features, model.encode(pairs.bank))
     rows = _knn_rows(model, encoded, pairs)
     if model.longest_context == 0 and not model.told_by_name:
         return rows
@@ -114,7 +117,7 @@ def _latent_rows(model: ViewEncoder, environment: str, length: int, queries: Pai
 
 
 def _knn_rows(model: ViewEncoder, encoded: _Encoded, pairs: OnlinePairs) -> list[ResultRow]:
-    labels, bank_labels = pairs.queries.labels.to(model.device), pairs.bank.labels.to(model.device)
+    labels, bank_labels = pairs.queries.labels.to(model.device), pairs.bank_labels.to(model.device)
     majority = labels.bincount().max().item() / len(labels)
     rows = []
     for representation, bank, query in (

@@ -70,7 +70,14 @@ def build_model(
     if not method.contexts and not method.by_name:
         width = width_of(encoder)
         terms = build_terms(
-            settings, encoder, width, factors, width=settings.projection_dim, temperature=settings.temperature, classes=classes
+            settings,
+            encoder,
+            width,
+            factors,
+            width=settings.projection_dim,
+            temperature=settings.temperature,
+            classes=classes,
+            pairs_per_item=settings.pairs_per_item,
         )
         return Baseline(encoder, factors, method.name, terms, image_mean=image_mean, image_std=image_std)
     kind = Conditional if method.by_name else ContextSSL

@@ -9,7 +9,7 @@ Source: Gupta et al., "In-Context Symmetries", NeurIPS 2024, section 3 and its p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -181,33 +181,44 @@ class Predictor(nn.Module):
     ) -> Float[Tensor, "pairs 2 D"]:
         """Predictions for pairs laid out in consecutive sequences of ``block_size`` tokens; the last may be shorter, and is exact all the same.
 
-        In training mode every layer draws a fresh context mask from ``generator``, shared by the sequences and heads.
+        In training mode every layer draws a fresh context mask from ``generator``, shared by the sequences and heads; a shorter sequence has
+        the part of it that it reaches. What is drawn depends on the block's size alone, and not on how many pairs there are.
         """
         pairs, a_sequence = features.shape[0], self.block_size // 2
         whole = pairs // a_sequence * a_sequence
+        masks = self._masks(features.device, generator)
         parts = []
         if whole:
             shape = (whole // a_sequence, a_sequence)
-            full = self.sequences(features[:whole].unflatten(0, shape), actions[:whole].unflatten(0, shape), generator)[0]
+            full = self.sequences(features[:whole].unflatten(0, shape), actions[:whole].unflatten(0, shape), masks)[0]
             parts.append(full.flatten(0, 1))
         if whole < pairs:
-            parts.append(self.sequences(features[None, whole:], actions[None, whole:], generator)[0][0])
+            parts.append(self.sequences(features[None, whole:], actions[None, whole:], masks)[0][0])
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def _masks(self, device: torch.device, generator: torch.Generator | None) -> list[Tensor] | None:
+        """Each layer's context mask for a whole block, drawn; None where nothing is hidden."""
+        if not (self.training and self.mask_prob > 0):
+            return None
+        allowed = pair_mask(self.block_size, device)
+        shape = (self.block_size, self.block_size // 2)
+        return [context_mask(allowed, torch.rand(shape, device=device, generator=generator), self.mask_prob) for _ in self.blocks]
+
     def sequences(
-        self, features: Tensor, actions: Tensor, generator: torch.Generator | None = None
+        self, features: Tensor, actions: Tensor, masks: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Sequences of pairs: predictions (S, P, 2, D), and each layer's keys and values (S, heads, 2P, channels)."""
+        """Sequences of pairs: predictions (S, P, 2, D), and each layer's keys and values (S, heads, 2P, channels).
+
+        Args:
+            masks: of each layer, who may attend to whom (at least 2P, at least 2P); every earlier pair where left out.
+        """
         x = self.read_in(self.tokens(features, actions))
         tokens = x.shape[-2]
         allowed = pair_mask(tokens, x.device)
         keys: list[Tensor] = []
         values: list[Tensor] = []
-        for block in self.blocks:
-            mask = allowed
-            if self.training and self.mask_prob > 0:
-                uniform = torch.rand(tokens, tokens // 2, device=x.device, generator=generator)
-                mask = context_mask(allowed, uniform, self.mask_prob)
+        for layer, block in enumerate(self.blocks):
+            mask = allowed if masks is None else masks[layer][:tokens, :tokens]
 
             def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor = mask) -> Tensor:
                 keys.append(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,7 @@ from contextssl.objectives import (
     vicreg,
 )
 from contextssl.pairs import PairBatch
+from contextssl.whole_batch import ALONE, WholeBatch
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,14 @@ class Losses:
 
     Args:
         parts: by name what the loss is made of.
+        batch: what it is of: all pairs of all processes, see :meth:`~contextssl.whole_batch.WholeBatch.batch`.
         cosines: of all tokens with all, of a contrastive loss.
         latents: that the auxiliary head reads from both tokens of each pair.
     """
 
     total: Float[Tensor, ""]
     parts: Mapping[str, Float[Tensor, ""]]
+    batch: PairBatch
     cosines: Float[Tensor, "tokens tokens"] | None = None
     latents: Float[Tensor, "pairs 2 A"] | None = None
 
@@ -78,28 +81,35 @@ def contextssl_loss(
     batch: PairBatch,
     objective: Objective,
     generator: torch.Generator | None = None,
-    gather: Callable[[Tensor], Tensor] = lambda z: z,
+    whole: WholeBatch = ALONE,
 ) -> Losses:
     """The loss of a batch of pairs.
 
     Args:
-        generator: of the context masks and the bottleneck's noise, on the batch's device.
-        gather: joins predictions (pairs, 2, D) over processes, so that every process contrasts with all of them.
+        batch: this process's share, where there are several.
+        generator: of the context masks and the bottleneck's noise, on the batch's device; the same in every process.
+        whole: joins what the processes have, so that each computes the loss of the whole batch.
     """
-    told = {"active": batch.active} if model.told_by_name else {}
-    z = model(batch.source, batch.target, batch.told_action, generator, **told)  # ẑ = h((f(x), a) | context)
+    everything = whole.batch(batch)
+    if whole.cuts_sequences and not model.told_by_name:
+        z = model.predictor(whole.rows(model.pair_features(batch.source, batch.target)), everything.told_action, generator)
+    else:
+        # ẑ = h((f(x), a) | context)
+        told = {"active": batch.active} if model.told_by_name else {}
+        z = whole.rows(model(batch.source, batch.target, batch.told_action, generator, **told))
+    batch = everything
     if objective.vicreg is not None:
-        return summed(vicreg(gather(z), *objective.vicreg))
+        return summed(vicreg(z, *objective.vicreg), batch)
     unit = F.normalize(z.float(), dim=-1)
     if model.training:
         model.bottleneck.observe(unit.detach().flatten(0, 1))
     clean = unit
     unit = model.bottleneck(unit, model.bottleneck_share, generator)
-    cosines = cosine_similarities(gather(unit))
-    items = gather(batch.items) if objective.invariant else None
+    cosines = cosine_similarities(unit)
+    items = batch.items if objective.invariant else None
     contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp, items)
     if not model.reads_latents:
-        return Losses(contrastive, {"contrastive": contrastive.detach()}, cosines.detach())
+        return Losses(contrastive, {"contrastive": contrastive.detach()}, batch, cosines.detach())
     latents = model.auxiliary_prediction(unit)
     auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active, model.factors.slices)
     total = contrastive + objective.auxiliary_weight * auxiliary
@@ -111,13 +121,13 @@ def contextssl_loss(
         parts["label"] = context_label_loss(model.label_head(unit), labels)
         total = total + objective.label_weight * parts["label"]
         parts["label"] = parts["label"].detach()
-    return Losses(total, parts, cosines.detach(), latents.detach())
+    return Losses(total, parts, batch, cosines.detach(), latents.detach())
 
 
-def summed(parts: Mapping[str, Float[Tensor, ""]]) -> Losses:
+def summed(parts: Mapping[str, Float[Tensor, ""]], batch: PairBatch) -> Losses:
     """The loss that is the sum of weighted parts, as rivals' are."""
     total = torch.stack(list(parts.values())).sum()
-    return Losses(total, {name: loss.detach() for name, loss in parts.items()})
+    return Losses(total, {name: loss.detach() for name, loss in parts.items()}, batch)
 
 
 def loss_of(
@@ -125,9 +135,10 @@ def loss_of(
     batch: PairBatch,
     objective: Objective,
     generator: torch.Generator | None = None,
-    gather: Callable[[Tensor], Tensor] = lambda z: z,
+    whole: WholeBatch = ALONE,
 ) -> Losses:
     """The loss of whatever method the model is of; arguments as of :func:`contextssl_loss`."""
     if isinstance(model, ContextSSL):
-        return contextssl_loss(model, batch, objective, generator, gather)
-    return summed(model(batch, gather))
+        return contextssl_loss(model, batch, objective, generator, whole)
+    batch = whole.batch(batch)
+    return summed(model(batch, whole), batch)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from contextssl.factors import FactorSpace
 from contextssl.objectives import mean_similarities
-from contextssl.pairs import PairBatch
 from contextssl.training.loss import Losses
 
 
@@ -30,8 +29,9 @@ class TrainMeters:
         self.began = time.perf_counter()
 
     @torch.no_grad()
-    def update(self, losses: Losses, batch: PairBatch) -> None:
-        """Add one batch; a handful of small operations on its device."""
+    def update(self, losses: Losses) -> None:
+        """Add one batch, of all processes; a handful of small operations on its device."""
+        batch = losses.batch
         values = {"loss": losses.total.detach(), **{f"{name}_loss": loss for name, loss in losses.parts.items()}}
         if losses.cosines is not None:
             values["positive_similarity"], values["negative_similarity"] = mean_similarities(losses.cosines)

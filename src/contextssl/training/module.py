@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from contextssl.checkpoints import RECIPE
 from contextssl.config.settings import TrainSettings
-from contextssl.distributed import joined
-from contextssl.errors import SettingsError, TrainingError
+from contextssl.distributed import anywhere
+from contextssl.errors import DataError, SettingsError, TrainingError
 from contextssl.evaluation.online import OnlinePairs, online_rows, watched
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import Environment
@@ -26,6 +27,7 @@ from contextssl.schedule import peak_learning_rate, warmup_cosine
 from contextssl.training.batches import PairLoader
 from contextssl.training.loss import Objective, loss_of
 from contextssl.training.meters import TrainMeters
+from contextssl.whole_batch import ALONE, WholeBatch
 
 NON_FINITE = "before-non-finite"
 
@@ -62,26 +64,29 @@ class Training(pl.LightningModule):
         # The model's running statistics before the step, should its loss turn out not to be finite.
         self.before: list[Tensor] = []
         self.first_bad_step: Tensor
-        # The step of the first loss that was not finite, on the device; -1 while there is none.
+        # The first step whose loss or gradient was not finite, on the device; -1 while there is none.
         self.register_buffer("first_bad_step", torch.tensor(-1), persistent=False)
+
+    def setup(self, stage: str) -> None:
+        # The first process has made the folder. The others are told of it here, where they have found each other.
+        self.folder = Path(self.trainer.strategy.broadcast(str(self.folder)))
 
     # -- the step ---------------------------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: PairBatch, batch_index: int) -> Tensor:
-        generator = seeded_generator(self.settings.seed, "step", self.global_step, self.global_rank, device=batch.action.device)
+        # Of every process the same, so that masks and noise are those of the whole batch.
+        generator = seeded_generator(self.settings.seed, "step", self.global_step, 0, device=batch.action.device)
         self.before = [buffer.clone() for buffer in self.model.buffers()]
-        losses = loss_of(self.model, batch, self.objective, generator, self._gather)
-        self._watch(losses.total)
-        self.meters.update(losses, batch)
+        losses = loss_of(self.model, batch, self.objective, generator, self._whole())
+        self._watch(anywhere(~losses.total.detach().isfinite()))
+        self.meters.update(losses)
         if (self.global_step + 1) % self.settings.log_every_steps == 0:
             self._log_meters()
         return losses.total
 
-    def _gather(self, z: Tensor) -> Tensor:
-        """A row a pair, of all processes: each contrasts with the whole batch."""
-        if self.trainer.world_size == 1:
-            return z
-        return joined(z, self.sampler.shares(self.global_step % self.sampler.steps_per_epoch, self.trainer.world_size))
+    def _whole(self) -> WholeBatch:
+        step, world = self.global_step % self.sampler.steps_per_epoch, self.trainer.world_size
+        return WholeBatch(self.sampler.shares(step, world), self.sampler.cuts_sequences(step, world)) if world > 1 else ALONE
 
     def _log_meters(self) -> None:
         values = self.meters.read()
@@ -94,23 +99,29 @@ class Training(pl.LightningModule):
 
     # -- a loss that is not finite ------------------------------------------------------------------------------------------------------
 
-    def _watch(self, loss: Tensor) -> None:
-        """Note the first loss that is not finite, without waiting for the device; a CPU is at hand, so it stops at once."""
-        bad = ~loss.detach().isfinite()
+    def _watch(self, bad: Tensor) -> None:
+        """Note the first step that was bad, the same in every process: on CUDA without waiting for it, elsewhere the run stops at once."""
         self.first_bad_step = torch.where((self.first_bad_step < 0) & bad, self.global_step, self.first_bad_step)
-        if self.device.type == "cpu":
+        if self.device.type != "cuda":
             self._stop_if_not_finite()
 
     def on_train_batch_end(self, outputs: Any, batch: PairBatch, batch_index: int) -> None:
         self.model.after_step(self.global_step / (self.settings.epochs * self.sampler.steps_per_epoch))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        # A fused optimiser skips its step where found_inf is 1: from the first bad loss on the weights stay as they were before it, until the
-        # meters are read. (With 16-mixed the gradient scaler sets this itself.)
+        # With 16-mixed the gradient scaler skips such steps itself; gradients out of float16's range are its daily bread.
+        if self._scales_gradients:
+            if self.device.type == "cuda":
+                self._restore_buffers()
+            return
+        # Averaged by now, so the same in every process. The sum of their sizes, since squares might leave float32's range where they do not.
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        self._watch(~torch.nn.utils.get_total_norm(gradients, norm_type=1.0).isfinite())
+        # A fused optimiser skips its step where found_inf is 1: from the first bad step on the weights stay as they were before it, until the
+        # meters are read.
         if self.device.type == "cuda":
             self._restore_buffers()
-            if not self._scales_gradients:
-                optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
+            optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
 
     @torch.no_grad()
     def _restore_buffers(self) -> None:
@@ -125,15 +136,18 @@ class Training(pl.LightningModule):
             return
         self._restore_buffers()
         epoch, step = divmod(bad, self.sampler.steps_per_epoch)
-        batch = self.sampler.batch(epoch, step, self.global_rank, self.trainer.world_size)
+        batch = self.sampler.batch(epoch, step)
         record = self.folder / f"{NON_FINITE}.json"
         indices = {name: getattr(batch, name).tolist() for name in ("items", "source_views", "target_views")}
-        write_json(record, {"global_step": bad, "epoch": epoch, "step": step, "rank": self.global_rank, **indices})
+        if self.trainer.is_global_zero:
+            # Where it cannot be written, the others are waiting all the same; the checkpoint says what is wrong with the disk.
+            with contextlib.suppress(DataError):
+                write_json(record, {"global_step": bad, "epoch": epoch, "step": step, **indices})
         checkpoint = self.folder / "checkpoints" / f"{NON_FINITE}.ckpt"
         self.trainer.save_checkpoint(checkpoint, weights_only=False)
         raise TrainingError(
-            f"the loss is not finite at step {bad} (epoch {epoch}, batch {step}); its items and views are in {record}, the weights from before it "
-            f"in {checkpoint}: lower learning_rate, set gradient_clip=1, or look at those items"
+            f"the loss or its gradient is not finite at step {bad} (epoch {epoch}, batch {step}); its items and views are in {record}, the "
+            f"weights from before it in {checkpoint}: lower learning_rate, set gradient_clip=1, or look at those items"
         )
 
     # -- looking at validation pairs ----------------------------------------------------------------------------------------------------
@@ -144,6 +158,8 @@ class Training(pl.LightningModule):
         return sorted({min(length, longest) for length in self.settings.eval_ctxt})
 
     def on_train_epoch_end(self) -> None:
+        # Before anything is saved as the end of an epoch; the meters may be read less often.
+        self._stop_if_not_finite()
         last = self.current_epoch + 1 == self.settings.epochs
         if last or (self.current_epoch + 1) % self.settings.log_interval == 0:
             self.look()
@@ -152,10 +168,10 @@ class Training(pl.LightningModule):
         return online_rows(self.model, self.online, self.environments, self.lengths())
 
     def look(self) -> None:
-        """Log the online signals; every process computes the same, so that nothing has to be exchanged."""
+        """Log the online signals. Every process computes them; running statistics may differ, so what the first one finds is what counts."""
         self.rows = self.signals()
         self.log_dict({f"val/{row.key()}": row.mean for row in self.rows}, rank_zero_only=True)
-        self.log(self.model.watched, watched(self.rows), prog_bar=True)
+        self.log(self.model.watched, self.trainer.strategy.broadcast(watched(self.rows)), prog_bar=True)
         self.meters.reset()
 
     # -- optimiser, batches, checkpoints ------------------------------------------------------------------------------------------------

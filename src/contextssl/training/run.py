@@ -40,6 +40,7 @@ from contextssl.pairs import PairSampler
 from contextssl.precision import choose_precision
 from contextssl.provenance import commit, describe_parts, describe_run
 from contextssl.randomness import DrawingFrom, seeded_generator
+from contextssl.training.launch import check_launch, ending_started
 from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
 from contextssl.training.storage import AtomicCheckpoints, MetricsCSV, NamedCheckpoint, new_run_folder
@@ -77,6 +78,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             where=str(resumed_from),
         )
     check_settings(settings)
+    check_launch(settings)
     recorded = content[checkpoints.RECIPE]["data"] if content is not None else {}
     if data is None:
         found = {} if settings.data_factory is not None else at_recorded_places(settings, recorded)
@@ -93,6 +95,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         check_resumable(content, model, checkpoints.MODEL_PREFIX, str(resumed_from))
         folder = resumed_from.parent.parent
     else:
+        # The others are told of the folder when they have found the first process (:meth:`Training.setup`), and write nothing before.
         folder = new_run_folder(settings.output_dir, data_kind(data), settings.run_dir) if is_first_process() else Path(settings.output_dir)
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
     if content is None and is_first_process():
@@ -103,13 +106,14 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     module = Training(model, sampler, online, environments.environments, settings, made, folder)
     with _quiet_lightning():
         trainer, metrics = _trainer(settings, folder, model.watched)
-    if content is not None:
+    if content is not None and is_first_process():
         metrics.forget_after(int(content["global_step"]))
     if settings.compile:
         model.encoder.compile()
     began = time.monotonic()
     with _quiet_lightning():
-        _fit(trainer, module, resumed_from, folder)
+        _fit(trainer, module, resumed_from)
+    folder = module.folder
     if trainer.max_epochs == 0:
         trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt", weights_only=False)
     if not module.rows:
@@ -182,7 +186,7 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
     return model.to(memory_format=torch.channels_last)
 
 
-def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folder: Path) -> None:
+def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None) -> None:
     """Train, from a checkpoint on where there is one.
 
     Raises:
@@ -190,7 +194,7 @@ def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folde
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), ending_started(trainer):
             _quiet()
             trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
     except SystemExit:
@@ -198,6 +202,7 @@ def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folde
             raise
         # Lightning ends an interrupted process without a word, and leaves it deaf to further interruptions.
         signal.signal(signal.SIGINT, handler)
+        folder = module.folder
         kept = (folder / "checkpoints" / "last.ckpt").is_file()
         how = f"go on from its last checkpoint with contextssl train resume={folder}" if kept else "it had no checkpoint yet"
         raise KeyboardInterrupt(f"training stopped at step {trainer.global_step:,}: {how}") from None
@@ -271,6 +276,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str) -> tuple[pl.Tr
         enable_model_summary=False,
         enable_checkpointing=True,
         use_distributed_sampler=False,
+        sync_batchnorm=settings.sync_batchnorm,
         num_sanity_val_steps=0,
         limit_val_batches=0,
     )

@@ -52,6 +52,9 @@ def test_pairs_tell_how_the_factor_differs(opened: OpenTable) -> None:
     assert all("sex" in word and "age" in word for word in words)
     again = pairs.draw(torch.arange(200), torch.Generator().manual_seed(0))
     assert torch.equal(again.source, batch.source) and torch.equal(again.target, batch.target)
+    share = pairs.draw(torch.arange(200), torch.Generator().manual_seed(0), slice(150, 170))
+    for name in ("source", "target", "action", "items", "labels", "exact"):
+        assert torch.equal(getattr(share, name), getattr(batch, name)[150:170]), f"{name}: the same in any share"
 
 
 def test_a_factor_drawn_anew_leaves_the_rest(opened: OpenTable) -> None:

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from contextssl.data.blocks import Blocks
 from contextssl.data.captions import caption
 from contextssl.data.tables.columns import Columns
 from contextssl.data.tables.corruption import Corruption, RowFactor
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.pairs import OfViews, PairBatch
+from contextssl.pairs import EVERYTHING, OfViews, PairBatch
 from contextssl.randomness import seeded_generator
 
 # Items whose fixed views are drawn together.
@@ -50,7 +51,7 @@ class RowViews:
     corruption: Corruption
     num_views: int = 10
     seed: int = 0
-    _drawn: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    _drawn: Blocks = field(default_factory=Blocks, repr=False)
 
     def __post_init__(self) -> None:
         if self.num_views < 2:
@@ -108,13 +109,14 @@ class RowViews:
         return found
 
     def _block(self, block: int) -> Float[Tensor, "items V W"]:
-        if block not in self._drawn:
-            rows = self.rows[block * BLOCK : (block + 1) * BLOCK]
-            several = rows.repeat_interleave(self.num_views, dim=0)
-            drawn = self.corruption.draw(several, seeded_generator(self.seed, "rows", block)).view(len(rows), self.num_views, -1)
-            drawn[:, PLAIN] = rows
-            self._drawn[block] = drawn
-        return self._drawn[block]
+        return self._drawn.get(block, self._draw)
+
+    def _draw(self, block: int) -> Float[Tensor, "items V W"]:
+        rows = self.rows[block * BLOCK : (block + 1) * BLOCK]
+        several = rows.repeat_interleave(self.num_views, dim=0)
+        drawn = self.corruption.draw(several, seeded_generator(self.seed, "rows", block)).view(len(rows), self.num_views, -1)
+        drawn[:, PLAIN] = rows
+        return drawn
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
         return self.corruption.latents(self.gather_views(items, views))
@@ -151,9 +153,10 @@ class RowPairs(OfViews):
 
     views: RowViews
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator) -> PairBatch:
+    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
         corruption = self.views.corruption
-        source, target, exact = corruption.draw_pairs(self.views.rows[items], generator)
+        source, target, exact = (drawn[share] for drawn in corruption.draw_pairs(self.views.rows[items], generator))
+        items = items[share]
         nowhere = torch.full_like(items, -1)
         return PairBatch.between(
             self.factors,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from contextssl.models.baselines.term import Seen, Term
 from contextssl.models.predictor import Context
 from contextssl.models.view_encoder import BATCH_SIZE, ViewEncoder, by_pairs, in_batches
 from contextssl.pairs import PairBatch
+from contextssl.whole_batch import ALONE, WholeBatch
 
 
 class Baseline(ViewEncoder):
@@ -58,14 +59,15 @@ class Baseline(ViewEncoder):
     def architecture(self) -> dict[str, Any]:
         return {"method": self.method, **super().architecture()}
 
-    def forward(self, batch: PairBatch, gather: Callable[[Tensor], Tensor] = lambda z: z) -> dict[str, Float[Tensor, ""]]:
+    def forward(self, batch: PairBatch, whole: WholeBatch = ALONE) -> dict[str, Float[Tensor, ""]]:
         """The method's losses by name, weighted; their sum is what is minimised.
 
         Args:
-            gather: joins (pairs, ...) over processes.
+            batch: where there are several processes, what ``whole.batch`` makes of this one's share.
+            whole: joins what the processes have: features are joined, and every head sees those of the whole batch.
         """
         views = self.normalise(torch.cat([batch.source, batch.target]))
-        seen = Seen(batch, views, by_pairs(self.features_of(views)), gather)
+        seen = Seen(batch, views, whole.rows(by_pairs(self.features_of(views))), whole)
         return {name: loss for term in self.terms for name, loss in term(seen).items()}
 
     def after_step(self, progress: float) -> None:

@@ -24,8 +24,11 @@ class Bootstrap(Term):
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         predicted = self.predictor(self.projector(seen.features.flatten(0, 1))).unflatten(0, (-1, 2))
+        network = self.followed.network
+        assert isinstance(network, nn.Sequential)
+        encoder, projector = network
         with torch.no_grad():
-            target = by_pairs(self.followed(seen.views))
+            target = projector(seen.whole.rows(by_pairs(encoder(seen.views))).flatten(0, 1)).unflatten(0, (-1, 2))
         return {"invariance": (negative_cosine(predicted[:, 0], target[:, 1]) + negative_cosine(predicted[:, 1], target[:, 0])) / 2}
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:

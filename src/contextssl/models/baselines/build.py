@@ -33,6 +33,7 @@ def build_terms(
     width: int,
     temperature: float,
     classes: int,
+    pairs_per_item: int = 1,
 ) -> list[Term]:
     """The terms of ``settings.method``.
 
@@ -41,6 +42,7 @@ def build_terms(
         width: D, of projections.
         temperature: of contrastive terms.
         classes: how many the data have.
+        pairs_per_item: that a batch has of each of its items.
 
     Raises:
         SettingsError: for coefficients that cannot be, and widths that a method cannot halve.
@@ -78,7 +80,16 @@ def build_terms(
         "augself": lambda: [contrast(), ActionRegression(feature_width, factors, hidden, weight)],
         "sie": lambda: [SplitInvariantEquivariant(feature_width, actions, hidden, width, coefficients, weight)],
         "seq-jepa": lambda: [
-            SequencePrediction(encoder, feature_width, factors, hidden, settings.sequence_layers, settings.sequence_heads, momentum)
+            SequencePrediction(
+                encoder,
+                feature_width,
+                factors,
+                hidden,
+                settings.sequence_layers,
+                settings.sequence_heads,
+                momentum,
+                pairs_per_item,
+            )
         ],
         "supervised": lambda: [ClassSupervision(feature_width, classes)],
         "supervised-latents": lambda: [LatentSupervision(feature_width, factors, hidden)],

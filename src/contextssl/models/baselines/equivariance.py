@@ -27,7 +27,7 @@ class PredictedContrast(Term):
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         source, target = self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)).unbind(1)
         predicted = self.predictor(source, seen.batch.told_action)
-        return {"equivariance": self.weight * nt_xent(seen.gather(torch.stack([predicted, target], dim=1)), self.temperature)}
+        return {"equivariance": self.weight * nt_xent(torch.stack([predicted, target], dim=1), self.temperature)}
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
         return self.projector(features)

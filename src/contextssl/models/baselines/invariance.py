@@ -18,8 +18,8 @@ class Contrast(Term):
         self.projector, self.embedding_width, self.temperature = projector(feature_width, hidden, width), width, temperature
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        z = seen.gather(self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)))
-        return {"invariance": nt_xent(z, self.temperature, items=seen.gather(seen.batch.items))}
+        z = self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2))
+        return {"invariance": nt_xent(z, self.temperature, items=seen.batch.items)}
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
         return self.projector(features)
@@ -33,7 +33,7 @@ class VarianceInvarianceCovariance(Term):
         self.projector, self.embedding_width, self.coefficients = projector(feature_width, hidden, width), width, coefficients
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        return vicreg(seen.gather(self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2))), *self.coefficients)
+        return vicreg(self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)), *self.coefficients)
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
         return self.projector(features)

@@ -27,6 +27,11 @@ class Follower(nn.Module):
         self.average.n_averaged.fill_(1)
         self.average.requires_grad_(False)
 
+    @property
+    def network(self) -> nn.Module:
+        """The copy."""
+        return self.average.module
+
     @torch.no_grad()
     def follow(self, network: nn.Module, progress: float = 0.0) -> None:
         """``progress``: the share of training that is done, 0 to 1."""

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from contextssl.errors import SettingsError
+from contextssl.errors import InputError, SettingsError
 from contextssl.factors import FactorSpace
 from contextssl.models.baselines.heads import mlp
 from contextssl.models.baselines.momentum import Follower
@@ -30,12 +30,23 @@ class SequencePrediction(Term):
     Source: Ghaemi et al., "seq-JEPA: Autoregressive Predictive Learning of Invariant-Equivariant World Models", NeurIPS 2025. Its sequences are
     drawn for the method; here they are two pairs each of those that the batch holds, so that every method sees the same images. Without its
     dropout.
+
+    Args:
+        pairs_per_item: pairs that a batch has of each of its items.
     """
 
     predicts_features = True
 
     def __init__(
-        self, encoder: nn.Module, feature_width: int, factors: FactorSpace, hidden: int, layers: int, heads: int, momentum: float
+        self,
+        encoder: nn.Module,
+        feature_width: int,
+        factors: FactorSpace,
+        hidden: int,
+        layers: int,
+        heads: int,
+        momentum: float,
+        pairs_per_item: int = 1,
     ) -> None:
         super().__init__()
         width = feature_width + ACTION_WIDTH
@@ -43,7 +54,7 @@ class SequencePrediction(Term):
             raise SettingsError(
                 f"sequence_heads is {heads}: choose a divisor of {width}, the features' width and {ACTION_WIDTH} for an action"
             )
-        self.factors, self.embedding_width = factors, width
+        self.factors, self.embedding_width, self.pairs_per_item = factors, width, pairs_per_item
         self.of_action = nn.Sequential(nn.Linear(factors.width, ACTION_WIDTH, bias=False), nn.BatchNorm1d(ACTION_WIDTH, affine=False))
         self.aggregate = nn.Parameter(torch.zeros(width))
         layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout=0.0, batch_first=True)
@@ -52,13 +63,13 @@ class SequencePrediction(Term):
         self.followed = Follower(encoder, momentum)
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        rows = sequences(seen.batch.items, PAIRS)
+        rows = sequences(seen.batch.items, self.pairs_per_item)
         batch = seen.batch
         features, latents = seen.features[rows].flatten(1, 2), torch.stack([batch.source_latents, batch.target_latents], dim=1)
         latents, active = latents[rows].flatten(1, 2), batch.active[rows[:, 0], None]
         actions = self.factors.relative(latents[:, :-1], latents[:, 1:]) * active
         with torch.no_grad():
-            target = by_pairs(self.followed(seen.views))[rows].flatten(1, 2)[:, -1]
+            target = seen.whole.rows(by_pairs(self.followed(seen.views)))[rows].flatten(1, 2)[:, -1]
         return {"prediction": negative_cosine(self._predict(features[:, :-1], actions), target)}
 
     def _predict(self, features: Float[Tensor, "n views F"], actions: Float[Tensor, "n views A"]) -> Float[Tensor, "n F"]:
@@ -83,14 +94,18 @@ class SequencePrediction(Term):
         self.followed.follow(encoder, progress)
 
 
-def sequences(items: Int[Tensor, " pairs"], length: int) -> Int[Tensor, "sequences length"]:
-    """The rows of a batch's pairs in sequences of ``length`` pairs of one item: as many of each as the item with the fewest has.
+def sequences(items: Int[Tensor, " pairs"], pairs_per_item: int) -> Int[Tensor, "sequences length"]:
+    """The rows of a batch's pairs in sequences of two pairs of one item (of one, where the batch has no more); what does not fill another is left out.
 
-    Shorter ones where an item has fewer; what does not fill another sequence is left out.
+    How many pairs a batch has of each item is known beforehand: to count them would wait for the device in every step.
+
+    Raises:
+        InputError: where the number of pairs says that the items cannot have as many each.
     """
-    order = items.argsort(stable=True)
-    _, counts = items[order].unique_consecutive(return_counts=True)
-    starts, fewest = counts.cumsum(0) - counts, int(counts.min())
-    length = min(length, fewest)
-    rows = order[starts[:, None] + torch.arange(fewest // length * length, device=items.device)]
-    return rows.reshape(-1, length)
+    if len(items) % pairs_per_item:
+        raise InputError(
+            f"{len(items)} pairs are not {pairs_per_item} of each item: give seq-jepa whole batches of pairs_per_item={pairs_per_item}"
+        )
+    rows = items.argsort(stable=True).unflatten(0, (-1, pairs_per_item))
+    length = min(PAIRS, pairs_per_item)
+    return rows[:, : pairs_per_item // length * length].reshape(-1, length)

@@ -43,8 +43,8 @@ class SplitInvariantEquivariant(Term):
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         joined = self.embed(seen.features.flatten(0, 1)).unflatten(0, (-1, 2))
-        still, moving = seen.gather(joined).chunk(2, dim=-1)
-        predicted = self.predictor(moving[:, 0], seen.gather(seen.batch.told_action))
+        still, moving = joined.chunk(2, dim=-1)
+        predicted = self.predictor(moving[:, 0], seen.batch.told_action)
         return sie(still, moving, predicted, self.coefficients, self.equivariance_weight)
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:

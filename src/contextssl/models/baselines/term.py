@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from contextssl.pairs import PairBatch
+from contextssl.whole_batch import ALONE, WholeBatch
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One batch, encoded.
+    """One batch, encoded: the whole of it, where several processes share it.
 
     Args:
         batch: the pairs; the method's action is ``batch.told_action``.
-        views: (2 · pairs, ...) what the encoder was given: all sources, then all targets.
+        views: (2 · own pairs, ...) what the encoder was given in this process: all sources, then all targets.
         features: [:, 0] of sources, [:, 1] of targets.
-        gather: joins the pairs of all processes along the first axis, so that every process contrasts with all of them.
+        whole: joins what else is computed of this process's views.
     """
 
     batch: PairBatch
     views: Tensor
     features: Float[Tensor, "pairs 2 F"]
-    gather: Callable[[Tensor], Tensor] = lambda z: z
+    whole: WholeBatch = ALONE
 
 
 class Term(nn.Module):

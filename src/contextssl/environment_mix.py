@@ -1,0 +1,66 @@
+"""Which environments a training run tells, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from contextssl.errors import SettingsError
+from contextssl.factors import NO_FACTOR, Environment, FactorSpace
+
+
+@dataclass(frozen=True)
+class EnvironmentMix:
+    """Environments with their probabilities, and whether one is drawn a batch (the paper) or a sequence."""
+
+    environments: tuple[Environment, ...]
+    probabilities: tuple[float, ...]
+    scope: str = "batch"
+
+    @classmethod
+    def parse(cls, ratio: Sequence[float] | Mapping[str, float] | None, factors: FactorSpace, scope: str = "batch") -> EnvironmentMix:
+        """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
+
+        None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``. A single factor, and categories, are
+        joined by ``none``: there forgetting is told by contexts that tell nothing.
+
+        Raises:
+            SettingsError: for an unknown environment, a list where there are not two factors, negative numbers or a sum other than 1.
+        """
+        if scope not in ("batch", "sequence"):
+            raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")
+        if not factors.factors:
+            raise SettingsError("these data have no factors, so there is nothing to tell: name augmentations, such as factors=[crop,blur]")
+        if ratio is None:
+            # A factor is forgotten where another one is told; where there is no other, or none that a person would name, by telling nothing.
+            forgets = len(factors.names) == 1 or any(factor.relation == "category" for factor in factors.factors)
+            names = [*factors.names, NO_FACTOR] if forgets else list(factors.names)
+            ratio = {name: 1 / len(names) for name in names}
+        if isinstance(ratio, Mapping):
+            named = [(factors.environment(name), float(p)) for name, p in ratio.items()]
+        else:
+            if len(factors.factors) != 2 or len(ratio) != 3:
+                raise SettingsError(
+                    f"env_ratio as a list is [first, second, both] for two factors; with {len(factors.factors)} factor(s) and "
+                    f"{len(ratio)} number(s) give a mapping: 'env_ratio={{{factors.names[0]}:0.5,none:0.5}}'"
+                )
+            first, second = factors.names
+            named = [(factors.environment(spec), float(p)) for spec, p in zip((first, second, "both"), ratio, strict=True)]
+        negative = [p for _, p in named if not 0 <= p <= 1]
+        total = sum(p for _, p in named)
+        if negative or abs(total - 1) > 1e-6:
+            raise SettingsError(
+                f"env_ratio gives {', '.join(f'{e.name} {p:g}' for e, p in named)}: probabilities from 0 to 1 that sum to 1"
+            )
+        named = [(environment, p) for environment, p in named if p > 0]
+        return cls(tuple(e for e, _ in named), tuple(p for _, p in named), scope)
+
+    def draw(self, sequences: int, generator: torch.Generator) -> Int[Tensor, " sequences"]:
+        """The environment's index of each sequence; one draw for all of them where the scope is a batch."""
+        weights = torch.tensor(self.probabilities, dtype=torch.float64)
+        count = 1 if self.scope == "batch" else sequences
+        return torch.multinomial(weights, count, replacement=True, generator=generator).expand(sequences)

@@ -1,0 +1,86 @@
+"""Whether the processes that there are, and the devices asked for, make one run: known before anything is read or written."""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.utilities import rank_zero_only
+
+from contextssl.config.settings import RunSettings
+from contextssl.distributed import launched
+from contextssl.errors import SettingsError
+
+
+def check_launch(settings: RunSettings) -> None:
+    """
+    Raises:
+        SettingsError: for devices that are not there, and where the environment says that there are more or fewer processes than
+            devices × num_nodes, which would wait for each other for ever, or each train alone into the other's files.
+    """
+    launch = launched()
+    asked = f"devices={settings.devices} num_nodes={settings.num_nodes}"
+    try:
+        with warnings.catch_warnings():
+            # What is worth saying is said again when the run's own trainer is made.
+            warnings.simplefilter("ignore")
+            trainer = pl.Trainer(
+                accelerator=settings.accelerator,
+                devices=settings.devices,
+                num_nodes=settings.num_nodes,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+    except (MisconfigurationException, KeyError, RuntimeError, TypeError, ValueError) as error:
+        # A variable that a launcher sets beside those that are there.
+        reason = f"{error.args[0]} is not set" if isinstance(error, KeyError) else " ".join(str(error).split())
+        if launch.variable is None:
+            raise SettingsError(f"accelerator={settings.accelerator} {asked} cannot be had: {reason}") from error
+        raise SettingsError(f"{_several()}, which does not go with {asked}: {reason.rstrip('.')}; {_alone()}") from error
+    # Not the trainer's world_size, which under Slurm is what the environment says.
+    world = trainer.num_devices * trainer.num_nodes
+    if world == 1:
+        # A stray rank in the environment is no rank: this is the process that writes.
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
+    if launch.world not in (1, world):
+        raise SettingsError(
+            f"{_several()}, but {asked} make a run of {world}: say how many devices each node has, and how many nodes; {_alone()}"
+        )
+    if settings.sync_batchnorm and world > 1 and isinstance(trainer.accelerator, CPUAccelerator):
+        raise SettingsError(
+            "sync_batchnorm=true needs GPUs, since PyTorch exchanges these statistics between GPUs alone: leave it out on a CPU"
+        )
+    cluster = getattr(trainer.strategy, "cluster_environment", None)
+    if launch.world == 1 < world and cluster is not None and cluster.creates_processes_externally:
+        raise SettingsError(
+            f"{asked} make a run of {world} processes, but the environment has started one: start them with torchrun or srun, or unset "
+            "LOCAL_RANK, SLURM_NTASKS and their like, and they are started for you"
+        )
+
+
+@contextmanager
+def ending_started(trainer: pl.Trainer) -> Iterator[None]:
+    """Processes that Lightning has started from this one end with it: where it fails, they would wait for it."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
+            trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
+        raise
+
+
+def _several() -> str:
+    launch = launched()
+    return f"{launch.variable} in the environment makes this one of {launch.world} processes"
+
+
+def _alone() -> str:
+    return f"for a run of its own, unset {launched().variable}"
