@@ -94,7 +94,8 @@ def find_checkpoint(run: str | Path, which: str = "last") -> Path:
     wanted = folder / f"{which}.ckpt"
     if wanted.is_file():
         return wanted
-    there = sorted(path.stem for path in folder.glob("*.ckpt")) if folder.is_dir() else []
+    # Hidden ones are what a process was writing that was killed.
+    there = sorted(path.stem for path in folder.glob("*.ckpt") if not path.name.startswith(".")) if folder.is_dir() else []
     if there:
         raise CheckpointError(f"{run} has no checkpoint {which!r}: it has {', '.join(there)}")
     if run.is_dir():
@@ -173,10 +174,7 @@ def load_any(
 
 def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None) -> ViewEncoder:
     made = content[RECIPE]
-    if made.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{file} has format {made.get('format')}, written by version {made.get('version')}: this version reads {FORMAT}"
-        )
+    check_format(content, file)
     if made["encoder"] is not None and encoder is None:
         raise CheckpointError(f"{file} was trained with your own encoder {made['encoder']}: pass it, freshly built, as encoder=…")
     settings = settings_of(content)
@@ -202,6 +200,18 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
     prefix = MODEL_PREFIX
     state = {key.removeprefix(prefix): value for key, value in content["state_dict"].items() if key.startswith(prefix)}
     return load_weights(model, state, str(file)).eval()
+
+
+def check_format(content: Mapping[str, Any], file: Path) -> None:
+    """
+    Raises:
+        CheckpointError: where a run's checkpoint is of a format that this version does not read.
+    """
+    made = content[RECIPE]
+    written = made.get("format") if isinstance(made, Mapping) else None
+    if written != FORMAT:
+        version = made.get("version") if isinstance(made, Mapping) else None
+        raise CheckpointError(f"{file} has format {written}, written by version {version}: this version reads {FORMAT}")
 
 
 def settings_of(content: Mapping[str, Any]) -> TrainSettings:

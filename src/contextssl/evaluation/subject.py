@@ -18,7 +18,7 @@ from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.training.storage import new_run_folder
+from contextssl.training.folder import new_run_folder
 
 
 @dataclass

@@ -4,47 +4,46 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import signal
 import subprocess
 import time
 import warnings
-from datetime import timedelta
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from contextssl import checkpoints
 from contextssl.config.settings import TrainSettings
 from contextssl.context_labels import LabelSpace
 from contextssl.data.dataset import Data, open_data
+from contextssl.devices import check_devices
 from contextssl.distributed import is_first_process
 from contextssl.environments import environments_of
-from contextssl.errors import CheckpointError, SettingsError
+from contextssl.errors import SettingsError
 from contextssl.evaluation.online import OnlinePairs
-from contextssl.evaluation.results import write_results
+from contextssl.evaluation.results import RESULTS, write_results
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.files import write_json
 from contextssl.machine import processor
 from contextssl.methods import method_of
 from contextssl.models.build import build_model
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.pairs import PairSampler
+from contextssl.pairs import EnvironmentMix, PairSampler
 from contextssl.precision import choose_precision
 from contextssl.randomness import derive_seed
+from contextssl.training.folder import LAST, training_folder
+from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
-from contextssl.training.storage import AtomicCheckpoints, MetricsCSV, NamedCheckpoint, new_run_folder
+from contextssl.training.resume import Resumed, fit, resumed, write_settings
+from contextssl.training.saving import AtomicCheckpoints, RunCheckpoints
 from contextssl.version import __version__
 
-SETTINGS = "settings.json"
 # Views of each item that the bins of labels are fitted to.
 LABEL_VIEWS = 8
-# What a resumed run may be told anew: where and how it runs, not what it computes.
-FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile")
 
 
 def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Module | None = None) -> Path:
@@ -59,48 +58,72 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is trained.
         TrainingError: where the loss is not finite.
     """
-    content: dict[str, Any] | None = None
-    resumed_from: Path | None = None
-    if settings.resume is not None:
-        resumed_from = checkpoints.find_checkpoint(settings.resume)
-        content = checkpoints.read(resumed_from)
-        settings = _resumed_settings(settings, content, resumed_from)
-    check_settings(settings)
-    data = data if data is not None else open_data(settings, progress=settings.progress)
-    environments = environments_of(settings, data.train.factors)
-    sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
-    model = fresh_model(settings, data, encoder)
-    if resumed_from is not None:
-        folder = resumed_from.parent.parent
-    else:
-        folder = (
-            new_run_folder(settings.output_dir, settings.dataset, settings.run_dir) if is_first_process() else Path(settings.output_dir)
-        )
-    made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
-    if content is None and is_first_process():
-        write_json(folder / SETTINGS, {"version": __version__, "commit": _commit(), "settings": dataclasses.asdict(settings)})
+    with ExitStack() as stack:
+        going_on = stack.enter_context(resumed(settings)) if settings.resume is not None else None
+        if going_on is not None:
+            settings = going_on.settings
+        check_settings(settings)
+        check_devices(settings)
+        if going_on is not None and _is_finished(going_on, settings):
+            warnings.warn(f"{going_on.folder} is finished: nothing is left to train", stacklevel=2)
+            return going_on.folder
+        data = data if data is not None else open_data(settings, progress=settings.progress)
+        environments = environments_of(settings, data.train.factors)
+        sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
+        model = fresh_model(settings, data, encoder)
+        if going_on is not None and going_on.checkpoint is not None:
+            folder = going_on.folder
+        elif is_first_process():
+            folder = stack.enter_context(training_folder(settings.output_dir, settings.dataset, settings.run_dir))
+        else:
+            folder = Path(settings.output_dir)
+        made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
+        _train(settings, going_on, folder, data, sampler, environments, model, made)
+    return folder
+
+
+def _train(
+    settings: TrainSettings,
+    going_on: Resumed | None,
+    folder: Path,
+    data: Data,
+    sampler: PairSampler,
+    environments: EnvironmentMix,
+    model: ViewEncoder,
+    made: dict[str, Any],
+) -> None:
+    """The training itself, in its folder."""
+    resumed_from = going_on.checkpoint if going_on is not None else None
+    if resumed_from is None and is_first_process():
+        write_settings(folder, settings, _commit())
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, settings.block_size // 2 - 1, settings.seed)
     module = Training(model, sampler, online, environments.environments, settings, made, folder)
-    trainer, metrics = _trainer(settings, folder, model.watched)
-    if content is not None:
-        metrics.forget_after(int(content["global_step"]))
+    trainer, saving = _trainer(settings, folder, model.watched, sampler.steps_per_epoch)
+    if going_on is not None and resumed_from is not None and is_first_process():
+        saving.go_on_from(going_on.content)
     if settings.compile:
         model.encoder.compile()
-    began = time.monotonic()
-    _fit(trainer, module, resumed_from, folder)
+    time_is_up = fit(trainer, module, saving, resumed_from, folder)
     if trainer.max_epochs == 0:
-        trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt", weights_only=False)
-    if not module.rows:
+        trainer.save_checkpoint(folder / LAST, weights_only=False)
+    if time_is_up or not module.rows:
         module.rows = module.signals()
     if trainer.is_global_zero:
         run = {
             **describe_run(settings, data),
             "steps": trainer.global_step,
             "images": 2 * sampler.pairs_after(trainer.global_step),
-            "seconds": round(time.monotonic() - began, 1),
+            "seconds": round(saving.seconds, 1),
         }
         write_results(folder, run, module.rows)
-    return folder
+
+
+def _is_finished(going_on: Resumed, settings: TrainSettings) -> bool:
+    """Whether a run has all its epochs and its results: those are not written again, since evaluations may stand among them."""
+    if going_on.checkpoint is None or not (going_on.folder / RESULTS).is_file():
+        return False
+    progress = going_on.content.get("loops", {}).get("fit_loop", {}).get("epoch_progress", {}).get("current", {})
+    return bool(progress.get("processed") == (settings.epochs if method_of(settings.method).trains else 0))
 
 
 def check_settings(settings: TrainSettings) -> None:
@@ -115,7 +138,21 @@ def check_settings(settings: TrainSettings) -> None:
         raise SettingsError(f"temperature is {settings.temperature}: it must be above 0")
     if settings.learning_rate <= 0:
         raise SettingsError(f"learning_rate is {settings.learning_rate}: it must be above 0")
-    for name in ("weight_decay", "weight_equiv_loss", "weight_labels", "weight_untold", "gradient_clip", "warmup_epochs"):
+    if not 0 <= settings.seed < 2**63:
+        raise SettingsError(f"seed is {settings.seed}: it must be 0 or more, and below 2^63")
+    if settings.optimizer not in ("adam", "adamw"):
+        raise SettingsError(f"optimizer is {settings.optimizer!r}: use 'adam' or 'adamw'")
+    for name in (
+        "max_minutes",
+        "save_minutes",
+        "save_interval",
+        "weight_decay",
+        "weight_equiv_loss",
+        "weight_labels",
+        "weight_untold",
+        "gradient_clip",
+        "warmup_epochs",
+    ):
         if getattr(settings, name) < 0:
             raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 or more")
     if settings.weight_labels > 0 and settings.method != "contextssl":
@@ -171,27 +208,6 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
     return model.to(memory_format=torch.channels_last)
 
 
-def _fit(trainer: pl.Trainer, module: Training, resumed_from: Path | None, folder: Path) -> None:
-    """Train, from a checkpoint on where there is one.
-
-    Raises:
-        KeyboardInterrupt: where the user stopped it, with the way to go on.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        with warnings.catch_warnings():
-            _quiet()
-            trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        # Lightning ends an interrupted process without a word, and leaves it deaf to further interruptions.
-        signal.signal(signal.SIGINT, handler)
-        kept = (folder / "checkpoints" / "last.ckpt").is_file()
-        how = f"go on from its last checkpoint with contextssl train resume={folder}" if kept else "it had no checkpoint yet"
-        raise KeyboardInterrupt(f"training stopped at step {trainer.global_step:,}: {how}") from None
-
-
 def _label_space(settings: TrainSettings, data: Data) -> LabelSpace | None:
     """Labels that depend on the context, fitted to the latents of training views; None where no head is to learn any."""
     if settings.weight_labels == 0:
@@ -200,54 +216,25 @@ def _label_space(settings: TrainSettings, data: Data) -> LabelSpace | None:
     return LabelSpace.fit(views.latents, data.train.factors, len(data.train.class_names), bins=settings.label_bins)
 
 
-def _resumed_settings(given: TrainSettings, content: dict[str, Any], path: Path) -> TrainSettings:
-    """The run's own settings, and of the given ones those that may change. Others that differ from their defaults are an error."""
-    if checkpoints.RECIPE not in content:
-        raise CheckpointError(f"{path} is no checkpoint of a run here, so it cannot be resumed: load it with contextssl.load")
-    settings = checkpoints.settings_of(content)
-    defaults = TrainSettings()
-    for field in dataclasses.fields(TrainSettings):
-        value = getattr(given, field.name)
-        if field.name == "resume" or value == getattr(defaults, field.name):
-            continue
-        if field.name in FREE_TO_CHANGE:
-            setattr(settings, field.name, value)
-        elif value != getattr(settings, field.name):
-            raise SettingsError(
-                f"{field.name}={value} differs from the run that is resumed ({getattr(settings, field.name)}): leave it out, or start a new "
-                f"run; free to change are {', '.join(FREE_TO_CHANGE)}"
-            )
-    return settings
-
-
-def _trainer(settings: TrainSettings, folder: Path, watched: str) -> tuple[pl.Trainer, MetricsCSV]:
-    metrics = MetricsCSV(folder)
-    loggers: list[Logger] = [metrics, TensorBoardLogger(folder, name="", version="tensorboard")]
+def _trainer(settings: TrainSettings, folder: Path, watched: str, a_epoch: int) -> tuple[pl.Trainer, RunCheckpoints]:
+    metrics, events = MetricsCSV(folder), EventFile(folder)
+    loggers: list[Logger] = [metrics, events]
     if settings.wandb is not None:
         loggers.append(_wandb(settings, folder))
-    kept: dict[str, Any] = {"dirpath": folder / "checkpoints", "enable_version_counter": False, "auto_insert_metric_name": False}
-    callbacks: list[pl.Callback] = [
-        NamedCheckpoint(filename="last", every_n_epochs=1, save_on_train_epoch_end=True, **kept),
-        NamedCheckpoint(
-            filename="best", monitor=watched, mode="max", every_n_epochs=settings.log_interval, save_on_train_epoch_end=True, **kept
-        ),
-    ]
-    if settings.save_minutes > 0:
-        callbacks.append(NamedCheckpoint(filename="last", train_time_interval=timedelta(minutes=settings.save_minutes), **kept))
-    if settings.save_interval > 0:
-        name = "epoch={epoch:04d}"
-        callbacks.append(
-            NamedCheckpoint(filename=name, every_n_epochs=settings.save_interval, save_top_k=-1, save_on_train_epoch_end=True, **kept)
-        )
+    saving = RunCheckpoints(
+        folder, watched, a_epoch, settings.save_interval, 60 * settings.save_minutes, 60 * settings.max_minutes, metrics, events
+    )
+    callbacks: list[pl.Callback] = [saving]
     if settings.progress:
         callbacks.append(progress_callback())
     trainer = pl.Trainer(
+        # Where Lightning looks for checkpoints of its own under Slurm: never in the folder that a command happens to run in.
+        default_root_dir=folder,
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.num_nodes,
         precision=choose_precision(settings.precision, settings.accelerator),  # type: ignore[arg-type]
         max_epochs=settings.epochs if method_of(settings.method).trains else 0,
-        max_time={"seconds": round(60 * settings.max_minutes)} if settings.max_minutes > 0 else None,
         gradient_clip_val=settings.gradient_clip or None,
         logger=loggers,
         log_every_n_steps=settings.log_every_steps,
@@ -260,7 +247,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str) -> tuple[pl.Tr
         num_sanity_val_steps=0,
         limit_val_batches=0,
     )
-    return trainer, metrics
+    return trainer, saving
 
 
 def _wandb(settings: TrainSettings, folder: Path) -> Logger:
@@ -270,19 +257,6 @@ def _wandb(settings: TrainSettings, folder: Path) -> Logger:
     except ImportError as error:
         raise SettingsError("wandb is not installed: pip install 'contextssl[wandb]'") from error
     return WandbLogger(project=settings.wandb, save_dir=folder)
-
-
-def _quiet() -> None:
-    """Lightning's advice that does not apply here; everything else is shown."""
-    for message in (
-        ".*does not have many workers.*",
-        ".*smaller than the logging interval.*",
-        ".*exists and is not empty.*",
-        ".*treespec, LeafSpec.*",
-        # Every process looks at the same fixed pairs: there is nothing to be averaged.
-        ".*recommended to use `self.log.*sync_dist=True.*",
-    ):
-        warnings.filterwarnings("ignore", message)
 
 
 def _commit() -> str | None:
