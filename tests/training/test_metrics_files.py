@@ -75,8 +75,8 @@ def test_changed_numbers_and_a_missing_file_are_told_of(tmp_path: Path) -> None:
         MetricsCSV(tmp_path).forget_after(4, metrics.checksum)
     metrics.path.unlink()
     with pytest.warns(UserWarning, match="is gone: the new one begins at step 4"):
-        assert MetricsCSV(tmp_path).forget_after(4) == []
-    assert MetricsCSV(tmp_path / "new").forget_after(0) == []
+        assert MetricsCSV(tmp_path).forget_after(4, metrics.checksum) == []
+    assert MetricsCSV(tmp_path).forget_after(4, 0) == [], "nothing had been logged"
 
 
 def test_a_row_that_does_not_fit_on_the_disk_leaves_whole_lines(tmp_path: Path) -> None:

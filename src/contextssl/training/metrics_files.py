@@ -97,13 +97,13 @@ class MetricsCSV(_FileLogger):
         dropped with a warning.
 
         Args:
-            checksum: what :attr:`checksum` was after that step; where the rows that are kept have another one, that is warned of.
+            checksum: what :attr:`checksum` was after that step, 0 where nothing had been logged, None where nobody knows; where the rows that are kept have another one, that is warned of.
 
         Raises:
             DataError: where another line is damaged, naming it.
         """
         if not self.path.exists():
-            if step > 0:
+            if checksum:
                 warnings.warn(f"{self.path} is gone: the new one begins at step {step}", stacklevel=2)
             return []
         rows = [row for row in _read(self.path) if row.step < step]

@@ -142,17 +142,10 @@ def check_settings(settings: TrainSettings) -> None:
         raise SettingsError(f"seed is {settings.seed}: it must be 0 or more, and below 2^63")
     if settings.optimizer not in ("adam", "adamw"):
         raise SettingsError(f"optimizer is {settings.optimizer!r}: use 'adam' or 'adamw'")
-    for name in (
-        "max_minutes",
-        "save_minutes",
-        "save_interval",
-        "weight_decay",
-        "weight_equiv_loss",
-        "weight_labels",
-        "weight_untold",
-        "gradient_clip",
-        "warmup_epochs",
-    ):
+    for name in ("max_minutes", "save_minutes", "save_interval"):
+        if getattr(settings, name) < 0:
+            raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 or more")
+    for name in ("weight_decay", "weight_equiv_loss", "weight_labels", "weight_untold", "gradient_clip", "warmup_epochs"):
         if getattr(settings, name) < 0:
             raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 or more")
     if settings.weight_labels > 0 and settings.method != "contextssl":

@@ -22,7 +22,7 @@ from contextssl.training.folder import CHECKPOINTS
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 
 # Of a write that failed PyTorch tells only where in its own code; its writer then complains of positions.
-FAILED_WRITE = ("inline_container", "PytorchStreamWriter", "unexpected pos", "write")
+FAILED_WRITE = ("inline_container", "PytorchStreamWriter", "unexpected pos", "iostream", "write")
 
 
 class Stop(Exception):
