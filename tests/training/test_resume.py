@@ -243,7 +243,9 @@ def test_a_full_disk_is_told_in_one_sentence_and_the_last_checkpoint_resumes(
         raise RuntimeError(says)
 
     monkeypatch.setattr(saving.torch, "save", full)
-    with pytest.raises(DataError, match=r"cannot write .*\.ckpt: .*disk.*; free some space on that disk; .*contextssl train resume=.*stopped") as told:
+    with pytest.raises(
+        DataError, match=r"cannot write .*\.ckpt: .*disk.*; free some space on that disk; .*contextssl train resume=.*stopped"
+    ) as told:
         train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     assert "\n" not in str(told.value)
     monkeypatch.undo()

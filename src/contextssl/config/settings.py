@@ -129,7 +129,9 @@ class RunSettings:
     log_every_steps: int = setting(20, "steps between two readings of the meters", "steps")
     save_interval: int = setting(0, "epochs between checkpoints that are kept; 0 keeps the last and the best", "epochs")
     save_minutes: float = setting(10.0, "minutes after which the last checkpoint is saved within an epoch", "minutes")
-    max_minutes: float = setting(0.0, "stop after so many minutes of training; 0 does not", "minutes")
+    max_minutes: float = setting(
+        0.0, "stop after so many minutes of training, of this command alone: resume=RUN goes on without; 0 does not", "minutes"
+    )
     eval_ctxt: list[int] = setting(
         [0, 2, 14, 126], "context lengths looked at on validation pairs; beyond the block, its longest", "tokens"
     )
