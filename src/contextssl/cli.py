@@ -106,8 +106,8 @@ def _dispatch(words: list[str]) -> int:
         print(help_text(name, command.schema, command.intro), end="")
         return 0
     rest = _named(command, name, rest)
-    # Libraries that are interrupted while they load leave errors of their own.
-    with interruptions.deferred() as signals:
+    # Libraries that are interrupted while they load leave errors of their own; nothing has begun that were worth waiting for.
+    with interruptions.deferred(patience=0.0) as signals:
         function = getattr(importlib.import_module("contextssl.commands"), command.function)
     if signals.asked is not None:
         raise signals.error()

@@ -42,6 +42,7 @@ class Interruptions:
         self.by_force = by_force
         self.asked: signal.Signals | None = None
         self.told: Callable[[], str] = lambda: PLAIN
+        self.patience: float | None = None
         self.deferred = 0
         self.writing = 0
         self._before: dict[int, Any] = {}
@@ -128,7 +129,8 @@ class Interruptions:
     def _watch(self, reading: socket.socket) -> None:
         first: float | None = None
         while True:
-            wait = None if first is None else max(0.05, first + PATIENCE - time.monotonic())
+            patience = PATIENCE if self.patience is None else self.patience
+            wait = None if first is None else max(0.05, first + patience - time.monotonic())
             came = reading.recv(64) if select.select([reading], [], [], wait)[0] else None
             if came == b"":
                 reading.close()
@@ -142,7 +144,7 @@ class Interruptions:
                     self.asked = self.asked or signal.Signals(number)
                 elif number == signal.SIGINT and now - first > SAME_PRESS:
                     self._end_by_force()
-            if first is not None and now >= first + (LIMIT if self.writing else PATIENCE):
+            if first is not None and now >= first + (LIMIT if self.writing else patience):
                 self._end_by_force()
 
     def _end_by_force(self) -> None:
@@ -178,11 +180,12 @@ def command() -> Iterator[Interruptions]:
 
 
 @contextmanager
-def deferred(told: Callable[[], str] | None = None) -> Iterator[Interruptions]:
+def deferred(told: Callable[[], str] | None = None, patience: float | None = None) -> Iterator[Interruptions]:
     """Around work that looks at ``asked`` by itself, and leaves at a good moment: signals raise nothing there.
 
     Args:
         told: what to say when the work is ended.
+        patience: seconds that a command has for it, in the place of the usual.
     """
     global _present
     outer = _present
@@ -191,6 +194,7 @@ def deferred(told: Callable[[], str] | None = None) -> Iterator[Interruptions]:
         here.take(ENDING)
     here.take(WARNING)
     before, here.told = here.told, told or here.told
+    patience_before, here.patience = here.patience, patience
     here.deferred += 1
     try:
         yield here
@@ -199,6 +203,7 @@ def deferred(told: Callable[[], str] | None = None) -> Iterator[Interruptions]:
         here.give_back(WARNING)
         if here.asked is None:
             here.told = before
+            here.patience = patience_before
         if outer is None:
             here.give_back()
         _present = outer

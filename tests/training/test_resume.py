@@ -18,7 +18,6 @@ from contextssl import checkpoints
 from contextssl.data.dataset import Data
 from contextssl.errors import CheckpointError, DataError, SettingsError
 from contextssl.locks import locked
-from contextssl.training import saving
 from contextssl.training.module import Training
 from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
@@ -242,7 +241,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_the_last_checkpoint_resumes(
         path.write_bytes(b"the first half")
         raise RuntimeError(says)
 
-    monkeypatch.setattr(saving.torch, "save", full)
+    monkeypatch.setattr(torch, "save", full)
     with pytest.raises(
         DataError, match=r"cannot write .*\.ckpt: .*disk.*; free some space on that disk; .*contextssl train resume=.*stopped"
     ) as told:

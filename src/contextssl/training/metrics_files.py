@@ -97,7 +97,8 @@ class MetricsCSV(_FileLogger):
         dropped with a warning.
 
         Args:
-            checksum: what :attr:`checksum` was after that step, 0 where nothing had been logged, None where nobody knows; where the rows that are kept have another one, that is warned of.
+            checksum: what :attr:`checksum` was after that step, 0 where nothing had been logged, None where nobody knows. Where the rows that are
+                kept have another one, that is warned of.
 
         Raises:
             DataError: where another line is damaged, naming it.
@@ -155,7 +156,7 @@ def _read(path: Path) -> list[Row]:
     except OSError as error:
         raise storage_error(error, path, "read") from error
     lines = data.split(b"\n")
-    rows = []
+    rows: list[Row] = []
     if tail := lines.pop():
         # Every line is written with its end: this one was cut short, or its end is damaged.
         warnings.warn(f"the last line of {path} is cut short ({tail[:60].decode(errors='replace')!r}): it is dropped", stacklevel=3)
