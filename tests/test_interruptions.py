@@ -12,6 +12,8 @@ import pytest
 
 from contextssl import interruptions
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 
 def test_deferred_work_is_left_at_its_own_boundary_and_handlers_come_back() -> None:
     before = {number: signal.getsignal(number) for number in (*interruptions.ENDING, *interruptions.WARNING)}

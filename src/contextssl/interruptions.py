@@ -167,9 +167,16 @@ _present: Interruptions | None = None
 def command() -> Iterator[Interruptions]:
     """Around a command: signals end it in an orderly way, and within ten seconds in any case."""
     global _present
+    if _present is not None and _present.by_force:
+        yield _present
+        return
     made = _present = Interruptions(by_force=True)
+    made.deferred += 1
     made.take(ENDING)
     made.watch()
+    made.deferred -= 1
+    if made.asked is not None:
+        made._end_by_force()
     try:
         yield made
     finally:

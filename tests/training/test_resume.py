@@ -23,6 +23,7 @@ from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
 from tests.training.runs import tiny_settings, toy_data
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 # Of this process and machine, not of the run.
 OWN = ("train/images_per_second", "memory_mib")
 # A method whose model does something after each step, and meters that are read every other step.
@@ -115,8 +116,7 @@ def test_a_run_whose_time_is_up_stops_within_an_epoch_and_goes_on(data: Data, un
     train(tiny_settings(**RUN, resume=str(folder)), data=data)
     assert_same_run(undisturbed, folder)
     before = (folder / "results.json").read_bytes()
-    with pytest.warns(UserWarning, match="is finished: nothing is left to train"):
-        train(tiny_settings(**RUN, resume=str(folder)), data=data)
+    assert train(tiny_settings(**RUN, resume=str(folder)), data=data) == folder
     assert (folder / "results.json").read_bytes() == before, "evaluations may stand in it"
 
 

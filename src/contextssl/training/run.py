@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import subprocess
 import time
-import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         check_settings(settings)
         check_devices(settings)
         if going_on is not None and _is_finished(going_on, settings):
-            warnings.warn(f"{going_on.folder} is finished: nothing is left to train", stacklevel=2)
+            if settings.progress and is_first_process():
+                print(f"{going_on.folder} is finished: nothing is left to train", flush=True)
             return going_on.folder
         data = data if data is not None else open_data(settings, progress=settings.progress)
         environments = environments_of(settings, data.train.factors)
