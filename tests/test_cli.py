@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -154,13 +155,80 @@ def test_interruption_is_said_and_exits_130(in_folder: Path, capsys: pytest.Capt
     assert "what was saved is whole" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError("Unable to allocate 7.45 GiB for an array"), "memory is full (7.45 GiB more were asked for): lower batch_size"),
+        (
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes."
+            ),
+            "memory is full (64 bytes more were asked for): lower batch_size",
+        ),
+        (
+            torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79 GiB.\nSee documentation"
+            ),
+            "the GPU's memory is full (20.00 MiB more were asked for): lower batch_size",
+        ),
+        (OSError(12, "Cannot allocate memory"), "memory is full: lower batch_size"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "a process that drew batches was killed"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "evaluate all"])
+def test_memory_that_runs_out_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, error: BaseException, says: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("contextssl.commands.train", fails)
+    monkeypatch.setattr("contextssl.commands.evaluate", fails)
+    assert main(command.split()) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"contextssl: error: {says}") and said.count("\n") == 1
+
+
+def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2")
+
+    monkeypatch.setattr("contextssl.commands.train", fails)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        main(["train"])
+
+
+def test_signals_end_the_command(in_folder: Path) -> None:
+    """SIGTERM while the command loads its libraries or its data, and Ctrl-C in a slow step: one line, in time, nothing half-written."""
+    toy_store(in_folder / "store", ToySource(items={"train": 8, "val": 8}), resolution=16)
+    words = [*TINY, "data_dir=store", "resolution=16", "epochs=2000", "log_interval=2000", "run_dir=run"]
+    for ready, number, code, says in (
+        (None, signal.SIGTERM, 143, r"contextssl: interrupted; what was saved is whole\n"),
+        (
+            "run/checkpoints/last.ckpt",
+            signal.SIGTERM,
+            143,
+            r"contextssl: training stopped at step \d+: go on from its last checkpoint .*resume=run\n",
+        ),
+    ):
+        process = subprocess.Popen([sys.executable, "-m", "contextssl", "train", *words], stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while ready is not None and not Path(ready).exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1.5)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == code and re.fullmatch(says, said), said
+        assert ready is not None or not Path("run").exists()
+
+
 def test_a_training_that_is_interrupted_says_how_to_go_on(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toy_store(in_folder / "store", ToySource(items={"train": 8, "val": 8}), resolution=16)
     words = ["train", *TINY, "data_dir=store", "resolution=16", "epochs=3", "run_dir=runs/stopped"]
     step = Training.training_step
     handler = signal.getsignal(signal.SIGINT)
     for stopped_at, how in (
-        (0, "it had no checkpoint yet"),
+        (0, "it had no checkpoint yet; start it again by the same command"),
         (2, "go on from its last checkpoint with contextssl train resume=runs/stopped"),
     ):
 

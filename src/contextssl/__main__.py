@@ -1,7 +1,20 @@
-"""``python -m contextssl``, the same as ``contextssl``; also what torchrun starts."""
+"""``contextssl``, and ``python -m contextssl``, which is also what torchrun starts: the command, which answers signals from its first moment."""
 
+import signal
 import sys
 
-from contextssl.cli import main
 
-sys.exit(main())
+def main() -> int:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until ours is there, Ctrl-C ends the process without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from contextssl import interruptions
+
+    with interruptions.command():
+        with interruptions.deferred(patience=0.0):
+            from contextssl.cli import main as command
+        return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

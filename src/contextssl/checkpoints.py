@@ -83,7 +83,8 @@ def find_checkpoint(run: str | Path, which: str = "last") -> Path:
             return wanted
     except OSError as error:
         raise CheckpointError(str(storage_error(error, error.filename or run, "read"))) from error
-    there = sorted(path.stem for path in folder.glob("*.ckpt")) if folder.is_dir() else []
+    # Hidden ones are what a process was writing that was killed.
+    there = sorted(path.stem for path in folder.glob("*.ckpt") if not path.name.startswith(".")) if folder.is_dir() else []
     if there:
         raise CheckpointError(f"{run} has no checkpoint {which!r}: it has {', '.join(there)}")
     if run.is_dir():

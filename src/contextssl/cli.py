@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from contextssl import interruptions
 from contextssl.config import comparison_settings, data_settings, evaluation_settings, settings
 from contextssl.config.overrides import given_words, help_text, settings_of
 from contextssl.config.uses import needless
 from contextssl.config.words import named, without_blanks
 from contextssl.console import plain_output, warn
-from contextssl.errors import ContextSSLError, SettingsError, nearest
+from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
 from contextssl.version import __version__
 
 SWEEP = ("-m", "--multirun")
@@ -60,16 +63,34 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code: 0, 2 for something that the user can mend, 130 for an interruption."""
-    with plain_output():
+    """Runs a command; returns its exit code: 0, 2 for something that the user can mend, 128 and the number of a signal that ended it (130 for
+    Ctrl-C). As a program (without ``arguments``) it ends within ten seconds of a signal, in any case."""
+    with plain_output(), interruptions.command() if arguments is None else nullcontext() as signals:
         try:
             return _dispatch(without_blanks(sys.argv[1:] if arguments is None else arguments))
         except ContextSSLError as error:
-            print(f"contextssl: error: {error}", file=sys.stderr)
+            _say(f"error: {error}")
             return 2
         except KeyboardInterrupt as interruption:
-            print(f"contextssl: {interruption if str(interruption) else 'interrupted; what was saved is whole'}", file=sys.stderr)
-            return 130
+            _say(str(interruption) or interruptions.PLAIN)
+            if signals is None:
+                return 130
+            signals.leave()
+            return signals.code
+        except BrokenPipeError:
+            # Whoever read the output has gone, as head does; what Python has yet to print would only say so again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except (MemoryError, RuntimeError, OSError) as error:
+            if (reason := out_of_memory(error)) is None:
+                raise
+            _say(f"error: {reason}")
+            return 2
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        print(f"contextssl: {text}", file=sys.stderr)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -85,7 +106,11 @@ def _dispatch(words: list[str]) -> int:
         print(help_text(name, command.schema, command.intro), end="")
         return 0
     rest = named(name, command.schema, command.positional, command.several, rest)
-    function = getattr(importlib.import_module("contextssl.commands"), command.function)
+    # Libraries that are interrupted while they load leave errors of their own; nothing has begun that were worth waiting for.
+    with interruptions.deferred(patience=0.0) as signals:
+        function = getattr(importlib.import_module("contextssl.commands"), command.function)
+    if signals.asked is not None:
+        raise signals.error()
     if command.launches:
         return int(function(rest))
     if any(word in SWEEP for word in rest):

@@ -6,7 +6,6 @@ Each run is a job of a Hydra sweep, so that a launcher (joblib, Slurm) spreads t
 from __future__ import annotations
 
 import itertools
-import json
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -28,7 +27,9 @@ from contextssl.named_code import own_names
 from contextssl.provenance import describe_machine
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
-from contextssl.training.run import SETTINGS, train
+from contextssl.training.folder import SETTINGS, held, is_early
+from contextssl.training.resume import stored_settings
+from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied
 
 # The paper's probes; quick ones are the demo's.
@@ -101,7 +102,7 @@ def run_job(job: Job, settings: CompareSettings) -> Path:
 def _check_same(wanted: TrainSettings, folder: Path) -> None:
     if not (folder / SETTINGS).is_file():
         return
-    there = json.loads((folder / SETTINGS).read_text())["settings"]
+    there = stored_settings(folder)
     if differ := differing(there, wanted):
         raise SettingsError(
             f"{folder} is of another comparison ({'; '.join(differ[:3])}): choose another compare_dir, or remove that folder"
@@ -111,14 +112,18 @@ def _check_same(wanted: TrainSettings, folder: Path) -> None:
 def _train(wanted: TrainSettings, folder: Path) -> None:
     if (folder / RESULTS).is_file():
         return
-    if folder.is_dir() and any(folder.iterdir()):
+    # What was stopped before its first checkpoint is begun anew in its own folder.
+    if folder.is_dir() and not is_early(folder):
         try:
             find_checkpoint(folder)
         except CheckpointError:
             # It cannot go on, but whether anything in it is worth keeping is not ours to say.
-            warnings.warn(f"{folder} has no checkpoint to go on from: it is kept as {_set_aside(folder)}, and trained anew", stacklevel=2)
+            with held(folder):
+                aside = _set_aside(folder)
+            warnings.warn(f"{folder} has no checkpoint to go on from: it is kept as {aside}, and trained anew", stacklevel=2)
         else:
-            again = TrainSettings(resume=str(folder), progress=wanted.progress)
+            # The time that a run has is its own here, however often it is stopped.
+            again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
             # What is the user's own is named again: no code is imported because a checkpoint names it.
             train(replace(again, factors=wanted.factors, data_factory=wanted.data_factory, encoder_factory=wanted.encoder_factory))
             return

@@ -7,6 +7,7 @@ The command line prints the message alone; the library raises it as an ordinary 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 # So many names are told in full.
@@ -50,3 +51,31 @@ def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
     if len(known) <= FEW:
         return f"known: {', '.join(known)}"
     return f"the nearest are {', '.join(difflib.get_close_matches(name, known, n=3, cutoff=0.0))}"
+
+
+# In the messages of PyTorch, CUDA, and PyTorch's loader.
+NO_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "DefaultCPUAllocator",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "allocate shared memory",
+    "Cannot allocate memory",
+)
+KILLED_WORKER = re.compile(r"DataLoader worker .*(killed by signal: (Killed|Bus error)|exited unexpectedly)")
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What to say of an error that means that memory ran out, in one sentence; None of any other."""
+    text = str(error)
+    if KILLED_WORKER.search(text):
+        where = "a process that drew batches was killed, most likely for want of memory (or of /dev/shm)"
+        return f"{where}: lower workers, batch_size or resolution; what was saved is whole"
+    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError" and not any(sign in text for sign in NO_MEMORY):
+        return None
+    asked = re.search(r"(?:allocate|you tried to allocate)\s+(\d[\d.]*\s*(?:bytes|[KMGT]iB))", text, re.IGNORECASE)
+    device = "the GPU's memory" if "CUDA" in text or "CUBLAS" in text or "MPS" in text else "memory"
+    return (
+        f"{device} is full{f' ({asked[1]} more were asked for)' if asked else ''}: lower batch_size, resolution or workers, in an evaluation "
+        "train_views, probe_views or items, or free memory; what was saved is whole"
+    )

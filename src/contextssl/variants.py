@@ -11,7 +11,7 @@ from typing import Any
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError, nearest
 from contextssl.methods import method_of
-from contextssl.training.run import FREE_TO_CHANGE
+from contextssl.training.resume import FREE_TO_CHANGE
 
 # What a run's numbers don't depend on: a comparison goes on although these differ. How long it is trained is no such thing.
 WHERE_AND_HOW = {"seed", "output_dir", "run_dir", "resume", *FREE_TO_CHANGE} - {"max_minutes"}

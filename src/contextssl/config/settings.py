@@ -147,7 +147,9 @@ class RunSettings:
     log_every_steps: int = setting(20, "steps between two readings of the meters", "steps", least=1)
     save_interval: int = setting(0, "epochs between checkpoints that are kept; 0 keeps the last and the best", "epochs", least=0)
     save_minutes: float = setting(10.0, "minutes after which the last checkpoint is saved within an epoch", "minutes", least=0)
-    max_minutes: float = setting(0.0, "stop after so many minutes of training; 0 does not", "minutes", least=0)
+    max_minutes: float = setting(
+        0.0, "stop after so many minutes of training, of this command alone: resume=RUN goes on without; 0 does not", "minutes", least=0
+    )
     eval_ctxt: list[int] = setting(
         [0, 2, 14, 126], "context lengths looked at on validation pairs; beyond the block, its longest", "tokens", least=0
     )

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contextssl.errors import DataError
+
 RESULTS = "results.json"
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,21 @@ def write_results(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow
     from contextssl.files import write_json
 
     path = folder / RESULTS
-    write_json(path, {"run": dict(run), "rows": [_plain(dataclasses.asdict(row)) for row in rows]})
+    write_json(path, {"format": FORMAT, "run": dict(run), "rows": [_plain(dataclasses.asdict(row)) for row in rows]})
     return path
 
 
 def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
-    """What :func:`write_results` wrote."""
+    """What :func:`write_results` wrote.
+
+    Raises:
+        DataError: where a newer version wrote it.
+    """
     content = json.loads((folder / RESULTS).read_text())
+    if (written := content.get("format", FORMAT)) > FORMAT:
+        raise DataError(f"{folder / RESULTS} has format {written}, written by a newer version of contextssl: this version reads {FORMAT}")
+    if newer := sorted({name for row in content["rows"] for name in row} - {field.name for field in dataclasses.fields(ResultRow)}):
+        raise DataError(f"{folder / RESULTS} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update it")
     return content["run"], [ResultRow(**{**row, "mean": math.nan if row["mean"] is None else row["mean"]}) for row in content["rows"]]
 
 

@@ -22,7 +22,7 @@ from contextssl.factors import Environment
 from contextssl.models.published import backbone_of as published_backbone
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.named_code import own_encoder
-from contextssl.training.storage import new_run_folder
+from contextssl.training.folder import new_run_folder
 
 
 @dataclass

@@ -194,6 +194,8 @@ def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
     try:
         about, rows = read_results(folder)
         sound = isinstance(about, dict) and all(isinstance(row.mean, int | float) and isinstance(row.protocol, str) for row in rows)
+    except DataError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError):
         sound = False
     except OSError as error:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from contextssl.pairs import PairBatch, PairSampler
+
+
+def _begin_worker(_: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the parent decides when the workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class PairBatches(Dataset[PairBatch]):
@@ -55,6 +61,7 @@ class PairLoader(DataLoader[PairBatch]):
             pin_memory=pin_memory,
             prefetch_factor=4 if workers else None,
             persistent_workers=workers > 0,
+            worker_init_fn=_begin_worker,
         )
 
     def state_dict(self) -> dict[str, Any]:

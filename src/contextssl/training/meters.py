@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +29,22 @@ class TrainMeters:
         self.steps = 0
         self.images = 0
         self.began = time.perf_counter()
+
+    def restart_clock(self, device: torch.device) -> None:
+        """Speed is of this process alone; sums that a checkpoint held go to the device."""
+        self.images, self.began = 0, time.perf_counter()
+        self.sums = None if self.sums is None else self.sums.to(device)
+        self.regression = None if self.regression is None else self.regression.to(device)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: what was summed since the meters were last read."""
+        return {"names": list(self.names), "sums": self.sums, "regression": self.regression, "steps": self.steps}
+
+    def load(self, state: Mapping[str, Any] | None) -> None:
+        """What :meth:`state` gave; None, of a checkpoint that has none, begins anew."""
+        self.reset()
+        if state is not None:
+            self.names, self.sums, self.regression, self.steps = state["names"], state["sums"], state["regression"], state["steps"]
 
     @torch.no_grad()
     def update(self, losses: Losses) -> None:

@@ -30,6 +30,8 @@ from contextssl.training.meters import TrainMeters
 from contextssl.whole_batch import ALONE, WholeBatch
 
 NON_FINITE = "before-non-finite"
+# Under this name a checkpoint holds the sums of the meters since they were last read.
+METERS = "contextssl_meters"
 
 
 class Training(pl.LightningModule):
@@ -61,6 +63,8 @@ class Training(pl.LightningModule):
         self.objective = Objective.of(settings)
         self.meters = TrainMeters(model.factors)
         self.rows: list[ResultRow] = []
+        # The epoch of the last look, and its score.
+        self.looked: tuple[int, float] | None = None
         # The model's running statistics before the step, should its loss turn out not to be finite.
         self.before: list[Tensor] = []
         self.first_bad_step: Tensor
@@ -91,11 +95,16 @@ class Training(pl.LightningModule):
     def _log_meters(self) -> None:
         values = self.meters.read()
         self._stop_if_not_finite()
-        self.log_dict({name: value for name, value in values.items() if name != "train/loss"}, rank_zero_only=True)
-        self.log("train/loss", values["train/loss"], prog_bar=True, rank_zero_only=True)
+        self.log("train/loss", values["train/loss"], prog_bar=True, logger=False, rank_zero_only=True)
         self.log("images/s", values["train/images_per_second"], prog_bar=True, logger=False, rank_zero_only=True)
-        self.log("learning_rate", self.optimizers().param_groups[0]["lr"], rank_zero_only=True)  # type: ignore[union-attr]
-        self.log("memory_mib", peak_memory_mib(self.device), rank_zero_only=True)
+        rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        self._write({**values, "learning_rate": rate, "memory_mib": peak_memory_mib(self.device)}, self.global_step)
+
+    def _write(self, values: Mapping[str, float], step: int) -> None:
+        """To the loggers at once: Lightning would do it only after the step's checkpoint, which would then know of rows that are not there."""
+        if self.trainer.is_global_zero:
+            for logger in self.trainer.loggers:
+                logger.log_metrics({"epoch": self.current_epoch, **values}, step)
 
     # -- a loss that is not finite ------------------------------------------------------------------------------------------------------
 
@@ -105,8 +114,10 @@ class Training(pl.LightningModule):
         if self.device.type != "cuda":
             self._stop_if_not_finite()
 
-    def on_train_batch_end(self, outputs: Any, batch: PairBatch, batch_index: int) -> None:
-        self.model.after_step(self.global_step / (self.settings.epochs * self.sampler.steps_per_epoch))
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        # A part of the step: a checkpoint of it has this too.
+        self.model.after_step((self.global_step + 1) / (self.settings.epochs * self.sampler.steps_per_epoch))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         # With 16-mixed the gradient scaler skips such steps itself; gradients out of float16's range are its daily bread.
@@ -170,8 +181,10 @@ class Training(pl.LightningModule):
     def look(self) -> None:
         """Log the online signals. Every process computes them; running statistics may differ, so what the first one finds is what counts."""
         self.rows = self.signals()
-        self.log_dict({f"val/{row.key()}": row.mean for row in self.rows}, rank_zero_only=True)
-        self.log(self.model.watched, self.trainer.strategy.broadcast(watched(self.rows)), prog_bar=True)
+        score = self.trainer.strategy.broadcast(watched(self.rows))
+        self.looked = (self.current_epoch, score)
+        self.log(self.model.watched, score, prog_bar=True, logger=False)
+        self._write({**{f"val/{row.key()}": row.mean for row in self.rows}, self.model.watched: score}, self.global_step - 1)
         self.meters.reset()
 
     # -- optimiser, batches, checkpoints ------------------------------------------------------------------------------------------------
@@ -221,6 +234,10 @@ class Training(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[RECIPE] = dict(self.recipe)
+        checkpoint[METERS] = self.meters.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.meters.load(checkpoint.get(METERS))
 
     def on_train_start(self) -> None:
-        self.meters.reset()
+        self.meters.restart_clock(self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import lightning.pytorch as pl
@@ -37,12 +38,14 @@ class ProgressLines(pl.Callback):
         total = int(trainer.estimated_stepping_batches)
         done = trainer.global_step - self.first_step
         left = (now - self.began) / max(done, 1) * (total - trainer.global_step) / 60
-        print(
+        line = (
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  step {trainer.global_step:,}/{total:,}  "
             + "  ".join(values)
-            + f"  {left:.1f} min left",
-            flush=True,
+            + f"  {left:.1f} min left"
         )
+        # Whoever read them may be gone (a closed terminal, a pipe): no reason to lose a training.
+        with suppress(OSError):
+            print(line, flush=True)
 
 
 class Bar(TQDMProgressBar):

@@ -95,7 +95,7 @@ class SequencePrediction(Term):
 
 
 def sequences(items: Int[Tensor, " pairs"], pairs_per_item: int) -> Int[Tensor, "sequences length"]:
-    """The rows of a batch's pairs in sequences of two pairs of one item (of one, where the batch has no more); what does not fill another is left out.
+    """The rows of a batch's pairs in sequences of two pairs of one item, of one where the batch has no more. An odd one is left out.
 
     How many pairs a batch has of each item is known beforehand: to count them would wait for the device in every step.
 

@@ -1,0 +1,245 @@
+"""An orderly end within seconds: Ctrl-C, SIGTERM and their kin, whatever this process is doing.
+
+Python runs a signal's handler between two of its own instructions. So a long call into PyTorch delays it, and an exception that is raised there
+can come at a bad moment: in the middle of a training step, or while a library holds a lock. Therefore a training only notes the signal, and
+saves and stops after the step that it is in (:func:`deferred`); everything else is left by a KeyboardInterrupt. In the command
+(:func:`command`) a thread sees signals at once, and ends the process where neither happens in time, or where Ctrl-C comes twice. It can do so
+because files are written beside their place and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+# Seconds after a signal at which the process is ended by force; a file that is being written has until the second.
+PATIENCE, LIMIT = 6.0, 8.5
+# Seconds within which a second SIGINT is the same Ctrl-C, handed on by a program that started this one.
+SAME_PRESS = 0.1
+PLAIN = "interrupted; what was saved is whole"
+# Windows has only some of them.
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# Slurm's and others' warning that the time is nearly up: a training saves and stops.
+WARNING = tuple(getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name))
+
+
+class Interruptions:
+    """What a process does about signals that ask it to end.
+
+    Args:
+        by_force: whether a thread may end the process, as in the command; in a user's own program only their code may.
+    """
+
+    def __init__(self, by_force: bool) -> None:
+        self.by_force = by_force
+        self.asked: signal.Signals | None = None
+        self.told: Callable[[], str] = lambda: PLAIN
+        self.patience: float | None = None
+        self.deferred = 0
+        self.writing = 0
+        self._before: dict[int, Any] = {}
+        self._raised = False
+        self._ends: tuple[socket.socket, socket.socket] | None = None
+
+    def take(self, signals: tuple[signal.Signals, ...]) -> None:
+        """Handle these signals from now on; those that are ignored (``nohup``), or that somebody else handles, stay as they are."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in signals:
+            before = signal.getsignal(number)
+            if before == signal.SIG_DFL or (number == signal.SIGINT and callable(before)):
+                self._before[number] = before
+        self.take_again()
+
+    def take_again(self) -> None:
+        """Once more, after a library has put handlers of its own in their place."""
+        if threading.current_thread() is threading.main_thread():
+            for number in self._before:
+                signal.signal(number, self._noted)
+
+    def give_back(self, signals: tuple[signal.Signals, ...] = ENDING) -> None:
+        """The handlers that were there before."""
+        for number in signals:
+            if number in self._before:
+                before = self._before.pop(number)
+                with suppress(ValueError):
+                    signal.signal(number, before)
+
+    def error(self) -> BaseException:
+        """What ends this process's work: KeyboardInterrupt, or in a user's own program SystemExit for SIGTERM and the like."""
+        self._raised = True
+        if self.by_force or self.asked in (None, signal.SIGINT):
+            return KeyboardInterrupt(self.told())
+        return SystemExit(self.code)
+
+    @property
+    def code(self) -> int:
+        """The exit code: 128 and the signal's number."""
+        return 128 + (self.asked or signal.SIGINT)
+
+    def _noted(self, number: int, frame: object) -> None:
+        again = self._raised or self.asked is not None
+        self.asked = self.asked or signal.Signals(number)
+        if self.by_force:
+            # A second one is the thread's to answer.
+            if not self.deferred and not self._raised:
+                raise self._plain_error()
+        elif not self.deferred or (again and number == signal.SIGINT):
+            raise self.error()
+
+    def _plain_error(self) -> BaseException:
+        """Without a message, so that whoever is interrupted can say what was kept."""
+        self._raised = True
+        return KeyboardInterrupt()
+
+    # -- the thread of the command ----------------------------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Start the thread. Python writes a signal's number to its socket as soon as it comes, whatever the main thread is doing."""
+        reading, writing = self._ends = socket.socketpair()
+        writing.setblocking(False)
+        signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, args=(reading,), name="interruptions", daemon=True).start()
+
+    def leave(self) -> None:
+        """End the process now that its work is left and told of. Python's own way out tidies for seconds on a busy machine, and the thread cannot
+        see to it there; only Weights & Biases has still something to send."""
+        if self.by_force and "wandb" not in sys.modules:
+            with suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            self._exit()
+
+    def close(self) -> None:
+        """End the thread, unless it is needed: a process that was asked to end may still hang on its way out."""
+        if self._ends is None or self.asked is not None:
+            return
+        signal.set_wakeup_fd(-1)
+        self._ends[1].close()
+        self._ends = None
+
+    def _watch(self, reading: socket.socket) -> None:
+        first: float | None = None
+        while True:
+            patience = PATIENCE if self.patience is None else self.patience
+            wait = None if first is None else max(0.05, first + patience - time.monotonic())
+            came = reading.recv(64) if select.select([reading], [], [], wait)[0] else None
+            if came == b"":
+                reading.close()
+                return
+            now = time.monotonic()
+            for number in came or b"":
+                if number not in self._before:
+                    continue
+                if first is None:
+                    first = now
+                    self.asked = self.asked or signal.Signals(number)
+                elif number == signal.SIGINT and now - first > SAME_PRESS:
+                    self._end_by_force()
+            if first is not None and now >= first + (LIMIT if self.writing else patience):
+                self._end_by_force()
+
+    def _end_by_force(self) -> None:
+        with suppress(Exception):
+            os.write(2, f"contextssl: {self.told()}\n".encode())
+        self._exit()
+
+    def _exit(self) -> None:
+        if "multiprocessing" in sys.modules:
+            with suppress(Exception):
+                for child in sys.modules["multiprocessing"].active_children():
+                    child.kill()
+        os._exit(self.code)
+
+
+_present: Interruptions | None = None
+
+
+@contextmanager
+def command() -> Iterator[Interruptions]:
+    """Around a command: signals end it in an orderly way, and within ten seconds in any case."""
+    global _present
+    if _present is not None and _present.by_force:
+        yield _present
+        return
+    made = _present = Interruptions(by_force=True)
+    made.deferred += 1
+    made.take(ENDING)
+    made.watch()
+    made.deferred -= 1
+    if made.asked is not None:
+        made._end_by_force()
+    try:
+        yield made
+    finally:
+        made.close()
+        if made.asked is None:
+            made.give_back()
+            _present = None
+
+
+@contextmanager
+def deferred(told: Callable[[], str] | None = None, patience: float | None = None) -> Iterator[Interruptions]:
+    """Around work that looks at ``asked`` by itself, and leaves at a good moment: signals raise nothing there.
+
+    Args:
+        told: what to say when the work is ended.
+        patience: seconds that a command has for it, in the place of the usual.
+    """
+    global _present
+    outer = _present
+    here = _present = outer if outer is not None else Interruptions(by_force=False)
+    if outer is None:
+        here.take(ENDING)
+    here.take(WARNING)
+    before, here.told = here.told, told or here.told
+    patience_before, here.patience = here.patience, patience
+    here.deferred += 1
+    try:
+        yield here
+    finally:
+        here.deferred -= 1
+        here.give_back(WARNING)
+        if here.asked is None:
+            here.told = before
+            here.patience = patience_before
+        if outer is None:
+            here.give_back()
+        _present = outer
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Around the writing of a file that is worth waiting for."""
+    here = _present
+    if here is None:
+        yield
+        return
+    here.writing += 1
+    try:
+        yield
+    finally:
+        here.writing -= 1
+
+
+def _in_child() -> None:
+    """A process that was forked off answers signals as it would have without all this, and tells nobody of them."""
+    global _present
+    if _present is None:
+        return
+    with suppress(ValueError):
+        signal.set_wakeup_fd(-1)
+    _present.give_back(ENDING + WARNING)
+    _present = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

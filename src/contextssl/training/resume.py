@@ -1,0 +1,208 @@
+"""Going on with a run that was stopped, and stopping one so that it can go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from contextssl import checkpoints, interruptions
+from contextssl.checkpoint_content import FORMER_SETTINGS, recipe_of, refuse_named_code
+from contextssl.config.settings import TrainSettings
+from contextssl.errors import CheckpointError, DataError, SettingsError
+from contextssl.files import FULL_DISK, read_json, storage_error, write_json
+from contextssl.training.folder import CHECKPOINTS, LAST, SETTINGS, held, is_early, tidy
+from contextssl.training.launch import ending_started
+from contextssl.training.module import Training
+from contextssl.training.saving import RunCheckpoints, Stop
+from contextssl.version import __version__
+
+# Of settings.json.
+FORMAT = 1
+# What a resumed run may be told anew: where and how it runs, not what it computes.
+FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile")
+# Of these the ones that belong to one command: left out, they are not those of the command before.
+OF_ONE_COMMAND = ("max_minutes",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resumed:
+    """A run that goes on.
+
+    Args:
+        settings: with which.
+        folder: of the run.
+        checkpoint: from which; None where it was stopped before its first, so that it begins anew in its own folder.
+        content: of that checkpoint.
+    """
+
+    settings: TrainSettings
+    folder: Path
+    checkpoint: Path | None
+    content: dict[str, Any]
+
+
+@contextmanager
+def resumed(given: TrainSettings) -> Iterator[Resumed]:
+    """The run that ``given.resume`` names, for this process alone.
+
+    Raises:
+        CheckpointError: where there is nothing to go on with.
+        SettingsError: where other settings are given than the run's own, or another process trains in its folder.
+    """
+    named = Path(str(given.resume))
+    if named.is_dir() and not (named / LAST).is_file() and (named / SETTINGS).is_file() and is_early(named):
+        settings = _settings(given, TrainSettings(**stored_settings(named)), named / SETTINGS)
+        settings.run_dir = str(named)
+        yield Resumed(settings, named, None, {})
+        return
+    path = checkpoints.find_checkpoint(named)
+    if path.resolve().parent.name != CHECKPOINTS:
+        _check_own(checkpoints.read(path), path)
+        raise CheckpointError(f"{path} is not in the folder {CHECKPOINTS} of a run, so there is no run to go on with: put it into one")
+    folder = path.parent.parent if named.is_dir() else path.resolve().parent.parent
+    with held(folder):
+        tidy(folder)
+        content = checkpoints.read(path)
+        _check_own(content, path)
+        own = checkpoints.settings_of(content, str(path))
+        _mend_settings(folder, own)
+        yield Resumed(_settings(given, own, path), folder, path, content)
+
+
+def _check_own(content: dict[str, Any], path: Path) -> None:
+    if checkpoints.RECIPE not in content:
+        raise CheckpointError(f"{path} is no checkpoint of a run here, so it cannot be resumed: load it with contextssl.load")
+    recipe_of(content, str(path))
+
+
+def write_settings(folder: Path, settings: TrainSettings, commit: str | None, parts: Mapping[str, Any]) -> None:
+    """What a run is asked for, and what its data and encoder are (of :func:`~contextssl.provenance.describe_parts`)."""
+    about = {"format": FORMAT, "version": __version__, "commit": commit, "settings": dataclasses.asdict(settings)}
+    write_json(folder / SETTINGS, {**about, **parts})
+
+
+def stored_settings(folder: Path) -> dict[str, Any]:
+    """The settings in a run's ``settings.json``, those alone that this version knows.
+
+    Raises:
+        DataError: where it is missing, damaged, or of a newer version.
+    """
+    path = folder / SETTINGS
+    content = read_json(path)
+    damaged = DataError(f"{path} is damaged: resume the run, which writes it again from its checkpoint, or remove the run")
+    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+        raise damaged
+    written = content.get("format", FORMAT)
+    if not isinstance(written, int):
+        raise damaged
+    if written > FORMAT:
+        raise DataError(f"{path} has format {written}, written by contextssl {content.get('version')}: this version reads {FORMAT}")
+    known = {field.name for field in dataclasses.fields(TrainSettings)}
+    named = {FORMER_SETTINGS.get(name, name): value for name, value in content["settings"].items()}
+    return {name: value for name, value in named.items() if name in known}
+
+
+def _mend_settings(folder: Path, own: TrainSettings) -> None:
+    """Where ``settings.json`` is missing or damaged, those of the checkpoint are written again."""
+    try:
+        stored_settings(folder)
+    except DataError as error:
+        if "written by" in str(error):
+            raise
+        warnings.warn(f"{folder / SETTINGS} is missing or damaged: it is written again from the checkpoint", stacklevel=3)
+        write_settings(folder, own, None, {})
+
+
+def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSettings:
+    """The run's own settings, and of the given ones those that may change. Others that differ from their defaults are an error."""
+    settings = dataclasses.replace(own)
+    refuse_named_code(settings.dataset, settings.factors, given.factors, str(where))
+    # Of the user's own code what is named now counts, and never what the file names.
+    settings.data_factory, settings.encoder_factory = given.data_factory, given.encoder_factory
+    defaults = TrainSettings()
+    for name in OF_ONE_COMMAND:
+        setattr(settings, name, getattr(given, name))
+    for field in dataclasses.fields(TrainSettings):
+        value = getattr(given, field.name)
+        if field.name == "resume" or value == getattr(defaults, field.name):
+            continue
+        if field.name in FREE_TO_CHANGE:
+            setattr(settings, field.name, value)
+        elif value != getattr(settings, field.name):
+            raise SettingsError(
+                f"{field.name}={value} differs from the run that is resumed ({getattr(settings, field.name)}): leave it out, or start a new "
+                f"run; free to change are {', '.join(FREE_TO_CHANGE)}"
+            )
+    return settings
+
+
+def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_from: Path | None) -> bool:
+    """Train, from a checkpoint on where there is one. Whether the run's time was up before its end.
+
+    Raises:
+        KeyboardInterrupt: where the user stopped it, with the way to go on; SystemExit for other signals in a program of the user's.
+        DataError: where the disk is full, with the way to go on.
+    """
+
+    def told() -> str:
+        return f"training stopped at step {trainer.global_step:,}: {how_to_go_on(module.folder)}"
+
+    with interruptions.deferred(told) as signals:
+        saving.interruptions = signals
+        try:
+            with warnings.catch_warnings(), ending_started(trainer):
+                _quiet()
+                trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
+        except Stop:
+            if not saving.time_is_up:
+                raise signals.error() from None
+            return True
+        except SystemExit:
+            if not trainer.interrupted:
+                raise
+            # Lightning ends a process that a KeyboardInterrupt came to without a word, and leaves it deaf to further ones.
+            signals.take_again()
+            raise KeyboardInterrupt(told()) from None
+        except OSError as error:
+            raise storage_error(error, error.filename or module.folder, "write", _mend(module.folder)) from error
+        except DataError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL_DISK:
+                cause = error.__cause__
+                raise storage_error(cause, cause.filename or module.folder, "write", _mend(module.folder)) from error
+            raise
+        if signals.asked is not None:
+            raise signals.error()
+    return False
+
+
+def how_to_go_on(folder: Path) -> str:
+    """For a run that was stopped."""
+    if (folder / LAST).is_file():
+        return f"go on from its last checkpoint with contextssl train {shlex.quote(f'resume={folder}')}"
+    return "it had no checkpoint yet; start it again by the same command"
+
+
+def _mend(folder: Path) -> str:
+    return f"free some space on that disk; the training: {how_to_go_on(folder)}"
+
+
+def _quiet() -> None:
+    """Lightning's advice that does not apply here; everything else is shown."""
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*exists and is not empty.*",
+        ".*treespec, LeafSpec.*",
+        # Every process looks at the same fixed pairs: there is nothing to be averaged.
+        ".*recommended to use `self.log.*sync_dist=True.*",
+        # Checkpoints of version 0.1 were written by others.
+        ".*callbacks used to create the checkpoint need to be provided.*",
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,163 @@
+"""When a run's checkpoints are written, and where it stops: at the end of a step, with all that it needs to go on."""
+
+from __future__ import annotations
+
+import errno
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+
+from contextssl import interruptions
+from contextssl.checkpoints import read
+from contextssl.files import atomic_path
+from contextssl.interruptions import Interruptions
+from contextssl.training.folder import CHECKPOINTS
+from contextssl.training.metrics_files import EventFile, MetricsCSV
+
+# Of a write that failed PyTorch tells only where in its own code; its writer then complains of positions.
+FAILED_WRITE = ("inline_container", "PytorchStreamWriter", "unexpected pos", "iostream", "write")
+
+
+class Stop(Exception):
+    """A run that is to stop, and has saved its last checkpoint."""
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints written beside their place and renamed, so that a full disk or a kill leaves the earlier one whole; read as plain values."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        with interruptions.writing(), atomic_path(Path(path)) as temporary:
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:
+                # PyTorch's writer reports a failed write as a RuntimeError of its own.
+                if any(sign in str(error) for sign in FAILED_WRITE):
+                    raise OSError(errno.ENOSPC, "it could not be written whole, the disk seems to be full", str(path)) from error
+                raise
+
+    def load_checkpoint(self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return read(path)
+
+
+class RunCheckpoints(Checkpoint):
+    """``best`` where a look found more than all before, ``epoch=NNNN`` where asked for, and then ``last``: the last one knows of the others, so
+    that a resumed run does too.
+
+    Args:
+        folder: of the run.
+        watched: the name of what ``best`` goes by.
+        a_epoch: steps of an epoch.
+        keep_every: epochs between checkpoints that are kept; 0 keeps none.
+        save_seconds: after which ``last`` is written within an epoch; 0 does not.
+        max_seconds: after which the run stops; 0 does not.
+        metrics, events: what is logged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        watched: str,
+        a_epoch: int,
+        keep_every: int,
+        save_seconds: float,
+        max_seconds: float,
+        metrics: MetricsCSV,
+        events: EventFile,
+    ) -> None:
+        self.folder = folder / CHECKPOINTS
+        self.watched, self.a_epoch, self.keep_every = watched, a_epoch, keep_every
+        self.save_seconds, self.max_seconds = save_seconds, max_seconds
+        self.metrics, self.events = metrics, events
+        self.interruptions: Interruptions | None = None
+        self.best: float | None = None
+        # Of the training before it was resumed.
+        self.seconds_before = 0.0
+        self.began = self.saved = time.monotonic()
+        self.time_is_up = False
+
+    # -- what a checkpoint says of the run --------------------------------------------------------------------------------------------
+
+    @property
+    def state_key(self) -> str:
+        return "contextssl"
+
+    @property
+    def seconds(self) -> float:
+        """Of training, over all the processes that it took."""
+        return self.seconds_before + time.monotonic() - self.began
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "seconds": self.seconds, "metrics": self.metrics.checksum}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.seconds_before = state_dict["best"], float(state_dict["seconds"])
+
+    def go_on_from(self, content: Mapping[str, Any]) -> None:
+        """Take back what was logged after a checkpoint with this content."""
+        state = content.get("callbacks", {}).get(self.state_key, {})
+        self.events.begin_with(self.metrics.forget_after(int(content["global_step"]), state.get("metrics")))
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        # Checkpoints of version 0.1 have the state of Lightning's own callback.
+        for state in checkpoint.get("callbacks", {}).values():
+            if isinstance(state, dict) and state.get("monitor") == self.watched and state.get("best_model_score") is not None:
+                self.best = float(state["best_model_score"])
+
+    # -- when ---------------------------------------------------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.began = self.saved = time.monotonic()
+        if self.interruptions is not None:
+            # Lightning's own handlers write files and talk to other processes in the middle of a step.
+            self.interruptions.take_again()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step % self.a_epoch == 0:
+            # The epoch's end comes next, with a look and what is kept of it.
+            return
+        due = self.save_seconds > 0 and time.monotonic() - self.saved >= self.save_seconds
+        stops, due = self._stops(trainer, due)
+        if stops or due:
+            self._save(trainer, "last")
+        if stops:
+            raise Stop
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch, score = getattr(pl_module, "looked", None) or (None, None)
+        if epoch == trainer.current_epoch and score is not None:
+            score = -math.inf if math.isnan(score) else score
+            if _any(trainer, self.best is None or score > self.best)[0]:
+                self.best = score
+                self._save(trainer, "best")
+        if self.keep_every > 0 and (trainer.current_epoch + 1) % self.keep_every == 0:
+            self._save(trainer, f"epoch={trainer.current_epoch:04d}")
+        self._save(trainer, "last")
+        if self._stops(trainer)[0] and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            raise Stop
+
+    def _save(self, trainer: pl.Trainer, name: str) -> None:
+        trainer.save_checkpoint(self.folder / f"{name}.ckpt", weights_only=False)
+        self.saved = time.monotonic()
+
+    def _stops(self, trainer: pl.Trainer, due: bool = False) -> tuple[bool, bool]:
+        """Whether the time is up or somebody asks to end, and whether a checkpoint is due: where it is so in any process, it is in all."""
+        asked = self.interruptions is not None and self.interruptions.asked is not None
+        up = self.max_seconds > 0 and time.monotonic() - self.began >= self.max_seconds
+        asked, up, due = _any(trainer, asked, up, due)
+        self.time_is_up = up and not asked
+        return asked or up, due
+
+
+def _any(trainer: pl.Trainer, *here: bool) -> list[bool]:
+    """Whether each is true in any process."""
+    if trainer.world_size == 1:
+        return list(here)
+    flags = torch.tensor(here, dtype=torch.int32, device=trainer.strategy.root_device)
+    return [bool(flag) for flag in trainer.strategy.reduce(flags, reduce_op="max").tolist()]

@@ -1,0 +1,253 @@
+"""Runs that were stopped, by anything, and go on: to the weights, the best checkpoint and the metrics of the run that was not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from contextssl import checkpoints
+from contextssl.data.dataset import Data
+from contextssl.errors import CheckpointError, DataError, SettingsError
+from contextssl.locks import locked
+from contextssl.training.module import Training
+from contextssl.training.resume import stored_settings
+from contextssl.training.run import train
+from tests.training.runs import tiny_settings, toy_data
+
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+# Of this process and machine, not of the run.
+OWN = ("train/images_per_second", "memory_mib")
+# A method whose model does something after each step, and meters that are read every other step.
+RUN: dict[str, Any] = {"method": "byol", "log_every_steps": 2, "log_interval": 1}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    return toy_data(tmp_path_factory.mktemp("toy") / "store")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four epochs of three steps."""
+    return train(tiny_settings(output_dir=str(tmp_path_factory.mktemp("runs")), **RUN), data=data)
+
+
+def logged(run: Path) -> list[tuple[str, ...]]:
+    with (run / "metrics.csv").open() as file:
+        return [tuple(row.values()) for row in csv.DictReader(file) if row["name"] not in OWN]
+
+
+def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}, purge_orphaned_data=False).Reload()
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"] if tag not in OWN}
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    for name in ("last", "best"):
+        first, second = (checkpoints.read(run / f"checkpoints/{name}.ckpt") for run in (a, b))
+        assert first["global_step"] == second["global_step"], name
+        differ = [key for key, value in first["state_dict"].items() if not torch.equal(value, second["state_dict"][key])]
+        assert differ == [], name
+    assert logged(a) == logged(b)
+    assert scalars(a) == scalars(b)
+    assert scalars(b)["train/loss"] == [(step, pytest.approx(float(value))) for step, value in at(b, "train/loss")]
+
+
+def at(run: Path, name: str) -> list[tuple[int, str]]:
+    return [(int(row[0]), row[3]) for row in logged(run) if row[2] == name]
+
+
+def at_step(step: int, act: Callable[[Training], None]) -> pytest.MonkeyPatch:
+    """Does something within a training step; to be undone."""
+    patch, original = pytest.MonkeyPatch(), Training.training_step
+
+    def training_step(self: Training, *args: Any) -> torch.Tensor:
+        if self.global_step == step:
+            act(self)
+        return original(self, *args)
+
+    patch.setattr(Training, "training_step", training_step)
+    return patch
+
+
+def signalled(number: signal.Signals) -> Callable[[Training], None]:
+    return lambda _: os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ("number", "raised", "step"),
+    [(signal.SIGINT, KeyboardInterrupt, 0), (signal.SIGTERM, SystemExit, 4), (signal.SIGUSR1, SystemExit, 5)],
+)
+def test_a_signal_stops_a_run_after_its_step_and_it_goes_on_as_if_undisturbed(
+    data: Data, undisturbed: Path, tmp_path: Path, number: signal.Signals, raised: type[BaseException], step: int
+) -> None:
+    """In the first step, in the middle of an epoch, in the last step of one."""
+    folder = tmp_path / "run"
+    patch = at_step(step, signalled(number))
+    with pytest.raises(raised) as stopped:
+        train(tiny_settings(run_dir=str(folder), **RUN), data=data)
+    patch.undo()
+    assert checkpoints.read(folder / "checkpoints/last.ckpt")["global_step"] == step + 1
+    if raised is KeyboardInterrupt:
+        assert str(stopped.value).startswith("training stopped at step 1: go on from its last checkpoint with contextssl train resume=")
+    else:
+        assert stopped.value.code == 128 + number  # type: ignore[attr-defined]
+    moved = folder.rename(tmp_path / "moved")
+    assert train(tiny_settings(**RUN, resume=str(moved)), data=data) == moved
+    assert_same_run(undisturbed, moved)
+
+
+def test_a_run_whose_time_is_up_stops_within_an_epoch_and_goes_on(data: Data, undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(tiny_settings(run_dir=str(folder), max_minutes=1e-9, **RUN), data=data)
+    assert checkpoints.read(folder / "checkpoints/last.ckpt")["global_step"] == 1
+    assert json.loads((folder / "results.json").read_text())["run"]["steps"] == 1
+    train(tiny_settings(**RUN, resume=str(folder), max_minutes=1e-9), data=data)
+    assert checkpoints.read(folder / "checkpoints/last.ckpt")["global_step"] == 2
+    train(tiny_settings(**RUN, resume=str(folder)), data=data)
+    assert_same_run(undisturbed, folder)
+    before = (folder / "results.json").read_bytes()
+    assert train(tiny_settings(**RUN, resume=str(folder)), data=data) == folder
+    assert (folder / "results.json").read_bytes() == before, "evaluations may stand in it"
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(_: object) -> None:
+    raise Killed
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(data: Data, undisturbed: Path, tmp_path: Path) -> None:
+    """By the same command, or by resume; what the process was writing is not taken for a checkpoint."""
+    for name in ("same", "resume"):
+        folder = tmp_path / name
+        patch = at_step(2, killed)
+        with pytest.raises(Killed):
+            train(tiny_settings(run_dir=str(folder), **RUN), data=data)
+        patch.undo()
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        (folder / "checkpoints/.last.0123abcd.tmp.ckpt").write_bytes(b"half a checkpoint")
+        with pytest.raises(CheckpointError, match="has no checkpoints: train it first"):
+            checkpoints.find_checkpoint(folder)
+        train(tiny_settings(**({"run_dir": str(folder), **RUN} if name == "same" else {"resume": str(folder), **RUN})), data=data)
+        assert_same_run(undisturbed, folder)
+
+
+def test_a_start_that_fails_leaves_its_folder_free(data: Data, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def fails(_: object) -> None:
+        raise RuntimeError("first step")
+
+    patch = at_step(0, fails)
+    with pytest.raises(RuntimeError, match="first step"):
+        train(tiny_settings(run_dir=str(folder), epochs=1), data=data)
+    patch.undo()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seed": -1}, "seed is -1: it must be 0 or more"),
+        ({"seed": 2**64}, "seed is 18446744073709551616"),
+        ({"accelerator": "xpu"}, "accelerator is 'xpu': use auto, cpu, gpu, cuda or mps"),
+        ({"devices": 99}, r"devices is 99: this machine has \d+"),
+        ({"devices": 0}, "devices is 0: use auto"),
+        ({"devices": [0, 1]}, "of a CPU give the number of processes"),
+        ({"devices": "many"}, "devices is 'many': use auto"),
+        ({"num_nodes": 0}, "num_nodes is 0"),
+        ({"max_minutes": -1.0}, "max_minutes is -1.0"),
+        ({"optimizer": "sgd"}, "optimizer is 'sgd'"),
+    ],
+)
+def test_a_start_that_cannot_be_makes_no_folder(data: Data, tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        train(tiny_settings(run_dir=str(tmp_path / "run"), **given), data=data)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda", "mps"])
+def test_an_accelerator_that_is_not_there(data: Data, tmp_path: Path, accelerator: str) -> None:
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(SettingsError, match=f"accelerator={accelerator}: this machine has none; use accelerator=cpu"):
+        train(tiny_settings(run_dir=str(tmp_path / "run"), accelerator=accelerator), data=data)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def stopped(data: Data, tmp_path: Path) -> Path:
+    """After two of twelve steps."""
+    folder = tmp_path / "stopped"
+    train(tiny_settings(run_dir=str(folder), max_minutes=1e-9, **RUN), data=data)
+    train(tiny_settings(**RUN, resume=str(folder), max_minutes=1e-9), data=data)
+    return folder
+
+
+def test_two_resumes_at_once_and_damaged_files_beside_the_checkpoint(data: Data, undisturbed: Path, stopped: Path) -> None:
+    with locked(stopped), pytest.raises(SettingsError, match="another process is training in .*stopped: wait for it to end"):
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    metrics = stopped / "metrics.csv"
+    whole = metrics.read_bytes()
+    metrics.write_bytes(whole.replace(b"train/loss", b"train/loss,0"))
+    with pytest.raises(DataError, match=r"metrics.csv is damaged at line \d+ .*mend that line, or move the file away"):
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    metrics.write_bytes(whole + b"7,2,train/lo")
+    (stopped / "settings.json").write_text('{"format": 1, "settings": {"see')
+    with pytest.warns(UserWarning) as warned:
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    said = sorted(str(warning.message).removeprefix(f"{stopped}/") for warning in warned)
+    assert len(said) == 2 and "settings.json is missing or damaged: it is written again from the checkpoint" in said[0] + said[1]
+    assert any("is cut short ('7,2,train/lo'): it is dropped" in text for text in said)
+    assert stored_settings(stopped)["method"] == "byol"
+    assert_same_run(undisturbed, stopped)
+
+
+def test_what_a_newer_version_wrote_is_refused(data: Data, stopped: Path) -> None:
+    path = stopped / "checkpoints/last.ckpt"
+    content = checkpoints.read(path)
+    content[checkpoints.RECIPE]["format"] = 99
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"last.ckpt has format 99, written by"):
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    (stopped / "settings.json").write_text('{"format": 99, "version": "9.0", "settings": {}}')
+    with pytest.raises(DataError, match=r"settings.json has format 99, written by contextssl 9.0"):
+        stored_settings(stopped)
+
+
+def test_a_checkpoint_that_is_in_no_run_is_not_resumed(data: Data, stopped: Path, tmp_path: Path) -> None:
+    (stopped / "checkpoints/last.ckpt").rename(tmp_path / "last.ckpt")
+    with pytest.raises(CheckpointError, match="is not in the folder checkpoints of a run"):
+        train(tiny_settings(**RUN, resume=str(tmp_path / "last.ckpt")), data=data)
+
+
+@pytest.mark.parametrize("says", ["[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0", "basic_ios::clear: iostream error"])
+def test_a_full_disk_is_told_in_one_sentence_and_the_last_checkpoint_resumes(
+    data: Data, undisturbed: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    def full(content: object, path: Path) -> None:
+        path.write_bytes(b"the first half")
+        raise RuntimeError(says)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(
+        DataError, match=r"cannot write .*\.ckpt: .*disk.*; free some space on that disk; .*contextssl train resume=.*stopped"
+    ) as told:
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    assert "\n" not in str(told.value)
+    monkeypatch.undo()
+    assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt"]
+    train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    assert_same_run(undisturbed, stopped)
