@@ -6,12 +6,12 @@ Each run is a job of a Hydra sweep, so that a launcher (joblib, Slurm) spreads t
 from __future__ import annotations
 
 import itertools
-import json
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from contextssl.checkpoints import find_checkpoint
 from contextssl.config.comparison_settings import CompareSettings
@@ -19,20 +19,19 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.demo import evaluation_settings
-from contextssl.errors import CheckpointError, SettingsError, nearest
-from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS
+from contextssl.errors import CheckpointError, DataError, SettingsError, nearest
+from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS, evaluation_name, rows_split, settings_that_count
 from contextssl.evaluation.results import RESULTS, read_results
 from contextssl.evaluation.run import CACHE, evaluate
+from contextssl.files import read_json
 from contextssl.methods import method_of
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
 from contextssl.training.run import SETTINGS, describe_machine, train
 from contextssl.variants import Variant, differing, method_variants, varied
 
-# The paper's probes; quick ones are the demo's.
+# The paper's probes (and retrieval), ridge and neighbours beside them; quick ones are the demo's.
 PUBLISHED_HEADS = ("published", "ridge", "knn")
-# Of an evaluation: where they differ from what is asked for, it is made anew.
-SAME_EVALUATION = ("heads", "epochs", "train_views", "probe_views", "queries", "bottleneck", "eval_ctxt", "environments")
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,20 @@ def run_job(job: Job, settings: CompareSettings) -> Path:
 def _check_same(wanted: TrainSettings, folder: Path) -> None:
     if not (folder / SETTINGS).is_file():
         return
-    there = json.loads((folder / SETTINGS).read_text())["settings"]
+    there = _recorded(folder / SETTINGS)
     if differ := differing(there, wanted):
         raise SettingsError(
             f"{folder} is of another comparison ({'; '.join(differ[:3])}): choose another compare_dir, or remove that folder"
         )
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """The settings of a run, as it wrote them down when it began."""
+    content = read_json(path)
+    there = content.get("settings") if isinstance(content, dict) else None
+    if not isinstance(there, dict):
+        raise DataError(f"{path} is damaged (it holds no settings of a run): remove that run's folder, or choose another compare_dir")
+    return there
 
 
 def _train(wanted: TrainSettings, folder: Path) -> None:
@@ -140,12 +148,13 @@ def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> 
         left_out.add("reading")
     if wanted.weight_labels == 0:
         left_out.add("labels")
-    return [
-        protocol
-        for protocol in settings.protocols
-        if protocol not in left_out
-        and (protocol not in made or any(made[protocol]["settings"][name] != getattr(asked, name) for name in SAME_EVALUATION))
-    ]
+    return [protocol for protocol in settings.protocols if protocol not in left_out and not _made_alike(made, protocol, asked)]
+
+
+def _made_alike(made: Mapping[str, Any], protocol: str, asked: EvaluateSettings) -> bool:
+    """Whether a protocol's numbers are there, made with the same of every setting that changes them. One that is not recorded is another."""
+    there = made.get(evaluation_name(protocol, rows_split(protocol, asked.split, asked.sources)), {}).get("settings")
+    return there is not None and all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
 
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
@@ -154,7 +163,7 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
     if settings.evaluation == "quick":
         probes = evaluation_settings(folder, settings)
     else:
-        probes = EvaluateSettings(load_model=str(folder), heads=list(PUBLISHED_HEADS))
+        probes = EvaluateSettings(load_model=str(folder), heads=list(PUBLISHED_HEADS), sources="published")
     return replace(
         probes,
         bottleneck=settings.compare_bottleneck,

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from contextssl.errors import SettingsError, nearest
+from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS, settings_read
 
 Settings = TypeVar("Settings")
 
@@ -29,14 +30,15 @@ EXPERIMENT_OF: Mapping[str, str | None] = {"train": None, "demo": "shapes_minute
 
 # Words of the published commands that mean nothing here, and why.
 OBSOLETE: Mapping[str, Mapping[str, str]] = {
-    "train": {"eval_normalize": "embeddings are always L2-normalised before they are evaluated"},
+    "train": {"eval_normalize": "embeddings are always L2-normalised before they are looked at while training"},
     **{
-        f"evaluate {protocol}": {
-            "log_interval": "every number is computed once, at the end of the probes' epochs",
-            "eval_normalize": "embeddings are always L2-normalised before they are evaluated",
-        }
-        for protocol in ("equivariance", "retrieval", "probe", "geometry", "fairness", "erasure", "reading", "labels", "all")
+        f"evaluate {protocol}": {"log_interval": "every number is computed once, at the end of the probes' epochs"}
+        for protocol in (*PROTOCOLS, *FURTHER_PROTOCOLS, "all")
     },
+}
+# Words of the published commands that have another name here.
+RENAMED: Mapping[str, Mapping[str, str]] = {
+    f"evaluate {protocol}": {"eval_normalize": "normalize"} for protocol in (*PROTOCOLS, *FURTHER_PROTOCOLS, "all")
 }
 
 
@@ -62,11 +64,15 @@ def read_overrides(command: str, schema: type[Settings], words: Sequence[str]) -
     kept = []
     for word, parsed in zip(words, _parse(words), strict=True):
         key = parsed.key_or_group
+        if new := RENAMED.get(command, {}).get(key):
+            key, word = new, new + word[len(key) :]
         if parsed.is_add() or parsed.is_delete() or parsed.package is not None:
             raise SettingsError(f"{word!r}: give settings as key=value; they can be set, but not added or removed")
         if reason := OBSOLETE.get(command, {}).get(key):
             warnings.warn(f"{word} is accepted but means nothing here: {reason}", UserWarning, stacklevel=2)
             continue
+        if key in known and (reason := _needless(command, key)):
+            warnings.warn(f"{word} is accepted but means nothing here: {reason}", UserWarning, stacklevel=2)
         if key.split(".")[0] not in known and not key.startswith("hydra"):
             raise SettingsError(f"unknown setting {key!r} of {command}: {nearest(key, known)} (contextssl {command} --help lists all)")
         if key == EXPERIMENT and not parsed.is_sweep_override() and parsed.value() not in experiments():
@@ -74,6 +80,15 @@ def read_overrides(command: str, schema: type[Settings], words: Sequence[str]) -
         # With ++, since of two words with one key a sweep keeps the later.
         kept += [f"++{key}=null", word] if key in of_any_kind else [word]
     return kept
+
+
+def _needless(command: str, key: str) -> str | None:
+    """Why a setting that is known changes nothing, or None where it does something."""
+    program, _, protocol = command.partition(" ")
+    if program != "evaluate" or key in settings_read(protocol):
+        return None
+    readers = [name for name in (*PROTOCOLS, *FURTHER_PROTOCOLS) if key in settings_read(name)]
+    return f"{command} does not read {key} ({', '.join(readers)} {'does' if len(readers) == 1 else 'do'})"
 
 
 def _parse(words: Sequence[str]) -> list[Override]:

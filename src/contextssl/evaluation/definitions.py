@@ -17,8 +17,8 @@ DEFINITIONS = {
     "knn": "plain mean over the k nearest training views by cosine; those that tie for the last place share it",
     "variance_share": "cross-fitted R² of least squares from a polynomial basis of the factor to the embedding, over all dimensions",
     "sensitivity": "mean squared distance when the factor is drawn anew and the rest kept as it is, over that to another item's view",
-    "mrr, hit@k": "rank by cosine among all views of the object; ties, within rounding, count by the mean over their places; identity queries left out, or "
-    "counted in …_with_identity; floors are chance",
+    "mrr, hit@k": "rank by cosine among all views of the object; ties, within rounding, count by the mean over their places; identity queries "
+    "left out, or counted in …_with_identity; floors are chance",
     "equalized_odds_difference, …": "of a fresh logistic regression's predictions between the values of the factor; the largest gap in true or "
     "false positive rates, in true positive rates, in positive rates",
     "counterfactual_distance": "mean distance that a row moves when the factor's value alone is replaced, over that between two rows",

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from contextssl.errors import DataError
+from contextssl.files import locked, storage_error, write_json
 
 RESULTS = "results.json"
+LOCK = ".results.lock"
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class ResultRow:
         seconds: that it took.
         target: what is predicted, where a data set has several.
         context: how the context was disturbed (protocol ``"reading"``); None: as drawn.
+        weights: a fingerprint of the weights that gave it; None of rows that training wrote.
     """
 
     protocol: str
@@ -55,6 +61,7 @@ class ResultRow:
     seconds: float | None = None
     target: str | None = None
     context: str | None = None
+    weights: str | None = None
 
     def key(self) -> str:
         """A name for logs: ``r2_pooled/rotation/color-14``."""
@@ -64,17 +71,80 @@ class ResultRow:
 
 def write_results(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow]) -> Path:
     """Write ``results.json`` into a run's folder. Numbers that are undefined are null: valid JSON."""
-    from contextssl.files import write_json
-
     path = folder / RESULTS
     write_json(path, {"run": dict(run), "rows": [_plain(dataclasses.asdict(row)) for row in rows]})
     return path
 
 
 def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
-    """What :func:`write_results` wrote."""
-    content = json.loads((folder / RESULTS).read_text())
-    return content["run"], [ResultRow(**{**row, "mean": math.nan if row["mean"] is None else row["mean"]}) for row in content["rows"]]
+    """What :func:`write_results` wrote.
+
+    Raises:
+        DataError: where the file is missing, damaged, or of a newer version.
+    """
+    path = folder / RESULTS
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+    with _sound(path, folder):
+        content = json.loads(text)
+        run, rows = content["run"], content["rows"]
+        _check(isinstance(run, dict) and isinstance(rows, list), "its parts are not what they were")
+        for name in ("settings", "evaluations", "data"):
+            _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
+        for made in run.get("evaluations", {}).values():
+            _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
+        _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
+    if newer := sorted({name for row in rows for name in row} - set(_KINDS)):
+        raise DataError(
+            f"{path} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update contextssl to read it"
+        )
+    with _sound(path, folder):
+        return run, [_row(row) for row in rows]
+
+
+def update_results(
+    folder: Path, change: Callable[[dict[str, Any] | None, list[ResultRow]], tuple[Mapping[str, Any], list[ResultRow]]]
+) -> Path:
+    """Change a run's results as they stand now, while no other process does: two evaluations at once lose none of each other's rows.
+
+    Args:
+        change: the description of the run (None where there are no results yet) and its rows → what they become.
+
+    Raises:
+        DataError: see :func:`read_results`; where the disk is full.
+    """
+    with locked(folder / LOCK):
+        run, rows = read_results(folder) if (folder / RESULTS).is_file() else (None, [])
+        return write_results(folder, *change(run, rows))
+
+
+_KINDS = get_type_hints(ResultRow)
+
+
+def _row(values: Mapping[str, Any]) -> ResultRow:
+    row = {**values, "mean": math.nan if values["mean"] is None else values["mean"]}
+    for name, value in row.items():
+        # A whole number may stand where others have a fraction.
+        fits = isinstance(value, _KINDS[name]) or (isinstance(value, int) and isinstance(0.0, _KINDS[name]))
+        _check(fits and not isinstance(value, bool), f"{name} is {value!r}")
+    return ResultRow(**row)
+
+
+def _check(sound: bool, what: str) -> None:
+    if not sound:
+        raise ValueError(what)
+
+
+@contextmanager
+def _sound(path: Path, folder: Path) -> Iterator[None]:
+    """One clear error where the file holds something else than results."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise DataError(f"{path} is damaged: remove it and write it again by contextssl evaluate all {folder} ({what})") from error
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

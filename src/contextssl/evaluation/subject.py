@@ -16,6 +16,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import TABLES, Data, is_store, open_data
 from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.results import RESULTS
 from contextssl.factors import Environment
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.training.storage import new_run_folder
@@ -31,6 +32,7 @@ class Subject:
         folder: where ``results.json`` is, or will be.
         trained_on: the environments of the run's training; None where that is not known.
         settings: of the run's training, where there was one.
+        file: the checkpoint that the model is from, where it is from one.
     """
 
     model: ViewEncoder
@@ -38,6 +40,7 @@ class Subject:
     folder: Path
     trained_on: tuple[Environment, ...] | None = None
     settings: TrainSettings | None = None
+    file: Path | None = None
 
 
 def open_subject(settings: EvaluateSettings) -> Subject:
@@ -65,7 +68,8 @@ def open_subject(settings: EvaluateSettings) -> Subject:
     if content.get(checkpoints.RECIPE, {}).get("columns") is not None:
         _check_columns(content[checkpoints.RECIPE]["columns"], data, named)
     if trained is None:
-        return Subject(model, data, new_run_folder(settings.output_dir, f"evaluate-{file.stem}", settings.run_dir))
+        folder = _results_folder(settings) or new_run_folder(settings.output_dir, f"evaluate-{file.stem}")
+        return Subject(model, data, folder, file=file)
     recorded = content[checkpoints.RECIPE]["data"].get("fingerprint")
     if recorded is not None and recorded != data.description.get("fingerprint"):
         warnings.warn(
@@ -74,9 +78,26 @@ def open_subject(settings: EvaluateSettings) -> Subject:
             UserWarning,
             stacklevel=2,
         )
-    folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
+    folder = _results_folder(settings) or (file.parent.parent if file.parent.name == "checkpoints" else file.parent)
     mix = environments_of(trained, model.factors)
-    return Subject(model, data, folder, mix.environments, trained)
+    return Subject(model, data, folder, mix.environments, trained, file)
+
+
+def _results_folder(settings: EvaluateSettings) -> Path | None:
+    """``run_dir``, which may hold results already: rows are added to them.
+
+    Raises:
+        SettingsError: where it holds something else.
+    """
+    if settings.run_dir is None:
+        return None
+    folder = Path(settings.run_dir)
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    # An evaluation that was stopped leaves its cache.
+    strange = RESULTS not in there and any(not name.startswith(".") and name != "cache" for name in there)
+    if strange or (folder.exists() and not folder.is_dir()):
+        raise SettingsError(f"run_dir {folder} is neither empty nor a folder of results: choose another")
+    return folder
 
 
 def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:

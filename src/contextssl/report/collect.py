@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.protocols import READS, evaluation_name
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
-from contextssl.files import storage_error
 from contextssl.methods import METHODS
 
 METRICS = "metrics.csv"
@@ -20,15 +20,10 @@ PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "eras
 NAMED = 3
 # The context length that sentences speak of, where it was evaluated.
 SPOKEN_LENGTH = 14
-# Settings of an evaluation that change what its numbers mean, by protocol.
-DEFINING = {
-    "equivariance": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views"),
-    "probe": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views", "neighbours", "bottleneck"),
-    "retrieval": ("sources", "queries"),
-    "fairness": ("train_items", "adversaries", "forget_bottleneck"),
-    "geometry": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck", "sensitivity_items", "sensitivity_views"),
-    "erasure": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck"),
-}
+# Settings that say which rows there are, not what their numbers mean.
+WHICH_ROWS = ("heads",)
+# Of retrieval as published there are rows of the training split alone.
+PUBLISHED_RETRIEVAL = "retrieval (train)"
 
 
 @dataclass(frozen=True)
@@ -67,8 +62,15 @@ class Run:
     def evaluations(self) -> Mapping[str, Mapping[str, Any]]:
         """How each protocol's rows were made, by protocol."""
         found = self.about.get("evaluations", {})
-        end = "" if self.split == "val" else f" ({self.split})"
-        return {protocol: found[protocol + end] for protocol in PROTOCOLS if protocol + end in found}
+        named = {protocol: evaluation_name(protocol, self.split) for protocol in PROTOCOLS}
+        if self.retrieval_as_published:
+            named["retrieval"] = PUBLISHED_RETRIEVAL
+        return {protocol: found[name] for protocol, name in named.items() if name in found}
+
+    @property
+    def retrieval_as_published(self) -> bool:
+        """Whether its retrieval is of the training split, as published, and there is none of the split that is shown."""
+        return _published_retrieval(self.about, self.split)
 
     @property
     def environments(self) -> list[str]:
@@ -110,11 +112,13 @@ class Run:
         return SPOKEN_LENGTH if SPOKEN_LENGTH in lengths else lengths[-1] if lengths else None
 
     def wanted_head(self, factor: str) -> str:
-        """Which of the heads that read a factor is the paper's: an MLP for rotations, a linear map for others."""
+        """Which of the heads that read a factor is nearest to the paper's, of runs that were not read by its own probes."""
         return "mlp" if any(row.metric == "angle_deg" for row in self.find(factor=factor)) else "linear"
 
     def published_head(self, factor: str, protocol: str = "equivariance") -> str | None:
-        """:meth:`wanted_head`; None where it was not run."""
+        """The paper's probe; else :meth:`wanted_head`; None where neither was run."""
+        if self.find(protocol=protocol, factor=factor, head="published"):
+            return "published"
         wanted = self.wanted_head(factor)
         return wanted if self.find(protocol=protocol, factor=factor, head=wanted) else None
 
@@ -145,22 +149,21 @@ def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
     if not (folder / RESULTS).is_file():
         mend = f"finish it by contextssl train resume={folder}" if (folder / "checkpoints").is_dir() else "name the folder of a run"
         raise DataError(f"{folder} has no {RESULTS}: {mend}")
-    try:
-        about, rows = read_results(folder)
-        sound = isinstance(about, dict) and all(isinstance(row.mean, int | float) and isinstance(row.protocol, str) for row in rows)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        sound = False
-    except OSError as error:
-        raise storage_error(error, folder / RESULTS, "read") from error
-    if not sound:
-        raise DataError(f"{folder / RESULTS} is damaged: remove it and write it again by contextssl evaluate all {folder}")
+    about, rows = read_results(folder)
     if not rows:
         raise DataError(f"{folder / RESULTS} holds no numbers: make some by contextssl evaluate all {folder}")
-    kept = tuple(row for row in rows if row.protocol == "online" or row.split == split)
+    split_of = {"retrieval": "train"} if _published_retrieval(about, split) else {}
+    kept = tuple(row for row in rows if row.protocol == "online" or row.split == split_of.get(row.protocol, split))
     if not kept:
         there = sorted({row.split for row in rows if row.split})
         raise DataError(f"{folder / RESULTS} holds no numbers of the split {split}: it has {', '.join(there)}")
     return Run(folder, name or folder.resolve().name, about, kept, read_training(folder / METRICS), split)
+
+
+def _published_retrieval(about: Mapping[str, Any], split: str) -> bool:
+    made = about.get("evaluations", {})
+    published = made.get(PUBLISHED_RETRIEVAL, {}).get("settings", {}).get("sources") == "published"
+    return published and evaluation_name("retrieval", split) not in made
 
 
 def read_training(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -204,17 +207,38 @@ def differences(runs: Sequence[Run]) -> list[str]:
             if len(alike) > 1:
                 told = tuple(f"{value} in {_few(names)}" for value, names in alike.items())
                 found.setdefault((what, told), []).append(protocol)
+    found.update(_mixed(runs))
     phrases = [f"{what} ({', '.join(protocols)}): {'; '.join(told)}" for (what, told), protocols in found.items()]
     texts = [about["definitions"] for run in runs for about in run.evaluations.values() if isinstance(about.get("definitions"), Mapping)]
     changed = sorted({key for text in texts for key in texts[0].keys() | text.keys() if text.get(key) != texts[0].get(key)})
     return phrases + ([f"the definition of {', '.join(changed)}"] if changed else [])
 
 
+def _mixed(runs: Sequence[Run]) -> dict[tuple[str, tuple[str, ...]], list[str]]:
+    """Runs whose own numbers are of more than one checkpoint, as version 0.1 let them be."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for run in runs:
+        made: dict[Any, list[str]] = {}
+        for protocol, about in run.evaluations.items():
+            if about.get("weights") is not None:
+                made.setdefault(about["weights"], []).append(protocol)
+        if len(made) > 1:
+            named = [f"{', '.join(protocols)} of {_checkpoint(run, protocols[0])}" for protocols in made.values()]
+            found["checkpoint", tuple(named)] = [run.name]
+    return found
+
+
+def _checkpoint(run: Run, protocol: str) -> str:
+    about = run.evaluations[protocol]
+    return str(about.get("checkpoint") or about.get("settings", {}).get("checkpoint") or f"weights {about.get('weights')}")
+
+
 def _definition(run: Run, protocol: str) -> dict[str, Any]:
     about = run.evaluations.get(protocol, {})
     settings = about.get("settings", {})
-    shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items")}
-    own = {name.replace("_", " "): settings.get(name) for name in DEFINING[protocol]}
+    shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items", "precision")}
+    # A setting that an older version did not have is no difference that could be named.
+    own = {name.replace("_", " "): settings[name] for name in READS[protocol] if name in settings and name not in WHICH_ROWS}
     data = about.get("data", {}).get("fingerprint") or run.about.get("data", {}).get("fingerprint")
     # Of rows that both have, the numbers behind them must agree too, whatever the description says.
     rows = [row for row in run.rows if row.protocol == protocol]

@@ -80,7 +80,7 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
         own: dict[ResultRow, ResultRow] = {}
         for row in run.rows:
             if row.split == split and row.protocol != "online":
-                own.setdefault(replace(row, mean=0.0, std=None, n=1, floor=None, seconds=None, count=None), row)
+                own.setdefault(replace(row, mean=0.0, std=None, n=1, floor=None, seconds=None, count=None, weights=None), row)
         for key, row in own.items():
             found.setdefault(key, []).append(row)
     rows = []

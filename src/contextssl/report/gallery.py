@@ -23,7 +23,7 @@ from contextssl.data.dataset import TABLES, is_store
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
-from contextssl.evaluation.run import Plan
+from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
