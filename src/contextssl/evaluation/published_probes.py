@@ -146,11 +146,7 @@ def published_pair_rows(
         source, target = train.latents[batch.T]
         return factors.relative(source, target)[:, factors.slice(name)]
 
-    width = 2 * embedder.model.projection_dim
-    groups: list[list[ContextPoint | None]] = [
-        [None],
-        *([points[i] for i in group] for group in stacks(len(points), 4 * width * len(rows))),
-    ]
+    groups = _groups(points, 8 * embedder.model.projection_dim * len(rows))
     for group in groups:
         embedder.progress(f"pair probes as published on {len(group)} representations of {train.num_items:,} items")
         learnt, asked = Represented(embedder, train, group), Represented(embedder, test, group)

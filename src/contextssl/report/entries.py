@@ -79,7 +79,8 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
     for run in runs:
         own: dict[ResultRow, ResultRow] = {}
         for row in run.rows:
-            if row.split == split and row.protocol != "online":
+            shown = row.split == split or (row.protocol == "retrieval" and run.retrieval_as_published)
+            if shown and row.protocol != "online":
                 own.setdefault(replace(row, mean=0.0, std=None, n=1, floor=None, seconds=None, count=None, weights=None), row)
         for key, row in own.items():
             found.setdefault(key, []).append(row)
