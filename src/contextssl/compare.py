@@ -184,7 +184,8 @@ def tables(jobs: Sequence[Job], settings: CompareSettings, command: str) -> Comp
     made = []
     for name, own in entries.items():
         variant = own[0].variant
-        runs = tuple(read_run(variant.folder(root, job.seed), f"{name}, seed {job.seed}") for job in own)
+        published = settings.evaluation == "published"
+        runs = tuple(read_run(variant.folder(root, job.seed), f"{name}, seed {job.seed}", prefer_published=published) for job in own)
         made.append(Entry(name, variant.group, runs, variant.published))
     about = describe_machine()
     minutes = sum(float(run.about.get("seconds", 0.0)) for entry in made for run in entry.runs) / 60

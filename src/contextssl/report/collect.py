@@ -36,6 +36,7 @@ class Run:
         rows: its numbers, of one split (and those of training).
         training: by name the curve of a meter, as (step, value).
         split: of the rows.
+        retrieval_as_published: whether those of retrieval are of the training split, as published, in the place of ``split``.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Run:
     rows: tuple[ResultRow, ...]
     training: Mapping[str, Sequence[tuple[int, float]]]
     split: str
+    retrieval_as_published: bool = False
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -66,11 +68,6 @@ class Run:
         if self.retrieval_as_published:
             named["retrieval"] = PUBLISHED_RETRIEVAL
         return {protocol: found[name] for protocol, name in named.items() if name in found}
-
-    @property
-    def retrieval_as_published(self) -> bool:
-        """Whether its retrieval is of the training split, as published, and there is none of the split that is shown."""
-        return _published_retrieval(self.about, self.split)
 
     @property
     def environments(self) -> list[str]:
@@ -139,8 +136,12 @@ def read_runs(folders: Sequence[str | Path], split: str = "val") -> list[Run]:
     return [read_run(path, name, split) for path, name in zip(paths, _names(resolved), strict=True)]
 
 
-def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
+def read_run(folder: Path, name: str | None = None, split: str = "val", prefer_published: bool = False) -> Run:
     """
+    Args:
+        prefer_published: of retrieval take the rows that are made as published, of the training split, where there are such; else they stand
+            in only where there are none of ``split``.
+
     Raises:
         DataError: where it is missing, has no results, or damaged ones.
     """
@@ -152,18 +153,18 @@ def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
     about, rows = read_results(folder)
     if not rows:
         raise DataError(f"{folder / RESULTS} holds no numbers: make some by contextssl evaluate all {folder}")
-    split_of = {"retrieval": "train"} if _published_retrieval(about, split) else {}
+    as_published = _has_published_retrieval(about) and (prefer_published or evaluation_name("retrieval", split) not in about["evaluations"])
+    split_of = {"retrieval": "train"} if as_published else {}
     kept = tuple(row for row in rows if row.protocol == "online" or row.split == split_of.get(row.protocol, split))
     if not kept:
         there = sorted({row.split for row in rows if row.split})
         raise DataError(f"{folder / RESULTS} holds no numbers of the split {split}: it has {', '.join(there)}")
-    return Run(folder, name or folder.resolve().name, about, kept, read_training(folder / METRICS), split)
+    return Run(folder, name or folder.resolve().name, about, kept, read_training(folder / METRICS), split, as_published)
 
 
-def _published_retrieval(about: Mapping[str, Any], split: str) -> bool:
-    made = about.get("evaluations", {})
-    published = made.get(PUBLISHED_RETRIEVAL, {}).get("settings", {}).get("sources") == "published"
-    return published and evaluation_name("retrieval", split) not in made
+def _has_published_retrieval(about: Mapping[str, Any]) -> bool:
+    made = about.get("evaluations", {}).get(PUBLISHED_RETRIEVAL, {})
+    return bool(made.get("settings", {}).get("sources") == "published")
 
 
 def read_training(path: Path) -> dict[str, list[tuple[int, float]]]:

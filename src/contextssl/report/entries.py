@@ -56,7 +56,9 @@ class Averaged:
     @classmethod
     def of(cls, entry: Entry, split: str) -> Averaged:
         first = entry.runs[0]
-        return cls(entry, Run(first.folder, entry.name, first.about, tuple(over_seeds(entry.runs, split)), {}, split))
+        return cls(
+            entry, Run(first.folder, entry.name, first.about, tuple(over_seeds(entry.runs, split)), {}, split, first.retrieval_as_published)
+        )
 
     @property
     def seeds(self) -> int:
