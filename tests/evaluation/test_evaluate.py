@@ -16,6 +16,7 @@ import torch
 from contextssl import checkpoints
 from contextssl.cli import main
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.folder import write_folder
 from contextssl.errors import CheckpointError, DataError, SettingsError
@@ -417,6 +418,17 @@ def test_two_checkpoints_of_a_run_in_folders_of_their_own(run: Path, capsys: pyt
     assert "neither empty nor a folder of results" in error_of(
         capsys, "evaluate", "retrieval", str(run), f"run_dir={tmp_path / 'full'}", *words
     )
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_resuming_a_finished_run_keeps_what_was_evaluated(run: Path) -> None:
+    settings = EvaluateSettings(load_model=str(run), eval_ctxt=[2], contexts=1, queries=3, progress=False, accelerator="cpu")
+    evaluate(settings, ["retrieval"])
+    before = numbers(run)
+    train(TrainSettings(resume=str(run), progress=False))
+    about, rows = read_results(run)
+    assert numbers(run) == before and "retrieval" in about["evaluations"]
+    assert any(row.protocol == "online" for row in rows)
 
 
 def test_rows_that_another_process_adds_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.errors import DataError
-from contextssl.evaluation.results import LOCK, RESULTS, ResultRow, read_results, update_results, write_results
+from contextssl.evaluation.results import LOCK, RESULTS, ResultRow, read_results, update_results, write_results, write_trained
 from contextssl.files import locked
 
 
@@ -117,3 +117,17 @@ def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
     began = time.monotonic()
     with locked(tmp_path / LOCK):
         assert time.monotonic() - began < 30
+
+
+def test_training_keeps_evaluations_of_the_weights_that_it_ends_with(tmp_path: Path) -> None:
+    rows = [ResultRow("probe", "r2", 0.5, weights="a"), ResultRow("geometry", "r2", 0.4, weights="b"), ResultRow("online", "r2", 0.3)]
+    made = {"probe": {"weights": "a"}, "geometry": {"weights": "b"}}
+    write_results(tmp_path, {"steps": 1, "evaluations": made}, rows)
+    new = ResultRow("online", "r2", 0.6)
+    write_trained(tmp_path, {"steps": 2}, [new], "a")
+    assert read_results(tmp_path) == ({"steps": 2, "evaluations": {"probe": {"weights": "a"}}}, [new, rows[0]])
+    write_trained(tmp_path, {"steps": 3}, [new], "c")
+    assert read_results(tmp_path) == ({"steps": 3}, [new])
+    (tmp_path / RESULTS).write_text("{")
+    write_trained(tmp_path, {"steps": 4}, [new], "c")
+    assert read_results(tmp_path) == ({"steps": 4}, [new]), "a finished training is written, whatever was there"

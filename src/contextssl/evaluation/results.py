@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -118,6 +118,24 @@ def update_results(
     with locked(folder / LOCK):
         run, rows = read_results(folder) if (folder / RESULTS).is_file() else (None, [])
         return write_results(folder, *change(run, rows))
+
+
+def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow], weights: str) -> Path:
+    """Write what training found. Evaluations of the very weights that it ended with stay, such as where a finished run is resumed.
+
+    Args:
+        run, rows: of the training.
+        weights: the model's fingerprint.
+    """
+    with locked(folder / LOCK):
+        about: dict[str, Any] = {}
+        before: list[ResultRow] = []
+        # What is damaged is made anew: training wrote it.
+        with suppress(DataError):
+            about, before = read_results(folder)
+        made = {name: each for name, each in about.get("evaluations", {}).items() if each.get("weights") == weights}
+        kept = [row for row in before if row.weights == weights]
+        return write_results(folder, {**run, **({"evaluations": made} if made else {})}, [*rows, *kept])
 
 
 _KINDS = get_type_hints(ResultRow)

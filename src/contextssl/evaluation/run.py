@@ -18,7 +18,6 @@ from contextssl.evaluation.definitions import DEFINITIONS
 from contextssl.evaluation.plan import CACHE as CACHE
 from contextssl.evaluation.plan import Plan as Plan
 from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS, evaluation_name, rows_split
-from contextssl.evaluation.protocols import PUBLISHED_EPOCHS as PUBLISHED_EPOCHS
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results, update_results
 from contextssl.evaluation.subject import Subject, open_subject
 from contextssl.training.run import describe_run

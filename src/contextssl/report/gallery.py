@@ -171,7 +171,7 @@ def _plan(run: Run, data_dir: str | None) -> Plan:
     subject = open_subject(settings)
     plan = Plan.of(settings, subject)
     if len(plan.test) > MOST_VIEWS:
-        # Fewer candidates, and not in the cache, whose arrays of all views they would push out.
+        # Fewer candidates, which nothing else will ask the cache for.
         settings = dataclasses.replace(settings, items=max(2, MOST_VIEWS // plan.test.per_item), cache=False)
         plan = Plan.of(settings, subject)
     return plan

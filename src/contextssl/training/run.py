@@ -24,8 +24,9 @@ from contextssl.data.dataset import Data, open_data
 from contextssl.distributed import is_first_process
 from contextssl.environments import environments_of
 from contextssl.errors import CheckpointError, SettingsError
+from contextssl.evaluation.cache import weights_fingerprint
 from contextssl.evaluation.online import OnlinePairs
-from contextssl.evaluation.results import write_results
+from contextssl.evaluation.results import write_trained
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.files import write_json
 from contextssl.machine import processor
@@ -99,7 +100,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(time.monotonic() - began, 1),
         }
-        write_results(folder, run, module.rows)
+        write_trained(folder, run, module.rows, weights_fingerprint(model))
     return folder
 
 
