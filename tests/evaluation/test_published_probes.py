@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -58,7 +60,9 @@ def test_an_epoch_is_a_new_random_pair_of_each_item() -> None:
         FreshPairs(one, 4).check()
 
 
-def trained_by_a_plain_loop(name: str, mlp: bool, out: int, inputs, wanted, width: int) -> nn.Module:
+def trained_by_a_plain_loop(
+    name: str, mlp: bool, out: int, inputs: Callable[[Tensor], Tensor], wanted: Callable[[Tensor], Tensor], width: int
+) -> nn.Module:
     """One probe, alone, by Adam on the mean squared error or the cross-entropy of each batch."""
     hidden = (1024, 1024) if mlp else ()
     net = StackedHeads(1, (width, *hidden, out), seeded_generator(TRAINING.seed, "published", name))
@@ -123,7 +127,7 @@ def test_predictions_are_of_the_target_where_it_is_told_and_of_the_source_else(s
             mlp,
             block.stop - block.start,
             lambda batch: predicted(TRAIN, *batch.T),
-            lambda batch, end=end, block=block: TRAIN.latents[batch[:, end], block],
+            lambda batch, end=end, block=block: TRAIN.latents[batch[:, end], block],  # type: ignore[misc]
             8,
         )
         truth = VAL.latents[(ROWS, partners)[end], block]
@@ -146,7 +150,7 @@ def test_pairs_are_read_side_by_side_and_features_as_they_are(monkeypatch: pytes
             "color",
             False,
             2,
-            lambda batch, train=train: torch.cat([train[batch[:, 0]], train[batch[:, 1]]], dim=-1),
+            lambda batch, train=train: torch.cat([train[batch[:, 0]], train[batch[:, 1]]], dim=-1),  # type: ignore[misc]
             lambda batch: FACTORS.relative(TRAIN.latents[batch[:, 0]], TRAIN.latents[batch[:, 1]])[:, 4:],
             width,
         )
