@@ -13,8 +13,9 @@ from pathlib import Path
 
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.evaluation.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.results import ResultRow, read_results
-from contextssl.evaluation.run import PUBLISHED_EPOCHS, evaluate
+from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import open_subject
 
 LENGTH = 14

@@ -8,16 +8,19 @@ import re
 import shlex
 import shutil
 import warnings
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from contextssl.cli import COMMANDS, _split, main
+from contextssl.compare import _check_same, _evaluation, _made_alike
 from contextssl.config.comparison_settings import CompareSettings
+from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.config.words import named
-from contextssl.errors import SettingsError
+from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.results import read_results
 from contextssl.methods import METHODS
 from contextssl.reproduce import EXPERIMENTS, experiment_of
@@ -140,6 +143,40 @@ def test_the_commands_of_the_guides_are_commands(page: str) -> None:
 def test_every_method_but_one_that_needs_longer_is_compared() -> None:
     assert set(METHODS) - set(CompareSettings().methods) == {"seq-jepa"}
     assert CompareSettings().methods[-2:] == ["conditional", "contextssl"], "what a context adds stands beside what has none"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("contexts", 5), ("items", 3), ("seed", 1), ("neighbours", 7), ("precision", "auto"), ("normalize", False), ("train_items", 9)],
+)
+def test_an_evaluation_of_other_settings_is_made_anew(name: str, value: object) -> None:
+    """Whatever changes a number counts; where things are does not."""
+    asked = EvaluateSettings(load_model="here", cache_dir="there")
+    made = {"probe": {"settings": asdict(EvaluateSettings(load_model="elsewhere", progress=False))}}
+    assert _made_alike(made, "probe", asked) and not _made_alike(made, "geometry", asked)
+    assert not _made_alike(made, "probe", replace(asked, **{name: value}))  # type: ignore[arg-type]
+    del made["probe"]["settings"][name]
+    assert not _made_alike(made, "probe", asked), "what an older version did not record is not known to be the same"
+
+
+def test_published_evaluation_is_the_papers_retrieval_too(tmp_path: Path) -> None:
+    wanted = TrainSettings(run_dir=str(tmp_path))
+    published, quick = (_evaluation(wanted, tmp_path, CompareSettings(evaluation=how)) for how in ("published", "quick"))
+    assert (published.sources, quick.sources) == ("published", "all")
+    assert "published" in published.heads and "published" not in quick.heads
+    asked = {"settings": asdict(published)}
+    assert _made_alike({"retrieval (train)": asked}, "retrieval", published) and not _made_alike(
+        {"retrieval": asked}, "retrieval", published
+    )
+    assert "evaluation=published" in EXPERIMENTS["table1"].settings
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"settings": 3}', "\x00"])
+def test_damaged_settings_of_a_run_are_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "settings.json").write_text(text)
+    with pytest.raises(DataError, match=r"settings.json (is damaged|is not valid JSON)") as caught:
+        _check_same(TrainSettings(), tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_variants_by_method_condition_and_value() -> None:

@@ -28,7 +28,7 @@ from contextssl.demo import demo
 from contextssl.distributed import is_first_process
 from contextssl.errors import SettingsError
 from contextssl.evaluation.fairness_summary import fairness_summary
-from contextssl.evaluation.protocols import PROTOCOLS
+from contextssl.evaluation.protocols import PROTOCOLS, evaluation_name, rows_split
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.summary import summary
@@ -219,7 +219,8 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
     folder = evaluate(settings, protocols)
     run, rows = read_results(folder)
     console = Console()
-    made = {protocol: protocol if settings.split == "val" else f"{protocol} ({settings.split})" for protocol in protocols}
+    splits = {protocol: rows_split(protocol, settings.split, settings.sources) for protocol in protocols}
+    made = {protocol: evaluation_name(protocol, split) for protocol, split in splits.items()}
     made = {protocol: name for protocol, name in made.items() if name in run["evaluations"]}
     for protocol, name in made.items():
         if protocol == "fairness":
@@ -227,7 +228,7 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
             for note in run["evaluations"][name]["notes"]:
                 console.print(note, highlight=False)
         else:
-            show(summary(rows, (protocol,), settings.split), console)
+            show(summary(rows, (protocol,), splits[protocol]), console)
     names = list(made.values())
     seconds = sum(run["evaluations"][name]["seconds"] for name in names)
     console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from contextssl.checkpoints import find_checkpoint
 from contextssl.config.comparison_settings import CompareSettings
@@ -19,7 +20,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError, nearest
-from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS
+from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS, evaluation_name, rows_split, settings_that_count
 from contextssl.evaluation.results import RESULTS, read_results
 from contextssl.evaluation.run import CACHE, evaluate
 from contextssl.methods import method_of
@@ -32,10 +33,8 @@ from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied
 
-# The paper's probes; quick ones are the demo's.
+# The paper's probes (and retrieval), ridge and neighbours beside them; quick ones are the demo's.
 PUBLISHED_HEADS = ("published", "ridge", "knn")
-# Of an evaluation: where they differ from what is asked for, it is made anew.
-SAME_EVALUATION = ("heads", "epochs", "train_views", "probe_views", "queries", "bottleneck", "eval_ctxt", "environments")
 
 
 @dataclass(frozen=True)
@@ -149,12 +148,13 @@ def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> 
         left_out.add("reading")
     if wanted.weight_labels == 0:
         left_out.add("labels")
-    return [
-        protocol
-        for protocol in settings.protocols
-        if protocol not in left_out
-        and (protocol not in made or any(made[protocol]["settings"][name] != getattr(asked, name) for name in SAME_EVALUATION))
-    ]
+    return [protocol for protocol in settings.protocols if protocol not in left_out and not _made_alike(made, protocol, asked)]
+
+
+def _made_alike(made: Mapping[str, Any], protocol: str, asked: EvaluateSettings) -> bool:
+    """Whether a protocol's numbers are there, made with the same of every setting that changes them. One that is not recorded is another."""
+    there = made.get(evaluation_name(protocol, rows_split(protocol, asked.split, asked.sources)), {}).get("settings")
+    return there is not None and all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
 
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
@@ -163,7 +163,7 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
     if settings.evaluation == "quick":
         probes = evaluation_settings(folder, settings)
     else:
-        probes = EvaluateSettings(load_model=str(folder), heads=list(PUBLISHED_HEADS))
+        probes = EvaluateSettings(load_model=str(folder), heads=list(PUBLISHED_HEADS), sources="published")
     return replace(
         probes,
         bottleneck=settings.compare_bottleneck,
@@ -187,7 +187,8 @@ def tables(jobs: Sequence[Job], settings: CompareSettings, command: str) -> Comp
     made = []
     for name, own in entries.items():
         variant = own[0].variant
-        runs = tuple(read_run(variant.folder(root, job.seed), f"{name}, seed {job.seed}") for job in own)
+        published = settings.evaluation == "published"
+        runs = tuple(read_run(variant.folder(root, job.seed), f"{name}, seed {job.seed}", prefer_published=published) for job in own)
         made.append(Entry(name, variant.group, runs, variant.published))
     about = describe_machine()
     minutes = sum(float(run.about.get("seconds", 0.0)) for entry in made for run in entry.runs) / 60

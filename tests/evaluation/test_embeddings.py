@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from contextssl.errors import SettingsError
-from contextssl.evaluation.cache import ArrayCache, weights_fingerprint
+from contextssl.evaluation.cache import ArrayCache, code_fingerprint, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.view_sets import ViewSet, distinct
@@ -82,8 +82,11 @@ def test_what_changes_is_computed_anew(tmp_path: Path, what: str) -> None:
     fresh.precision = new.precision
     torch.testing.assert_close(after, fresh.embeddings(views, POINT), rtol=0, atol=0)
     assert what == "data" or after.shape != before.shape or not torch.equal(after, before)
-    # One array a name is kept.
-    assert len(list(tmp_path.glob("embedding-val-rotation-4-1-*.npy"))) == 1
+    # Both are kept: whoever asks for the first again finds it.
+    assert len(list(tmp_path.glob("embedding-val-rotation-4-1-*.npy"))) == 2
+    again = embedder(tmp_path)
+    torch.testing.assert_close(again.embeddings(val_set(), POINT), before, rtol=0, atol=0)
+    assert again.cache.made == 0
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "about", "pickle", "missing"])
@@ -107,6 +110,70 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, damage: str) -> None:
     torch.testing.assert_close(new.embeddings(views, POINT), before, rtol=0, atol=0)
     assert new.cache.made == 1
     assert json.loads(about.read_text())["made_from"]["weights"] == new.weights
+
+
+def test_evaluations_of_other_sizes_do_not_push_each_other_out(tmp_path: Path) -> None:
+    made = []
+    for per_item in (2, 3, 2, 3):
+        one = embedder(tmp_path)
+        one.embeddings(ViewSet.choose(TRAIN, "train", per_item, 0, 0), POINT)
+        made.append(one.cache.made)
+    assert made == [2, 2, 0, 0]
+    in_memory = embedder(None)
+    calls: list[str] = []
+    in_memory.progress = calls.append
+    for per_item in (2, 3, 2, 3):
+        in_memory.features(ViewSet.choose(TRAIN, "train", per_item, 0, 0))
+    assert len(calls) == 2
+
+
+def test_a_full_cache_forgets_what_was_not_read_for_longest(tmp_path: Path) -> None:
+    """Four arrays of 400 bytes and their headers where three fit."""
+    cache = ArrayCache(tmp_path, limit=3 * 600)
+
+    def there() -> set[str]:
+        return {path.name.split("-")[0] for path in tmp_path.glob("*.npy")}
+
+    for name in ("a", "b", "c"):
+        cache.get(name, {"of": name}, lambda: torch.zeros(10, 10))
+    cache.get("a", {"of": "a"}, lambda: torch.ones(10, 10))
+    assert there() == {"a", "b", "c"} and cache.hits == 1
+    cache.get("d", {"of": "d"}, lambda: torch.zeros(10, 10))
+    assert there() == {"a", "c", "d"}, "b was read longest ago"
+    assert len(list(tmp_path.glob("b-*"))) == 0
+    large = cache.get("e", {"of": "e"}, lambda: torch.zeros(30, 30))
+    assert large.shape == (30, 30) and there() == {"a", "c", "d"}, "what is larger than the limit is not kept, and pushes nothing out"
+    memory = ArrayCache(None, limit=3 * 400)
+    for name in ("a", "b", "c", "a", "d"):
+        memory.get(name, {"of": name}, lambda: torch.zeros(10, 10))
+    assert [stem.split("-")[0] for stem in memory._memory] == ["c", "a", "d"]
+
+
+@pytest.mark.parametrize("file", ["data/augmentations/blur.py", "data/tables/corruption.py", "data/views.py", "photo.py", "models/x/y.py"])
+def test_code_that_makes_views_is_part_of_the_key(tmp_path: Path, file: str) -> None:
+    for name in (file, "report/page.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("old")
+    before = code_fingerprint.__wrapped__(tmp_path)
+    (tmp_path / "report/page.py").write_text("new")
+    assert code_fingerprint.__wrapped__(tmp_path) == before, "a page makes no view"
+    (tmp_path / file).write_text("new")
+    assert code_fingerprint.__wrapped__(tmp_path) != before
+
+
+def test_what_no_weight_tells_is_part_of_the_key(tmp_path: Path) -> None:
+    """Two encoders of your own with the same weights: another activation, another forward."""
+
+    class Mine(torch.nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * super().forward(x)
+
+    plain, views = embedder(tmp_path).features(val_set()).clone(), val_set()
+    for change in (lambda encoder: torch.nn.Sequential(*encoder, torch.nn.ReLU()), lambda encoder: Mine(*encoder)):
+        model = tiny_model()
+        model.encoder = change(model.encoder)
+        assert weights_fingerprint(model) == weights_fingerprint(tiny_model())
+        assert not torch.equal(embedder(tmp_path, model).features(views), plain)
 
 
 def test_fingerprints() -> None:

@@ -16,6 +16,7 @@ import torch
 from contextssl import checkpoints
 from contextssl.cli import main
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.folder import write_folder
 from contextssl.errors import CheckpointError, DataError, SettingsError
@@ -78,7 +79,7 @@ def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return lines[0]
 
 
-@pytest.mark.filterwarnings("always:log_interval=50")
+@pytest.mark.filterwarnings("always:.*accepted but means nothing here")
 @pytest.mark.parametrize("protocol", PUBLISHED)
 def test_published_lines(protocol: str, place: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On a published checkpoint; what the tiny one and its data differ in is added to the line."""
@@ -87,25 +88,38 @@ def test_published_lines(protocol: str, place: Path, in_folder: Path, capsys: py
     line = f"evaluate {protocol} {PUBLISHED[protocol]} {NAMED}".replace("epochs=200", "epochs=1").replace("epochs=300", "epochs=1")
     extra = [
         f"data_dir={place / 'store'}",
-        *["resolution=8", "contexts=1", "accelerator=cpu", "progress=false", "bottleneck=[0.0]", "heads=[published]"],
+        *["resolution=8", "contexts=1", "accelerator=cpu", "progress=false"],
+        *({"equivariance": ["heads=[published]"], "probe": ["heads=[published]", "bottleneck=[0.0]"]}.get(protocol, [])),
     ]
     assert main([*line.split(), *extra]) == 0
     said = capsys.readouterr()
     assert "log_interval=50 is accepted but means nothing here" in said.err
+    # The published retrieval is given epochs that it has no use for.
+    assert ("evaluate retrieval does not read epochs" in said.err) == (protocol == "retrieval")
+    assert said.err.count("means nothing here") == (2 if protocol == "retrieval" else 1)
     (folder,) = Path("runs").iterdir()
     assert str(folder / RESULTS).replace("\n", "") in said.out.replace("\n", "")
     content, rows = read_results(folder)
     about = content["evaluations"][protocol]
-    assert about["seed"] == 42 and about["context_pairs"] == 63 and about["environments"] == ["rotation", "color"]
+    assert about["seed"] == 42 and about["context_pairs"] == 63 and about["precision"] == "32-true"
+    assert about["environments"] == ["rotation", "color", *(["none"] if protocol != "retrieval" else [])]
     lengths = {row.length for row in rows if row.representation == "embedding"}
     assert lengths == set(about["context_lengths"]) == {0, 2, 14, 30, 126} | ({6} if protocol == "equivariance" else set())
     assert {row.protocol for row in rows} == {protocol}
-    assert all(row.count and row.split == "val" and row.floor is not None for row in rows)
-    heads = {(row.factor, row.head) for row in rows}
+    assert all(row.count and row.split == "val" and row.floor is not None and row.weights == about["weights"] for row in rows)
+    found = {(row.factor, row.head, row.representation) for row in rows}
+    both = {("rotation", "published"), ("color", "published")}
     if protocol == "equivariance":
-        assert heads == {("rotation", "mlp"), ("color", "linear")}
+        assert found == {(*pair, of) for pair in both for of in ("feature", "embedding")}
     if protocol == "probe":
-        assert {("class", "linear"), ("rotation", "mlp"), ("color", "linear"), ("rotation", "auxiliary")} <= heads
+        wanted = {*both, ("class", "published")}
+        assert found == {(*pair, of) for pair in wanted for of in ("feature", "embedding", "prediction")} | {
+            (factor, "auxiliary", "embedding") for factor in ("rotation", "color")
+        }
+        # Contexts of three kinds for embeddings; nothing is predicted where nothing is told.
+        assert {row.environment for row in rows if row.representation == "embedding" and row.length} == {"rotation", "color", "none"}
+        predicted = {(row.environment, row.length) for row in rows if row.representation == "prediction"}
+        assert predicted == {(environment, length) for environment in ("rotation", "color") for length in lengths}
 
 
 def test_all_protocols_on_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +139,14 @@ def test_all_protocols_on_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -
     def some(**about: Any) -> list[ResultRow]:
         return [row for row in rows if all(getattr(row, key) == value for key, value in about.items())]
 
-    for factor, head in (("rotation", "mlp"), ("color", "linear"), ("rotation", "ridge"), ("color", "ridge"), ("rotation", "auxiliary")):
+    for factor, head in (
+        ("rotation", "published"),
+        ("color", "published"),
+        ("color", "linear"),
+        ("rotation", "ridge"),
+        ("color", "ridge"),
+        ("rotation", "auxiliary"),
+    ):
         found = some(protocol="probe", metric="r2_pooled", factor=factor, head=head, representation="embedding")
         assert {(row.environment, row.length, row.n) for row in found} == {
             (None, 0, 1),
@@ -134,7 +155,8 @@ def test_all_protocols_on_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -
             ("color", 2, 2),
             ("color", 6, 2),
         }
-        assert {row.bottleneck for row in found} == {0.0, 0.3, 1.0}
+        # The paper's probes know no noise.
+        assert {row.bottleneck for row in found} == ({0.0} if head == "published" else {0.0, 0.3, 1.0})
         assert all((row.std is None) == (row.n == 1) and row.count == 6 * 3 for row in found)
     assert some(protocol="probe", metric="balanced_accuracy", factor="class", head="linear", representation="feature", length=None)
     assert {row.factor for row in some(protocol="equivariance", metric="angle_deg")} == {"rotation"}
@@ -234,6 +256,7 @@ def test_an_environment_that_training_never_saw_is_noted(run: Path) -> None:
         (["data_dir=/nowhere"], "/nowhere"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*means nothing here")
 def test_a_wrong_word_is_one_line(run: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
     import re
 
@@ -301,3 +324,139 @@ def test_a_run_elsewhere_finds_its_own_data(run: Path, in_folder: Path) -> None:
     recorded = checkpoints.read(run / "checkpoints" / "last.ckpt")[checkpoints.RECIPE]["data"]
     assert main(["evaluate", "retrieval", str(run), "eval_ctxt=[2]", "contexts=1", *FAST[-2:]]) == 0
     assert read_results(run)[0]["evaluations"]["retrieval"]["data"] == {"fingerprint": recorded["fingerprint"], "kind": "toy"}
+
+
+def test_evaluation_is_in_float32_unless_less_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contextssl.precision._gains_from_bf16", lambda: True)
+    made = {}
+    for precision in (None, "auto", "32-true", "bf16-mixed"):
+        words: dict[str, Any] = {} if precision is None else {"precision": precision}
+        folder = tmp_path / str(precision)
+        evaluate(EvaluateSettings(**{**QUIET, **words}, queries=3), ["retrieval"], subject=subject(folder))
+        made[precision] = read_results(folder)[0]["evaluations"]["retrieval"]["precision"]
+    assert made == {None: "32-true", "auto": "bf16-mixed", "32-true": "32-true", "bf16-mixed": "bf16-mixed"}
+
+
+def test_retrieval_as_published_is_one_word(tmp_path: Path) -> None:
+    """The training split, the first view of each item as the source, the query whose target is its source counted."""
+    folder = tmp_path / "results"
+    evaluate(EvaluateSettings(**QUIET, sources="published"), ["retrieval"], subject=subject(folder))
+    evaluate(EvaluateSettings(**QUIET, sources="first"), ["retrieval"], subject=subject(folder))
+    run, rows = read_results(folder)
+    assert list(run["evaluations"]) == ["retrieval (train)", "retrieval"]
+    assert run["evaluations"]["retrieval (train)"]["items"] == 8 and run["evaluations"]["retrieval"]["items"] == 4
+    found = {(row.split, row.metric): row.count for row in rows if row.environment == "color" and row.length == 6}
+    # 8 training items of 5 views: from the first to each of the others; and to itself.
+    assert (found["train", "mrr"], found["train", "mrr_with_identity"]) == (8 * 4, 8 * 5)
+    assert found["val", "mrr"] == 4 * 4
+    before = {key: row.mean for row in rows if row.split == "train" for key in [(row.metric, row.factor, row.environment, row.length)]}
+    evaluate(EvaluateSettings(**QUIET, sources="first", split="train"), ["retrieval"], subject=subject(folder))
+    again = [row for row in read_results(folder)[1] if row.split == "train"]
+    assert {(row.metric, row.factor, row.environment, row.length): row.mean for row in again} == pytest.approx(before)
+
+
+def test_probes_read_what_the_model_gives_where_they_are_told_to(tmp_path: Path) -> None:
+    found = {}
+    asked: dict[str, dict[str, Any]] = {"unit": {}, "plain": {"normalize": False}, "fresh": {"pairs": "fresh", "batch_size": 4}}
+    for name, words in asked.items():
+        settings = EvaluateSettings(**{**QUIET, "heads": ["linear", "ridge"], "eval_ctxt": [6]}, epochs=1, bottleneck=[0.0], **words)
+        evaluate(settings, ["equivariance", "probe"], subject=subject(tmp_path / name))
+        found[name] = numbers(tmp_path / name)
+    assert found["unit"].keys() == found["plain"].keys() == found["fresh"].keys()
+
+    def differ(one: str, other: str, part: str) -> bool:
+        return all(found[one][key] != found[other][key] for key in found[one] if part in key and "/r2_pooled/" in key)
+
+    assert differ("unit", "plain", "/ridge/") and differ("unit", "plain", "/linear/")
+    assert differ("unit", "fresh", "/linear/")
+    ridge = [key for key in found["unit"] if "/ridge/" in key]
+    assert all(found["fresh"][key] == pytest.approx(found["unit"][key], abs=1e-6) for key in ridge), "ridge takes all views"
+    # The model's own head reads unit length whatever probes read.
+    own = [key for key in found["unit"] if "auxiliary" in key]
+    assert own and all(found["plain"][key] == pytest.approx(found["unit"][key], abs=1e-4) for key in own)
+
+
+def test_one_file_is_of_one_model(tmp_path: Path) -> None:
+    ours, other = subject(tmp_path / "results"), subject(tmp_path / "results")
+    ours.file, other.file = Path("last.ckpt"), Path("epoch=0000.ckpt")
+    other.model = tiny_model(seed=5)
+    quick: dict[str, Any] = {**QUIET, "queries": 3, "bottleneck": [0.0], "sensitivity_items": 0}
+    evaluate(EvaluateSettings(**quick), ["probe"], subject=ours)
+    text = (tmp_path / "results" / RESULTS).read_text()
+    with pytest.raises(SettingsError, match=r"holds numbers of other weights than epoch=0000.ckpt \(probe of last.ckpt\).*run_dir=FOLDER"):
+        evaluate(EvaluateSettings(**quick), ["retrieval"], subject=other)
+    assert (tmp_path / "results" / RESULTS).read_text() == text
+    evaluate(EvaluateSettings(**quick), ["retrieval"], subject=ours)
+    # Whatever is made anew as a whole may be of another model: nothing of the first is left beside it.
+    evaluate(EvaluateSettings(**quick), ["retrieval", "probe"], subject=other)
+    run, rows = read_results(tmp_path / "results")
+    (weights,) = {made["weights"] for made in run["evaluations"].values()}
+    assert {row.weights for row in rows} == {weights} and {row.protocol for row in rows} == {"retrieval", "probe"}
+    assert {made["checkpoint"] for made in run["evaluations"].values()} == {"epoch=0000.ckpt"}
+
+
+def test_two_checkpoints_of_a_run_in_folders_of_their_own(run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["eval_ctxt=[2]", "contexts=1", "queries=3", *FAST[-2:]]
+    assert main(["evaluate", "retrieval", str(run), *words]) == 0
+    content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    for tensor in content["state_dict"].values():
+        if tensor.is_floating_point():
+            tensor.mul_(1.1)
+    torch.save(content, run / "checkpoints" / "early.ckpt")
+    said = error_of(capsys, "evaluate", "labels", str(run), "checkpoint=early", *words[:2], *FAST[-2:])
+    assert "(retrieval of last.ckpt)" in said and "run_dir=FOLDER" in said
+    apart = tmp_path / "apart"
+    for protocol in ("retrieval", "equivariance"):
+        extra = ["heads=[ridge]", "train_views=2"] if protocol == "equivariance" else ["queries=3"]
+        assert main(["evaluate", protocol, str(run), "checkpoint=early", f"run_dir={apart}", *words[:2], *extra, *FAST[-2:]]) == 0
+    assert set(read_results(apart)[0]["evaluations"]) == {"retrieval", "equivariance"}
+    assert set(read_results(run)[0]["evaluations"]) == {"retrieval"}
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    assert "neither empty nor a folder of results" in error_of(
+        capsys, "evaluate", "retrieval", str(run), f"run_dir={tmp_path / 'full'}", *words
+    )
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_resuming_a_finished_run_keeps_what_was_evaluated(run: Path) -> None:
+    settings = EvaluateSettings(load_model=str(run), eval_ctxt=[2], contexts=1, queries=3, progress=False, accelerator="cpu")
+    evaluate(settings, ["retrieval"])
+    before = numbers(run)
+    train(TrainSettings(resume=str(run), progress=False))
+    about, rows = read_results(run)
+    assert numbers(run) == before and "retrieval" in about["evaluations"]
+    assert any(row.protocol == "online" for row in rows)
+
+
+def test_rows_that_another_process_adds_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One evaluation begins, another writes, the first writes."""
+    from contextssl.evaluation import plan
+
+    folder = tmp_path / "results"
+    quick: dict[str, Any] = {**QUIET, "queries": 3, "bottleneck": [0.0]}
+    rows_of = plan.Plan.rows
+
+    def interrupted(self: plan.Plan, protocol: str) -> Any:
+        yield from rows_of(self, protocol)
+        if protocol == "retrieval":
+            evaluate(EvaluateSettings(**quick), ["probe"], subject=subject(folder))
+
+    monkeypatch.setattr(plan.Plan, "rows", interrupted)
+    evaluate(EvaluateSettings(**quick), ["retrieval"], subject=subject(folder))
+    run, rows = read_results(folder)
+    assert set(run["evaluations"]) == {"retrieval", "probe"} == {row.protocol for row in rows}
+
+
+@pytest.mark.filterwarnings("always:.*means nothing here")
+def test_words_that_a_protocol_does_not_read_are_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["adversaries=[logistic]", "heads=[ridge]", "epochs=3", "queries=3", "eval_normalize=false", "eval_ctxt=[2]", "contexts=1"]
+    assert main(["evaluate", "retrieval", str(run), *words, *FAST[-2:]]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "means nothing here" in line]
+    assert len(said) == 3
+    assert (
+        "adversaries=[logistic] is accepted but means nothing here: evaluate retrieval does not read adversaries (fairness does)" in said[0]
+    )
+    assert "(equivariance, probe, erasure do)" in said[1] and "epochs=3" in said[2]
+    # The published word for it is honoured.
+    assert read_results(run)[0]["evaluations"]["retrieval"]["settings"]["normalize"] is False

@@ -90,9 +90,10 @@ def test_class_loss_is_the_sum_of_each_heads_cross_entropy() -> None:
     torch.testing.assert_close(class_loss(output, rows, target), expected)
 
 
-def test_published_heads() -> None:
+def test_which_heads_are_trained_on_what() -> None:
+    """The published probes are trained by themselves: their inputs and pairs differ."""
     factors = FactorSpace((ROTATION, COLOR))
-    assert trained_heads(["published", "ridge"], factors) == {"mlp": ["rotation"], "linear": ["color", "class"]}
+    assert trained_heads(["published", "mlp"], factors) == {"mlp": ["rotation", "color", "class"]}
     assert trained_heads(["linear"], factors) == {"linear": ["rotation", "color", "class"]}
     assert trained_heads(["ridge", "knn"], factors) == {}
 

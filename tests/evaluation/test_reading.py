@@ -317,7 +317,7 @@ def test_results_keep_the_disturbance_and_old_files_are_read(tmp_path: Path) -> 
     assert read_results(tmp_path)[1] == rows
     content = json.loads((tmp_path / RESULTS).read_text())
     for row in content["rows"]:
-        assert list(row)[-1] == "context"
+        assert "context" in row
         del row["context"]
     (tmp_path / RESULTS).write_text(json.dumps(content))
     assert read_results(tmp_path)[1] == [replace(row, context=None) for row in rows]

@@ -47,8 +47,8 @@ def test_from_a_trained_run_to_a_page(trained: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_gallery_is_what_a_slow_search_finds(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # In bf16, which some machines choose, near neighbours change places.
-    monkeypatch.setattr("contextssl.evaluation.run.choose_precision", lambda precision, accelerator: "32-true")
+    # The model is called as a user would, in float32, as evaluations are.
+    monkeypatch.setattr("contextssl.precision._gains_from_bf16", lambda: True)
     (trained / GALLERY).unlink(missing_ok=True)
     gallery, reason = gallery_of(read_run(trained))
     assert gallery is not None and reason is None

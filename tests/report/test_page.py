@@ -337,3 +337,43 @@ def test_the_title_claims_no_more_than_the_rows_show(tmp_path: Path) -> None:
         assert picture is not None
         titles.append(picture.title)
     assert "adapts" in titles[0] and "adapts" not in titles[1]
+
+
+def test_a_run_of_two_checkpoints_names_both(tmp_path: Path) -> None:
+    """Version 0.1 let one results file hold the numbers of two."""
+    made = evaluations()
+    made["geometry"] = {
+        **made["geometry"],
+        "weights": "fedcba9876543210",
+        "settings": {**made["geometry"]["settings"], "checkpoint": "epoch=0000"},
+    }
+    run = read_run(write_run(tmp_path / "run", evaluated=made))
+    (said,) = differences([run])
+    assert said == "checkpoint (run): geometry of epoch=0000; equivariance, probe, retrieval of last"
+    assert "epoch=0000" in write_report([run.folder]).page.read_text()
+    assert differences([read_run(write_run(tmp_path / "one"))]) == []
+
+
+def test_the_papers_probes_and_retrieval_are_shown_as_such(tmp_path: Path) -> None:
+    as_published = []
+    for row in rows():
+        if row.head in ("mlp", "linear"):
+            as_published.append(dataclasses.replace(row, head="published"))
+        elif row.protocol == "retrieval":
+            as_published.append(dataclasses.replace(row, split="train"))
+        else:
+            as_published.append(row)
+    made = evaluations()
+    made["retrieval (train)"] = {
+        **made["retrieval"],
+        "split": "train",
+        "settings": {**made["retrieval"]["settings"], "sources": "published"},
+    }
+    del made["retrieval"]
+    run = read_run(write_run(tmp_path / "run", as_published, evaluated=made))
+    assert run.retrieval_as_published and run.has("retrieval") and "retrieval" in run.evaluations
+    assert run.published_head("rotation") == "published" and run.published_head("color", "probe") == "published"
+    text = write_report([run.folder]).page.read_text()
+    assert "train split, as published" in text and "the paper&#x27;s probe" in text.replace("the paper’s probe", "the paper&#x27;s probe")
+    both = write_run(tmp_path / "both", [*rows(), *as_published], evaluated={**evaluations(), **made})
+    assert not read_run(both).retrieval_as_published and read_run(both, prefer_published=True).retrieval_as_published

@@ -60,13 +60,25 @@ class ProbeSettings:
 
     heads: list[str] = setting(
         ["published", "ridge"],
-        "what reads: published (rotations by an MLP 1024-1024, colour and class by a linear map), mlp or linear (everything), ridge, knn",
+        "what reads: published (the paper's probes with their inputs, pairs and environments: rotations by an MLP 1024-1024, the rest by a "
+        "linear map, of predictions too), mlp or linear (everything), ridge, knn",
     )
     epochs: int | None = setting(
-        None, "passes of trained heads over the training views; where left out 200 for pairs, 300 for single views", least=1
+        None, "passes of trained heads over the training data; where left out 200 for pairs, 300 for single views", least=1
     )
     learning_rate: float = setting(1e-3, "of Adam, for trained heads", above=0)
-    batch_size: int = setting(512, "of trained heads", least=1)
+    batch_size: int | None = setting(None, "of trained heads; where left out 512, and 256 for heads=[published] and pairs=fresh", least=1)
+    normalize: bool = setting(
+        True,
+        "read (and rank by) features and embeddings of unit length; false takes them as the model gives them. heads=[published] has a rule of "
+        "its own",
+    )
+    pairs: str = setting(
+        "fixed",
+        "what mlp and linear learn from in an epoch: fixed takes every one of train_views; fresh a new random pair of them of each training "
+        "item, the last partial batch dropped (published)",
+        choices=("fixed", "fresh"),
+    )
     train_views: int = setting(8, "views of each training item that heads are trained on, fixed by the seed; 0 takes all", least=0)
     train_items: int = setting(0, "training items at most; 0 takes all", least=0)
     probe_views: int = setting(10, "views of each evaluated item that heads read, fixed by the seed; 0 takes all", least=0)
@@ -78,7 +90,12 @@ class ProbeSettings:
 class RetrievalSettings:
     """Retrieval"""
 
-    sources: str = setting("all", "which views are sources: all, or the first alone (published)", choices=("all", "first"))
+    sources: str = setting(
+        "all",
+        "which views are sources: all; the first alone; published: the first alone, of the training split whatever split says (compare "
+        "…_with_identity with the paper)",
+        choices=("all", "first", "published"),
+    )
     queries: int = setting(50, "with sources=all: (source, target) drawn of each item's; 0 takes every one", least=0)
 
 
@@ -120,7 +137,9 @@ class EvaluateSettings(FairnessSettings, SensitivitySettings, RetrievalSettings,
         least=0,
     )
     environments: list[str] | None = setting(
-        None, "what contexts tell, such as [rotation,color,rotation+color,none]; where left out, what the model was trained on"
+        None,
+        "what contexts tell, such as [rotation,color,rotation+color,none]; where left out, what the model was trained on, and none beside it for "
+        "heads=[published]",
     )
     unseen_classes: list[str] | None = setting(
         None, "of evaluate reading on rendered shapes: names of classes that training never saw, [mug,lamp], whose pairs make contexts too"
@@ -130,15 +149,20 @@ class EvaluateSettings(FairnessSettings, SensitivitySettings, RetrievalSettings,
     items: int = setting(0, "items of that split at most, drawn by the seed; 0 takes all", least=0)
     seed: int = setting(0, "of contexts, views, pairs, queries, noise and heads", least=0, most=MOST_SEED)
     output_dir: str = setting("runs", "for a published checkpoint: folder in which its results get one of their own", path=True)
-    run_dir: str | None = setting(None, "for a published checkpoint: the folder for its results itself", path=True)
+    run_dir: str | None = setting(
+        None, "a folder for the results themselves; where left out the run's own, which holds the numbers of one checkpoint", path=True
+    )
     cache: bool = setting(
         True,
         "keep features and embeddings on disk, and read them back as long as nothing that made them changes; false keeps them in memory",
     )
     cache_dir: str | None = setting(None, "where; the folder cache in the results' folder where left out", path=True)
+    cache_gb: float = setting(32.0, "that the cache may hold at most; what was not read for longest goes first", "GiB", above=0)
     accelerator: str = setting("auto", "cpu, gpu, mps, auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     precision: str = setting(
-        "auto", "of the frozen model: bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed")
+        "32-true",
+        "of the frozen model: 32-true is float32; auto is bf16-mixed where the device gains from it, which moves ranks and R²",
+        choices=("auto", "32-true", "bf16-mixed"),
     )
     progress: bool = setting(True, "show progress")
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+import os
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +25,32 @@ from contextssl.files import atomic_path, write_json
 from contextssl.version import __version__
 
 CHUNK_BYTES = 1 << 24
+LIMIT_BYTES = 32 << 30
+# Libraries that settle what views and frozen models give.
+LIBRARIES = ("torch", "torchvision", "timm", "kornia", "numpy", "pillow", "trimesh", "embreex")
+KNOWN = ("contextssl", "torch", "torchvision", "timm", "kornia", "builtins", "numpy")
+# Of the package, what settles no view and no embedding.
+NOT_COMPUTING = ("report", "training", "config")
 
 
 @dataclass
 class ArrayCache:
     """A folder of ``NAME-KEY.npy`` with ``NAME-KEY.json`` beside each, which says what the array was made from, and its checksum.
 
-    One array a name is kept: writing one removes those of the same name that were made from something else.
+    Arrays of one name that were made from different things stand side by side. Where all of them together grow beyond the limit, those that
+    were not read for longest are removed; an array that is larger than the limit by itself is not kept.
 
     Args:
         folder: made where it is missing; None keeps the arrays in memory, for as long as the cache lives.
+        limit: in bytes.
     """
 
     folder: Path | None
+    limit: int = LIMIT_BYTES
     hits: int = 0
     made: int = 0
     _trusted: set[str] = field(default_factory=set)
-    _memory: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
+    _memory: dict[str, Tensor] = field(default_factory=dict)
 
     def get(self, name: str, made_from: Mapping[str, Any], make: Callable[[], Tensor]) -> Tensor:
         """The array of that name made from just that, (n, d) float32; memory-mapped and not to be written to.
@@ -46,28 +59,62 @@ class ArrayCache:
             made_from: plain values that settle every number of it.
             make: called where there is none, or it is damaged.
         """
-        text = json.dumps(made_from, sort_keys=True)
-        if self.folder is None:
-            if name not in self._memory or self._memory[name][0] != text:
-                self._memory[name] = (text, make())
-            return self._memory[name][1]
+        plain = json.loads(json.dumps(made_from, sort_keys=True))
         stem = f"{name}-{digest_of(made_from)[:12]}"
-        found = _read(self.folder / f"{stem}.npy", self.folder / f"{stem}.json", json.loads(text), stem in self._trusted)
+        if self.folder is None:
+            return self._in_memory(stem, make)
+        found = _read(self.folder / f"{stem}.npy", self.folder / f"{stem}.json", plain, stem in self._trusted)
         if found is not None:
             self.hits += 1
             self._trusted.add(stem)
+            _note_use(self.folder / f"{stem}.json")
             return found
         array = make().contiguous()
-        for old in self.folder.glob(f"{name}-????????????.*"):
-            with suppress(OSError):
-                old.unlink()
+        self.made += 1
         values = array.numpy()
+        if values.nbytes > self.limit:
+            return array
+        self._make_room(values.nbytes)
         with atomic_path(self.folder / f"{stem}.npy") as temporary:
             np.save(temporary, values, allow_pickle=False)
-        write_json(self.folder / f"{stem}.json", {"made_from": json.loads(text), "crc32": _checksum(values)})
-        self.made += 1
+        write_json(self.folder / f"{stem}.json", {"made_from": plain, "crc32": _checksum(values)})
+        _note_use(self.folder / f"{stem}.json")
         self._trusted.add(stem)
         return array
+
+    def _in_memory(self, stem: str, make: Callable[[], Tensor]) -> Tensor:
+        # Whatever was used last stands last.
+        array = self._memory.pop(stem) if stem in self._memory else make()
+        self._memory[stem] = array
+        held = sum(each.nbytes for each in self._memory.values())
+        for other in [each for each in self._memory if each != stem]:
+            if held <= self.limit:
+                break
+            held -= self._memory.pop(other).nbytes
+        return array
+
+    def _make_room(self, size: int) -> None:
+        """Remove what was not read for longest until an array of so many bytes fits."""
+        assert self.folder is not None
+        found = []
+        for array in self.folder.glob("*.npy"):
+            about = array.with_suffix(".json")
+            with suppress(OSError):
+                found.append((about.stat().st_atime_ns if about.exists() else 0, array, about, array.stat().st_size))
+        held = sum(size for *_, size in found)
+        for _, array, about, freed in sorted(found, key=lambda each: each[0]):
+            if held + size <= self.limit:
+                return
+            for path in (about, array):
+                with suppress(OSError):
+                    path.unlink()
+            held -= freed
+
+
+def _note_use(path: Path) -> None:
+    """The time of the last reading, set by hand since many disks don't keep it; that of the writing stays."""
+    with suppress(OSError):
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
 
 
 def _read(path: Path, about: Path, made_from: dict[str, Any], trusted: bool) -> Tensor | None:
@@ -95,26 +142,57 @@ def _checksum(array: np.ndarray) -> int:
     return checksum
 
 
-def weights_fingerprint(model: nn.Module) -> str:
-    """16 hexadecimal digits of every weight and buffer, and of the settings that no weight tells (as ``architecture()`` gives them)."""
+def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None = None) -> str:
+    """16 hexadecimal digits of every weight and buffer: the same for the same weights, in whatever version of the package.
+
+    Args:
+        architecture: plain values that count too, as version 0.1 had it.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    architecture = getattr(model, "architecture", None)
-    if callable(architecture):
-        digest.update(json.dumps(architecture(), sort_keys=True).encode())
+    if architecture is not None:
+        digest.update(json.dumps(architecture, sort_keys=True).encode())
     return digest.hexdigest()[:16]
 
 
 @cache
-def code_fingerprint() -> str:
-    """The version, and a digest of the modules that settle what a frozen model gives: models, pairs, factors, contexts."""
-    package = Path(__file__).parent.parent
+def code_fingerprint(package: Path = Path(__file__).parent.parent) -> str:
+    """The version, and a digest of every module that settles a view or what a frozen model makes of it.
+
+    All modules of the package count but those that are known not to: one that is added later counts too.
+    """
     digest = hashlib.sha256()
-    for path in sorted([*(package / "models").rglob("*.py"), *(package / name for name in CODE)]):
-        digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted(package.rglob("*.py")):
+        part = path.relative_to(package)
+        if part.parts[0] not in NOT_COMPUTING:
+            digest.update(part.as_posix().encode() + path.read_bytes())
     return f"{__version__}-{digest.hexdigest()[:12]}"
 
 
-CODE = ("factors.py", "pairs.py", "randomness.py", "evaluation/contexts.py", "evaluation/view_sets.py", "evaluation/embeddings.py")
+def own_code(parts: Iterable[object]) -> str | None:
+    """A digest of the source of every part's class that is neither this package's nor a library's: an encoder or augmentation of your own.
+
+    None where there is none. A class whose source is not at hand counts by its name.
+    """
+    sources = {}
+    for kind in {type(part) for part in parts}:
+        if kind.__module__.split(".")[0] in KNOWN:
+            continue
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        try:
+            sources[name] = inspect.getsource(kind)
+        except (OSError, TypeError):
+            sources[name] = name
+    return digest_of(sources) if sources else None
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Of each of :data:`LIBRARIES` that is installed."""
+    found = {}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

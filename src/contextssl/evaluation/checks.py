@@ -15,14 +15,18 @@ def check_settings(settings: EvaluateSettings) -> None:
         SettingsError: for values that cannot be, naming the setting.
     """
     checked(settings)
-    for name in ("contexts", "batch_size", "neighbours", "sensitivity_views"):
-        if getattr(settings, name) < 1:
-            raise SettingsError(f"{name} is {getattr(settings, name)}: it must be at least 1")
+    for name in ("contexts", "epochs", "batch_size", "neighbours", "sensitivity_views"):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise SettingsError(f"{name} is {value}: it must be at least 1")
     for name in ("train_views", "train_items", "probe_views", "items", "queries", "sensitivity_items"):
         if getattr(settings, name) < 0:
             raise SettingsError(f"{name} is {getattr(settings, name)}: it must be 0 (all) or more")
-    if settings.epochs is not None and settings.epochs < 1:
-        raise SettingsError(f"epochs is {settings.epochs}: it must be at least 1")
+    if not settings.cache_gb > 0:
+        raise SettingsError(f"cache_gb is {settings.cache_gb}: it must be above 0; cache=false keeps nothing on disk")
+    for name, choices in (("sources", ("all", "first", "published")), ("pairs", ("fixed", "fresh"))):
+        if getattr(settings, name) not in choices:
+            raise SettingsError(f"{name} is {getattr(settings, name)!r}: use {', '.join(choices)}")
     if settings.learning_rate <= 0:
         raise SettingsError(f"learning_rate is {settings.learning_rate}: it must be above 0")
     for what, names, known in (("adversaries", settings.adversaries, CLASSIFIERS), ("baselines", settings.baselines, BASELINES)):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 DEFINITIONS = {
-    "inputs": "every probe, neighbour, rank and variance reads L2-normalised features or embeddings, of unit length",
+    "inputs": "every probe, neighbour, rank and variance reads L2-normalised features or embeddings, of unit length, unless normalize is false",
+    "published": "the paper's probes: features as the encoder gives them, embeddings and predictions at unit length but for the class; a new "
+    "random pair of each training item in each epoch; rotations by an MLP, the rest by a linear map",
+    "prediction": "what the told action makes of a view; a factor that is told is the target view's, another the source's",
     "r2_pooled": "1 - residual / total about the one mean of all target entries (published); its floor is that of the best constant",
     "r2": "R² of each dimension, averaged; floor 0",
     "angle_deg": "mean geodesic angle in degrees, q and -q alike; its floor is that of the mean rotation",

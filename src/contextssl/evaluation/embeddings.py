@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from contextssl.evaluation.cache import ArrayCache, code_fingerprint, weights_fingerprint
+from contextssl.digest import digest_of
+from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.predictor import Context
@@ -52,6 +53,8 @@ class Embedder:
     def __post_init__(self) -> None:
         self.model.eval()
         self.weights = weights_fingerprint(self.model)
+        # What no weight tells: settings, activations and strides, and the code of an encoder from elsewhere.
+        self.architecture = [self.model.architecture(), digest_of(repr(self.model)), own_code(self.model.modules())]
         self._context_features: list[Tensor] = []
         self._full: dict[tuple[str, int], Context] = {}
 
@@ -84,9 +87,14 @@ class Embedder:
         made_from = {**self._made_from(views), "point": condition, "context": self._context_made_from(point)}
         return self.cache.get(f"embedding-{views.split}-{point.name}", made_from, make)
 
+    def read(self, views: ViewSet, point: ContextPoint | None, normalize: bool = True) -> Float[Tensor, "n D"]:
+        """What probes, neighbours and ranks read: embeddings (n, D), or for None features (n, F); L2-normalised unless told otherwise."""
+        found = self.features(views) if point is None else self.embeddings(views, point)
+        return F.normalize(found, dim=-1) if normalize else found
+
     def unit(self, views: ViewSet, point: ContextPoint | None) -> Float[Tensor, "n D"]:
-        """What every probe, neighbour and rank reads: L2-normalised embeddings (n, D); for None L2-normalised features (n, F)."""
-        return F.normalize(self.features(views) if point is None else self.embeddings(views, point), dim=-1)
+        """:meth:`read`, of unit length."""
+        return self.read(views, point)
 
     def encode(self, images: Tensor) -> Float[Tensor, "n F"]:
         """Features of images that are in no view set, not cached."""
@@ -119,12 +127,14 @@ class Embedder:
         chosen = torch.stack([views.items, views.views]).numpy().tobytes()
         return {
             "weights": self.weights,
+            "architecture": self.architecture,
             "data": dict(self.data),
             "split": views.split,
             "views": [len(views), hashlib.sha256(chosen).hexdigest()[:16]],
             "precision": self.precision,
             "device": self.device.type,
             "code": code_fingerprint(),
+            "libraries": library_versions(),
         }
 
     def _context_made_from(self, point: ContextPoint) -> dict[str, Any] | None:
@@ -132,6 +142,6 @@ class Embedder:
             return None
         drawn = hashlib.sha256()
         pairs = self.contexts[point.draw]
-        for tensor in (pairs.items, pairs.source_views, pairs.target_views, pairs.action):
-            drawn.update(tensor.numpy().tobytes())
+        for tensor in (pairs.items, pairs.source_views, pairs.target_views, pairs.action, pairs.source, pairs.target):
+            drawn.update(tensor.contiguous().numpy().tobytes())
         return {"seed": self.seed, "pairs": drawn.hexdigest()[:16]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.probe import exact_device
 from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
 from contextssl.evaluation.results import ResultRow
@@ -29,15 +30,17 @@ def pair_probe_rows(
     heads: Sequence[str],
     training: HeadTraining,
     seed: int = 0,
+    normalize: bool = True,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"equivariance"``: each factor's action regressed from [z(source), z(target)], both L2-normalised.
+    """Rows of protocol ``"equivariance"``: each factor's action regressed from [z(source), z(target)].
 
     Every view that is looked at is the source of one pair, whose target is another view of its item, fixed by the seed.
 
     Args:
         train: views of the training split, two of each item at least.
         test, rows: the views that are read.
-        heads: of ``"published"``, ``"mlp"``, ``"linear"``, ``"ridge"``; others read no pairs.
+        heads: of ``"mlp"``, ``"linear"``, ``"ridge"``; others read no pairs here.
+        normalize: each end is L2-normalised; else it is as the model gives it.
 
     Raises:
         SettingsError: where there is one view an item.
@@ -55,9 +58,9 @@ def pair_probe_rows(
         exact = exact_device(device)
         held = train.held_out(seed).to(exact)
         for point in wanted:
-            pair = _pairs(embedder.unit(train, point), sources, targets).to(exact)
+            pair = _pairs(embedder.read(train, point, normalize), sources, targets).to(exact)
             ridge = fit_ridge(pair, action.to(exact), held, groups)
-            pair = _pairs(embedder.unit(test, point), test_sources, test_targets).to(exact)
+            pair = _pairs(embedder.read(test, point, normalize), test_sources, test_targets).to(exact)
             scores.add_factors(ridge.predict(pair).cpu(), truth, factors.names, point, head="ridge", **_about(point))
 
     plan = {kind: [name for name in names if name != CLASS] for kind, names in trained_heads(heads, factors).items()}
@@ -66,15 +69,22 @@ def pair_probe_rows(
     everywhere += [[points[i] for i in group] for group in stacks(len(points), bytes_each)]
     read = torch.cat([test_sources, test_targets])
     ends = sources.to(device), targets.to(device)
+    fresh = FreshPairs(train, training.batch_size, training.seed) if training.fresh else None
+
+    def values(name: str) -> Tensor | Callable[[Tensor], Tensor]:
+        """The actions to read: of the fixed pairs, or of those of a batch."""
+        block = factors.slice(name)
+        return action[:, block] if fresh is None else lambda pairs: factors.relative(*train.latents[pairs.cpu().T])[:, block]
+
     for group in everywhere if any(plan.values()) else []:
-        embedded = torch.stack([embedder.unit(train, point) for point in group]).to(device)
-        embedded_test = torch.stack([embedder.unit(test, point)[read] for point in group]).to(device)
+        embedded = torch.stack([embedder.read(train, point, normalize) for point in group]).to(device)
+        embedded_test = torch.stack([embedder.read(test, point, normalize)[read] for point in group]).to(device)
         embedder.progress(f"pair probes on {len(group)} representations of {len(sources):,} pairs")
         for kind, names in plan.items():
             found = read_out(
                 kind,
-                [Target(name, action[:, factors.slice(name)], factors[name].width) for name in names],
-                partial(_gathered, embedded, *ends),
+                [Target(name, values(name), factors[name].width) for name in names],
+                partial(_gathered, embedded, *ends) if fresh is None else partial(_gathered_pairs, embedded),
                 partial(
                     _gathered, embedded_test, torch.arange(len(rows), device=device), torch.arange(len(rows), len(read), device=device)
                 ),
@@ -83,6 +93,8 @@ def pair_probe_rows(
                 test_rows=len(rows),
                 training=training,
                 device=device,
+                rows=len(sources),
+                batches=fresh,
             )
             for name, output in found.items():
                 for index, point in enumerate(group):
@@ -103,3 +115,8 @@ def _gathered(
 ) -> Float[Tensor, "heads b D2"]:
     """The concatenated ends of some of the pairs, for every head."""
     return torch.cat([z[:, sources[pairs]], z[:, targets[pairs]]], dim=-1)
+
+
+def _gathered_pairs(z: Float[Tensor, "heads n D"], pairs: Int[Tensor, "b 2"]) -> Float[Tensor, "heads b D2"]:
+    """The concatenated ends of pairs of rows, for every head."""
+    return torch.cat([z[:, pairs[:, 0]], z[:, pairs[:, 1]]], dim=-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -68,6 +68,7 @@ def train_heads(
     batch_size: int = 512,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    batches: Callable[[int], Iterable[Tensor]] | None = None,
 ) -> StackedHeads:
     """Adam on every head at once. Order of rows and initial weights depend on the seed alone; the last, smaller batch counts too.
 
@@ -75,13 +76,15 @@ def train_heads(
         inputs: row numbers (on ``device``) → inputs of every head.
         rows: how many there are to train on.
         loss: outputs and row numbers → a sum of one term a head (Adam treats every weight by itself, so heads don't touch each other).
+        batches: the rows of each epoch's batches, in the place of every row once in a random order.
         count, widths: how many heads, and the widths of their layers from input to output.
     """
     heads = StackedHeads(count, widths, seeded_generator(seed, "heads", len(widths))).to(device)
     optimiser = torch.optim.Adam(heads.parameters(), lr=learning_rate)
     for epoch in range(epochs):
-        order = torch.randperm(rows, generator=seeded_generator(seed, "head order", epoch)).to(device)
-        for index in order.split(batch_size):
+        order = torch.randperm(rows, generator=seeded_generator(seed, "head order", epoch)) if batches is None else None
+        for drawn in order.split(batch_size) if order is not None else batches(epoch):  # type: ignore[misc]
+            index = drawn.to(device)
             optimiser.zero_grad(set_to_none=True)
             loss(heads(inputs(index)), index).backward()
             optimiser.step()

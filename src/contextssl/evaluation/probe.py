@@ -12,6 +12,7 @@ from torch import Tensor
 
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
@@ -42,6 +43,7 @@ class SingleViews:
         rows: which rows of ``test`` are read.
         seed: of the noise.
         targets: what is read: factors and ``"class"``; where left out all of them, a class as long as there are two.
+        normalize: read features and embeddings at unit length; else as the model gives them.
     """
 
     embedder: Embedder
@@ -50,6 +52,7 @@ class SingleViews:
     rows: Int[Tensor, " m"]
     seed: int = 0
     targets: tuple[str, ...] | None = None
+    normalize: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,12 +80,12 @@ class SingleViews:
         return self.test.labels[self.rows]
 
     def inputs(self, condition: Condition) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
-        """Normalised inputs of the training rows and of those that are read, with their noise, and the noise's deviation.
+        """Inputs of the training rows and of those that are read, with their noise, and the noise's deviation.
 
         The deviation is measured on the training views in this context, and is the same for both.
         """
-        train = self.embedder.unit(self.train, condition.point)
-        test = self.embedder.unit(self.test, condition.point)[self.rows]
+        train = self.embedder.read(self.train, condition.point, self.normalize)
+        test = self.embedder.read(self.test, condition.point, self.normalize)[self.rows]
         if condition.share == 0:
             return train, test, 0.0
         deviation = noise_deviation(train, condition.share)
@@ -109,7 +112,8 @@ def probe_rows(
     """Rows of protocol ``"probe"``: every head on every target, the auxiliary head, and the bound of each noise share.
 
     Args:
-        heads: of :data:`~contextssl.evaluation.readers.HEADS`.
+        heads: of :data:`~contextssl.evaluation.readers.HEADS`; ``"published"`` has rows of its own, see
+            :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
         shares: noise shares; 0 is none. Features are read without noise.
         training: of the heads that are trained.
         k: neighbours of ``"knn"``.
@@ -144,10 +148,11 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
         return
     if model.reads_latents:
         with torch.no_grad():
-            latents = model.auxiliary_prediction(test.to(model.device)).float().cpu()
+            unit = test if views.normalize else F.normalize(test, dim=-1)
+            latents = model.auxiliary_prediction(unit.to(model.device)).float().cpu()
         scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", **about)
     if condition.share > 0:
-        clean = views.embedder.unit(views.train, point)
+        clean = views.embedder.read(views.train, point, views.normalize)
         scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
 
 
@@ -202,6 +207,9 @@ def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], pla
     train, test = (torch.stack([pair[part] for pair in inputs]).to(device) for part in (0, 1))
     del inputs
     views.embedder.progress(f"probes on {len(group)} representations of {train.shape[1]:,} views")
+    pairs = FreshPairs(views.train, training.batch_size, training.seed)
+    # Both ends of each pair are single views.
+    batches = (lambda epoch: (pair.flatten() for pair in pairs(epoch))) if training.fresh else None
     for kind, names in plan.items():
         targets = [
             Target(CLASS, views.train.labels, views.train.source.num_classes)
@@ -219,6 +227,7 @@ def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], pla
             test_rows=test.shape[1],
             training=training,
             device=device,
+            batches=batches,
         )
         for index, condition in enumerate(group):
             about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,12 +26,12 @@ class Target:
 
     Args:
         name: a factor, or ``"class"``.
-        values: of the training rows: (n, t) float, or (n,) int64 classes.
+        values: of the training rows: (n, t) float, or (n,) int64 classes; or a function from a batch's rows to those of the batch.
         width: t, or how many classes there are.
     """
 
     name: str
-    values: Tensor
+    values: Tensor | Callable[[Tensor], Tensor]
     width: int
 
     @property
@@ -41,28 +41,22 @@ class Target:
 
 @dataclass(frozen=True)
 class HeadTraining:
-    """How heads are trained. The defaults but for ``epochs`` are the paper's: Adam, 1e-3."""
+    """How heads are trained, by Adam.
+
+    Args:
+        fresh: an epoch is a new random pair of each item (:class:`~contextssl.evaluation.fresh_pairs.FreshPairs`), not every training row.
+    """
 
     epochs: int
     learning_rate: float = 1e-3
     batch_size: int = 512
     seed: int = 0
+    fresh: bool = False
 
 
 def trained_heads(heads: Sequence[str], factors: FactorSpace) -> dict[str, list[str]]:
-    """For ``"linear"`` and ``"mlp"`` the targets (factors and ``"class"``) that each is trained on.
-
-    ``"published"`` reads rotations by an MLP and the rest by a linear map; ``"linear"`` and ``"mlp"`` read everything.
-    """
-    targets = [*factors.names, CLASS]
-    by_mlp = [name for name in factors.names if factors[name].relation == "rotation"]
-    published = {"mlp": by_mlp, "linear": [name for name in targets if name not in by_mlp]}
-    chosen = {}
-    for kind in ("mlp", "linear"):
-        wanted = targets if kind in heads else published[kind] if "published" in heads else []
-        if wanted:
-            chosen[kind] = wanted
-    return chosen
+    """For ``"linear"`` and ``"mlp"`` the targets (factors and ``"class"``) that each is trained on: everything."""
+    return {kind: [*factors.names, CLASS] for kind in ("mlp", "linear") if kind in heads}
 
 
 def read_out(
@@ -76,6 +70,8 @@ def read_out(
     test_rows: int,
     training: HeadTraining,
     device: torch.device,
+    rows: int | None = None,
+    batches: Callable[[int], Iterable[Tensor]] | None = None,
 ) -> dict[str, Tensor]:
     """Train ``count`` heads for each target and read the test rows: (count, test_rows, t) by the target's name, on the CPU.
 
@@ -84,6 +80,8 @@ def read_out(
     Args:
         kind: ``"linear"`` or ``"mlp"``.
         train_inputs, test_inputs: row numbers on ``device`` → inputs of every head (count, b, width).
+        rows: how many there are to train on; as many as the targets hold where left out.
+        batches: of each epoch's rows; every row once where left out.
     """
     hidden = HIDDEN if kind == "mlp" else ()
     found = {}
@@ -92,7 +90,7 @@ def read_out(
         columns = [slice(end - target.width, end) for end, target in zip(ends, together, strict=True)]
         trained = train_heads(
             train_inputs,
-            len(together[0].values),
+            rows if rows is not None else len(together[0].values),  # type: ignore[arg-type]
             _joint_loss(together, columns, device),
             count=count,
             widths=(width, *hidden, ends[-1]),
@@ -101,6 +99,7 @@ def read_out(
             batch_size=training.batch_size,
             seed=training.seed,
             device=device,
+            batches=batches,
         )
         output = trained.predict(test_inputs, test_rows)
         found.update({target.name: output[..., column] for target, column in zip(together, columns, strict=True)})
@@ -109,13 +108,15 @@ def read_out(
 
 def _joint_loss(targets: Sequence[Target], columns: Sequence[slice], device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     """The sum of the losses of targets that lie side by side in the output."""
-    values = [target.values.to(device) for target in targets]
+    held = [target.values.to(device) if isinstance(target.values, Tensor) else target.values for target in targets]
 
     def loss(output: Tensor, rows: Tensor) -> Tensor:
-        terms = [
-            (class_loss if target.is_class else regression_loss)(output[..., column], rows, value)
-            for target, column, value in zip(targets, columns, values, strict=True)
-        ]
+        terms = []
+        for target, column, values in zip(targets, columns, held, strict=True):
+            wanted, index = (
+                (values, rows) if isinstance(values, Tensor) else (values(rows).to(device), torch.arange(len(rows), device=device))
+            )
+            terms.append((class_loss if target.is_class else regression_loss)(output[..., column], index, wanted))
         return torch.stack(terms).sum()
 
     return loss

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from contextssl.errors import DataError
+from contextssl.files import locked, storage_error, write_json
 
 RESULTS = "results.json"
 FORMAT = 1
+LOCK = ".results.lock"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class ResultRow:
         seconds: that it took.
         target: what is predicted, where a data set has several.
         context: how the context was disturbed (protocol ``"reading"``); None: as drawn.
+        weights: a fingerprint of the weights that gave it; None of rows that training wrote.
     """
 
     protocol: str
@@ -58,6 +62,7 @@ class ResultRow:
     seconds: float | None = None
     target: str | None = None
     context: str | None = None
+    weights: str | None = None
 
     def key(self) -> str:
         """A name for logs: ``r2_pooled/rotation/color-14``."""
@@ -67,8 +72,6 @@ class ResultRow:
 
 def write_results(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow]) -> Path:
     """Write ``results.json`` into a run's folder. Numbers that are undefined are null: valid JSON."""
-    from contextssl.files import write_json
-
     path = folder / RESULTS
     write_json(path, {"format": FORMAT, "run": dict(run), "rows": [_plain(dataclasses.asdict(row)) for row in rows]})
     return path
@@ -78,14 +81,94 @@ def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
     """What :func:`write_results` wrote.
 
     Raises:
-        DataError: where a newer version wrote it.
+        DataError: where the file is missing, damaged, or of a newer version.
     """
-    content = json.loads((folder / RESULTS).read_text())
-    if (written := content.get("format", FORMAT)) > FORMAT:
-        raise DataError(f"{folder / RESULTS} has format {written}, written by a newer version of contextssl: this version reads {FORMAT}")
-    if newer := sorted({name for row in content["rows"] for name in row} - {field.name for field in dataclasses.fields(ResultRow)}):
-        raise DataError(f"{folder / RESULTS} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update it")
-    return content["run"], [ResultRow(**{**row, "mean": math.nan if row["mean"] is None else row["mean"]}) for row in content["rows"]]
+    path = folder / RESULTS
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+    with _sound(path, folder):
+        content = json.loads(text)
+        written = content.get("format", FORMAT)
+        _check(isinstance(written, int), f"format is {written!r}")
+    if written > FORMAT:
+        raise DataError(f"{path} has format {written}, written by a newer version of contextssl: this version reads {FORMAT}")
+    with _sound(path, folder):
+        run, rows = content["run"], content["rows"]
+        _check(isinstance(run, dict) and isinstance(rows, list), "its parts are not what they were")
+        for name in ("settings", "evaluations", "data"):
+            _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
+        for made in run.get("evaluations", {}).values():
+            _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
+        _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
+    if newer := sorted({name for row in rows for name in row} - set(_KINDS)):
+        raise DataError(
+            f"{path} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update contextssl to read it"
+        )
+    with _sound(path, folder):
+        return run, [_row(row) for row in rows]
+
+
+def update_results(
+    folder: Path, change: Callable[[dict[str, Any] | None, list[ResultRow]], tuple[Mapping[str, Any], list[ResultRow]]]
+) -> Path:
+    """Change a run's results as they stand now, while no other process does: two evaluations at once lose none of each other's rows.
+
+    Args:
+        change: the description of the run (None where there are no results yet) and its rows → what they become.
+
+    Raises:
+        DataError: see :func:`read_results`; where the disk is full.
+    """
+    with locked(folder / LOCK):
+        run, rows = read_results(folder) if (folder / RESULTS).is_file() else (None, [])
+        return write_results(folder, *change(run, rows))
+
+
+def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow], weights: str) -> Path:
+    """Write what training found. Evaluations of the very weights that it ended with stay, such as where a finished run is resumed.
+
+    Args:
+        run, rows: of the training.
+        weights: the model's fingerprint.
+    """
+    with locked(folder / LOCK):
+        about: dict[str, Any] = {}
+        before: list[ResultRow] = []
+        # What is damaged is made anew: training wrote it.
+        with suppress(DataError):
+            about, before = read_results(folder)
+        made = {name: each for name, each in about.get("evaluations", {}).items() if each.get("weights") == weights}
+        kept = [row for row in before if row.weights == weights]
+        return write_results(folder, {**run, **({"evaluations": made} if made else {})}, [*rows, *kept])
+
+
+_KINDS = get_type_hints(ResultRow)
+
+
+def _row(values: Mapping[str, Any]) -> ResultRow:
+    row = {**values, "mean": math.nan if values["mean"] is None else values["mean"]}
+    for name, value in row.items():
+        # A whole number may stand where others have a fraction.
+        fits = isinstance(value, _KINDS[name]) or (isinstance(value, int) and isinstance(0.0, _KINDS[name]))
+        _check(fits and not isinstance(value, bool), f"{name} is {value!r}")
+    return ResultRow(**row)
+
+
+def _check(sound: bool, what: str) -> None:
+    if not sound:
+        raise ValueError(what)
+
+
+@contextmanager
+def _sound(path: Path, folder: Path) -> Iterator[None]:
+    """One clear error where the file holds something else than results."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise DataError(f"{path} is damaged: remove it and write it again by contextssl evaluate all {folder} ({what})") from error
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

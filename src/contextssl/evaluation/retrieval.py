@@ -79,6 +79,7 @@ def retrieval_rows(
     sources: str = "all",
     per_item: int = 50,
     seed: int = 0,
+    normalize: bool = True,
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"retrieval"``.
 
@@ -88,6 +89,7 @@ def retrieval_rows(
     Args:
         views: all views of each item, in order.
         sources, per_item, seed: see :meth:`Queries.draw`.
+        normalize: rank by cosine; else by inner product (published with ``eval_normalize=False``).
     """
     scores = Scores("retrieval", views.split, views.factors)
     queries = Queries.draw(views.num_items, views.per_item, sources, per_item, seed)
@@ -96,16 +98,18 @@ def retrieval_rows(
             if point.environment not in (None, environment.name):
                 continue
             embedder.progress(f"retrieval among {views.num_items:,} items, {environment.name}, {point.length} tokens")
-            found = _retrieve(embedder, views, point, environment, queries)
+            found = _retrieve(embedder, views, point, environment, queries, normalize)
             _add(scores, views, queries, point, environment, found)
     yield from scores.rows()
 
 
-def _retrieve(embedder: Embedder, views: ViewSet, point: ContextPoint, environment: Environment, queries: Queries) -> dict[str, float]:
+def _retrieve(
+    embedder: Embedder, views: ViewSet, point: ContextPoint, environment: Environment, queries: Queries, normalize: bool
+) -> dict[str, float]:
     """The mean of each metric over all queries of different views; ``identity/…`` over the identity queries."""
     shape = (views.num_items, views.per_item, -1)
     features = embedder.features(views).view(shape)
-    candidates = F.normalize(features, dim=-1) if embedder.model.predicts_features else embedder.unit(views, point).view(shape)
+    candidates = embedder.read(views, None if embedder.model.predicts_features else point, normalize).view(shape)
     latents = views.latents.view(shape)
     mask = views.factors.mask(environment)
     totals: dict[str, float] = {}
@@ -118,9 +122,12 @@ def _retrieve(embedder: Embedder, views: ViewSet, point: ContextPoint, environme
             s, t, poses = source[part], target[part], latents[part]
             told = views.factors.relative(_pick(poses, s), _pick(poses, t)) * mask
             predicted = embedder.embed(_pick(features[part], s).flatten(0, 1), point, told.flatten(0, 1))
-            predicted = F.normalize(predicted, dim=-1).view(*s.shape, -1)
+            predicted = (F.normalize(predicted, dim=-1) if normalize else predicted).view(*s.shape, -1)
             cosines = torch.bmm(predicted, candidates[part].transpose(1, 2))
-            for name, value in query_scores(cosines, t, poses, views.factors, cosine_tolerance(candidates.shape[-1])).items():
+            # Inner products are rounded in proportion to the lengths of both.
+            scale = 1.0 if normalize else float(predicted.norm(dim=-1).max() * candidates[part].norm(dim=-1).max())
+            tolerance = scale * cosine_tolerance(candidates.shape[-1])
+            for name, value in query_scores(cosines, t, poses, views.factors, tolerance).items():
                 totals[prefix + name] = totals.get(prefix + name, 0.0) + float(value.double().sum()) / source.numel()
     return totals
 

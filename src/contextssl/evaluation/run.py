@@ -1,59 +1,35 @@
-"""An evaluation from settings to results: its model, its data, its contexts, every protocol, and what is written at the end."""
+"""An evaluation from settings to results: its model, its data, every protocol, and what is written when each is done."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.data.dataset import data_kind, open_data
-from contextssl.errors import DataError, SettingsError, nearest
-from contextssl.evaluation.cache import ArrayCache, code_fingerprint
+from contextssl.data.dataset import data_kind
+from contextssl.errors import SettingsError, nearest
+from contextssl.evaluation.cache import code_fingerprint, weights_fingerprint
 from contextssl.evaluation.checks import check_settings
-from contextssl.evaluation.context_labels import context_label_rows
-from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.definitions import DEFINITIONS
-from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.equivariance import pair_probe_rows
-from contextssl.evaluation.erased import erasure_rows
-from contextssl.evaluation.geometry import geometry_rows
-from contextssl.evaluation.probe import SingleViews, probe_rows
-from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS
-from contextssl.evaluation.readers import HeadTraining
-from contextssl.evaluation.reading import reading_rows
-from contextssl.evaluation.results import RESULTS, ResultRow, read_results, write_results
-from contextssl.evaluation.retrieval import retrieval_rows
-from contextssl.evaluation.sensitivity import render_variations
+from contextssl.evaluation.plan import CACHE as CACHE
+from contextssl.evaluation.plan import Plan as Plan
+from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS, evaluation_name, rows_split
+from contextssl.evaluation.results import RESULTS, ResultRow, read_results, update_results
 from contextssl.evaluation.subject import Subject, open_subject
-from contextssl.evaluation.view_sets import ViewSet
-from contextssl.factors import NO_FACTOR, Environment, FactorSpace
-from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import PairSource
-from contextssl.precision import choose_precision
 from contextssl.provenance import OWN, describe_run
 from contextssl.version import __version__
-
-# The context length that one speaks of, where it fits.
-SPOKEN_LENGTH = 14
-PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
-PUBLISHED_EPOCHS = {"equivariance": 200, "probe": 300}
-# Objects rendered of each class that training never saw.
-UNSEEN_OBJECTS = 20
-CACHE = "cache"
 
 
 def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *, subject: Subject | None = None) -> Path:
     """Evaluate a model by some protocols, and return the folder of its ``results.json``.
 
-    Rows of the same protocols and split are replaced there, others kept; ``run["evaluations"]`` says how each protocol's were made.
+    Rows of the same protocols and split are replaced there, others kept; ``run["evaluations"]`` says how each protocol's were made. They are
+    written when a protocol is done, into the file as it then is: what another process has added meanwhile stays.
 
     Args:
         settings: see :class:`~contextssl.config.settings.EvaluateSettings`.
@@ -61,7 +37,8 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
         subject: your own model and data, in the place of ``settings.load_model`` and the data settings.
 
     Raises:
-        SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is computed.
+        SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is computed; and where the results that are
+            there, and stay, are of other weights.
     """
     for protocol in protocols:
         if protocol not in (*PROTOCOLS, *FURTHER_PROTOCOLS):
@@ -74,259 +51,98 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
         protocols = [protocol for protocol in protocols if protocol not in OF_TABLES]
     model = subject.model.to(_device(settings.accelerator))
     plan = Plan.of(settings, subject)
-    run, before = _before(subject, settings)
-    seconds: dict[str, float] = {}
-    made: list[ResultRow] = []
+    weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}
+    asked = {evaluation_name(protocol, rows_split(protocol, settings.split, settings.sources)) for protocol in protocols}
+    if (subject.folder / RESULTS).is_file():
+        _check_weights(read_results(subject.folder)[0], asked, weights, subject, settings)
     for protocol in protocols:
         began = time.monotonic()
-        made += plan.rows(protocol)
-        seconds[protocol] = round(time.monotonic() - began, 2)
-    evaluations = dict(run.get("evaluations", {}))
-    for protocol in protocols:
-        name = protocol if settings.split == "val" else f"{protocol} ({settings.split})"
-        evaluations[name] = {
-            "settings": dataclasses.asdict(settings),
-            "split": settings.split,
-            "seed": settings.seed,
-            "contexts": settings.contexts,
-            "context_pairs": len(plan.embedder.contexts[0]),
-            "context_lengths": list(plan.lengths),
-            "environments": [environment.name for environment in plan.environments],
-            "items": plan.test.num_items,
-            "train_items": plan.train.num_items,
-            "definitions": DEFINITIONS,
-            "notes": plan.notes,
-            "version": __version__,
-            "code": code_fingerprint(),
-            "precision": plan.embedder.precision,
-            "device": model.device.type,
-            "weights": plan.embedder.weights,
-            "data": {**plan.embedder.data, "kind": data_kind(subject.data)},
-            "seconds": seconds[protocol],
-            "date": time.strftime("%Y-%m-%d %H:%M:%S"),
-        }
-    replaced = {(protocol, settings.split) for protocol in protocols}
-    kept = [row for row in before if (row.protocol, row.split) not in replaced]
-    write_results(subject.folder, {**run, "evaluations": evaluations}, [*kept, *made])
+        rows = [dataclasses.replace(row, weights=plan.embedder.weights) for row in plan.rows(protocol)]
+        about = _about(plan, protocol, subject, round(time.monotonic() - began, 2))
+
+        def add(
+            run: dict[str, Any] | None,
+            before: list[ResultRow],
+            protocol: str = protocol,
+            rows: list[ResultRow] = rows,
+            about: dict[str, Any] = about,
+        ) -> tuple[dict[str, Any], list[ResultRow]]:
+            run = run if run is not None else _described(subject, settings)
+            if subject.own_encoder is not None:
+                # Results from before it was recorded do not say so.
+                run = {**run, "encoder": OWN, "encoder_class": subject.own_encoder}
+            _check_weights(run, asked, weights, subject, settings)
+            # What is still to be made anew, and is of other weights, goes at once.
+            kept = {name: made for name, made in run.get("evaluations", {}).items() if made.get("weights") in (None, *weights)}
+            gone = {(protocol, about["split"])} | {_named(name) for name in run.get("evaluations", {}) if name not in kept}
+            kept[evaluation_name(protocol, about["split"])] = about
+            return {**run, "evaluations": kept}, [*(row for row in before if (row.protocol, row.split) not in gone), *rows]
+
+        update_results(subject.folder, add)
     return subject.folder
 
 
-@dataclass
-class Plan:
-    """Everything that the protocols share: the embedder, where its contexts were drawn from, the view sets, the context points."""
-
-    settings: EvaluateSettings
-    embedder: Embedder
-    pairs: PairSource
-    train: ViewSet
-    test: ViewSet
-    environments: tuple[Environment, ...]
-    lengths: tuple[int, ...]
-    points: list[ContextPoint]
-    source: Mapping[str, Any] | None
-    unseen: PairSource | None
-    notes: list[str]
-
-    @classmethod
-    def of(cls, settings: EvaluateSettings, subject: Subject) -> Plan:
-        """
-        Raises:
-            SettingsError: for context lengths or environments that this model cannot take.
-            DataError: where the data have no stored views.
-        """
-        model, data = subject.model, subject.data
-        if model.factors.names != data.train.factors.names or model.factors.width != data.train.factors.width:
-            raise DataError(
-                f"the model knows the factors {', '.join(model.factors.names)}, the data {', '.join(data.train.factors.names)}: "
-                "evaluate it on the kind of data that it was trained on"
-            )
-        longest = model.longest_context
-        lengths = settings.eval_ctxt
-        if lengths is None:
-            lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
-        check_lengths(lengths, longest)
-        notes: list[str] = []
-        environments = _environments(settings, subject, notes)
-        contexts = draw_contexts(data.train, _context_pairs(subject), settings.contexts, settings.seed)
-        described = data.description
-        fingerprint = described.get("fingerprint") or data.train.views.digest() + data.val.views.digest()
-        folder = Path(settings.cache_dir) if settings.cache_dir is not None else subject.folder / CACHE
-        embedder = Embedder(
-            model,
-            contexts,
-            {"fingerprint": fingerprint},
-            settings.seed,
-            choose_precision(settings.precision, model.device.type),
-            ArrayCache(folder if settings.cache else None),
-            _say if settings.progress else lambda what: None,
-        )
-        tested = data.split(settings.split)
-        return cls(
-            settings=settings,
-            embedder=embedder,
-            pairs=data.train,
-            train=ViewSet.choose(data.train.views, "train", settings.train_views, settings.train_items, settings.seed),
-            test=ViewSet.choose(tested.views, settings.split, 0, settings.items, settings.seed),
-            environments=environments,
-            lengths=tuple(lengths),
-            points=context_points(environments, lengths, settings.contexts, by_name=model.told_by_name),
-            source=described.get("source"),
-            unseen=_unseen(settings, subject),
-            notes=notes,
-        )
-
-    def rows(self, protocol: str) -> Iterable[ResultRow]:
-        """The rows of one protocol."""
-        settings = self.settings
-        rows = self.test.rows(settings.probe_views, settings.seed)
-        if protocol == "equivariance":
-            heads = [head for head in settings.heads if head != "knn"]
-            training = self._training(protocol)
-            return pair_probe_rows(
-                self.embedder, self.train, self.test, rows, self.points, heads=heads, training=training, seed=settings.seed
-            )
-        if protocol == "retrieval":
-            return retrieval_rows(
-                self.embedder,
-                self.test,
-                self.points,
-                self.environments,
-                sources=settings.sources,
-                per_item=settings.queries,
-                seed=settings.seed,
-            )
-        if protocol == "fairness":
-            return self._fairness_rows()
-        single = SingleViews(self.embedder, self.train, self.test, rows, settings.seed)
-        if protocol == "erasure":
-            # What remains is what a context would tell; of a method without contexts, each factor alone.
-            model = self.embedder.model
-            asked = model.longest_context or model.told_by_name
-            names = [e.name for e in self.environments] if asked else list(self.test.factors.names)
-            remain = [self.test.factors.environment(name) for name in names]
-            longest = 2 * len(self.embedder.contexts[0])
-            lengths = [length for length in self.lengths if length] or [min(SPOKEN_LENGTH, longest), longest]
-            heads = [head for head in settings.heads if head in ("ridge", "knn")]
-            return erasure_rows(single, remain, lengths, heads=heads, shares=settings.bottleneck, k=settings.neighbours)
-        if protocol == "reading":
-            return reading_rows(
-                single,
-                self.pairs,
-                self.environments,
-                lengths=[length for length in self.lengths if length] if settings.eval_ctxt is not None else None,
-                unseen=self.unseen,
-                k=settings.neighbours,
-                seed=settings.seed,
-            )
-        if protocol == "labels":
-            return self._label_rows(single)
-        if protocol == "probe":
-            return probe_rows(
-                single,
-                self.points,
-                heads=settings.heads,
-                shares=settings.bottleneck,
-                training=self._training(protocol),
-                k=settings.neighbours,
-            )
-        variations = None
-        if settings.sensitivity_items > 0:
-            self.embedder.progress("rendering views with one factor changed")
-            variations, note = render_variations(
-                self.test, self.source, max_items=settings.sensitivity_items, per_item=settings.sensitivity_views, seed=settings.seed
-            )
-            if note is not None:
-                self.notes.append(note)
-                warnings.warn(note, UserWarning, stacklevel=2)
-        return geometry_rows(single, self.points, shares=settings.bottleneck, k=settings.neighbours, variations=variations)
-
-    def _fairness_rows(self) -> Iterable[ResultRow]:
-        # Tables are an extra: what only they need is imported where one is there.
-        from contextssl.evaluation.fairness import fairness_rows
-
-        settings = self.settings
-        return fairness_rows(
-            self.embedder,
-            self.train,
-            self.test,
-            self.points,
-            adversaries=settings.adversaries,
-            shares=settings.forget_bottleneck,
-            baselines=settings.baselines,
-            scarf_epochs=settings.scarf_epochs,
-            seed=settings.seed,
-            notes=self.notes,
-        )
-
-    def _label_rows(self, single: SingleViews) -> Iterable[ResultRow]:
-        model = self.embedder.model
-        if not isinstance(model, ContextSSL) or model.label_head is None or model.label_space is None:
-            raise SettingsError("this model has no head for labels that depend on the context: train one with weight_labels=1")
-        return context_label_rows(single, self.points, model.label_head, model.label_space)
-
-    def _training(self, protocol: str) -> HeadTraining:
-        epochs = self.settings.epochs if self.settings.epochs is not None else PUBLISHED_EPOCHS[protocol]
-        return HeadTraining(epochs, self.settings.learning_rate, self.settings.batch_size, self.settings.seed)
+def _about(plan: Plan, protocol: str, subject: Subject, seconds: float) -> dict[str, Any]:
+    """How a protocol's rows were made."""
+    settings, views = plan.settings, plan.test_of(protocol)
+    return {
+        "settings": dataclasses.asdict(settings),
+        "split": views.split,
+        "seed": settings.seed,
+        "contexts": settings.contexts,
+        "context_pairs": len(plan.embedder.contexts[0]),
+        "context_lengths": list(plan.lengths),
+        "environments": [environment.name for environment in plan.environments_of(protocol)],
+        "items": views.num_items,
+        "train_items": plan.train.num_items,
+        "definitions": DEFINITIONS,
+        "notes": plan.notes,
+        "version": __version__,
+        "code": code_fingerprint(),
+        "precision": plan.embedder.precision,
+        "device": plan.embedder.device.type,
+        "checkpoint": None if subject.file is None else subject.file.name,
+        "weights": plan.embedder.weights,
+        "data": {**plan.embedder.data, "kind": data_kind(subject.data)},
+        "seconds": seconds,
+        "date": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
 
 
-def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]) -> tuple[Environment, ...]:
-    factors: FactorSpace = subject.model.factors
-    trained = subject.trained_on
-    if settings.environments is None:
-        chosen = trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
-        if subject.model.told_by_name and NO_FACTOR not in [environment.name for environment in chosen]:
-            # A context model is read with no context too; this one with nothing told.
-            notes.append("this model was not trained with nothing told: read the rows of none as a transfer")
-            chosen = (*chosen, factors.environment(NO_FACTOR))
-        return chosen
-    if not settings.environments:
-        raise SettingsError(f"environments is empty: name at least one of {', '.join(factors.names)}, none, or several joined by +")
-    named = {environment.name: environment for environment in map(factors.environment, settings.environments)}
-    strange = [name for name in named if trained is not None and name not in [environment.name for environment in trained]]
-    if strange and trained is not None:
-        known = ", ".join(environment.name for environment in trained)
-        note = f"this model was not trained on contexts of {', '.join(strange)} but of {known}: read those rows as a transfer"
-        notes.append(note)
-        warnings.warn(note, UserWarning, stacklevel=4)
-    return tuple(named.values())
+def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], subject: Subject, settings: EvaluateSettings) -> None:
+    """One results file is of one model: what stays beside the rows that are asked for must be of the same weights.
+
+    Raises:
+        SettingsError: naming what is there of other weights.
+    """
+    others = {
+        name: made.get("checkpoint") or made.get("settings", {}).get("checkpoint")
+        for name, made in run.get("evaluations", {}).items()
+        if name not in asked and made.get("weights") not in (None, *weights)
+    }
+    if not others:
+        return
+    there = ", ".join(name if checkpoint is None else f"{name} of {checkpoint}" for name, checkpoint in others.items())
+    ours = "these" if subject.file is None else subject.file.name
+    raise SettingsError(
+        f"{subject.folder / RESULTS} holds numbers of other weights than {ours} ({there}), and one file is of one model: "
+        f"give run_dir=FOLDER to keep these numbers in a folder of their own, or evaluate those protocols anew too"
+    )
 
 
-def _before(subject: Subject, settings: EvaluateSettings) -> tuple[dict[str, Any], list[ResultRow]]:
-    """What the results file holds so far, or a description of the run where there is none."""
-    if (subject.folder / RESULTS).is_file():
-        described, rows = read_results(subject.folder)
-        if subject.own_encoder is not None:
-            # Results from before it was recorded do not say so.
-            described = {**described, "encoder": OWN, "encoder_class": subject.own_encoder}
-        return described, rows
+def _named(name: str) -> tuple[str, str]:
+    """The protocol and split of an evaluation's name."""
+    protocol, _, rest = name.partition(" (")
+    return protocol, rest.removesuffix(")") or "val"
+
+
+def _described(subject: Subject, settings: EvaluateSettings) -> dict[str, Any]:
+    """A description of the run, where there are no results yet."""
     if subject.settings is not None:
-        return describe_run(subject.settings, subject.data, subject.own_encoder), []
+        return describe_run(subject.settings, subject.data, subject.own_encoder)
     about = {"load_model": settings.load_model, "architecture": subject.model.architecture()}
     data = {**subject.data.description, "kind": data_kind(subject.data)}
-    return {**about, "data": data, "encoder": subject.backbone or OWN}, []
-
-
-def _unseen(settings: EvaluateSettings, subject: Subject) -> PairSource | None:
-    """Pairs of rendered classes that training never saw, where they are named."""
-    if settings.unseen_classes is None:
-        return None
-    trained = subject.settings
-    if trained is None or trained.dataset != "shapes" or trained.data_dir is not None:
-        raise SettingsError("unseen_classes are rendered: they are for runs on dataset=shapes without data_dir")
-    named = list(settings.unseen_classes)
-    if known := [name for name in named if name in subject.data.train.class_names]:
-        raise SettingsError(f"unseen_classes holds {known[0]!r}, which training saw: name others")
-    wanted = dataclasses.replace(trained, classes=named, objects=UNSEEN_OBJECTS, val_objects=2)
-    return open_data(wanted, progress=settings.progress).train
-
-
-def _context_pairs(subject: Subject) -> int:
-    """How many pairs a drawn context holds: as many as the model takes; of one that takes none what a context model of its settings would,
-    since erasure learns from the very pairs."""
-    longest = subject.model.longest_context
-    if longest == 0:
-        longest = subject.settings.block_size - 2 if subject.settings is not None else max(PUBLISHED_LENGTHS)
-    return longest // 2
+    return {**about, "data": data, "encoder": subject.backbone or OWN}
 
 
 def _device(accelerator: str) -> torch.device:
@@ -337,11 +153,3 @@ def _device(accelerator: str) -> torch.device:
     if not available.get(name, True):
         raise SettingsError(f"accelerator={accelerator}: this machine has none; use accelerator=cpu")
     return torch.device(name)
-
-
-def _say(what: str) -> None:
-    """Progress: one line that is written over on a terminal, nothing elsewhere but for the encoding."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[2K{what} …", end="", file=sys.stderr, flush=True)
-    elif what.startswith(("features", "probes", "pair probes", "rendering", "fairness")):
-        print(f"{what} …", file=sys.stderr, flush=True)

@@ -34,11 +34,12 @@ class Scores:
     def add(self, metric: str, value: float, *, floor: float | None = None, point: ContextPoint | None = None, **about: object) -> None:
         """One number. ``about`` are further fields of :class:`~contextssl.evaluation.results.ResultRow`.
 
-        Those under a context point are of the embedding, and rows that differ in the draw alone become one.
+        Those under a context point are of the embedding unless another representation is named, and rows that differ in the draw alone become one.
         """
         row = ResultRow(self.protocol, metric, math.nan, split=self.split, **about)  # type: ignore[arg-type]
         if point is not None:
-            row = replace(row, environment=point.environment or row.environment, length=point.length, representation="embedding")
+            kind = row.representation or "embedding"
+            row = replace(row, environment=point.environment or row.environment, length=point.length, representation=kind)
         # NaN differs from itself; the key needs a number.
         values, floors = self._values.setdefault(replace(row, mean=0.0), ([], []))
         values.append(value)

@@ -18,6 +18,7 @@ from contextssl.data.dataset import Data, open_data
 from contextssl.data.places import at_recorded_places
 from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.results import RESULTS
 from contextssl.factors import Environment
 from contextssl.models.published import backbone_of as published_backbone
 from contextssl.models.view_encoder import ViewEncoder
@@ -37,6 +38,7 @@ class Subject:
         settings: of the run's training, where there was one.
         own_encoder: the class of an encoder of the user's own; None for one of ours.
         backbone: of a published checkpoint.
+        file: the checkpoint that the model is from, where it is from one.
     """
 
     model: ViewEncoder
@@ -46,6 +48,7 @@ class Subject:
     settings: TrainSettings | None = None
     own_encoder: str | None = None
     backbone: str | None = None
+    file: Path | None = None
 
 
 def open_subject(settings: EvaluateSettings) -> Subject:
@@ -76,8 +79,8 @@ def open_subject(settings: EvaluateSettings) -> Subject:
             image_std=settings.image_std,
         )
         data = open_data(_data_settings(settings, None, {}), progress=settings.progress)
-        folder = new_run_folder(settings.output_dir, f"evaluate-{file.stem}", settings.run_dir)
-        return Subject(model, data, folder, backbone=published_backbone(model.encoder.state_dict()))
+        folder = _results_folder(settings) or new_run_folder(settings.output_dir, f"evaluate-{file.stem}")
+        return Subject(model, data, folder, backbone=published_backbone(model.encoder.state_dict()), file=file)
     made, trained = recipe_of(content, str(named)), checkpoints.settings_of(content, str(named))
     refuse_unnamed_parts(
         content, data=settings.data_factory is not None or settings.dataset is not None, encoder=encoder is not None, where=str(named)
@@ -102,9 +105,26 @@ def open_subject(settings: EvaluateSettings) -> Subject:
             UserWarning,
             stacklevel=2,
         )
-    folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
+    folder = _results_folder(settings) or (file.parent.parent if file.parent.name == "checkpoints" else file.parent)
     mix = environments_of(trained, model.factors)
-    return Subject(model, data, folder, mix.environments, trained, made["encoder"])
+    return Subject(model, data, folder, mix.environments, trained, made["encoder"], file=file)
+
+
+def _results_folder(settings: EvaluateSettings) -> Path | None:
+    """``run_dir``, which may hold results already: rows are added to them.
+
+    Raises:
+        SettingsError: where it holds something else.
+    """
+    if settings.run_dir is None:
+        return None
+    folder = Path(settings.run_dir)
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    # An evaluation that was stopped leaves its cache.
+    strange = RESULTS not in there and any(not name.startswith(".") and name != "cache" for name in there)
+    if strange or (folder.exists() and not folder.is_dir()):
+        raise SettingsError(f"run_dir {folder} is neither empty nor a folder of results: choose another")
+    return folder
 
 
 def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:

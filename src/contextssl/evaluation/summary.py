@@ -20,9 +20,11 @@ FACTOR_COLUMNS = (
     ("geometry", "sensitivity", None, "moves"),
     ("geometry", "r2_pooled", "knn", "kNN"),
     ("probe", "r2_pooled", "auxiliary", "aux"),
+    ("probe", "r2_pooled", "published", "paper"),
     ("probe", "r2_pooled", "mlp", "MLP"),
     ("probe", "r2_pooled", "linear", "linear"),
     ("probe", "r2_pooled", "ridge", "ridge"),
+    ("equivariance", "r2_pooled", "published", "paper"),
     ("equivariance", "r2_pooled", "mlp", "MLP"),
     ("equivariance", "r2_pooled", "linear", "linear"),
     ("equivariance", "r2_pooled", "ridge", "ridge"),
@@ -35,6 +37,7 @@ FACTOR_COLUMNS = (
 PLAIN_COLUMNS = (
     ("retrieval", "mrr", None, "MRR"),
     ("retrieval", "hit@1", None, "H@1"),
+    ("probe", "accuracy", "published", "paper\nclass"),
     ("probe", "accuracy", "linear", "linear\nclass"),
     ("probe", "accuracy", "ridge", "ridge\nclass"),
 )

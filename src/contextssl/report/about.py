@@ -108,6 +108,7 @@ def _evaluated(run: Run) -> dict[str, str]:
             f"{evaluation.get('contexts')} contexts",
             f"seed {evaluation.get('seed')}",
             f"{evaluation.get('precision')} on {evaluation.get('device')}",
+            *([f"checkpoint {evaluation['checkpoint']}"] if evaluation.get("checkpoint") not in (None, "last.ckpt") else []),
             f"version {evaluation.get('version')}",
             str(evaluation.get("date")),
         ]

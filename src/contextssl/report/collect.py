@@ -11,8 +11,8 @@ from typing import Any
 
 from contextssl import advice
 from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.protocols import READS, evaluation_name
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
-from contextssl.files import storage_error
 from contextssl.methods import METHODS
 from contextssl.provenance import OWN
 
@@ -25,15 +25,10 @@ SPOKEN_LENGTH = 14
 PAPERS_RESOLUTION = 128
 # What of an encoder its name does not say.
 PAPERS_ENCODER = {"stem": "default", "pool": "average", "feature_norm": "none", "pretrained": False}
-# Settings of an evaluation that change what its numbers mean, by protocol.
-DEFINING = {
-    "equivariance": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views"),
-    "probe": ("epochs", "learning_rate", "batch_size", "train_views", "train_items", "probe_views", "neighbours", "bottleneck"),
-    "retrieval": ("sources", "queries"),
-    "fairness": ("train_items", "adversaries", "forget_bottleneck"),
-    "geometry": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck", "sensitivity_items", "sensitivity_views"),
-    "erasure": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck"),
-}
+# Settings that say which rows there are, not what their numbers mean.
+WHICH_ROWS = ("heads",)
+# Of retrieval as published there are rows of the training split alone.
+PUBLISHED_RETRIEVAL = "retrieval (train)"
 
 
 @dataclass(frozen=True)
@@ -46,6 +41,7 @@ class Run:
         rows: its numbers, of one split (and those of training).
         training: by name the curve of a meter, as (step, value).
         split: of the rows.
+        retrieval_as_published: whether those of retrieval are of the training split, as published, in the place of ``split``.
     """
 
     folder: Path
@@ -54,6 +50,7 @@ class Run:
     rows: tuple[ResultRow, ...]
     training: Mapping[str, Sequence[tuple[int, float]]]
     split: str
+    retrieval_as_published: bool = False
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -106,8 +103,10 @@ class Run:
     def evaluations(self) -> Mapping[str, Mapping[str, Any]]:
         """How each protocol's rows were made, by protocol."""
         found = self.about.get("evaluations", {})
-        end = "" if self.split == "val" else f" ({self.split})"
-        return {protocol: found[protocol + end] for protocol in PROTOCOLS if protocol + end in found}
+        named = {protocol: evaluation_name(protocol, self.split) for protocol in PROTOCOLS}
+        if self.retrieval_as_published:
+            named["retrieval"] = PUBLISHED_RETRIEVAL
+        return {protocol: found[name] for protocol, name in named.items() if name in found}
 
     @property
     def environments(self) -> list[str]:
@@ -155,11 +154,13 @@ class Run:
         return SPOKEN_LENGTH if SPOKEN_LENGTH in lengths else lengths[-1] if lengths else None
 
     def wanted_head(self, factor: str) -> str:
-        """Which of the heads that read a factor is the paper's: an MLP for rotations, a linear map for others."""
+        """Which of the heads that read a factor is nearest to the paper's, of runs that were not read by its own probes."""
         return "mlp" if any(row.metric == "angle_deg" for row in self.find(factor=factor)) else "linear"
 
     def published_head(self, factor: str, protocol: str = "equivariance") -> str | None:
-        """:meth:`wanted_head`; None where it was not run."""
+        """The paper's probe; else :meth:`wanted_head`; None where neither was run."""
+        if self.find(protocol=protocol, factor=factor, head="published"):
+            return "published"
         wanted = self.wanted_head(factor)
         return wanted if self.find(protocol=protocol, factor=factor, head=wanted) else None
 
@@ -180,8 +181,12 @@ def read_runs(folders: Sequence[str | Path], split: str = "val") -> list[Run]:
     return [read_run(path, name, split) for path, name in zip(paths, _names(resolved), strict=True)]
 
 
-def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
+def read_run(folder: Path, name: str | None = None, split: str = "val", prefer_published: bool = False) -> Run:
     """
+    Args:
+        prefer_published: of retrieval take the rows that are made as published, of the training split, where there are such; else they stand
+            in only where there are none of ``split``.
+
     Raises:
         DataError: where it is missing, has no results, or damaged ones.
     """
@@ -191,26 +196,21 @@ def read_run(folder: Path, name: str | None = None, split: str = "val") -> Run:
         resume = advice.command(["contextssl", "train", f"resume={folder}"])
         mend = f"finish it by {resume}" if (folder / "checkpoints").is_dir() else "name the folder of a run"
         raise DataError(f"{folder} has no {RESULTS}: {mend}")
-    try:
-        about, rows = read_results(folder)
-        sound = isinstance(about, dict) and all(isinstance(row.mean, int | float) and isinstance(row.protocol, str) for row in rows)
-    except DataError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError):
-        sound = False
-    except OSError as error:
-        raise storage_error(error, folder / RESULTS, "read") from error
-    if not sound:
-        raise DataError(
-            f"{folder / RESULTS} is damaged: remove it and write it again by {advice.command(['contextssl', 'evaluate', 'all', folder])}"
-        )
+    about, rows = read_results(folder)
     if not rows:
         raise DataError(f"{folder / RESULTS} holds no numbers: make some by {advice.command(['contextssl', 'evaluate', 'all', folder])}")
-    kept = tuple(row for row in rows if row.protocol == "online" or row.split == split)
+    as_published = _has_published_retrieval(about) and (prefer_published or evaluation_name("retrieval", split) not in about["evaluations"])
+    split_of = {"retrieval": "train"} if as_published else {}
+    kept = tuple(row for row in rows if row.protocol == "online" or row.split == split_of.get(row.protocol, split))
     if not kept:
         there = sorted({row.split for row in rows if row.split})
         raise DataError(f"{folder / RESULTS} holds no numbers of the split {split}: it has {', '.join(there)}")
-    return Run(folder, name or folder.resolve().name, about, kept, read_training(folder / METRICS), split)
+    return Run(folder, name or folder.resolve().name, about, kept, read_training(folder / METRICS), split, as_published)
+
+
+def _has_published_retrieval(about: Mapping[str, Any]) -> bool:
+    made = about.get("evaluations", {}).get(PUBLISHED_RETRIEVAL, {})
+    return bool(made.get("settings", {}).get("sources") == "published")
 
 
 def read_training(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -254,17 +254,38 @@ def differences(runs: Sequence[Run]) -> list[str]:
             if len(alike) > 1:
                 told = tuple(f"{value} in {_few(names)}" for value, names in alike.items())
                 found.setdefault((what, told), []).append(protocol)
+    found.update(_mixed(runs))
     phrases = [f"{what} ({', '.join(protocols)}): {'; '.join(told)}" for (what, told), protocols in found.items()]
     texts = [about["definitions"] for run in runs for about in run.evaluations.values() if isinstance(about.get("definitions"), Mapping)]
     changed = sorted({key for text in texts for key in texts[0].keys() | text.keys() if text.get(key) != texts[0].get(key)})
     return phrases + ([f"the definition of {', '.join(changed)}"] if changed else [])
 
 
+def _mixed(runs: Sequence[Run]) -> dict[tuple[str, tuple[str, ...]], list[str]]:
+    """Runs whose own numbers are of more than one checkpoint, as version 0.1 let them be."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for run in runs:
+        made: dict[Any, list[str]] = {}
+        for protocol, about in run.evaluations.items():
+            if about.get("weights") is not None:
+                made.setdefault(about["weights"], []).append(protocol)
+        if len(made) > 1:
+            named = [f"{', '.join(protocols)} of {_checkpoint(run, protocols[0])}" for protocols in made.values()]
+            found["checkpoint", tuple(named)] = [run.name]
+    return found
+
+
+def _checkpoint(run: Run, protocol: str) -> str:
+    about = run.evaluations[protocol]
+    return str(about.get("checkpoint") or about.get("settings", {}).get("checkpoint") or f"weights {about.get('weights')}")
+
+
 def _definition(run: Run, protocol: str) -> dict[str, Any]:
     about = run.evaluations.get(protocol, {})
     settings = about.get("settings", {})
-    shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items")}
-    own = {name.replace("_", " "): settings.get(name) for name in DEFINING[protocol]}
+    shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items", "precision")}
+    # A setting that an older version did not have is no difference that could be named.
+    own = {name.replace("_", " "): settings[name] for name in READS[protocol] if name in settings and name not in WHICH_ROWS}
     data = about.get("data", {}).get("fingerprint") or run.about.get("data", {}).get("fingerprint")
     # Of rows that both have, the numbers behind them must agree too, whatever the description says.
     rows = [row for row in run.rows if row.protocol == protocol]

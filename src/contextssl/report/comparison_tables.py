@@ -64,7 +64,7 @@ def pair_head(entries: Sequence[Averaged], factor: str) -> str | None:
     """Which head stands in the table: the paper's where every entry has it, else linear, else what most can be compared by."""
     read = [each.run for each in entries if each.run.find(protocol="equivariance", metric="r2_pooled", factor=factor)]
     order = dict.fromkeys(
-        [*(run.wanted_head(factor) for run in read), "linear", "mlp"]  # ridge has a column of its own
+        ["published", *(run.wanted_head(factor) for run in read), "linear", "mlp"]  # ridge has a column of its own
     )
     having = {head: sum(bool(run.find(protocol="equivariance", factor=factor, head=head)) for run in read) for head in order}
     best = max(having, key=lambda head: having[head], default=None)
@@ -81,9 +81,10 @@ def pairs_table(entries: Sequence[Averaged], lines: Sequence[Condition], groups:
                 title = f"{factor_name(factor)} R², {head_name(reader)}"
                 columns.append(Column(title, ("equivariance",), {"metric": "r2_pooled", "factor": factor, "head": reader}))
         best = next((each.run.wanted_head(factor) for each in entries if factor in each.factors), None)
-        if head is not None and head != best:
+        if head is not None and head not in (best, "published"):
             instead.append(f"{factor_name(factor)} by {head_name(best)} (here: {head_name(head)})")
-    for head in ("linear", "ridge"):
+    by_paper = any(each.run.find(protocol="probe", factor="class", head="published") for each in entries)
+    for head in ("published" if by_paper else "linear", "ridge"):
         columns.append(
             Column(f"class accuracy, {head_name(head)}", ("probe",), {"metric": "accuracy", "factor": "class", "head": head}, higher=True)
         )
@@ -157,14 +158,17 @@ def views_table(lines: Sequence[Condition], groups: Mapping[str, str], factors: 
 def retrieval_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:
     """The paper's table 1: a line an entry, told environment and context length."""
     lines = []
+    # As published: of the training split, from the first view, with the query whose target is its source.
+    as_published = all(each.run.retrieval_as_published for each in entries if each.run.has("retrieval"))
+    metrics = [f"{metric}_with_identity" if as_published else metric for metric in RETRIEVAL]
     for each in entries:
-        rows = each.run.find(protocol="retrieval", metric="mrr", representation="embedding")
+        rows = each.run.find(protocol="retrieval", metric=metrics[0], representation="embedding")
         for environment, length in dict.fromkeys((row.environment, row.length) for row in rows):
             fields = {"representation": "embedding", "environment": environment, "length": length}
             lines.append(Condition(each, environment or "", (each.entry.name, str(length or 0)), fields))
-    columns = [Column(metric_name(metric), ("retrieval",), {"metric": metric}, higher=True) for metric in RETRIEVAL]
+    columns = [Column(metric_name(metric), ("retrieval",), {"metric": metric}, higher=True) for metric in metrics]
     order = sorted(dict.fromkeys(line.group for line in lines), key=lambda name: factors.index(name) if name in factors else len(factors))
-    counts = {row.count for line in lines for row in line.each.run.find(protocol="retrieval", metric="mrr") if row.count}
+    counts = {row.count for line in lines for row in line.each.run.find(protocol="retrieval", metric=metrics[0]) if row.count}
     asked = f" Means over {max(counts):,} queries." if counts else ""
     how = (
         "The embedding of the target view is predicted from another view and the told action, and all views of the item are ranked by their "
@@ -173,7 +177,10 @@ def retrieval_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid
     notes = [
         how,
         _paper_note(
-            entries, "table 1 (the same, rotation told, 50 views; its script ranks the training split)", "stand beside each length"
+            entries,
+            "table 1 (rotation told, 50 views; its script ranks the training split, from the first view, and counts the query whose target is "
+            + ("its source: so does this table)" if as_published else "its source: this table does neither)"),
+            "stand beside each length",
         ),
     ]
     return grid(
@@ -195,7 +202,7 @@ def _published_retrieval(line: Condition, column: Column) -> float | None:
     if not entry.comparable or entry.published is None or line.group != "rotation":
         return None
     name = str(line.length) if line.each.takes_contexts else entry.published if entry.group == "rotation" else ""
-    return published.RETRIEVAL.get(name, {}).get(str(column.fields["metric"]))
+    return published.RETRIEVAL.get(name, {}).get(str(column.fields["metric"]).removesuffix("_with_identity"))
 
 
 def erasure_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:

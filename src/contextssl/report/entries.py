@@ -53,7 +53,9 @@ class Averaged:
     @classmethod
     def of(cls, entry: Entry, split: str) -> Averaged:
         first = entry.runs[0]
-        return cls(entry, Run(first.folder, entry.name, first.about, tuple(over_seeds(entry.runs, split)), {}, split))
+        return cls(
+            entry, Run(first.folder, entry.name, first.about, tuple(over_seeds(entry.runs, split)), {}, split, first.retrieval_as_published)
+        )
 
     @property
     def seeds(self) -> int:
@@ -83,8 +85,9 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
     for run in runs:
         own: dict[ResultRow, ResultRow] = {}
         for row in run.rows:
-            if row.split == split and row.protocol != "online":
-                own.setdefault(replace(row, mean=0.0, std=None, n=1, floor=None, seconds=None, count=None), row)
+            shown = row.split == split or (row.protocol == "retrieval" and run.retrieval_as_published)
+            if shown and row.protocol != "online":
+                own.setdefault(replace(row, mean=0.0, std=None, n=1, floor=None, seconds=None, count=None, weights=None), row)
         for key, row in own.items():
             found.setdefault(key, []).append(row)
     rows = []

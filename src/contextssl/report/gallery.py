@@ -24,7 +24,7 @@ from contextssl.data.stored import is_store
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
-from contextssl.evaluation.run import Plan
+from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
@@ -196,7 +196,7 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     subject = open_subject(settings)
     plan = Plan.of(settings, subject)
     if len(plan.test) > MOST_VIEWS:
-        # Fewer candidates, and not in the cache, whose arrays of all views they would push out.
+        # Fewer candidates, which nothing else will ask the cache for.
         settings = dataclasses.replace(settings, items=max(2, MOST_VIEWS // plan.test.per_item), cache=False)
         plan = Plan.of(settings, subject)
     return plan

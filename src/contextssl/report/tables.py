@@ -90,7 +90,7 @@ def _conditions(run: Run) -> Iterator[tuple[str, str | None, dict[str, object]]]
 def _reader(run: Run, protocol: str, metric: str, factor: str) -> str | None:
     """The paper's head where it was run, else ridge, else whatever there is."""
     there = [row.head for row in run.find(protocol=protocol, metric=metric, factor=factor) if row.head != "auxiliary"]
-    wanted = "linear" if factor == "class" else run.published_head(factor, protocol)
+    wanted = run.published_head(factor, protocol) or ("linear" if factor == "class" else None)
     return wanted if wanted in there else "ridge" if "ridge" in there else there[0] if there else None
 
 
@@ -117,7 +117,8 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
     body: list[Sequence[Content] | Markup] = []
     for run in runs:
         count = max((row.count or 0 for row in run.find(protocol="retrieval", metric="mrr")), default=0)
-        body.append(group_row(f"{run.name}, {run.split} split, {count:,} queries", len(head)))
+        split = "train split, as published" if run.retrieval_as_published else f"{run.split} split"
+        body.append(group_row(f"{run.name}, {split}, {count:,} queries", len(head)))
         for environment in run.environments:
             curves = [run.curve("retrieval", metric, environment, factor=factor) for metric, factor in columns]
             for length in sorted({row.length or 0 for curve in curves for row in curve}):
@@ -152,6 +153,7 @@ def every_number(run: Run, protocol: str) -> Markup | None:
     for condition in conditions:
         representation, environment, length, share = condition
         first = "features" if representation == "feature" else RIVALS.get(representation, environment_name(environment))
+        first = f"prediction, {first}" if representation == "prediction" else first
         marks = [first, "" if length is None else str(length), *([f"{share:g}"] if noisy else [])]
         body.append([*marks, *(measured(cells.get((*condition, *column))) for column in columns)])
     by_column = [[row for row in rows if (row.metric, row.factor, row.head, row.target) == column] for column in columns]

@@ -11,6 +11,7 @@ UNDEFINED = "undefined"
 VOWELS = frozenset("aeiou")
 HEADS = {
     "auxiliary": "the model's own head",
+    "published": "the paper's probe",
     "mlp": "fresh MLP",
     "linear": "fresh linear probe",
     "ridge": "fresh ridge",

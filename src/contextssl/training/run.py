@@ -26,8 +26,9 @@ from contextssl.distributed import is_first_process
 from contextssl.environment_mix import EnvironmentMix
 from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.cache import weights_fingerprint
 from contextssl.evaluation.online import OnlinePairs
-from contextssl.evaluation.results import RESULTS, write_results
+from contextssl.evaluation.results import RESULTS, write_trained
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.methods import method_of
 from contextssl.models.build import build_model
@@ -160,7 +161,7 @@ def _train(
             "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(saving.seconds, 1),
         }
-        write_results(folder, run, module.rows)
+        write_trained(folder, run, module.rows, weights_fingerprint(model))
     return folder
 
 
