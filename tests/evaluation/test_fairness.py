@@ -18,8 +18,10 @@ from contextssl.data.tables.corruption import row_factors
 from contextssl.data.tables.rows import RowViews
 from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import ContextPoint
-from contextssl.evaluation.fairness import Encoded, People, counterfactual_distance, one_hot
+from contextssl.evaluation.fairness import Encoded, one_hot
+from contextssl.evaluation.fairness_scores import counterfactual_distance
 from contextssl.evaluation.fairness_summary import fairness_summary
+from contextssl.evaluation.people import People
 from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import Plan, evaluate
 from contextssl.evaluation.subject import Subject

@@ -76,6 +76,11 @@ class SingleViews:
     def labels(self) -> Int[Tensor, " m"]:
         return self.test.labels[self.rows]
 
+    @property
+    def clusters(self) -> Int[Tensor, " m"]:
+        """Of which item each row that is read is."""
+        return self.test.clusters[self.rows]
+
     def inputs(self, condition: Condition) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
         """Normalised inputs of the training rows and of those that are read, with their noise, and the noise's deviation.
 
@@ -145,7 +150,7 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
     if model.reads_latents:
         with torch.no_grad():
             latents = model.auxiliary_prediction(test.to(model.device)).float().cpu()
-        scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", **about)
+        scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", items=views.clusters, **about)
     if condition.share > 0:
         clean = views.embedder.unit(views.train, point)
         scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
@@ -157,9 +162,9 @@ def _add_read(
     """Latents, then a score of each class, as far as they are wanted."""
     factors = views.test.factors
     if views.names:
-        scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head, **about)
+        scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head, items=views.clusters, **about)
     if views.reads_class:
-        scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head, **about)
+        scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head, items=views.clusters, **about)
 
 
 def ridge_read_out(views: SingleViews, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"]) -> Float[Tensor, "m t"]:
@@ -222,6 +227,7 @@ def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], pla
         )
         for index, condition in enumerate(group):
             about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}
+            about["items"] = views.clusters
             for name, output in found.items():
                 if name == CLASS:
                     scores.add_class(output[index].argmax(1), views.labels, condition.point, head=kind, **about)

@@ -14,7 +14,7 @@ from torch import Tensor
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.geometry import item_folds, share_designs, variance_share
+from contextssl.evaluation.geometry import add_share, item_folds, share_designs
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.results import ResultRow
@@ -168,13 +168,13 @@ class Reader:
         views, model, device = self.views, self.model, self.embedder.device
         factors, add = views.test.factors, self.scores.add_factors
         for factor, design in self.designs.items():
-            share = variance_share(test, design, self.folds)
-            self.scores.add("variance_share", share, floor=0.0, point=point, factor=factor, count=len(test), context=name)
+            add_share(self.scores, test, design, self.folds, views.test, point, factor, context=name)
         rows = test[views.rows].to(device)
         found = knn_means(train.to(device), views.train.latents.to(device), rows, self.k)
-        add(found.cpu(), views.truth, factors.names, point, head="knn", context=name)
+        add(found.cpu(), views.truth, factors.names, point, head="knn", items=views.clusters, context=name)
         if model.reads_latents:
-            add(model.auxiliary_prediction(rows).float().cpu(), views.truth, factors.names, point, head="auxiliary", context=name)
+            latents = model.auxiliary_prediction(rows).float().cpu()
+            add(latents, views.truth, factors.names, point, head="auxiliary", items=views.clusters, context=name)
 
 
 @torch.no_grad()

@@ -43,6 +43,7 @@ class RowViews:
         corruption: what makes views.
         num_views: views of each row.
         seed: of the views; two splits take two seeds.
+        people: (N,) int64, whose row each is; None where every row is a person's.
     """
 
     rows: Float[Tensor, "N W"]
@@ -50,6 +51,7 @@ class RowViews:
     corruption: Corruption
     num_views: int = 10
     seed: int = 0
+    people: np.ndarray | None = None
     _drawn: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

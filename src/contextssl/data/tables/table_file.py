@@ -130,4 +130,5 @@ def read_table(
             "seed": seed,
         },
         notes=tuple(notes),
+        people=people,
     )
