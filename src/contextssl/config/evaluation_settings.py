@@ -30,7 +30,7 @@ class LoadedModelSettings:
 
     load_model: str | None = setting(None, "a run's folder, a checkpoint of one, or a checkpoint in the published format (.pt)")
     pretrained_model_dir: str | None = setting(None, "folder that load_model is looked for in")
-    checkpoint: str = setting("last", "which of a run's checkpoints: last, best, or a name in its folder")
+    checkpoint: str = setting("last", "which of a run's checkpoints: last, best (chosen on the val split), or a name in its folder")
     n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out")
     block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens")
     image_mean: list[float] | None = setting(

@@ -33,6 +33,7 @@ from contextssl.evaluation.results import RESULTS, ResultRow, read_results, writ
 from contextssl.evaluation.retrieval import retrieval_rows
 from contextssl.evaluation.sensitivity import render_variations
 from contextssl.evaluation.subject import Subject, open_subject
+from contextssl.evaluation.verdict import verdict
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
@@ -96,6 +97,10 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
             "train_items": plan.train.num_items,
             "definitions": DEFINITIONS,
             "notes": plan.notes,
+            "checkpoint": subject.checkpoint,
+            "checkpoint_chosen_on": subject.chosen_on,
+            # Of no other protocol's rows is there one.
+            **({"verdict": dataclasses.asdict(said)} if protocol == "reading" and (said := verdict(made)) else {}),
             "version": __version__,
             "code": code_fingerprint(),
             "precision": plan.embedder.precision,
@@ -146,6 +151,9 @@ class Plan:
             lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
         check_lengths(lengths, longest)
         notes: list[str] = []
+        if (chosen := subject.chosen_on_what_is_read(settings.split)) is not None:
+            notes.append(chosen)
+            warnings.warn(chosen, UserWarning, stacklevel=3)
         environments = _environments(settings, subject, notes)
         contexts = draw_contexts(data.train, _context_pairs(subject), settings.contexts, settings.seed)
         described = data.description

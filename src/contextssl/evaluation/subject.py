@@ -31,6 +31,7 @@ class Subject:
         folder: where ``results.json`` is, or will be.
         trained_on: the environments of the run's training; None where that is not known.
         settings: of the run's training, where there was one.
+        checkpoint: its name, such as ``"last"``; None of a model that comes from no run's checkpoint.
     """
 
     model: ViewEncoder
@@ -38,6 +39,21 @@ class Subject:
     folder: Path
     trained_on: tuple[Environment, ...] | None = None
     settings: TrainSettings | None = None
+    checkpoint: str | None = None
+
+    @property
+    def chosen_on(self) -> str | None:
+        """The split whose items the checkpoint was chosen on; training keeps as ``best`` what scored best on validation pairs."""
+        return "val" if self.checkpoint is not None and self.checkpoint.split("-")[0] == "best" else None
+
+    def chosen_on_what_is_read(self, split: str) -> str | None:
+        """A note where the checkpoint was chosen on the very split that is evaluated."""
+        if self.chosen_on != split:
+            return None
+        return (
+            f"checkpoint={self.checkpoint} was chosen while training by its score on the {split} split, so its numbers there are better than it is: "
+            "report checkpoint=last, or another split"
+        )
 
 
 def open_subject(settings: EvaluateSettings) -> Subject:
@@ -76,7 +92,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
         )
     folder = file.parent.parent if file.parent.name == "checkpoints" else file.parent
     mix = environments_of(trained, model.factors)
-    return Subject(model, data, folder, mix.environments, trained)
+    return Subject(model, data, folder, mix.environments, trained, file.stem)
 
 
 def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:

@@ -105,6 +105,11 @@ def _evaluated(run: Run) -> dict[str, str]:
             f"seed {evaluation.get('seed')}",
             f"{evaluation.get('precision')} on {evaluation.get('device')}",
             f"version {evaluation.get('version')}",
+            *(
+                [f"checkpoint {evaluation['checkpoint']}, chosen on the {chosen} split"]
+                if (chosen := evaluation.get("checkpoint_chosen_on"))
+                else []
+            ),
             str(evaluation.get("date")),
         ]
         words = ", ".join(part for part in said if "None" not in part)

@@ -15,7 +15,7 @@ from contextssl.files import storage_error
 from contextssl.methods import METHODS
 
 METRICS = "metrics.csv"
-PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure")
+PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure", "reading")
 # A warning names so many runs of one kind, and counts the others.
 NAMED = 3
 # The context length that sentences speak of, where it was evaluated.
@@ -28,6 +28,7 @@ DEFINING = {
     "fairness": ("train_items", "adversaries", "forget_bottleneck"),
     "geometry": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck", "sensitivity_items", "sensitivity_views"),
     "erasure": ("train_views", "train_items", "probe_views", "neighbours", "bottleneck"),
+    "reading": ("train_views", "train_items", "probe_views", "neighbours"),
 }
 
 
@@ -214,11 +215,14 @@ def _definition(run: Run, protocol: str) -> dict[str, Any]:
     about = run.evaluations.get(protocol, {})
     settings = about.get("settings", {})
     shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items")}
+    shared["checkpoint"] = about.get("checkpoint") or "last"
     own = {name.replace("_", " "): settings.get(name) for name in DEFINING[protocol]}
     data = about.get("data", {}).get("fingerprint") or run.about.get("data", {}).get("fingerprint")
     # Of rows that both have, the numbers behind them must agree too, whatever the description says.
     rows = [row for row in run.rows if row.protocol == protocol]
-    counts = sorted({row.count for row in rows if row.count is not None and row.head is None and row.metric != "capacity_nats"})
+    counts = sorted(
+        {row.count for row in rows if row.count is not None and row.head is None and row.metric not in ("capacity_nats", "factor_nats")}
+    )
     # A method that takes no context has none to draw.
     draws = {"contexts behind a mean": max(row.n for row in rows if row.length)} if any(row.length for row in rows) else {}
     return {

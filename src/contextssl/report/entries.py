@@ -13,6 +13,8 @@ from contextssl.factors import NO_FACTOR
 from contextssl.report.collect import Run
 from contextssl.report.words import environment_name
 
+# What the rows of two seeds may differ in, and be the same number.
+UNLIKE = {"mean": 0.0, "std": None, "n": 1, "floor": None, "seconds": None, "count": None, "over": None, "item_std": None, "items": None}
 # Protocols that read embeddings and features as they are.
 PROBED = ("equivariance", "probe", "geometry")
 
@@ -47,7 +49,8 @@ class Averaged:
     """An entry with the means of its runs' numbers, as the rows of one run.
 
     Args:
-        run: each row a mean over seeds, ``std`` the deviation over them (n - 1; None for one seed), ``n`` of how many that have the number.
+        run: each row a mean over seeds, ``std`` the deviation over them (n - 1; None for one seed), ``n`` of how many that have the number,
+            ``item_std`` the mean of theirs: seeds are evaluated on the same items, whose choice does not average out.
     """
 
     entry: Entry
@@ -80,13 +83,14 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
         own: dict[ResultRow, ResultRow] = {}
         for row in run.rows:
             if row.split == split and row.protocol != "online":
-                own.setdefault(replace(row, mean=0.0, std=None, n=1, floor=None, seconds=None, count=None), row)
+                own.setdefault(replace(row, **UNLIKE), row)  # type: ignore[arg-type]
         for key, row in own.items():
             found.setdefault(key, []).append(row)
     rows = []
     for key, same in found.items():
         values = [row.mean for row in same if math.isfinite(row.mean)]
         floors = [row.floor for row in same if row.floor is not None and math.isfinite(row.floor)]
+        errors = [row.item_std for row in same if row.item_std is not None]
         rows.append(
             replace(
                 key,
@@ -95,6 +99,9 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
                 n=len(values),
                 floor=statistics.mean(floors) if floors else None,
                 count=same[0].count,
+                over="seeds" if len(runs) > 1 else same[0].over,
+                item_std=statistics.mean(errors) if len(errors) == len(same) else None,
+                items=same[0].items,
             )
         )
     return rows
