@@ -29,7 +29,10 @@ __all__ = ["Comparison", "Entry", "write_comparison"]
 
 NAME = "comparison"
 FIGURES = "figures"
-MEANING = "A number that not every seed has says of how many it is; – was not evaluated. Floors are what the best constant, or the commonest class, scores."
+MEANING = (
+    "A number that not every seed has says of how many it is; – was not evaluated. Floors are what the best constant, or the commonest "
+    "class, scores."
+)
 BEST = (
     "Bold is best in its group: high and above the floor where a factor is told or the class is read, low where a factor is to go, and there "
     "whatever lies at or below the floor. Of an environment’s group are the methods that were trained for it, and the in-context model in its "
@@ -162,7 +165,8 @@ def _csv(averaged: Sequence[Averaged]) -> str:
             writer.writerow(
                 [
                     each.entry.name, each.entry.group, each.seeds, condition, row.metric, row.factor, mean, row.std, row.floor, row.protocol,
-                    row.head, row.bottleneck, row.representation, row.environment, row.length, row.target, row.context, row.n, row.split, row.item_std, row.items,
+                    row.head, row.bottleneck, row.representation, row.environment, row.length, row.target, row.context, row.n, row.split,
+                    row.item_std, row.items,
                 ]
             )  # fmt: skip
     return buffer.getvalue()

@@ -8,13 +8,15 @@ from contextssl.evaluation.deviations import deviation_words
 from contextssl.evaluation.verdict import verdict
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, group_row, table
-from contextssl.report.words import environment_name, factor_name, head_name, measured, metric_name
+from contextssl.report.tables import column_title
+from contextssl.report.words import environment_name, measured
 
 PROTOCOL = "reading"
 COLUMNS = (("variance_share", None), ("r2_pooled", "knn"), ("r2_pooled", "auxiliary"))
 HOW = (
-    "The same views in contexts that are disturbed one way at a time: compare each row with the one as drawn. A model that reads what its context tells "
-    "by the block of its actions that is not zero is moved by what is told alone; one that reads the pairs is moved where they do not bear it out."
+    "The same views in contexts that are disturbed one way at a time: compare each row with the one as drawn. A model that reads what its "
+    "context tells by the block of its actions that is not zero is moved by what is told alone; one that reads the pairs is moved where "
+    "they do not bear it out."
 )
 
 
@@ -36,18 +38,10 @@ def section_content(runs: Sequence[Run]) -> list[Markup]:
 def reading_table(run: Run) -> Markup:
     """A row a disturbance, in groups of one environment and length."""
     rows = run.find(protocol=PROTOCOL)
-    columns = [
-        (metric, head, factor)
-        for metric, head in COLUMNS
-        for factor in run.factors
-        if run.find(metric=metric, head=head, factor=factor, protocol=PROTOCOL)
-    ]
+    there = {(row.metric, row.head, row.factor) for row in rows}
+    columns = [(*read, factor) for read in COLUMNS for factor in run.factors if (*read, factor) in there]
     cells = {(row.environment, row.length, row.context, row.metric, row.head, row.factor): row for row in rows}
-    titles = [
-        ", ".join(part for part in (f"{factor_name(factor)} {metric_name(metric)}", head_name(head)) if part)
-        for metric, head, factor in columns
-    ]
-    head = ["context", "tokens", *titles]
+    head = ["context", "tokens", *(column_title(metric, factor, reader) for metric, reader, factor in columns)]
     body: list[Sequence[Content] | Markup] = []
     for environment in dict.fromkeys(row.environment for row in rows):
         body.append(group_row(f"{environment_name(environment)} context", len(head)))

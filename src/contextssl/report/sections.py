@@ -110,9 +110,9 @@ def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors:
             spoken.append(join(element("h3", title), element("ul", [element("li", sentence) for sentence in sentences], class_="plain")))
         if each:
             bound = (
-                "Noise of known variance bounds every reader, trained or not. Of a factor that is drawn independently of the rest one noisy embedding "
-                f"tells at most {'; '.join(each)}. Estimated from views with that factor alone drawn anew; a second embedding of the same view, with "
-                "noise of its own, tells more."
+                "Noise of known variance bounds every reader, trained or not. Of a factor that is drawn independently of the rest one "
+                f"noisy embedding tells at most {'; '.join(each)}. Estimated from views with that factor alone drawn anew; a second "
+                "embedding of the same view, with noise of its own, tells more."
             )
             spoken.append(element("p", bound))
         if everything:
@@ -166,9 +166,9 @@ def results(runs: Sequence[Run]) -> Markup:
         element(
             "p",
             "What fresh probes read from pairs of embeddings (relative factors), and the class from single views; means over contexts. "
-            f"{_around(runs, 'equivariance', 'probe')} Bold is the factor that the context tells. R² pooled is the paper's: it divides by the variance "
-            "about one mean of all components, so a constant guess scores above 0 on quaternions; beside it stand R² a dimension (floor 0) and the "
-            "mean angle.",
+            f"{_around(runs, 'equivariance', 'probe')} Bold is the factor that the context tells. R² pooled is the paper's: it divides "
+            "by the variance about one mean of all components, so a constant guess scores above 0 on quaternions; beside it stand R² a "
+            "dimension (floor 0) and the mean angle.",
         )
         if made
         else None,
