@@ -155,7 +155,7 @@ class EvaluateErasureSettings(EvaluateSettings):
 
 @dataclass
 class EvaluateReadingSettings(EvaluateSettings):
-    """Does it read the context, or guess? Contexts that are shuffled, wrong, random, black, of one pair, of unseen classes, too long; and a verdict."""
+    """Does it read the context, or guess? Contexts that are shuffled, wrong, random, black, short, strange, too long; and a verdict."""
 
 
 @dataclass
