@@ -136,7 +136,8 @@ def drawn_rows(items: Tensor, draws: int = 3) -> list[Tensor]:
 
 def test_what_has_no_error() -> None:
     assert item_sums.resampled_mean(random(5), torch.zeros(5)) is None, "one item cannot be drawn otherwise"
-    assert all(draws is None for draws in resampled_differences(*torch.zeros(3, 8, dtype=torch.long), 2, torch.arange(8)).values())
+    alike = torch.zeros(8, dtype=torch.long)
+    assert all(draws is None for draws in resampled_differences(alike, alike, alike, 2, torch.arange(8)).values())
     assert resampled_telling(torch.rand(8, 2), torch.zeros(8, dtype=torch.long), torch.arange(8))["auroc"] is None
     assert error_of([]) is None
     undefined = Resampled(np.full(DRAWS, math.nan), 5)

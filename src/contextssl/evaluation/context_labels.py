@@ -88,4 +88,4 @@ def _add(scores: Scores, views: SingleViews, answers: Tensor, labels: Tensor, sp
         common = float(true.bincount().max() / len(true))
         draws = resampled_mean((given == true).double(), views.clusters)
         accuracy = float(metrics.accuracy(given, true))
-        scores.add("accuracy", accuracy, floor=common, point=point, resampled=draws, factor=factor, **about)  # type: ignore[arg-type]
+        scores.add("accuracy", accuracy, floor=common, point=point, resampled=draws, factor=factor, **about)

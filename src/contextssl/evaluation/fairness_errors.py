@@ -67,10 +67,7 @@ def resampled_differences(
         """Of true positives, false positives and positives, each (draws, groups, classes); of nobody the rate is 0, as in fairlearn."""
         everyone = sums[:, -len(there) :, None]
         are, are_called, rightly = np.moveaxis(sums[:, : -len(there)].reshape(len(sums), *shape), 2, 0)
-        pairs = ((rightly, are), (are_called - rightly, everyone - are), (are_called, everyone))
-        true, false, positive = (
-            np.divide(*np.broadcast_arrays(a, b), out=np.zeros(a.shape), where=np.broadcast_to(b, a.shape) > 0) for a, b in pairs
-        )
+        true, false, positive = _rate(rightly, are), _rate(are_called - rightly, everyone - are), _rate(are_called, everyone)
         return true[..., positives], false[..., positives], positive[..., positives]
 
     def gap(rate: np.ndarray) -> np.ndarray:
@@ -82,3 +79,7 @@ def resampled_differences(
         "equal_opportunity_difference": resample(sums, lambda sums: gap(rates(sums)[0])),
         "demographic_parity_difference": resample(sums, lambda sums: gap(rates(sums)[2])),
     }
+
+
+def _rate(part: np.ndarray, of: np.ndarray) -> np.ndarray:
+    return np.where(of > 0, part / np.where(of > 0, of, 1), 0.0)

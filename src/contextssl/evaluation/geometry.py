@@ -162,8 +162,9 @@ def geometry_rows(
         if variations is not None:
             z, moved = variations.moves(embedder, point)
             add_sensitivity(scores, z, moved, variations, point=point, **about)
-            for share in shares if point is not None else ():
-                _add_factor_nats(scores, views, moved, point, share)
+            if point is not None:
+                for share in shares:
+                    _add_factor_nats(scores, views, moved, point, share)
     for part in views.parts():
         for condition in conditions(points, shares):
             add_knn(scores, part, *part.inputs(condition)[:2], condition, k)

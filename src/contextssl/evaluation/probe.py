@@ -153,7 +153,7 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
         scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", items=views.clusters, **about)
     if condition.share > 0:
         clean = views.embedder.unit(views.train, point)
-        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
+        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)  # type: ignore[arg-type]
 
 
 def _add_read(
@@ -227,10 +227,9 @@ def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], pla
         )
         for index, condition in enumerate(group):
             about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}
-            about["items"] = views.clusters
             for name, output in found.items():
                 if name == CLASS:
-                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=kind, **about)
+                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=kind, items=views.clusters, **about)
                 else:
                     truth = views.truth[:, factors.slice(name)]
-                    scores.add_factors(output[index], truth, (name,), condition.point, head=kind, **about)
+                    scores.add_factors(output[index], truth, (name,), condition.point, head=kind, items=views.clusters, **about)

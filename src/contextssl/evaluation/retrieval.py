@@ -178,7 +178,7 @@ def _add(
     for name in ("mrr", *(f"hit@{k}" for k in HITS)):
         floor = chance_reciprocal_rank(several) if name == "mrr" else min(1.0, int(name.removeprefix("hit@")) / several)
         add(name, found[name], floor)
-        counted = queries.with_identity(found[name], found[f"identity/{name}"])
+        counted = torch.as_tensor(queries.with_identity(found[name], found[f"identity/{name}"]))
         add(f"{name}_with_identity", counted, floor, count=queries.count + queries.identity.numel())
     for name in views.factors.names:
         add("pre", found[f"pre/{name}"], float(found[f"chance/{name}"].mean()), factor=name)
