@@ -1,7 +1,8 @@
 """What fresh probes read at each kept checkpoint of a run, as the curve in docs/results.md: python benchmarks/curve.py RUN [TRAIN_ITEMS]
 
 The published single-view probe is a linear map for colour and class (Adam 1e-3, 300 epochs); rotation is read by the same, which takes minutes where
-the published MLP takes hours on a CPU. Means over three contexts of 14 tokens, on validation objects. Checkpoints are kept by save_interval=EPOCHS.
+the published MLP takes hours on a CPU. Means over three contexts of 14 tokens, on validation objects, ± the larger of
+the deviation over contexts and the error by the choice of objects. Checkpoints are kept by save_interval=EPOCHS.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.evaluation.deviations import deviation
 from contextssl.evaluation.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import evaluate
@@ -59,7 +61,8 @@ def _cell(rows: list[ResultRow], environment: str | None, factor: str, head: str
         for row in rows
         if (row.metric, row.factor, row.head, row.bottleneck, row.environment) == (metric, factor, head, noise, environment)
     ]
-    return f"{row.mean:.3f}" + (f" ± {row.std:.3f}" if row.std is not None else "")
+    around = deviation(row)
+    return f"{row.mean:.3f}" + (f" ± {around:.3f}" if around is not None else "")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Fairness over several seeds, as the tables of docs/tables.md: python benchmarks/fairness.py RUN [RUN …] [split=test]
 
-Reads the ``results.json`` of runs that ``contextssl evaluate fairness`` has evaluated. Each cell is a mean ± deviation (n - 1) over the runs; a run's
-own number is a mean over contexts. The noise share is each run's own, chosen on its training rows.
+Reads the ``results.json`` of runs that ``contextssl evaluate fairness`` has evaluated. Each cell is a mean over the runs ± the larger of
+the deviation over them (n - 1) and, where the runs have it, the error by the choice of people; a run's own number is a mean over contexts.
+The noise share is each run's own, chosen on its training rows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from contextssl.evaluation.deviations import deviation_words
 from contextssl.evaluation.results import ResultRow
 from contextssl.report.collect import Run, read_run
 from contextssl.report.fairness import Asked, Condition, asked
@@ -24,6 +26,7 @@ FIRST = (
 
 def main(folders: list[str], split: str) -> None:
     runs = [read_run(Path(folder), split=split) for folder in folders]
+    print(f"± is {deviation_words((row for run in runs for row in run.find(protocol='fairness')), 'seeds')}.")
     for index, first in enumerate(asked(runs[:1])):
         each = [list(asked([run]))[index] for run in runs]
         print(f"\n{factor_name(first.factor)} and {first.target}, {split} split, {len(runs)} seeds\n")
@@ -43,8 +46,10 @@ def _cells(each: list[Asked], conditions: list[Condition]) -> list[str]:
         values = [scale * row.mean for row in found if row is not None]
         if not values:
             return ""
-        deviation = f" ± {number(statistics.stdev(values), digits)}" if len(values) > 1 else ""
-        return f"{number(statistics.mean(values), digits)}{deviation}"
+        errors = [scale * row.item_std for row in found if row is not None and row.item_std is not None]
+        known = [statistics.stdev(values)] if len(values) > 1 else []
+        known += [statistics.mean(errors)] if len(errors) == len(values) else []
+        return number(statistics.mean(values), digits) + (f" ± {number(max(known), digits)}" if known else "")
 
     readers = [over(lambda one, condition, head=head: one.read(condition, head)) for head in ("logistic", "mlp", "boosting")]  # type: ignore[misc]
     return [

@@ -1,6 +1,7 @@
 """The adaptation over several seeds, as the tables of docs/results.md: python benchmarks/seeds.py RUN RUN RUN
 
 Reads the ``results.json`` of evaluated runs. Each cell is a mean ± deviation (n - 1) over the runs; a run's own number is a mean over contexts.
+Where the runs have it, the larger of that and the error by the choice of items, which seeds share; the first line says which.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import statistics
 import sys
 from pathlib import Path
 
+from contextssl.evaluation.deviations import deviation_words
 from contextssl.evaluation.results import ResultRow, read_results
 
 FACTORS = ("rotation", "color")
@@ -35,6 +37,7 @@ PLAIN = (
 def main(folders: list[str]) -> None:
     runs = [read_results(Path(folder))[1] for folder in folders]
     titles = [f"{(environment or 'none').replace('color', 'colour')}, {length}" for environment, length in CONTEXTS]
+    print(f"± is {deviation_words((row for rows in runs for row in rows), 'seeds')}.\n")
     print(f"| {len(runs)} seeds; context, tokens | " + " | ".join(titles) + " | floor |")
     print("|---|" + "---|" * (len(titles) + 1))
     for title, protocol, metric, head, noise in BY_FACTOR:
@@ -54,7 +57,7 @@ def _print_line(title: str, found: list[list[ResultRow]]) -> None:
     cells = []
     for environment, length in CONTEXTS:
         # With no context one number serves every environment, but for retrieval, whose told action differs.
-        per_run = [[row.mean for row in rows if row.length == length and (length == 0 or row.environment == environment)] for rows in found]
+        per_run = [[row for row in rows if row.length == length and (length == 0 or row.environment == environment)] for rows in found]
         choices = {len(values) for values in per_run}
         cells.append(" / ".join(_mean([values[k] for values in per_run]) for k in range(min(choices))))
     floors = [row.floor for rows in found for row in rows if row.floor is not None]
@@ -62,9 +65,13 @@ def _print_line(title: str, found: list[list[ResultRow]]) -> None:
     print(f"| {title} | {' | '.join(cells)} | {floor} |")
 
 
-def _mean(values: list[float]) -> str:
-    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{deviation}"
+def _mean(rows: list[ResultRow]) -> str:
+    values = [row.mean for row in rows]
+    # Runs are evaluated on the same items, whose choice does not average out over them.
+    errors = [row.item_std for row in rows if row.item_std is not None]
+    known = [statistics.stdev(values)] if len(values) > 1 else []
+    known += [statistics.mean(errors)] if len(errors) == len(rows) else []
+    return f"{statistics.mean(values):.3f}" + (f" ± {max(known):.3f}" if known else "")
 
 
 if __name__ == "__main__":

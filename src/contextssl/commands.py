@@ -32,6 +32,7 @@ from contextssl.evaluation.protocols import PROTOCOLS, evaluation_name, rows_spl
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.summary import summary
+from contextssl.evaluation.verdict import verdict
 from contextssl.memory import peak_memory_mib
 from contextssl.report import write_report
 from contextssl.report.collect import read_run
@@ -229,6 +230,8 @@ def _evaluate(settings: EvaluateSettings, protocols: tuple[str, ...]) -> int:
                 console.print(note, highlight=False)
         else:
             show(summary(rows, (protocol,), splits[protocol]), console)
+        if protocol == "reading" and (said := verdict([row for row in rows if row.split == settings.split])):
+            console.print(said.sentence, highlight=False)
     names = list(made.values())
     seconds = sum(run["evaluations"][name]["seconds"] for name in names)
     console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)

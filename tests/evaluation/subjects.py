@@ -8,6 +8,7 @@ from torch import nn
 
 from contextssl.data.threediebench import FACTORS as FACTORS
 from contextssl.data.views import Views
+from contextssl.evaluation.disturbances import EncodedPairs
 from contextssl.models.contextssl import ContextSSL
 from tests.sources import ToySource
 
@@ -48,3 +49,14 @@ def views_of(items: int = 6, views: int = 5, split: str = "val", size: int = SIZ
         item_names=[item.name for item in source.splits[split]],
         raw_latents=np.stack([raw for _, raw in read]),
     )
+
+
+def encoded(count: int, seed: int, items: int = 9) -> EncodedPairs:
+    """Pairs whose features and actions tell where they come from."""
+    generator = torch.Generator().manual_seed(seed)
+    of = torch.randint(items, (count, 1), generator=generator).expand(count, 2)
+    return EncodedPairs(torch.randn(count, 2, 12, generator=generator), torch.randn(count, 6, generator=generator), of)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

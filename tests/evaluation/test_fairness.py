@@ -12,17 +12,20 @@ import torch.nn.functional as F
 
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
-from contextssl.data.dataset import Data
+from contextssl.data.dataset import Data, open_data
 from contextssl.data.tables.columns import Columns
 from contextssl.data.tables.corruption import row_factors
 from contextssl.data.tables.rows import RowViews
 from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import ContextPoint
-from contextssl.evaluation.fairness import Encoded, People, counterfactual_distance, one_hot
+from contextssl.evaluation.fairness import Encoded, one_hot
+from contextssl.evaluation.fairness_scores import counterfactual_distance
 from contextssl.evaluation.fairness_summary import fairness_summary
+from contextssl.evaluation.people import People
 from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import Plan, evaluate
 from contextssl.evaluation.subject import Subject
+from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.training.run import fresh_model
 from tests.people import people_data
@@ -199,3 +202,34 @@ def test_images_have_no_fairness(tmp_path: Path) -> None:
 def test_settings_that_cannot_be(data: Data, tmp_path: Path, given: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         evaluate(EvaluateSettings(**{**SETTINGS, **given}), ["fairness"], subject=subject(data, tmp_path))  # type: ignore[arg-type]
+
+
+def test_every_number_has_the_error_of_the_people_asked(rows: list[ResultRow]) -> None:
+    means = [row for row in rows if row.metric != "factor_nats" and row.mean == row.mean]
+    assert means and all(row.item_std is not None and row.items == 32 for row in means)
+    assert any(row.item_std for row in means if row.metric == "equalized_odds_difference")
+
+
+def test_a_flipped_bit_is_bounded_under_noise(rows: list[ResultRow], data: Data, tmp_path: Path) -> None:
+    bounds = find(rows, metric="factor_nats")
+    assert {row.bottleneck for row in bounds} == {0.5} and all(0 <= row.mean <= math.log(2) for row in bounds)
+    made = plan(data, tmp_path)
+    people = People.of(made.train, made.test, 0)
+    clean = Encoded.of(made.embedder, people).embedded(made.embedder, ContextPoint(None, 0, 0))
+    variance = 0.5 * float(clean.train.double().var(dim=0, unbiased=False).sum()) / clean.train.shape[1]
+    moved = float((clean.flipped["sex"] - clean.test).double().square().sum(1).mean())
+    (row,) = [row for row in bounds if row.length == 0]
+    assert row.mean == pytest.approx(min(math.log(2), 0.5 * math.log1p(moved / (4 * variance))), rel=1e-4)
+
+
+def test_rows_of_one_person_are_drawn_together(tmp_path: Path) -> None:
+    """Two rows a person: as many people as there are to draw from, not rows."""
+    frame = pd.DataFrame({"who": [f"p{i // 2}" for i in range(160)], "sex": ["f", "m"] * 80, "hours": range(160)})
+    frame["income"] = (frame["hours"] % 7 > 3).map({True: "high", False: "low"})
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    settings = TrainSettings(
+        dataset="table", path=str(tmp_path / "people.csv"), label="income", factors=["sex"], person="who", progress=False
+    )
+    val = ViewSet.choose(open_data(settings, progress=False).val.views, "val", 2, 0, 0)
+    assert 2 * len(val.clusters.unique()) == val.num_items and val.plain is not None
+    assert torch.equal(val.plain.clusters, val.clusters[:: val.per_item])

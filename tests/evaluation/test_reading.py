@@ -14,19 +14,22 @@ from torch import Tensor
 
 from contextssl.errors import DataError, InputError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint, context_points, draw_contexts
+from contextssl.evaluation.disturbances import DISTURBANCES, EncodedPairs, cycle, shuffled
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.geometry import basis, geometry_rows, item_folds, variance_share
 from contextssl.evaluation.probe import SingleViews, probe_rows
 from contextssl.evaluation.readers import HeadTraining
-from contextssl.evaluation.reading import DISTURBANCES, EncodedPairs, _draws, cycle, random_actions, reading_rows, shuffled, wrong_pairs
+from contextssl.evaluation.reading import reading_rows
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results, write_results
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
 from contextssl.pairs import ViewPairs
 from contextssl.randomness import derive_seed, seeded_generator
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.subjects import FACTORS, encoded, generator, tiny_model, views_of
 
+# What a seed changes.
+UNSETTLED = {"mean": 0, "std": 0, "item_std": 0}
 PAIRS = 7  # what the tiny model's block of 16 tokens holds beside a query
 TRAIN, VAL = ViewPairs(views_of(9, 4, "train")), ViewPairs(views_of(12, 25))
 ROTATION, COLOR, NONE = (FACTORS.environment(name) for name in ("rotation", "color", "none"))
@@ -44,83 +47,9 @@ def rows_of(views: SingleViews | None = None, environments: tuple[Environment, .
 
 def numbers(rows: list[ResultRow]) -> dict[ResultRow, float]:
     """The mean of each row by all else that it says, whichever protocol it is of."""
-    found = {replace(row, protocol="", mean=0.0, std=None): row.mean for row in rows}
+    found = {replace(row, protocol="", mean=0.0, std=None, item_std=None): row.mean for row in rows}
     assert len(found) == len(rows)
     return found
-
-
-def encoded(count: int, seed: int, items: int = 9) -> EncodedPairs:
-    """Pairs whose features and actions tell where they come from."""
-    generator = torch.Generator().manual_seed(seed)
-    of = torch.randint(items, (count, 1), generator=generator).expand(count, 2)
-    return EncodedPairs(torch.randn(count, 2, 12, generator=generator), torch.randn(count, 6, generator=generator), of)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.mark.parametrize("count", [2, 3, 7, 63])
-def test_a_cycle_leaves_nothing_in_its_place(count: int) -> None:
-    for seed in range(20):
-        moved = cycle(count, generator(seed))
-        assert moved.sort().values.tolist() == list(range(count))
-        assert bool((moved != torch.arange(count)).all())
-        place, steps = int(moved[0]), 1
-        while place != 0:
-            place, steps = int(moved[place]), steps + 1
-        assert steps == count
-    assert cycle(1, generator()).tolist() == [0]
-    assert count == 2 or len({tuple(cycle(count, generator(seed)).tolist()) for seed in range(20)}) > 1
-
-
-@pytest.mark.parametrize("count", [2, 7])
-def test_shuffling_moves_whole_pairs_and_random_actions_move_actions_alone(count: int) -> None:
-    pairs = encoded(count, 0)
-    moved = shuffled(pairs, generator())
-    order = [next(i for i in range(count) if torch.equal(moved.features[j], pairs.features[i])) for j in range(count)]
-    assert sorted(order) == list(range(count)) != order
-    assert torch.equal(moved.action, pairs.action[order]) and torch.equal(moved.items, pairs.items[order])
-    wrong = random_actions(pairs, generator())
-    assert torch.equal(wrong.features, pairs.features) and torch.equal(wrong.items, pairs.items)
-    assert torch.equal(wrong.action.sort(dim=0).values, pairs.action.sort(dim=0).values)
-    assert not any(torch.equal(wrong.action[i], pairs.action[i]) for i in range(count))
-
-
-@pytest.mark.parametrize("items", [2, 3, 100])
-@pytest.mark.parametrize(("share", "count"), [(0.25, 2), (0.5, 4), (1.0, 7)])
-def test_wrong_targets_are_of_other_items(share: float, count: int, items: int) -> None:
-    """However few items there are, as long as the spare pairs are not all of one."""
-    for seed in range(10):
-        pairs, spare = encoded(7, seed, items), encoded(9, seed + 100, items)
-        if len(spare.items.unique()) < 2:
-            continue
-        wrong = wrong_pairs(pairs, spare, share, generator(seed))
-        changed = [i for i in range(7) if not torch.equal(wrong.features[i, 1], pairs.features[i, 1])]
-        assert len(changed) == count
-        for i in changed:
-            (taken,) = [j for j in range(9) if torch.equal(spare.features[j, 1], wrong.features[i, 1])]
-            assert int(spare.items[taken, 1]) == int(wrong.items[i, 1]) != int(pairs.items[i, 0])
-        kept = [i for i in range(7) if i not in changed]
-        assert torch.equal(wrong.items[kept], pairs.items[kept])
-        assert torch.equal(wrong.features[:, 0], pairs.features[:, 0]) and torch.equal(wrong.action, pairs.action)
-        # Those of a smaller share are among those of a larger one.
-        all_wrong = wrong_pairs(pairs, spare, 1.0, generator(seed))
-        assert torch.equal(all_wrong.features[changed], wrong.features[changed])
-
-
-def test_a_block_of_one_pair_has_a_wrong_target_too() -> None:
-    few = ViewPairs(views_of(2, 4, "train"))
-    embedder = Embedder(tiny_model(block_size=4), draw_contexts(few, 1, 8, 0), {})
-    for draw in _draws(embedder, few, 1, None, 0):
-        ((_, wrong), *_) = draw.disturbed(1, ["wrong pairs"], 0)
-        assert int(wrong.items[0, 0]) != int(wrong.items[0, 1])
-
-
-def test_a_target_is_used_once_where_items_differ() -> None:
-    pairs, spare = encoded(7, 0), encoded(7, 1)
-    pairs, spare = (replace(p, items=torch.arange(7)[:, None].expand(7, 2) + 10 * i) for i, p in enumerate((pairs, spare)))
-    assert torch.equal(wrong_pairs(pairs, spare, 1.0, generator()).features[:, 1], spare.features[:, 1])
 
 
 def embedded(model: ContextSSL, pairs: EncodedPairs, queries: Tensor, *, beyond_block: bool = False) -> Tensor:
@@ -157,11 +86,15 @@ def test_rows_say_what_was_done() -> None:
     rows = rows_of(unseen=VAL, lengths=None)
     assert {row.context for row in rows if row.environment == "rotation"} == {
         None, "shuffled", "wrong environment (color)", "random actions", "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %",
-        "unseen classes", "beyond the block",
+        "blank images", "nothing told", "all told", "scaled actions 0.5", "scaled actions 0.3", "scaled actions 0.2", "scaled actions 0.1",
+        "one pair", "one pair of zeros", "unseen classes", "beyond the block",
     }  # fmt: skip
     assert {row.context for row in rows if row.environment == "color"} >= {"wrong environment (rotation)", "shuffled"}
-    assert {(row.length, row.context == "beyond the block") for row in rows} == {(14, False), (28, True)}
-    assert {(row.n, row.representation, row.split, row.bottleneck, row.protocol) for row in rows} == {(2, "embedding", "val", 0, "reading")}
+    assert {row.length for row in rows if row.context == "beyond the block"} == {28}
+    assert {row.length for row in rows if str(row.context).startswith("one pair")} == {2}
+    assert {row.length for row in rows if not str(row.context).startswith(("one pair", "beyond"))} == {14}
+    assert {(row.representation, row.split, row.bottleneck, row.protocol) for row in rows} == {("embedding", "val", 0, "reading")}
+    assert {row.context for row in rows if row.n != 2} == {"one pair of zeros"}
     assert {(row.metric, row.head, row.count) for row in rows if row.metric in ("variance_share", "r2_pooled")} == {
         ("variance_share", None, 300),
         ("r2_pooled", "knn", 36),
@@ -170,8 +103,9 @@ def test_rows_say_what_was_done() -> None:
     assert {row.factor for row in rows} == {"rotation", "color"}
     cells = {(row.context, row.environment) for row in rows}
     # Each disturbance moves the numbers, and two never agree.
-    shares = [numbers_of(rows, context, environment) for context, environment in cells if "environment" not in str(context)]
-    assert len({tuple(share) for share in shares}) == len(shares) == 16
+    alike = ("environment", "told")  # told as another environment is that environment's; all, and nothing, are the same in each
+    shares = [numbers_of(rows, context, environment) for context, environment in cells if not any(word in str(context) for word in alike)]
+    assert len({tuple(share) for share in shares}) == len(shares) == 30
 
 
 def numbers_of(rows: list[ResultRow], context: str | None, environment: str | None) -> list[float]:
@@ -202,7 +136,10 @@ def test_told_as_another_environment_is_that_environments_context() -> None:
     assert named == {None, "wrong environment (color)"}  # several factors, or none, are not told in a wrong place
 
 
-@pytest.mark.parametrize("kind", ["random actions", "wrong pairs", "unseen classes", "beyond the block"])
+@pytest.mark.parametrize(
+    "kind",
+    ["random actions", "wrong pairs", "blank images", "nothing told", "all told", "scaled actions", "unseen classes", "beyond the block"],
+)
 def test_rows_are_the_models_in_that_context(kind: str) -> None:
     """From images, by the model's own doors and a context made by hand."""
     views = single_views(draws=2)
@@ -223,14 +160,17 @@ def test_rows_are_the_models_in_that_context(kind: str) -> None:
         if kind == "unseen classes":
             strangers = _other_draws(VAL, kind)[index]
             source, action, target = (part[:5] for part in (strangers.source, strangers.action, strangers.target))
+        told = {"nothing told": "none", "all told": "all"}.get(kind, "color")
+        source, target = (part * (kind != "blank images") for part in (source, target))
+        action = 0.3 * action if kind == "scaled actions" else action
         if kind == "beyond the block":
             spare = _other_draws(TRAIN, "spare pairs")[index]
             parts = ((drawn.source, spare.source), (drawn.action, spare.action), (drawn.target, spare.target))
             source, action, target = (torch.cat(part) for part in parts)
             model = tiny_model(block_size=32)
-        z = F.normalize(model.embed(images, model.context(source, action, target, "color")), dim=-1)
+        z = F.normalize(model.embed(images, model.context(source, action, target, told)), dim=-1)
         expected.append(variance_share(z, basis(test.latents[:, :4], FACTORS["rotation"]), item_folds(test)))
-    name = "wrong pairs 50 %" if kind == "wrong pairs" else kind
+    name = {"wrong pairs": "wrong pairs 50 %", "scaled actions": "scaled actions 0.3"}.get(kind, kind)
     (row,) = [row for row in rows if (row.context, row.metric, row.factor) == (name, "variance_share", "rotation")]
     assert row.mean == pytest.approx(sum(expected) / 2, abs=1e-5) and row.length == (28 if kind == "beyond the block" else 10)
     assert row.std == pytest.approx(abs(expected[0] - expected[1]) / 2**0.5, abs=1e-5)
@@ -242,12 +182,11 @@ def _other_draws(source: ViewPairs, purpose: str) -> list[Any]:
 
 def test_the_seed_settles_every_disturbance_and_not_what_was_drawn() -> None:
     first, again, other = (rows_of(environments=(ROTATION,), unseen=VAL, seed=seed) for seed in (0, 0, 1))
-    assert first == again and [asdict(row) | {"mean": 0, "std": 0} for row in first] == [
-        asdict(row) | {"mean": 0, "std": 0} for row in other
-    ]
+    assert first == again and [asdict(row) | UNSETTLED for row in first] == [asdict(row) | UNSETTLED for row in other]
     for context in {row.context for row in first}:
         same = numbers_of(first, context, "rotation") == numbers_of(other, context, "rotation")
-        assert same == (context is None or "environment" in context)
+        seeded = str(context).startswith(("shuffled", "random actions", "wrong pairs", "unseen classes", "beyond the block"))
+        assert same == (not seeded)
 
 
 def test_a_choice_of_disturbances_gives_the_same_numbers() -> None:
@@ -259,9 +198,11 @@ def test_a_choice_of_disturbances_gives_the_same_numbers() -> None:
 
 def test_what_cannot_be_shown_is_left_out() -> None:
     one_pair = {row.context for row in rows_of(environments=(ROTATION,), lengths=[0, 2])}
-    assert one_pair == {None, "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %", "beyond the block"}
+    assert {"shuffled", "random actions"} & one_pair == set() and {None, "wrong pairs 100 %", "blank images"} <= one_pair
     telling_nothing = {row.context for row in rows_of(environments=(NONE,), lengths=[6])}
-    assert "random actions" not in telling_nothing and "shuffled" in telling_nothing
+    assert {"random actions", "nothing told", "scaled actions 0.5"} & telling_nothing == set() and "shuffled" in telling_nothing
+    telling_all = {row.context for row in rows_of(environments=(FACTORS.environment("all"),), lengths=[6])}
+    assert "all told" not in telling_all and "nothing told" in telling_all
     headless = tiny_model()
     headless.auxiliary = None
     assert {row.head for row in rows_of(single_views(headless), (ROTATION,), disturbances=[])} == {None, "knn"}
@@ -288,8 +229,8 @@ def test_views_are_not_encoded_for_every_context(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(views.embedder, "encode", counted)
     rows_of(views, unseen=VAL)
-    # Each view set once; of two draws own, spare and unseen pairs; and own pairs again by the embedder, for contexts as drawn.
-    assert sum(seen) == len(views.train) + len(views.test) + 2 * 2 * PAIRS * 4
+    # Each view set once; of two draws own, spare and unseen pairs; and own pairs again by the embedder, for contexts as drawn; a blank view.
+    assert sum(seen) == len(views.train) + len(views.test) + 2 * 2 * PAIRS * 4 + 1
 
 
 def test_wrong_words() -> None:
@@ -317,8 +258,8 @@ def test_results_keep_the_disturbance_and_old_files_are_read(tmp_path: Path) -> 
     assert read_results(tmp_path)[1] == rows
     content = json.loads((tmp_path / RESULTS).read_text())
     for row in content["rows"]:
-        assert "context" in row
-        del row["context"]
+        for name in ("context", "over", "item_std", "items"):
+            del row[name]
     (tmp_path / RESULTS).write_text(json.dumps(content))
     assert read_results(tmp_path)[1] == [replace(row, context=None) for row in rows]
 

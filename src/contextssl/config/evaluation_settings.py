@@ -33,7 +33,7 @@ class LoadedModelSettings:
 
     load_model: str | None = setting(None, "a run's folder, a checkpoint of one, or a checkpoint in the published format (.pt)", path=True)
     pretrained_model_dir: str | None = setting(None, "folder that load_model is looked for in", path=True)
-    checkpoint: str = setting("last", "which of a run's checkpoints: last, best, or a name in its folder")
+    checkpoint: str = setting("last", "which of a run's checkpoints: last, best (chosen on the val split), or a name in its folder")
     encoder_factory: str | None = setting(
         None, "of a run with an encoder of your own: package.module:function that returns it, freshly built"
     )
@@ -199,7 +199,7 @@ class EvaluateErasureSettings(EvaluateSettings):
 
 @dataclass
 class EvaluateReadingSettings(EvaluateSettings):
-    """Does it read the context, or guess? Contexts that are shuffled, wrong, random, of unseen classes, too long."""
+    """Does it read the context, or guess? Contexts that are shuffled, wrong, random, black, short, strange, too long; and a verdict."""
 
 
 @dataclass

@@ -12,6 +12,7 @@ from contextssl.context_labels import LabelSpace
 from contextssl.errors import InputError
 from contextssl.evaluation import metrics
 from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
@@ -53,7 +54,7 @@ def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head:
             continue
         answers = _answers(views, point, head)
         for name in questions:
-            _add(scores, answers, asked[name], space, point, name)
+            _add(scores, views, answers, asked[name], space, point, name)
         if point.environment is None:
             bound = bound_without_context(torch.stack(list(asked.values())))
             scores.add("accuracy_bound", bound, length=0, factor="class+bin", count=len(answers))
@@ -81,8 +82,10 @@ def _answers(views: SingleViews, point: ContextPoint, head: LabelHead) -> Int[Te
     return head(unit.to(views.embedder.device)).argmax(dim=-1).cpu()
 
 
-def _add(scores: Scores, answers: Tensor, labels: Tensor, space: LabelSpace, point: ContextPoint, name: str) -> None:
+def _add(scores: Scores, views: SingleViews, answers: Tensor, labels: Tensor, space: LabelSpace, point: ContextPoint, name: str) -> None:
     about = {"environment": name, "head": "label", "count": len(labels)}
     for factor, given, true in ((f"class+{name}", answers, labels), (name, answers % space.bins, labels % space.bins)):
         common = float(true.bincount().max() / len(true))
-        scores.add("accuracy", float(metrics.accuracy(given, true)), floor=common, point=point, factor=factor, **about)
+        draws = resampled_mean((given == true).double(), views.clusters)
+        accuracy = float(metrics.accuracy(given, true))
+        scores.add("accuracy", accuracy, floor=common, point=point, resampled=draws, factor=factor, **about)

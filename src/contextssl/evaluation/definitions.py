@@ -10,11 +10,17 @@ DEFINITIONS = {
     "r2_pooled": "1 - residual / total about the one mean of all target entries (published); its floor is that of the best constant",
     "r2": "R² of each dimension, averaged; floor 0",
     "angle_deg": "mean geodesic angle in degrees, q and -q alike; its floor is that of the mean rotation",
-    "mean, std": "over contexts; std with n - 1 in the denominator",
+    "mean, std": "over contexts; std with n - 1 in the denominator, and without the choice of items",
+    "item_std": "standard error of the mean by the choice of the evaluated items: bootstrap over items, all views of an item (rows of a person) "
+    "together; heads, neighbours and contexts stay as they are",
     "length": "of the context in tokens, two a pair; at 0 there is no context",
     "bottleneck": "variance of the Gaussian noise on normalised embeddings, as a share of their total variance over the training views in "
     "the same context; probes are trained and tested on noisy embeddings",
-    "capacity_nats": "½ Σ log(1 + signal / noise) over principal directions: the most that any reader learns from one noisy embedding",
+    "capacity_nats": "½ Σ log(1 + signal / noise) over principal directions: the most that one noisy embedding tells about everything together; it "
+    "says nothing of a single factor",
+    "factor_nats": "½ log det(I + C / noise), C the mean covariance of the embedding when that factor alone is drawn anew: the most that one noisy "
+    "embedding tells of it, where it is drawn independently of the rest (else: beyond what the rest tells); two embeddings with noise of their own "
+    "tell more",
     "auxiliary": "the model's own head; it has no loss where a factor is not told, so how far below the floor it falls there is its own affair",
     "ridge": "penalty chosen on a fifth of the training items, for each factor; then fitted to all of them",
     "knn": "plain mean over the k nearest training views by cosine; those that tie for the last place share it",

@@ -51,6 +51,7 @@ def pair_probe_rows(
     targets, test_targets = train.partners(sources, seed), test.partners(test_sources, seed)
     action = factors.relative(train.latents[sources], train.latents[targets])
     truth = factors.relative(test.latents[test_sources], test.latents[test_targets])
+    items = test.clusters[test_sources]
     wanted: list[ContextPoint | None] = [None, *points]
 
     if "ridge" in heads:
@@ -61,7 +62,7 @@ def pair_probe_rows(
             pair = _pairs(embedder.read(train, point, normalize), sources, targets).to(exact)
             ridge = fit_ridge(pair, action.to(exact), held, groups)
             pair = _pairs(embedder.read(test, point, normalize), test_sources, test_targets).to(exact)
-            scores.add_factors(ridge.predict(pair).cpu(), truth, factors.names, point, head="ridge", **_about(point))
+            scores.add_factors(ridge.predict(pair).cpu(), truth, factors.names, point, head="ridge", items=items, **_about(point))
 
     plan = {kind: [name for name in names if name != CLASS] for kind, names in trained_heads(heads, factors).items()}
     bytes_each = 4 * embedder.model.projection_dim * (len(train) + 2 * len(rows))
@@ -98,7 +99,9 @@ def pair_probe_rows(
             )
             for name, output in found.items():
                 for index, point in enumerate(group):
-                    scores.add_factors(output[index], truth[:, factors.slice(name)], (name,), point, head=kind, **_about(point))
+                    scores.add_factors(
+                        output[index], truth[:, factors.slice(name)], (name,), point, head=kind, items=items, **_about(point)
+                    )
     yield from scores.rows()
 
 

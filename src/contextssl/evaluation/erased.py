@@ -18,8 +18,8 @@ from torch import Tensor
 from contextssl.errors import SettingsError
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.erasure import Erasure, fit_erasure
+from contextssl.evaluation.geometry import add_share, item_folds, share_designs
 from contextssl.evaluation.geometry import basis as polynomial_basis
-from contextssl.evaluation.geometry import item_folds, share_designs, variance_share
 from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import noise_deviation, with_noise
@@ -100,8 +100,7 @@ def erasure_rows(
                 _add_reads(scores, part, *noisy, heads, k, {**fitted.about, "bottleneck": share})
             # The first part holds the views that factors are read from.
             for name, design in designs.items() if index == 0 else ():
-                share_of = variance_share(erased_test, design, folds)
-                scores.add("variance_share", share_of, floor=0.0, point=None, factor=name, count=len(test), **fitted.about)
+                add_share(scores, erased_test, design, folds, test, None, name, **fitted.about)
     yield from scores.rows()
 
 
@@ -186,6 +185,6 @@ def _add_reads(
             found = knn_means(train.to(device), targets.to(device), test.to(device), k).cpu()
         # Without a point: with one, a row would be called an embedding.
         if views.names:
-            scores.add_factors(found[:, : factors.width], views.truth, factors.names, None, head=head, **about)
+            scores.add_factors(found[:, : factors.width], views.truth, factors.names, None, head=head, items=views.clusters, **about)
         if views.reads_class:
-            scores.add_class(first_largest(found[:, factors.width :]), views.labels, None, head=head, **about)
+            scores.add_class(first_largest(found[:, factors.width :]), views.labels, None, head=head, items=views.clusters, **about)

@@ -7,23 +7,23 @@ context, with the very noise, under which they are then asked about rows of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from contextssl.data.tables.columns import UNKNOWN, Columns
 from contextssl.data.tables.corruption import RowFactor
-from contextssl.data.tables.rows import RowViews
 from contextssl.errors import SettingsError
 from contextssl.evaluation.classifiers import fit_classifier
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.erasure import Erasure, fit_erasure
-from contextssl.evaluation.fairness_metrics import differences, telling
+from contextssl.evaluation.fairness_scores import score
 from contextssl.evaluation.noise import noise_deviation
+from contextssl.evaluation.people import People, Represented
 from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
@@ -37,91 +37,6 @@ PROTOCOL = "fairness"
 SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 # Adversaries that the choice of a share listens to.
 CHOOSING = ("logistic", "mlp")
-# Rows that are compared with each other for the distance between two people.
-APART_ROWS = 2000
-
-
-@dataclass
-class People:
-    """Rows as they are, to train on and to ask about.
-
-    Args:
-        bank: the rows that are asked about, and their corruption.
-        train, test: (n, W), (m, W) encoded rows.
-        held_out: (n,) True at training rows that choices are made on.
-        train_targets, test_targets: by name the classes of both.
-    """
-
-    bank: RowViews
-    train: Float[Tensor, "n W"]
-    test: Float[Tensor, "m W"]
-    held_out: Tensor
-    train_targets: Mapping[str, Int[Tensor, " n"]]
-    test_targets: Mapping[str, Int[Tensor, " m"]]
-    split: str
-    seed: int
-    flipped: dict[str, Float[Tensor, "m W"]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, train: ViewSet, test: ViewSet, seed: int) -> People:
-        """The rows of two view sets, each item once.
-
-        Raises:
-            SettingsError: where the views are no rows of a table.
-        """
-        bank, learnt = test.source, train.source
-        plain, learnt_plain = test.plain, train.plain
-        if not isinstance(bank, RowViews) or not isinstance(learnt, RowViews) or plain is None or learnt_plain is None:
-            raise SettingsError("fairness is read from rows of a table (dataset=adult, mimic3 or table); these views are images")
-        people = cls(
-            bank=bank,
-            train=learnt.rows[learnt_plain.items],
-            test=bank.rows[plain.items],
-            held_out=learnt_plain.held_out(seed),
-            train_targets={name: torch.from_numpy(labels.values)[learnt_plain.items] for name, labels in learnt.targets.items()},
-            test_targets={name: torch.from_numpy(labels.values)[plain.items] for name, labels in bank.targets.items()},
-            split=test.split,
-            seed=seed,
-        )
-        corruption = bank.corruption
-        for factor in bank.row_factors:
-            generator = seeded_generator(seed, "flipped", test.split, factor.name)
-            others = corruption.other_value(people.test, factor, generator)
-            people.flipped[factor.name] = corruption.with_value(people.test, factor, others, generator)
-        return people
-
-    def groups(self, factor: RowFactor) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
-        """The factor's value in each row, to train on and to ask about."""
-        return factor.of(self.train), factor.of(self.test)
-
-    def classes(self, target: str) -> int:
-        return len(self.bank.targets[target].names)
-
-
-@dataclass
-class Represented:
-    """One representation of all people, and how it is named in the results.
-
-    Args:
-        train, test: of the rows.
-        flipped: by factor, of the evaluated rows with that factor's value replaced.
-        deviation: of noise in each dimension.
-        about: fields of its result rows.
-        point: the context, for embeddings.
-    """
-
-    train: Float[Tensor, "n d"]
-    test: Float[Tensor, "m d"]
-    flipped: Mapping[str, Float[Tensor, "m d"]]
-    about: Mapping[str, object]
-    point: ContextPoint | None = None
-    deviation: float = 0.0
-
-    def seen(self, rows: Float[Tensor, "m d"], seed: int) -> Float[Tensor, "m d"]:
-        """Rows that are asked about with their noise: the same for a person and their flipped self."""
-        if self.deviation == 0:
-            return rows
-        return rows + self.deviation * torch.randn(rows.shape, generator=seeded_generator(seed, "fairness noise"))
 
 
 def fairness_rows(
@@ -195,44 +110,6 @@ class Encoded:
 
         flipped = {name: unit(features) for name, features in self.flipped.items()}
         return Represented(unit(self.train), unit(self.test), flipped, {}, point)
-
-
-def score(scores: Scores, people: People, one: Represented, adversaries: Sequence[str], predictors: Sequence[str] = ("logistic",)) -> None:
-    """All numbers of one representation. ``predictors`` are the classifiers that predict targets."""
-    about, count = dict(one.about), len(people.test)
-    seen = one.seen(one.test, people.seed)
-    for factor in people.bank.row_factors:
-        learnt, asked = people.groups(factor)
-        for kind in adversaries:
-            classes = len(factor.values)
-            fitted = fit_classifier(kind, one.train, learnt, classes, people.held_out, deviation=one.deviation, seed=people.seed)
-            for metric, (value, floor) in telling(fitted(seen), asked).items():
-                scores.add(metric, value, floor=floor, point=one.point, factor=factor.name, head=kind, count=count, **about)
-        distance = counterfactual_distance(one.test, one.flipped[factor.name])
-        scores.add("counterfactual_distance", distance, floor=0.0, point=one.point, factor=factor.name, count=count, **about)
-    for target, learnt in people.train_targets.items():
-        labels, classes = people.test_targets[target], people.classes(target)
-        for kind in predictors:
-            fitted = fit_classifier(kind, one.train, learnt, classes, people.held_out, deviation=one.deviation, seed=people.seed)
-            chances = fitted(seen)
-            guess = chances.argmax(dim=1)
-            shared: dict[str, object] = {"point": one.point, "target": target, "head": kind, "count": count, **about}
-            for metric, (value, floor) in telling(chances, labels).items():
-                scores.add(metric, value, floor=floor, **shared)  # type: ignore[arg-type]
-            for factor in people.bank.row_factors:
-                for metric, value in differences(guess, labels, people.groups(factor)[1], classes).items():
-                    scores.add(metric, value, floor=0.0, factor=factor.name, **shared)  # type: ignore[arg-type]
-                changed = fitted(one.seen(one.flipped[factor.name], people.seed)).argmax(dim=1) != guess
-                scores.add("counterfactual_flips", float(changed.double().mean()), floor=0.0, factor=factor.name, **shared)  # type: ignore[arg-type]
-
-
-def counterfactual_distance(rows: Float[Tensor, "n d"], flipped: Float[Tensor, "n d"]) -> float:
-    """The mean distance that a flipped factor moves a row, over the mean distance between two people."""
-    some = rows[: min(len(rows), APART_ROWS)].double()
-    apart = torch.cdist(some, some).sum() / (len(some) * max(len(some) - 1, 1))
-    if not float(apart) > 1e-12:
-        return float("nan")
-    return float((rows - flipped).double().norm(dim=1).mean() / apart)
 
 
 def choose_share(

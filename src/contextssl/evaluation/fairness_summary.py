@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.evaluation.protocols import CLASSIFIERS
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
@@ -48,7 +49,7 @@ def fairness_summary(rows: Sequence[ResultRow], split: str) -> Group:
         for target in targets:
             parts += [Text(f"fairness: {split} split, {factor} and {target}, means over contexts", style="italic")]
             parts += [_table(rows, factor, target)]
-    return Group(*parts)
+    return Group(*parts, Text(f"± is {deviation_words(rows)}", style="italic")) if parts else Group()
 
 
 def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
@@ -80,7 +81,21 @@ def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
     tasks = [row.floor for row in rows if row.metric == "accuracy" and row.target == target and row.floor is not None]
     table.add_section()
     table.add_row("commonest", "", "", f"{floors[0]:.3f}" if floors else "", f"{tasks[0]:.3f}" if tasks else "", "", "", "")
+    largest = [
+        "/".join(_largest(rows, "accuracy", factor, None, kind) for kind in readers),
+        _largest(rows, "accuracy", None, target, "logistic"),
+        _largest(rows, "equalized_odds_difference", factor, target, "logistic"),
+        _largest(rows, "counterfactual_flips", factor, target, "logistic"),
+        _largest(rows, "counterfactual_distance", factor, None, None),
+    ]
+    table.add_row("± at most", "", "", *largest)
     return table
+
+
+def _largest(rows: Sequence[ResultRow], *key: str | None) -> str:
+    """The largest ± of a column."""
+    known = [error for row in rows if (row.metric, row.factor, row.target, row.head) == key and (error := deviation(row)) is not None]
+    return f"{max(known):.3f}" if known else ""
 
 
 def _condition(row: ResultRow) -> tuple[str | None, str | None, int | None, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
 
 import torch
@@ -12,12 +12,15 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from contextssl.evaluation.certificate import factor_nats
 from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.item_sums import resampled_share
+from contextssl.evaluation.noise import noise_deviation
 from contextssl.evaluation.probe import SingleViews, add_knn, conditions
 from contextssl.evaluation.readers import CLASS
 from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
-from contextssl.evaluation.sensitivity import Variations, sensitivity
+from contextssl.evaluation.sensitivity import Variations, add_sensitivity
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Factor
 
@@ -55,20 +58,46 @@ def variance_share(z: Float[Tensor, "n D"], design: Float[Tensor, "n p"], folds:
     Cross-fitting keeps a basis of p terms from explaining p / n of anything: an unrelated factor scores about -p / n, next to nothing.
     NaN where z does not vary by more than float32 rounds.
     """
-    size = z.double().square().sum()
-    z = z.double() - z.double().mean(0)
-    total = z.square().sum()
-    if not float(total) > ROUNDING**2 * float(size):
+    return _share(z, *share_residuals(z, design, folds))
+
+
+def _share(z: Tensor, residual: Tensor, deviation: Tensor) -> float:
+    total = deviation.square().sum()
+    if not float(total) > ROUNDING**2 * float(z.double().square().sum()):
         return math.nan
+    return float(1 - residual.sum() / total)
+
+
+def share_residuals(
+    z: Float[Tensor, "n D"], design: Float[Tensor, "n p"], folds: Int[Tensor, " n"]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n D"]]:
+    """Of each row the squared distance of z from what the other folds predict, and its deviation from the mean: what a variance share is made of."""
+    z = z.double() - z.double().mean(0)
     # Terms of unit size, so that one small number tells which directions the others already span.
     design = design / design.square().mean(0).sqrt().clamp(min=1e-12)
     gram, cross = design.T @ design, design.T @ z
-    residual = z.new_zeros(())
+    residual = z.new_zeros(len(z))
     for fold in folds.unique():
         x, y = design[folds == fold], z[folds == fold]
         inverse = torch.linalg.pinv(gram - x.T @ x, rtol=1e-10, hermitian=True)
-        residual += (y - x @ (inverse @ (cross - x.T @ y))).square().sum()
-    return float(1 - residual / total)
+        residual[folds == fold] = (y - x @ (inverse @ (cross - x.T @ y))).square().sum(1)
+    return residual, z
+
+
+def add_share(
+    scores: Scores,
+    z: Float[Tensor, "n D"],
+    design: Float[Tensor, "n p"],
+    folds: Int[Tensor, " n"],
+    test: ViewSet,
+    point: ContextPoint | None,
+    factor: str,
+    **about: object,
+) -> None:
+    """A row of a factor's :func:`variance_share` of the embeddings z of all test views."""
+    residual, deviation = share_residuals(z, design, folds)
+    share, draws = _share(z, residual, deviation), resampled_share(residual, deviation, test.clusters)
+    scores.add("variance_share", share, floor=0.0, point=point, resampled=draws, factor=factor, count=len(test), **about)
 
 
 def item_folds(views: ViewSet) -> Int[Tensor, " n"]:
@@ -95,6 +124,16 @@ def share_designs(test: ViewSet, with_class: bool = False) -> dict[str, Float[Te
     return designs
 
 
+def _add_factor_nats(scores: Scores, views: SingleViews, moved: Mapping[str, Tensor], point: ContextPoint, share: float) -> None:
+    """The bound on what any reader learns of each factor under a noise share, its deviation that of the probes'."""
+    if share == 0:
+        return
+    deviation = noise_deviation(views.embedder.unit(views.train, point), share)
+    for name, move in moved.items():
+        nats = factor_nats(views.test.factors[name], move, deviation)
+        scores.add("factor_nats", nats, floor=0.0, point=point, factor=name, count=len(move), bottleneck=share)
+
+
 def geometry_rows(
     views: SingleViews,
     points: Sequence[ContextPoint],
@@ -103,7 +142,8 @@ def geometry_rows(
     k: int = 20,
     variations: Variations | None = None,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN read-outs, ``sensitivity`` of each factor.
+    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN read-outs, ``sensitivity`` of each factor, and
+    under noise ``factor_nats``, the bound of :mod:`~contextssl.evaluation.certificate`.
 
     Args:
         views: kNN reads ``views.rows`` of the test views among the training views; variance shares are of all test views.
@@ -118,10 +158,13 @@ def geometry_rows(
         unit = embedder.unit(test, point)
         about: dict[str, object] = {"representation": "feature"} if point is None else {}
         for name, design in designs.items():
-            scores.add("variance_share", variance_share(unit, design, folds), floor=0.0, point=point, factor=name, count=len(test), **about)
+            add_share(scores, unit, design, folds, test, point, name, **about)
         if variations is not None:
-            for name, value in sensitivity(embedder, variations, point).items():
-                scores.add("sensitivity", value, floor=0.0, point=point, factor=name, count=len(variations), **about)
+            z, moved = variations.moves(embedder, point)
+            add_sensitivity(scores, z, moved, variations, point=point, **about)
+            if point is not None:
+                for share in shares:
+                    _add_factor_nats(scores, views, moved, point, share)
     for part in views.parts():
         for condition in conditions(points, shares):
             add_knn(scores, part, *part.inputs(condition)[:2], condition, k)

@@ -1,4 +1,7 @@
-"""The noise bottleneck on a set of embeddings, and what it bounds: no reader recovers more than the channel carries."""
+"""The noise bottleneck on a set of embeddings, and what it carries of everything together.
+
+The bound on one factor is :mod:`contextssl.evaluation.certificate`'s.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,8 @@ def capacity_nats(unit: Float[Tensor, "n D"], deviation: float) -> float:
     sᵢ are the variances along the principal directions. Among embeddings with these variances a Gaussian one would tell the most through
     Gaussian noise (Cover & Thomas, Elements of Information Theory, section 9.4), so this bounds the mutual information of the embedding,
     and by the data processing inequality of whatever it was computed from, with its noisy version. Infinite without noise.
+
+    It is no bound on forgetting: a factor that needs a few nats fits many times into what all directions carry together.
     """
     if deviation == 0:
         return math.inf

@@ -81,6 +81,9 @@ class Plan:
             lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
         check_lengths(lengths, longest)
         notes: list[str] = []
+        if (chosen := subject.chosen_on_what_is_read(settings.split)) is not None:
+            notes.append(chosen)
+            warnings.warn(chosen, UserWarning, stacklevel=3)
         environments = _environments(settings, subject, notes)
         contexts = draw_contexts(data.train, _context_pairs(subject), settings.contexts, settings.seed)
         described = data.description

@@ -79,6 +79,11 @@ class SingleViews:
     def labels(self) -> Int[Tensor, " m"]:
         return self.test.labels[self.rows]
 
+    @property
+    def clusters(self) -> Int[Tensor, " m"]:
+        """Of which item each row that is read is."""
+        return self.test.clusters[self.rows]
+
     def inputs(self, condition: Condition) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
         """Inputs of the training rows and of those that are read, with their noise, and the noise's deviation.
 
@@ -150,10 +155,10 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
         with torch.no_grad():
             unit = test if views.normalize else F.normalize(test, dim=-1)
             latents = model.auxiliary_prediction(unit.to(model.device)).float().cpu()
-        scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", **about)
+        scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", items=views.clusters, **about)
     if condition.share > 0:
         clean = views.embedder.read(views.train, point, views.normalize)
-        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
+        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)  # type: ignore[arg-type]
 
 
 def _add_read(
@@ -162,9 +167,9 @@ def _add_read(
     """Latents, then a score of each class, as far as they are wanted."""
     factors = views.test.factors
     if views.names:
-        scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head, **about)
+        scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head, items=views.clusters, **about)
     if views.reads_class:
-        scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head, **about)
+        scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head, items=views.clusters, **about)
 
 
 def ridge_read_out(views: SingleViews, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"]) -> Float[Tensor, "m t"]:
@@ -233,7 +238,7 @@ def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], pla
             about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}
             for name, output in found.items():
                 if name == CLASS:
-                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=kind, **about)
+                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=kind, items=views.clusters, **about)
                 else:
                     truth = views.truth[:, factors.slice(name)]
-                    scores.add_factors(output[index], truth, (name,), condition.point, head=kind, **about)
+                    scores.add_factors(output[index], truth, (name,), condition.point, head=kind, items=views.clusters, **about)

@@ -157,7 +157,7 @@ def published_pair_rows(
             Inputs.side_by_side(asked.rows(rows), asked.rows(partners)),
             training,
         )
-        _add(scores, found, group, truth, None)
+        _add(scores, found, group, truth, None, test.clusters[rows])
     yield from scores.rows()
 
 
@@ -240,7 +240,7 @@ def _add_settled(
             Inputs.of(asked.rows(rows)),
             training,
         )
-        _add(scores, found, group, test.latents[rows], test.labels[rows])
+        _add(scores, found, group, test.latents[rows], test.labels[rows], test.clusters[rows])
 
 
 def _add_predictions(
@@ -282,7 +282,7 @@ def _add_predictions(
             training,
         )
         truth = seen(test.latents, rows, partners)
-        _add(scores, found, chosen, truth, test.labels[rows] if classes > 1 else None, "prediction", environment.name)
+        _add(scores, found, chosen, truth, test.labels[rows] if classes > 1 else None, test.clusters[rows], "prediction", environment.name)
 
 
 def _add(
@@ -291,6 +291,7 @@ def _add(
     points: Sequence[ContextPoint | None],
     truth: Float[Tensor, "m A"],
     labels: Int[Tensor, " m"] | None,
+    items: Int[Tensor, " m"],
     representation: str | None = None,
     environment: str | None = None,
 ) -> None:
@@ -299,6 +300,6 @@ def _add(
         for name, output in found.items():
             if name == CLASS:
                 assert labels is not None
-                scores.add_class(output[index].argmax(1), labels, point, **about)
+                scores.add_class(output[index].argmax(1), labels, point, items=items, **about)
             else:
-                scores.add_factors(output[index], truth[:, scores.factors.slice(name)], (name,), point, **about)
+                scores.add_factors(output[index], truth[:, scores.factors.slice(name)], (name,), point, items=items, **about)

@@ -4,132 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, draw_contexts
+from contextssl.evaluation.disturbances import (
+    BEYOND_BLOCK,
+    DISTURBANCES,
+    UNSEEN_CLASSES,
+    WRONG_ENVIRONMENT,
+    WRONG_PAIRS,
+    Disturbed,
+    Draw,
+    EncodedPairs,
+)
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.geometry import item_folds, share_designs, variance_share
+from contextssl.evaluation.geometry import add_share, item_folds, share_designs
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import PairBatch, PairSource
-from contextssl.randomness import derive_seed, seeded_generator
+from contextssl.pairs import PairSource
+from contextssl.randomness import derive_seed
 
-SHUFFLED = "shuffled"
-WRONG_ENVIRONMENT = "wrong environment"
-RANDOM_ACTIONS = "random actions"
-WRONG_PAIRS = "wrong pairs"
-UNSEEN_CLASSES = "unseen classes"
-BEYOND_BLOCK = "beyond the block"
-DISTURBANCES = (SHUFFLED, WRONG_ENVIRONMENT, RANDOM_ACTIONS, WRONG_PAIRS, UNSEEN_CLASSES, BEYOND_BLOCK)
-# Which part of the pairs is wrong.
-WRONG_SHARES = (0.25, 0.5, 1.0)
 # Of a context in tokens: one of the published.
 LENGTH = 14
-
-
-@dataclass(frozen=True)
-class EncodedPairs:
-    """Pairs of a context as the predictor takes them.
-
-    Args:
-        features: (k, 2, F) of sources and of targets.
-        action: (k, A) of all factors.
-        items: (k, 2) of which item each source and each target is.
-    """
-
-    features: Float[Tensor, "k 2 F"]
-    action: Float[Tensor, "k A"]
-    items: Int[Tensor, "k 2"]
-
-    @classmethod
-    def of(cls, embedder: Embedder, pairs: PairBatch) -> EncodedPairs:
-        features = torch.stack([embedder.encode(pairs.source), embedder.encode(pairs.target)], dim=1)
-        return cls(features, pairs.action, torch.stack([pairs.items, pairs.items], dim=1))
-
-    def __len__(self) -> int:
-        return len(self.action)
-
-    def __getitem__(self, chosen: Int[Tensor, " n"] | slice) -> EncodedPairs:
-        return EncodedPairs(self.features[chosen], self.action[chosen], self.items[chosen])
-
-    def followed_by(self, other: EncodedPairs) -> EncodedPairs:
-        """One context of both."""
-        parts = ((self.features, other.features), (self.action, other.action), (self.items, other.items))
-        return EncodedPairs(*(torch.cat(part) for part in parts))
-
-
-def cycle(count: int, generator: torch.Generator) -> Int[Tensor, " count"]:
-    """A permutation that leaves nothing in its place: one cycle through all, drawn evenly from such cycles (of one number: itself)."""
-    order = torch.randperm(count, generator=generator)
-    moved = torch.empty_like(order)
-    moved[order] = order.roll(1)
-    return moved
-
-
-def shuffled(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
-    """The same pairs in another order."""
-    return pairs[cycle(len(pairs), generator)]
-
-
-def random_actions(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
-    """The same views and the same actions, each action at another pair. Actions that happen to be alike (categories) may still fit."""
-    return replace(pairs, action=pairs.action[cycle(len(pairs), generator)])
-
-
-def wrong_pairs(pairs: EncodedPairs, spare: EncodedPairs, share: float, generator: torch.Generator) -> EncodedPairs:
-    """A share of the pairs, rounded up, with a target out of ``spare`` that is of another item.
-
-    The wrong pairs of a smaller share are among those of a larger one, if both come with a generator of one seed.
-    """
-    chosen = torch.randperm(len(pairs), generator=generator)[: ceil(share * len(pairs))]
-    # From its own place on, the first spare target of another item: a target is used once, but for the few places where items agree.
-    places = (chosen[:, None] + torch.arange(len(spare))) % len(spare)
-    other = spare.items[:, 1][places] != pairs.items[chosen, :1]
-    taken = places.gather(1, other.int().argmax(dim=1, keepdim=True))[:, 0]
-    features, items = pairs.features.clone(), pairs.items.clone()
-    features[chosen, 1], items[chosen, 1] = spare.features[taken, 1], spare.items[taken, 1]
-    return replace(pairs, features=features, items=items)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What the contexts of one draw are made of.
-
-    Args:
-        index: which draw.
-        own: the pairs as drawn, as many as the block holds beside a query.
-        spare: at least as many further pairs of the training split, of two items or more if it has them.
-        unseen: as many pairs of items of unseen classes.
-    """
-
-    index: int
-    own: EncodedPairs
-    spare: EncodedPairs
-    unseen: EncodedPairs | None
-
-    def disturbed(self, pairs: int, kinds: Sequence[str], seed: int) -> Iterator[tuple[str, EncodedPairs]]:
-        """Contexts of so many pairs with the names of their disturbances; what a single pair cannot show is left out."""
-        own = self.own[:pairs]
-        if SHUFFLED in kinds and pairs > 1:
-            yield SHUFFLED, shuffled(own, seeded_generator(seed, SHUFFLED, self.index))
-        if RANDOM_ACTIONS in kinds and pairs > 1:
-            yield RANDOM_ACTIONS, random_actions(own, seeded_generator(seed, RANDOM_ACTIONS, self.index))
-        if WRONG_PAIRS in kinds:
-            for share in WRONG_SHARES:
-                generator = seeded_generator(seed, WRONG_PAIRS, self.index)
-                yield f"{WRONG_PAIRS} {100 * share:g} %", wrong_pairs(own, self.spare, share, generator)
-        if UNSEEN_CLASSES in kinds and self.unseen is not None:
-            yield UNSEEN_CLASSES, self.unseen[:pairs]
 
 
 @dataclass
@@ -152,29 +57,29 @@ class Reader:
         drawn = point if told is None else replace(point, environment=told.name)
         self._add(point, name, *(self.embedder.unit(views, drawn) for views in (self.views.train, self.views.test)))
 
-    def read(self, point: ContextPoint, name: str, pairs: EncodedPairs) -> None:
-        """In a context of these pairs, which is called after a point and a disturbance."""
-        self.embedder.progress(f"reading, {point.name}, {name}")
-        model, beyond = self.model, name == BEYOND_BLOCK
+    def read(self, point: ContextPoint, disturbed: Disturbed) -> None:
+        """In a disturbed context, which is called after a point."""
+        self.embedder.progress(f"reading, {point.name}, {disturbed.name}")
+        model, pairs, beyond = self.model, disturbed.pairs, disturbed.name == BEYOND_BLOCK
         with self.embedder.autocast():
-            context = model.context_from_features(pairs.features, pairs.action, point.environment, beyond_block=beyond)
+            context = model.context_from_features(pairs.features, pairs.action, disturbed.told, beyond_block=beyond)
             train, test = (
                 F.normalize(model.embed_features(self.embedder.features(views), context).float().cpu(), dim=-1)
                 for views in (self.views.train, self.views.test)
             )
-        self._add(point, name, train, test)
+        self._add(point, disturbed.name, train, test)
 
     def _add(self, point: ContextPoint, name: str | None, train: Float[Tensor, "n D"], test: Float[Tensor, "m D"]) -> None:
         views, model, device = self.views, self.model, self.embedder.device
         factors, add = views.test.factors, self.scores.add_factors
         for factor, design in self.designs.items():
-            share = variance_share(test, design, self.folds)
-            self.scores.add("variance_share", share, floor=0.0, point=point, factor=factor, count=len(test), context=name)
+            add_share(self.scores, test, design, self.folds, views.test, point, factor, context=name)
         rows = test[views.rows].to(device)
         found = knn_means(train.to(device), views.train.latents.to(device), rows, self.k)
-        add(found.cpu(), views.truth, factors.names, point, head="knn", context=name)
+        add(found.cpu(), views.truth, factors.names, point, head="knn", items=views.clusters, context=name)
         if model.reads_latents:
-            add(model.auxiliary_prediction(rows).float().cpu(), views.truth, factors.names, point, head="auxiliary", context=name)
+            latents = model.auxiliary_prediction(rows).float().cpu()
+            add(latents, views.truth, factors.names, point, head="auxiliary", items=views.clusters, context=name)
 
 
 @torch.no_grad()
@@ -194,8 +99,10 @@ def reading_rows(
 
     ``context`` names the disturbance: None as drawn; ``"shuffled"``; ``"wrong environment (color)"``, the actions told as that environment's
     (all environments have the same pairs, so this is the context of color as drawn, under the name of the one that it is mistaken for);
-    ``"random actions"``; ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"unseen classes"``; ``"beyond the block"``, once, at twice the
-    longest context that the block holds. Means are over the embedder's draws of contexts, each draw disturbed in the same way everywhere.
+    ``"random actions"``; ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"blank images"``; ``"nothing told"`` and ``"all told"``, the true pairs
+    with all blocks zero or none; ``"scaled actions 0.5"``, ``0.3``, ``0.2``, ``0.1``; ``"unseen classes"``. Once, at two tokens, ``"one pair"``
+    and ``"one pair of zeros"``; once, at twice the longest context that the block holds, ``"beyond the block"``. Means are over the embedder's
+    draws of contexts, each draw disturbed in the same way everywhere. What they say together: :mod:`~contextssl.evaluation.verdict`.
 
     Args:
         views: variance shares are of all test views; the heads read ``views.rows`` of them.
@@ -233,14 +140,15 @@ def reading_rows(
                 for other in environments if told_as is None else told_as:
                     if WRONG_ENVIRONMENT in disturbances and len(other.factors) == 1 and other != environment:
                         reader.read_drawn(point, f"{WRONG_ENVIRONMENT} ({other.name})", told=other)
-                for name, pairs in draw.disturbed(length // 2, disturbances, seed):
-                    # Where no action is told, none can be wrong.
-                    if name != RANDOM_ACTIONS or environment.factors:
-                        reader.read(point, name, pairs)
-        for draw in draws if BEYOND_BLOCK in disturbances else ():
-            reader.read(
-                ContextPoint(environment.name, 2 * longest, draw.index), BEYOND_BLOCK, draw.own.followed_by(draw.spare[: longest // 2])
-            )
+                for disturbed in draw.disturbed(length // 2, disturbances, environment, seed):
+                    # Where all is told as it is, that is no disturbance.
+                    if disturbed.told != "all" or len(environment.factors) < len(model.factors.factors):
+                        reader.read(point, disturbed)
+        for draw in draws:
+            for disturbed in draw.of_one_pair(disturbances, environment):
+                reader.read(ContextPoint(environment.name, 2, draw.index), disturbed)
+            if BEYOND_BLOCK in disturbances:
+                reader.read(ContextPoint(environment.name, 2 * longest, draw.index), draw.beyond_block(environment))
     yield from reader.scores.rows()
 
 
@@ -251,4 +159,5 @@ def _draws(embedder: Embedder, source: PairSource, pairs: int, unseen: PairSourc
     spares = draw_contexts(source, max(2, pairs), count, derive_seed(seed, "spare pairs"))
     strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES))
     own, spare, other = ([EncodedPairs.of(embedder, drawn) for drawn in draws] for draws in (embedder.contexts, spares, strangers))
-    return [Draw(index, own[index], spare[index], other[index] if other else None) for index in range(count)]
+    blank = embedder.encode(torch.zeros_like(embedder.contexts[0].source[:1]))[0]
+    return [Draw(index, own[index], spare[index], other[index] if other else None, blank) for index in range(count)]

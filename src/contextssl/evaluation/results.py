@@ -37,12 +37,16 @@ class ResultRow:
             ``"boosting"``.
         bottleneck: noise share; 0 is none.
         split, count: which items, and how many queries.
-        mean, std, n: over n contexts or seeds.
+        mean, std, n: over n contexts or seeds; which of them, ``over`` says. The deviation knows nothing of the choice of items.
         floor: what a constant predictor (or chance) scores.
         seconds: that it took.
         target: what is predicted, where a data set has several.
         context: how the context was disturbed (protocol ``"reading"``); None: as drawn.
         weights: a fingerprint of the weights that gave it; None of rows that training wrote.
+        over: what ``n`` counts: ``"contexts"``, ``"seeds"``; None where there is one number and nothing was drawn, or in older files.
+        item_std: standard error of the mean by the choice of the evaluated items, by :mod:`~contextssl.evaluation.bootstrap`; None where it is
+            not known.
+        items: how many items that was drawn from.
     """
 
     protocol: str
@@ -63,6 +67,9 @@ class ResultRow:
     target: str | None = None
     context: str | None = None
     weights: str | None = None
+    over: str | None = None
+    item_std: float | None = None
+    items: int | None = None
 
     def key(self) -> str:
         """A name for logs: ``r2_pooled/rotation/color-14``."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.metrics import TIED, chance_reciprocal_rank, cosine_tolerance, tied_hits, tied_places, tied_reciprocal_rank
 from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
@@ -64,7 +65,7 @@ class Queries:
     def count(self) -> int:
         return self.source.numel()
 
-    def with_identity(self, other: float, identity: float) -> float:
+    def with_identity(self, other: Float[Tensor, " N"] | float, identity: Float[Tensor, " N"] | float) -> Float[Tensor, " N"] | float:
         """The mean over all (source, target) from those over different views and over identity queries."""
         return ((self.views - 1) * other + identity) / self.views
 
@@ -105,14 +106,14 @@ def retrieval_rows(
 
 def _retrieve(
     embedder: Embedder, views: ViewSet, point: ContextPoint, environment: Environment, queries: Queries, normalize: bool
-) -> dict[str, float]:
-    """The mean of each metric over all queries of different views; ``identity/…`` over the identity queries."""
+) -> dict[str, Float[Tensor, " N"]]:
+    """The mean of each metric over each item's queries of different views; ``identity/…`` over its identity queries."""
     shape = (views.num_items, views.per_item, -1)
     features = embedder.features(views).view(shape)
     candidates = embedder.read(views, None if embedder.model.predicts_features else point, normalize).view(shape)
     latents = views.latents.view(shape)
     mask = views.factors.mask(environment)
-    totals: dict[str, float] = {}
+    means: dict[str, list[Tensor]] = {}
     asked = {"": (queries.source, queries.target), "identity/": (queries.identity, queries.identity)}
     for prefix, (source, target) in asked.items():
         width = max(features.shape[-1], embedder.model.projection_dim, views.per_item)
@@ -128,8 +129,8 @@ def _retrieve(
             scale = 1.0 if normalize else float(predicted.norm(dim=-1).max() * candidates[part].norm(dim=-1).max())
             tolerance = scale * cosine_tolerance(candidates.shape[-1])
             for name, value in query_scores(cosines, t, poses, views.factors, tolerance).items():
-                totals[prefix + name] = totals.get(prefix + name, 0.0) + float(value.double().sum()) / source.numel()
-    return totals
+                means.setdefault(prefix + name, []).append(value.double().mean(dim=1))
+    return {name: torch.cat(parts) for name, parts in means.items()}
 
 
 def query_scores(
@@ -169,15 +170,20 @@ def _pick(values: Float[Tensor, "N V w"], index: Int[Tensor, "N q"]) -> Float[Te
 
 
 def _add(
-    scores: Scores, views: ViewSet, queries: Queries, point: ContextPoint, environment: Environment, found: Mapping[str, float]
+    scores: Scores, views: ViewSet, queries: Queries, point: ContextPoint, environment: Environment, found: Mapping[str, Tensor]
 ) -> None:
-    shared = {"point": point, "environment": environment.name, "count": queries.count}
-    several = queries.views
+    """Rows of means over items, each of which has as many queries as any other."""
+    shared: dict[str, object] = {"point": point, "environment": environment.name, "count": queries.count}
+    several, clusters = queries.views, views.clusters[:: views.per_item]
+
+    def add(name: str, each: Tensor, floor: float, **about: object) -> None:
+        draws = resampled_mean(each, clusters)
+        scores.add(name, float(each.mean()), floor=floor, resampled=draws, **{**shared, **about})  # type: ignore[arg-type]
+
     for name in ("mrr", *(f"hit@{k}" for k in HITS)):
         floor = chance_reciprocal_rank(several) if name == "mrr" else min(1.0, int(name.removeprefix("hit@")) / several)
-        scores.add(name, found[name], floor=floor, **shared)  # type: ignore[arg-type]
-        counted = queries.with_identity(found[name], found[f"identity/{name}"])
-        more = {**shared, "count": queries.count + queries.identity.numel()}
-        scores.add(f"{name}_with_identity", counted, floor=floor, **more)  # type: ignore[arg-type]
+        add(name, found[name], floor)
+        counted = torch.as_tensor(queries.with_identity(found[name], found[f"identity/{name}"]))
+        add(f"{name}_with_identity", counted, floor, count=queries.count + queries.identity.numel())
     for name in views.factors.names:
-        scores.add("pre", found[f"pre/{name}"], floor=found[f"chance/{name}"], factor=name, **shared)  # type: ignore[arg-type]
+        add("pre", found[f"pre/{name}"], float(found[f"chance/{name}"].mean()), factor=name)

@@ -21,6 +21,7 @@ from contextssl.evaluation.plan import Plan as Plan
 from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS, evaluation_name, rows_split
 from contextssl.evaluation.results import RESULTS, ResultRow, read_results, update_results
 from contextssl.evaluation.subject import Subject, open_subject
+from contextssl.evaluation.verdict import verdict
 from contextssl.provenance import OWN, describe_run
 from contextssl.version import __version__
 
@@ -59,6 +60,8 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
         began = time.monotonic()
         rows = [dataclasses.replace(row, weights=plan.embedder.weights) for row in plan.rows(protocol)]
         about = _about(plan, protocol, subject, round(time.monotonic() - began, 2))
+        if protocol == "reading" and (said := verdict(rows)):
+            about["verdict"] = dataclasses.asdict(said)
 
         def add(
             run: dict[str, Any] | None,
@@ -101,7 +104,8 @@ def _about(plan: Plan, protocol: str, subject: Subject, seconds: float) -> dict[
         "code": code_fingerprint(),
         "precision": plan.embedder.precision,
         "device": plan.embedder.device.type,
-        "checkpoint": None if subject.file is None else subject.file.name,
+        "checkpoint": subject.checkpoint,
+        "checkpoint_chosen_on": subject.chosen_on,
         "weights": plan.embedder.weights,
         "data": {**plan.embedder.data, "kind": data_kind(subject.data)},
         "seconds": seconds,

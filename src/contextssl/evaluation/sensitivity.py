@@ -20,6 +20,8 @@ from contextssl.data.views import Views
 from contextssl.errors import ContextSSLError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.item_sums import resampled_distances
+from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import derive_seed, seeded_generator
 
@@ -52,6 +54,16 @@ class Variations:
             self._features.update({name: embedder.encode(images) for name, images in self.changed.items()})
         return self._features
 
+    def moves(self, embedder: Embedder, point: ContextPoint | None) -> tuple[Float[Tensor, "n D"], dict[str, Float[Tensor, "n D"]]]:
+        """Normalised embeddings (of no point: features) of the views, and by factor how far each moves when that factor is drawn anew."""
+        features = self.features(embedder)
+
+        def unit(name: str) -> Tensor:
+            return F.normalize(features[name] if point is None else embedder.embed(features[name], point), dim=-1).double()
+
+        z = unit("")
+        return z, {name: unit(name) - z for name in self.changed}
+
 
 @runtime_checkable
 class Redrawable(Protocol):
@@ -69,18 +81,23 @@ def sensitivity(embedder: Embedder, variations: Variations, point: ContextPoint 
 
     NaN where all embeddings are alike.
     """
-    features = variations.features(embedder)
+    return _relative(*variations.moves(embedder, point), variations.items)
 
-    def unit(name: str) -> Tensor:
-        return F.normalize(features[name] if point is None else embedder.embed(features[name], point), dim=-1).double()
 
-    z = unit("")
-    apart = (variations.items[:, None] != variations.items[None]).double()
+def _relative(z: Tensor, moved: Mapping[str, Tensor], items: Tensor) -> dict[str, float]:
+    apart = (items[:, None] != items[None]).double()
     square = z.square().sum(1)
-    other = ((square[:, None] + square[None] - 2 * z @ z.T) * apart).sum() / apart.sum()
-    if not float(other) > 1e-12:
-        return {name: float("nan") for name in variations.changed}
-    return {name: float((z - unit(name)).square().sum(1).mean() / other) for name in variations.changed}
+    other = float(((square[:, None] + square[None] - 2 * z @ z.T) * apart).sum() / apart.sum())
+    return {name: float(move.square().sum(1).mean() / other) if other > 1e-12 else float("nan") for name, move in moved.items()}
+
+
+def add_sensitivity(
+    scores: Scores, z: Float[Tensor, "n D"], moved: Mapping[str, Float[Tensor, "n D"]], variations: Variations, **about: Any
+) -> None:
+    """A row of each factor's :func:`sensitivity`, from what :meth:`Variations.moves` gave."""
+    for name, value in _relative(z, moved, variations.items).items():
+        draws = resampled_distances(moved[name].square().sum(1), z, variations.items)
+        scores.add("sensitivity", value, floor=0.0, resampled=draws, factor=name, count=len(variations), **about)
 
 
 def render_variations(

@@ -50,6 +50,25 @@ class Subject:
     backbone: str | None = None
     file: Path | None = None
 
+    @property
+    def checkpoint(self) -> str | None:
+        """The checkpoint's name, such as ``"last"``; None of a model that is from none."""
+        return None if self.file is None else self.file.stem
+
+    @property
+    def chosen_on(self) -> str | None:
+        """The split whose items the checkpoint was chosen on; training keeps as ``best`` what scored best on validation pairs."""
+        return "val" if self.checkpoint is not None and self.checkpoint.split("-")[0] == "best" else None
+
+    def chosen_on_what_is_read(self, split: str) -> str | None:
+        """A note where the checkpoint was chosen on the very split that is evaluated."""
+        if self.chosen_on != split:
+            return None
+        return (
+            f"checkpoint={self.checkpoint} was chosen while training by its score on the {split} split, so its numbers there are better than it is: "
+            "report checkpoint=last, or another split"
+        )
+
 
 def open_subject(settings: EvaluateSettings) -> Subject:
     """The model and the data that the settings name.

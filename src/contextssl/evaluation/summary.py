@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.evaluation.protocols import FURTHER_PROTOCOLS
 from contextssl.evaluation.results import ResultRow
 
@@ -19,6 +20,7 @@ FACTOR_COLUMNS = (
     ("geometry", "variance_share", None, "share"),
     ("geometry", "sensitivity", None, "moves"),
     ("geometry", "r2_pooled", "knn", "kNN"),
+    ("geometry", "factor_nats", None, "nats ≤"),
     ("probe", "r2_pooled", "auxiliary", "aux"),
     ("probe", "r2_pooled", "published", "paper"),
     ("probe", "r2_pooled", "mlp", "MLP"),
@@ -60,7 +62,7 @@ class _Context:
 
 
 def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> Group:
-    """The main numbers of these protocols by context, means over contexts; the last row holds the floors.
+    """The main numbers of these protocols by context, means over contexts; the last rows hold the floors and the largest ± of each column.
 
     A cell about factors holds one number for each, in the order that the title tells: narrow enough for 80 columns.
     """
@@ -90,7 +92,8 @@ def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> 
         table.add_row(*context.title[: 2 + noisy], *("/".join(_written(by.get(context)) for by in column) for column in cells.values()))
     table.add_section()
     table.add_row("floor", *[""] * (1 + noisy), *("/".join(map(_floor, column)) for column in chosen.values()))
-    return Group(heading, table)
+    table.add_row("± at most", *[""] * (1 + noisy), *("/".join(map(_largest, column)) for column in chosen.values()))
+    return Group(heading, table, Text(f"± is {deviation_words(rows)}", style="italic"))
 
 
 def _context(row: ResultRow) -> _Context:
@@ -108,6 +111,10 @@ def _written(row: ResultRow | None) -> str:
     if row.mean != row.mean:
         return "–"
     return f"{row.mean:.2f}"
+
+
+def _largest(found: Sequence[ResultRow]) -> str:
+    return f"{max(known):.2f}" if (known := [error for row in found if (error := deviation(row)) is not None]) else ""
 
 
 def _floor(found: Sequence[ResultRow]) -> str:

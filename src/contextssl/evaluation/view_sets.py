@@ -61,6 +61,12 @@ class ViewSet:
     def labels(self) -> Int[Tensor, " n"]:
         return torch.from_numpy(self.source.labels[self.items.numpy()])
 
+    @cached_property
+    def clusters(self) -> Int[Tensor, " n"]:
+        """What each row's view is drawn with when items are drawn anew: its item, or the person whose items there are several of."""
+        people = getattr(self.source, "people", None)
+        return self.items if people is None else torch.from_numpy(people)[self.items]
+
     @property
     def plain(self) -> ViewSet | None:
         """Each item's one view that nothing was done to; None where the data have none."""

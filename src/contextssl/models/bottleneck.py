@@ -1,8 +1,9 @@
 """A noise bottleneck on the embedding: what a context has shrunk drowns in it.
 
 An embedding from which a context has removed most of a factor's variance still lets a patient probe read the factor out of the remainder.
-Gaussian noise whose total variance is a stated share of the embedding's own, spread evenly over the dimensions, bounds what *any* reader can
-recover (a Gaussian channel), and hardly touches the directions that keep their variance.
+Gaussian noise whose total variance is a stated share of the embedding's own, spread evenly over the dimensions, covers it, and hardly touches the
+directions that keep their variance. How much of one factor *any* reader can recover then is bounded by how far that factor moves the embedding
+(:mod:`contextssl.evaluation.certificate`). That is of one draw: n embeddings of the same view average the noise away.
 """
 
 from __future__ import annotations

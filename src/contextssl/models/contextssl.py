@@ -196,8 +196,9 @@ class ContextSSL(ViewEncoder):
         """Embeddings of views in the light of a context: (n, C, H, W) → (n, D). None is no context.
 
         Args:
-            bottleneck: with a noise share above 0 the embeddings come L2-normalised with noise of that share of their own variance, drawn from
-                ``generator``: what can be read out of them is bounded. With 0 they come as the predictor gives them.
+            bottleneck: with a noise share above 0 the embeddings come L2-normalised with noise of that share of the variance that was tracked in
+                training, over all contexts, drawn from ``generator``. Each call draws anew, and n embeddings of the same view average the noise
+                away. With 0 they come as the predictor gives them.
         """
         return self.embed_features(self.encode(images), context, bottleneck=bottleneck, generator=generator)
 

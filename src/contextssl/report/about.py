@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextssl import advice
@@ -99,6 +99,11 @@ def _machine(about: Any) -> str | None:
     return f"{about['device']}{machine}, torch {about.get('torch')}"
 
 
+def _checkpoint(evaluation: Mapping[str, Any]) -> str:
+    chosen = evaluation.get("checkpoint_chosen_on")
+    return f"checkpoint {evaluation['checkpoint']}{f', chosen on the {chosen} split' if chosen else ''}"
+
+
 def _evaluated(run: Run) -> dict[str, str]:
     """How the protocols were run: one line for those that were run alike."""
     alike: dict[str, list[str]] = {}
@@ -108,8 +113,8 @@ def _evaluated(run: Run) -> dict[str, str]:
             f"{evaluation.get('contexts')} contexts",
             f"seed {evaluation.get('seed')}",
             f"{evaluation.get('precision')} on {evaluation.get('device')}",
-            *([f"checkpoint {evaluation['checkpoint']}"] if evaluation.get("checkpoint") not in (None, "last.ckpt") else []),
             f"version {evaluation.get('version')}",
+            *([_checkpoint(evaluation)] if evaluation.get("checkpoint") not in (None, "last") else []),
             str(evaluation.get("date")),
         ]
         words = ", ".join(part for part in said if "None" not in part)

@@ -17,7 +17,7 @@ from contextssl.methods import METHODS
 from contextssl.provenance import OWN
 
 METRICS = "metrics.csv"
-PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure")
+PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure", "reading")
 # A warning names so many runs of one kind, and counts the others.
 NAMED = 3
 # The context length that sentences speak of, where it was evaluated.
@@ -284,12 +284,15 @@ def _definition(run: Run, protocol: str) -> dict[str, Any]:
     about = run.evaluations.get(protocol, {})
     settings = about.get("settings", {})
     shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items", "precision")}
+    shared["checkpoint"] = about.get("checkpoint") or "last"
     # A setting that an older version did not have is no difference that could be named.
     own = {name.replace("_", " "): settings[name] for name in READS[protocol] if name in settings and name not in WHICH_ROWS}
     data = about.get("data", {}).get("fingerprint") or run.about.get("data", {}).get("fingerprint")
     # Of rows that both have, the numbers behind them must agree too, whatever the description says.
     rows = [row for row in run.rows if row.protocol == protocol]
-    counts = sorted({row.count for row in rows if row.count is not None and row.head is None and row.metric != "capacity_nats"})
+    counts = sorted(
+        {row.count for row in rows if row.count is not None and row.head is None and row.metric not in ("capacity_nats", "factor_nats")}
+    )
     # A method that takes no context has none to draw.
     draws = {"contexts behind a mean": max(row.n for row in rows if row.length)} if any(row.length for row in rows) else {}
     return {

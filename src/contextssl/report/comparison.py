@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl.errors import SettingsError
+from contextssl.evaluation.deviations import deviation_words
 from contextssl.files import write_text
 from contextssl.provenance import OWN
 from contextssl.report import about as runs_about
@@ -30,8 +31,8 @@ __all__ = ["Comparison", "Entry", "write_comparison"]
 NAME = "comparison"
 FIGURES = "figures"
 MEANING = (
-    "± is the standard deviation over seeds (n - 1); a number that not every seed has says of how many it is; – was not evaluated. Floors are what "
-    "the best constant, or the commonest class, scores."
+    "A number that not every seed has says of how many it is; – was not evaluated. Floors are what the best constant, or the commonest "
+    "class, scores."
 )
 BEST = (
     "Bold is best in its group: high and above the floor where a factor is told or the class is read, low where a factor is to go, and there "
@@ -40,7 +41,7 @@ BEST = (
 )
 CSV_FIELDS = (
     "entry", "group", "seeds", "condition", "metric", "factor", "mean", "std", "floor", "protocol", "head", "noise", "representation",
-    "environment", "length", "target", "context", "seeds_with_number", "split",
+    "environment", "length", "target", "context", "seeds_with_number", "split", "item_std", "items",
 )  # fmt: skip
 
 
@@ -94,8 +95,11 @@ def _in_short(averaged: Sequence[Averaged]) -> str:
 
 
 def _cell(averaged: Sequence[Averaged]) -> str:
+    """What a cell and its ± are; a run's own number is a mean over contexts."""
     most = max(each.seeds for each in averaged)
-    return f"A cell is the mean over {most} seeds, or as many as there are. " if most > 1 else "A cell is the number of one run. "
+    cell = f"the mean over {most} seeds, or as many as there are, of means over contexts" if most > 1 else "the number of one run"
+    around = deviation_words((row for each in averaged for row in each.run.rows), "seeds" if most > 1 else None)
+    return f"A cell is {cell}; ± is {around}. "
 
 
 def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid], drawn: Picture | None, about: Mapping[str, str]) -> str:
@@ -167,6 +171,7 @@ def _csv(averaged: Sequence[Averaged]) -> str:
                 [
                     each.entry.name, each.entry.group, each.seeds, condition, row.metric, row.factor, mean, row.std, row.floor, row.protocol,
                     row.head, row.bottleneck, row.representation, row.environment, row.length, row.target, row.context, row.n, row.split,
+                    row.item_std, row.items,
                 ]
             )  # fmt: skip
     return buffer.getvalue()

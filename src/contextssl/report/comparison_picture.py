@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contextssl.evaluation.deviations import deviation
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
 from contextssl.report.comparison_tables import factors_of, group_title, lines_of, pair_head
@@ -66,8 +67,8 @@ def picture(entries: Sequence[Averaged]) -> Picture | None:
         f"{capitalised(first)} against {second}",
         panels,
         f"Right: more is read of {first}. Up: more of {second}. Methods without contexts by their features, in-context models by their embeddings: "
-        "the same weights in every panel, moved by the context (or its name) alone; c = 0 is no context. Means over seeds, bars one standard "
-        "deviation; faint are the points of the other panels, dotted the floors." + outside(panels),
+        "the same weights in every panel, moved by the context (or its name) alone; c = 0 is no context. Means over seeds, bars the ± of the "
+        "tables; faint are the points of the other panels, dotted the floors." + outside(panels),
     )
 
 
@@ -121,8 +122,8 @@ def _drawn(point: Point, colour: str, methods: Sequence[str], *, faint: bool = F
         label,
         [point.across.mean],
         [point.up.mean],
-        None if point.up.std is None or faint else [point.up.std],
-        None if point.across.std is None or faint else [point.across.std],
+        None if (up := deviation(point.up)) is None or faint else [up],
+        None if (across := deviation(point.across)) is None or faint else [across],
         colour=colour,
         style=methods.index(_method(point)),
         faint=faint,

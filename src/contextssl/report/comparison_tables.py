@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from contextssl.evaluation.verdict import verdict
 from contextssl.report import published
 from contextssl.report.entries import Averaged, Condition, conditions, in_order
 from contextssl.report.figures import patience
@@ -267,5 +268,6 @@ def further_table(entries: Sequence[Averaged], protocol: str, factors: Sequence[
         Column(column_title(*key), (protocol,), {"metric": key[0], "factor": key[1], "head": key[2], "target": key[3]}, judged=False)
         for key in found
     ]
+    notes = [f"{each.entry.name}. {said.sentence}" for each in entries if protocol == "reading" and (said := verdict(each.run.rows))]
     title = {"reading": "Does it read its context?", "labels": "Labels that depend on the context"}.get(protocol, protocol.capitalize())
-    return grid(protocol, title, [METHOD, "context", "tokens"], columns, lines, {"": ""}, factors, floor="floor")
+    return grid(protocol, title, [METHOD, "context", "tokens"], columns, lines, {"": ""}, factors, floor="floor", notes=notes)

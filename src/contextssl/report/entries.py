@@ -13,6 +13,19 @@ from contextssl.factors import NO_FACTOR
 from contextssl.report.collect import Run
 from contextssl.report.words import context_name
 
+# What the rows of two seeds may differ in, and be the same number.
+UNLIKE = dict.fromkeys(("std", "floor", "seconds", "count", "weights", "over", "item_std", "items")) | {"mean": 0.0, "n": 1}
+    "mean": 0.0,
+    "std": None,
+    "n": 1,
+    "floor": None,
+    "seconds": None,
+    "count": None,
+    "weights": None,
+    "over": None,
+    "item_std": None,
+    "items": None,
+}
 # Protocols that read embeddings and features as they are.
 PROBED = ("equivariance", "probe", "geometry")
 
@@ -44,7 +57,8 @@ class Averaged:
     """An entry with the means of its runs' numbers, as the rows of one run.
 
     Args:
-        run: each row a mean over seeds, ``std`` the deviation over them (n - 1; None for one seed), ``n`` of how many that have the number.
+        run: each row a mean over seeds, ``std`` the deviation over them (n - 1; None for one seed), ``n`` of how many that have the number,
+            ``item_std`` the mean of theirs: seeds are evaluated on the same items, whose choice does not average out.
     """
 
     entry: Entry
@@ -87,13 +101,14 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
         for row in run.rows:
             shown = row.split == split or (row.protocol == "retrieval" and run.retrieval_as_published)
             if shown and row.protocol != "online":
-                own.setdefault(replace(row, mean=0.0, std=None, n=1, floor=None, seconds=None, count=None, weights=None), row)
+                own.setdefault(replace(row, **UNLIKE), row)
         for key, row in own.items():
             found.setdefault(key, []).append(row)
     rows = []
     for key, same in found.items():
         values = [row.mean for row in same if math.isfinite(row.mean)]
         floors = [row.floor for row in same if row.floor is not None and math.isfinite(row.floor)]
+        errors = [row.item_std for row in same if row.item_std is not None]
         rows.append(
             replace(
                 key,
@@ -102,6 +117,9 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
                 n=len(values),
                 floor=statistics.mean(floors) if floors else None,
                 count=same[0].count,
+                over="seeds" if len(runs) > 1 else same[0].over,
+                item_std=statistics.mean(errors) if len(errors) == len(same) else None,
+                items=same[0].items,
             )
         )
     return rows

@@ -145,6 +145,7 @@ def fairness_table(each: Asked) -> Markup:
     """A row a condition: adversaries, the task, the gaps, what a flipped factor changes."""
     gaps = [gap for gap in GAPS if any(each.gap(condition, gap) for condition in each.conditions())]
     readers = [head for head in CLASSIFIERS if any(each.read(condition, head) for condition in each.conditions())]
+    bounded = bool(each.run.find(protocol=PROTOCOL, metric="factor_nats", factor=each.factor))
     head = [
         "read from",
         *(f"{factor_name(each.factor)} read by {head_name(reader)}" for reader in readers),
@@ -153,6 +154,7 @@ def fairness_table(each: Asked) -> Markup:
         *(metric_name(gap) for gap in gaps),
         "prediction flips",
         "a flip moves",
+        *(["bound on every reader, nats"] if bounded else []),
     ]
     body: list[Sequence[Content] | Markup] = []
     for condition in each.conditions():
@@ -165,11 +167,12 @@ def fairness_table(each: Asked) -> Markup:
                 *(measured(each.gap(condition, gap)) for gap in gaps),
                 measured(each.gap(condition, "counterfactual_flips")),
                 measured(each.row(condition, "counterfactual_distance", factor=each.factor, target=None, head=None)),
+                *([measured(each.row(condition, "factor_nats", factor=each.factor, target=None, head=None))] if bounded else []),
             ]
         )
     first = each.conditions()[0]
     read, task = each.best_reader(first), each.task(first)
-    floors = ["the commonest value", *(_floor(read) for _ in readers), _floor(task), "", *[""] * len(gaps), "", ""]
+    floors = ["the commonest value", *(_floor(read) for _ in readers), _floor(task), "", *[""] * len(gaps), "", "", *[""] * bounded]
     body.append(floors)
     return table(head, body)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.evaluation.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.results import ResultRow
 from contextssl.report import published
@@ -85,6 +86,7 @@ def adaptation(runs: Sequence[Run]) -> Picture | None:
     """The headline: variance share of each factor against context length, a panel an environment."""
     panels = by_length(runs, "geometry", "variance_share", ylabel="share of the variance", floors=False, high=None)
     panels = [replace(panel, percent=True) for panel in panels]
+    rows = [row for run in runs for row in run.find(protocol="geometry", metric="variance_share")]
     if not panels:
         return None
     several = " Each dash is a run." if len(runs) > 1 else ""
@@ -93,8 +95,8 @@ def adaptation(runs: Sequence[Run]) -> Picture | None:
         ADAPTS if all(map(adapts, runs)) else DOES_NOT,
         panels,
         "As the context grows, from none at the left, the factor that its pairs tell should take over the embedding's variance, and the "
-        "other one leave it; no weight changes. A factor that plays no part scores 0. Lines are means over contexts, bands one "
-        "standard deviation." + several,
+        "other one leave it; no weight changes. A factor that plays no part scores 0. Lines are means over contexts, bands "
+        f"{deviation_words(rows)}.{several}",
         run_legend(runs),
     )
 
@@ -241,13 +243,13 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
                     if len(rows) < 2:
                         continue
                     used[head] = None
-                    deviation = [row.std or 0.0 for _, row in rows]
+                    around = [deviation(row) or 0.0 for _, row in rows]
                     lines.append(
                         Line(
                             f"{factor_name(factor)}, {reader_name(head)}",
                             [float(index) for index, _ in rows],
                             [row.mean for _, row in rows],
-                            deviation if any(deviation) else None,
+                            around if any(around) else None,
                             colour=factor,
                             style=READERS.index(head),
                             end=factor_name(factor) if head == heads[0] else "",

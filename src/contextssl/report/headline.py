@@ -90,15 +90,30 @@ def harder_truth(run: Run, reader_rows: Callable[..., list[ResultRow]], readers:
     return sentences
 
 
+def factor_bounds(run: Run) -> list[str]:
+    """What any reader could get out of a noisy embedding about one factor at most."""
+    length = run.spoken_length("geometry", "factor_nats")
+    said = []
+    for environment in _telling(run):
+        for factor in sorted(run.factors, key=lambda factor: factor == environment):
+            fields = {"metric": "factor_nats", "environment": environment, "length": length, "factor": factor}
+            if told := _nats(run.find(protocol="geometry", **fields)):
+                said.append(f"{told} of {factor_name(factor)} in {length} tokens of {a_context(environment)}")
+    return said
+
+
+def _nats(rows: Sequence[ResultRow]) -> str:
+    noisy = sorted((row for row in rows if row.bottleneck), key=lambda row: row.bottleneck)
+    return listed([f"{number(row.mean, 1)} nats at noise {row.bottleneck:g}" for row in noisy]) if noisy else ""
+
+
 def bounds(run: Run) -> list[str]:
-    """What any reader could get out of noisy embeddings at most."""
+    """What any reader could get out of noisy embeddings at most, about everything together."""
     length = run.spoken_length("probe", "capacity_nats")
     sentences = []
     for environment in _telling(run):
-        rows = [row for row in run.find(protocol="probe", metric="capacity_nats", environment=environment, length=length) if row.bottleneck]
-        told = [f"{number(row.mean, 1)} nats at noise {row.bottleneck:g}" for row in sorted(rows, key=lambda row: row.bottleneck)]
-        if told:
-            sentences.append(f"{listed(told)} in {length} tokens of {a_context(environment)}")
+        if told := _nats(run.find(protocol="probe", metric="capacity_nats", environment=environment, length=length)):
+            sentences.append(f"{told} in {length} tokens of {a_context(environment)}")
     return sentences
 
 

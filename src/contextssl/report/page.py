@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
-from contextssl.report import about, fairness, figures, sections, training_curves
+from contextssl.report import about, fairness, figures, gallery_section, sections, training_curves
 from contextssl.report.collect import Run, differences
 from contextssl.report.headline import headline
 from contextssl.report.markup import Markup, element, join
@@ -20,6 +20,7 @@ CONTENTS = (
     ("harder-truth", "The harder truth"),
     ("results", "Results"),
     ("fairness", "Fairness"),
+    ("reading", "Reading"),
     ("retrieval", "Retrieval"),
     ("gallery", "Gallery"),
     ("training", "Training"),
@@ -53,14 +54,15 @@ def page(
     title = "contextssl: " + ", ".join(run.name for run in runs)
     body = element(
         "main",
-        element("header", element("h1", title), _headlines(runs), warnings(runs), _contents(pictures)),
+        element("header", element("h1", title), _headlines(runs), warnings(runs), _contents(runs, pictures)),
         sections.adaptation(runs, pictures, factors),
         sections.read_outs(runs, pictures, factors),
         sections.harder(runs, pictures, factors),
         sections.results(runs),
         sections.fair(runs, pictures, factors),
+        sections.read(runs),
         sections.retrieval(runs, pictures, factors),
-        sections.gallery(galleries),
+        gallery_section.gallery(galleries),
         sections.training(runs, pictures, factors),
         sections.the_runs(runs),
         sections.all_numbers(runs),
@@ -119,6 +121,7 @@ def _headlines(runs: Sequence[Run]) -> Markup:
     return join(said)
 
 
-def _contents(pictures: Mapping[str, Picture | None]) -> Markup:
-    shown = [(anchor, title) for anchor, title in CONTENTS if anchor != "fairness" or pictures["fairness"] is not None]
+def _contents(runs: Sequence[Run], pictures: Mapping[str, Picture | None]) -> Markup:
+    there = {"fairness": pictures["fairness"] is not None, "reading": any(run.has("reading") for run in runs)}
+    shown = [(anchor, title) for anchor, title in CONTENTS if there.get(anchor, True)]
     return element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in shown], aria_label="Contents")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from contextssl.evaluation.deviations import deviation
 from contextssl.evaluation.results import ResultRow
 
 # Values of R² below this leave the picture.
@@ -97,9 +98,9 @@ def position(length: int) -> float:
 
 def line(rows: Sequence[ResultRow], label: str, **look: object) -> Line:
     """The line of a curve's rows."""
-    deviation = [row.std if row.std is not None and math.isfinite(row.std) else 0.0 for row in rows]
+    around = [deviation(row) or 0.0 for row in rows]
     x = [position(row.length or 0) for row in rows]
-    return Line(label, x, [row.mean for row in rows], deviation if any(deviation) else None, **look)  # type: ignore[arg-type]
+    return Line(label, x, [row.mean for row in rows], around if any(around) else None, **look)  # type: ignore[arg-type]
 
 
 def length_ticks(lengths: Sequence[int]) -> list[tuple[float, str]]:

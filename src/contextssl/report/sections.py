@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from contextssl.report import about, fairness, figures, published
+from contextssl.evaluation.deviations import deviation_words
+from contextssl.report import about, fairness, figures, published, reading
 from contextssl.report.collect import Run
 from contextssl.report.drawing import DASHES, MARKERS, colour_key, inline_svg
-from contextssl.report.gallery import SMALL, rank_words
-from contextssl.report.headline import bounds, harder_truth
+from contextssl.report.headline import bounds, factor_bounds, harder_truth
 from contextssl.report.markup import Content, Markup, element, join
 from contextssl.report.panels import Picture
 from contextssl.report.tables import every_number, numbers_of, results_table, retrieval_table
-from contextssl.report.words import environment_name, factor_name, listed, told_name
+
+# Protocols whose rows are shown one and all.
+EVERY_NUMBER = ("geometry", "fairness", "equivariance", "probe", "retrieval", "online")
 
 
 def section(anchor: str, title: str, *content: Content) -> Markup:
@@ -109,14 +110,21 @@ def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors:
     for run in runs:
         sentences = harder_truth(run, figures.reader_rows, (("ridge", "fresh ridge"),))
         sentences = sentences or harder_truth(run, figures.reader_rows, (("published", "the published probes, trained afresh"),))
-        limits = bounds(run)
+        everything, each = bounds(run), factor_bounds(run)
         if sentences:
             title = f"In numbers: {run.name}" if len(runs) > 1 else "In numbers"
             spoken.append(join(element("h3", title), element("ul", [element("li", sentence) for sentence in sentences], class_="plain")))
-        if limits:
+        if each:
             bound = (
-                "Noise of known variance bounds every reader, trained or not. About all factors, and everything else, one noisy embedding tells "
-                f"at most {'; '.join(limits)}."
+                "Noise of known variance bounds every reader, trained or not. Of a factor that is drawn independently of the rest one "
+                f"noisy embedding tells at most {'; '.join(each)}. Estimated from views with that factor alone drawn anew; a second "
+                "embedding of the same view, with noise of its own, tells more."
+            )
+            spoken.append(element("p", bound))
+        if everything:
+            bound = (
+                f"Of everything together, each factor and all else, it tells at most {'; '.join(everything)}. That says nothing of a single factor: "
+                "any of them alone fits into so many nats."
             )
             spoken.append(element("p", bound))
     return section(
@@ -151,6 +159,11 @@ def _no_sensitivity(runs: Sequence[Run]) -> list[Markup]:
     return said
 
 
+def _around(runs: Sequence[Run], *protocols: str) -> str:
+    """What ± is in a table of these protocols."""
+    return f"± is {deviation_words(row for run in runs for row in run.rows if row.protocol in protocols)}."
+
+
 def results(runs: Sequence[Run]) -> Markup:
     made = results_table(runs)
     return section(
@@ -158,9 +171,10 @@ def results(runs: Sequence[Run]) -> Markup:
         "Results beside the paper's",
         element(
             "p",
-            "What fresh probes read from pairs of embeddings (relative factors), and the class from single views; means over contexts ± one "
-            "standard deviation. Bold is the factor that the context tells. R² pooled is the paper's: it divides by the variance about one mean "
-            "of all components, so a constant guess scores above 0 on quaternions; beside it stand R² a dimension (floor 0) and the mean angle.",
+            "What fresh probes read from pairs of embeddings (relative factors), and the class from single views; means over contexts. "
+            f"{_around(runs, 'equivariance', 'probe')} Bold is the factor that the context tells. R² pooled is the paper's: it divides "
+            "by the variance about one mean of all components, so a constant guess scores above 0 on quaternions; beside it stand R² a "
+            "dimension (floor 0) and the mean angle.",
         )
         if made
         else None,
@@ -186,10 +200,17 @@ def fair(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: S
             "p",
             "Rows as they stand in the table; classifiers are trained afresh on training rows under the very context and noise. A prediction "
             "flips where it changes when the factor's value alone is replaced; a flip moves an embedding by so much of the distance between "
-            "two people. What this does and does not promise: docs/tables.md.",
+            f"two people. {_around(runs, 'fairness')} What this does and does not promise: docs/tables.md.",
         ),
         fairness.section_content(runs),
     )
+
+
+def read(runs: Sequence[Run]) -> Markup | None:
+    """What is read of a context, where that was asked."""
+    if not any(run.has(reading.PROTOCOL) for run in runs):
+        return None
+    return section("reading", "What the model reads of its context", reading.section_content(runs))
 
 
 def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
@@ -202,114 +223,13 @@ def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], facto
         element(
             "p",
             "PRE is how far the factor of the nearest view is from the target's: the factor that is told should come near 0, the other stay near "
-            "chance. Identity queries (target = source) are left out unless said. The paper's script ranks the training split: its table 1.",
+            "chance. Identity queries (target = source) are left out unless said. The paper's script ranks the training split: its table 1. "
+            f"{_around(runs, 'retrieval')}",
         )
         if made
         else None,
         _missing(runs, "retrieval", "retrieval"),
     )
-
-
-def gallery(entries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]]) -> Markup:
-    shown = [
-        join(element("h3", run.name) if len(entries) > 1 else None, _one_gallery(found) if found is not None else _no_gallery(run, reason))
-        for run, found, reason in entries
-    ]
-    return section("gallery", "Gallery: the neighbours change with the context", shown)
-
-
-def _no_gallery(run: Run, reason: str | None) -> Markup:
-    return element("p", f"No gallery of {run.name}: {(reason or 'none was made').split('; ')[0]}.", class_="missing")
-
-
-def _one_gallery(found: Mapping[str, Any]) -> Markup:
-    show = _Thumbs(found)
-    views, length = found["views"], found["length"]
-    split = {"val": "validation", "train": "training", "test": "test"}.get(found["split"], found["split"])
-    candidates = f"all {found['items'] * views:,} views of {found['items']:,} {split} items"
-    kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["context"][0]["apart"].items()}
-    distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
-    names = [told_name(name) for name in found["environments"]]
-    either = " or ".join(names) if names else "its own factors"
-    parts: list[Content] = [
-        element("h3", f"The context: {length} tokens"),
-        element("div", [show.pair(pair) for pair in found["context"]], class_="pairs"),
-        element(
-            "p",
-            "Pairs of training views. Every context is made of the same pairs; what it tells of them differs: under each stands how far the "
-            f"target’s factors are from the source’s, and a context tells {either} alone.",
-        ),
-        element(
-            "p",
-            f"Under each neighbour stands how far its factors are from the picture that it is compared with: {distances}. Under a context the "
-            "neighbours should agree in the factor that it tells and be free in the other; with another context they change, the weights do not. "
-            "A green frame marks the true target.",
-        ),
-    ]
-    for query in found["queries"]:
-        columns = []
-        for name, under in query["environments"].items():
-            nearest = f"nearest to the query among {candidates}"
-            ranked = f"nearest to the predicted target ({told_name(name)} told) among the item’s {views} views: "
-            columns.append(
-                element(
-                    "div",
-                    element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label"),
-                    element("p", nearest, class_="label"),
-                    element("div", [show.neighbour(entry) for entry in under["neighbours"]], class_="strip", tabindex=0),
-                    element("p", f"{ranked}the target has {rank_words(under['rank'], views)}", class_="label"),
-                    element("div", [show.neighbour(entry) for entry in under["ranked"]], class_="strip", tabindex=0),
-                )
-            )
-        first = [
-            show.thumb(query["query"], [f"query: {query['class']}", query["captions"][0]]),
-            show.thumb(query["target"], [f"target: {query['captions'][1]}", "away by", *_apart(query["apart"])]),
-        ]
-        parts.append(element("div", element("div", first, class_="strip"), element("div", columns, class_="columns"), class_="query"))
-    return join(parts)
-
-
-def _tone(environment: str) -> str | None:
-    return environment if environment in ("rotation", "color") else None
-
-
-def _apart(apart: Mapping[str, str]) -> list[str]:
-    return [f"{factor_name(factor)} {value}" for factor, value in apart.items()]
-
-
-class _Thumbs:
-    """Pictures of one gallery with what stands under them."""
-
-    def __init__(self, found: Mapping[str, Any]) -> None:
-        self.images = found["images"]
-        self.small = "small" if found["side"] <= SMALL else None
-
-    def picture(self, name: str, words: str) -> Markup:
-        uri = str(self.images[name])
-        if not uri.startswith("data:image/"):
-            # Nothing but an embedded picture: the page never asks the network for one.
-            uri = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
-        return element("img", src=uri, alt=words, class_=self.small)
-
-    def thumb(self, name: str, lines: Sequence[Content], words: str = "", hit: bool = False) -> Markup:
-        under = [element("div", line) for line in lines]
-        return element("div", self.picture(name, words), under, class_="thumb hit" if hit else "thumb")
-
-    def neighbour(self, entry: Mapping[str, Any]) -> Markup:
-        lines: list[Content] = list(_apart(entry["apart"]))
-        words = ", ".join(_apart(entry["apart"]))
-        if entry.get("hit"):
-            return self.thumb(entry["image"], [element("strong", "the target")], words, hit=True)
-        if "hit" not in entry and entry.get("same_object"):
-            lines.append("same item")
-        return self.thumb(entry["image"], lines, words)
-
-    def pair(self, pair: Mapping[str, Any]) -> Markup:
-        source, target = pair["captions"]
-        both = element("div", self.picture(pair["source"], source), "→", self.picture(pair["target"], target), class_="pair")
-        told = [element("span", text, class_=_tone(factor)) for factor, text in zip(pair["apart"], _apart(pair["apart"]), strict=True)]
-        words = element("div", f"{source} → {target}", class_="told")
-        return element("div", both, words, element("div", told, class_="told"), class_="shown")
 
 
 def training(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
@@ -337,11 +257,12 @@ def the_runs(runs: Sequence[Run]) -> Markup:
 def all_numbers(runs: Sequence[Run]) -> Markup:
     made = []
     for run in runs:
-        for protocol in ("geometry", "fairness", "equivariance", "probe", "retrieval", "online"):
+        for protocol in EVERY_NUMBER:
             found = every_number(run, protocol)
             if found is not None:
                 title = f"{protocol}, {run.name}" if len(runs) > 1 else protocol
                 made.append(element("details", element("summary", f"Every number of {title}"), found))
     told = about.definitions(runs)
     meanings = element("details", element("summary", "Definitions"), told) if told else None
-    return section("numbers", "Every number, and how it is defined", meanings, made)
+    around = element("p", _around(runs, *EVERY_NUMBER)) if made else None
+    return section("numbers", "Every number, and how it is defined", meanings, around, made)

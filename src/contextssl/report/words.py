@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from contextssl.evaluation.deviations import deviation
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
 
@@ -27,7 +28,8 @@ METRICS = {
     "balanced_accuracy": "balanced accuracy",
     "variance_share": "variance share",
     "sensitivity": "sensitivity",
-    "capacity_nats": "bound, nats",
+    "capacity_nats": "bound on everything together, nats",
+    "factor_nats": "bound, nats",
     "mrr": "MRR",
     "pre": "PRE",
     "auroc": "AUROC",
@@ -92,15 +94,16 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def measured(row: ResultRow | None) -> str:
-    """``0.512 ± 0.010``; degrees with one decimal; empty where there is no row."""
+    """``0.512 ± 0.010``; degrees with one decimal; empty where there is no row. What ± is, a table's caption says by
+    :func:`~contextssl.evaluation.deviations.deviation_words`."""
     if row is None:
         return ""
-    digits = 1 if row.metric == "angle_deg" else 2 if row.metric == "capacity_nats" else 3
+    digits = 1 if row.metric == "angle_deg" else 2 if row.metric in ("capacity_nats", "factor_nats") else 3
     unit = "°" if row.metric == "angle_deg" else ""
     if math.isnan(row.mean):
         return UNDEFINED
-    deviation = f" ± {number(row.std, digits)}" if row.std is not None and not math.isnan(row.std) else ""
-    return f"{number(row.mean, digits)}{deviation}{unit}"
+    found = deviation(row)
+    return f"{number(row.mean, digits)}{'' if found is None else f' ± {number(found, digits)}'}{unit}"
 
 
 def percent(share: float) -> str:

@@ -13,8 +13,9 @@ only known later:
 Stays that end in death, or on the day of admission, count as they lasted. Procedures have no dates in these files: a treatment may have begun on
 the day of admission, and drugs of that day (sedatives, say) may belong to it.
 
-Over 89 years dates of birth are shifted by the publishers, which gives ages about 300: these are 90 here. Newborns and children (under 15) are
-left out, as in most work on the database. Obstetrics and gynaecology are read as another service, since they say the gender outright.
+Over 89 years dates of birth are shifted by the publishers, which gives ages about 300: these are 90 here. Newborns and children (under 15)
+are left out: the bound is MIMIC-Extract's (Wang et al., 2020); the paper of the database counts adults from 16, Harutyunyan et al. (2019) from
+18. Obstetrics and gynaecology are read as another service, since they say the gender outright.
 """
 
 from __future__ import annotations
@@ -159,6 +160,7 @@ def read_mimic3(
             "seed": seed,
         },
         notes=tuple(notes),
+        people=people,
     )
 
 

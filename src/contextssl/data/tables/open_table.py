@@ -88,7 +88,8 @@ def open_table(table: Table, settings: TablesSettings) -> OpenTable:
             raise DataError(f"the split {split!r} has one row: it needs at least two")
         own = {name: replace(labels, values=labels.values[chosen]) for name, labels in targets.items()}
         seed = derive_seed(0, "rows", split)
-        pairs[split] = RowPairs(RowViews(encoded[torch.from_numpy(chosen)], own, corruption, settings.row_views, seed))
+        people = None if table.people is None else np.unique(table.people[chosen], return_inverse=True)[1].astype(np.int64)
+        pairs[split] = RowPairs(RowViews(encoded[torch.from_numpy(chosen)], own, corruption, settings.row_views, seed, people))
     return OpenTable(pairs, columns, tuple(notes))
 
 

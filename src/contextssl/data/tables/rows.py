@@ -44,6 +44,7 @@ class RowViews:
         corruption: what makes views.
         num_views: views of each row.
         seed: of the views; two splits take two seeds.
+        people: (N,) int64, whose row each is; None where every row is a person's.
     """
 
     rows: Float[Tensor, "N W"]
@@ -51,6 +52,7 @@ class RowViews:
     corruption: Corruption
     num_views: int = 10
     seed: int = 0
+    people: np.ndarray | None = None
     _drawn: Blocks = field(default_factory=Blocks, repr=False)
 
     def __post_init__(self) -> None:

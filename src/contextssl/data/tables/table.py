@@ -27,6 +27,7 @@ class Table:
         giveaways: by column of ``frame`` that says a factor's value outright (Husband, Wife) that factor.
         description: plain values that settle the table: kind, path, splits, choices.
         notes: what a person should be told before they read numbers.
+        people: (n) whose row each is, where a person may have several; None where every row is a person's.
 
     Raises:
         DataError: where these do not fit together, naming the column.
@@ -39,6 +40,7 @@ class Table:
     giveaways: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    people: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, column in self.factors.items():

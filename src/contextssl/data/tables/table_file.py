@@ -136,4 +136,5 @@ def read_table(
             "seed": seed,
         },
         notes=tuple(notes),
+        people=people,
     )

@@ -1,0 +1,181 @@
+"""Contexts that are disturbed, each in a way that a reader of some part of them would notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from contextssl.evaluation.embeddings import Embedder
+from contextssl.factors import NO_FACTOR, Environment
+from contextssl.pairs import PairBatch
+from contextssl.randomness import seeded_generator
+
+SHUFFLED = "shuffled"
+WRONG_ENVIRONMENT = "wrong environment"
+RANDOM_ACTIONS = "random actions"
+WRONG_PAIRS = "wrong pairs"
+BLANK_IMAGES = "blank images"
+NOTHING_TOLD = "nothing told"
+ALL_TOLD = "all told"
+SCALED_ACTIONS = "scaled actions"
+ONE_PAIR = "one pair"
+ZERO_PAIR = "one pair of zeros"
+UNSEEN_CLASSES = "unseen classes"
+BEYOND_BLOCK = "beyond the block"
+DISTURBANCES = (
+    SHUFFLED, WRONG_ENVIRONMENT, RANDOM_ACTIONS, WRONG_PAIRS, BLANK_IMAGES, NOTHING_TOLD, ALL_TOLD, SCALED_ACTIONS, ONE_PAIR, ZERO_PAIR,
+    UNSEEN_CLASSES, BEYOND_BLOCK,
+)  # fmt: skip
+# Which part of the pairs is wrong.
+WRONG_SHARES = (0.25, 0.5, 1.0)
+# What told actions are multiplied by.
+SCALES = (0.5, 0.3, 0.2, 0.1)
+# Every number of the told block in a pair of zeros.
+CONSTANT = 0.5
+
+
+def wrong_pairs_name(share: float) -> str:
+    return f"{WRONG_PAIRS} {100 * share:g} %"
+
+
+@dataclass(frozen=True)
+class EncodedPairs:
+    """Pairs of a context as the predictor takes them.
+
+    Args:
+        features: (k, 2, F) of sources and of targets.
+        action: (k, A) of all factors.
+        items: (k, 2) of which item each source and each target is.
+    """
+
+    features: Float[Tensor, "k 2 F"]
+    action: Float[Tensor, "k A"]
+    items: Int[Tensor, "k 2"]
+
+    @classmethod
+    def of(cls, embedder: Embedder, pairs: PairBatch) -> EncodedPairs:
+        features = torch.stack([embedder.encode(pairs.source), embedder.encode(pairs.target)], dim=1)
+        return cls(features, pairs.action, torch.stack([pairs.items, pairs.items], dim=1))
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    def __getitem__(self, chosen: Int[Tensor, " n"] | slice) -> EncodedPairs:
+        return EncodedPairs(self.features[chosen], self.action[chosen], self.items[chosen])
+
+    def followed_by(self, other: EncodedPairs) -> EncodedPairs:
+        """One context of both."""
+        parts = ((self.features, other.features), (self.action, other.action), (self.items, other.items))
+        return EncodedPairs(*(torch.cat(part) for part in parts))
+
+
+def cycle(count: int, generator: torch.Generator) -> Int[Tensor, " count"]:
+    """A permutation that leaves nothing in its place: one cycle through all, drawn evenly from such cycles (of one number: itself)."""
+    order = torch.randperm(count, generator=generator)
+    moved = torch.empty_like(order)
+    moved[order] = order.roll(1)
+    return moved
+
+
+def shuffled(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
+    """The same pairs in another order."""
+    return pairs[cycle(len(pairs), generator)]
+
+
+def random_actions(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
+    """The same views and the same actions, each action at another pair. Actions that happen to be alike (categories) may still fit."""
+    return replace(pairs, action=pairs.action[cycle(len(pairs), generator)])
+
+
+def wrong_pairs(pairs: EncodedPairs, spare: EncodedPairs, share: float, generator: torch.Generator) -> EncodedPairs:
+    """A share of the pairs, rounded up, with a target out of ``spare`` that is of another item.
+
+    The wrong pairs of a smaller share are among those of a larger one, if both come with a generator of one seed.
+    """
+    chosen = torch.randperm(len(pairs), generator=generator)[: ceil(share * len(pairs))]
+    # From its own place on, the first spare target of another item: a target is used once, but for the few places where items agree.
+    places = (chosen[:, None] + torch.arange(len(spare))) % len(spare)
+    other = spare.items[:, 1][places] != pairs.items[chosen, :1]
+    taken = places.gather(1, other.int().argmax(dim=1, keepdim=True))[:, 0]
+    features, items = pairs.features.clone(), pairs.items.clone()
+    features[chosen, 1], items[chosen, 1] = spare.features[taken, 1], spare.items[taken, 1]
+    return replace(pairs, features=features, items=items)
+
+
+def blank_images(pairs: EncodedPairs, blank: Float[Tensor, " F"]) -> EncodedPairs:
+    """The same actions between views of nothing: every feature is that of a black image (of a row, that all of it is unknown or average)."""
+    return replace(pairs, features=blank.expand_as(pairs.features))
+
+
+def zero_pair(pairs: EncodedPairs) -> EncodedPairs:
+    """One pair of no view at all: features of zeros, and the same number all over its action."""
+    one = pairs[:1]
+    return replace(one, features=torch.zeros_like(one.features), action=torch.full_like(one.action, CONSTANT))
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """A context: how it was disturbed, its pairs, and the environment that its actions are told as."""
+
+    name: str
+    pairs: EncodedPairs
+    told: str
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What the contexts of one draw are made of.
+
+    Args:
+        index: which draw.
+        own: the pairs as drawn, as many as the block holds beside a query.
+        spare: at least as many further pairs of the training split, of two items or more if it has them.
+        unseen: as many pairs of items of unseen classes.
+        blank: what the encoder makes of a view that shows nothing.
+    """
+
+    index: int
+    own: EncodedPairs
+    spare: EncodedPairs
+    unseen: EncodedPairs | None
+    blank: Float[Tensor, " F"]
+
+    def disturbed(self, pairs: int, kinds: Sequence[str], environment: Environment, seed: int) -> Iterator[Disturbed]:
+        """Contexts of so many pairs; what cannot be shown is left out: another order of a single pair, wrong actions where none is told."""
+        own, told = self.own[:pairs], environment.name
+        if SHUFFLED in kinds and pairs > 1:
+            yield Disturbed(SHUFFLED, shuffled(own, seeded_generator(seed, SHUFFLED, self.index)), told)
+        if RANDOM_ACTIONS in kinds and pairs > 1 and environment.factors:
+            yield Disturbed(RANDOM_ACTIONS, random_actions(own, seeded_generator(seed, RANDOM_ACTIONS, self.index)), told)
+        if WRONG_PAIRS in kinds:
+            for share in WRONG_SHARES:
+                generator = seeded_generator(seed, WRONG_PAIRS, self.index)
+                yield Disturbed(wrong_pairs_name(share), wrong_pairs(own, self.spare, share, generator), told)
+        if BLANK_IMAGES in kinds:
+            yield Disturbed(BLANK_IMAGES, blank_images(own, self.blank), told)
+        if NOTHING_TOLD in kinds and environment.factors:
+            yield Disturbed(NOTHING_TOLD, own, NO_FACTOR)
+        if ALL_TOLD in kinds:
+            yield Disturbed(ALL_TOLD, own, "all")
+        if SCALED_ACTIONS in kinds and environment.factors:
+            for scale in SCALES:
+                yield Disturbed(f"{SCALED_ACTIONS} {scale:g}", replace(own, action=scale * own.action), told)
+        if UNSEEN_CLASSES in kinds and self.unseen is not None:
+            yield Disturbed(UNSEEN_CLASSES, self.unseen[:pairs], told)
+
+    def of_one_pair(self, kinds: Sequence[str], environment: Environment) -> Iterator[Disturbed]:
+        """Contexts of two tokens."""
+        if ONE_PAIR in kinds:
+            yield Disturbed(ONE_PAIR, self.own[:1], environment.name)
+        # It is the same in every draw.
+        if ZERO_PAIR in kinds and self.index == 0:
+            yield Disturbed(ZERO_PAIR, zero_pair(self.own), environment.name)
+
+    def beyond_block(self, environment: Environment) -> Disturbed:
+        """Twice as many pairs as the block holds."""
+        return Disturbed(BEYOND_BLOCK, self.own.followed_by(self.spare[: len(self.own)]), environment.name)

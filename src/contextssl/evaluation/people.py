@@ -1,0 +1,104 @@
+"""People as rows of a table, and what a method makes of them: what the fairness protocol asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from contextssl.data.tables.corruption import RowFactor
+from contextssl.data.tables.rows import RowViews
+from contextssl.errors import SettingsError
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.view_sets import ViewSet
+from contextssl.randomness import seeded_generator
+
+
+@dataclass
+class People:
+    """Rows as they are, to train on and to ask about.
+
+    Args:
+        bank: the rows that are asked about, and their corruption.
+        train, test: (n, W), (m, W) encoded rows.
+        held_out: (n,) True at training rows that choices are made on.
+        train_targets, test_targets: by name the classes of both.
+        persons: whose row each of those that are asked about is.
+        flipped: by factor the rows that are asked about with another value of that factor.
+    """
+
+    bank: RowViews
+    train: Float[Tensor, "n W"]
+    test: Float[Tensor, "m W"]
+    held_out: Tensor
+    train_targets: Mapping[str, Int[Tensor, " n"]]
+    test_targets: Mapping[str, Int[Tensor, " m"]]
+    split: str
+    seed: int
+    persons: Int[Tensor, " m"]
+    flipped: dict[str, Float[Tensor, "m W"]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, train: ViewSet, test: ViewSet, seed: int) -> People:
+        """The rows of two view sets, each item once.
+
+        Raises:
+            SettingsError: where the views are no rows of a table.
+        """
+        bank, learnt = test.source, train.source
+        plain, learnt_plain = test.plain, train.plain
+        if not isinstance(bank, RowViews) or not isinstance(learnt, RowViews) or plain is None or learnt_plain is None:
+            raise SettingsError("fairness is read from rows of a table (dataset=adult, mimic3 or table); these views are images")
+        people = cls(
+            bank=bank,
+            train=learnt.rows[learnt_plain.items],
+            test=bank.rows[plain.items],
+            held_out=learnt_plain.held_out(seed),
+            train_targets={name: torch.from_numpy(labels.values)[learnt_plain.items] for name, labels in learnt.targets.items()},
+            test_targets={name: torch.from_numpy(labels.values)[plain.items] for name, labels in bank.targets.items()},
+            split=test.split,
+            seed=seed,
+            persons=plain.clusters,
+        )
+        corruption = bank.corruption
+        for factor in bank.row_factors:
+            generator = seeded_generator(seed, "flipped", test.split, factor.name)
+            others = corruption.other_value(people.test, factor, generator)
+            people.flipped[factor.name] = corruption.with_value(people.test, factor, others, generator)
+        return people
+
+    def groups(self, factor: RowFactor) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
+        """The factor's value in each row, to train on and to ask about."""
+        return factor.of(self.train), factor.of(self.test)
+
+    def classes(self, target: str) -> int:
+        return len(self.bank.targets[target].names)
+
+
+@dataclass
+class Represented:
+    """One representation of all people, and how it is named in the results.
+
+    Args:
+        train, test: of the rows.
+        flipped: by factor, of the evaluated rows with that factor's value replaced.
+        deviation: of noise in each dimension.
+        about: fields of its result rows.
+        point: the context, for embeddings.
+    """
+
+    train: Float[Tensor, "n d"]
+    test: Float[Tensor, "m d"]
+    flipped: Mapping[str, Float[Tensor, "m d"]]
+    about: Mapping[str, object]
+    point: ContextPoint | None = None
+    deviation: float = 0.0
+
+    def seen(self, rows: Float[Tensor, "m d"], seed: int) -> Float[Tensor, "m d"]:
+        """Rows that are asked about with their noise: the same for a person and their flipped self."""
+        if self.deviation == 0:
+            return rows
+        return rows + self.deviation * torch.randn(rows.shape, generator=seeded_generator(seed, "fairness noise"))

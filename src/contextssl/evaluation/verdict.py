@@ -1,0 +1,168 @@
+"""What the rows of ``evaluate reading`` say together: whether a model reads its context, and if so the told block alone or the pairs.
+
+The rule. s(e) are the shares of the variance that each factor has in a context of environment e as drawn, s(e, d) those when it is disturbed by d.
+
+1. *Contrast*: the largest difference of one factor's share between two environments. Their contexts have the same pairs, so it is the effect of
+   what is told. Below :data:`CONTRAST`, and where wrong pairs and random actions move no share by as much either, the model **does not read its
+   context**.
+2. *What is kept of it* under d: Σ ⟨s(e, d) - s(f, d), s(e) - s(f)⟩ / Σ |s(e) - s(f)|² over pairs of environments e, f. 1: the contexts are told
+   apart as well as before; 0: not at all. Wrong pairs and random actions leave the told block as it is, and all that is wrong is that the pairs
+   do not bear it out. Where :data:`KEPT` is kept under both, the model **reads the block, not the pairs**; where no more than :data:`LOST` is
+   under one of them, it **reads the pairs**.
+3. Between these, where the contrast is within twice its own error over contexts, with fewer than two environments, or without these rows, there
+   is no verdict.
+
+Where views are too few for variance shares, R² by nearest neighbours stands in their place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from contextssl.evaluation.disturbances import BLANK_IMAGES, ONE_PAIR, RANDOM_ACTIONS, SHUFFLED, ZERO_PAIR, wrong_pairs_name
+from contextssl.evaluation.results import ResultRow
+from contextssl.factors import NO_FACTOR
+
+CONTRAST = 0.05
+KEPT = 2 / 3
+LOST = 1 / 3
+SPOKEN_LENGTH = 14
+
+READS_BLOCK = "this model reads the block, not the pairs"
+READS_PAIRS = "this model reads the pairs"
+READS_NOTHING = "this model does not read its context"
+
+ALL_WRONG = wrong_pairs_name(1)
+# What breaks the pairs and leaves the told block as it is, and what else is told of in numbers.
+BREAKING = (ALL_WRONG, RANDOM_ACTIONS)
+FURTHER = (BLANK_IMAGES, ONE_PAIR, ZERO_PAIR, SHUFFLED)
+IN_WORDS = {
+    ALL_WRONG: "with a target of another item in every pair",
+    RANDOM_ACTIONS: "with each action at another pair",
+    BLANK_IMAGES: "with black images",
+    ONE_PAIR: "with the first pair alone",
+    ZERO_PAIR: "with one pair of zeros",
+    SHUFFLED: "with the pairs in another order",
+}
+MEASURES = {"variance_share": "share of the variance", "r2_pooled": "R² by nearest neighbours"}
+
+# A factor's number by its name.
+_Numbers = Mapping[str, ResultRow]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict with the numbers behind it.
+
+    Args:
+        says: one of three sentences; None where it cannot be told.
+        why: the numbers in words.
+        length: of the contexts as drawn, in tokens.
+        measure: the metric that contexts were compared by.
+        contrast: the largest difference between two environments.
+        kept: by disturbance what is left of the differences.
+    """
+
+    says: str | None
+    why: str
+    length: int | None = None
+    measure: str | None = None
+    contrast: float | None = None
+    kept: Mapping[str, float] | None = None
+
+    @property
+    def sentence(self) -> str:
+        said = self.says or "no verdict"
+        return f"{said[0].upper()}{said[1:]}: {self.why}."
+
+
+def verdict(rows: Sequence[ResultRow]) -> Verdict | None:
+    """Of the ``"reading"`` rows of one split among these; None where there are none."""
+    rows = [row for row in rows if row.protocol == "reading"]
+    drawn = [row for row in rows if row.context is None]
+    if not drawn:
+        return None
+    lengths = sorted({row.length or 0 for row in drawn})
+    length = SPOKEN_LENGTH if SPOKEN_LENGTH in lengths else lengths[-1]
+    measure = "variance_share" if any(row.metric == "variance_share" for row in drawn) else "r2_pooled"
+    table = _Table([row for row in rows if row.metric == measure and row.head in (None, "knn") and math.isfinite(row.mean)], length)
+    pairs = [(a, b) for a, b in combinations(table.environments, 2) if table.shared(a, b)]
+    if not pairs:
+        return Verdict(None, "it takes contexts of two environments to tell", length, measure)
+    contrast, error, where = max(table.difference(a, b, factor) for a, b in pairs for factor in table.shared(a, b))
+    kept = {kind: value for kind in (*BREAKING, *FURTHER) if (value := table.kept(kind, pairs)) is not None}
+    about = {"length": length, "measure": measure, "contrast": contrast, "kept": kept}
+    name = MEASURES[measure]
+    changed = f"what is told changes the {name} of {where} by {contrast:.2f} ({length} tokens)"
+    if contrast < CONTRAST:
+        return _unread(table, f"what is told changes no {name} by more than {contrast:.2f} ({length} tokens)", about)
+    if contrast < 2 * error:
+        return Verdict(None, f"{changed}, which is within the error over contexts, {error:.2f}", **about)  # type: ignore[arg-type]
+    breaking = [kept[kind] for kind in BREAKING if kind in kept]
+    if not breaking:
+        return Verdict(None, f"{changed}, and no contexts of wrong pairs or actions were evaluated", **about)  # type: ignore[arg-type]
+    told = "; ".join(f"{100 * value:.0f} % {IN_WORDS[kind]}" for kind, value in kept.items())
+    says = READS_BLOCK if min(breaking) >= KEPT else READS_PAIRS if min(breaking) <= LOST else None
+    return Verdict(says, f"{changed}, and of all such differences there remain {told}", **about)  # type: ignore[arg-type]
+
+
+def _unread(table: _Table, unchanged: str, about: Mapping[str, object]) -> Verdict:
+    """What is told changes nothing; the pairs may."""
+    moves = [move for kind in BREAKING for move in table.moves(kind)]
+    if not moves:
+        return Verdict(None, f"{unchanged}, and no contexts of wrong pairs or actions were evaluated", **about)  # type: ignore[arg-type]
+    if max(moves) >= CONTRAST:
+        return Verdict(None, f"{unchanged}, and yet wrong pairs or actions do, by {max(moves):.2f}", **about)  # type: ignore[arg-type]
+    return Verdict(READS_NOTHING, f"{unchanged}, nor do wrong pairs or actions ({max(moves):.2f})", **about)  # type: ignore[arg-type]
+
+
+class _Table:
+    """The numbers of one metric by environment and disturbance, at one length as far as a disturbance has none of its own."""
+
+    def __init__(self, rows: Sequence[ResultRow], length: int) -> None:
+        self.numbers: dict[tuple[str, str | None], dict[str, ResultRow]] = {}
+        for row in rows:
+            if row.environment and row.factor and row.length == (2 if row.context in (ONE_PAIR, ZERO_PAIR) else length):
+                self.numbers.setdefault((row.environment, row.context), {})[row.factor] = row
+        self.environments = [environment for environment, context in self.numbers if context is None]
+
+    def shared(self, a: str, b: str) -> list[str]:
+        """Factors that have a number in both environments as drawn."""
+        return [factor for factor in self.numbers[a, None] if factor in self.numbers[b, None]]
+
+    def difference(self, a: str, b: str, factor: str) -> tuple[float, float, str]:
+        """Between two environments as drawn, its standard error over contexts, and the factor."""
+        first, second = (self.numbers[name, None][factor] for name in (a, b))
+        error = math.sqrt(sum((row.std or 0.0) ** 2 / row.n for row in (first, second)))
+        return abs(first.mean - second.mean), error, factor
+
+    def disturbed(self, environment: str, kind: str) -> _Numbers | None:
+        found = self.numbers.get((environment, kind))
+        # Where no action is told, none is wrong.
+        return self.numbers[environment, None] if found is None and kind == RANDOM_ACTIONS and environment == NO_FACTOR else found
+
+    def kept(self, kind: str, pairs: Sequence[tuple[str, str]]) -> float | None:
+        """What a disturbance leaves of the differences between environments."""
+        left = before = 0.0
+        for a, b in pairs:
+            first, second = self.disturbed(a, kind), self.disturbed(b, kind)
+            if first is None or second is None:
+                continue
+            for factor in self.shared(a, b):
+                if factor in first and factor in second:
+                    drawn = self.numbers[a, None][factor].mean - self.numbers[b, None][factor].mean
+                    left += drawn * (first[factor].mean - second[factor].mean)
+                    before += drawn**2
+        return left / before if before > 0 else None
+
+    def moves(self, kind: str) -> list[float]:
+        """How far a disturbance moves each number."""
+        found = []
+        for environment in self.environments:
+            for factor, row in (self.numbers.get((environment, kind)) or {}).items():
+                if factor in self.numbers[environment, None]:
+                    found.append(abs(row.mean - self.numbers[environment, None][factor].mean))
+        return found

@@ -1,0 +1,114 @@
+"""The gallery on the page: a query, its context, its neighbours under each context, the views in the order of the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contextssl.report.collect import Run
+from contextssl.report.gallery import SMALL, rank_words
+from contextssl.report.markup import Content, Markup, element, join
+from contextssl.report.sections import section
+from contextssl.report.words import environment_name, factor_name, listed, told_name
+
+
+def gallery(entries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]]) -> Markup:
+    shown = [
+        join(element("h3", run.name) if len(entries) > 1 else None, _one_gallery(found) if found is not None else _no_gallery(run, reason))
+        for run, found, reason in entries
+    ]
+    return section("gallery", "Gallery: the neighbours change with the context", shown)
+
+
+def _no_gallery(run: Run, reason: str | None) -> Markup:
+    return element("p", f"No gallery of {run.name}: {(reason or 'none was made').split('; ')[0]}.", class_="missing")
+
+
+def _one_gallery(found: Mapping[str, Any]) -> Markup:
+    show = _Thumbs(found)
+    views, length = found["views"], found["length"]
+    split = {"val": "validation", "train": "training", "test": "test"}.get(found["split"], found["split"])
+    candidates = f"all {found['items'] * views:,} views of {found['items']:,} {split} items"
+    kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["context"][0]["apart"].items()}
+    distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
+    names = [told_name(name) for name in found["environments"]]
+    either = " or ".join(names) if names else "its own factors"
+    parts: list[Content] = [
+        element("h3", f"The context: {length} tokens"),
+        element("div", [show.pair(pair) for pair in found["context"]], class_="pairs"),
+        element(
+            "p",
+            "Pairs of training views. Every context is made of the same pairs; what it tells of them differs: under each stands how far the "
+            f"target’s factors are from the source’s, and a context tells {either} alone.",
+        ),
+        element(
+            "p",
+            f"Under each neighbour stands how far its factors are from the picture that it is compared with: {distances}. Under a context the "
+            "neighbours should agree in the factor that it tells and be free in the other; with another context they change, the weights do not. "
+            "A green frame marks the true target.",
+        ),
+    ]
+    for query in found["queries"]:
+        columns = []
+        for name, under in query["environments"].items():
+            nearest = f"nearest to the query among {candidates}"
+            ranked = f"nearest to the predicted target ({told_name(name)} told) among the item’s {views} views: "
+            columns.append(
+                element(
+                    "div",
+                    element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label"),
+                    element("p", nearest, class_="label"),
+                    element("div", [show.neighbour(entry) for entry in under["neighbours"]], class_="strip", tabindex=0),
+                    element("p", f"{ranked}the target has {rank_words(under['rank'], views)}", class_="label"),
+                    element("div", [show.neighbour(entry) for entry in under["ranked"]], class_="strip", tabindex=0),
+                )
+            )
+        first = [
+            show.thumb(query["query"], [f"query: {query['class']}", query["captions"][0]]),
+            show.thumb(query["target"], [f"target: {query['captions'][1]}", "away by", *_apart(query["apart"])]),
+        ]
+        parts.append(element("div", element("div", first, class_="strip"), element("div", columns, class_="columns"), class_="query"))
+    return join(parts)
+
+
+def _tone(environment: str) -> str | None:
+    return environment if environment in ("rotation", "color") else None
+
+
+def _apart(apart: Mapping[str, str]) -> list[str]:
+    return [f"{factor_name(factor)} {value}" for factor, value in apart.items()]
+
+
+class _Thumbs:
+    """Pictures of one gallery with what stands under them."""
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self.images = found["images"]
+        self.small = "small" if found["side"] <= SMALL else None
+
+    def picture(self, name: str, words: str) -> Markup:
+        uri = str(self.images[name])
+        if not uri.startswith("data:image/"):
+            # Nothing but an embedded picture: the page never asks the network for one.
+            uri = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
+        return element("img", src=uri, alt=words, class_=self.small)
+
+    def thumb(self, name: str, lines: Sequence[Content], words: str = "", hit: bool = False) -> Markup:
+        under = [element("div", line) for line in lines]
+        return element("div", self.picture(name, words), under, class_="thumb hit" if hit else "thumb")
+
+    def neighbour(self, entry: Mapping[str, Any]) -> Markup:
+        lines: list[Content] = list(_apart(entry["apart"]))
+        words = ", ".join(_apart(entry["apart"]))
+        if entry.get("hit"):
+            return self.thumb(entry["image"], [element("strong", "the target")], words, hit=True)
+        if "hit" not in entry and entry.get("same_object"):
+            lines.append("same item")
+        return self.thumb(entry["image"], lines, words)
+
+    def pair(self, pair: Mapping[str, Any]) -> Markup:
+        source, target = pair["captions"]
+        both = element("div", self.picture(pair["source"], source), "→", self.picture(pair["target"], target), class_="pair")
+        told = [element("span", text, class_=_tone(factor)) for factor, text in zip(pair["apart"], _apart(pair["apart"]), strict=True)]
+        words = element("div", f"{source} → {target}", class_="told")
+        return element("div", both, words, element("div", told, class_="told"), class_="shown")
