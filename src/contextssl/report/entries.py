@@ -15,17 +15,6 @@ from contextssl.report.words import context_name
 
 # What the rows of two seeds may differ in, and be the same number.
 UNLIKE = dict.fromkeys(("std", "floor", "seconds", "count", "weights", "over", "item_std", "items")) | {"mean": 0.0, "n": 1}
-    "mean": 0.0,
-    "std": None,
-    "n": 1,
-    "floor": None,
-    "seconds": None,
-    "count": None,
-    "weights": None,
-    "over": None,
-    "item_std": None,
-    "items": None,
-}
 # Protocols that read embeddings and features as they are.
 PROBED = ("equivariance", "probe", "geometry")
 
