@@ -186,6 +186,7 @@ def test_a_checkpoint_that_cannot_be_resumed_is_one_line(tmp_path: Path, name: s
         check_resumable(content, model, checkpoints.MODEL_PREFIX, "odd.ckpt")
 
 
+@pytest.mark.filterwarnings("ignore:.*it is written again from the checkpoint")
 def test_no_module_is_imported_because_a_checkpoint_names_it(in_folder: Path) -> None:
     """Neither an augmentation of somebody's own nor a factory; also not on resuming."""
     for name in ("evil_augmentation", "evil_data", "evil_encoder"):
@@ -194,7 +195,8 @@ def test_no_module_is_imported_because_a_checkpoint_names_it(in_folder: Path) ->
     content[RECIPE]["settings"].update(
         dataset="images", factors=["crop", "evil_augmentation:Evil"], data_factory="evil_data:data", encoder_factory="evil_encoder:encoder"
     )
-    path = write(in_folder / "evil.ckpt", content)
+    (in_folder / "run/checkpoints").mkdir(parents=True)
+    path = write(in_folder / "run/checkpoints/evil.ckpt", content)
     contextssl.load(path)
     again = TrainSettings(resume=str(path), progress=False)
     evaluation = EvaluateSettings(load_model=str(path), progress=False)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import contextssl
-from contextssl import checkpoints
 from contextssl.checkpoints import find_checkpoint, read
 from contextssl.errors import CheckpointError
 from contextssl.factors import Factor, FactorSpace
@@ -179,7 +178,3 @@ def test_names_outside_the_published_format() -> None:
         rename("predictor.transformer.wte.weight")
 
 
-def test_a_setting_that_was_renamed_keeps_its_value() -> None:
-    recorded = {"method": "byol", "momentum": 0.5, "no_such_setting": 1}
-    settings = checkpoints.settings_of({checkpoints.RECIPE: {"settings": recorded}})
-    assert (settings.method, settings.ema_momentum) == ("byol", 0.5)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from contextssl.config.settings import TrainSettings
+from contextssl.config.values import Unfit, conform
 from contextssl.data.dataset import AUGMENTED
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.named_code import own_names
@@ -75,9 +76,10 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint") -> Tr
         if name not in kinds:
             unknown.append(str(name))
             continue
-        if not _is_of(value, kinds[name]):
-            raise CheckpointError(f"{where} is damaged: its setting {name} is {value!r}; use an earlier one")
-        given[name] = value
+        try:
+            given[name] = conform(value, kinds[name])
+        except Unfit:
+            raise CheckpointError(f"{where} is damaged: its setting {name} is {value!r}; use an earlier one") from None
     if unknown:
         raise CheckpointError(
             f"{where} was written by version {made.get('version')}, with settings that this version does not know: {', '.join(sorted(unknown))}; "
@@ -89,24 +91,6 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint") -> Tr
         if choices and getattr(settings, field.name) not in choices:
             raise CheckpointError(f"{where} is damaged: its setting {field.name} is {getattr(settings, field.name)!r}; use an earlier one")
     return settings
-
-
-def _is_of(value: object, kind: Any) -> bool:
-    """Whether a plain value is of the type of a setting; whole numbers are floats too."""
-    if kind is Any:
-        return True
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        return any(_is_of(value, part) for part in parts)
-    if origin is list:
-        return isinstance(value, list) and all(_is_of(part, parts[0]) for part in value)
-    if kind is types.NoneType or kind is None:
-        return value is None
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, kind)
 
 
 def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequence[str] | None, where: str) -> None:

@@ -62,6 +62,7 @@ def logged(run: Path) -> dict[str, list[float]]:
 
 def test_a_run_writes_everything_that_made_it(undisturbed: Path) -> None:
     assert sorted(path.name for path in undisturbed.iterdir()) == [
+        ".results.lock",
         "checkpoints",
         "metrics.csv",
         "results.json",
@@ -263,11 +264,11 @@ def test_loading_gives_the_trained_model(data: Data, undisturbed: Path, tmp_path
     ("given", "message"),
     [
         ({"epochs": 0}, "epochs is 0"),
-        ({"temperature": 0.0}, "temperature is 0.0"),
+        ({"temperature": 0.0}, "temperature is 0: it must be above 0"),
         ({"learning_rate": -1.0}, "learning_rate is -1"),
         ({"eval_ctxt": [0, 3]}, "eval_ctxt holds 3"),
         ({"block_size": 2}, "block_size is 2"),
-        ({"optimizer": "sgd"}, "optimizer is 'sgd'"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1"),
     ],
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
-from contextssl.config.setting import Range
+from contextssl.config.setting import MOST_SEED, Range
 from contextssl.config.values import Unfit, conform, read_value, takes
 from contextssl.errors import SettingsError, nearest
 
@@ -82,7 +82,10 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
     for number in _numbers(value):
         if number not in allowed:
             holds = "holds" if isinstance(value, (list, tuple, dict)) else "is"
-            raise SettingsError(f"{name} {holds} {number:g}: it must be {allowed}")
+            shown = str(number) if isinstance(number, int) else f"{number:g}"
+            # Which every other seed is below goes without saying.
+            beyond = f" and at most {MOST_SEED}" if allowed.most == MOST_SEED and number > MOST_SEED else ""
+            raise SettingsError(f"{name} {holds} {shown}: it must be {allowed}{beyond}")
 
 
 def _are_devices(devices: int | list[int] | str) -> bool:

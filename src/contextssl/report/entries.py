@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
@@ -14,7 +15,7 @@ from contextssl.report.collect import Run
 from contextssl.report.words import context_name
 
 # What the rows of two seeds may differ in, and be the same number.
-UNLIKE = dict.fromkeys(("std", "floor", "seconds", "count", "weights", "over", "item_std", "items")) | {"mean": 0.0, "n": 1}
+UNLIKE: dict[str, Any] = dict.fromkeys(("std", "floor", "seconds", "count", "weights", "over", "item_std", "items")) | {"mean": 0.0, "n": 1}
 # Protocols that read embeddings and features as they are.
 PROBED = ("equivariance", "probe", "geometry")
 

@@ -75,7 +75,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
                 )
         check_settings(settings)
         check_devices(settings)
-        check_launch(settings)
+        with _quiet_lightning():
+            check_launch(settings)
         if going_on is not None and _is_finished(going_on, settings):
             if settings.progress and is_first_process():
                 print(f"{going_on.folder} is finished: nothing is left to train", flush=True)

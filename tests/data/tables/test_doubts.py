@@ -18,7 +18,9 @@ ROWS = 400
 
 
 def column(values: object) -> pd.DataFrame:
-    return people(ROWS).assign(odd=values)
+    frame = people(ROWS)
+    frame["odd"] = pd.Series(values)  # type: ignore[call-overload]
+    return frame
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def read_file(path: Path, delimiter: str | None = None, decimal: str | None = No
         frame = frame.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)
         if twice := [name for name, count in frame.columns.value_counts().items() if count > 1]:
             raise DataError(f"{path} has the column {twice[0]!r} twice: name each column once")
-        return pd.DataFrame({name: tidied(name, frame[name]) for name in frame})
+        return pd.DataFrame({name: tidied(name, frame[name]) for name in map(str, frame.columns)})
     if not is_table_file(path):
         raise DataError(f"{path} is no table by its name: give a .csv, .tsv or .parquet file")
     return read_text(path, delimiter=delimiter, decimal=decimal, encoding=encoding)

@@ -103,7 +103,7 @@ def as_days(name: str, values: pd.Series) -> Float64[np.ndarray, " n"]:
         DataError: naming the first value that is no date.
     """
     there = values if is_dates(values) else as_words(values)
-    moments = pd.to_datetime(there, errors="coerce", utc=True, **({} if is_dates(values) else {"format": "ISO8601"}))
+    moments = pd.to_datetime(there, errors="coerce", utc=True, format=None if is_dates(values) else "ISO8601")
     wrong = np.flatnonzero((moments.isna() & there.notna()).to_numpy())
     if len(wrong):
         raise DataError(f"the column {name!r} holds {_shown(values, wrong)}, which is no date such as 2024-11-25: mend it")
