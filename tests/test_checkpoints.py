@@ -176,5 +176,3 @@ def test_names_outside_the_published_format() -> None:
         rename("decoder.weight")
     with pytest.raises(CheckpointError, match="predictor"):
         rename("predictor.transformer.wte.weight")
-
-

@@ -170,6 +170,8 @@ def test_a_run_is_evaluated_and_resumed_from_another_directory(in_folder: Path, 
     after, _ = read_results(in_folder / "runs/p")
     assert not list(Path().iterdir()), "nothing is packed anew"
     assert after["data"]["fingerprint"] == before["data"]["fingerprint"] and after["data"]["places"] == before["data"]["places"]
+    # Not finished, as far as anybody can tell.
+    (in_folder / "runs/p/results.json").unlink()
     shutil.rmtree(in_folder / "datasets")
     write_photos(in_folder / "other", 8, side=20)
     shutil.rmtree(in_folder / "album")

@@ -22,6 +22,7 @@ from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.methods import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.baselines.build import build_terms
+from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.pairs import PairBatch, PairSampler, ViewPairs
@@ -31,7 +32,7 @@ from contextssl.whole_batch import ALONE, WholeBatch
 
 SPACE = FactorSpace((ROTATION, COLOR))
 WORLDS = (2, 4)
-TRAINED_BASELINES = [name for name, method in METHODS.items() if not method.contexts and name != "random"]
+TRAINED_BASELINES = [name for name, method in METHODS.items() if not method.contexts and not method.by_name and name != "random"]
 
 
 def sampler_of(items: int, batch_size: int, pairs_per_item: int = 1, scope: str = "sequence") -> PairSampler:
@@ -49,7 +50,7 @@ def sampler_of(items: int, batch_size: int, pairs_per_item: int = 1, scope: str 
     return PairSampler(ViewPairs(views), mix, batch_size, 8, pairs_per_item, seed=1)
 
 
-def context_model(**given: Any) -> ViewEncoder:
+def context_model(kind: type[ContextSSL] = ContextSSL, **given: Any) -> ViewEncoder:
     options: dict[str, Any] = {
         "feature_width": 10,
         "projection_dim": 6,
@@ -65,7 +66,7 @@ def context_model(**given: Any) -> ViewEncoder:
         **given,
     }
     with DrawingFrom(seeded_generator(0, "model")):
-        return ContextSSL(nn.Sequential(nn.Flatten(), nn.Linear(48, 10)), SPACE, **options).train()
+        return kind(nn.Sequential(nn.Flatten(), nn.Linear(48, 10)), SPACE, **options).train()
 
 
 def baseline(method: str, pairs_per_item: int) -> ViewEncoder:
@@ -101,6 +102,8 @@ def cases() -> Iterator[tuple[str, Case]]:
     twice = sampler_of(12, 16, pairs_per_item=2)
     yield "simclr+", (context_model(auxiliary=False), Objective(invariant=True), twice, 0, some_exact)
     yield "vicreg+", (context_model(auxiliary=False), Objective(vicreg=(10.0, 10.0, 1.0), invariant=True), twice, 0, some_exact)
+    conditional = context_model(Conditional, labels=labels, bottleneck=0.3)
+    yield "conditional", (conditional, every, uneven, 0, some_exact)
     for method in TRAINED_BASELINES:
         for step in (0, 1):
             yield f"{method}, step {step}", (baseline(method, 2), Objective(), sampler_of(13, 18, pairs_per_item=2), step, some_exact)

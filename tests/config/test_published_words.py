@@ -55,6 +55,7 @@ HONOURED_IN_TRAINING = {
     "wandb.project": ("wandb", "contexts"),
 }
 HONOURED_IN_EVALUATION = {
+    "eval_normalize": ("normalize", True),
     "dataset": "3diebench",
     "data_dir": "DATA",
     "resolution": 128,
@@ -99,7 +100,7 @@ def _check(command: str, schema: type[Any], word: str, honoured: dict[str, Any])
 def test_both_files_whole() -> None:
     with pytest.warns(UserWarning):
         settings = settings_from("train", TrainSettings, CONFIG)
-    assert (settings.width, settings.method, settings.dataset, settings.ema_momentum) == (2048, "contextssl", "3diebench", 0.99)
+    assert (settings.width, settings.method, settings.dataset, settings.ema_momentum) == (2048, "contextssl", "3diebench", None)
     with pytest.warns(UserWarning):
         assert settings_from("evaluate probe", EvaluateSettings, EVAL_CONFIG).epochs == 300
 

@@ -53,10 +53,6 @@ def build_terms(
     for name, value in (*sizes, ("sequence_heads", settings.sequence_heads)):
         if value < 1:
             raise SettingsError(f"{name} is {value}: it must be at least 1")
-    if method == "seq-jepa" and feature_width % settings.sequence_heads:
-        raise SettingsError(
-            f"sequence_heads is {settings.sequence_heads}, which cannot share the encoder's {feature_width} features: choose a divisor"
-        )
     weight = settings.equivariance_weight
     weight = EQUIVARIANCE_WEIGHTS.get(method, 1.0) if weight is None else weight
     if weight < 0:
