@@ -19,7 +19,7 @@ ROWS = 400
 
 def column(values: object) -> pd.DataFrame:
     frame = people(ROWS)
-    frame["odd"] = pd.Series(values)  # type: ignore[call-overload]
+    frame["odd"] = pd.Series(values)
     return frame
 
 
