@@ -83,7 +83,7 @@ class Scores:
             factor = self.factors[name]
             block = slice(start, start + factor.width)
             start += factor.width
-            predicted, true = prediction[:, block].cpu(), target[:, block].cpu()
+            predicted, true = prediction[:, block].detach().cpu(), target[:, block].cpu()
             count = len(true)
             pooled, floor = float(metrics.r2_pooled(predicted, true)), float(metrics.r2_pooled_floor(true))
             each = float(metrics.r2(predicted, true))
