@@ -88,9 +88,19 @@ def signalled(number: signal.Signals) -> Callable[[Training], None]:
     [(signal.SIGINT, KeyboardInterrupt, 0), (signal.SIGTERM, SystemExit, 4), (signal.SIGUSR1, SystemExit, 5)],
 )
 def test_a_signal_stops_a_run_after_its_step_and_it_goes_on_as_if_undisturbed(
-    data: Data, undisturbed: Path, tmp_path: Path, number: signal.Signals, raised: type[BaseException], step: int
+    data: Data,
+    undisturbed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: signal.Signals,
+    raised: type[BaseException],
+    step: int,
 ) -> None:
-    """In the first step, in the middle of an epoch, in the last step of one."""
+    """In the first step, in the middle of an epoch, in the last step of one; as Slurm warns that the time is nearly up, too."""
+    if number == signal.SIGUSR1:
+        for name in ("NTASKS", "JOB_NAME", "JOB_ID", "NODEID", "LOCALID", "PROCID"):
+            monkeypatch.setenv(f"SLURM_{name}", {"NTASKS": "1", "JOB_NAME": "train"}.get(name, "0"))
     folder = tmp_path / "run"
     patch = at_step(step, signalled(number))
     with pytest.raises(raised) as stopped:
@@ -104,6 +114,7 @@ def test_a_signal_stops_a_run_after_its_step_and_it_goes_on_as_if_undisturbed(
     moved = folder.rename(tmp_path / "moved")
     assert train(tiny_settings(**RUN, resume=str(moved)), data=data) == moved
     assert_same_run(undisturbed, moved)
+    assert "requeue" not in caplog.text, "Lightning is not to do so"
 
 
 def test_a_run_whose_time_is_up_stops_within_an_epoch_and_goes_on(data: Data, undisturbed: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning.pytorch as pl
+from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
@@ -64,6 +65,13 @@ def check_launch(settings: RunSettings) -> None:
             f"{asked} make a run of {world} processes, but the environment has started one: start them with torchrun or srun, or unset "
             "LOCAL_RANK, SLURM_NTASKS and their like, and they are started for you"
         )
+
+
+def without_requeue() -> list[ClusterEnvironment]:
+    """For a trainer under Slurm, whose warning a training answers by saving and stopping. Lightning would write files and queue the job again within
+    the signal's handler, which hangs where the signal comes at a bad moment."""
+    slurm = not TorchElasticEnvironment.detect() and SLURMEnvironment.detect()
+    return [SLURMEnvironment(auto_requeue=False)] if slurm else []
 
 
 @contextmanager

@@ -39,7 +39,7 @@ from contextssl.precision import choose_precision
 from contextssl.provenance import commit, describe_parts, describe_run
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.training.folder import LAST, training_folder
-from contextssl.training.launch import check_launch
+from contextssl.training.launch import check_launch, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
@@ -252,7 +252,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, a_epoch: int) 
         logger=loggers,
         log_every_n_steps=settings.log_every_steps,
         callbacks=callbacks,
-        plugins=[AtomicCheckpoints()],
+        plugins=[AtomicCheckpoints(), *without_requeue()],
         enable_progress_bar=settings.progress and on_terminal(),
         enable_model_summary=False,
         enable_checkpointing=True,
