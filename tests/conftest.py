@@ -7,9 +7,15 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
+
+from tests import type_checker
+
+# Before anything of the package is imported: each of its functions then checks what it is given and what it gives.
+jaxtyping.install_import_hook("contextssl", f"{type_checker.__name__}.checked")
 
 # Threads that spin while they wait slow every other process down on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -22,6 +28,14 @@ settings.load_profile("contextssl")
 def _seeded() -> None:
     """Tests draw from explicit generators; where a module is built without one, from this seed."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def unchecked_types() -> Iterator[None]:
+    """Wrong types reach the function, as they do outside the tests: what it says of them is what is tested."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

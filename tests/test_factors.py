@@ -55,6 +55,7 @@ def test_unknown_names_tell_the_nearest() -> None:
         (lambda: FactorSpace((COLOR, COLOR)), "named twice: color"),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_factors_that_cannot_be(make: object, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         make()  # type: ignore[operator]

@@ -68,29 +68,34 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint") -> Tr
     """
     made = recipe_of(content, where)
     kinds = typing.get_type_hints(TrainSettings)
-    given, unknown = {}, []
-    for key, value in made["settings"].items():
-        name = FORMER_SETTINGS.get(key, key) if isinstance(key, str) else key
-        if name is None:
-            continue
-        if name not in kinds:
-            unknown.append(str(name))
-            continue
+    given = {}
+    for name, value in known_settings(made["settings"], made.get("version"), where).items():
         try:
             given[name] = conform(value, kinds[name])
         except Unfit:
             raise CheckpointError(f"{where} is damaged: its setting {name} is {value!r}; use an earlier one") from None
-    if unknown:
-        raise CheckpointError(
-            f"{where} was written by version {made.get('version')}, with settings that this version does not know: {', '.join(sorted(unknown))}; "
-            "update contextssl to load it"
-        )
     settings = TrainSettings(**given)
     for field in dataclasses.fields(TrainSettings):
         choices = field.metadata.get("choices")
         if choices and getattr(settings, field.name) not in choices:
             raise CheckpointError(f"{where} is damaged: its setting {field.name} is {getattr(settings, field.name)!r}; use an earlier one")
     return settings
+
+
+def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict[str, Any]:
+    """Settings as this or an earlier version wrote them, by the names that they have now.
+
+    Raises:
+        CheckpointError: for settings of a later version, which this one does not know.
+    """
+    renamed = {FORMER_SETTINGS.get(name, name): value for name, value in written.items()}
+    renamed.pop(None, None)
+    if unknown := sorted(str(name) for name in set(renamed) - {field.name for field in dataclasses.fields(TrainSettings)}):
+        raise CheckpointError(
+            f"{where} was written by version {version}, with settings that this version does not know: {', '.join(unknown)}; "
+            "update contextssl to load it"
+        )
+    return renamed
 
 
 def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequence[str] | None, where: str) -> None:

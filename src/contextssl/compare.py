@@ -28,7 +28,7 @@ from contextssl.named_code import own_names
 from contextssl.provenance import describe_machine
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
-from contextssl.training.folder import SETTINGS, held, is_early
+from contextssl.training.folder import LOCK, SETTINGS, held, is_early
 from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied
@@ -119,6 +119,7 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
             # It cannot go on, but whether anything in it is worth keeping is not ours to say.
             with held(folder):
                 aside = _set_aside(folder)
+            (aside / LOCK).unlink(missing_ok=True)
             warnings.warn(f"{folder} has no checkpoint to go on from: it is kept as {aside}, and trained anew", stacklevel=2)
         else:
             # The time that a run has is its own here, however often it is stopped.

@@ -38,6 +38,10 @@ class TrainingError(ContextSSLError, RuntimeError):
     """A run that cannot go on, such as one whose loss is no longer finite."""
 
 
+class BusyError(ContextSSLError, RuntimeError):
+    """A folder that another process is working in."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
     """The end of an error message about an unknown ``name``: the nearest of the ``known`` names; where none is near all of them, or of many three.
 

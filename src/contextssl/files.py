@@ -134,29 +134,6 @@ def atomic_folder(path: Path | str, temporary: Path | str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-@contextmanager
-def locked(path: Path | str) -> Iterator[None]:
-    """Waits until no other process holds the lock at ``path`` (an empty file that stays), then holds it. It goes with the process, however
-    that ends. Where there are no locks (Windows, some network disks) nothing is waited for.
-
-    Raises:
-        DataError: where the folder cannot be written to.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    except OSError as error:
-        raise storage_error(error, path, "write") from error
-    with file:
-        # The first says that the system has no locks, the second that this disk has none.
-        with suppress(ImportError, OSError):
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Writes ``data`` to ``path``, whole or not at all.
 

@@ -1,69 +1,50 @@
-"""One process at a time in a folder: a lock that ends with the process, however that ends."""
+"""One process at a time: a lock on a file, held by ``filelock``, that ends with its process however that ends."""
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOCK = ".lock"
-_held: set[int] = set()
+from filelock import FileLock, Timeout
+
+from contextssl.errors import BusyError
+from contextssl.files import storage_error
+
+# Nobody is told of a wait that is shorter.
+SILENT_SECONDS = 1.0
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[bool]:
-    """Whether this process now has ``folder`` to itself; False where another one has. Nothing is written where the folder itself can be locked.
+def locked(path: Path | str, doing: str, *, wait: bool = True) -> Iterator[None]:
+    """Holds the lock at ``path``: a file that is there as long as somebody holds it, or has died while doing so. Its folder is made.
 
-    On Windows, and on a file system without locks, it is always True.
+    Args:
+        doing: what another process that holds it is doing, such as ``"packing into datasets/x"``.
+        wait: until the other one has ended, saying so once; else that is an error.
+
+    Raises:
+        BusyError: where another process holds it.
+        DataError: where the folder cannot be written to.
     """
-    descriptor = _open(folder)
-    if descriptor is None:
-        yield True
-        return
-    _held.add(descriptor)
+    path = Path(path)
+    lock = FileLock(path)
     try:
-        yield _take(descriptor) is not False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=SILENT_SECONDS if wait else 0)
+        except Timeout:
+            if not wait:
+                raise BusyError(f"another process is {doing}: wait for it to end, or stop it first") from None
+            print(f"another process is {doing}: waiting for it to end", file=sys.stderr, flush=True)
+            lock.acquire()
+    except OSError as error:
+        raise storage_error(error, path, "lock") from error
+    try:
+        yield
     finally:
-        _held.discard(descriptor)
-        os.close(descriptor)
-
-
-def _open(folder: Path) -> int | None:
-    try:
-        import fcntl  # noqa: F401
-    except ImportError:  # Windows
-        return None
-    descriptor = os.open(folder, os.O_RDONLY)
-    if _take(descriptor) is None:
-        # A network file system locks files alone.
-        os.close(descriptor)
+        # Whoever waits for it looks, once it has it, whether it still lies there. Windows keeps a file that is open.
         with suppress(OSError):
-            return os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        return None
-    return descriptor
-
-
-def _take(descriptor: int) -> bool | None:
-    """None where the file system has no such lock."""
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
-
-
-def _in_child() -> None:
-    # A lock belongs to all who inherited it: a worker that outlives the process would keep it.
-    for descriptor in _held:
-        with suppress(OSError):
-            os.close(descriptor)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+            path.unlink(missing_ok=True)
+        lock.release()

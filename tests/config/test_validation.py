@@ -107,6 +107,7 @@ def test_values_that_are_varied_are_of_their_settings_types(vary: str, message: 
         settings_from("compare", COMMANDS["compare"].schema, [f"vary={vary}"])
 
 
+@pytest.mark.usefixtures("unchecked_types")
 def test_settings_made_in_python_are_checked_alike() -> None:
     wrong: tuple[tuple[str, Any], ...] = (
         ("seed", -1),

@@ -84,6 +84,7 @@ def test_other_settings_and_other_folders_are_refused(tmp_path: Path) -> None:
         write(ToySource(), tmp_path / "g")
 
 
+@pytest.mark.usefixtures("unchecked_types")
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="image_format='bmp': use 'jpg' or 'png'"):
         write(ToySource(), tmp_path / "f", image_format="bmp")

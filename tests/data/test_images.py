@@ -195,6 +195,7 @@ def test_too_few_images(tmp_path: Path, names: list[str], message: str) -> None:
         ({"unreadable": "skpi"}, "unknown unreadable='skpi': did you mean 'skip'"),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_settings_out_of_range(folder: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         quiet(folder, **settings)

@@ -97,6 +97,7 @@ def test_the_fingerprint_is_of_the_data_alone(packed: Path, path: Path, tmp_path
     assert len(open_store(packed).fingerprint) == 16
 
 
+@pytest.mark.usefixtures("unchecked_types")
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no store at .*none: check the path"):
         open_store(tmp_path / "none")

@@ -160,7 +160,10 @@ def test_a_mended_file_is_read_and_the_others_are_kept(tmp_path: Path, monkeypat
     assert store.fingerprint == whole.fingerprint
 
 
-def test_two_that_need_the_same_data_pack_it_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_that_need_the_same_data_pack_it_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contextssl.locks.SILENT_SECONDS", 0.01)
     reads: list[tuple[str, int]] = []
 
     class Slow(ToySource):

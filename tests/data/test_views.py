@@ -45,6 +45,7 @@ def test_gather_against_a_loop(items: int, views: int, channels: int, count: int
         assert np.array_equal(latents[n].numpy(), data.latents[i[n], v[n]])
 
 
+@pytest.mark.usefixtures("unchecked_types")
 def test_gather_is_channels_last_and_fills_a_buffer() -> None:
     data = make()
     i, v = torch.tensor([3, 0]), torch.tensor([2, 1])

@@ -135,7 +135,7 @@ def drawn_rows(items: Tensor, draws: int = 3) -> list[Tensor]:
 
 
 def test_what_has_no_error() -> None:
-    assert item_sums.resampled_mean(random(5), torch.zeros(5)) is None, "one item cannot be drawn otherwise"
+    assert item_sums.resampled_mean(random(5), torch.zeros(5, dtype=torch.long)) is None, "one item cannot be drawn otherwise"
     alike = torch.zeros(8, dtype=torch.long)
     assert all(draws is None for draws in resampled_differences(alike, alike, alike, 2, torch.arange(8)).values())
     assert resampled_telling(torch.rand(8, 2), torch.zeros(8, dtype=torch.long), torch.arange(8))["auroc"] is None

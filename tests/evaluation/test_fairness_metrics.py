@@ -46,7 +46,7 @@ def test_by_hand() -> None:
         "equal_opportunity_difference": 0.5,
         "demographic_parity_difference": 0.5,
     }
-    assert all(math.isnan(value) for value in differences(guess, labels, torch.zeros(8), 2).values())
+    assert all(math.isnan(value) for value in differences(guess, labels, torch.zeros(8, dtype=torch.long), 2).values())
     # Three classes: each against the others, the largest gap.
     assert (
         differences(torch.tensor([0, 1, 2, 0]), torch.tensor([0, 1, 2, 2]), torch.tensor([0, 0, 0, 1]), 3)["demographic_parity_difference"]

@@ -4,14 +4,12 @@ import json
 import math
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from contextssl.errors import DataError
-from contextssl.evaluation.results import LOCK, RESULTS, ResultRow, read_results, update_results, write_results, write_trained
-from contextssl.files import locked
+from contextssl.evaluation.results import RESULTS, ResultRow, read_results, update_results, write_results, write_trained
 from contextssl.report.collect import read_run
 
 
@@ -118,17 +116,6 @@ def test_two_that_write_at_once_lose_no_row(tmp_path: Path) -> None:
     run, rows = read_results(tmp_path)
     assert run == {"a": 19, "b": 19}
     assert sorted((row.metric, row.mean) for row in rows) == [(name, float(number)) for name in "ab" for number in range(20)]
-
-
-def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
-    code = "import sys, time; from contextssl.files import locked\nwith locked(sys.argv[1]): print('held', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / LOCK)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        holder.kill()
-    began = time.monotonic()
-    with locked(tmp_path / LOCK):
-        assert time.monotonic() - began < 30
 
 
 def test_training_keeps_evaluations_of_the_weights_that_it_ends_with(tmp_path: Path) -> None:

@@ -49,6 +49,6 @@ def test_augmentations_of_ones_own_count_where_they_are_named_again() -> None:
 
 def test_a_column_with_a_colon_is_no_code() -> None:
     trained = TrainSettings(dataset="table", factors=["group:sex"])
-    assert _data_settings(EvaluateSettings(), trained, {}).factors == ["group:sex"]
+    assert _data_settings(EvaluateSettings(), trained, {}, "RUN").factors == ["group:sex"]
     with pytest.raises(SettingsError, match="group:sex"):
-        _data_settings(EvaluateSettings(dataset="images"), trained, {})
+        _data_settings(EvaluateSettings(dataset="images"), trained, {}, "RUN")

@@ -120,6 +120,7 @@ FLOATS = torch.randn(2, 3, 8, 8)
         (FLOATS.numpy(), "must be a tensor"),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_images_that_cannot_be(bad: torch.Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         small().encode(bad)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.errors import DataError, SettingsError
-from contextssl.training.folder import held, new_run_folder, tidy, training_folder
+from contextssl.errors import BusyError, DataError, SettingsError
+from contextssl.training.folder import LOCK, held, new_run_folder, tidy, training_folder
 
 
 def test_run_folders_are_new(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def filled(folder: Path, *names: str) -> Path:
 def test_a_run_that_was_stopped_before_its_first_checkpoint_leaves_its_folder_free(tmp_path: Path) -> None:
     folder = filled(tmp_path / "run", *EARLY)
     with training_folder(tmp_path, "x", folder) as taken:
-        assert taken == folder and list(taken.iterdir()) == []
+        assert taken == folder and [path.name for path in taken.iterdir()] == [LOCK]
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_one_training_at_a_time_in_a_folder(tmp_path: Path) -> None:
     with training_folder(tmp_path, "x", tmp_path / "run") as folder:
         for attempt in (training_folder(tmp_path, "x", folder), held(folder)):
-            with pytest.raises(SettingsError, match="another process is training in .*run: wait for it to end"), attempt:
+            with pytest.raises(BusyError, match="another process is training in .*run: wait for it to end"), attempt:
                 pass
-        assert list(folder.iterdir()) == [], "the lock itself leaves nothing"
+    assert list(folder.iterdir()) == [], "the lock itself leaves nothing"
     with held(folder):
         pass
 

@@ -20,7 +20,7 @@ def test_a_stray_rank_changes_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     settings = tiny_settings(epochs=1, log_interval=1, output_dir=str(tmp_path / "runs"), run_dir=str(folder))
     assert train(settings, data=toy_data(tmp_path / "store")) == folder
     there = {path.name for path in folder.iterdir()}
-    assert there == {".results.lock", "checkpoints", "metrics.csv", "results.json", "settings.json", "tensorboard"}
+    assert there == {"checkpoints", "metrics.csv", "results.json", "settings.json", "tensorboard"}
     assert not (tmp_path / "runs").exists()
 
 

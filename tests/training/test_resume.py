@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from contextssl import checkpoints
 from contextssl.data.dataset import Data
-from contextssl.errors import CheckpointError, DataError, SettingsError
-from contextssl.locks import locked
+from contextssl.errors import BusyError, CheckpointError, DataError, SettingsError
+from contextssl.training.folder import held
 from contextssl.training.module import Training
 from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
@@ -208,7 +208,7 @@ def stopped(data: Data, tmp_path: Path) -> Path:
 
 
 def test_two_resumes_at_once_and_damaged_files_beside_the_checkpoint(data: Data, undisturbed: Path, stopped: Path) -> None:
-    with locked(stopped), pytest.raises(SettingsError, match="another process is training in .*stopped: wait for it to end"):
+    with held(stopped), pytest.raises(BusyError, match="another process is training in .*stopped: wait for it to end"):
         train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     metrics = stopped / "metrics.csv"
     whole = metrics.read_bytes()
@@ -236,6 +236,11 @@ def test_what_a_newer_version_wrote_is_refused(data: Data, stopped: Path) -> Non
     (stopped / "settings.json").write_text('{"format": 99, "version": "9.0", "settings": {}}')
     with pytest.raises(DataError, match=r"settings.json has format 99, written by contextssl 9.0"):
         stored_settings(stopped)
+    (stopped / "settings.json").write_text('{"format": 1, "version": "9.0", "settings": {"seed": 1, "momentum": 0.5, "warp": 9}}')
+    with pytest.raises(CheckpointError, match=r"settings.json was written by version 9.0, with settings .* does not know: warp; update"):
+        stored_settings(stopped)
+    (stopped / "settings.json").write_text('{"format": 1, "version": "0.1.0", "settings": {"seed": 1, "momentum": 0.5}}')
+    assert stored_settings(stopped) == {"seed": 1, "ema_momentum": 0.5}
 
 
 def test_a_checkpoint_that_is_in_no_run_is_not_resumed(data: Data, stopped: Path, tmp_path: Path) -> None:

@@ -62,7 +62,6 @@ def logged(run: Path) -> dict[str, list[float]]:
 
 def test_a_run_writes_everything_that_made_it(undisturbed: Path) -> None:
     assert sorted(path.name for path in undisturbed.iterdir()) == [
-        ".results.lock",
         "checkpoints",
         "metrics.csv",
         "results.json",

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote, unquote
 
 import hydra
@@ -180,10 +180,15 @@ def _own_hydra(arguments: list[str]) -> Iterator[None]:
             VersionBase.instance().setbase(its_version)
 
 
+@runtime_checkable
+class _Writes(Protocol):
+    def write(self, text: str, /) -> int: ...
+
+
 class _WithoutHydrasLine:
     """Standard error without the line in which Hydra writes a failed job's words: the error names those that differ."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: _Writes) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:

@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from contextssl.data.lock import only_one
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
 from contextssl.data.published_layout import FOLDER_FILE, meta_files
 from contextssl.data.source import ItemSource
 from contextssl.data.threediebench import FACTORS, RAW_LATENTS
 from contextssl.errors import DataError, SettingsError
 from contextssl.files import array_bytes, atomic_folder, read_json, storage_error, write_array, write_json
+from contextssl.locks import locked
 from contextssl.version import __version__
 
 ImageFormat = Literal["jpg", "png"]
@@ -69,7 +69,7 @@ def write_folder(
     settings = _settings(source, resolution, image_format, quality)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with only_one(out / LOCK, f"writing into {out}"):
+        with locked(out / LOCK, f"writing into {out}"):
             _begin(out, settings)
             _write_items(source, out, _Job(source, out, resolution, image_format, quality), workers, progress)
             for split, items in source.splits.items():

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of
-from contextssl.data.lock import only_one
 from contextssl.data.packing_plan import ORIGINS, Plan, changed_since, check_same, same_but_for_files
 from contextssl.data.packing_worker import Job, pack_task
 from contextssl.data.parallel import Meter, chosen_workers, map_tasks
@@ -49,6 +48,7 @@ from contextssl.files import (
     write_bytes,
     write_json,
 )
+from contextssl.locks import locked
 from contextssl.version import __version__
 
 LOCK = "packing.lock"
@@ -82,7 +82,7 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
         return out
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with only_one(out / LOCK, f"packing into {out}"):
+        with locked(out / LOCK, f"packing into {out}"):
             # Another process may have packed it all while this one waited.
             if not _is_there(out, plan):
                 _refuse_other_files(out)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from contextssl.errors import DataError
-from contextssl.files import locked, storage_error, write_json
+from contextssl.files import storage_error, write_json
+from contextssl.locks import locked
 
 RESULTS = "results.json"
 FORMAT = 1
@@ -128,7 +129,7 @@ def update_results(
     Raises:
         DataError: see :func:`read_results`; where the disk is full.
     """
-    with locked(folder / LOCK):
+    with locked(folder / LOCK, f"writing results into {folder}"):
         run, rows = read_results(folder) if (folder / RESULTS).is_file() else (None, [])
         return write_results(folder, *change(run, rows))
 
@@ -140,7 +141,7 @@ def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow
         run, rows: of the training.
         weights: the model's fingerprint.
     """
-    with locked(folder / LOCK):
+    with locked(folder / LOCK, f"writing results into {folder}"):
         about: dict[str, Any] = {}
         before: list[ResultRow] = []
         # What is damaged is made anew: training wrote it.

@@ -34,14 +34,14 @@ class Variations:
     """Views, and the same views with one factor drawn anew.
 
     Args:
-        original: (n, C, H, W) uint8 as they are; row r is of item ``items[r]``.
+        original: (n, C, H, W) uint8, or (n, W) rows of a table, as they are; row r is of item ``items[r]``.
         items: (n,) of which item each is.
-        changed: by factor (n, C, H, W), the same with that factor's value of a new draw.
+        changed: by factor, the same with that factor's value of a new draw.
     """
 
-    original: UInt8[Tensor, "n C H W"]
+    original: UInt8[Tensor, "n C H W"] | Float[Tensor, "n W"]
     items: Tensor
-    changed: Mapping[str, UInt8[Tensor, "n C H W"]]
+    changed: Mapping[str, UInt8[Tensor, "n C H W"] | Float[Tensor, "n W"]]
     _features: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -85,26 +85,14 @@ def open_subject(settings: EvaluateSettings) -> Subject:
         named = Path(settings.pretrained_model_dir) / named
     file = checkpoints.find_checkpoint(named, settings.checkpoint)
     content = checkpoints.read(file)
+    ours = checkpoints.RECIPE in content
+    made = recipe_of(content, str(named)) if ours else {"data": {}}
+    trained = checkpoints.settings_of(content, str(named)) if ours else None
     encoder = None if settings.encoder_factory is None else own_encoder(settings.encoder_factory)
-    if checkpoints.RECIPE not in content:
-        # A published checkpoint's images are normalised as published, whatever the data's own statistics are.
-        model = checkpoints.load_content(
-            file,
-            content,
-            encoder=encoder,
-            n_head=settings.n_head,
-            block_size=settings.block_size,
-            image_mean=settings.image_mean,
-            image_std=settings.image_std,
-        )
-        data = open_data(_data_settings(settings, None, {}), progress=settings.progress)
-        folder = _results_folder(settings) or new_run_folder(settings.output_dir, f"evaluate-{file.stem}")
-        return Subject(model, data, folder, backbone=published_backbone(model.encoder.state_dict()), file=file)
-    made, trained = recipe_of(content, str(named)), checkpoints.settings_of(content, str(named))
-    refuse_unnamed_parts(
-        content, data=settings.data_factory is not None or settings.dataset is not None, encoder=encoder is not None, where=str(named)
-    )
-    data = open_data(_data_settings(settings, trained, made["data"], str(named)), progress=settings.progress)
+    if ours:
+        named_anew = settings.data_factory is not None or settings.dataset is not None
+        refuse_unnamed_parts(content, data=named_anew, encoder=encoder is not None, where=str(named))
+    # A published checkpoint's images are normalised as published, whatever the data's own statistics are.
     model = checkpoints.load_content(
         file,
         content,
@@ -114,6 +102,10 @@ def open_subject(settings: EvaluateSettings) -> Subject:
         image_mean=settings.image_mean,
         image_std=settings.image_std,
     )
+    data = open_data(_data_settings(settings, trained, made["data"], str(named)), progress=settings.progress)
+    if trained is None:
+        folder = _results_folder(settings) or new_run_folder(settings.output_dir, f"evaluate-{file.stem}")
+        return Subject(model, data, folder, backbone=published_backbone(model.encoder.state_dict()), file=file)
     if made.get("columns") is not None:
         _check_columns(made["columns"], data, named)
     recorded = made["data"].get("fingerprint")
@@ -163,9 +155,7 @@ def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) ->
     )
 
 
-def _data_settings(
-    settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any], where: str = "the checkpoint"
-) -> DataSettings:
+def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any], where: str) -> DataSettings:
     """Of the run's training, where there was one, and of the settings whatever is given.
 
     Raises:

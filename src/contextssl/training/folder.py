@@ -11,9 +11,9 @@ from pathlib import Path
 
 from contextssl.errors import DataError, SettingsError
 from contextssl.files import storage_error
-from contextssl.locks import LOCK, locked
+from contextssl.locks import locked
 
-SETTINGS, METRICS, EVENTS, CHECKPOINTS = "settings.json", "metrics.csv", "tensorboard", "checkpoints"
+SETTINGS, METRICS, EVENTS, CHECKPOINTS, LOCK = "settings.json", "metrics.csv", "tensorboard", "checkpoints", ".lock"
 LAST = f"{CHECKPOINTS}/last.ckpt"
 # What a run writes before its first checkpoint, beside files under a temporary name (as contextssl.files names them).
 EARLY_FILES = "|".join(map(re.escape, (SETTINGS, METRICS, LOCK)))
@@ -60,23 +60,28 @@ def training_folder(output_dir: str | Path, name: str, run_dir: str | Path | Non
     first checkpoint is emptied and taken again. Where the training fails before its first checkpoint, what it made is removed.
 
     Raises:
-        SettingsError: where ``run_dir`` holds anything else, or another process trains there.
+        SettingsError: where ``run_dir`` holds anything else.
+        BusyError: where another process trains there.
     """
     there = run_dir is not None and Path(run_dir).exists()
     folder = Path(run_dir) if run_dir is not None and Path(run_dir).is_dir() else new_run_folder(output_dir, name, run_dir)
-    with held(folder):
-        if not is_early(folder):
-            raise SettingsError(f"run_dir {folder} is not empty: choose another, or go on with it by resume={folder}")
-        empty(folder)
-        try:
-            yield folder
-        except Exception:
-            if is_early(folder):
-                empty(folder)
-                if not there:
-                    with suppress(OSError):
-                        folder.rmdir()
-            raise
+    try:
+        with held(folder):
+            if not is_early(folder):
+                raise SettingsError(f"run_dir {folder} is not empty: choose another, or go on with it by resume={folder}")
+            empty(folder)
+            try:
+                yield folder
+            except Exception:
+                if is_early(folder):
+                    empty(folder)
+                raise
+    except Exception:
+        if not there:
+            # What holds anything stays.
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager
@@ -84,15 +89,11 @@ def held(folder: Path) -> Iterator[None]:
     """``folder`` for this process alone, until the end of the block or of the process.
 
     Raises:
-        SettingsError: where another process has it.
+        BusyError: where another process has it.
+        DataError: where it cannot be written to.
     """
-    try:
-        with locked(folder) as alone:
-            if not alone:
-                raise SettingsError(f"another process is training in {folder}: wait for it to end, or stop it first")
-            yield
-    except PermissionError as error:
-        raise storage_error(error, error.filename or folder, "open") from error
+    with locked(folder / LOCK, f"training in {folder}", wait=False):
+        yield
 
 
 def is_early(folder: Path) -> bool:

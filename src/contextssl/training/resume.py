@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from contextssl import checkpoints, interruptions
-from contextssl.checkpoint_content import FORMER_SETTINGS, recipe_of, refuse_named_code
+from contextssl.checkpoint_content import known_settings, recipe_of, refuse_named_code
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import CheckpointError, DataError, SettingsError
 from contextssl.files import FULL_DISK, read_json, storage_error, write_json
@@ -54,7 +54,8 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
 
     Raises:
         CheckpointError: where there is nothing to go on with.
-        SettingsError: where other settings are given than the run's own, or another process trains in its folder.
+        SettingsError: where other settings are given than the run's own.
+        BusyError: where another process trains in its folder.
     """
     named = Path(str(given.resume))
     if named.is_dir() and not (named / LAST).is_file() and (named / SETTINGS).is_file() and is_early(named):
@@ -89,10 +90,11 @@ def write_settings(folder: Path, settings: TrainSettings, commit: str | None, pa
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
-    """The settings in a run's ``settings.json``, those alone that this version knows.
+    """The settings in a run's ``settings.json``.
 
     Raises:
-        DataError: where it is missing, damaged, or of a newer version.
+        DataError: where it is missing, damaged, or of a newer format.
+        CheckpointError: where it holds settings that this version does not know.
     """
     path = folder / SETTINGS
     content = read_json(path)
@@ -104,9 +106,7 @@ def stored_settings(folder: Path) -> dict[str, Any]:
         raise damaged
     if written > FORMAT:
         raise DataError(f"{path} has format {written}, written by contextssl {content.get('version')}: this version reads {FORMAT}")
-    known = {field.name for field in dataclasses.fields(TrainSettings)}
-    named = {FORMER_SETTINGS.get(name, name): value for name, value in content["settings"].items()}
-    return {name: value for name, value in named.items() if name in known}
+    return known_settings(content["settings"], content.get("version"), str(path))
 
 
 def _mend_settings(folder: Path, own: TrainSettings) -> None:

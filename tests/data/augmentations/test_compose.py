@@ -217,6 +217,7 @@ def test_unknown_factors_are_not_redrawn() -> None:
         (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.full((2, 1), torch.nan), "not all finite"),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_images_and_parameters_that_do_not_agree(images: torch.Tensor, parameters: torch.Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Augmentations((Blur(),), (0.0,), (1.0,)).apply(images, parameters)

@@ -156,6 +156,7 @@ def test_latents_of_a_crop() -> None:
         (lambda: Rotate(degrees=(-400.0, 0.0)), "rotate degrees=.*must lie within -360 to 360"),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_ranges_that_cannot_be(make: object, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         make()  # type: ignore[operator]

@@ -263,6 +263,7 @@ def test_a_mesh_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, con
         source.read(split, index, 16)
 
 
+@pytest.mark.usefixtures("unchecked_types")
 def test_classes_by_one_name_or_number_and_what_is_neither() -> None:
     assert small(classes="lamp").class_names == ("lamp",) and small(classes="2").class_names == ("chair", "table")
     assert small(classes=["mug", "car"]).class_names == ("mug", "car") == small(classes=("mug", "car")).class_names
