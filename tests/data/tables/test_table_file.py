@@ -80,13 +80,24 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_bytes(b"not parquet")
     with pytest.raises(DataError, match=r"p\.parquet is no Parquet file, or damaged"):
         read_file(tmp_path / "p.parquet")
-    (tmp_path / "p.xlsx").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"is no table by its name: give a \.csv, \.tsv or \.parquet file"):
-        read_file(tmp_path / "p.xlsx")
+    for name in ("p.xlsx", "p.json"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(DataError, match=r"is no CSV, TSV or Parquet file by its name: save the table as one"):
+            read_file(tmp_path / name)
     people(5).iloc[:0].to_parquet(tmp_path / "e.parquet")
     with pytest.raises(DataError, match="has no rows"):
         read_file(tmp_path / "e.parquet")
     assert is_table_file(Path("a.csv.gz")) and is_table_file(Path("a.PARQUET")) and not is_table_file(Path("a.tar.gz"))
+
+
+def test_columns_of_parquets_own_types(tmp_path: Path) -> None:
+    waited = people(5).assign(waited=pd.to_timedelta([90, 60, 0, None, 1], unit="s"))
+    waited.to_parquet(tmp_path / "t.parquet")
+    assert read_file(tmp_path / "t.parquet")["waited"].tolist()[:3] == [90.0, 60.0, 0.0]
+    for what, value in (("lists", [1, 2]), ("mappings", {"a": 1}), ("bytes", b"\xff")):
+        people(5).assign(odd=[value] * 5).to_parquet(tmp_path / "o.parquet")
+        with pytest.raises(DataError, match=rf"the column 'odd' holds {what}, .*leave it out by drop_columns=\[odd\]"):
+            read_file(tmp_path / "o.parquet")
 
 
 def test_labels_and_factors_of_one_value(tmp_path: Path) -> None:

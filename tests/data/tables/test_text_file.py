@@ -62,6 +62,30 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_text(written(tmp_path / "b.csv", "a\n1\n"), delimiter="::")
 
 
+def test_files_that_are_no_text(tmp_path: Path) -> None:
+    import bz2
+    import io
+    import lzma
+    import zipfile
+
+    text = b"a,b\n1,2\n"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.csv", text)
+    for data, name, message in (
+        (archive.getvalue(), "a.csv.zip", "a ZIP archive or an Excel file, not text: unpack it, or save the sheet as CSV"),
+        (lzma.compress(text), "a.csv.xz", "compressed by xz, not text: unpack it"),
+        (gzip.compress(text), "a.csv", r"compressed by gzip, not text: end its name in \.csv\.gz"),
+        (bz2.compress(text), "a.tsv", r"compressed by bzip2, not text: end its name in \.csv\.bz2"),
+        (b"PAR1 and more", "a.csv", r"a Parquet file, not text: end its name in \.parquet"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(DataError, match=message):
+            read_text(tmp_path / name)
+    (tmp_path / "a.csv.bz2").write_bytes(bz2.compress(text))
+    assert read_text(tmp_path / "a.csv.bz2")["b"].tolist() == [2]
+
+
 def test_columns_of_ordinary_types(tmp_path: Path) -> None:
     lines = [
         "day,moment,hour,true,big,text",

@@ -17,14 +17,32 @@ from contextssl.files import storage_error
 
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt", ".data")
+# Tables of other programs, which are refused as tables.
+OTHER = (
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".xlsx",
+    ".xls",
+    ".xlsm",
+    ".ods",
+    ".feather",
+    ".arrow",
+    ".orc",
+    ".dta",
+    ".sav",
+    ".sas7bdat",
+    ".rds",
+    ".pkl",
+)
 # A label of more different values than this is a number to be regressed, which no probe here does.
 MOST_CLASSES = 100
 
 
 def is_table_file(path: Path) -> bool:
-    """Whether a path is a table by its suffix; text may be compressed."""
-    suffixes = path.suffixes[-2:]
-    return bool(suffixes) and (suffixes[-1].lower() in (*PARQUET, *TEXT) or (len(suffixes) == 2 and suffixes[0].lower() in TEXT))
+    """Whether a path is a table by its suffix, of a kind that is read here or not; text may be compressed."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return bool(suffixes) and (suffixes[-1] in (*PARQUET, *TEXT, *OTHER) or (len(suffixes) == 2 and suffixes[0] in TEXT))
 
 
 def read_file(path: Path, delimiter: str | None = None, decimal: str | None = None, encoding: str | None = None) -> pd.DataFrame:
@@ -50,8 +68,8 @@ def read_file(path: Path, delimiter: str | None = None, decimal: str | None = No
         if twice := [name for name, count in frame.columns.value_counts().items() if count > 1]:
             raise DataError(f"{path} has the column {twice[0]!r} twice: name each column once")
         return pd.DataFrame({name: tidied(name, frame[name]) for name in map(str, frame.columns)})
-    if not is_table_file(path):
-        raise DataError(f"{path} is no table by its name: give a .csv, .tsv or .parquet file")
+    if path.suffix.lower() in OTHER or not is_table_file(path):
+        raise DataError(f"{path} is no CSV, TSV or Parquet file by its name: save the table as one (.csv, .tsv, .parquet)")
     return read_text(path, delimiter=delimiter, decimal=decimal, encoding=encoding)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,17 @@ from contextssl.files import storage_error
 
 # Bytes at the start of a file that say its encoding.
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+# And those that say that it is no text: what it is, the suffixes by which it is read all the same, and what to do.
+PACKED: Mapping[bytes, tuple[str, tuple[str, ...], str]] = {
+    b"PK\x03\x04": ("a ZIP archive or an Excel file", (), "unpack it, or save the sheet as CSV"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel file", (), "save the sheet as CSV"),
+    b"\xfd7zXZ\x00": ("compressed by xz", (), "unpack it, or compress it by gzip (.csv.gz)"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7-Zip archive", (), "unpack it"),
+    b"\x1f\x8b": ("compressed by gzip", (".gz",), "end its name in .csv.gz"),
+    b"BZh": ("compressed by bzip2", (".bz2",), "end its name in .csv.bz2"),
+    b"\x28\xb5\x2f\xfd": ("compressed by Zstandard", (".zst",), "end its name in .csv.zst"),
+    b"PAR1": ("a Parquet file", (), "end its name in .parquet"),
+}
 
 
 def read_text(
@@ -57,6 +68,7 @@ def read_text(
         raise SettingsError(
             f"{decimal!r} cannot part fields and stand before decimals at once: say another delimiter, such as delimiter=';'"
         )
+    _refuse_packed(path)
     try:
         table = arrow_csv.read_csv(
             path,
@@ -104,6 +116,18 @@ def read_text(
 
 
 _ENCODINGS = "save it as UTF-8, or say what it is, such as encoding=cp1252 (Excel's in Western Europe) or encoding=utf-16"
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raises DataError for a file that is no text by its first bytes, unless its name says which compression that is."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+    for mark, (what, suffix, instead) in PACKED.items():
+        if start.startswith(mark) and path.suffix.lower() not in suffix:
+            raise DataError(f"{path} is {what}, not text: {instead}")
 
 
 def _marked_encoding(path: Path) -> str:

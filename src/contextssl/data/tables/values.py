@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -117,12 +117,15 @@ def is_dates(values: pd.Series) -> bool:
 
 def tidied(name: str, values: pd.Series) -> pd.Series:
     """A column as any reader gives it, in the few types that are told apart here: numbers, truths, dates, and text without spaces around it.
+    Durations are numbers of seconds.
 
     Raises:
-        DataError: for bytes.
+        DataError: for bytes, lists and mappings.
     """
     if isinstance(values.dtype, pd.CategoricalDtype) or is_dates(values):
         return values
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        return values.dt.total_seconds()
     if pd.api.types.is_numeric_dtype(values.dtype):
         return values
     kinds = {type(value) for value in values.dropna().astype(object)}
@@ -130,10 +133,12 @@ def tidied(name: str, values: pd.Series) -> pd.Series:
         return values.astype(float)
     if kinds and all(issubclass(kind, datetime.date) for kind in kinds):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)
-    if any(issubclass(kind, bytes | bytearray) for kind in kinds):
-        raise DataError(
-            f"the column {name!r} holds bytes, not text: write it as text, or leave it out by {advice.named('drop_columns', [name])}"
-        )
+    for odd, what in (((bytes, bytearray), "bytes"), ((list, tuple, np.ndarray, set), "lists"), ((Mapping,), "mappings")):
+        if any(issubclass(kind, odd) for kind in kinds):
+            raise DataError(
+                f"the column {name!r} holds {what}, not text or numbers: write it as text, or leave it out by "
+                f"{advice.named('drop_columns', [name])}"
+            )
     if kinds and all(issubclass(kind, str) for kind in kinds):
         return as_words(values)
     return values
