@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from contextssl.config.data_settings import PHOTOS
 from contextssl.config.settings import TrainSettings
 from contextssl.config.values import Unfit, conform
-from contextssl.data.dataset import AUGMENTED
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.named_code import own_names
 
@@ -108,7 +108,7 @@ def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequen
     Raises:
         SettingsError: saying what to add to the command.
     """
-    if dataset not in AUGMENTED:
+    if dataset not in PHOTOS:
         return
     if [name for name in own_names(factors) if name not in (named or ())]:
         raise SettingsError(

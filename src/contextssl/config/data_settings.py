@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from contextssl.config.setting import MOST_SEED, setting
 
+# Data sets of photos, whose views are augmentations, and of tables; the others are rendered.
+PHOTOS, TABLES = ("cifar10", "images"), ("adult", "mimic3", "table")
+
 
 @dataclass
 class ShapesSettings:
@@ -122,9 +125,7 @@ class TablesSettings(ColumnSettings):
 class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     """Data"""
 
-    dataset: str = setting(
-        "3diebench", "what to train on", choices=("3diebench", "shapes", "cifar10", "images", "adult", "mimic3", "table")
-    )
+    dataset: str = setting("3diebench", "what to train on", choices=("3diebench", "shapes", *PHOTOS, *TABLES))
     data_dir: str | None = setting(
         None,
         "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed store, "

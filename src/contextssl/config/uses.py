@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contextssl.config.data_settings import PHOTOS, TABLES
 from contextssl.errors import SettingsError
 from contextssl.evaluation.protocols import PROTOCOLS, READS
 from contextssl.methods import METHODS
@@ -37,8 +38,6 @@ class Use:
         return any((self.among is None or each in self.among) and each not in self.other_than for each in values)
 
 
-TABLES = ("adult", "mimic3", "table")
-PHOTOS = ("cifar10", "images")
 IMAGES = ("3diebench", "shapes", *PHOTOS)
 OF_SHAPES = ("classes", "objects", "val_objects", "views", "supersample", "data_seed", "meshes")
 # What a store of photos was packed by.

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contextssl.config.data_settings import DataSettings, PhotosSettings, ShapesSettings
+from contextssl.config.data_settings import TABLES, DataSettings, PhotosSettings, ShapesSettings
 from contextssl.data.cifar10 import cifar10_source
 from contextssl.data.glance import refuse_constant
 from contextssl.data.images import ImagesSource
-from contextssl.data.places import TABLES, places
+from contextssl.data.places import places
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.source import ItemSource
 from contextssl.data.store import Store, open_store
@@ -27,12 +27,12 @@ from contextssl.pairs import PairSource, ViewPairs
 from contextssl.randomness import derive_seed
 
 if TYPE_CHECKING:
+    from contextssl.data.augmentations.compose import Augmentations
     from contextssl.data.tables.columns import Columns
 
 # A store of shapes is named after its classes while their names have so many letters.
 MOST_NAMES = 80
 # Whose factors are augmentations.
-AUGMENTED = ("cifar10", "images")
 # The data sets by what their sources call themselves, where that is another word.
 KINDS = {"3DIEBench folder": "3diebench", "CIFAR-10": "cifar10"}
 
@@ -233,6 +233,20 @@ def _photo_folder(source: ItemSource, name: str, settings: DataSettings) -> Path
     return Path("datasets") / f"{name}-{settings.resolution}px-{digest_of(choice)[:8]}"
 
 
+def augmentations_named(settings: DataSettings) -> Augmentations:
+    """The augmentations of photos that the settings name.
+
+    Raises:
+        SettingsError: for one that is unknown or named twice, and for ranges that cannot be.
+        DataError: where what they need is not installed.
+    """
+    try:
+        from contextssl.data.augmentation_settings import augmentations_of
+    except ImportError as error:
+        raise DataError("augmentations need kornia: pip install 'contextssl[photos]'") from error
+    return augmentations_of(settings)
+
+
 def _augmented(store: Store, settings: DataSettings) -> Data:
     """Pairs of augmentations of a store's images."""
     if store["train"].num_views != 1 or store.factors.names:
@@ -240,13 +254,8 @@ def _augmented(store: Store, settings: DataSettings) -> Data:
             f"{store.path} holds {store['train'].num_views} views an item with the factors {', '.join(store.factors.names) or 'none'}, not single "
             "images to augment: say dataset=shapes or dataset=3diebench"
         )
-    try:
-        from contextssl.data.augmentation_settings import augmentations_of
-        from contextssl.data.augmented import AugmentedPairs, AugmentedViews, made_by
-    except ImportError as error:
-        raise DataError("augmentations need kornia: pip install 'contextssl[photos]'") from error
-
-    augmentations = augmentations_of(settings)
+    augmentations = augmentations_named(settings)
+    from contextssl.data.augmented import AugmentedPairs, AugmentedViews, made_by
 
     def pairs(split: str) -> PairSource:
         return AugmentedPairs(AugmentedViews(store[split], augmentations, settings.eval_views, derive_seed(0, "augmented", split)))

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from contextssl.config.data_settings import DataSettings
+from contextssl.config.data_settings import TABLES, DataSettings
 from contextssl.data.stored import is_store
 
-TABLES = ("adult", "mimic3", "table")
 # Settings that name a file or a folder.
 PLACES = ("data_dir", "path", "split_file", "meshes")
 

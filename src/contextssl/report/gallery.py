@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from contextssl import checkpoints
+from contextssl.config.data_settings import TABLES
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.data.places import TABLES
 from contextssl.data.stored import is_store
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint

@@ -43,6 +43,7 @@ from contextssl.training.launch import check_launch, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
 from contextssl.training.progress import on_terminal, progress_callback
+from contextssl.training.rehearsal import rehearse
 from contextssl.training.resume import Resumed, fit, resumed, write_settings
 from contextssl.training.saving import AtomicCheckpoints, RunCheckpoints
 
@@ -82,6 +83,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
                 print(f"{going_on.folder} is finished: nothing is left to train", flush=True)
             return going_on.folder
         if data is None:
+            if going_on is None and settings.data_factory is None:
+                rehearse(settings, encoder is not None or settings.encoder_factory is not None)
             data = _data_of(settings, going_on)
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)

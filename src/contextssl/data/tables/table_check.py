@@ -63,6 +63,7 @@ def check_table(
         if name not in frame:
             raise SettingsError(f"{path} has no column {name!r}: {nearest(name, map(str, frame.columns))}")
     kinds = {**dict.fromkeys(categorical, "category"), **dict.fromkeys(numeric, "number")}
+    faulty: list[str] = []
     for name in map(str, frame.columns):
         if name in drop:
             report.facts[name] = "left out"
@@ -71,7 +72,8 @@ def check_table(
             report.facts[name] = describe(name, frame[name], kinds.get(name))
         except ContextSSLError as error:
             report.add("column", str(error))
-    for doubt in doubts(frame.drop(columns=list(drop)), kinds):
+            faulty.append(name)
+    for doubt in doubts(frame.drop(columns=[*drop, *faulty]), kinds):
         if doubt.stops:
             report.add("column", doubt.message)
         else:

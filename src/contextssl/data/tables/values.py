@@ -53,13 +53,22 @@ def word(value: Any) -> str | None:
         return f"{number:.0f}" if number.is_integer() and abs(number) < _EXACT else repr(number)
     if isinstance(value, datetime.datetime):
         return str(value.date()) if value.time() == datetime.time() and value.tzinfo is None else value.isoformat(sep=" ")
-    if isinstance(value, bytes | bytearray):
-        raise DataError(f"a table holds bytes ({bytes(value[:20])!r}) where there should be text or numbers: write them as text")
     return str(value)
 
 
 def as_words(values: pd.Series) -> pd.Series:
-    """Category values as text, missing ones as None: :func:`word` of each."""
+    """Category values as text, missing ones as None: :func:`word` of each.
+
+    Raises:
+        DataError: for bytes, lists and mappings, which stand for no category.
+    """
+    kinds = {type(value) for value in values.astype(object)}
+    for odd, what in (((bytes, bytearray), "bytes"), ((list, tuple, set, np.ndarray), "lists"), ((Mapping,), "mappings")):
+        if any(issubclass(kind, odd) for kind in kinds):
+            raise DataError(
+                f"the column {values.name!r} holds {what}, not text or numbers: write it as text, or leave it out by "
+                f"{advice.named('drop_columns', [str(values.name)])}"
+            )
     return pd.Series([word(value) for value in values.astype(object)], index=values.index, name=values.name, dtype=object)
 
 
@@ -118,9 +127,6 @@ def is_dates(values: pd.Series) -> bool:
 def tidied(name: str, values: pd.Series) -> pd.Series:
     """A column as any reader gives it, in the few types that are told apart here: numbers, truths, dates, and text without spaces around it.
     Durations are numbers of seconds.
-
-    Raises:
-        DataError: for bytes, lists and mappings.
     """
     if isinstance(values.dtype, pd.CategoricalDtype) or is_dates(values):
         return values
@@ -133,12 +139,6 @@ def tidied(name: str, values: pd.Series) -> pd.Series:
         return values.astype(float)
     if kinds and all(issubclass(kind, datetime.date) for kind in kinds):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)
-    for odd, what in (((bytes, bytearray), "bytes"), ((list, tuple, np.ndarray, set), "lists"), ((Mapping,), "mappings")):
-        if any(issubclass(kind, odd) for kind in kinds):
-            raise DataError(
-                f"the column {name!r} holds {what}, not text or numbers: write it as text, or leave it out by "
-                f"{advice.named('drop_columns', [name])}"
-            )
     if kinds and all(issubclass(kind, str) for kind in kinds):
         return as_words(values)
     return values
