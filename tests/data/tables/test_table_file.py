@@ -94,7 +94,8 @@ def test_columns_of_parquets_own_types(tmp_path: Path) -> None:
     waited = people(5).assign(waited=pd.to_timedelta([90, 60, 0, None, 1], unit="s"))
     waited.to_parquet(tmp_path / "t.parquet")
     assert read_file(tmp_path / "t.parquet")["waited"].tolist()[:3] == [90.0, 60.0, 0.0]
-    for what, value in (("lists", [1, 2]), ("mappings", {"a": 1}), ("bytes", b"\xff")):
+    odd: list[tuple[str, Any]] = [("lists", [1, 2]), ("mappings", {"a": 1}), ("bytes", b"\xff")]
+    for what, value in odd:
         people().assign(odd=[value] * 400).to_parquet(tmp_path / "o.parquet")
         with pytest.raises(DataError, match=rf"the column 'odd' holds {what}, .*leave it out by drop_columns=\[odd\]"):
             open_data(people_settings(tmp_path / "o.parquet"), progress=False)
