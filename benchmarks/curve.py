@@ -16,9 +16,9 @@ from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.evaluation.deviations import deviation
 from contextssl.evaluation.protocols import PUBLISHED_EPOCHS
-from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import open_subject
+from contextssl.runs.results import ResultRow, read_results
 
 LENGTH = 14
 COLUMNS = (

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from contextssl.machine import processor
+from contextssl.system.machine import processor
 
 RESULTS = Path(__file__).parent / "results" / "mimic3_scale.json"
 # Rows of MIMIC-III v1.4.

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
-from contextssl.machine import processor
+from contextssl.system.machine import processor
 
 RESULTS = Path(__file__).parent / "results" / "rendering.json"
 

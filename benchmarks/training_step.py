@@ -21,12 +21,12 @@ import torch
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
+from contextssl.data.environment_mix import EnvironmentMix
+from contextssl.data.pairs import PairSampler, ViewPairs
 from contextssl.data.threediebench import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
-from contextssl.environment_mix import EnvironmentMix
-from contextssl.machine import processor
-from contextssl.pairs import PairSampler, ViewPairs
-from contextssl.precision import choose_precision
+from contextssl.system.machine import processor
+from contextssl.system.precision import choose_precision
 from contextssl.training.loss import Objective, loss_of
 from contextssl.training.run import fresh_model
 

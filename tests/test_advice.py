@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contextssl import advice
-from contextssl.cli import COMMANDS
+from contextssl.commands import COMMANDS
 from contextssl.config.overrides import settings_from
 from contextssl.config.sweep import is_launcher
 from contextssl.config.words import named

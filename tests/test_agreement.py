@@ -16,18 +16,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import contextssl
+from contextssl.data.pairs import PairBatch
 from contextssl.data.threediebench import FACTORS, absolute_latents
 from contextssl.evaluation.metrics import hit_rate, knn_labels, mean_reciprocal_rank, r2_pooled, ranks
 from contextssl.models.baselines.equivariance import PredictedContrast
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
 from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.term import Seen
+from contextssl.models.objectives import PUBLISHED_CLAMP, auxiliary_regression, cosine_similarities, mean_similarities, nt_xent, sie, vicreg
 from contextssl.models.predictor import Predictor, context_mask, pair_mask
 from contextssl.models.published import rename, rename_predictor
-from contextssl.objectives import PUBLISHED_CLAMP, auxiliary_regression, cosine_similarities, mean_similarities, nt_xent, sie, vicreg
-from contextssl.pairs import PairBatch
-from contextssl.schedule import peak_learning_rate, warmup_cosine
 from contextssl.training.loss import Objective, contextssl_loss
+from contextssl.training.schedule import peak_learning_rate, warmup_cosine
 from tests.reference import input_tensor, outputs, predictor_state, published_state
 
 

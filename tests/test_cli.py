@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from contextssl.cli import COMMANDS, main
+from contextssl.cli import main
+from contextssl.commands import COMMANDS
 from contextssl.data.folder import write_folder
-from contextssl.pairs import PairBatch
+from contextssl.data.pairs import PairBatch
 from contextssl.training.module import Training
 from contextssl.version import __version__
 from tests.sources import ToySource, toy_store
@@ -150,7 +151,7 @@ def test_interruption_is_said_and_exits_130(in_folder: Path, capsys: pytest.Capt
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("contextssl.commands.train", interrupted)
+    monkeypatch.setattr("contextssl.commands.train_command.train", interrupted)
     assert main(["train"]) == 130
     assert "what was saved is whole" in capsys.readouterr().err
 
@@ -182,8 +183,8 @@ def test_memory_that_runs_out_is_one_sentence(
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("contextssl.commands.train", fails)
-    monkeypatch.setattr("contextssl.commands.evaluate", fails)
+    monkeypatch.setattr("contextssl.commands.train_command.train", fails)
+    monkeypatch.setattr("contextssl.commands.evaluate_command.evaluate", fails)
     assert main(command.split()) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"contextssl: error: {says}") and said.count("\n") == 1
@@ -193,7 +194,7 @@ def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
     def fails(*_: object) -> None:
         raise RuntimeError("mat1 and mat2")
 
-    monkeypatch.setattr("contextssl.commands.train", fails)
+    monkeypatch.setattr("contextssl.commands.train_command.train", fails)
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         main(["train"])
 

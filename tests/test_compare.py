@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.cli import COMMANDS, _split, main
+from contextssl.cli import _split, main
+from contextssl.commands import COMMANDS
 from contextssl.compare import _check_same, _evaluation, _made_alike
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
@@ -21,9 +22,9 @@ from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.config.words import named
 from contextssl.errors import DataError, SettingsError
-from contextssl.evaluation.results import read_results
 from contextssl.methods import METHODS
 from contextssl.reproduce import EXPERIMENTS, experiment_of
+from contextssl.runs.results import read_results
 from contextssl.variants import method_variants, varied
 from tests.sources import ToySource, toy_store
 from tests.test_cli import TINY, error_of
@@ -91,7 +92,7 @@ def test_a_comparison_deletes_no_folder(words: list[str], tmp_path: Path, monkey
         with pytest.warns(
             UserWarning, match=f"seed0 has no checkpoint to go on from: it is kept as .*seed0.stopped-{number}, and trained anew"
         ):
-            monkeypatch.setattr("contextssl.console._show_warning", warnings.showwarning)
+            monkeypatch.setattr("contextssl.system.console._show_warning", warnings.showwarning)
             assert main(asked) == 0
         assert (folder.with_name(f"seed0.stopped-{number}") / name).read_text() == name
         assert (folder / "results.json").is_file()

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from contextssl.checkpoints import load, load_any
     from contextssl.config.settings import TrainSettings
     from contextssl.data.dataset import Data
+    from contextssl.data.pairs import PairBatch, ViewPairs
     from contextssl.data.views import Views
     from contextssl.factors import Environment, Factor, FactorSpace
     from contextssl.models.contextssl import ContextSSL
-    from contextssl.pairs import PairBatch, ViewPairs
     from contextssl.training.run import train
 
 # The public names and where they live; imported when first asked for, so that `contextssl --help` does not wait for PyTorch.
@@ -29,9 +29,9 @@ _HOME = {
     "Environment": "factors",
     "Factor": "factors",
     "FactorSpace": "factors",
-    "PairBatch": "pairs",
+    "PairBatch": "data.pairs",
     "TrainSettings": "config.settings",
-    "ViewPairs": "pairs",
+    "ViewPairs": "data.pairs",
     "Views": "data.views",
     "load": "checkpoints",
     "load_any": "checkpoints",

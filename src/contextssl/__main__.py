@@ -8,7 +8,7 @@ def main() -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until ours is there, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from contextssl import interruptions
+    from contextssl.system import interruptions
 
     with interruptions.command():
         with interruptions.deferred(patience=0.0):

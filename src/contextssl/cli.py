@@ -7,59 +7,18 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
-from typing import Any
 
-from contextssl import interruptions
-from contextssl.config import comparison_settings, data_settings, evaluation_settings, settings
+from contextssl.commands import COMMANDS
 from contextssl.config.overrides import given_words, help_text, settings_of
 from contextssl.config.uses import needless
 from contextssl.config.words import named, without_blanks
-from contextssl.console import plain_output, warn
 from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
+from contextssl.system import interruptions
+from contextssl.system.console import plain_output, warn
 from contextssl.version import __version__
 
 SWEEP = ("-m", "--multirun")
 HELP = ("-h", "--help", "help")
-
-
-@dataclass(frozen=True)
-class Command:
-    """One command: its settings, the function in :mod:`contextssl.commands` that runs it, and which settings may be bare words.
-
-    With ``several`` all bare words together are the one positional setting, a list. One that ``launches`` runs by Hydra is given its words too.
-    """
-
-    schema: type[Any]
-    function: str
-    positional: tuple[str, ...] = ()
-    several: bool = False
-    launches: bool = False
-
-    @property
-    def intro(self) -> str:
-        return str(self.schema.__doc__)
-
-
-COMMANDS = {
-    "demo": Command(settings.DemoSettings, "run_demo"),
-    "train": Command(settings.TrainSettings, "run_train"),
-    "data shapes": Command(data_settings.RenderSettings, "run_shapes", ("out",)),
-    "data pack": Command(data_settings.PackSettings, "run_pack", ("data_dir", "out")),
-    "data check": Command(data_settings.CheckSettings, "run_check", ("data_dir",)),
-    "evaluate equivariance": Command(evaluation_settings.EvaluateEquivarianceSettings, "run_evaluate_equivariance", ("load_model",)),
-    "evaluate retrieval": Command(evaluation_settings.EvaluateRetrievalSettings, "run_evaluate_retrieval", ("load_model",)),
-    "evaluate probe": Command(evaluation_settings.EvaluateProbeSettings, "run_evaluate_probe", ("load_model",)),
-    "evaluate geometry": Command(evaluation_settings.EvaluateGeometrySettings, "run_evaluate_geometry", ("load_model",)),
-    "evaluate fairness": Command(evaluation_settings.EvaluateFairnessSettings, "run_evaluate_fairness", ("load_model",)),
-    "evaluate erasure": Command(evaluation_settings.EvaluateErasureSettings, "run_evaluate_erasure", ("load_model",)),
-    "evaluate reading": Command(evaluation_settings.EvaluateReadingSettings, "run_evaluate_reading", ("load_model",)),
-    "evaluate labels": Command(evaluation_settings.EvaluateLabelsSettings, "run_evaluate_labels", ("load_model",)),
-    "evaluate all": Command(evaluation_settings.EvaluateAllSettings, "run_evaluate_all", ("load_model",)),
-    "compare": Command(comparison_settings.CompareSettings, "run_compare", launches=True),
-    "reproduce": Command(comparison_settings.ReproduceSettings, "run_reproduce", ("what",), launches=True),
-    "report": Command(settings.ReportSettings, "run_report", ("runs",), several=True),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,7 +67,7 @@ def _dispatch(words: list[str]) -> int:
     rest = named(name, command.schema, command.positional, command.several, rest)
     # Libraries that are interrupted while they load leave errors of their own; nothing has begun that were worth waiting for.
     with interruptions.deferred(patience=0.0) as signals:
-        function = getattr(importlib.import_module("contextssl.commands"), command.function)
+        function = command.function()
     if signals.asked is not None:
         raise signals.error()
     if command.launches:

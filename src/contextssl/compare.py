@@ -21,14 +21,14 @@ from contextssl.data.dataset import open_data
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError, nearest
 from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS, evaluation_name, rows_split, settings_that_count
-from contextssl.evaluation.results import RESULTS, read_results
 from contextssl.evaluation.run import CACHE, evaluate
 from contextssl.methods import method_of
 from contextssl.named_code import own_names
-from contextssl.provenance import describe_machine
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
-from contextssl.training.folder import LOCK, SETTINGS, held, is_early
+from contextssl.runs.provenance import describe_machine
+from contextssl.runs.results import RESULTS, read_results
+from contextssl.runs.run_folder import LOCK, SETTINGS, held, is_early
 from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from contextssl.cli import COMMANDS
+from contextssl.commands import COMMANDS
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.data_settings import CheckSettings, RenderSettings
 from contextssl.config.overrides import experiments, help_text, settings_from
 from contextssl.config.settings import TrainSettings
+from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.threediebench import FACTORS
-from contextssl.environment_mix import EnvironmentMix
 from contextssl.errors import SettingsError
 from contextssl.reproduce import EXPERIMENTS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contextssl.cli import COMMANDS
+from contextssl.commands import COMMANDS
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings

@@ -78,7 +78,7 @@ def test_what_is_wrong_is_one_line_before_anything_runs(
     in_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: Sequence[str], message: str
 ) -> None:
     (in_folder / "file").write_text("not a folder")
-    monkeypatch.setattr("contextssl.commands.train", lambda settings: pytest.fail("nothing is to be trained"))
+    monkeypatch.setattr("contextssl.commands.train_command.train", lambda settings: pytest.fail("nothing is to be trained"))
     assert main(["train", "-m", *words]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("contextssl: error: ") and message in lines[0]
@@ -95,14 +95,14 @@ def test_a_runs_own_error_is_one_line(in_folder: Path, capsys: pytest.CaptureFix
         trained.append(settings.seed)
         raise TrainingError("the loss is not finite")
 
-    monkeypatch.setattr("contextssl.commands.train", train)
+    monkeypatch.setattr("contextssl.commands.train_command.train", train)
     assert main(["train", "-m", "seed=0,1"]) == 2
     assert capsys.readouterr().err == "contextssl: error: seed=0: the loss is not finite\n"
     assert trained == [0, 1], "one that fails does not stop the others"
 
 
 def test_what_no_run_reads_is_said_once(in_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contextssl.commands.run_train", lambda settings: 0)
+    monkeypatch.setattr("contextssl.commands.train_command.run_train", lambda settings: 0)
     assert main(["train", "-m", "method=simclr,contextssl", "mask_prob=0.5", "corruption=0.9"]) == 0
     assert capsys.readouterr().err == "contextssl: warning: not used with dataset=3diebench: corruption\n"
     assert main(["train", "-m", "method=simclr,byol", "mask_prob=0.5"]) == 0
@@ -110,7 +110,7 @@ def test_what_no_run_reads_is_said_once(in_folder: Path, capsys: pytest.CaptureF
 
 
 def test_the_program_around_keeps_its_state(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contextssl.commands.run_train", lambda settings: 0)
+    monkeypatch.setattr("contextssl.commands.train_command.run_train", lambda settings: 0)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     (in_folder / "mine").mkdir()
     shown, errors = warnings.showwarning, (sys.stdout.errors, sys.stderr.errors)

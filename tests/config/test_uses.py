@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.cli import COMMANDS
+from contextssl.commands import COMMANDS
 from contextssl.config.overrides import experiments, given_words, settings_of
 from contextssl.config.uses import EVALUATE_USES, OF_PROTOCOLS, TRAIN_USES, in_all, needless
 from contextssl.config.validation import fields_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contextssl.cli import COMMANDS
+from contextssl.commands import COMMANDS
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.config.uses import needless

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contextssl import advice
-from contextssl.cli import COMMANDS
+from contextssl.commands import COMMANDS
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import fields_of, hints_of

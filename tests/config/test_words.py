@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.cli import COMMANDS
+from contextssl.commands import COMMANDS
 from contextssl.config.overrides import settings_from
 from contextssl.config.words import named, without_blanks
 

@@ -13,13 +13,13 @@ pytest.importorskip("kornia")
 
 from contextssl.data.augmentations import Augmentations
 from contextssl.data.augmented import BLOCK, AugmentedPairs, AugmentedViews
+from contextssl.data.environment_mix import EnvironmentMix
+from contextssl.data.pairs import PairSampler
 from contextssl.data.views import Views
-from contextssl.environment_mix import EnvironmentMix
 from contextssl.errors import DataError
 from contextssl.evaluation.sensitivity import render_variations
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import FactorSpace
-from contextssl.pairs import PairSampler
 from contextssl.randomness import seeded_generator
 
 SIDE = 12

@@ -17,7 +17,7 @@ from contextssl.data import store as module
 from contextssl.data.store import Store, faults, fingerprint, open_store
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import COLOR, Factor, FactorSpace
-from contextssl.files import array_bytes
+from contextssl.system.files import array_bytes
 from tests.sources import ToySource, toy_store
 
 

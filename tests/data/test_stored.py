@@ -163,7 +163,7 @@ def test_a_mended_file_is_read_and_the_others_are_kept(tmp_path: Path, monkeypat
 def test_two_that_need_the_same_data_pack_it_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("contextssl.locks.SILENT_SECONDS", 0.01)
+    monkeypatch.setattr("contextssl.system.locks.SILENT_SECONDS", 0.01)
     reads: list[tuple[str, int]] = []
 
     class Slow(ToySource):

@@ -9,17 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contextssl.context_labels import LabelSpace
+from contextssl.data.pairs import ViewPairs
 from contextssl.errors import InputError
 from contextssl.evaluation.context_labels import bound_without_context, context_label_rows, labels_under
 from contextssl.evaluation.contexts import ContextPoint, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.probe import SingleViews
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_head import LabelHead
-from contextssl.pairs import ViewPairs
+from contextssl.models.label_space import LabelSpace
+from contextssl.runs.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model, views_of
 
 TRAIN = views_of(9, 4, "train")

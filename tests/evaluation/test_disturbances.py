@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from contextssl.data.pairs import ViewPairs
 from contextssl.evaluation.contexts import draw_contexts
 from contextssl.evaluation.disturbances import (
     DISTURBANCES,
@@ -20,7 +21,6 @@ from contextssl.evaluation.disturbances import (
 )
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.reading import _draws
-from contextssl.pairs import ViewPairs
 from tests.evaluation.subjects import FACTORS, encoded, generator, tiny_model, views_of
 
 ROTATION, NONE = FACTORS.environment("rotation"), FACTORS.environment("none")

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from contextssl.data.pairs import ViewPairs
 from contextssl.errors import SettingsError
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.view_sets import ViewSet, distinct
 from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import ViewPairs
 from tests.evaluation.subjects import FACTORS, tiny_model, views_of
 
 TRAIN = views_of(9, 4, "train")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from contextssl.data.pairs import ViewPairs
 from contextssl.data.views import Views
 from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import draw_contexts
@@ -17,10 +18,9 @@ from contextssl.evaluation.erased import concept, erasure_rows
 from contextssl.evaluation.erasure import fit_erasure
 from contextssl.evaluation.geometry import basis, item_folds, variance_share
 from contextssl.evaluation.probe import SingleViews
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
-from contextssl.pairs import ViewPairs
+from contextssl.runs.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model
 
 CLASSES = 3

@@ -19,13 +19,13 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.folder import write_folder
+from contextssl.data.pairs import ViewPairs
 from contextssl.errors import CheckpointError, DataError, SettingsError
 from contextssl.evaluation.protocols import OF_TABLES, PROTOCOLS
-from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import Subject
 from contextssl.factors import Factor, FactorSpace
-from contextssl.pairs import ViewPairs
+from contextssl.runs.results import RESULTS, ResultRow, read_results
 from contextssl.training.run import train
 from tests.evaluation.subjects import tiny_model, views_of
 from tests.reference import published_state
@@ -327,7 +327,7 @@ def test_a_run_elsewhere_finds_its_own_data(run: Path, in_folder: Path) -> None:
 
 
 def test_evaluation_is_in_float32_unless_less_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contextssl.precision._gains_from_bf16", lambda: True)
+    monkeypatch.setattr("contextssl.system.precision._gains_from_bf16", lambda: True)
     made = {}
     for precision in (None, "auto", "32-true", "bf16-mixed"):
         words: dict[str, Any] = {} if precision is None else {"precision": precision}

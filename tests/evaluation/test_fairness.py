@@ -22,11 +22,11 @@ from contextssl.evaluation.fairness import Encoded, one_hot
 from contextssl.evaluation.fairness_scores import counterfactual_distance
 from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.people import People
-from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import Plan, evaluate
 from contextssl.evaluation.subject import Subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
+from contextssl.runs.results import ResultRow, read_results
 from contextssl.training.run import fresh_model
 from tests.people import people_data
 from tests.training.runs import toy_data

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from contextssl.data.pairs import ViewPairs
 from contextssl.errors import SettingsError
 from contextssl.evaluation import published_probes
 from contextssl.evaluation.contexts import ContextPoint, draw_contexts
@@ -18,10 +19,9 @@ from contextssl.evaluation.heads import StackedHeads
 from contextssl.evaluation.metrics import r2_pooled
 from contextssl.evaluation.published_probes import published_pair_rows, published_probe_rows
 from contextssl.evaluation.readers import HeadTraining
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.pairs import ViewPairs
 from contextssl.randomness import seeded_generator
+from contextssl.runs.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model, views_of
 
 TRAIN = ViewSet.choose(views_of(9, 4, "train"), "train", 0, 0, 0)

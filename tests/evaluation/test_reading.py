@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from contextssl.data.pairs import ViewPairs
 from contextssl.errors import DataError, InputError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint, context_points, draw_contexts
 from contextssl.evaluation.disturbances import DISTURBANCES, EncodedPairs, cycle, shuffled
@@ -20,12 +21,11 @@ from contextssl.evaluation.geometry import basis, geometry_rows, item_folds, var
 from contextssl.evaluation.probe import SingleViews, probe_rows
 from contextssl.evaluation.readers import HeadTraining
 from contextssl.evaluation.reading import reading_rows
-from contextssl.evaluation.results import RESULTS, ResultRow, read_results, write_results
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import ViewPairs
 from contextssl.randomness import derive_seed, seeded_generator
+from contextssl.runs.results import RESULTS, ResultRow, read_results, write_results
 from tests.evaluation.subjects import FACTORS, encoded, generator, tiny_model, views_of
 
 # What a seed changes.

@@ -10,11 +10,11 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.metrics import chance_reciprocal_rank
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.retrieval import HITS, Queries, query_scores, retrieval_rows
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.models.contextssl import ContextSSL
+from contextssl.runs.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model, views_of
 
 SPACE = FactorSpace((ROTATION, COLOR))

@@ -11,17 +11,17 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
+from contextssl.data.pairs import ViewPairs
 from contextssl.data.views import Views
 from contextssl.evaluation.contexts import draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.reading import reading_rows
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.verdict import READS_BLOCK, READS_NOTHING, READS_PAIRS, verdict
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.predictor import Context
-from contextssl.pairs import ViewPairs
+from contextssl.runs.results import ResultRow
 from tests.evaluation.subjects import FACTORS
 
 Shares = tuple[float, float]

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 
 import contextssl
 from contextssl.cli import main
+from contextssl.data.pairs import ViewPairs
 from contextssl.data.store import open_store
 from contextssl.evaluation.contexts import draw_contexts
-from contextssl.files import read_json
-from contextssl.pairs import ViewPairs
 from contextssl.report.collect import read_run
 from contextssl.report.gallery import GALLERY, data_uri, gallery_of
+from contextssl.system.files import read_json
 from tests.report.pages import Page
 from tests.report.synthetic import evaluations, write_run
 from tests.sources import ToySource, toy_store
@@ -48,7 +48,7 @@ def test_from_a_trained_run_to_a_page(trained: Path, capsys: pytest.CaptureFixtu
 
 def test_the_gallery_is_what_a_slow_search_finds(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The model is called as a user would, in float32, as evaluations are.
-    monkeypatch.setattr("contextssl.precision._gains_from_bf16", lambda: True)
+    monkeypatch.setattr("contextssl.system.precision._gains_from_bf16", lambda: True)
     (trained / GALLERY).unlink(missing_ok=True)
     gallery, reason = gallery_of(read_run(trained))
     assert gallery is not None and reason is None

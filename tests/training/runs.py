@@ -7,7 +7,7 @@ from typing import Any
 
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
-from contextssl.pairs import ViewPairs
+from contextssl.data.pairs import ViewPairs
 from tests.sources import ToySource, toy_store
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from contextssl.environment_mix import EnvironmentMix
-from contextssl.pairs import PairSampler
+from contextssl.data.environment_mix import EnvironmentMix
+from contextssl.data.pairs import PairSampler
 from contextssl.training.batches import PairLoader
 from tests.training.runs import toy_data
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from contextssl.data.pairs import PairBatch
 from contextssl.data.threediebench import FACTORS
-from contextssl.objectives import mean_similarities
-from contextssl.pairs import PairBatch
+from contextssl.models.objectives import mean_similarities
 from contextssl.training.loss import Objective, contextssl_loss
 from contextssl.training.meters import TrainMeters
 from tests.models.test_contextssl import images, small
-from tests.test_objectives import naive_auxiliary, naive_nt_xent
+from tests.models.test_objectives import naive_auxiliary, naive_nt_xent
 
 
 def batch_of(n: int) -> PairBatch:

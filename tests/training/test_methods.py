@@ -14,18 +14,18 @@ import contextssl
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.dataset import Data
+from contextssl.data.environments import environments_of
+from contextssl.data.pairs import EVERYTHING, PairBatch, ViewPairs
 from contextssl.data.views import Views
-from contextssl.environments import environments_of
 from contextssl.errors import CheckpointError, SettingsError
-from contextssl.evaluation.results import ResultRow, read_results
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import Subject
 from contextssl.methods import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import EVERYTHING, PairBatch, ViewPairs
 from contextssl.report import write_report
+from contextssl.runs.results import ResultRow, read_results
 from contextssl.training.run import train
 from tests.evaluation.subjects import FACTORS
 from tests.training.runs import tiny_settings, toy_data

@@ -14,10 +14,10 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 
 from contextssl import checkpoints
-from contextssl.distributed import is_first_process
 from contextssl.errors import TrainingError
-from contextssl.evaluation.results import read_results
 from contextssl.randomness import DrawingFrom, seeded_generator
+from contextssl.runs.results import read_results
+from contextssl.system.distributed import is_first_process
 from contextssl.training import module as training_module
 from contextssl.training.run import train
 from tests.training.runs import tiny_settings, toy_data

@@ -28,9 +28,9 @@ from contextssl.config.overrides import given_words, settings_of
 from contextssl.config.settings import TrainSettings
 from contextssl.config.uses import in_all, needless
 from contextssl.config.values import split
-from contextssl.console import plain_output, warn
 from contextssl.errors import ContextSSLError, SettingsError
-from contextssl.files import storage_error
+from contextssl.system.console import plain_output, warn
+from contextssl.system.files import storage_error
 
 # Commands whose runs Hydra launches; of a comparison it is the comparison that asks for it.
 SWEPT = ("train", "compare")

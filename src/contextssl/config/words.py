@@ -10,8 +10,8 @@ from typing import Any
 from contextssl.config.experiments import EXPERIMENT
 from contextssl.config.validation import fields_of
 from contextssl.config.values import quoted
-from contextssl.console import warn
 from contextssl.errors import SettingsError
+from contextssl.system.console import warn
 
 _KEY = re.compile(r"[A-Za-z_][\w.]*")
 _FLAGS = ("-m", "--multirun")

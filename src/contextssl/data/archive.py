@@ -20,7 +20,7 @@ from typing import IO, NamedTuple
 from contextssl.data.listed import FILE_BYTES, Files, list_folder
 from contextssl.data.origins import content_mark
 from contextssl.errors import DataError
-from contextssl.files import readable_bytes, storage_error
+from contextssl.system.files import readable_bytes, storage_error
 
 # A compressed tar that holds more is refused, since every worker process keeps all of it.
 MEMORY_BYTES = 2 * 2**30

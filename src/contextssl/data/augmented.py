@@ -14,10 +14,10 @@ from torch import Tensor
 
 from contextssl.data.augmentations.compose import Augmentations
 from contextssl.data.blocks import Blocks
+from contextssl.data.pairs import EVERYTHING, OfViews, PairBatch
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.pairs import EVERYTHING, OfViews, PairBatch
 from contextssl.randomness import seeded_generator
 
 # Items whose parameters are drawn together, so that those of a million images need not be held for the sake of a few.

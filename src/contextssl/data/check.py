@@ -26,7 +26,7 @@ from contextssl.data.published_layout import IMAGE_SUFFIXES, Meta, find_publishe
 from contextssl.data.sample_views import PICTURE_ITEMS, PICTURE_VIEWS, Sample, augmented_samples, example_photos, write_picture
 from contextssl.data.threediebench import FACTORS, FORMATS, absolute_latents, read_image, read_latent
 from contextssl.errors import ContextSSLError, DataError
-from contextssl.files import read_regular, readable_bytes, storage_error
+from contextssl.system.files import read_regular, readable_bytes, storage_error
 
 if TYPE_CHECKING:
     from contextssl.data.augmentations import Augmentations

@@ -18,7 +18,7 @@ from contextssl.data.photo import fitted
 from contextssl.data.source import Item, SingleViewSource
 from contextssl.data.splits import stratified_cut
 from contextssl.errors import DataError, nearest
-from contextssl.files import storage_error
+from contextssl.system.files import storage_error
 
 SIDE = 32
 

@@ -13,6 +13,7 @@ from contextssl.config.data_settings import TABLES, DataSettings, PhotosSettings
 from contextssl.data.cifar10 import cifar10_source
 from contextssl.data.glance import refuse_constant
 from contextssl.data.images import ImagesSource
+from contextssl.data.pairs import PairSource, ViewPairs
 from contextssl.data.places import places
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.source import ItemSource
@@ -20,11 +21,10 @@ from contextssl.data.store import Store, open_store
 from contextssl.data.stored import is_store, stored
 from contextssl.data.threediebench import FACTORS, ThreeDIEBenchSource, factors_named
 from contextssl.digest import digest_of
-from contextssl.distributed import is_first_process
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.named_code import made_by
-from contextssl.pairs import PairSource, ViewPairs
 from contextssl.randomness import derive_seed
+from contextssl.system.distributed import is_first_process
 
 if TYPE_CHECKING:
     from contextssl.data.augmentations.compose import Augmentations

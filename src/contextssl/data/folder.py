@@ -19,8 +19,8 @@ from contextssl.data.published_layout import FOLDER_FILE, meta_files
 from contextssl.data.source import ItemSource
 from contextssl.data.threediebench import FACTORS, RAW_LATENTS
 from contextssl.errors import DataError, SettingsError
-from contextssl.files import array_bytes, atomic_folder, read_json, storage_error, write_array, write_json
-from contextssl.locks import locked
+from contextssl.system.files import array_bytes, atomic_folder, read_json, storage_error, write_array, write_json
+from contextssl.system.locks import locked
 from contextssl.version import __version__
 
 ImageFormat = Literal["jpg", "png"]

@@ -16,7 +16,7 @@ from contextssl.data.layout import Layout, Listing, lay_out, list_images, notes_
 from contextssl.data.names import is_text, shown
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
 from contextssl.errors import DataError
-from contextssl.files import readable_bytes
+from contextssl.system.files import readable_bytes
 
 # Up to so many classes have their counts listed; beyond, the smallest and the largest.
 LISTED_CLASSES = 20

@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Bool
 
-from contextssl.files import read_json, write_bytes
+from contextssl.system.files import read_json, write_bytes
 
 # Beside images.npy while it is written: what it is packed from, the records, and how many of them are surely on the disk.
 IMAGES = "images.npy"

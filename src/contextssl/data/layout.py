@@ -16,7 +16,7 @@ from contextssl.data.archive import open_files
 from contextssl.data.listed import Files
 from contextssl.data.photo import OTHER_SUFFIXES, SUFFIXES
 from contextssl.errors import DataError, nearest
-from contextssl.files import storage_error
+from contextssl.system.files import storage_error
 
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
 SPLIT_ORDER = ("train", "val", "test")

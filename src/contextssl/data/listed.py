@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from contextssl.data.origins import file_mark
-from contextssl.files import read_regular, storage_error
+from contextssl.system.files import read_regular, storage_error
 
 # A single file that is larger is refused: the largest image that is decoded has fewer bytes even uncompressed.
 FILE_BYTES = 2**30

@@ -37,7 +37,7 @@ from contextssl.data.store import (
     fingerprint,
 )
 from contextssl.errors import DataError, SettingsError
-from contextssl.files import (
+from contextssl.system.files import (
     FULL_DISK,
     array_bytes,
     read_json,
@@ -48,7 +48,7 @@ from contextssl.files import (
     write_bytes,
     write_json,
 )
-from contextssl.locks import locked
+from contextssl.system.locks import locked
 from contextssl.version import __version__
 
 LOCK = "packing.lock"

@@ -18,7 +18,7 @@ from contextssl.data.names import is_text, shown
 from contextssl.data.source import Item, ItemSource
 from contextssl.data.store import VERSION
 from contextssl.errors import DataError
-from contextssl.files import read_array
+from contextssl.system.files import read_array
 
 # Beside a store: what its items were packed from, which is no part of what they are.
 ORIGINS = "origins.npy"

@@ -14,7 +14,7 @@ from contextssl.data.journal import record_type
 from contextssl.data.pixel_statistics import channel_sums
 from contextssl.data.source import ItemSource
 from contextssl.errors import DataError
-from contextssl.files import storage_error
+from contextssl.system.files import storage_error
 
 
 @dataclass(frozen=True)

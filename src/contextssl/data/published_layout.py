@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from contextssl.errors import DataError
-from contextssl.files import read_array, read_json, storage_error
+from contextssl.system.files import read_array, read_json, storage_error
 
 PUBLISHED_CLASSES = 55
 # The folder of the objects in the published layout, and how many of the listed ones are looked for.

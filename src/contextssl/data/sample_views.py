@@ -19,7 +19,7 @@ from contextssl.data.photo import WHITE, read_photo
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.files import atomic_path
+from contextssl.system.files import atomic_path
 
 if TYPE_CHECKING:
     from contextssl.data.augmentations import Augmentations

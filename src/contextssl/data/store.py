@@ -36,7 +36,7 @@ from contextssl.data.views import Views
 from contextssl.digest import digest_of
 from contextssl.errors import ContextSSLError, DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
-from contextssl.files import parse_array, read_json, readable_bytes, storage_error
+from contextssl.system.files import parse_array, read_json, readable_bytes, storage_error
 
 FORMAT = "contextssl views"
 VERSION = 1

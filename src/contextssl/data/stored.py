@@ -13,9 +13,9 @@ from contextssl.data.packing_plan import Plan, difference, same_but_for_files
 from contextssl.data.source import ItemSource
 from contextssl.data.store import MANIFEST, Store, open_store
 from contextssl.digest import digest_of
-from contextssl.distributed import is_first_process
 from contextssl.errors import DataError
-from contextssl.files import read_json
+from contextssl.system.distributed import is_first_process
+from contextssl.system.files import read_json
 
 # How long the other processes of a distributed run wait for the first to render or pack.
 PATIENCE_SECONDS = 6 * 3600.0

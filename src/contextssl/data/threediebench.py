@@ -21,7 +21,7 @@ from contextssl.data.published_layout import IMAGE_SUFFIXES, find_published, fol
 from contextssl.data.source import Item
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.factors import COLOR, FLOOR, LIGHT, ROTATION, FactorSpace
-from contextssl.files import parse_array, read_regular, storage_error
+from contextssl.system.files import parse_array, read_regular, storage_error
 
 FACTORS = FactorSpace((ROTATION, COLOR))
 # The same six numbers as three factors: what a context of some of them does to the others, and to subsets that training never saw.

@@ -18,7 +18,7 @@ from torch import Tensor
 from contextssl.data.captions import caption
 from contextssl.errors import DataError, InputError
 from contextssl.factors import FactorSpace
-from contextssl.files import storage_error
+from contextssl.system.files import storage_error
 
 
 @runtime_checkable

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from contextssl.digest import digest_of
-from contextssl.files import atomic_path, write_json
+from contextssl.system.files import atomic_path, write_json
 from contextssl.version import __version__
 
 CHUNK_BYTES = 1 << 24
@@ -30,7 +30,7 @@ LIMIT_BYTES = 32 << 30
 LIBRARIES = ("torch", "torchvision", "timm", "kornia", "numpy", "pillow", "trimesh", "embreex")
 KNOWN = ("contextssl", "torch", "torchvision", "timm", "kornia", "builtins", "numpy")
 # Of the package, what settles no view and no embedding.
-NOT_COMPUTING = ("report", "training", "config")
+NOT_COMPUTING = ("report", "training", "config", "runs")
 
 
 @dataclass

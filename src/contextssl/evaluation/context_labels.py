@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from contextssl.context_labels import LabelSpace
 from contextssl.errors import InputError
 from contextssl.evaluation import metrics
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.probe import SingleViews
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.models.label_head import LabelHead
+from contextssl.models.label_space import LabelSpace
+from contextssl.runs.results import ResultRow
 
 
 def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head: LabelHead, space: LabelSpace) -> Iterator[ResultRow]:

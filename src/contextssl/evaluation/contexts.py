@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from contextssl.data.pairs import PairBatch, PairSource
 from contextssl.errors import SettingsError
 from contextssl.factors import Environment
-from contextssl.pairs import PairBatch, PairSource
 from contextssl.randomness import seeded_generator
 
 

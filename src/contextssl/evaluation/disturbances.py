@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from contextssl.data.pairs import PairBatch
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.factors import NO_FACTOR, Environment
-from contextssl.pairs import PairBatch
 from contextssl.randomness import seeded_generator
 
 SHUFFLED = "shuffled"

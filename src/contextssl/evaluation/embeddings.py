@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.data.pairs import PairBatch
 from contextssl.digest import digest_of
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.predictor import Context
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.pairs import PairBatch
 
 # How many views are read from the data and go through the encoder at once.
 ENCODE_BATCH = 512

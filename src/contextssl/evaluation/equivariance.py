@@ -14,10 +14,10 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.probe import exact_device
 from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.ridge import fit_ridge
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
+from contextssl.runs.results import ResultRow
 
 
 def pair_probe_rows(

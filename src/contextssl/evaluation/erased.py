@@ -24,11 +24,11 @@ from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import noise_deviation, with_noise
 from contextssl.evaluation.probe import SingleViews, exact_device, ridge_read_out
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
+from contextssl.runs.results import ResultRow
 
 
 @dataclass(frozen=True)

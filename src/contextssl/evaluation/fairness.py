@@ -24,13 +24,13 @@ from contextssl.evaluation.erasure import Erasure, fit_erasure
 from contextssl.evaluation.fairness_scores import score
 from contextssl.evaluation.noise import noise_deviation
 from contextssl.evaluation.people import People, Represented
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR
 from contextssl.models.baselines.scarf import train_scarf
 from contextssl.models.table_encoder import TableEncoder
 from contextssl.randomness import DrawingFrom, seeded_generator
+from contextssl.runs.results import ResultRow
 
 PROTOCOL = "fairness"
 # Noise shares that are tried, from the least on, until no adversary gains over the raw columns.

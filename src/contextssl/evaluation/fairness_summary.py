@@ -11,8 +11,8 @@ from rich.text import Text
 
 from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.evaluation.protocols import CLASSIFIERS
-from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
+from contextssl.runs.results import ResultRow
 
 RIVALS = {
     "raw": "raw columns",

@@ -18,11 +18,11 @@ from contextssl.evaluation.item_sums import resampled_share
 from contextssl.evaluation.noise import noise_deviation
 from contextssl.evaluation.probe import SingleViews, add_knn, conditions
 from contextssl.evaluation.readers import CLASS
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.sensitivity import Variations, add_sensitivity
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Factor
+from contextssl.runs.results import ResultRow
 
 FOLDS = 5
 # Relative to an embedding's length, what float32 arithmetic may move it by.

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from contextssl.data.pairs import PairBatch, PairSource
 from contextssl.evaluation.metrics import knn_labels, r2_pooled, r2_pooled_floor
-from contextssl.evaluation.results import ResultRow
 from contextssl.factors import Environment
+from contextssl.models.objectives import cosine_similarities, mean_similarities
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.objectives import cosine_similarities, mean_similarities
-from contextssl.pairs import PairBatch, PairSource
 from contextssl.randomness import seeded_generator
+from contextssl.runs.results import ResultRow
 
 
 @dataclass(frozen=True)

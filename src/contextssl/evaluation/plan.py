@@ -12,6 +12,7 @@ from typing import Any
 
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.dataset import open_data
+from contextssl.data.pairs import PairSource
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import ArrayCache, own_code
 from contextssl.evaluation.context_labels import context_label_rows
@@ -26,15 +27,14 @@ from contextssl.evaluation.published_probes import HEAD as PUBLISHED
 from contextssl.evaluation.published_probes import published_pair_rows, published_probe_rows
 from contextssl.evaluation.readers import HeadTraining
 from contextssl.evaluation.reading import reading_rows
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.retrieval import retrieval_rows
 from contextssl.evaluation.sensitivity import render_variations
 from contextssl.evaluation.subject import Subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import PairSource
-from contextssl.precision import choose_precision
+from contextssl.runs.results import ResultRow
+from contextssl.system.precision import choose_precision
 
 # Rows of a batch of trained heads: our own, and the paper's.
 BATCH, PUBLISHED_BATCH = 512, 256

@@ -17,11 +17,11 @@ from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
 from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.ridge import fit_ridge
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import seeded_generator
+from contextssl.runs.results import ResultRow
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.heads import StackedHeads, class_loss, regression_loss
 from contextssl.evaluation.probe_inputs import Inputs, Predicted, Represented
 from contextssl.evaluation.readers import CLASS, HIDDEN, HeadTraining, stacks
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
+from contextssl.runs.results import ResultRow
 
 HEAD = "published"
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.data.pairs import PairSource
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, draw_contexts
 from contextssl.evaluation.disturbances import (
@@ -26,12 +27,11 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.geometry import add_share, item_folds, share_designs
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.probe import SingleViews
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
-from contextssl.pairs import PairSource
 from contextssl.randomness import derive_seed
+from contextssl.runs.results import ResultRow
 
 # Of a context in tokens: one of the published.
 LENGTH = 14

@@ -19,11 +19,11 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.metrics import TIED, chance_reciprocal_rank, cosine_tolerance, tied_hits, tied_places, tied_reciprocal_rank
-from contextssl.evaluation.results import ResultRow
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet, distinct
 from contextssl.factors import Environment, Factor, FactorSpace
 from contextssl.randomness import seeded_generator
+from contextssl.runs.results import ResultRow
 
 HITS = (1, 2, 5, 10)
 # Predictions, or distances between them and candidates, that are held at once.

@@ -19,10 +19,10 @@ from contextssl.evaluation.definitions import DEFINITIONS
 from contextssl.evaluation.plan import CACHE as CACHE
 from contextssl.evaluation.plan import Plan as Plan
 from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS, evaluation_name, rows_split
-from contextssl.evaluation.results import RESULTS, ResultRow, read_results, update_results
 from contextssl.evaluation.subject import Subject, open_subject
 from contextssl.evaluation.verdict import verdict
-from contextssl.provenance import OWN, describe_run
+from contextssl.runs.provenance import OWN, describe_run
+from contextssl.runs.results import RESULTS, ResultRow, read_results, update_results
 from contextssl.version import __version__
 
 

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import checkpoints
-from contextssl.checkpoint_content import recipe_of, refuse_named_code, refuse_unnamed_parts
+from contextssl.checkpoints.content import recipe_of, refuse_named_code, refuse_unnamed_parts
 from contextssl.config.data_settings import DataSettings
 from contextssl.config.evaluation_settings import EvaluatedDataSettings, EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data, open_data
+from contextssl.data.environments import environments_of
 from contextssl.data.places import at_recorded_places
-from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
-from contextssl.evaluation.results import RESULTS
 from contextssl.factors import Environment
 from contextssl.models.published import backbone_of as published_backbone
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.named_code import own_encoder
-from contextssl.training.folder import new_run_folder
+from contextssl.runs.results import RESULTS
+from contextssl.runs.run_folder import new_run_folder
 
 
 @dataclass

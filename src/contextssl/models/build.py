@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from contextssl.config.settings import ModelSettings, TrainSettings
-from contextssl.context_labels import LabelSpace
 from contextssl.errors import SettingsError
 from contextssl.factors import FactorSpace
 from contextssl.methods import method_of
@@ -19,6 +18,7 @@ from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoder_width import check_encoder
 from contextssl.models.encoder_width import feature_width as width_of
 from contextssl.models.encoders import build_encoder
+from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from contextssl.context_labels import LabelSpace
 from contextssl.errors import InputError, SettingsError
 from contextssl.factors import Environment, FactorSpace
 from contextssl.models.bottleneck import NoiseBottleneck
 from contextssl.models.label_head import LabelHead
+from contextssl.models.label_space import LabelSpace
 from contextssl.models.predictor import Context, Predictor
 from contextssl.models.view_encoder import BATCH_SIZE, ViewEncoder, by_pairs, in_batches
 

@@ -15,7 +15,7 @@ class LabelHead(nn.Module):
 
     Args:
         projection_dim: D.
-        count: K, :attr:`contextssl.context_labels.LabelSpace.count`.
+        count: K, :attr:`contextssl.models.label_space.LabelSpace.count`.
     """
 
     def __init__(self, projection_dim: int, count: int) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from contextssl import advice
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.protocols import READS, evaluation_name
-from contextssl.evaluation.results import RESULTS, ResultRow, read_results
 from contextssl.methods import METHODS
-from contextssl.provenance import OWN
+from contextssl.runs.provenance import OWN
+from contextssl.runs.results import RESULTS, ResultRow, read_results
 
 METRICS = "metrics.csv"
 PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure", "reading")

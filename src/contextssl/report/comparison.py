@@ -10,8 +10,6 @@ from pathlib import Path
 
 from contextssl.errors import SettingsError
 from contextssl.evaluation.deviations import deviation_words
-from contextssl.files import write_text
-from contextssl.provenance import OWN
 from contextssl.report import about as runs_about
 from contextssl.report.collect import Run, differences
 from contextssl.report.comparison_picture import picture
@@ -24,6 +22,8 @@ from contextssl.report.page import UNLIKE, document, warnings
 from contextssl.report.panels import Picture
 from contextssl.report.sections import figure, section
 from contextssl.report.words import environment_name, listed
+from contextssl.runs.provenance import OWN
+from contextssl.system.files import write_text
 from contextssl.version import __version__
 
 __all__ = ["Comparison", "Entry", "write_comparison"]

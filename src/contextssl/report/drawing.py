@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from contextssl.files import write_bytes
 from contextssl.report.labels import label_points
 from contextssl.report.markup import Markup, element
 from contextssl.report.panels import LOWEST, Line, Panel, Picture
+from contextssl.system.files import write_bytes
 
 # Okabe and Ito's colours, which the colour-blind tell apart; their lighter relatives for a dark page are in page.css.
 PALETTE = {"rotation": "#0072b2", "color": "#d55e00", "class": "#007a5a"}

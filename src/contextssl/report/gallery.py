@@ -28,10 +28,10 @@ from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
-from contextssl.files import read_json, write_json
-from contextssl.provenance import OWN
 from contextssl.randomness import seeded_generator
 from contextssl.report.collect import SPOKEN_LENGTH, Run
+from contextssl.runs.provenance import OWN
+from contextssl.system.files import read_json, write_json
 
 GALLERY = "gallery.json"
 FORMAT = 2

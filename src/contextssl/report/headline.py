@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
 from contextssl.report.collect import Run
 from contextssl.report.words import a_context, factor_name, floor_of, listed, number, percent
+from contextssl.runs.results import ResultRow
 
 
 def headline(run: Run) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from contextssl.evaluation.deviations import deviation
-from contextssl.evaluation.results import ResultRow
 from contextssl.factors import NO_FACTOR
+from contextssl.runs.results import ResultRow
 
 UNDEFINED = "undefined"
 VOWELS = frozenset("aeiou")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl.errors import SettingsError
-from contextssl.files import write_text
 from contextssl.report.collect import differences, read_runs
 from contextssl.report.drawing import picture_files
 from contextssl.report.figures import factors_of
 from contextssl.report.gallery import NO_CODE, OwnCode, gallery_of
 from contextssl.report.headline import headline
 from contextssl.report.page import page, pictures_of
+from contextssl.system.files import write_text
 
 PAGE = "report.html"
 FIGURES = "figures"

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from contextssl.pairs import PairBatch, PairSampler
+from contextssl.data.pairs import PairBatch, PairSampler
 
 
 def _begin_worker(_: int) -> None:

@@ -17,8 +17,8 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
 
 from contextssl.config.settings import RunSettings
-from contextssl.distributed import launched
 from contextssl.errors import SettingsError
+from contextssl.system.distributed import launched
 
 
 def check_launch(settings: RunSettings) -> None:

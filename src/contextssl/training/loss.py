@@ -11,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from contextssl.config.settings import TrainSettings
-from contextssl.context_labels import context_label_loss
+from contextssl.data.pairs import PairBatch
 from contextssl.models.baselines.build import vicreg_coefficients
 from contextssl.models.contextssl import ContextSSL
-from contextssl.models.view_encoder import ViewEncoder
-from contextssl.objectives import (
+from contextssl.models.label_space import context_label_loss
+from contextssl.models.objectives import (
     PUBLISHED_CLAMP,
     auxiliary_regression,
     cosine_similarities,
@@ -23,8 +23,8 @@ from contextssl.objectives import (
     untold_alignment,
     vicreg,
 )
-from contextssl.pairs import PairBatch
-from contextssl.whole_batch import ALONE, WholeBatch
+from contextssl.models.view_encoder import ViewEncoder
+from contextssl.models.whole_batch import ALONE, WholeBatch
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Losses:
 
     Args:
         parts: by name what the loss is made of.
-        batch: what it is of: all pairs of all processes, see :meth:`~contextssl.whole_batch.WholeBatch.batch`.
+        batch: what it is of: all pairs of all processes, see :meth:`~contextssl.models.whole_batch.WholeBatch.batch`.
         cosines: of all tokens with all, of a contrastive loss.
         latents: that the auxiliary head reads from both tokens of each pair.
     """

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from contextssl.factors import FactorSpace
-from contextssl.objectives import mean_similarities
+from contextssl.models.objectives import mean_similarities
 from contextssl.training.loss import Losses
 
 

@@ -25,8 +25,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from contextssl.errors import DataError
-from contextssl.files import atomic_path, storage_error
-from contextssl.training.folder import EVENTS, METRICS
+from contextssl.runs.run_folder import EVENTS, METRICS
+from contextssl.system.files import atomic_path, storage_error
 
 COLUMNS = ("step", "epoch", "name", "value")
 

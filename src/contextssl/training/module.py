@@ -13,21 +13,21 @@ from torch import Tensor
 
 from contextssl.checkpoints import RECIPE
 from contextssl.config.settings import TrainSettings
-from contextssl.distributed import anywhere
+from contextssl.data.pairs import PairBatch, PairSampler
 from contextssl.errors import DataError, SettingsError, TrainingError
 from contextssl.evaluation.online import OnlinePairs, online_rows, watched
-from contextssl.evaluation.results import ResultRow
 from contextssl.factors import Environment
-from contextssl.files import write_json
-from contextssl.memory import peak_memory_mib
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.pairs import PairBatch, PairSampler
+from contextssl.models.whole_batch import ALONE, WholeBatch
 from contextssl.randomness import seeded_generator
-from contextssl.schedule import peak_learning_rate, warmup_cosine
+from contextssl.runs.results import ResultRow
+from contextssl.system.distributed import anywhere
+from contextssl.system.files import write_json
+from contextssl.system.memory import peak_memory_mib
 from contextssl.training.batches import PairLoader
 from contextssl.training.loss import Objective, loss_of
 from contextssl.training.meters import TrainMeters
-from contextssl.whole_batch import ALONE, WholeBatch
+from contextssl.training.schedule import peak_learning_rate, warmup_cosine
 
 NON_FINITE = "before-non-finite"
 # Under this name a checkpoint holds the sums of the meters since they were last read.

@@ -10,9 +10,9 @@ import torch
 from contextssl.config.data_settings import PHOTOS, TABLES
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import augmentations_named
+from contextssl.data.environments import environments_of
 from contextssl.data.stored import is_store
 from contextssl.data.threediebench import FACTORS, factors_named
-from contextssl.environments import environments_of
 from contextssl.factors import FactorSpace
 from contextssl.models.build import build_model
 from contextssl.randomness import DrawingFrom, seeded_generator

@@ -15,30 +15,30 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from contextssl import checkpoints
-from contextssl.checkpoint_content import check_resumable, refuse_unnamed_parts
+from contextssl.checkpoints.content import check_resumable, refuse_unnamed_parts
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
-from contextssl.context_labels import LabelSpace
 from contextssl.data.dataset import Data, data_kind, open_data
+from contextssl.data.environment_mix import EnvironmentMix
+from contextssl.data.environments import environments_of
+from contextssl.data.pairs import PairSampler
 from contextssl.data.places import at_recorded_places
-from contextssl.devices import check_devices
-from contextssl.distributed import is_first_process
-from contextssl.environment_mix import EnvironmentMix
-from contextssl.environments import environments_of
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import weights_fingerprint
 from contextssl.evaluation.online import OnlinePairs
-from contextssl.evaluation.results import RESULTS, write_trained
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.methods import method_of
 from contextssl.models.build import build_model
+from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.named_code import own_encoder
-from contextssl.pairs import PairSampler
-from contextssl.precision import choose_precision
-from contextssl.provenance import commit, describe_parts, describe_run
 from contextssl.randomness import DrawingFrom, seeded_generator
-from contextssl.training.folder import LAST, training_folder
+from contextssl.runs.provenance import commit, describe_parts, describe_run
+from contextssl.runs.results import RESULTS, write_trained
+from contextssl.runs.run_folder import LAST, training_folder
+from contextssl.system.distributed import is_first_process
+from contextssl.system.precision import choose_precision
+from contextssl.training.devices import check_devices
 from contextssl.training.launch import check_launch, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training

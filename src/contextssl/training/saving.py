@@ -14,11 +14,11 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from contextssl import interruptions
 from contextssl.checkpoints import read
-from contextssl.files import atomic_path
-from contextssl.interruptions import Interruptions
-from contextssl.training.folder import CHECKPOINTS
+from contextssl.runs.run_folder import CHECKPOINTS
+from contextssl.system import interruptions
+from contextssl.system.files import atomic_path
+from contextssl.system.interruptions import Interruptions
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 
 # Of a write that failed PyTorch tells only where in its own code; its writer then complains of positions.

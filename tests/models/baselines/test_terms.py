@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contextssl.config.settings import MethodSettings
+from contextssl.data.pairs import PairBatch
 from contextssl.errors import InputError, SettingsError
 from contextssl.methods import METHODS
 from contextssl.models.baselines.action_regression import ActionRegression
@@ -24,9 +25,8 @@ from contextssl.models.baselines.sequence import SequencePrediction, sequences
 from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.supervision import ClassSupervision, LatentSupervision
 from contextssl.models.baselines.term import Seen, Term
-from contextssl.pairs import PairBatch
 from tests.evaluation.subjects import FACTORS
-from tests.test_objectives import naive_nt_xent
+from tests.models.test_objectives import naive_nt_xent
 
 F_WIDTH, A = 8, FACTORS.width
 BASELINES = [name for name, method in METHODS.items() if not method.contexts and not method.by_name]

@@ -20,7 +20,7 @@ from contextssl.data.source import Item
 from contextssl.data.threediebench import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
-from contextssl.files import read_regular
+from contextssl.system.files import read_regular
 
 if TYPE_CHECKING:
     import trimesh

@@ -20,7 +20,7 @@ import pyarrow.csv as arrow_csv
 
 from contextssl.data.tables.text_file import row_fault
 from contextssl.errors import DataError
-from contextssl.files import storage_error
+from contextssl.system.files import storage_error
 
 # By table its columns that are read, and how: identifiers and order numbers are whole numbers, dates are seconds, all else is text.
 TABLES: Mapping[str, Mapping[str, str]] = {

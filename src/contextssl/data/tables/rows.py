@@ -13,11 +13,11 @@ from torch import Tensor
 
 from contextssl.data.blocks import Blocks
 from contextssl.data.captions import caption
+from contextssl.data.pairs import EVERYTHING, OfViews, PairBatch
 from contextssl.data.tables.columns import Columns
 from contextssl.data.tables.corruption import Corruption, RowFactor
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.pairs import EVERYTHING, OfViews, PairBatch
 from contextssl.randomness import seeded_generator
 
 # Items whose fixed views are drawn together.

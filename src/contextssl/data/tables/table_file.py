@@ -13,7 +13,7 @@ from contextssl.data.tables.table import Table
 from contextssl.data.tables.text_file import read_text
 from contextssl.data.tables.values import as_words, tidied
 from contextssl.errors import DataError, SettingsError, nearest
-from contextssl.files import storage_error
+from contextssl.system.files import storage_error
 
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt", ".data")

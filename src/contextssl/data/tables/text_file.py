@@ -16,7 +16,7 @@ import pyarrow.csv as arrow_csv
 from contextssl import advice
 from contextssl.data.tables.values import tidied
 from contextssl.errors import DataError, SettingsError
-from contextssl.files import storage_error
+from contextssl.system.files import storage_error
 
 # Bytes at the start of a file that say its encoding.
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}

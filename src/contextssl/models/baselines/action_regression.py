@@ -8,7 +8,7 @@ from torch import Tensor
 from contextssl.factors import FactorSpace
 from contextssl.models.baselines.heads import projector
 from contextssl.models.baselines.term import Seen, Term
-from contextssl.objectives import factor_errors
+from contextssl.models.objectives import factor_errors
 
 
 class ActionRegression(Term):

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from contextssl.data.pairs import PairBatch
 from contextssl.errors import InputError
 from contextssl.factors import FactorSpace
 from contextssl.models.baselines.term import Seen, Term
 from contextssl.models.predictor import Context
 from contextssl.models.view_encoder import BATCH_SIZE, ViewEncoder, by_pairs, in_batches
-from contextssl.pairs import PairBatch
-from contextssl.whole_batch import ALONE, WholeBatch
+from contextssl.models.whole_batch import ALONE, WholeBatch
 
 
 class Baseline(ViewEncoder):

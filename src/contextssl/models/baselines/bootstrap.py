@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from contextssl.models.baselines.heads import mlp, projector
 from contextssl.models.baselines.momentum import Follower
 from contextssl.models.baselines.term import Seen, Term
+from contextssl.models.objectives import negative_cosine
 from contextssl.models.view_encoder import by_pairs
-from contextssl.objectives import negative_cosine
 
 
 class Bootstrap(Term):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from contextssl.models.baselines.heads import ActionPredictor, projector
 from contextssl.models.baselines.term import Seen, Term
-from contextssl.objectives import nt_xent
+from contextssl.models.objectives import nt_xent
 
 
 class PredictedContrast(Term):

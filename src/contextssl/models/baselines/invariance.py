@@ -7,7 +7,7 @@ from torch import Tensor
 
 from contextssl.models.baselines.heads import projector
 from contextssl.models.baselines.term import Seen, Term
-from contextssl.objectives import nt_xent, vicreg
+from contextssl.models.objectives import nt_xent, vicreg
 
 
 class Contrast(Term):

@@ -11,8 +11,8 @@ from contextssl.factors import FactorSpace
 from contextssl.models.baselines.heads import mlp
 from contextssl.models.baselines.momentum import Follower
 from contextssl.models.baselines.term import Seen, Term
+from contextssl.models.objectives import negative_cosine
 from contextssl.models.view_encoder import by_pairs
-from contextssl.objectives import negative_cosine
 
 ACTION_WIDTH = 128
 # Pairs of a sequence: three views that are seen, and the one that is predicted.

@@ -9,7 +9,7 @@ from torch import Tensor
 from contextssl.errors import SettingsError
 from contextssl.models.baselines.heads import HypernetworkPredictor, projector
 from contextssl.models.baselines.term import Seen, Term
-from contextssl.objectives import sie
+from contextssl.models.objectives import sie
 
 
 class SplitInvariantEquivariant(Term):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from contextssl.factors import FactorSpace
 from contextssl.models.baselines.heads import mlp
 from contextssl.models.baselines.term import Seen, Term
-from contextssl.objectives import factor_errors
+from contextssl.models.objectives import factor_errors
 
 
 class ClassSupervision(Term):

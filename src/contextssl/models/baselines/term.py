@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from contextssl.pairs import PairBatch
-from contextssl.whole_batch import ALONE, WholeBatch
+from contextssl.data.pairs import PairBatch
+from contextssl.models.whole_batch import ALONE, WholeBatch
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,303 @@
+"""Loading models: runs of ours, and the published format. Checkpoints are read as tensors and plain values, never as code."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from contextssl.checkpoints.content import FORMAT, RECIPE, check_depths, check_tensors, recipe_of, settings_of, weights_of
+from contextssl.checkpoints.file import read_checked
+from contextssl.checkpoints.weights import check_same_tensors, load_weights
+from contextssl.config.settings import TrainSettings
+from contextssl.data.dataset import Data, data_kind
+from contextssl.data.threediebench import FACTORS as THREEDIEBENCH
+from contextssl.errors import CheckpointError, ContextSSLError
+from contextssl.factors import Factor, FactorSpace
+from contextssl.models import published
+from contextssl.models.build import build_model
+from contextssl.models.contextssl import ContextSSL
+from contextssl.models.encoders import build_encoder
+from contextssl.models.label_space import LabelSpace
+from contextssl.models.view_encoder import ViewEncoder
+from contextssl.randomness import DrawingFrom, seeded_generator
+from contextssl.system.files import storage_error
+from contextssl.version import __version__
+
+MODEL_PREFIX = "model."
+
+
+def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder: bool) -> dict[str, Any]:
+    """Plain values that, with the weights, rebuild the model and say where it came from."""
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "settings": dataclasses.asdict(settings),
+        "factors": model.factors.to_dict(),
+        "view_shape": list(data.view_shape),
+        "image_mean": None if model.image_mean is None else model.image_mean.flatten().tolist(),
+        "image_std": None if model.image_std is None else model.image_std.flatten().tolist(),
+        "columns": None if data.columns is None else data.columns.to_list(),
+        "labels": model.label_space.to_dict() if isinstance(model, ContextSSL) and model.label_space is not None else None,
+        "class_names": list(data.train.class_names),
+        "data": {**data.description, "kind": data_kind(data)},
+        "encoder": type(model.encoder).__qualname__ if own_encoder else None,
+        "feature_width": model.feature_width,
+    }
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint file: tensors and plain values.
+
+    Raises:
+        CheckpointError: for a file that is missing, damaged (see :mod:`~contextssl.checkpoints.file`), no checkpoint, or a pickle that would run
+            code (which is not executed).
+    """
+    path = Path(path)
+    content = read_checked(path)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict or a checkpoint of a run")
+    return content
+
+
+def find_checkpoint(run: str | Path, which: str = "last") -> Path:
+    """The checkpoint file of a run folder (``checkpoints/last.ckpt``), or the path itself where it is a file.
+
+    Raises:
+        CheckpointError: where there is none, naming those that are there.
+    """
+    run = Path(run)
+    folder = run / "checkpoints"
+    wanted = folder / f"{which}.ckpt"
+    try:
+        if run.is_file():
+            return run
+        if wanted.is_file():
+            return wanted
+    except OSError as error:
+        raise CheckpointError(str(storage_error(error, error.filename or run, "read"))) from error
+    # Hidden ones are what a process was writing that was killed.
+    there = sorted(path.stem for path in folder.glob("*.ckpt") if not path.name.startswith(".")) if folder.is_dir() else []
+    if there:
+        raise CheckpointError(f"{run} has no checkpoint {which!r}: it has {', '.join(there)}")
+    if run.is_dir():
+        raise CheckpointError(f"{run} has no checkpoints: train it first, or name another run")
+    raise CheckpointError(f"no run or checkpoint at {run}: check the path")
+
+
+def load(
+    path: str | Path,
+    *,
+    encoder: nn.Module | None = None,
+    checkpoint: str = "last",
+    n_head: int | None = None,
+    block_size: int | None = None,
+    factors: FactorSpace | None = None,
+    image_mean: Sequence[float] | None = None,
+    image_std: Sequence[float] | None = None,
+) -> ContextSSL:
+    """A trained in-context model, in evaluation mode on the CPU. Arguments and errors as of :func:`load_any`.
+
+    Raises:
+        CheckpointError: for a run of a method that knows no contexts, too.
+    """
+    model = load_any(
+        path,
+        encoder=encoder,
+        checkpoint=checkpoint,
+        n_head=n_head,
+        block_size=block_size,
+        factors=factors,
+        image_mean=image_mean,
+        image_std=image_std,
+    )
+    if not isinstance(model, ContextSSL):
+        raise CheckpointError(f"{path} was trained by a method without contexts: contextssl.load_any gives its features and embeddings")
+    return model
+
+
+def load_any(
+    path: str | Path,
+    *,
+    encoder: nn.Module | None = None,
+    checkpoint: str = "last",
+    n_head: int | None = None,
+    block_size: int | None = None,
+    factors: FactorSpace | None = None,
+    image_mean: Sequence[float] | None = None,
+    image_std: Sequence[float] | None = None,
+) -> ViewEncoder:
+    """A trained model of any method, in evaluation mode on the CPU.
+
+    Args:
+        path: a run folder of ours, a checkpoint of ours, or a state dict in the published format.
+        encoder: for a run that was trained with a module of your own: that module, freshly built.
+        checkpoint: which of a run folder's: ``"last"``, ``"best"``, ``"epoch=0099"``.
+        n_head, block_size: of a published checkpoint, whose tensors don't tell (4 and 128 in the paper; taken where left out).
+        factors: of a published checkpoint; 3DIEBench's where left out and the widths agree.
+        image_mean, image_std: of a published checkpoint: what its images were normalised by, in units of 0 to 1; where left out the published
+            constants (:data:`~contextssl.models.published.IMAGE_MEAN`).
+
+    Raises:
+        CheckpointError: naming the tensors that differ, where the file is of another architecture; see also :func:`read`.
+    """
+    file = find_checkpoint(path, checkpoint)
+    return load_content(
+        file,
+        read(file),
+        encoder=encoder,
+        n_head=n_head,
+        block_size=block_size,
+        factors=factors,
+        image_mean=image_mean,
+        image_std=image_std,
+    )
+
+
+def load_content(
+    file: Path,
+    content: Mapping[str, Any],
+    *,
+    encoder: nn.Module | None = None,
+    n_head: int | None = None,
+    block_size: int | None = None,
+    factors: FactorSpace | None = None,
+    image_mean: Sequence[float] | None = None,
+    image_std: Sequence[float] | None = None,
+) -> ViewEncoder:
+    """As :func:`load_any`, from what :func:`read` gave of ``file``."""
+    if RECIPE in content:
+        given = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
+        needless = [name for name, value in given.items() if value is not None]
+        if needless:
+            raise CheckpointError(f"{file} is a run of ours and knows its {', '.join(needless)}: leave them out")
+        with _of_the_file(file):
+            return _load_ours(file, content, encoder)
+    if encoder is not None:
+        raise CheckpointError(f"{file} is of the published format, whose encoders are known: leave encoder out")
+    with _of_the_file(file):
+        state = published.state_in(content)
+    if state is None:
+        raise CheckpointError(f"{file} is neither a run of ours nor of the published format: it has none of their tensors")
+    if image_mean is None and image_std is None:
+        image_mean, image_std = published.statistics_of(state)
+    with _of_the_file(file):
+        n_head, block_size = 4 if n_head is None else n_head, 128 if block_size is None else block_size
+        return _load_published(file, state, n_head, block_size, factors, image_mean, image_std)
+
+
+@contextmanager
+def _of_the_file(file: Path) -> Iterator[None]:
+    """What goes wrong while a model is built from a file's content is said of the file."""
+    try:
+        yield
+    except CheckpointError as error:
+        if str(file) in str(error):
+            raise
+        raise CheckpointError(f"{file}: {error}") from error
+    except ContextSSLError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RuntimeError, MemoryError) as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
+        raise CheckpointError(f"{file} describes no model that can be built ({reason}): it is damaged; use an earlier one") from error
+
+
+def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None) -> ViewEncoder:
+    where = str(file)
+    made, settings = recipe_of(content, where), settings_of(content, where)
+    if made["encoder"] is not None and encoder is None:
+        raise CheckpointError(f"{file} was trained with your own encoder {made['encoder']}: pass it, freshly built, as encoder=…")
+    state = weights_of(content, MODEL_PREFIX, where)
+    check_depths(settings, state, where)
+    settings.pretrained = False
+    columns = None
+    if made.get("columns") is not None:
+        # Tables are an extra; a checkpoint of images does not need it.
+        from contextssl.data.tables.columns import Columns
+
+        columns = Columns.from_list(made["columns"])
+
+    def built() -> ViewEncoder:
+        return build_model(
+            settings,
+            FactorSpace.from_dict(made["factors"]),
+            view_shape=made["view_shape"],
+            image_mean=made["image_mean"],
+            image_std=made["image_std"],
+            columns=columns,
+            classes=len(made["class_names"]),
+            labels=LabelSpace.from_dict(made["labels"]) if made.get("labels") is not None else None,
+            encoder=encoder,
+        )
+
+    if encoder is None:
+        _compare_sizes(built, state, where)
+    with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
+        model = built()
+    return load_weights(model, state, where).eval()
+
+
+def _compare_sizes(built: Callable[[], nn.Module], state: Mapping[str, Tensor], where: str) -> None:
+    """Hold a model that takes no memory against the tensors, before the one that does is built.
+
+    Raises:
+        CheckpointError: as :func:`load_weights`.
+    """
+    try:
+        with torch.device("meta"):
+            model = built()
+    except (NotImplementedError, RuntimeError):
+        # A few backbones compute with their own weights while they are built, which nothing on the meta device can; all are of a known size.
+        return
+    check_same_tensors(model.state_dict(), state, where)
+
+
+def _load_published(
+    file: Path,
+    state: Mapping[str, Tensor],
+    n_head: int,
+    block_size: int,
+    factors: FactorSpace | None,
+    image_mean: Sequence[float] | None,
+    image_std: Sequence[float] | None,
+) -> ContextSSL:
+    translated = published.translate(check_tensors(state, str(file)))
+    arch = published.architecture(translated)
+    action_width = int(arch["action_width"])
+    if factors is None:
+        factors = THREEDIEBENCH if action_width == THREEDIEBENCH.width else FactorSpace((Factor("action", action_width),))
+    if factors.width != action_width:
+        raise CheckpointError(f"{file} has actions of {action_width} numbers, but the factors given have {factors.width}: name its own")
+    chosen = factors
+
+    def built() -> ContextSSL:
+        return ContextSSL(
+            build_encoder(str(arch["backbone"]), channels=int(arch["channels"]), stem=str(arch["stem"])),
+            chosen,
+            feature_width=int(arch["feature_width"]),
+            projection_dim=int(arch["projection_dim"]),
+            width=int(arch["width"]),
+            n_layer=int(arch["n_layer"]),
+            n_head=n_head,
+            block_size=block_size,
+            auxiliary_width=int(arch["auxiliary_width"]),
+            image_mean=image_mean,
+            image_std=image_std,
+        )
+
+    def with_ours(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The published tensors, and what they never hold: the bottleneck's and the images' statistics."""
+        ours = ("bottleneck.variance", "bottleneck.batches", "image_mean", "image_std")
+        return {**translated, **{name: own[name] for name in ours if name in own}}
+
+    with torch.device("meta"):
+        own = built().state_dict()
+    check_same_tensors(own, with_ours(own), str(file))
+    with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
+        model = built()
+    return load_weights(model, with_ours(model.state_dict()), str(file)).eval()

@@ -1,0 +1,29 @@
+"""``contextssl demo``: a run from nothing, and what it shows."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from contextssl.config.settings import DemoSettings
+from contextssl.demo import demo
+from contextssl.report.collect import read_run
+from contextssl.report.screen import adaptation_screen
+from contextssl.system.console import show
+from contextssl.system.memory import peak_memory_mib
+
+
+def run_demo(settings: DemoSettings) -> int:
+    made = demo(settings)
+    run = read_run(made.folder)
+    console = Console(highlight=False)
+    evaluated = next(iter(run.evaluations.values()))
+    told = f"{evaluated['items']} unseen objects, mean of {evaluated['contexts']} contexts"
+    console.print(f"\nOne model, no weight changed: {told}", style="bold")
+    if (screen := adaptation_screen(run)) is not None:
+        show(screen, console)
+    console.print("share: of the embedding's variance; then R² by neighbours, the model's own head,")
+    console.print("fresh ridge from noisy embeddings: docs/evaluation.md")
+    took = ", ".join(f"{part} {seconds / 60:.1f} min" for part, seconds in made.seconds.items())
+    console.print(f"{took}; at most {peak_memory_mib() / 1024:.1f} GiB")
+    console.print(f"open the report: {made.report}", style="bold")
+    return 0

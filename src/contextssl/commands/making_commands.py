@@ -1,0 +1,51 @@
+"""``contextssl data shapes`` and ``data pack``: data made ready for training."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from contextssl import advice
+from contextssl.config.data_settings import PackSettings, RenderSettings
+from contextssl.data.dataset import packed_folder, shapes_source
+from contextssl.data.folder import write_folder
+from contextssl.data.pack import pack
+from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.errors import SettingsError
+
+
+def run_shapes(settings: RenderSettings) -> int:
+    source = shapes_source(settings)
+    if source.unread:
+        print(f"note: {settings.meshes} holds {source.unread}, which cannot be read here and are left out", file=sys.stderr)
+    out = Path(settings.out)
+    workers = settings.workers or None
+    if settings.layout == "packed":
+        pack(source, out, settings.resolution, workers=workers, progress=settings.progress)
+    else:
+        write_folder(
+            source,
+            out,
+            settings.resolution,
+            image_format=settings.image_format,  # type: ignore[arg-type]
+            workers=workers,
+            progress=settings.progress,
+        )
+    counts = ", ".join(f"{len(items):,} {split} objects" for split, items in source.splits.items())
+    print(f"{out}: {counts} of {len(source.class_names)} classes, {settings.views} views each, {settings.resolution} px")
+    dataset = "shapes" if settings.layout == "packed" else "3diebench"
+    words = ["contextssl", "train", f"dataset={dataset}", f"data_dir={out}", f"resolution={settings.resolution}"]
+    print(f"train on it: {advice.command(words)}")
+    return 0
+
+
+def run_pack(settings: PackSettings) -> int:
+    if settings.data_dir is None:
+        raise SettingsError("say which folder to pack: contextssl data pack DIR [OUT] resolution=128")
+    root = Path(settings.data_dir)
+    out = Path(settings.out) if settings.out is not None else packed_folder(root, settings.resolution, settings.resize)
+    source = ThreeDIEBenchSource(root, check_ranges=settings.check_ranges, resize=settings.resize)
+    pack(source, out, settings.resolution, workers=settings.workers or None, progress=settings.progress)
+    words = ["contextssl", "train", f"data_dir={out}", f"resolution={settings.resolution}"]
+    print(f"{out}: packed; train on it: {advice.command(words)}")
+    return 0

@@ -1,0 +1,51 @@
+"""``contextssl train``: a run, and how it adapts."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from contextssl.config.settings import TrainSettings
+from contextssl.runs.results import ResultRow, read_results
+from contextssl.system.console import show
+from contextssl.system.distributed import is_first_process
+from contextssl.training.run import train
+
+
+def run_train(settings: TrainSettings) -> int:
+    folder = train(settings)
+    if is_first_process():
+        run, rows = read_results(folder)
+        console = Console()
+        if (table := adaptation_table(rows)) is not None:
+            show(table, console)
+        for row in rows:
+            if row.metric == "accuracy" and row.representation == "feature":
+                console.print(f"class by nearest neighbours of features: {row.mean:.3f} (the commonest {row.floor:.2f})", highlight=False)
+        console.print(
+            f"{run['steps']:,} steps, {run['images']:,} views in {run['seconds'] / 60:.1f} min; run folder: {folder}", highlight=False
+        )
+    return 0
+
+
+def adaptation_table(rows: list[ResultRow]) -> Table | None:
+    """R² of each factor by the auxiliary head (validation pairs), a row a context; None of a method without that head."""
+    scores = [row for row in rows if row.metric == "r2_pooled" and row.head == "auxiliary"]
+    if not scores:
+        return None
+    factors = list(dict.fromkeys(row.factor for row in scores if row.factor))
+    floors = {row.factor: row.floor for row in scores}
+    table = Table(title="R² by the auxiliary head, on validation pairs", title_justify="left")
+    table.add_column("context")
+    table.add_column("tokens", justify="right")
+    for factor in factors:
+        table.add_column(f"{factor} (floor {floors[factor]:.2f})", justify="right")
+    cells = {(row.environment, row.length, row.factor): row.mean for row in scores}
+    # Without a context all environments are one, but for a model that is told them by name: it has no contexts at all.
+    by_name = not any(row.length for row in scores)
+    contexts = dict.fromkeys((None, 0) if row.length == 0 and not by_name else (row.environment, row.length) for row in scores)
+    first = scores[0].environment if scores else None
+    for environment, length in contexts:
+        values = [cells.get((environment or first, length, factor)) for factor in factors]
+        table.add_row(environment or "none given", str(length), *("" if value is None else f"{value:.3f}" for value in values))
+    return table

@@ -1,0 +1,56 @@
+"""A batch that several processes share, seen whole: so that a loss is that of the whole batch, however many there are.
+
+Every process encodes its own share, which is nearly all of the work; what comes out of it, a few hundred numbers a view, is joined, and from
+there on every process computes the one loss of the whole batch. Its means, counts, variances and negatives are then those of one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from contextssl.data.pairs import PairBatch
+from contextssl.system.distributed import joined
+
+# What stays in the process that made it: only an encoder reads it.
+VIEWS = ("source", "target")
+
+
+@dataclass(frozen=True)
+class WholeBatch:
+    """Joins what each process has of a batch.
+
+    Args:
+        shares: how many pairs each process has, in order; one process has them all.
+        cuts_sequences: whether the shares cut sequences in two, so that a context has to be joined before it is read.
+    """
+
+    shares: Sequence[int] = (0,)
+    cuts_sequences: bool = False
+
+    def rows(self, z: Tensor) -> Tensor:
+        """(this process's pairs, …) → (all pairs, …), with gradients; floats, which travel as float32, so that gradients are added in it."""
+        return z if len(self.shares) == 1 else joined(z.float(), self.shares).to(z.dtype)
+
+    def batch(self, batch: PairBatch) -> PairBatch:
+        """All pairs, but of the views this process's own alone: actions, latents, environments, items, labels are joined in one exchange."""
+        if len(self.shares) == 1:
+            return batch
+        named = {field.name: getattr(batch, field.name) for field in fields(batch) if field.name not in VIEWS}
+        there = {name: value for name, value in named.items() if value is not None}
+        # Side by side as float64, which holds float32 and every index exactly.
+        parts = {name: value.reshape(len(batch), -1) for name, value in there.items()}
+        with torch.no_grad():
+            whole = joined(torch.cat([part.double() for part in parts.values()], dim=1), self.shares)
+        split = whole.split([part.shape[1] for part in parts.values()], dim=1)
+        joint = {
+            name: part.reshape(len(whole), *value.shape[1:]).to(value.dtype)
+            for (name, value), part in zip(there.items(), split, strict=True)
+        }
+        return replace(batch, **joint)
+
+
+ALONE = WholeBatch()

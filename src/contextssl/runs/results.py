@@ -1,0 +1,183 @@
+"""Result rows: one flat record a number, and the file that holds them. Reports and comparisons read only this."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from contextssl.errors import DataError
+from contextssl.system.files import storage_error, write_json
+from contextssl.system.locks import locked
+
+RESULTS = "results.json"
+FORMAT = 1
+LOCK = ".results.lock"
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One number, with all that is needed to read it.
+
+    Args:
+        protocol: which evaluation, such as ``"online"`` (while training), ``"equivariance"``, ``"probe"``, ``"retrieval"``.
+        metric: ``"r2_pooled"`` (the published R²), ``"r2"`` (a dimension), ``"accuracy"``, ``"mrr"``, …
+        factor: the factor that it is about, or ``"class"``; of differences between groups of people, which factor groups them.
+        environment: of the context; at length 0 what the action tells, or what a model without pairs is told by name.
+        length: of the context, in tokens.
+        representation: ``"feature"`` or ``"embedding"``; of rivals without a context ``"raw"``, ``"raw-without"`` (raw columns with and without
+            the factors'), ``"erased-context"``, ``"erased-train"`` (embeddings after linear erasure, by what it was fitted on; features in
+            ``"erasure"``), ``"erased-train-basis"`` (features after erasure of polynomials of the factors), ``"none-erased"`` (embeddings in
+            contexts that tell nothing, after erasure), ``"scarf"``.
+        head: what read the number out: ``"auxiliary"``, ``"mlp"``, ``"linear"``, ``"ridge"``, ``"knn"``, ``"logistic"``,
+            ``"boosting"``.
+        bottleneck: noise share; 0 is none.
+        split, count: which items, and how many queries.
+        mean, std, n: over n contexts or seeds; which of them, ``over`` says. The deviation knows nothing of the choice of items.
+        floor: what a constant predictor (or chance) scores.
+        seconds: that it took.
+        target: what is predicted, where a data set has several.
+        context: how the context was disturbed (protocol ``"reading"``); None: as drawn.
+        weights: a fingerprint of the weights that gave it; None of rows that training wrote.
+        over: what ``n`` counts: ``"contexts"``, ``"seeds"``; None where there is one number and nothing was drawn, or in older files.
+        item_std: standard error of the mean by the choice of the evaluated items, by :mod:`~contextssl.evaluation.bootstrap`; None where it is
+            not known.
+        items: how many items that was drawn from.
+    """
+
+    protocol: str
+    metric: str
+    mean: float
+    factor: str | None = None
+    environment: str | None = None
+    length: int | None = None
+    representation: str | None = None
+    head: str | None = None
+    bottleneck: float = 0.0
+    split: str | None = None
+    count: int | None = None
+    std: float | None = None
+    n: int = 1
+    floor: float | None = None
+    seconds: float | None = None
+    target: str | None = None
+    context: str | None = None
+    weights: str | None = None
+    over: str | None = None
+    item_std: float | None = None
+    items: int | None = None
+
+    def key(self) -> str:
+        """A name for logs: ``r2_pooled/rotation/color-14``."""
+        parts = [self.metric, self.factor, self.representation if self.environment is None else f"{self.environment}-{self.length}"]
+        return "/".join(part for part in parts if part)
+
+
+def write_results(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow]) -> Path:
+    """Write ``results.json`` into a run's folder. Numbers that are undefined are null: valid JSON."""
+    path = folder / RESULTS
+    write_json(path, {"format": FORMAT, "run": dict(run), "rows": [_plain(dataclasses.asdict(row)) for row in rows]})
+    return path
+
+
+def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
+    """What :func:`write_results` wrote.
+
+    Raises:
+        DataError: where the file is missing, damaged, or of a newer version.
+    """
+    path = folder / RESULTS
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+    with _sound(path, folder):
+        content = json.loads(text)
+        written = content.get("format", FORMAT)
+        _check(isinstance(written, int), f"format is {written!r}")
+    if written > FORMAT:
+        raise DataError(f"{path} has format {written}, written by a newer version of contextssl: this version reads {FORMAT}")
+    with _sound(path, folder):
+        run, rows = content["run"], content["rows"]
+        _check(isinstance(run, dict) and isinstance(rows, list), "its parts are not what they were")
+        for name in ("settings", "evaluations", "data"):
+            _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
+        for made in run.get("evaluations", {}).values():
+            _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
+        _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
+    if newer := sorted({name for row in rows for name in row} - set(_KINDS)):
+        raise DataError(
+            f"{path} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update contextssl to read it"
+        )
+    with _sound(path, folder):
+        return run, [_row(row) for row in rows]
+
+
+def update_results(
+    folder: Path, change: Callable[[dict[str, Any] | None, list[ResultRow]], tuple[Mapping[str, Any], list[ResultRow]]]
+) -> Path:
+    """Change a run's results as they stand now, while no other process does: two evaluations at once lose none of each other's rows.
+
+    Args:
+        change: the description of the run (None where there are no results yet) and its rows → what they become.
+
+    Raises:
+        DataError: see :func:`read_results`; where the disk is full.
+    """
+    with locked(folder / LOCK, f"writing results into {folder}"):
+        run, rows = read_results(folder) if (folder / RESULTS).is_file() else (None, [])
+        return write_results(folder, *change(run, rows))
+
+
+def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow], weights: str) -> Path:
+    """Write what training found. Evaluations of the very weights that it ended with stay, such as where a finished run is resumed.
+
+    Args:
+        run, rows: of the training.
+        weights: the model's fingerprint.
+    """
+    with locked(folder / LOCK, f"writing results into {folder}"):
+        about: dict[str, Any] = {}
+        before: list[ResultRow] = []
+        # What is damaged is made anew: training wrote it.
+        with suppress(DataError):
+            about, before = read_results(folder)
+        made = {name: each for name, each in about.get("evaluations", {}).items() if each.get("weights") == weights}
+        kept = [row for row in before if row.weights == weights]
+        return write_results(folder, {**run, **({"evaluations": made} if made else {})}, [*rows, *kept])
+
+
+_KINDS = get_type_hints(ResultRow)
+
+
+def _row(values: Mapping[str, Any]) -> ResultRow:
+    row = {**values, "mean": math.nan if values["mean"] is None else values["mean"]}
+    for name, value in row.items():
+        # A whole number may stand where others have a fraction.
+        fits = isinstance(value, _KINDS[name]) or (isinstance(value, int) and isinstance(0.0, _KINDS[name]))
+        _check(fits and not isinstance(value, bool), f"{name} is {value!r}")
+    return ResultRow(**row)
+
+
+def _check(sound: bool, what: str) -> None:
+    if not sound:
+        raise ValueError(what)
+
+
+@contextmanager
+def _sound(path: Path, folder: Path) -> Iterator[None]:
+    """One clear error where the file holds something else than results."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise DataError(f"{path} is damaged: remove it and write it again by contextssl evaluate all {folder} ({what})") from error
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}

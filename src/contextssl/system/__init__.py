@@ -1,0 +1,1 @@
+"""What the machine gives: files, locks, processes, signals, precision, memory, a terminal."""

@@ -1,0 +1,50 @@
+"""One process at a time: a lock on a file, held by ``filelock``, that ends with its process however that ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from contextssl.errors import BusyError
+from contextssl.system.files import storage_error
+
+# Nobody is told of a wait that is shorter.
+SILENT_SECONDS = 1.0
+
+
+@contextmanager
+def locked(path: Path | str, doing: str, *, wait: bool = True) -> Iterator[None]:
+    """Holds the lock at ``path``: a file that is there as long as somebody holds it, or has died while doing so. Its folder is made.
+
+    Args:
+        doing: what another process that holds it is doing, such as ``"packing into datasets/x"``.
+        wait: until the other one has ended, saying so once; else that is an error.
+
+    Raises:
+        BusyError: where another process holds it.
+        DataError: where the folder cannot be written to.
+    """
+    path = Path(path)
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=SILENT_SECONDS if wait else 0)
+        except Timeout:
+            if not wait:
+                raise BusyError(f"another process is {doing}: wait for it to end, or stop it first") from None
+            print(f"another process is {doing}: waiting for it to end", file=sys.stderr, flush=True)
+            lock.acquire()
+    except OSError as error:
+        raise storage_error(error, path, "lock") from error
+    try:
+        yield
+    finally:
+        # Whoever waits for it looks, once it has it, whether it still lies there. Windows keeps a file that is open.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        lock.release()
