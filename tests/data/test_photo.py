@@ -86,7 +86,7 @@ def test_transparent_parts_are_over_white() -> None:
 def test_palettes_with_and_without_a_transparent_colour() -> None:
     numbers = np.zeros((8, 8), np.uint8)
     numbers[:, 4:] = 1
-    image = Image.fromarray(numbers, "L").convert("P")
+    image = Image.fromarray(numbers).convert("P")
     image.putpalette([10, 200, 30, 250, 20, 60])
     for kind in ("PNG", "GIF"):
         pixels = read_photo(encoded(image, kind), "a", 8).pixels
