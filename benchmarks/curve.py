@@ -14,8 +14,8 @@ from pathlib import Path
 
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.deviations import deviation
-from contextssl.evaluation.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import open_subject
 from contextssl.runs.results import ResultRow, read_results

@@ -11,11 +11,11 @@ import sys
 import torch
 
 from contextssl.config.data_settings import DataSettings
+from contextssl.config.protocols import CLASSIFIERS
 from contextssl.data.dataset import open_data
 from contextssl.data.tables.rows import RowViews
 from contextssl.evaluation.classifiers import fit_classifier
 from contextssl.evaluation.fairness import one_hot
-from contextssl.evaluation.protocols import CLASSIFIERS
 
 
 def main(data_dir: str) -> None:

@@ -11,8 +11,8 @@ from contextssl import demo
 from contextssl.cli import main
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
+from contextssl.config.protocols import OF_TABLES, PROTOCOLS
 from contextssl.config.settings import DemoSettings, TrainSettings
-from contextssl.evaluation.protocols import OF_TABLES, PROTOCOLS
 from contextssl.runs.results import read_results
 
 TINY = [

@@ -16,11 +16,11 @@ from typing import Any
 from contextssl.checkpoints import find_checkpoint
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.protocols import FURTHER_PROTOCOLS, PROTOCOLS, evaluation_name, rows_split, settings_that_count
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError, nearest
-from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS, evaluation_name, rows_split, settings_that_count
 from contextssl.evaluation.run import CACHE, evaluate
 from contextssl.methods import method_of
 from contextssl.named_code import own_names

@@ -9,10 +9,10 @@ import pytest
 
 from contextssl.commands import COMMANDS
 from contextssl.config.overrides import experiments, given_words, settings_of
+from contextssl.config.protocols import FURTHER_PROTOCOLS, PROTOCOLS, READS
 from contextssl.config.uses import EVALUATE_USES, OF_PROTOCOLS, TRAIN_USES, in_all, needless
 from contextssl.config.validation import fields_of
 from contextssl.errors import SettingsError
-from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, PROTOCOLS, READS
 from contextssl.methods import METHODS
 from contextssl.reproduce import EXPERIMENTS
 from tests.sources import toy_store

@@ -8,9 +8,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from contextssl.config.protocols import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError
 from contextssl.evaluation.classifiers import fit_classifier
-from contextssl.evaluation.protocols import CLASSIFIERS
 
 
 def rows(count: int, seed: int) -> tuple[Tensor, Tensor]:

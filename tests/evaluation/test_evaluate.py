@@ -16,12 +16,12 @@ import torch
 from contextssl import checkpoints
 from contextssl.cli import main
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.protocols import OF_TABLES, PROTOCOLS
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.folder import write_folder
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import CheckpointError, DataError, SettingsError
-from contextssl.evaluation.protocols import OF_TABLES, PROTOCOLS
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import Subject
 from contextssl.factors import Factor, FactorSpace

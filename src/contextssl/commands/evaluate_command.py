@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.protocols import PROTOCOLS, evaluation_name, rows_split
 from contextssl.evaluation.fairness_summary import fairness_summary
-from contextssl.evaluation.protocols import PROTOCOLS, evaluation_name, rows_split
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.summary import summary
 from contextssl.evaluation.verdict import verdict

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from contextssl.config.data_settings import PHOTOS, TABLES
+from contextssl.config.protocols import PROTOCOLS, READS
 from contextssl.errors import SettingsError
-from contextssl.evaluation.protocols import PROTOCOLS, READS
 from contextssl.methods import METHODS
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.protocols import BASELINES, CLASSIFIERS
 from contextssl.config.validation import checked
 from contextssl.errors import SettingsError, nearest
-from contextssl.evaluation.protocols import BASELINES, CLASSIFIERS
 from contextssl.evaluation.readers import HEADS
 
 

@@ -14,9 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from contextssl.config.protocols import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.evaluation.heads import class_loss, train_heads
-from contextssl.evaluation.protocols import CLASSIFIERS
 from contextssl.randomness import seeded_generator
 
 # Inverse penalties of the logistic regression, on standardised inputs; chosen on held-out training rows.
@@ -44,7 +44,7 @@ def fit_classifier(
     deviation: float = 0.0,
     seed: int = 0,
 ) -> Fitted:
-    """A classifier of one of :data:`~contextssl.evaluation.protocols.CLASSIFIERS`, fitted to noisy rows.
+    """A classifier of one of :data:`~contextssl.config.protocols.CLASSIFIERS`, fitted to noisy rows.
 
     It is then asked about rows whose noise the caller adds.
 

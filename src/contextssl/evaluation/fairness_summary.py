@@ -9,8 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from contextssl.config.protocols import CLASSIFIERS
 from contextssl.evaluation.deviations import deviation, deviation_words
-from contextssl.evaluation.protocols import CLASSIFIERS
 from contextssl.factors import NO_FACTOR
 from contextssl.runs.results import ResultRow
 

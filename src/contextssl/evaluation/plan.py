@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.protocols import PUBLISHED_EPOCHS, rows_split
 from contextssl.data.dataset import open_data
 from contextssl.data.pairs import PairSource
 from contextssl.errors import DataError, SettingsError
@@ -22,7 +23,6 @@ from contextssl.evaluation.equivariance import pair_probe_rows
 from contextssl.evaluation.erased import erasure_rows
 from contextssl.evaluation.geometry import geometry_rows
 from contextssl.evaluation.probe import SingleViews, probe_rows
-from contextssl.evaluation.protocols import PUBLISHED_EPOCHS, rows_split
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
 from contextssl.evaluation.published_probes import published_pair_rows, published_probe_rows
 from contextssl.evaluation.readers import HeadTraining

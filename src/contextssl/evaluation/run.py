@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS, evaluation_name, rows_split
 from contextssl.data.dataset import data_kind
 from contextssl.errors import SettingsError, nearest
 from contextssl.evaluation.cache import code_fingerprint, weights_fingerprint
@@ -18,7 +19,6 @@ from contextssl.evaluation.checks import check_settings
 from contextssl.evaluation.definitions import DEFINITIONS
 from contextssl.evaluation.plan import CACHE as CACHE
 from contextssl.evaluation.plan import Plan as Plan
-from contextssl.evaluation.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS, evaluation_name, rows_split
 from contextssl.evaluation.subject import Subject, open_subject
 from contextssl.evaluation.verdict import verdict
 from contextssl.runs.provenance import OWN, describe_run

@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from contextssl.config.protocols import FURTHER_PROTOCOLS
 from contextssl.evaluation.deviations import deviation, deviation_words
-from contextssl.evaluation.protocols import FURTHER_PROTOCOLS
 from contextssl.runs.results import ResultRow
 
 # Which rows make up a column: protocol, metric, head, a title. Those of a factor hold a number for each factor.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
+from contextssl.config.protocols import READS, evaluation_name
 from contextssl.errors import DataError, SettingsError
-from contextssl.evaluation.protocols import READS, evaluation_name
 from contextssl.methods import METHODS
 from contextssl.runs.provenance import OWN
 from contextssl.runs.results import RESULTS, ResultRow, read_results

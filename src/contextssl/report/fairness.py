@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from contextssl.config.protocols import CLASSIFIERS
 from contextssl.evaluation.fairness_summary import RIVALS, representation_name
-from contextssl.evaluation.protocols import CLASSIFIERS
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, table
 from contextssl.report.panels import Line, Panel, Picture

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from contextssl.config.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.deviations import deviation, deviation_words
-from contextssl.evaluation.protocols import PUBLISHED_EPOCHS
 from contextssl.report import published
 from contextssl.report.collect import Run
 from contextssl.report.panels import Floor, Line, Panel, Picture, length_ticks, line, outside, position, same_height

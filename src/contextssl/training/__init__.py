@@ -1,6 +1,6 @@
-"""Training: the loss of a batch, the Lightning module, and a run with its folder."""
+"""Training: the loss of a batch and the learning rate, which a loop of one's own can use; a run by Lightning is ``contextssl.train``."""
 
 from contextssl.training.loss import Losses, Objective, contextssl_loss
-from contextssl.training.run import train
+from contextssl.training.schedule import warmup_cosine
 
-__all__ = ["Losses", "Objective", "contextssl_loss", "train"]
+__all__ = ["Losses", "Objective", "contextssl_loss", "warmup_cosine"]

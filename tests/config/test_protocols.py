@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.evaluation.protocols import (
+from contextssl.config.protocols import (
     CHANGE_NOTHING,
     FURTHER_PROTOCOLS,
     PROTOCOLS,

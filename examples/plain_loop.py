@@ -1,0 +1,65 @@
+"""ContextSSL in a loop of one's own: model, pairs, loss, optimiser, without Lightning or Hydra. About five minutes on two CPU cores."""
+
+from __future__ import annotations
+
+import torch
+
+from contextssl import ContextSSL, TrainSettings
+from contextssl.data.dataset import open_data
+from contextssl.data.environment_mix import EnvironmentMix
+from contextssl.data.pairs import PairSampler
+from contextssl.models.encoders import build_encoder
+from contextssl.training import Objective, contextssl_loss, warmup_cosine
+
+
+def main(epochs: int = 20, objects: int = 200, batch_size: int = 128, seed: int = 0) -> ContextSSL:
+    # Rendered objects, each seen from 50 poses under lights of 50 colours; they are rendered at the first call, into ./datasets.
+    data = open_data(TrainSettings(dataset="shapes", classes=["sofa", "camera"], objects=objects, val_objects=10, resolution=32))
+    # Which of the factors an action tells is drawn for each sequence; what it tells is what the embedding is to keep.
+    environments = EnvironmentMix.parse({"rotation": 0.6, "color": 0.4}, data.train.factors, scope="sequence")
+    # Four pairs of an object in a batch: other views of it are negatives. Sequences of 32 pairs.
+    sampler = PairSampler(data.train, environments, batch_size, block_size=64, pairs_per_item=4, seed=seed)
+
+    torch.manual_seed(seed)
+    encoder = build_encoder("resnet_compact", resolution=32, pool="flatten", feature_norm="batch")
+    model = ContextSSL(
+        encoder,
+        data.train.factors,
+        projection_dim=128,
+        width=256,
+        block_size=64,
+        init="fan_in",
+        auxiliary_width=0,
+        auxiliary_scale="sqrt_width",
+        image_mean=data.image_mean,
+        image_std=data.image_std,
+    )
+    # The contrastive loss between predicted and true embeddings, and the regression of what is told.
+    objective = Objective(temperature=0.1, clamp=None, auxiliary_weight=80.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
+    total = epochs * sampler.steps_per_epoch
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, total, total // 20))
+    noise = torch.Generator().manual_seed(seed)
+
+    for epoch in range(epochs):
+        for step in range(sampler.steps_per_epoch):
+            losses = contextssl_loss(model, sampler.batch(epoch, step), objective, noise)
+            optimizer.zero_grad()
+            losses.total.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+        print(f"epoch {epoch}: " + ", ".join(f"{name} {float(loss):.3f}" for name, loss in losses.parts.items()), flush=True)
+
+    # At use: a few pairs make a context. No weight changes.
+    model.eval()
+    shown = data.val.draw(torch.arange(8), torch.Generator().manual_seed(1))
+    for environment in ("rotation", "color"):
+        context = model.context(shown.source, shown.action, shown.target, environment=environment)
+        one, other = (torch.nn.functional.normalize(model.embed(views, context), dim=-1) for views in (shown.source, shown.target))
+        print(f"{environment} matters: two views of an object have a cosine of {float((one * other).sum(1).mean()):.2f}")
+    return model
+
+
+if __name__ == "__main__":
+    main()
