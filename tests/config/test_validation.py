@@ -80,6 +80,7 @@ def test_defaults_are_of_their_types_and_in_their_ranges(command: str) -> None:
         ("accelerator=xpu", "unknown accelerator 'xpu'.*choices: auto, cpu"),
         ("classes={a:1}", "classes is '{a:1}': it takes a whole number or a list of names"),
         ("latent_scale=0", "latent_scale is '0': it takes a list of numbers"),
+        (f"run_dir={'x' * 300}", "run_dir is 'xxx.*name has at most 255 bytes"),
         ("devices=0", r"devices is 0: it takes auto, how many \(1 or more, -1 for all\), or which, \[0,1\]"),
         ("devices=[]", "devices is \\[\\]: it takes auto"),
         ("devices=foo", "devices is 'foo': it takes auto"),

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from contextssl.config.setting import MOST_SEED, Range
-from contextssl.config.values import Unfit, conform, read_value, takes
+from contextssl.config.values import LONGEST_NAME, Unfit, conform, read_value, takes
 from contextssl.errors import SettingsError, nearest
 
 Settings = TypeVar("Settings")
@@ -137,6 +137,8 @@ def _advice(schema: type[Any], name: str, text: str) -> str:
     taken = takes(hints_of(schema)[name])
     if not text.strip():
         return f"; leave {name} out, or give it a value"
+    if fields_of(schema)[name].metadata["path"] and len(text) > LONGEST_NAME:
+        return f", and a folder's or file's name has at most {LONGEST_NAME} bytes"
     if "a mapping" in taken and ":" in text and text[0] != "{":
         return f"; write a mapping in quotes, which the shell leaves alone: '{name}={{{text.strip('{}[]')}}}'"
     if "," in text and text[0] not in "[{" and "a list" in taken:
