@@ -63,6 +63,40 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"usage: contextssl {name} key=value" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "there", "absent"),
+    [
+        (["train"], ["mask_prob", "env_ratio", "resize"], ["corruption", "crop_area", "classes", "vicreg_coefficients"]),
+        (["train", "dataset=adult"], ["corruption", "label", "mask_prob"], ["crop_area", "classes", "resolution"]),
+        (["train", "dataset=images", "factors=[crop]"], ["crop_area", "split_file"], ["blur_sigma", "corruption", "classes"]),
+        (["train", "method=vicreg"], ["vicreg_coefficients", "projector_width"], ["mask_prob", "n_layer"]),
+        (["train", "-m", "method=vicreg", "hydra/launcher=joblib"], ["vicreg_coefficients"], ["mask_prob"]),
+        (["demo"], ["classes", "mask_prob"], ["crop_area"]),
+        (["evaluate", "retrieval", "runs/lr=0.1"], ["queries", "load_model"], ["heads", "adversaries"]),
+        (["evaluate", "geometry", "RUN"], ["bottleneck", "neighbours"], ["adversaries", "queries"]),
+    ],
+)
+def test_help_tells_what_is_read_with_the_choice(
+    words: list[str], there: list[str], absent: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert [name for name in there if f"  {name}=" not in text] == []
+    assert [name for name in absent if f"  {name}=" in text] == []
+    assert "more settings are not used " in text
+    assert main([words[0], *(word for word in words[1:2] if words[0] == "evaluate"), "--help", "all"]) == 0
+    everything = capsys.readouterr().out
+    assert [name for name in (*there, *absent) if f"  {name}=" not in everything] == []
+
+
+def test_help_begins_with_what_everyone_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    titles = [line for line in capsys.readouterr().out.splitlines() if line.endswith(":") and line[:1].isupper()]
+    assert titles[:4] == ["Data:", "Method:", "Run:", "Optimisation:"]
+    assert main(["train", "dataset=foo", "--help"]) == 2
+    assert "unknown dataset 'foo'" in capsys.readouterr().err
+
+
 def test_help_does_not_wait_for_torch() -> None:
     code = "import sys; from contextssl.cli import main; main(['train', '--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

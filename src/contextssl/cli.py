@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
-from contextssl.commands import COMMANDS
+from contextssl.commands import COMMANDS, Command
 from contextssl.config.overrides import given_words, help_text, settings_of
-from contextssl.config.uses import needless
+from contextssl.config.uses import needless, unread
 from contextssl.config.words import named, without_blanks
 from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
 from contextssl.system import interruptions
@@ -19,6 +19,8 @@ from contextssl.version import __version__
 
 SWEEP = ("-m", "--multirun")
 HELP = ("-h", "--help", "help")
+# After --help: every setting, whatever is chosen.
+EVERYTHING = "all"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +64,8 @@ def _dispatch(words: list[str]) -> int:
     name, rest = _split(words)
     command = COMMANDS[name]
     if any(word in HELP for word in rest):
-        print(help_text(name, command.schema, command.intro), end="")
+        chosen = [word for word in rest if word not in HELP]
+        print(help_text(name, command.schema, command.intro, _unread(name, command, chosen)), end="")
         return 0
     rest = named(name, command.schema, command.positional, command.several, rest)
     # Libraries that are interrupted while they load leave errors of their own; nothing has begun that were worth waiting for.
@@ -79,6 +82,15 @@ def _dispatch(words: list[str]) -> int:
     for sentence in needless(name, settled, list(given)):
         warn(sentence)
     return int(function(settled))
+
+
+def _unread(name: str, command: Command, chosen: list[str]) -> dict[str, list[str]]:
+    """The settings that are not read with the words that stand beside ``--help``; none where they say ``all``."""
+    if EVERYTHING in chosen:
+        return {}
+    settings = named(name, command.schema, command.positional, command.several, chosen)
+    words = [word for word in settings if "=" in word and not word.lstrip("+~").startswith("hydra")]
+    return unread(name, settings_of(name, command.schema, given_words(name, command.schema, words)))
 
 
 def _split(words: list[str]) -> tuple[str, list[str]]:

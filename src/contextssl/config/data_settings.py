@@ -27,7 +27,7 @@ class ShapesSettings:
 
 @dataclass
 class AugmentationSettings:
-    """Augmentations of photos, whose parameters are the action"""
+    """Factors, and the augmentations of photos that are factors"""
 
     factors: list[str] | None = setting(
         None,

@@ -1,35 +1,55 @@
-"""What ``--help`` prints: every setting with its default, meaning, unit and choices, by group."""
+"""What ``--help`` prints: settings with their default, meaning, unit and choices, by group; first what everyone needs, and unless all are asked for
+those alone that the chosen data set, method or protocol reads."""
 
 from __future__ import annotations
 
 import dataclasses
 import textwrap
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from contextssl.config.experiments import EXPERIMENT_OF, experiments
 
+# Groups that everyone needs, in this order; the others follow.
+FIRST = ("Comparison", "Data", "Method", "Run", "Optimisation")
 
-def help_text(command: str, schema: type[Any], intro: str) -> str:
-    """The whole help of a command."""
+
+def help_text(command: str, schema: type[Any], intro: str, unread: Mapping[str, Collection[str]] | None = None) -> str:
+    """The help of a command.
+
+    Args:
+        unread: settings that are not read with what is chosen, by the reason, which are counted in the place of being told.
+    """
+    left_out = {name for names in (unread or {}).values() for name in names}
     lines = [intro.strip(), "", f"usage: contextssl {command} key=value …", ""]
     if command in EXPERIMENT_OF:
         start = EXPERIMENT_OF[command]
         told = textwrap.wrap(f"a set of settings that ships with the package: {', '.join(experiments())}", 98)
         lines += [f"  experiment={start or 'NAME':18} {told[0]}", *(f"{'':32}{line}" for line in told[1:])]
         lines += [f"{'':32}its values stand in the place of the defaults below", ""] if start else [""]
-    shown: set[str] = set()
-    for group in reversed(schema.__mro__):
-        fields = [field for field in dataclasses.fields(group) if field.name not in shown] if dataclasses.is_dataclass(group) else []
-        if not fields:
-            continue
-        title = (group.__doc__ or group.__name__).split(".")[0]
-        if group is not schema:
-            lines.append(f"{title}:")
-        for field in fields:
-            shown.add(field.name)
-            lines += _help_line(field)
-        lines.append("")
+    for title, fields in _groups(schema):
+        if told := [field for field in fields if field.name not in left_out]:
+            lines += [*([f"{title}:"] if title else []), *(line for field in told for line in _help_line(field)), ""]
+    if left_out:
+        reasons = ", ".join(why.removeprefix("not used ") for why, names in (unread or {}).items() if names)
+        lines += textwrap.wrap(
+            f"{len(left_out)} more settings are not used {reasons}. Name another choice to see what it reads "
+            f"(contextssl train dataset=images --help), or ask for all: contextssl {command} --help all",
+            130,
+            break_on_hyphens=False,
+        )
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _groups(schema: type[Any]) -> list[tuple[str, list[dataclasses.Field[Any]]]]:
+    """The settings of each group under its title; those of the command itself have none, and come last."""
+    found, placed = [], set()
+    for group in reversed(schema.__mro__):
+        fields = [field for field in dataclasses.fields(group) if field.name not in placed] if dataclasses.is_dataclass(group) else []
+        placed |= {field.name for field in fields}
+        if fields:
+            found.append(("" if group is schema else (group.__doc__ or group.__name__).split(".")[0], fields))
+    return sorted(found, key=lambda each: (not each[0], FIRST.index(each[0]) if each[0] in FIRST else len(FIRST)))
 
 
 def _help_line(field: dataclasses.Field[Any]) -> list[str]:

@@ -139,12 +139,18 @@ def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
     defaults = type(settings)()
     said = [name for name in given if hasattr(settings, name) and getattr(settings, name) != getattr(defaults, name)]
     _check_store(settings, said)
+    found = {why: [name for name in names if name in said] for why, names in unread(command, settings).items()}
+    return [f"{why}: {', '.join(names)}" for why, names in found.items() if names]
+
+
+def unread(command: str, settings: Any) -> dict[str, list[str]]:
+    """The settings that are not read with these choices of data set, method and protocol, by the reason, such as ``"not used with method=simclr"``;
+    each stands once."""
     told: dict[str, list[str]] = {}
 
     def tell(why: str, names: Iterable[str]) -> None:
         already = {name for those in told.values() for name in those}
-        if found := [name for name in names if name in said and name not in already]:
-            told.setdefault(why, []).extend(found)
+        told.setdefault(why, []).extend(name for name in names if name not in already)
 
     if command in ("compare", "reproduce"):
         for name, instead in NOT_OF_COMPARE.items():
@@ -160,7 +166,7 @@ def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
         if not any(use.read(value) for value in values):
             shown = "/".join(_shown(value) for value in values)
             tell(f"not used with {_title(command, use.where)}={shown}", use.names)
-    return [f"{why}: {', '.join(names)}" for why, names in told.items()]
+    return told
 
 
 def in_all(sentences: Iterable[list[str]]) -> list[str]:
