@@ -93,6 +93,9 @@ def test_help_begins_with_what_everyone_needs(capsys: pytest.CaptureFixture[str]
     assert main(["train", "--help"]) == 0
     titles = [line for line in capsys.readouterr().out.splitlines() if line.endswith(":") and line[:1].isupper()]
     assert titles[:4] == ["Data:", "Method:", "Run:", "Optimisation:"]
+    assert main(["train", "dataset=adult", "seed=3", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "  experiment=adult " in text and "  backbone=table_mlp " in text and "  seed=3 " in text
     assert main(["train", "dataset=foo", "--help"]) == 2
     assert "unknown dataset 'foo'" in capsys.readouterr().err
 

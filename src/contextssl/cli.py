@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from contextssl.commands import COMMANDS, Command
-from contextssl.config.overrides import given_words, help_text, settings_of
+from contextssl.config.experiments import EXPERIMENT, USUAL
+from contextssl.config.overrides import experiment_of, given_words, help_text, settings_of
 from contextssl.config.uses import needless, unread
 from contextssl.config.words import named, without_blanks
 from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
@@ -64,8 +65,7 @@ def _dispatch(words: list[str]) -> int:
     name, rest = _split(words)
     command = COMMANDS[name]
     if any(word in HELP for word in rest):
-        chosen = [word for word in rest if word not in HELP]
-        print(help_text(name, command.schema, command.intro, _unread(name, command, chosen)), end="")
+        print(_help(name, command, [word for word in rest if word not in HELP]), end="")
         return 0
     rest = named(name, command.schema, command.positional, command.several, rest)
     # Libraries that are interrupted while they load leave errors of their own; nothing has begun that were worth waiting for.
@@ -79,18 +79,27 @@ def _dispatch(words: list[str]) -> int:
         return int(importlib.import_module("contextssl.config.sweep").sweep(name, command.schema, function, rest))
     given = given_words(name, command.schema, rest)
     settled = settings_of(name, command.schema, given)
+    if (
+        EXPERIMENT not in given
+        and (usual := USUAL.get(given.get("dataset", "")))
+        and experiment_of(name, given) == usual
+        and settled.progress
+    ):
+        print(f"note: what is not said is as in experiment={usual} (experiment=null takes the paper's defaults)", file=sys.stderr)
     for sentence in needless(name, settled, list(given)):
         warn(sentence)
     return int(function(settled))
 
 
-def _unread(name: str, command: Command, chosen: list[str]) -> dict[str, list[str]]:
-    """The settings that are not read with the words that stand beside ``--help``; none where they say ``all``."""
+def _help(name: str, command: Command, chosen: list[str]) -> str:
+    """Of the settings that are read with the words that stand beside ``--help``; of all where they say so."""
     if EVERYTHING in chosen:
-        return {}
-    settings = named(name, command.schema, command.positional, command.several, chosen)
-    words = [word for word in settings if "=" in word and not word.lstrip("+~").startswith("hydra")]
-    return unread(name, settings_of(name, command.schema, given_words(name, command.schema, words)))
+        return help_text(name, command.schema, command.intro)
+    words = named(name, command.schema, command.positional, command.several, chosen)
+    words = [word for word in words if "=" in word and not word.lstrip("+~").startswith("hydra")]
+    given = given_words(name, command.schema, words)
+    settled = settings_of(name, command.schema, given)
+    return help_text(name, command.schema, command.intro, unread(name, settled), experiment_of(name, given), settled)
 
 
 def _split(words: list[str]) -> tuple[str, list[str]]:

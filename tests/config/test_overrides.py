@@ -8,6 +8,7 @@ import pytest
 from contextssl.commands import COMMANDS
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.data_settings import CheckSettings, RenderSettings
+from contextssl.config.experiments import USUAL
 from contextssl.config.overrides import experiments, help_text, settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.environment_mix import EnvironmentMix
@@ -83,6 +84,21 @@ def test_the_papers_experiments_are_settings_with_and_without_3diebench(name: st
         settings = settings_from("compare", CompareSettings, EXPERIMENTS[name].words(given))
         assert settings.compare_dir == f"runs/{name}"
     assert settings_from("compare", CompareSettings, EXPERIMENTS["single"].words([])).env_ratio == {"rotation": 0.5, "none": 0.5}
+
+
+def test_defaults_follow_the_data_set() -> None:
+    """As the paper's run where it makes sense, and as an experiment that ships where not."""
+    assert settings_from("train", TrainSettings, ["dataset=adult"]) == settings_from("train", TrainSettings, ["experiment=adult"])
+    for dataset, usual in USUAL.items():
+        made = settings_from("train", TrainSettings, [f"dataset={dataset}", "epochs=2"])
+        named = settings_from("train", TrainSettings, [f"experiment={usual}", f"dataset={dataset}", "epochs=2"])
+        assert made == named and made.dataset == dataset
+        assert settings_from("train", TrainSettings, [f"dataset={dataset}", "experiment=null"]) == TrainSettings(dataset=dataset)
+    assert settings_from("train", TrainSettings, ["dataset=images", "experiment=shapes_minutes"]).bottleneck == 0.5
+    for dataset in ("3diebench", "shapes"):
+        assert settings_from("train", TrainSettings, [f"dataset={dataset}"]) == TrainSettings(dataset=dataset)
+    with pytest.raises(SettingsError, match="unknown dataset 'adlut'"):
+        settings_from("train", TrainSettings, ["dataset=adlut"])
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

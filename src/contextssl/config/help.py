@@ -14,22 +14,31 @@ from contextssl.config.experiments import EXPERIMENT_OF, experiments
 FIRST = ("Comparison", "Data", "Method", "Run", "Optimisation")
 
 
-def help_text(command: str, schema: type[Any], intro: str, unread: Mapping[str, Collection[str]] | None = None) -> str:
+def help_text(
+    command: str,
+    schema: type[Any],
+    intro: str,
+    unread: Mapping[str, Collection[str]] | None = None,
+    experiment: str | None = None,
+    values: Any = None,
+) -> str:
     """The help of a command.
 
     Args:
+        experiment: the set of settings that it starts from, where there is one.
+        values: settings whose values are told; the defaults where left out.
         unread: settings that are not read with what is chosen, by the reason, which are counted in the place of being told.
     """
     left_out = {name for names in (unread or {}).values() for name in names}
     lines = [intro.strip(), "", f"usage: contextssl {command} key=value …", ""]
     if command in EXPERIMENT_OF:
-        start = EXPERIMENT_OF[command]
+        start = experiment
         told = textwrap.wrap(f"a set of settings that ships with the package: {', '.join(experiments())}", 98)
         lines += [f"  experiment={start or 'NAME':18} {told[0]}", *(f"{'':32}{line}" for line in told[1:])]
-        lines += [f"{'':32}its values stand in the place of the defaults below", ""] if start else [""]
+        lines += [f"{'':32}what is not said is as in this set; the values below are those", ""] if start else [""]
     for title, fields in _groups(schema):
-        if told := [field for field in fields if field.name not in left_out]:
-            lines += [*([f"{title}:"] if title else []), *(line for field in told for line in _help_line(field)), ""]
+        if shown := [field for field in fields if field.name not in left_out]:
+            lines += [*([f"{title}:"] if title else []), *(line for field in shown for line in _help_line(field, values)), ""]
     if left_out:
         reasons = ", ".join(why.removeprefix("not used ") for why, names in (unread or {}).items() if names)
         lines += textwrap.wrap(
@@ -52,8 +61,9 @@ def _groups(schema: type[Any]) -> list[tuple[str, list[dataclasses.Field[Any]]]]
     return sorted(found, key=lambda each: (not each[0], FIRST.index(each[0]) if each[0] in FIRST else len(FIRST)))
 
 
-def _help_line(field: dataclasses.Field[Any]) -> list[str]:
+def _help_line(field: dataclasses.Field[Any], values: Any) -> list[str]:
     default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    default = default if values is None else getattr(values, field.name)
     written = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default).replace("'", "")
     meaning = field.metadata["help"]
     if unit := field.metadata["unit"]:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF, experiment_values, experiments
+from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF, USUAL, experiment_values, experiments
 from contextssl.config.help import help_text
 from contextssl.config.published_words import told_for, words_of
 from contextssl.config.validation import checked, fields_of, hints_of, read_setting
@@ -55,7 +55,7 @@ def given_words(command: str, schema: type[Any], words: Sequence[str]) -> dict[s
 
 
 def settings_from(command: str, schema: type[Settings], words: Sequence[str]) -> Settings:
-    """The settings that ``words`` describe: defaults, over them those of ``experiment=NAME``, over them what is given.
+    """The settings that ``words`` describe: defaults, over them those of :func:`experiment_of`, over them what is given.
 
     Raises:
         SettingsError: for an unknown key, a value of the wrong type, out of its range, or not among its choices.
@@ -63,13 +63,20 @@ def settings_from(command: str, schema: type[Settings], words: Sequence[str]) ->
     return settings_of(command, schema, given_words(command, schema, words))
 
 
-def settings_of(command: str, schema: type[Settings], given: Mapping[str, str]) -> Settings:
-    """As :func:`settings_from`, of words that are read already."""
-    experiment = EXPERIMENT_OF.get(command)
+def experiment_of(command: str, given: Mapping[str, str]) -> str | None:
+    """The set of settings that stands in the place of the defaults: the one that the words name, the command's own, or that of the data set named."""
     if EXPERIMENT in given:
         text = given[EXPERIMENT]
         plain = unquoted(text)
-        experiment = None if text == "null" else text if plain is None else plain
+        return None if text == "null" else text if plain is None else plain
+    if command not in EXPERIMENT_OF:
+        return None
+    return EXPERIMENT_OF[command] or USUAL.get(given.get("dataset", ""))
+
+
+def settings_of(command: str, schema: type[Settings], given: Mapping[str, str]) -> Settings:
+    """As :func:`settings_from`, of words that are read already."""
+    experiment = experiment_of(command, given)
     hints = hints_of(schema)
     values: dict[str, Any] = {} if experiment is None else experiment_values(experiment)
     values = {name: conform(value, hints[name]) for name, value in values.items()}
