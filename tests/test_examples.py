@@ -31,7 +31,7 @@ def test_data_and_an_encoder_of_ones_own(in_folder: Path, monkeypatch: pytest.Mo
     doc = (EXAMPLES / "own_data.py").read_text().split('"""')[1].replace("\\\n", " ")
     commands = [shlex.split(line) for line in doc.splitlines() if line.startswith("contextssl ")]
     assert [words[1] for words in commands] == ["train", "evaluate", "report"]
-    short = {"train": ["epochs=1", "val_pairs=32"], "evaluate": ["contexts=1"], "report": []}
+    short = {"train": ["epochs=1", "val_pairs=32"], "evaluate": ["contexts=1", "train_items=60"], "report": []}
     for _, command, *words in commands:
         assert main([command, *words, *short[command]]) == 0
     assert read_results(Path("runs/mine"))[0]["encoder"] == "own"
