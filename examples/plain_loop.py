@@ -1,6 +1,8 @@
-"""ContextSSL in a loop of one's own: model, pairs, loss, optimiser, without Lightning or Hydra. About five minutes on two CPU cores."""
+"""ContextSSL in a loop of one's own: model, pairs, loss, optimiser, without Lightning or Hydra. 1,250 steps, minutes on a CPU."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 
@@ -8,11 +10,13 @@ from contextssl import ContextSSL, TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.pairs import PairSampler
+from contextssl.evaluation.metrics import r2
+from contextssl.evaluation.neighbours import knn_means
 from contextssl.models.encoders import build_encoder
 from contextssl.training import Objective, contextssl_loss, warmup_cosine
 
 
-def main(epochs: int = 20, objects: int = 200, batch_size: int = 128, seed: int = 0) -> ContextSSL:
+def main(epochs: int = 100, objects: int = 200, batch_size: int = 128, seed: int = 0) -> ContextSSL:
     # Rendered objects, each seen from 50 poses under lights of 50 colours; they are rendered at the first call, into ./datasets.
     data = open_data(TrainSettings(dataset="shapes", classes=["sofa", "camera"], objects=objects, val_objects=10, resolution=32))
     # Which of the factors an action tells is drawn for each sequence; what it tells is what the embedding is to keep.
@@ -22,18 +26,9 @@ def main(epochs: int = 20, objects: int = 200, batch_size: int = 128, seed: int 
 
     torch.manual_seed(seed)
     encoder = build_encoder("resnet_compact", resolution=32, pool="flatten", feature_norm="batch")
-    model = ContextSSL(
-        encoder,
-        data.train.factors,
-        projection_dim=128,
-        width=256,
-        block_size=64,
-        init="fan_in",
-        auxiliary_width=0,
-        auxiliary_scale="sqrt_width",
-        image_mean=data.image_mean,
-        image_std=data.image_std,
-    )
+    sizes: dict[str, Any] = {"projection_dim": 128, "width": 256, "block_size": 64, "auxiliary_width": 0}
+    scales: dict[str, Any] = {"init": "fan_in", "auxiliary_scale": "sqrt_width", "image_mean": data.image_mean, "image_std": data.image_std}
+    model = ContextSSL(encoder, data.train.factors, **sizes, **scales)
     # The contrastive loss between predicted and true embeddings, and the regression of what is told.
     objective = Objective(temperature=0.1, clamp=None, auxiliary_weight=80.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
@@ -51,13 +46,17 @@ def main(epochs: int = 20, objects: int = 200, batch_size: int = 128, seed: int 
             schedule.step()
         print(f"epoch {epoch}: " + ", ".join(f"{name} {float(loss):.3f}" for name, loss in losses.parts.items()), flush=True)
 
-    # At use: a few pairs make a context. No weight changes.
+    # At use: a few pairs make a context, and the nearest neighbours agree in what it tells. No weight changes.
     model.eval()
-    shown = data.val.draw(torch.arange(8), torch.Generator().manual_seed(1))
-    for environment in ("rotation", "color"):
-        context = model.context(shown.source, shown.action, shown.target, environment=environment)
-        one, other = (torch.nn.functional.normalize(model.embed(views, context), dim=-1) for views in (shown.source, shown.target))
-        print(f"{environment} matters: two views of an object have a cosine of {float((one * other).sum(1).mean()):.2f}")
+    bank, asked = (
+        pairs.draw(torch.arange(pairs.num_items).repeat(5), torch.Generator().manual_seed(1)) for pairs in (data.train, data.val)
+    )
+    for told in data.train.factors.names:
+        context = model.context(bank.source[:16], bank.action[:16], bank.target[:16], environment=told)
+        found = knn_means(model.embed(bank.target, context), bank.target_latents, model.embed(asked.target, context))
+        places = zip(model.factors.names, model.factors.slices, strict=True)
+        read = {name: float(r2(found[:, where], asked.target_latents[:, where])) for name, where in places}
+        print(f"told {told}, R² by neighbours:", ", ".join(f"{name} {value:.2f}" for name, value in read.items()))
     return model
 
 
