@@ -17,7 +17,7 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import open_subject
-from contextssl.runs.results import ResultRow, read_results
+from contextssl.records.results import ResultRow, read_results
 
 LENGTH = 14
 # Title, protocol, metric, head, noise share: a number for each factor.

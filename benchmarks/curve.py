@@ -18,7 +18,7 @@ from contextssl.config.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.deviations import deviation
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import open_subject
-from contextssl.runs.results import ResultRow, read_results
+from contextssl.records.results import ResultRow, read_results
 
 LENGTH = 14
 COLUMNS = (

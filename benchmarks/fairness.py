@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from contextssl.evaluation.deviations import deviation_words
+from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run, read_run
 from contextssl.report.fairness import Asked, Condition, asked
 from contextssl.report.words import factor_name, number
-from contextssl.runs.results import ResultRow
 
 FIRST = (
     "| read from | read by logistic / MLP / boosting | {target} | {target}, balanced | {target}, AUROC | eq. odds | eq. opportunity "

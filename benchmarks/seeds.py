@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from contextssl.evaluation.deviations import deviation_words
-from contextssl.runs.results import ResultRow, read_results
+from contextssl.records.results import ResultRow, read_results
 
 FACTORS = ("rotation", "color")
 CONTEXTS: tuple[tuple[str | None, int], ...] = ((None, 0), ("rotation", 14), ("rotation", 62), ("color", 14), ("color", 62))

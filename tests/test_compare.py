@@ -23,8 +23,8 @@ from contextssl.config.settings import TrainSettings
 from contextssl.config.words import named
 from contextssl.errors import DataError, SettingsError
 from contextssl.methods import METHODS
+from contextssl.records.results import read_results
 from contextssl.reproduce import EXPERIMENTS, experiment_of
-from contextssl.runs.results import read_results
 from contextssl.variants import method_variants, varied
 from tests.sources import ToySource, toy_store
 from tests.test_cli import TINY, error_of

@@ -13,7 +13,7 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
 from contextssl.config.protocols import OF_TABLES, PROTOCOLS
 from contextssl.config.settings import DemoSettings, TrainSettings
-from contextssl.runs.results import read_results
+from contextssl.records.results import read_results
 
 TINY = [
     "classes=2",
@@ -60,9 +60,9 @@ def test_from_nothing_to_the_page(in_folder: Path, capsys: pytest.CaptureFixture
 
 
 def test_the_numbers_on_the_screen_are_those_of_the_rows() -> None:
+    from contextssl.records.results import ResultRow
     from contextssl.report.collect import Run
     from contextssl.report.screen import adaptation_screen
-    from contextssl.runs.results import ResultRow
 
     def share(factor: str, environment: str | None, length: int, mean: float) -> ResultRow:
         return ResultRow(

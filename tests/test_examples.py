@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.cli import main
-from contextssl.runs.results import read_results
+from contextssl.records.results import read_results
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

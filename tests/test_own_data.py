@@ -17,8 +17,8 @@ from contextssl import Data, Factor, FactorSpace, TrainSettings, ViewPairs, View
 from contextssl.cli import main
 from contextssl.data.dataset import data_kind
 from contextssl.errors import CheckpointError
+from contextssl.records.results import read_results
 from contextssl.report.collect import read_run
-from contextssl.runs.results import read_results
 
 FACTORS = FactorSpace((Factor("position", 2), Factor("size", 1), Factor("tint", 3)))
 

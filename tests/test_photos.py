@@ -20,7 +20,7 @@ from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.errors import DataError
-from contextssl.runs.results import read_results
+from contextssl.records.results import read_results
 from tests.sources import write_photos
 
 GUIDE = (Path(__file__).parents[1] / "docs/photos.md").read_text()

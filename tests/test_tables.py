@@ -18,7 +18,7 @@ from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.models.table_encoder import TableEncoder
-from contextssl.runs.results import read_results
+from contextssl.records.results import read_results
 from tests.data.tables.test_adult import write_adult
 from tests.people import people, write_people
 

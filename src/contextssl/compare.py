@@ -24,11 +24,11 @@ from contextssl.errors import CheckpointError, SettingsError, nearest
 from contextssl.evaluation.run import CACHE, evaluate
 from contextssl.methods import method_of
 from contextssl.named_code import own_names
+from contextssl.records.provenance import describe_machine
+from contextssl.records.results import RESULTS, read_results
+from contextssl.records.run_folder import LOCK, SETTINGS, held, is_early
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
-from contextssl.runs.provenance import describe_machine
-from contextssl.runs.results import RESULTS, read_results
-from contextssl.runs.run_folder import LOCK, SETTINGS, held, is_early
 from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied

@@ -19,7 +19,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model, views_of
 
 TRAIN = views_of(9, 4, "train")

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from contextssl.evaluation.deviations import ITEMS, NOT_ITEMS, deviation, deviation_words
 from contextssl.evaluation.summary import summary
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 ROW = ResultRow("geometry", "variance_share", 0.5, "rotation", "rotation", 14, "embedding", split="val", std=0.01, n=3, floor=0.0)
 

@@ -20,7 +20,7 @@ from contextssl.evaluation.geometry import basis, item_folds, variance_share
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model
 
 CLASSES = 3

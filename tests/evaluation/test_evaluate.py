@@ -25,7 +25,7 @@ from contextssl.errors import CheckpointError, DataError, SettingsError
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import Subject
 from contextssl.factors import Factor, FactorSpace
-from contextssl.runs.results import RESULTS, ResultRow, read_results
+from contextssl.records.results import RESULTS, ResultRow, read_results
 from contextssl.training.run import train
 from tests.evaluation.subjects import tiny_model, views_of
 from tests.reference import published_state

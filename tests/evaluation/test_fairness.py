@@ -26,7 +26,7 @@ from contextssl.evaluation.run import Plan, evaluate
 from contextssl.evaluation.subject import Subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
-from contextssl.runs.results import ResultRow, read_results
+from contextssl.records.results import ResultRow, read_results
 from contextssl.training.run import fresh_model
 from tests.people import people_data
 from tests.training.runs import toy_data

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from contextssl.evaluation.metrics import knn_labels, r2_pooled, r2_pooled_floor
 from contextssl.evaluation.online import OnlinePairs, online_rows, watched
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 from tests.models.test_contextssl import small
 from tests.training.runs import toy_data
 

@@ -21,7 +21,7 @@ from contextssl.evaluation.published_probes import published_pair_rows, publishe
 from contextssl.evaluation.readers import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import seeded_generator
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model, views_of
 
 TRAIN = ViewSet.choose(views_of(9, 4, "train"), "train", 0, 0, 0)

@@ -25,7 +25,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import derive_seed, seeded_generator
-from contextssl.runs.results import RESULTS, ResultRow, read_results, write_results
+from contextssl.records.results import RESULTS, ResultRow, read_results, write_results
 from tests.evaluation.subjects import FACTORS, encoded, generator, tiny_model, views_of
 
 # What a seed changes.

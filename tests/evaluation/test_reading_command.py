@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.cli import main
-from contextssl.runs.results import read_results
+from contextssl.records.results import read_results
 from tests.test_cli import TINY, error_of
 
 SHAPES = ["dataset=shapes", "classes=[chair,car]", "objects=6", "val_objects=15", "views=10", "resolution=16"]

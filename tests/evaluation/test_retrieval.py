@@ -14,7 +14,7 @@ from contextssl.evaluation.retrieval import HITS, Queries, query_scores, retriev
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.models.contextssl import ContextSSL
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model, views_of
 
 SPACE = FactorSpace((ROTATION, COLOR))

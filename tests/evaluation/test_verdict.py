@@ -21,7 +21,7 @@ from contextssl.evaluation.verdict import READS_BLOCK, READS_NOTHING, READS_PAIR
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.predictor import Context
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 from tests.evaluation.subjects import FACTORS
 
 Shares = tuple[float, float]

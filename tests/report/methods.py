@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contextssl.records.results import ResultRow
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Entry
-from contextssl.runs.results import ResultRow
 from tests.report.synthetic import evaluations, write_run
 
 FACTORS = ("rotation", "color")

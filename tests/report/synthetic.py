@@ -10,7 +10,7 @@ from typing import Any
 
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
-from contextssl.runs.results import ResultRow, write_results
+from contextssl.records.results import ResultRow, write_results
 
 LENGTHS = (0, 2, 14, 30, 126)
 FLOORS = {("equivariance", "rotation"): 0.231, ("probe", "rotation"): 0.463}

@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from contextssl.errors import DataError, SettingsError
+from contextssl.records.results import ResultRow
 from contextssl.report import published, write_report
 from contextssl.report.collect import differences, read_run, read_runs
 from contextssl.report.figures import adaptation, by_length
 from contextssl.report.page import pictures_of
 from contextssl.report.panels import position
-from contextssl.runs.results import ResultRow
 from tests.report.pages import Page
 from tests.report.synthetic import about, evaluations, online_rows, rows, write_run
 
@@ -319,7 +319,7 @@ def test_any_factors_and_environments(tmp_path: Path) -> None:
 
 
 def test_a_published_checkpoints_results_have_no_settings(tmp_path: Path) -> None:
-    from contextssl.runs.results import write_results
+    from contextssl.records.results import write_results
 
     folder = tmp_path / "published"
     folder.mkdir()

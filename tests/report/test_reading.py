@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from contextssl.records.results import ResultRow
 from contextssl.report import write_report
 from contextssl.report.collect import read_run
 from contextssl.report.comparison_tables import further_table
 from contextssl.report.entries import Averaged, Entry
-from contextssl.runs.results import ResultRow
 from tests.evaluation.test_verdict import DRAWN
 from tests.evaluation.test_verdict import rows as reading
 from tests.report.pages import Page

@@ -24,8 +24,8 @@ from contextssl.methods import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
+from contextssl.records.results import ResultRow, read_results
 from contextssl.report import write_report
-from contextssl.runs.results import ResultRow, read_results
 from contextssl.training.run import train
 from tests.evaluation.subjects import FACTORS
 from tests.training.runs import tiny_settings, toy_data

@@ -16,7 +16,7 @@ from torch.multiprocessing.spawn import spawn
 from contextssl import checkpoints
 from contextssl.errors import TrainingError
 from contextssl.randomness import DrawingFrom, seeded_generator
-from contextssl.runs.results import read_results
+from contextssl.records.results import read_results
 from contextssl.system.distributed import is_first_process
 from contextssl.training import module as training_module
 from contextssl.training.run import train

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from contextssl import checkpoints
 from contextssl.data.dataset import Data
 from contextssl.errors import BusyError, CheckpointError, DataError, SettingsError
-from contextssl.runs.run_folder import held
+from contextssl.records.run_folder import held
 from contextssl.training.module import Training
 from contextssl.training.resume import stored_settings
 from contextssl.training.run import train

@@ -24,7 +24,7 @@ import contextssl
 from contextssl import checkpoints
 from contextssl.data.dataset import Data
 from contextssl.errors import CheckpointError, DataError, SettingsError, TrainingError
-from contextssl.runs.results import read_results
+from contextssl.records.results import read_results
 from contextssl.training import run as run_module
 from contextssl.training.run import fresh_model, train
 from tests.training.runs import tiny_settings, toy_data

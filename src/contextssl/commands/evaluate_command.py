@@ -10,7 +10,7 @@ from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.summary import summary
 from contextssl.evaluation.verdict import verdict
-from contextssl.runs.results import RESULTS, read_results
+from contextssl.records.results import RESULTS, read_results
 from contextssl.system.console import show
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contextssl.config.settings import TrainSettings
-from contextssl.runs.results import ResultRow, read_results
+from contextssl.records.results import ResultRow, read_results
 from contextssl.system.console import show
 from contextssl.system.distributed import is_first_process
 from contextssl.training.run import train

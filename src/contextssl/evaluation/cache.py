@@ -30,7 +30,7 @@ LIMIT_BYTES = 32 << 30
 LIBRARIES = ("torch", "torchvision", "timm", "kornia", "numpy", "pillow", "trimesh", "embreex")
 KNOWN = ("contextssl", "torch", "torchvision", "timm", "kornia", "builtins", "numpy")
 # Of the package, what settles no view and no embedding.
-NOT_COMPUTING = ("report", "training", "config", "runs")
+NOT_COMPUTING = ("report", "training", "config", "records")
 
 
 @dataclass

@@ -16,7 +16,7 @@ from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.scores import Scores
 from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 
 def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head: LabelHead, space: LabelSpace) -> Iterator[ResultRow]:

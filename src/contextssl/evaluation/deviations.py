@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 ITEMS = "the standard error by the choice of the evaluated items (bootstrap, all views of an item together)"
 NOT_ITEMS = "the choice of the evaluated items is in no number"

@@ -17,7 +17,7 @@ from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out,
 from contextssl.evaluation.ridge import fit_ridge
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 
 def pair_probe_rows(

@@ -30,7 +30,7 @@ from contextssl.factors import NO_FACTOR
 from contextssl.models.baselines.scarf import train_scarf
 from contextssl.models.table_encoder import TableEncoder
 from contextssl.randomness import DrawingFrom, seeded_generator
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 PROTOCOL = "fairness"
 # Noise shares that are tried, from the least on, until no adversary gains over the raw columns.

@@ -12,7 +12,7 @@ from rich.text import Text
 from contextssl.config.protocols import CLASSIFIERS
 from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.factors import NO_FACTOR
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 RIVALS = {
     "raw": "raw columns",

@@ -22,7 +22,7 @@ from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.sensitivity import Variations, add_sensitivity
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Factor
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 FOLDS = 5
 # Relative to an embedding's length, what float32 arithmetic may move it by.

@@ -16,7 +16,7 @@ from contextssl.factors import Environment
 from contextssl.models.objectives import cosine_similarities, mean_similarities
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.randomness import seeded_generator
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from contextssl.evaluation.subject import Subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 from contextssl.system.precision import choose_precision
 
 # Rows of a batch of trained heads: our own, and the paper's.

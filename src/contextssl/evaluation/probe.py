@@ -21,7 +21,7 @@ from contextssl.evaluation.ridge import fit_ridge
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import seeded_generator
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 
 @dataclass(frozen=True)

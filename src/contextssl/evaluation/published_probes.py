@@ -27,7 +27,7 @@ from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 HEAD = "published"
 

@@ -31,7 +31,7 @@ from contextssl.evaluation.scores import Scores
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import derive_seed
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 # Of a context in tokens: one of the published.
 LENGTH = 14

@@ -23,7 +23,7 @@ from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet, distinct
 from contextssl.factors import Environment, Factor, FactorSpace
 from contextssl.randomness import seeded_generator
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 HITS = (1, 2, 5, 10)
 # Predictions, or distances between them and candidates, that are held at once.

@@ -21,8 +21,8 @@ from contextssl.evaluation.plan import CACHE as CACHE
 from contextssl.evaluation.plan import Plan as Plan
 from contextssl.evaluation.subject import Subject, open_subject
 from contextssl.evaluation.verdict import verdict
-from contextssl.runs.provenance import OWN, describe_run
-from contextssl.runs.results import RESULTS, ResultRow, read_results, update_results
+from contextssl.records.provenance import OWN, describe_run
+from contextssl.records.results import RESULTS, ResultRow, read_results, update_results
 from contextssl.version import __version__
 
 

@@ -14,7 +14,7 @@ from contextssl.evaluation import item_sums, metrics
 from contextssl.evaluation.bootstrap import Resampled, error_of
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.factors import FactorSpace
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Scores:
         resampled: Resampled | None = None,
         **about: object,
     ) -> None:
-        """One number. ``about`` are further fields of :class:`~contextssl.runs.results.ResultRow`.
+        """One number. ``about`` are further fields of :class:`~contextssl.records.results.ResultRow`.
 
         Those under a context point are of the embedding unless another representation is named, and rows that differ in the draw alone become one.
 

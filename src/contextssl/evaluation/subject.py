@@ -22,8 +22,8 @@ from contextssl.factors import Environment
 from contextssl.models.published import backbone_of as published_backbone
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.named_code import own_encoder
-from contextssl.runs.results import RESULTS
-from contextssl.runs.run_folder import new_run_folder
+from contextssl.records.results import RESULTS
+from contextssl.records.run_folder import new_run_folder
 
 
 @dataclass

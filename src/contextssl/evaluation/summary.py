@@ -12,7 +12,7 @@ from rich.text import Text
 
 from contextssl.config.protocols import FURTHER_PROTOCOLS
 from contextssl.evaluation.deviations import deviation, deviation_words
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 # Which rows make up a column: protocol, metric, head, a title. Those of a factor hold a number for each factor.
 _DISTANCES = (("variance_share", None, "share"), ("r2_pooled", "knn", "kNN"))

@@ -24,7 +24,7 @@ from itertools import combinations
 
 from contextssl.evaluation.disturbances import BLANK_IMAGES, ONE_PAIR, RANDOM_ACTIONS, SHUFFLED, ZERO_PAIR, wrong_pairs_name
 from contextssl.factors import NO_FACTOR
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 CONTRAST = 0.05
 KEPT = 2 / 3

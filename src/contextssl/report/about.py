@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextssl import advice
+from contextssl.records.provenance import OWN
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, join, table
 from contextssl.report.words import listed
-from contextssl.runs.provenance import OWN
 
 # Settings of training that a reader asks about first.
 MATTER = (

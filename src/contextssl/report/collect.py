@@ -13,8 +13,8 @@ from contextssl import advice
 from contextssl.config.protocols import READS, evaluation_name
 from contextssl.errors import DataError, SettingsError
 from contextssl.methods import METHODS
-from contextssl.runs.provenance import OWN
-from contextssl.runs.results import RESULTS, ResultRow, read_results
+from contextssl.records.provenance import OWN
+from contextssl.records.results import RESULTS, ResultRow, read_results
 
 METRICS = "metrics.csv"
 PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure", "reading")

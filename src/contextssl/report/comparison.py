@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contextssl.errors import SettingsError
 from contextssl.evaluation.deviations import deviation_words
+from contextssl.records.provenance import OWN
 from contextssl.report import about as runs_about
 from contextssl.report.collect import Run, differences
 from contextssl.report.comparison_picture import picture
@@ -22,7 +23,6 @@ from contextssl.report.page import UNLIKE, document, warnings
 from contextssl.report.panels import Picture
 from contextssl.report.sections import figure, section
 from contextssl.report.words import environment_name, listed
-from contextssl.runs.provenance import OWN
 from contextssl.system.files import write_text
 from contextssl.version import __version__
 

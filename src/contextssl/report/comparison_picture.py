@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from contextssl.evaluation.deviations import deviation
 from contextssl.factors import NO_FACTOR
+from contextssl.records.results import ResultRow
 from contextssl.report.comparison_tables import factors_of, group_title, lines_of, pair_head
 from contextssl.report.entries import Averaged, Condition, in_order
 from contextssl.report.grid import Column
 from contextssl.report.panels import Floor, Line, Panel, Picture, outside
 from contextssl.report.words import capitalised, environment_name, factor_name, floor_of, head_name
-from contextssl.runs.results import ResultRow
 
 # Groups that say nothing of what is wanted share a panel.
 REST = ("context", "ceiling", "floor")

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from contextssl.factors import NO_FACTOR
+from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.words import context_name
-from contextssl.runs.results import ResultRow
 
 # What the rows of two seeds may differ in, and be the same number.
 UNLIKE: dict[str, Any] = dict.fromkeys(("std", "floor", "seconds", "count", "weights", "over", "item_std", "items")) | {"mean": 0.0, "n": 1}

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from contextssl.config.protocols import CLASSIFIERS
 from contextssl.evaluation.fairness_summary import RIVALS, representation_name
+from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, table
 from contextssl.report.panels import Line, Panel, Picture
 from contextssl.report.words import factor_name, head_name, listed, measured, metric_name, number
-from contextssl.runs.results import ResultRow
 
 PROTOCOL = "fairness"
 GAPS = ("equalized_odds_difference", "equal_opportunity_difference", "demographic_parity_difference")

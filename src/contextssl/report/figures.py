@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from contextssl.config.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.deviations import deviation, deviation_words
+from contextssl.records.results import ResultRow
 from contextssl.report import published
 from contextssl.report.collect import Run
 from contextssl.report.panels import Floor, Line, Panel, Picture, length_ticks, line, outside, position, same_height
 from contextssl.report.words import a_context, environment_name, factor_name, floor_of, head_name, listed, metric_name, told_name
-from contextssl.runs.results import ResultRow
 
 # Who reads: fresh probes, the strongest first, what distances see, the model's own head. Each has its dash in every figure.
 READERS = ("ridge", "published", "knn", "auxiliary")

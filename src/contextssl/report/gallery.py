@@ -29,8 +29,8 @@ from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
+from contextssl.records.provenance import OWN
 from contextssl.report.collect import SPOKEN_LENGTH, Run
-from contextssl.runs.provenance import OWN
 from contextssl.system.files import read_json, write_json
 
 GALLERY = "gallery.json"

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.entries import Condition, wanted
 from contextssl.report.markup import Content, Markup, element, group_row, table
 from contextssl.report.tables import floor_cell
 from contextssl.report.words import factor_name, floor_of, measured, number
-from contextssl.runs.results import ResultRow
 
 NOTHING = "–"
 PLAIN = {"factor": None, "head": None, "bottleneck": 0.0, "target": None, "context": None}

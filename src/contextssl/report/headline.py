@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from contextssl.factors import NO_FACTOR
+from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.words import a_context, factor_name, floor_of, listed, number, percent
-from contextssl.runs.results import ResultRow
 
 
 def headline(run: Run) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from contextssl.evaluation.deviations import deviation
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 # Values of R² below this leave the picture.
 LOWEST = -0.25

@@ -8,9 +8,9 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.words import environment_name, factor_name, floor_of, number
-from contextssl.runs.results import ResultRow
 
 # The noise share that a fresh ridge regression, an adversary, reads under.
 NOISE = 0.3

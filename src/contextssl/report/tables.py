@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 from contextssl.evaluation.fairness_summary import RIVALS
+from contextssl.records.results import ResultRow
 from contextssl.report import published
 from contextssl.report.collect import Run
 from contextssl.report.figures import factors_of
 from contextssl.report.markup import Content, Markup, element, group_row, join, table
 from contextssl.report.panels import Panel, Picture
 from contextssl.report.words import context_name, environment_name, factor_name, floor_of, head_name, measured, metric_name, number
-from contextssl.runs.results import ResultRow
 
 BREAK = element("br")
 RETRIEVAL = ("mrr", "hit@1", "hit@2", "hit@5", "hit@10")

@@ -6,7 +6,7 @@ import math
 
 from contextssl.evaluation.deviations import deviation
 from contextssl.factors import NO_FACTOR
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 
 UNDEFINED = "undefined"
 VOWELS = frozenset("aeiou")

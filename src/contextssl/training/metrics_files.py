@@ -25,7 +25,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from contextssl.errors import DataError
-from contextssl.runs.run_folder import EVENTS, METRICS
+from contextssl.records.run_folder import EVENTS, METRICS
 from contextssl.system.files import atomic_path, storage_error
 
 COLUMNS = ("step", "epoch", "name", "value")

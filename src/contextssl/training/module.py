@@ -20,7 +20,7 @@ from contextssl.factors import Environment
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.models.whole_batch import ALONE, WholeBatch
 from contextssl.randomness import seeded_generator
-from contextssl.runs.results import ResultRow
+from contextssl.records.results import ResultRow
 from contextssl.system.distributed import anywhere
 from contextssl.system.files import write_json
 from contextssl.system.memory import peak_memory_mib

@@ -16,7 +16,7 @@ from contextssl import checkpoints
 from contextssl.checkpoints.content import known_settings, recipe_of, refuse_named_code
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import CheckpointError, DataError, SettingsError
-from contextssl.runs.run_folder import CHECKPOINTS, LAST, SETTINGS, held, is_early, tidy
+from contextssl.records.run_folder import CHECKPOINTS, LAST, SETTINGS, held, is_early, tidy
 from contextssl.system import interruptions
 from contextssl.system.files import FULL_DISK, read_json, storage_error, write_json
 from contextssl.training.launch import ending_started
@@ -85,7 +85,7 @@ def _check_own(content: dict[str, Any], path: Path) -> None:
 
 
 def write_settings(folder: Path, settings: TrainSettings, commit: str | None, parts: Mapping[str, Any]) -> None:
-    """What a run is asked for, and what its data and encoder are (of :func:`~contextssl.runs.provenance.describe_parts`)."""
+    """What a run is asked for, and what its data and encoder are (of :func:`~contextssl.records.provenance.describe_parts`)."""
     about = {"format": FORMAT, "version": __version__, "commit": commit, "settings": dataclasses.asdict(settings)}
     write_json(folder / SETTINGS, {**about, **parts})
 

@@ -33,9 +33,9 @@ from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.named_code import own_encoder
 from contextssl.randomness import DrawingFrom, seeded_generator
-from contextssl.runs.provenance import commit, describe_parts, describe_run
-from contextssl.runs.results import RESULTS, write_trained
-from contextssl.runs.run_folder import LAST, training_folder
+from contextssl.records.provenance import commit, describe_parts, describe_run
+from contextssl.records.results import RESULTS, write_trained
+from contextssl.records.run_folder import LAST, training_folder
 from contextssl.system.distributed import is_first_process
 from contextssl.system.precision import choose_precision
 from contextssl.training.devices import check_devices

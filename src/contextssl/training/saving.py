@@ -15,7 +15,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from contextssl.checkpoints import read
-from contextssl.runs.run_folder import CHECKPOINTS
+from contextssl.records.run_folder import CHECKPOINTS
 from contextssl.system import interruptions
 from contextssl.system.files import atomic_path
 from contextssl.system.interruptions import Interruptions

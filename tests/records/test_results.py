@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.errors import DataError
-from contextssl.runs.results import RESULTS, ResultRow, read_results, update_results, write_results, write_trained
+from contextssl.records.results import RESULTS, ResultRow, read_results, update_results, write_results, write_trained
 from contextssl.report.collect import read_run
 
 
@@ -100,7 +100,7 @@ def test_whole_numbers_may_stand_for_fractions(tmp_path: Path) -> None:
 WRITER = """
 import sys, time
 from pathlib import Path
-from contextssl.runs.results import ResultRow, update_results
+from contextssl.records.results import ResultRow, update_results
 folder, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(20):
     def add(run, rows):

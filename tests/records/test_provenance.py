@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.runs.provenance import commit
+from contextssl.records.provenance import commit
 
 NAME = '[project]\nname = "{}"\n'
 

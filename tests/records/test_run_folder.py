@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.errors import BusyError, DataError, SettingsError
-from contextssl.runs.run_folder import LOCK, held, new_run_folder, tidy, training_folder
+from contextssl.records.run_folder import LOCK, held, new_run_folder, tidy, training_folder
 
 
 def test_run_folders_are_new(tmp_path: Path) -> None:
