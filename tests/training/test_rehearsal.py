@@ -36,6 +36,14 @@ def test_nothing_is_packed_first(given: dict[str, Any], message: str, in_folder:
     assert list(in_folder.iterdir()) == []
 
 
+def test_a_backbone_that_cannot_be_drawn_up_without_memory_is_left_to_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reads_numbers(name: str, **given: Any) -> Any:
+        raise NotImplementedError(f"Cannot copy out of meta tensor {float(torch.zeros(1))}")
+
+    monkeypatch.setattr("timm.create_model", reads_numbers)
+    rehearse(TrainSettings(dataset="shapes", backbone="resnet18"))
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("given", [{"dataset": "shapes"}, {"dataset": "images", "factors": ["crop", "blur", "color"], "channels": 1}])
 def test_what_can_be_passes_and_draws_nothing(method: str, given: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from contextssl.data.dataset import augmentations_named
 from contextssl.data.environments import environments_of
 from contextssl.data.stored import is_store
 from contextssl.data.threediebench import FACTORS, factors_named
+from contextssl.errors import SettingsError
 from contextssl.factors import FactorSpace
 from contextssl.models.build import build_model
 from contextssl.randomness import DrawingFrom, seeded_generator
@@ -37,8 +39,13 @@ def rehearse(settings: TrainSettings, own_encoder: bool = False) -> None:
     shape = (settings.channels if settings.dataset == "images" else 3, settings.resolution, settings.resolution)
     # No weights are fetched, and labels need the views.
     plain = replace(settings, pretrained=False, weight_labels=0.0)
-    with torch.device("meta"), DrawingFrom(seeded_generator(settings.seed, "weights")):
-        build_model(plain, factors, view_shape=shape, image_mean=None, image_std=None)
+    try:
+        with torch.device("meta"), DrawingFrom(seeded_generator(settings.seed, "weights")):
+            build_model(plain, factors, view_shape=shape, image_mean=None, image_std=None)
+    except (SettingsError, RuntimeError, TypeError) as error:
+        # A backbone that reads numbers while it is built cannot be drawn up without memory: what is wrong with it comes when it is built.
+        if not re.search(r"\bmeta (tensor|device)", str(error)):
+            raise
 
 
 def _factors(settings: TrainSettings) -> FactorSpace:
