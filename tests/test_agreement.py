@@ -18,7 +18,8 @@ from torch import Tensor, nn
 import contextssl
 from contextssl.data.pairs import PairBatch
 from contextssl.data.threediebench import FACTORS, absolute_latents
-from contextssl.evaluation.metrics import hit_rate, knn_labels, mean_reciprocal_rank, r2_pooled, ranks
+from contextssl.evaluation.metrics import hit_rate, mean_reciprocal_rank, r2_pooled, ranks
+from contextssl.evaluation.neighbours import knn_labels
 from contextssl.models.baselines.equivariance import PredictedContrast
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
 from contextssl.models.baselines.split import SplitInvariantEquivariant

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl.evaluation.metrics import hit_rate, knn_labels, mean_reciprocal_rank, r2, r2_pooled, r2_pooled_floor, ranks
+from contextssl.evaluation.metrics import hit_rate, mean_reciprocal_rank, r2, r2_pooled, r2_pooled_floor, ranks
+from contextssl.evaluation.neighbours import knn_labels
 
 
 def naive_r2(prediction: list[list[float]], target: list[list[float]], pooled: bool) -> float:

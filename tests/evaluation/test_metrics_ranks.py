@@ -16,8 +16,6 @@ from contextssl.evaluation.metrics import (
     chance_reciprocal_rank,
     cosine_tolerance,
     first_largest,
-    knn_labels,
-    nearest_weights,
     ranks,
     rotation_angle_floor,
     rotation_angles,
@@ -25,6 +23,7 @@ from contextssl.evaluation.metrics import (
     tied_places,
     tied_reciprocal_rank,
 )
+from contextssl.evaluation.neighbours import knn_labels, nearest_weights
 
 
 def quaternions(count: int, seed: int = 0) -> Tensor:

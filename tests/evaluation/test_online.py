@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from contextssl.evaluation.metrics import knn_labels, r2_pooled, r2_pooled_floor
+from contextssl.evaluation.metrics import r2_pooled, r2_pooled_floor
+from contextssl.evaluation.neighbours import knn_labels
 from contextssl.evaluation.online import OnlinePairs, online_rows, watched
 from contextssl.records.results import ResultRow
 from tests.models.test_contextssl import small

@@ -73,36 +73,6 @@ def hit_rate(rank: Float[Tensor, " n"], k: int) -> Scalar:
     return (rank <= k).float().mean()
 
 
-def knn_labels(
-    bank: Float[Tensor, "b d"],
-    bank_labels: Int[Tensor, " b"],
-    queries: Float[Tensor, "n d"],
-    classes: int,
-    k: int = 20,
-    temperature: float = 0.1,
-) -> Int[Tensor, " n"]:
-    """Weighted kNN (Wu et al., 2018): of the k nearest by cosine, each votes for its class with exp(cosine / temperature).
-
-    Args:
-        bank, queries: not necessarily normalised.
-        k: the whole bank, where it is smaller.
-    """
-    cosines = F.normalize(queries.float(), dim=-1) @ F.normalize(bank.float(), dim=-1).T
-    weights = nearest_weights(cosines, k, cosine_tolerance(bank.shape[1]))
-    votes = (weights * (cosines / temperature).exp()) @ F.one_hot(bank_labels, classes).float()
-    return first_largest(votes)
-
-
-def nearest_weights(cosines: Float[Tensor, "n b"], k: int, tolerance: float = TIED) -> Float[Tensor, "n b"]:
-    """The weight of each of ``b`` candidates among the k nearest: 1 for those nearer than the k-th; those that tie with it share the places
-    that are left, so that no order of a sort decides. Each row sums to k, or to b where that is less."""
-    k = min(k, cosines.shape[1])
-    last = cosines.topk(k, dim=1).values[:, -1:]
-    nearer = (cosines > last + tolerance).float()
-    tied = ((cosines - last).abs() <= tolerance).float()
-    return nearer + tied * (k - nearer.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
-
-
 def first_largest(votes: Float[Tensor, "n classes"], tolerance: float = 1e-5) -> Int[Tensor, " n"]:
     """The class with the most votes; of those that tie within rounding (relative to the largest vote) the first."""
     largest = votes.amax(dim=1, keepdim=True)

@@ -1,13 +1,13 @@
-"""What distances see: read-outs by the nearest neighbours of the training split."""
+"""What distances see: read-outs by the nearest neighbours of the training split. Neighbours that tie share their places."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from contextssl.evaluation.metrics import cosine_tolerance, nearest_weights
+from contextssl.evaluation.metrics import TIED, cosine_tolerance, first_largest
 
 # How many similarities are held at once.
 SIMILARITIES = 1 << 25
@@ -40,3 +40,33 @@ def _means(cosines: Float[Tensor, "n b"], targets: Float[Tensor, "b t"], k: int,
         shared = near.values[:, k - 1] - near.values[:, k] <= tolerance
         means[shared] = nearest_weights(cosines[shared], k, tolerance) @ targets / k
     return means
+
+
+def knn_labels(
+    bank: Float[Tensor, "b d"],
+    bank_labels: Int[Tensor, " b"],
+    queries: Float[Tensor, "n d"],
+    classes: int,
+    k: int = 20,
+    temperature: float = 0.1,
+) -> Int[Tensor, " n"]:
+    """Weighted kNN (Wu et al., 2018): of the k nearest by cosine, each votes for its class with exp(cosine / temperature).
+
+    Args:
+        bank, queries: not necessarily normalised.
+        k: the whole bank, where it is smaller.
+    """
+    cosines = F.normalize(queries.float(), dim=-1) @ F.normalize(bank.float(), dim=-1).T
+    weights = nearest_weights(cosines, k, cosine_tolerance(bank.shape[1]))
+    votes = (weights * (cosines / temperature).exp()) @ F.one_hot(bank_labels, classes).float()
+    return first_largest(votes)
+
+
+def nearest_weights(cosines: Float[Tensor, "n b"], k: int, tolerance: float = TIED) -> Float[Tensor, "n b"]:
+    """The weight of each of ``b`` candidates among the k nearest: 1 for those nearer than the k-th; those that tie with it share the places
+    that are left, so that no order of a sort decides. Each row sums to k, or to b where that is less."""
+    k = min(k, cosines.shape[1])
+    last = cosines.topk(k, dim=1).values[:, -1:]
+    nearer = (cosines > last + tolerance).float()
+    tied = ((cosines - last).abs() <= tolerance).float()
+    return nearer + tied * (k - nearer.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contextssl.data.pairs import PairBatch, PairSource
-from contextssl.evaluation.metrics import knn_labels, r2_pooled, r2_pooled_floor
+from contextssl.evaluation.metrics import r2_pooled, r2_pooled_floor
+from contextssl.evaluation.neighbours import knn_labels
 from contextssl.factors import Environment
 from contextssl.models.objectives import cosine_similarities, mean_similarities
 from contextssl.models.view_encoder import ViewEncoder
