@@ -14,8 +14,10 @@ from hypothesis import settings
 
 from tests import type_checker
 
-# Before anything of the package is imported: each of its functions then checks what it is given and what it gives.
-jaxtyping.install_import_hook("contextssl", f"{type_checker.__name__}.checked")
+# Before any of these is imported: each of their functions then checks what it is given and what it gives. The rest holds no tensors: settings and
+# results check themselves, and of the report's many small calls checking would take half of the tests' time again.
+WITH_TENSORS = ("checkpoints", "data", "evaluation", "models", "training", "factors", "randomness")
+jaxtyping.install_import_hook([f"contextssl.{name}" for name in WITH_TENSORS], f"{type_checker.__name__}.checked")
 
 # Threads that spin while they wait slow every other process down on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
