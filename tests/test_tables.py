@@ -30,7 +30,8 @@ TRAIN = [
 ]
 EVALUATE = [
     *("epochs=1", "contexts=2", "eval_ctxt=[0,6]", "train_views=3", "probe_views=3", "queries=2", "neighbours=3", "scarf_epochs=1"),
-    *("forget_bottleneck=[0.5]", "accelerator=cpu", "progress=false"),
+    # Boosting takes most of the time, and tests/evaluation/test_fairness.py has it.
+    *("forget_bottleneck=[0.5]", "adversaries=[logistic]", "accelerator=cpu", "progress=false"),
 ]
 
 
