@@ -96,6 +96,9 @@ def test_help_begins_with_what_everyone_needs(capsys: pytest.CaptureFixture[str]
     assert main(["train", "dataset=adult", "seed=3", "--help"]) == 0
     text = capsys.readouterr().out
     assert "  experiment=adult " in text and "  backbone=table_mlp " in text and "  seed=3 " in text
+    assert main(["demo", "--help", "all"]) == 0
+    text = capsys.readouterr().out
+    assert "  experiment=shapes_minutes " in text and "  backbone=resnet_compact " in text and "  corruption=" in text
     assert main(["train", "dataset=foo", "--help"]) == 2
     assert "unknown dataset 'foo'" in capsys.readouterr().err
 

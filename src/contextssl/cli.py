@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from contextssl.commands import COMMANDS, Command
-from contextssl.config.experiments import EXPERIMENT, USUAL
+from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF
 from contextssl.config.overrides import experiment_of, given_words, help_text, settings_of
 from contextssl.config.uses import needless, unread
 from contextssl.config.words import named, without_blanks
@@ -79,12 +79,8 @@ def _dispatch(words: list[str]) -> int:
         return int(importlib.import_module("contextssl.config.sweep").sweep(name, command.schema, function, rest))
     given = given_words(name, command.schema, rest)
     settled = settings_of(name, command.schema, given)
-    if (
-        EXPERIMENT not in given
-        and (usual := USUAL.get(given.get("dataset", "")))
-        and experiment_of(name, given) == usual
-        and settled.progress
-    ):
+    usual = experiment_of(name, given)
+    if usual is not None and usual != EXPERIMENT_OF[name] and EXPERIMENT not in given and settled.progress:
         print(f"note: what is not said is as in experiment={usual} (experiment=null takes the paper's defaults)", file=sys.stderr)
     for sentence in needless(name, settled, list(given)):
         warn(sentence)
@@ -93,13 +89,12 @@ def _dispatch(words: list[str]) -> int:
 
 def _help(name: str, command: Command, chosen: list[str]) -> str:
     """Of the settings that are read with the words that stand beside ``--help``; of all where they say so."""
-    if EVERYTHING in chosen:
-        return help_text(name, command.schema, command.intro)
-    words = named(name, command.schema, command.positional, command.several, chosen)
+    words = named(name, command.schema, command.positional, command.several, [word for word in chosen if word != EVERYTHING])
     words = [word for word in words if "=" in word and not word.lstrip("+~").startswith("hydra")]
     given = given_words(name, command.schema, words)
     settled = settings_of(name, command.schema, given)
-    return help_text(name, command.schema, command.intro, unread(name, settled), experiment_of(name, given), settled)
+    left_out = {} if EVERYTHING in chosen else unread(name, settled)
+    return help_text(name, command.schema, command.intro, left_out, experiment_of(name, given), settled)
 
 
 def _split(words: list[str]) -> tuple[str, list[str]]:

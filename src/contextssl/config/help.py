@@ -32,10 +32,9 @@ def help_text(
     left_out = {name for names in (unread or {}).values() for name in names}
     lines = [intro.strip(), "", f"usage: contextssl {command} key=value …", ""]
     if command in EXPERIMENT_OF:
-        start = experiment
         told = textwrap.wrap(f"a set of settings that ships with the package: {', '.join(experiments())}", 98)
-        lines += [f"  experiment={start or 'NAME':18} {told[0]}", *(f"{'':32}{line}" for line in told[1:])]
-        lines += [f"{'':32}what is not said is as in this set; the values below are those", ""] if start else [""]
+        lines += [f"  experiment={experiment or 'NAME':18} {told[0]}", *(f"{'':32}{line}" for line in told[1:])]
+        lines += [f"{'':32}what is not said is as in this set; the values below are those", ""] if experiment else [""]
     for title, fields in _groups(schema):
         if shown := [field for field in fields if field.name not in left_out]:
             lines += [*([f"{title}:"] if title else []), *(line for field in shown for line in _help_line(field, values)), ""]
