@@ -19,6 +19,7 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.protocols import FURTHER_PROTOCOLS, PROTOCOLS, evaluation_name, rows_split, settings_that_count
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
+from contextssl.data_set import own_name
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError, nearest
 from contextssl.evaluation.run import CACHE, evaluate
@@ -125,7 +126,7 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
             # The time that a run has is its own here, however often it is stopped.
             again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
             # What is the user's own is named again: no code is imported because a checkpoint names it.
-            train(replace(again, factors=wanted.factors, data_factory=wanted.data_factory, encoder_factory=wanted.encoder_factory))
+            train(replace(again, factors=wanted.factors, dataset=wanted.dataset, encoder_factory=wanted.encoder_factory))
             return
     train(wanted)
 
@@ -155,7 +156,11 @@ def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> 
 def _made_alike(made: Mapping[str, Any], protocol: str, asked: EvaluateSettings) -> bool:
     """Whether a protocol's numbers are there, made with the same of every setting that changes them. One that is not recorded is another."""
     there = made.get(evaluation_name(protocol, rows_split(protocol, asked.split, asked.sources)), {}).get("settings")
-    return there is not None and all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
+    if there is None:
+        return False
+    # Data of the user's own had a setting beside the data set.
+    there = {**there, "dataset": there.get("data_factory") or there.get("dataset")}
+    return all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
 
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
@@ -172,7 +177,7 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
         environments=settings.compare_environments if method.aim == "context" else None,
         sensitivity_items=0,
         factors=wanted.factors if own_names(wanted.factors) else None,
-        data_factory=wanted.data_factory,
+        dataset=own_name(wanted.dataset),
         encoder_factory=wanted.encoder_factory,
         accelerator=settings.accelerator,
         progress=settings.progress,

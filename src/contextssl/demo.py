@@ -9,6 +9,7 @@ from pathlib import Path
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
+from contextssl.data_set import own_name
 from contextssl.evaluation.run import evaluate
 from contextssl.report import write_report
 from contextssl.training.run import train
@@ -65,7 +66,7 @@ def evaluation_settings(folder: Path, settings: TrainSettings) -> EvaluateSettin
         train_views=TRAIN_VIEWS,
         probe_views=PROBE_VIEWS,
         queries=QUERIES,
-        data_factory=settings.data_factory,
+        dataset=own_name(settings.dataset),
         encoder_factory=settings.encoder_factory,
         accelerator=settings.accelerator,
         progress=settings.progress,

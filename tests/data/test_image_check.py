@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from contextssl.data.check import CheckReport
+from contextssl.data.check_report import CheckReport
 from contextssl.data.image_check import scan
 from contextssl.errors import DataError
 from tests.data.test_archive import archived

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contextssl.data.check import CheckReport
+from contextssl.config.data_settings import CheckSettings
+from contextssl.data.check_report import CheckReport
 from contextssl.data.glance import constant_channels, glanced_levels, look_through
 from contextssl.data.layout import Layout, Listing, lay_out, list_images, notes_on, unread_classes, untrained_classes
 from contextssl.data.names import is_text, shown
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
+from contextssl.data.sample_views import Sample, augmented_samples, example_photos
+from contextssl.data.store import MANIFEST
 from contextssl.errors import DataError
 from contextssl.system.files import readable_bytes
 
@@ -52,6 +55,25 @@ def scan(path: str | Path, labels: bool | None = None, limit: int = 20, workers:
         DataError: where there is no such folder or archive, or no image in it.
     """
     return scan_listing(list_images(path), labels, limit, workers, progress)
+
+
+def check_images(settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
+    """:func:`scan` of what the settings name, and some of its images augmented.
+
+    Raises:
+        DataError: where there is no image.
+    """
+    path = Path(str(settings.data_dir))
+    try:
+        listing = list_images(path)
+    except DataError as error:
+        if not path.is_dir():
+            raise
+        kinds = f"meta/ (3DIEBench's layout) nor {MANIFEST} (a packed store) nor images"
+        raise DataError(f"{path} holds neither {kinds}: check the path ({error})") from error
+    report = scan_listing(listing, workers=settings.workers or None, progress=settings.progress)
+    photos = example_photos(listing)
+    return report, [] if photos is None else augmented_samples(photos, settings)
 
 
 def scan_listing(
