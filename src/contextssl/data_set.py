@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from contextssl.errors import SettingsError
 from contextssl.plugins import Kind
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from contextssl.data.dataset import Data
     from contextssl.data.sample_views import Sample
     from contextssl.factors import FactorSpace
+
+    # What was found, and some views for a picture.
+    Checked: TypeAlias = tuple[CheckReport, Sequence[Sample]]
 
 # What a data set of the user's own is, for messages.
 WANTED = "a contextssl.Data"
@@ -65,7 +68,7 @@ class DataSet:
     renders: bool = False
     foreseen: Callable[[TrainSettings], tuple[FactorSpace, tuple[int, ...]]] | None = None
     recognises: Callable[[Path], bool] | None = None
-    check: Callable[[CheckSettings], tuple[CheckReport, Sequence[Sample]]] | None = None
+    check: Callable[[CheckSettings], Checked] | None = None
     about: Callable[[Mapping[str, Any]], str] | None = None
 
 
@@ -88,10 +91,7 @@ def _taken(name: str, found: Any) -> DataSet:
 
 def _takes_one(function: Callable[..., Any]) -> bool:
     """Whether a function has to be given something."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
+    parameters = inspect.signature(function).parameters.values()
     return any(each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
 
 

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
+
 from contextssl.config.data_settings import CheckSettings
 from contextssl.config.settings import TrainSettings
-from contextssl.data.check_report import CheckReport
-from contextssl.data.sample_views import Sample, write_picture
-from contextssl.data.store_check import check_store, is_begun
+from contextssl.data import store as store_files
+from contextssl.data.check_report import CheckReport, note_twins, note_unused
+from contextssl.data.journal import SETTINGS
+from contextssl.data.sample_views import Sample, augmented_samples, samples_of, shown_augmentations, write_picture
 from contextssl.data_set import DATA_SETS, DataSet
 from contextssl.errors import DataError, SettingsError
+from contextssl.system.files import readable_bytes
 
 
 def check(settings: CheckSettings) -> CheckReport:
@@ -48,9 +52,46 @@ def _looked_over(settings: CheckSettings, data_set: DataSet | None) -> tuple[Che
     path = Path(settings.data_dir)
     if not path.exists():
         raise DataError(f"there is no folder {path}: check the path")
-    if is_begun(path):
-        return check_store(path, settings)
+    # A store, whole or half-written, is of whatever it was packed from.
+    if any((path / name).is_file() for name in (store_files.MANIFEST, SETTINGS)):
+        return _check_store(path, settings)
     if data_set is None:
         data_set = next(each for each in sorted(DATA_SETS.all(), key=lambda each: each.place) if each.recognises and each.recognises(path))
     assert data_set.check is not None
     return data_set.check(settings)
+
+
+def _check_store(path: Path, settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
+    augmentations, report = shown_augmentations(settings), CheckReport(path, "store")
+    for fault in store_files.faults(path, "full"):
+        report.add("store", fault)
+    report.facts["size on disk"] = readable_bytes(_folder_size(path))
+    if not report.ok:
+        return report, []
+    store = store_files.open_store(path, verify="none")
+    report.facts |= {
+        "items": {split: views.num_items for split, views in store.items()},
+        "views an item": next(iter(store.values())).num_views,
+        "image shape (C, H, W)": next(iter(store.values())).view_shape,
+        "classes": len(store.class_names),
+        "factors": ", ".join(f"{factor.name} ({factor.width})" for factor in store.factors.factors) or "none stored",
+        "image mean": [round(value, 4) for value in store.image_mean],
+        "image std": [round(value, 4) for value in store.image_std],
+        "made by": store.manifest["made_by"],
+        "fingerprint": store.fingerprint,
+    }
+    checksums = np.load(path / store_files.CHECKSUMS)
+    names = [(split, name) for split, views in store.items() for name in views.item_names]
+    note_twins(report, list(zip(names, checksums.tolist(), strict=True)))
+    unused = [name for label, name in enumerate(store.class_names) if not any((views.labels == label).any() for views in store.values())]
+    note_unused(report, unused)
+    first = next(iter(store.values()))
+    if store.factors.names:
+        return report, samples_of(
+            first, [f"{name} ({first.class_names[label]})" for name, label in zip(first.item_names, first.labels, strict=True)]
+        )
+    return report, [] if augmentations is None else augmented_samples(first, augmentations)
+
+
+def _folder_size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

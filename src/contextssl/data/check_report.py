@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,6 @@ class CheckReport:
         kept = self.faults.setdefault(kind, [])
         if len(kept) < self.limit:
             kept.append(message)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {**asdict(self), "path": str(self.path), "picture": None if self.picture is None else str(self.picture), "ok": self.ok}
 
     def print(self, console: Console | None = None) -> None:
         """Shows the report as a table, then the faults, then the verdict."""

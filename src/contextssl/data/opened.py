@@ -1,9 +1,10 @@
-"""From a store, or a source that is packed first, to data."""
+"""From a store, or a source that is packed first, to data; rendered objects, their latents divided into factors."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from contextssl.config.data_settings import DataSettings
@@ -12,14 +13,21 @@ from contextssl.data.pairs import PairSource, ViewPairs
 from contextssl.data.source import ItemSource
 from contextssl.data.store import Store
 from contextssl.data.stored import stored
-from contextssl.errors import DataError
+from contextssl.data.threediebench import FACTORS, factors_named
+from contextssl.digest import digest_of
+from contextssl.errors import DataError, SettingsError
+from contextssl.factors import FactorSpace
 from contextssl.system.distributed import is_first_process
 
 
-def note(what: str, progress: bool) -> None:
-    """A note on the terminal, of the first process, where progress is shown."""
-    if progress and is_first_process():
-        print(f"note: {what}", file=sys.stderr, flush=True)
+def saying(progress: bool) -> Callable[[str], None]:
+    """What tells of what takes a while, or is noteworthy, in the first process, where progress is shown."""
+
+    def say(what: str) -> None:
+        if progress and is_first_process():
+            print(what, file=sys.stderr, flush=True)
+
+    return say
 
 
 def packed(source: ItemSource, folder: Path, settings: DataSettings, progress: bool, beside: bool) -> Store:
@@ -61,3 +69,27 @@ def data_of(store: Store, settings: DataSettings, pairs: Callable[[str], PairSou
         image_std=store.image_std,
         description={"path": str(store.path.absolute()), "fingerprint": store.fingerprint, "source": store.manifest.get("source")},
     )
+
+
+def rendered(store: Store, settings: DataSettings) -> Data:
+    """Pairs of a store's views, their latents divided into factors as the settings name them."""
+    if settings.factors is None:
+        return data_of(store, settings)
+    factors = factors_named(settings.factors)
+    if store.factors != FACTORS:
+        raise SettingsError(
+            f"{store.path} has the factors {', '.join(store.factors.names) or 'none'}, which factors=[…] cannot divide: leave factors out"
+        )
+    data = data_of(store, settings, lambda split: ViewPairs(replace(store[split], factors=factors)))
+    fingerprint = store.fingerprint if factors == store.factors else digest_of([store.fingerprint, factors.to_dict()])
+    return replace(data, description={**data.description, "fingerprint": fingerprint})
+
+
+def foreseen_of_objects(settings: DataSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+    """The factors of rendered objects and the shape of a view, (3, H, W).
+
+    Raises:
+        SettingsError: for factors that cannot be.
+    """
+    factors = FACTORS if settings.factors is None else factors_named(settings.factors)
+    return factors, (3, settings.resolution, settings.resolution)

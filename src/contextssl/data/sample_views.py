@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -17,10 +17,14 @@ from contextssl.config.data_settings import AugmentationSettings
 from contextssl.data.layout import Listing
 from contextssl.data.names import shown
 from contextssl.data.photo import WHITE, read_photo
+from contextssl.data.photos import augmentations_named
 from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
 from contextssl.system.files import atomic_path
+
+if TYPE_CHECKING:
+    from contextssl.data.augmentations import Augmentations
 
 PICTURE_ITEMS = 4
 PICTURE_VIEWS = 6
@@ -95,14 +99,18 @@ def example_photos(listing: Listing) -> Views | None:
     )
 
 
-def augmented_samples(photos: Views, settings: AugmentationSettings) -> list[Sample]:
-    """Some images, each as it is and augmented; none where augmentations are not installed."""
-    try:
-        from contextssl.data.augmentation_settings import augmentations_of
-        from contextssl.data.augmented import AugmentedViews
-    except ImportError:
-        return []
-    return samples_of(AugmentedViews(photos, augmentations_of(settings), PICTURE_VIEWS), photos.item_names)
+def shown_augmentations(settings: AugmentationSettings) -> Augmentations | None:
+    """Those of the settings; None where what they need is not installed, and sample views are done without."""
+    with suppress(DataError):
+        return augmentations_named(settings)
+    return None
+
+
+def augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sample]:
+    """Some images, each as it is and augmented."""
+    from contextssl.data.augmented import AugmentedViews
+
+    return samples_of(AugmentedViews(photos, augmentations, PICTURE_VIEWS), photos.item_names)
 
 
 def samples_of(views: ViewBank, names: Sequence[str]) -> list[Sample]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +11,15 @@ from contextssl.errors import DataError
 
 if TYPE_CHECKING:
     from contextssl.config.settings import TrainSettings
-    from contextssl.data.check_report import CheckReport
     from contextssl.data.dataset import Data
-    from contextssl.data.sample_views import Sample
+    from contextssl.data_set import Checked
     from contextssl.factors import FactorSpace
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
     from contextssl.data.glance import refuse_constant
     from contextssl.data.images import ImagesSource
-    from contextssl.data.opened import note, packed, workers_of
+    from contextssl.data.opened import packed, saying, workers_of
     from contextssl.data.photos import augmented, folder_of
     from contextssl.data.store import open_store
     from contextssl.data.stored import is_store
@@ -44,8 +42,8 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     )
     folder = folder_of(source, root.resolve().name.split(".")[0] or "images", settings)
     if not is_store(folder):
-        for each in source.notes:
-            note(each, progress)
+        for note in source.notes:
+            saying(progress)(f"note: {note}")
         refuse_constant(source)
     return augmented(packed(source, folder, settings, progress, beside=True), settings)
 
@@ -61,7 +59,7 @@ def _recognises(path: Path) -> bool:
     return True
 
 
-def _check(settings: CheckSettings) -> tuple[CheckReport, Sequence[Sample]]:
+def _check(settings: CheckSettings) -> Checked:
     from contextssl.data.image_check import check_images
 
     return check_images(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +11,15 @@ from contextssl.data_set import DataSet
 from contextssl.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
-    from contextssl.data.check_report import CheckReport
     from contextssl.data.dataset import Data
-    from contextssl.data.sample_views import Sample
+    from contextssl.data_set import Checked
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
     with extra():
+        from contextssl.data.opened import saying
         from contextssl.data.tables.mimic3 import read_mimic3
-        from contextssl.data.tables.open_rows import check_columns, open_rows, refuse_words_of_files, saying
+        from contextssl.data.tables.open_rows import check_columns, open_rows, refuse_words_of_files
     if settings.data_dir is None:
         raise DataError("no data: give data_dir=DIR, the folder of MIMIC-III's files")
     refuse_words_of_files(settings)
@@ -42,7 +41,7 @@ def _recognises(path: Path) -> bool:
     return any(name.startswith("admissions.csv") for name in names_in(path))
 
 
-def _check(settings: CheckSettings) -> tuple[CheckReport, Sequence[Sample]]:
+def _check(settings: CheckSettings) -> Checked:
     with extra():
         from contextssl.data.tables.mimic3 import read_mimic3
         from contextssl.data.tables.table_check import check_splits

@@ -12,14 +12,14 @@ from contextssl.data_set import DataSet
 if TYPE_CHECKING:
     from contextssl.data.dataset import Data
     from contextssl.data.shapes import ShapesSource
+    from contextssl.factors import FactorSpace
 
 # A store is named after its classes while their names have so many letters.
 MOST_NAMES = 80
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
-    from contextssl.data.opened import note, packed
-    from contextssl.data.rendered import rendered
+    from contextssl.data.opened import packed, rendered, saying
     from contextssl.data.shapes.source import shapes_source
     from contextssl.data.store import open_store
     from contextssl.data.stored import is_store
@@ -28,9 +28,8 @@ def _open(settings: DataSettings, progress: bool) -> Data:
         return rendered(open_store(Path(settings.data_dir)), settings)
     source = shapes_source(settings)
     if source.unread:
-        note(
-            f"{settings.meshes} holds {source.unread}, which cannot be read here and are left out: convert them, for instance to OBJ",
-            progress,
+        saying(progress)(
+            f"note: {settings.meshes} holds {source.unread}, which cannot be read here and are left out: convert them, for instance to OBJ"
         )
     named = settings.data_dir is not None
     folder = Path(str(settings.data_dir)) if named else Path("datasets") / _folder_name(settings, source)
@@ -51,10 +50,10 @@ def _folder_name(settings: DataSettings, source: ShapesSource) -> str:
     return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
 
 
-def _foreseen(settings: DataSettings) -> Any:
-    from contextssl.data.rendered import foreseen
+def _foreseen(settings: DataSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+    from contextssl.data.opened import foreseen_of_objects
 
-    return foreseen(settings)
+    return foreseen_of_objects(settings)
 
 
 def _about(source: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,8 @@ from contextssl.data_set import DataSet
 from contextssl.errors import DataError
 
 if TYPE_CHECKING:
-    from contextssl.data.check_report import CheckReport
     from contextssl.data.dataset import Data
-    from contextssl.data.sample_views import Sample
+    from contextssl.data_set import Checked
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
@@ -45,7 +43,7 @@ def _recognises(path: Path) -> bool:
     return path.is_file() and is_table_file(path)
 
 
-def _check(settings: CheckSettings) -> tuple[CheckReport, Sequence[Sample]]:
+def _check(settings: CheckSettings) -> Checked:
     with extra():
         from contextssl.data.tables.table_check import check_table
     return check_table(Path(str(settings.data_dir)), settings), ()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contextssl.config.data_settings import CheckSettings, DataSettings, ShapesSettings, names_of
 from contextssl.data_set import DataSet
 from contextssl.errors import DataError
 
 if TYPE_CHECKING:
-    from contextssl.data.check_report import CheckReport
     from contextssl.data.dataset import Data
-    from contextssl.data.sample_views import Sample
+    from contextssl.data_set import Checked
+    from contextssl.factors import FactorSpace
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
-    from contextssl.data.opened import packed
-    from contextssl.data.rendered import rendered
+    from contextssl.data.opened import packed, rendered
     from contextssl.data.store import open_store
     from contextssl.data.stored import is_store
     from contextssl.data.threediebench import ThreeDIEBenchSource, packed_folder
@@ -35,10 +33,10 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return rendered(packed(source, packed_folder(root, settings.resolution, settings.resize), settings, progress, beside=False), settings)
 
 
-def _foreseen(settings: DataSettings) -> Any:
-    from contextssl.data.rendered import foreseen
+def _foreseen(settings: DataSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+    from contextssl.data.opened import foreseen_of_objects
 
-    return foreseen(settings)
+    return foreseen_of_objects(settings)
 
 
 def _recognises(path: Path) -> bool:
@@ -47,7 +45,7 @@ def _recognises(path: Path) -> bool:
     return is_published(path)
 
 
-def _check(settings: CheckSettings) -> tuple[CheckReport, Sequence[Sample]]:
+def _check(settings: CheckSettings) -> Checked:
     from contextssl.data.folder_check import check_folder
 
     return check_folder(Path(str(settings.data_dir)), workers=settings.workers or None, progress=settings.progress)

@@ -12,20 +12,7 @@ PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt", ".data")
 # Tables of other programs, which are refused as tables.
 OTHER = (
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".xlsx",
-    ".xls",
-    ".xlsm",
-    ".ods",
-    ".feather",
-    ".arrow",
-    ".orc",
-    ".dta",
-    ".sav",
-    ".sas7bdat",
-    ".rds",
+    *(".json", ".jsonl", ".ndjson", ".xlsx", ".xls", ".xlsm", ".ods", ".feather", ".arrow", ".orc", ".dta", ".sav", ".sas7bdat", ".rds"),
     ".pkl",
 )
 

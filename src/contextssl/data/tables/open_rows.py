@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import Data
+from contextssl.data.opened import saying
 from contextssl.data.tables.open_table import open_table
 from contextssl.data.tables.table import Table
 from contextssl.errors import SettingsError, nearest
-from contextssl.system.distributed import is_first_process
 
 # Settings of dataset=table that its files need.
 OF_FILES = ("path", "person", "delimiter", "decimal", "encoding", "giveaway_columns")
-
-
-def saying(progress: bool) -> Callable[[str], None]:
-    """What tells of what takes a while, in the first process, where progress is shown."""
-
-    def say(what: str) -> None:
-        if progress and is_first_process():
-            print(what, file=sys.stderr, flush=True)
-
-    return say
 
 
 def open_rows(table: Table, settings: DataSettings, path: str, progress: bool) -> Data:
