@@ -12,15 +12,17 @@ import pytest
 import contextssl
 
 SOURCE = Path(contextssl.__file__).parent
-# Each knows those before it.
-ROOMS = ("system", "config", "data", "models", "checkpoints", "records", "evaluation", "training", "report", "commands")
+# Each knows those before it. Those of parts that are found by their names stand near the end: nobody imports them but plugins.py.
+REGISTERED = ("metrics", "heads", "protocols")
+ROOMS = ("system", "config", "data", "models", "checkpoints", "records", "evaluation", "training", "report", *REGISTERED, "commands")
 
 
 def test_a_package_imports_only_those_below_it() -> None:
     assert {path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()} == set(ROOMS)
     wrong = []
     for place, room in enumerate(ROOMS):
-        allowed = {*ROOMS[: place + 1]} - ({"training"} if room == "report" else set())
+        allowed = {*ROOMS[: place + 1]} - {*REGISTERED} | {room}
+        allowed -= {"training"} if room in ("report", *REGISTERED) else set()
         for file in sorted((SOURCE / room).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("contextssl"):

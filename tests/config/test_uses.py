@@ -9,7 +9,6 @@ import pytest
 
 from contextssl.commands import COMMANDS
 from contextssl.config.overrides import experiments, given_words, settings_of
-from contextssl.config.protocols import FURTHER_PROTOCOLS, PROTOCOLS, READS
 from contextssl.config.uses import EVALUATE_USES, OF_PROTOCOLS, TRAIN_USES, in_all, needless
 from contextssl.config.validation import fields_of
 from contextssl.errors import SettingsError
@@ -31,7 +30,6 @@ def test_the_tables_name_settings_that_there_are() -> None:
     for use in EVALUATE_USES:
         assert {*use.names, use.where} <= set(evaluate)
     assert set(evaluate) >= OF_PROTOCOLS
-    assert set(READS) == {*PROTOCOLS, *FURTHER_PROTOCOLS}
     assert {method for use in TRAIN_USES if use.where == "method" for method in [*(use.among or ()), *use.other_than]} <= set(METHODS)
 
 

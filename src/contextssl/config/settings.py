@@ -194,6 +194,7 @@ class ReportSettings:
     runs: list[str] = setting([], "run folders: contextssl report RUN [RUN …]", path=True)
     out: str | None = setting(None, "the page; where left out RUN/report.html, for several runs ./report.html", path=True)
     split: str = setting("val", "which split's numbers to show", choices=("val", "train", "test"))
+    protocols: list[str] = setting([], "protocols of your own, package.module:Name, whose sections are shown too")
     figures: bool = setting(True, "write each figure as PNG and SVG too, into the folder figures beside the page")
     gallery: bool = setting(True, "make a run's gallery of neighbours where it is missing and checkpoint and data are at hand")
     data_dir: str | None = setting(None, "the data's packed store, where it has moved since training; for the gallery", path=True)

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from contextssl.config.data_settings import PHOTOS, TABLES
-from contextssl.config.protocols import PROTOCOLS, READS
 from contextssl.errors import SettingsError
+from contextssl.head import HEADS
 from contextssl.methods import METHODS
+from contextssl.protocol import PROTOCOLS
+from contextssl.protocol import in_all as protocols_in_all
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,9 @@ NOT_OF_COMPARE: Mapping[str, str] = {
     "resume": "compare_dir",
 }
 
-_TRAINED_HEADS = ("published", "mlp", "linear")
+_TRAINED_HEADS = tuple(head.name for head in HEADS.built_in.values() if head.trains)
 # What some protocol reads, and not every one.
-OF_PROTOCOLS = frozenset(name for names in READS.values() for name in names)
+OF_PROTOCOLS = frozenset(name for protocol in PROTOCOLS.built_in.values() for name in protocol.reads)
 EVALUATE_USES = (
     Use(OF_SHAPES, "dataset", (None, "shapes")),
     Use(("epochs", "learning_rate", "batch_size"), "heads", _TRAINED_HEADS),
@@ -155,11 +157,10 @@ def unread(command: str, settings: Any) -> dict[str, list[str]]:
     if command in ("compare", "reproduce"):
         for name, instead in NOT_OF_COMPARE.items():
             tell(f"not used by {command}, which has {instead}", [name])
-    protocol = command.removeprefix("evaluate ")
-    if protocol in READS:
-        tell(f"not used by {command}", sorted(OF_PROTOCOLS - set(READS[protocol])))
-    if command == "evaluate all":
-        tell("not used by evaluate all", sorted(OF_PROTOCOLS - {name for each in PROTOCOLS for name in READS[each]}))
+    if command.startswith("evaluate "):
+        name = command.removeprefix("evaluate ")
+        run = protocols_in_all() if name == "all" else [PROTOCOLS.find(name)]
+        tell(f"not used by {command}", sorted(OF_PROTOCOLS - {setting for protocol in run for setting in protocol.reads}))
     uses = {"train": TRAIN_USES, "demo": TRAIN_USES, "compare": COMPARE_USES, "reproduce": COMPARE_USES, "data shapes": RENDER_USES}
     for use in EVALUATE_USES if command.startswith("evaluate ") else uses.get(command, ()):
         values = _values(command, settings, use.where)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from contextssl.config.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.deviations import deviation, deviation_words
+from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow
 from contextssl.report import published
 from contextssl.report.collect import Run
@@ -279,13 +279,12 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
 def patience(runs: Sequence[Run], protocol: str) -> str:
     """A sentence where trained probes had fewer epochs than the published ones."""
     given = {run.evaluations.get(protocol, {}).get("settings", {}).get("epochs") for run in runs}
-    fewer = sorted(epochs for epochs in given if epochs is not None and epochs < PUBLISHED_EPOCHS[protocol])
+    published = PROTOCOLS.built_in[protocol].epochs or 0
+    fewer = sorted(epochs for epochs in given if epochs is not None and epochs < published)
     if not fewer:
         return ""
     told = listed([str(epochs) for epochs in fewer])
-    return (
-        f" Trained probes had {told} epochs, not the published {PUBLISHED_EPOCHS[protocol]}: a more patient one reads more of what is left."
-    )
+    return f" Trained probes had {told} epochs, not the published {published}: a more patient one reads more of what is left."
 
 
 def sensitivity(runs: Sequence[Run]) -> Picture | None:
