@@ -13,7 +13,7 @@ import contextssl
 
 SOURCE = Path(contextssl.__file__).parent
 # Each knows those before it. Those of parts that are found by their names stand near the end: nobody imports them but plugins.py.
-REGISTERED = ("metrics", "heads", "protocols")
+REGISTERED = ("metrics", "heads", "datasets", "protocols")
 ROOMS = ("system", "config", "data", "models", "checkpoints", "records", "evaluation", "training", "report", *REGISTERED, "commands")
 
 

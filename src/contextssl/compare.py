@@ -18,6 +18,7 @@ from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
+from contextssl.data_set import own_name
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.run import CACHE, evaluate
@@ -123,7 +124,7 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
             # The time that a run has is its own here, however often it is stopped.
             again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
             # What is the user's own is named again: no code is imported because a checkpoint names it.
-            train(replace(again, factors=wanted.factors, data_factory=wanted.data_factory, encoder_factory=wanted.encoder_factory))
+            train(replace(again, factors=wanted.factors, dataset=wanted.dataset, encoder_factory=wanted.encoder_factory))
             return
     train(wanted)
 
@@ -149,9 +150,11 @@ def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> 
 def _made_alike(made: Mapping[str, Any], protocol: Protocol, asked: EvaluateSettings) -> bool:
     """Whether a protocol's numbers are there, made with the same of every setting that changes them. One that is not recorded is another."""
     there = made.get(evaluation_name(protocol.name, protocol.split(asked)), {}).get("settings")
-    # Before there were plug-ins, none had settings.
-    there = None if there is None else {"own": {}, **there}
-    return there is not None and all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
+    if there is None:
+        return False
+    # Before there were plug-ins none had settings, and data of the user's own had a setting beside the data set.
+    there = {"own": {}, **there, "dataset": there.get("data_factory") or there.get("dataset")}
+    return all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
 
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
@@ -168,7 +171,7 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
         environments=settings.compare_environments if method.aim == "context" else None,
         sensitivity_items=0,
         factors=wanted.factors if own_names(wanted.factors) else None,
-        data_factory=wanted.data_factory,
+        dataset=own_name(wanted.dataset),
         encoder_factory=wanted.encoder_factory,
         accelerator=settings.accelerator,
         progress=settings.progress,

@@ -44,7 +44,9 @@ def train_settings(*words: str) -> TrainSettings:
 def test_text_is_taken_as_it_is_by_every_setting_of_text(command: str, text: str) -> None:
     schema = COMMANDS[command].schema
     names = [
-        name for name, hint in hints_of(schema).items() if hint in (str, str | None) and not fields_of(schema)[name].metadata["choices"]
+        name
+        for name, hint in hints_of(schema).items()
+        if hint in (str, str | None) and not fields_of(schema)[name].metadata["choices"] and not fields_of(schema)[name].metadata["names"]
     ]
     settings = settings_from(command, schema, [f"{name}={text}" for name in names])
     assert {getattr(settings, name) for name in names} <= {text}

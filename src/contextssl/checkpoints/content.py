@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from contextssl.config.data_settings import PHOTOS
 from contextssl.config.settings import TrainSettings
 from contextssl.config.values import Unfit, conform
+from contextssl.data.dataset import opened_by_name
+from contextssl.data_set import known_data_set, own_name
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.named_code import own_names
 
@@ -90,6 +91,9 @@ def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict
     """
     renamed = {FORMER_SETTINGS.get(name, name): value for name, value in written.items()}
     renamed.pop(None, None)
+    # Data of the user's own stood beside the data set that they took the place of.
+    if (own := renamed.pop("data_factory", None)) is not None:
+        renamed["dataset"] = own
     if unknown := sorted(str(name) for name in set(renamed) - {field.name for field in dataclasses.fields(TrainSettings)}):
         raise CheckpointError(
             f"{where} was written by version {version}, with settings that this version does not know: {', '.join(unknown)}; "
@@ -108,7 +112,8 @@ def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequen
     Raises:
         SettingsError: saying what to add to the command.
     """
-    if dataset not in PHOTOS:
+    data_set = known_data_set(dataset)
+    if data_set is not None and not data_set.augments:
         return
     if [name for name in own_names(factors) if name not in (named or ())]:
         raise SettingsError(
@@ -127,15 +132,28 @@ def refuse_unnamed_parts(content: Mapping[str, Any], *, data: bool, encoder: boo
         CheckpointError: saying how, on the command line and in Python.
     """
     made = recipe_of(content, where)
-    if not data and "path" not in made["data"]:
-        raise CheckpointError(
-            f"{where} was trained on data of your own, which no file names: give them again by data_factory=module:function (it returns a "
-            "contextssl.Data), or in Python"
-        )
+    own = own_name(known_settings(made["settings"], made.get("version"), where).get("dataset"))
+    refuse_unnamed_data(own if own or opened_by_name(made["data"]) else "module:function", data, where)
     if not encoder and made["encoder"] is not None:
         raise CheckpointError(
             f"{where} was trained with your own encoder {made['encoder']}: give it again by encoder_factory=module:function (it returns the module), "
             "or in Python"
+        )
+
+
+def refuse_unnamed_data(own: str | None, given: bool, where: str) -> None:
+    """
+    Args:
+        own: code of the user's own that the data were made by; None where there was none.
+        given: whether data are given again.
+
+    Raises:
+        CheckpointError: where they are not.
+    """
+    if own is not None and not given:
+        raise CheckpointError(
+            f"{where} was trained on data of your own, which are not opened because a file names them: give them again by dataset={own} (it "
+            "returns a contextssl.Data), or in Python"
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextssl.config.setting import MOST_SEED, setting
+from contextssl.data_set import DATA_SETS
 from contextssl.head import HEADS
 
 # Who is trained afresh to read a factor, or to predict a target, from rows of a table.
@@ -31,7 +32,7 @@ READ_BY_ALL = (
     *CHANGE_NOTHING,
     *("checkpoint", "n_head", "block_size", "image_mean", "image_std"),
     *("dataset", "resolution", "classes", "objects", "val_objects", "views", "supersample", "data_seed", "meshes"),
-    *("factors", "data_factory", "encoder_factory", "own"),
+    *("factors", "encoder_factory", "own"),
     *("eval_ctxt", "environments", "contexts", "split", "items", "seed", "precision"),
 )
 # Those that several protocols read: of single views, and of heads that are trained.
@@ -43,7 +44,12 @@ TRAINED_HEADS = ("heads", "epochs", "learning_rate", "batch_size", "normalize", 
 class EvaluatedDataSettings:
     """Data; those of the run where left out"""
 
-    dataset: str | None = setting(None, "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench")
+    dataset: str | None = setting(
+        None,
+        "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench; of a run on data of your own package.module:function, "
+        "which returns them, a contextssl.Data",
+        names=DATA_SETS,
+    )
     data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store", path=True)
     resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels", least=1)
     classes: int | list[str] | None = setting(None, "of dataset=shapes: the first so many classes, or their names", least=1)
@@ -56,7 +62,6 @@ class EvaluatedDataSettings:
     factors: list[str] | None = setting(
         None, "of a run on augmentations of your own: its factors once more, since no code is imported because a checkpoint names it"
     )
-    data_factory: str | None = setting(None, "of a run on data of your own: package.module:function that returns them, a contextssl.Data")
 
 
 @dataclass

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 from contextssl.config.validation import checked, fields_of, read_setting
 from contextssl.config.values import Unfit, read_value
+from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError, nearest
 from contextssl.plugins import Kind
 
 Own = TypeVar("Own")
 
 # The settings that name parts, one or several, and of which kind.
-CHOOSERS: Mapping[str, Kind[Any]] = {}
+CHOOSERS: Mapping[str, Kind[Any]] = {"dataset": DATA_SETS}
 
 
 def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any] = ()) -> tuple[type[Any], ...]:
@@ -35,7 +36,8 @@ def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any
         return ()
     # What is built in declares its settings with the command's.
     chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(given[word]) if word in given else ())]
-    found = [kind.find(name) for name, kind in chosen if name not in kind.built_in]
+    # An unknown name, or a published one, is said or read with the other words.
+    found = [kind.find(name) for name, kind in chosen if name not in kind.built_in and (kind.is_own(name) or name in kind.names())]
     return without_clashes(schema, [*parts, *found])
 
 

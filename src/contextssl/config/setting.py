@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from contextssl.plugins import Kind
 
 # Seeds are whole numbers that fit 64 bits.
 MOST_SEED = 2**63 - 1
@@ -40,7 +43,7 @@ class Range:
 
 def setting(
     default: Any,
-    meaning: str,
+    meaning: str | Callable[[], str],
     unit: str = "",
     choices: tuple[str, ...] = (),
     *,
@@ -49,14 +52,17 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     path: bool = False,
+    names: Kind[Any] | None = None,
 ) -> Any:
     """A dataclass field with its help.
 
     Args:
+        meaning: or a function that tells it when help is asked for.
         least, most, above, below: the ends of its range.
         path: a file or folder, in which ``~`` is the home folder.
+        names: of what kind its value is the name of one.
     """
-    metadata = {"help": meaning, "unit": unit, "choices": choices, "range": Range(least, most, above, below), "path": path}
+    metadata = {"help": meaning, "unit": unit, "choices": choices, "range": Range(least, most, above, below), "path": path, "names": names}
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)

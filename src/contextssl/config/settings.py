@@ -10,6 +10,7 @@ from typing import Any
 
 from contextssl.config.data_settings import DataSettings
 from contextssl.config.setting import MOST_SEED, setting
+from contextssl.data_set import DATA_SETS
 from contextssl.methods import METHODS
 
 
@@ -202,7 +203,9 @@ class ReportSettings:
         None,
         "for the gallery of a run on augmentations of your own: its factors once more, since no code is imported because a file names it",
     )
-    data_factory: str | None = setting(None, "for the gallery of a run on data of your own: package.module:function that returns them")
+    dataset: str | None = setting(
+        None, "for the gallery of a run on data of your own: package.module:function that returns them", names=DATA_SETS
+    )
     encoder_factory: str | None = setting(
         None, "for the gallery of a run with an encoder of your own: package.module:function that returns it"
     )

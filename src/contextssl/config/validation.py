@@ -73,8 +73,10 @@ def checked(settings: Settings) -> Settings:
 def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
     """
     Raises:
-        SettingsError: for a value out of its range, or not among its choices.
+        SettingsError: for a value out of its range, not among its choices, or the name of nothing.
     """
+    if (kind := field.metadata.get("names")) and value is not None:
+        kind.find(value)
     choices = field.metadata.get("choices")
     if choices and value is not None and value not in choices:
         raise SettingsError(f"unknown {name} {value!r}: {nearest(str(value), choices)} (choices: {', '.join(choices)})")

@@ -17,6 +17,7 @@ from torch import Tensor
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.dataset import open_data
 from contextssl.data.pairs import PairSource
+from contextssl.data_set import known_data_set
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import ArrayCache, own_code
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
@@ -194,7 +195,8 @@ def _unseen(settings: EvaluateSettings, subject: Subject) -> PairSource | None:
     if settings.unseen_classes is None:
         return None
     trained = subject.settings
-    if trained is None or trained.dataset != "shapes" or trained.data_dir is not None:
+    data_set = None if trained is None else known_data_set(trained.dataset)
+    if trained is None or data_set is None or not data_set.renders or trained.data_dir is not None:
         raise SettingsError("unseen_classes are rendered: they are for runs on dataset=shapes without data_dir")
     named = list(settings.unseen_classes)
     if known := [name for name in named if name in subject.data.train.class_names]:
