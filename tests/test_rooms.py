@@ -13,7 +13,7 @@ import contextssl
 
 SOURCE = Path(contextssl.__file__).parent
 # Each knows those before it.
-ROOMS = ("system", "config", "data", "models", "checkpoints", "records", "evaluation", "training", "report", "commands")
+ROOMS = ("system", "config", "data", "models", "checkpoints", "records", "evaluation", "training", "report", "methods", "commands")
 
 
 def test_a_package_imports_only_those_below_it() -> None:

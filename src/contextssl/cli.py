@@ -11,6 +11,7 @@ from contextlib import nullcontext, suppress
 from contextssl.commands import COMMANDS, Command
 from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF
 from contextssl.config.overrides import experiment_of, given_words, help_text, settings_of
+from contextssl.config.own_settings import own_schemas
 from contextssl.config.uses import needless, unread
 from contextssl.config.words import named, without_blanks
 from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
@@ -94,7 +95,8 @@ def _help(name: str, command: Command, chosen: list[str]) -> str:
     given = given_words(name, command.schema, words)
     settled = settings_of(name, command.schema, given)
     left_out = {} if EVERYTHING in chosen else unread(name, settled)
-    return help_text(name, command.schema, command.intro, left_out, experiment_of(name, given), settled)
+    own = own_schemas(command.schema, given)
+    return help_text(name, command.schema, command.intro, left_out, experiment_of(name, given), settled, own)
 
 
 def _split(words: list[str]) -> tuple[str, list[str]]:

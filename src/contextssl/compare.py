@@ -22,7 +22,7 @@ from contextssl.data.dataset import open_data
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError, nearest
 from contextssl.evaluation.run import CACHE, evaluate
-from contextssl.methods import method_of
+from contextssl.method import METHODS
 from contextssl.named_code import own_names
 from contextssl.records.provenance import describe_machine
 from contextssl.records.results import RESULTS, read_results
@@ -125,7 +125,8 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
             # The time that a run has is its own here, however often it is stopped.
             again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
             # What is the user's own is named again: no code is imported because a checkpoint names it.
-            train(replace(again, factors=wanted.factors, data_factory=wanted.data_factory, encoder_factory=wanted.encoder_factory))
+            own = ("method", "factors", "data_factory", "encoder_factory")
+            train(replace(again, **{name: getattr(wanted, name) for name in own}))
             return
     train(wanted)
 
@@ -145,7 +146,7 @@ def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> 
     made = read_results(folder)[0].get("evaluations", {})
     asked = _evaluation(wanted, folder, settings)
     left_out = set()
-    if not method_of(wanted.method).contexts:
+    if not METHODS.find(wanted.method).contexts:
         left_out.add("reading")
     if wanted.weight_labels == 0:
         left_out.add("labels")
@@ -160,7 +161,7 @@ def _made_alike(made: Mapping[str, Any], protocol: str, asked: EvaluateSettings)
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
     """The same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
-    method = method_of(wanted.method)
+    method = METHODS.find(wanted.method)
     if settings.evaluation == "quick":
         probes = evaluation_settings(folder, settings)
     else:
@@ -174,6 +175,7 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
         factors=wanted.factors if own_names(wanted.factors) else None,
         data_factory=wanted.data_factory,
         encoder_factory=wanted.encoder_factory,
+        method=wanted.method if METHODS.is_own(wanted.method) else None,
         accelerator=settings.accelerator,
         progress=settings.progress,
     )

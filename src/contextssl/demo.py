@@ -10,6 +10,7 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.evaluation.run import evaluate
+from contextssl.method import METHODS
 from contextssl.report import write_report
 from contextssl.training.run import train
 
@@ -67,6 +68,7 @@ def evaluation_settings(folder: Path, settings: TrainSettings) -> EvaluateSettin
         queries=QUERIES,
         data_factory=settings.data_factory,
         encoder_factory=settings.encoder_factory,
+        method=settings.method if METHODS.is_own(settings.method) else None,
         accelerator=settings.accelerator,
         progress=settings.progress,
     )

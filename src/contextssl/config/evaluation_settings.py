@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextssl.config.setting import MOST_SEED, setting
+from contextssl.method import METHODS
 
 
 @dataclass
@@ -37,6 +38,9 @@ class LoadedModelSettings:
     checkpoint: str = setting("last", "which of a run's checkpoints: last, best (chosen on the val split), or a name in its folder")
     encoder_factory: str | None = setting(
         None, "of a run with an encoder of your own: package.module:function that returns it, freshly built"
+    )
+    method: str | None = setting(
+        None, "of a run of a method of your own: package.module:Name; of others the checkpoint says it", found_by=METHODS.find
     )
     n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out", least=1)
     block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens", least=4)

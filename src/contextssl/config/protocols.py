@@ -26,6 +26,8 @@ CHANGE_NOTHING = (
     "cache",
     "cache_dir",
     "cache_gb",
+    # Which of its methods a checkpoint is of the checkpoint says: it is named for its code.
+    "method",
     "accelerator",
     "progress",
 )

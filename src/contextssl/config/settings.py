@@ -10,20 +10,14 @@ from typing import Any
 
 from contextssl.config.data_settings import DataSettings
 from contextssl.config.setting import MOST_SEED, setting
-from contextssl.methods import METHODS
+from contextssl.method import METHODS, methods_by_aim
 
 
 @dataclass
 class MethodSettings:
     """Method"""
 
-    method: str = setting(
-        "contextssl",
-        "contextssl, or a rival to compare it with: simclr, vicreg, byol (invariance); simclr+, vicreg+ (the same losses on the in-context "
-        "transformer, no actions); sen, equimod, augself, sie, seq-jepa (they follow one action); conditional (contextssl with the environment's "
-        "name in the place of a context); supervised, supervised-latents (ceilings), random (untrained)",
-        choices=tuple(METHODS),
-    )
+    method: str = setting("contextssl", methods_by_aim, found_by=METHODS.find)
     condition: str | None = setting(
         None, "of methods that follow one action: what it tells, rotation, color or rotation+color; all factors where left out"
     )
@@ -205,3 +199,4 @@ class ReportSettings:
     encoder_factory: str | None = setting(
         None, "for the gallery of a run with an encoder of your own: package.module:function that returns it"
     )
+    method: str | None = setting(None, "for the gallery of a run of a method of your own: package.module:Name")

@@ -15,7 +15,7 @@ from typing import Any
 from contextssl.config.data_settings import PHOTOS, TABLES
 from contextssl.config.protocols import PROTOCOLS, READS
 from contextssl.errors import SettingsError
-from contextssl.methods import METHODS
+from contextssl.method import METHODS, method_and_condition
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,19 @@ class Use:
         values = value if isinstance(value, (list, tuple)) else [value]
         return any((self.among is None or each in self.among) and each not in self.other_than for each in values)
 
+    def unread(self, values: Collection[Any]) -> Collection[str]:
+        """Those that are read under none of these values of the setting that decides."""
+        return () if any(self.read(value) for value in values) else self.names
+
+
+class MethodUse(Use):
+    """Settings of which each method says by itself whether it reads them."""
+
+    def unread(self, values: Collection[Any]) -> Collection[str]:
+        methods = [METHODS.find(value) for value in values]
+        read = {name for method in methods for name in (*method.reads, *(OF_TRAINING if method.trains else ()))}
+        return [name for name in self.names if name not in read]
+
 
 IMAGES = ("3diebench", "shapes", *PHOTOS)
 OF_SHAPES = ("classes", "objects", "val_objects", "views", "supersample", "data_seed", "meshes")
@@ -52,8 +65,10 @@ AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
 }
 _RANGES = tuple(name for names in AUGMENTATION_RANGES.values() for name in names)
 
-IN_CONTEXT = tuple(name for name, method in METHODS.items() if method.contexts)
-FOLLOWING = tuple(name for name, method in METHODS.items() if method.aim == "equivariance")
+# What a method reads that is trained at all.
+OF_TRAINING = ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval")
+# What some method of this package reads, and not every one; ContextSSL's first.
+OF_METHODS = tuple(dict.fromkeys(name for method in reversed(list(METHODS.built_in.values())) for name in method.reads))
 
 DATA_USES = (
     Use(OF_SHAPES, "dataset", ("shapes",)),
@@ -79,25 +94,7 @@ TRAIN_USES = (
     *DATA_USES,
     Use(("pretrained", "stem", "pool"), "dataset", IMAGES),
     Use(("encoder_width", "encoder_depth", "column_width"), "dataset", TABLES),
-    Use(("width", "n_layer", "n_head", "random_mask", "mask_prob", "init"), "method", IN_CONTEXT),
-    Use(("bottleneck", "clamp_similarities"), "method", ("contextssl", "simclr+")),
-    Use(
-        ("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_untold", "label_bins", "env_ratio", "env_per"),
-        "method",
-        ("contextssl",),
-    ),
-    Use(("temperature",), "method", ("contextssl", "simclr+", "simclr", "sen", "equimod", "augself")),
-    Use(("projector_width",), "method", other_than=(*IN_CONTEXT, "supervised", "random")),
-    Use(("projection_dim",), "method", other_than=("seq-jepa", "supervised", "supervised-latents", "random")),
-    Use(("equivariance_weight",), "method", ("sen", "equimod", "augself", "sie")),
-    Use(("vicreg_coefficients",), "method", ("vicreg", "vicreg+", "sie")),
-    Use(("ema_momentum",), "method", ("byol", "seq-jepa")),
-    Use(("sequence_layers", "sequence_heads"), "method", ("seq-jepa",)),
-    Use(
-        ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval"),
-        "method",
-        other_than=("random",),
-    ),
+    MethodUse((*OF_METHODS, *OF_TRAINING), "method"),
     Use(("mask_prob",), "random_mask", (True,)),
     Use(("label_bins",), "weight_labels", other_than=(0,)),
     Use(("output_dir",), "run_dir", (None,)),
@@ -163,9 +160,9 @@ def unread(command: str, settings: Any) -> dict[str, list[str]]:
     uses = {"train": TRAIN_USES, "demo": TRAIN_USES, "compare": COMPARE_USES, "reproduce": COMPARE_USES, "data shapes": RENDER_USES}
     for use in EVALUATE_USES if command.startswith("evaluate ") else uses.get(command, ()):
         values = _values(command, settings, use.where)
-        if not any(use.read(value) for value in values):
+        if names := use.unread(values):
             shown = "/".join(_shown(value) for value in values)
-            tell(f"not used with {_title(command, use.where)}={shown}", use.names)
+            tell(f"not used with {_title(command, use.where)}={shown}", names)
     return told
 
 
@@ -189,7 +186,7 @@ def _values(command: str, settings: Any, name: str) -> list[Any]:
     values = [getattr(settings, name)]
     if command in ("compare", "reproduce"):
         if name == "method":
-            values = [method.partition(":")[0] for method in settings.methods]
+            values = [method_and_condition(named)[0] for named in settings.methods]
         values += list((settings.vary or {}).get(name, []))
     return values
 
