@@ -45,3 +45,4 @@ Pull = Method("pull", "invariance", terms, reads=("projection_dim",), settings=P
 Follow = Method("follow", "equivariance", terms, title="Follows", reads=("projection_dim",))
 InContext = dataclasses.replace(METHODS.find("contextssl"), title="In my context", published=(), published_retrieval={})
 NoAim = Method("aimless", "glory", terms)
+Misread = Method("misread", "invariance", terms, reads=("projecton_dim",))

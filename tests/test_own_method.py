@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from importlib.metadata import EntryPoint
@@ -160,11 +161,10 @@ def test_its_settings_are_those_of_the_command(words: list[str], tmp_path: Path,
         ("tests.own_methods:Nothing", "method 'tests.own_methods:Nothing' cannot be imported"),
         ("tests.own_methods:Pulled", "method 'tests.own_methods:Pulled' is a .*: it must be a contextssl.method.Method"),
         ("tests.own_methods:NoAim", "has the aim 'glory': it must be one of context, invariance"),
+        ("tests.own_methods:Misread", r"reads 'projecton_dim', which is no setting of training: did you mean 'projection_dim'\?"),
     ],
 )
 def test_what_is_no_method_is_said_in_one_line(named: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    import re
-
     assert re.search(said, error_of(capsys, "train", f"method={named}"))
 
 

@@ -6,10 +6,10 @@ Those of this package are the files of ``contextssl.methods``, one each. Setting
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from contextssl.errors import SettingsError
+from contextssl.errors import SettingsError, nearest
 from contextssl.plugins import Kind
 
 if TYPE_CHECKING:
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from contextssl.models.view_encoder import ViewEncoder
     from contextssl.training.loss import Objective
 
+Terms: TypeAlias = "list[Term]"
 # What methods are trained for, in the order in which help tells them.
 AIMS: Mapping[str, str] = {
-    "context": "to follow what a context, or the environment's name, tells",
-    "invariance": "to ignore every factor",
-    "equivariance": "to follow one action",
-    "ceiling": "with labels, as ceilings",
-    "floor": "not at all, as the floor",
+    "context": "follow what a context, or the environment's name, tells",
+    "invariance": "ignore every factor",
+    "equivariance": "follow one action",
+    "ceiling": "learn from labels, as ceilings",
+    "floor": "untrained, as the floor",
 }
 # Settings that every in-context model reads.
 IN_CONTEXT = ("width", "n_layer", "n_head", "random_mask", "mask_prob", "init", "projection_dim")
@@ -84,8 +85,9 @@ class Method:
         name: of the setting ``method``. One of the user's own has the name that it is found by.
         aim: what it is trained for: ``"context"``, ``"invariance"``, ``"equivariance"``, ``"ceiling"`` or ``"floor"``.
         terms: of its loss, each a :class:`~contextssl.models.baselines.term.Term`; they are summed.
-        model: in the place of terms: an in-context model.
-        objective: of that model, from the run's settings and the method's own.
+        model: in the place of terms: an in-context model, or any that gives named losses of a batch, as
+            :class:`~contextssl.models.baselines.baseline.Baseline` does.
+        objective: of an in-context model, from the run's settings and the method's own.
         title: as papers write it; the name where left out.
         place: among those of this package, in a comparison's tables.
         contexts: whether its model reads the pairs of a context.
@@ -100,7 +102,7 @@ class Method:
 
     name: str
     aim: str
-    terms: Callable[[Parts], list[Term]] = lambda parts: []
+    terms: Callable[[Parts], Terms] = lambda parts: []
     model: Callable[[Parts], ViewEncoder] | None = None
     objective: Callable[[TrainSettings, Any], Objective] | None = None
     title: str = ""
@@ -113,10 +115,6 @@ class Method:
     settings: type[Any] | None = None
     published: tuple[PublishedRow, ...] = ()
     published_retrieval: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @property
-    def takes_action(self) -> bool:
-        return self.aim in ("context", "equivariance")
 
     @property
     def trains(self) -> bool:
@@ -132,12 +130,17 @@ class Method:
 def _taken(name: str, found: Any) -> Method:
     """
     Raises:
-        SettingsError: for what is no method.
+        SettingsError: for what is no method, has no aim that there is, or reads settings that there are not.
     """
     if not isinstance(found, Method):
         raise SettingsError(f"method {name!r} is a {type(found).__name__}: it must be a contextssl.method.Method")
     if found.aim not in AIMS:
         raise SettingsError(f"method {name!r} has the aim {found.aim!r}: it must be one of {', '.join(AIMS)}")
+    from contextssl.config.settings import TrainSettings
+
+    known = [each.name for each in fields(TrainSettings)]
+    if strange := [setting for setting in found.reads if setting not in known]:
+        raise SettingsError(f"method {name!r} reads {strange[0]!r}, which is no setting of training: {nearest(strange[0], known)}")
     return replace(found, name=name, title=found.title or name)
 
 
@@ -170,5 +173,5 @@ def methods_by_aim() -> str:
     there: dict[str, list[str]] = {aim: [] for aim in AIMS}
     for method in METHODS.all():
         there[method.aim].append(method.name)
-    told = "; ".join(f"{AIMS[aim]}: {', '.join(names)}" for aim, names in there.items() if names)
-    return f"what is trained {told}; or your own, package.module:Name"
+    told = "; ".join(f"{', '.join(names)} ({AIMS[aim]})" for aim, names in there.items() if names)
+    return f"what is trained: {told}; or your own, package.module:Name"

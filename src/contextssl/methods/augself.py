@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from contextssl.method import Method, Parts
+from contextssl.method import Method, Parts, Terms
 from contextssl.methods import simclr
 
-if TYPE_CHECKING:
-    from contextssl.models.baselines.term import Term
 
-
-def terms(parts: Parts) -> list[Term]:
+def terms(parts: Parts) -> Terms:
     from contextssl.models.baselines.action_regression import ActionRegression
 
     settings = parts.settings

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from contextssl.method import Method, Parts, PublishedRow
+from contextssl.method import Method, Parts, PublishedRow, Terms
 from contextssl.methods import sen, simclr
 
-if TYPE_CHECKING:
-    from contextssl.models.baselines.term import Term
 
-
-def terms(parts: Parts) -> list[Term]:
+def terms(parts: Parts) -> Terms:
     return [*simclr.terms(parts), *sen.terms(parts)]
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from contextssl.method import Method, Parts, PublishedRow
-
-if TYPE_CHECKING:
-    from contextssl.models.baselines.term import Term
+from contextssl.method import Method, Parts, PublishedRow, Terms
 
 # equivariance_weight where none is given: the smaller of the two published factors (of the invariance coefficient).
 EQUIVARIANCE_WEIGHT = 0.45
 
 
-def terms(parts: Parts) -> list[Term]:
+def terms(parts: Parts) -> Terms:
     from contextssl.models.baselines.invariance import coefficients_of
     from contextssl.models.baselines.split import SplitInvariantEquivariant
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from contextssl.method import Method, Parts
-
-if TYPE_CHECKING:
-    from contextssl.models.baselines.term import Term
+from contextssl.method import Method, Parts, Terms
 
 
-def terms(parts: Parts) -> list[Term]:
+def terms(parts: Parts) -> Terms:
     from contextssl.models.baselines.supervision import ClassSupervision
 
     return [ClassSupervision(parts.feature_width, parts.classes)]
