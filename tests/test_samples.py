@@ -11,7 +11,6 @@ import pytest
 
 import contextssl
 from contextssl.cli import main
-from contextssl.data.check import check
 from contextssl.data.store import open_store
 from contextssl.records.results import ResultRow, read_results
 
@@ -63,6 +62,6 @@ def test_a_run_is_reported_and_resumed(sample: Path, capsys: pytest.CaptureFixtu
 
 def test_a_store_is_whole_and_holds_the_same_pixels(sample: Path) -> None:
     store = open_store(sample / "shapes-store")
-    assert check(sample / "shapes-store", None, progress=False).ok
+    assert main(["data", "check", "shapes-store", "progress=false"]) == 0
     assert store.fingerprint == json.loads((sample / "expected.json").read_text())["fingerprint"]
     assert {split: len(store[split].images) for split in store} == {"train": 6, "val": 4}

@@ -1,16 +1,16 @@
-"""One of each: a method, a data set, an augmentation, a protocol. Installed, each has a name in contextssl; from a folder, contextssl_example:NAME."""
+"""A method, a data set, an augmentation, a protocol. Installed, each has a name in contextssl; from a folder, contextssl_example:NAME."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from contextssl.method import Method
 from torch import nn
 
 from contextssl import Data, Factor, FactorSpace, ViewPairs, Views
 from contextssl.config.setting import setting
 from contextssl.data.augmentations import Augmentation
 from contextssl.evaluation.scores import Scores
+from contextssl.method import Method
 from contextssl.metric import Metric
 from contextssl.models.baselines.term import Term
 from contextssl.protocol import Protocol
@@ -52,14 +52,8 @@ def gratings() -> Data:
         angle, frequency = np.pi / 4 * latents[..., :1, None], 0.6 + 0.3 * latents[..., 1:, None]
         waves = 127.5 * (1 + np.sin(frequency * (x * np.cos(angle) + y * np.sin(angle))))
         factors = FactorSpace((Factor("angle", 1), Factor("frequency", 1)))
-        return Views(
-            np.repeat(waves[..., None], 3, -1).astype(np.uint8),
-            latents,
-            np.arange(items) % 2,
-            factors,
-            ("even", "odd"),
-            list(map(str, range(items))),
-        )
+        images = np.repeat(waves[..., None], 3, -1).astype(np.uint8)
+        return Views(images, latents, np.arange(items) % 2, factors, ("even", "odd"), list(map(str, range(items))))
 
     return Data(ViewPairs(drawn(64, 0)), ViewPairs(drawn(16, 1)), (3, 16, 16), (0.5, 0.5, 0.5), (0.35, 0.35, 0.35))
 

@@ -22,7 +22,7 @@ from contextssl.data_set import own_name
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.run import CACHE, evaluate
-from contextssl.methods import method_of
+from contextssl.method import METHODS
 from contextssl.named_code import own_names
 from contextssl.protocol import PROTOCOLS, Protocol, settings_that_count
 from contextssl.records.provenance import describe_machine
@@ -124,7 +124,8 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
             # The time that a run has is its own here, however often it is stopped.
             again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
             # What is the user's own is named again: no code is imported because a checkpoint names it.
-            train(replace(again, factors=wanted.factors, dataset=wanted.dataset, encoder_factory=wanted.encoder_factory))
+            own = ("method", "dataset", "factors", "encoder_factory")
+            train(replace(again, **{name: getattr(wanted, name) for name in own}))
             return
     train(wanted)
 
@@ -159,7 +160,7 @@ def _made_alike(made: Mapping[str, Any], protocol: Protocol, asked: EvaluateSett
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
     """The same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
-    method = method_of(wanted.method)
+    method = METHODS.find(wanted.method)
     if settings.evaluation == "quick":
         probes = evaluation_settings(folder, settings)
     else:
@@ -173,6 +174,7 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
         factors=wanted.factors if own_names(wanted.factors) else None,
         dataset=own_name(wanted.dataset),
         encoder_factory=wanted.encoder_factory,
+        method=wanted.method if METHODS.is_own(wanted.method) else None,
         accelerator=settings.accelerator,
         progress=settings.progress,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from contextssl.config.setting import MOST_SEED, setting
 from contextssl.data_set import DATA_SETS
 from contextssl.head import HEADS
+from contextssl.method import METHODS
 
 # Who is trained afresh to read a factor, or to predict a target, from rows of a table.
 CLASSIFIERS = ("logistic", "mlp", "boosting")
@@ -24,6 +25,8 @@ CHANGE_NOTHING = (
     "cache",
     "cache_dir",
     "cache_gb",
+    # Which of its methods a checkpoint is of the checkpoint says: it is named for its code.
+    "method",
     "accelerator",
     "progress",
 )
@@ -48,7 +51,7 @@ class EvaluatedDataSettings:
         None,
         "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench; of a run on data of your own package.module:function, "
         "which returns them, a contextssl.Data",
-        names=DATA_SETS,
+        found_by=DATA_SETS.find,
     )
     data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store", path=True)
     resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels", least=1)
@@ -73,6 +76,9 @@ class LoadedModelSettings:
     checkpoint: str = setting("last", "which of a run's checkpoints: last, best (chosen on the val split), or a name in its folder")
     encoder_factory: str | None = setting(
         None, "of a run with an encoder of your own: package.module:function that returns it, freshly built"
+    )
+    method: str | None = setting(
+        None, "of a run of a method of your own: package.module:Name; of others the checkpoint says it", found_by=METHODS.find
     )
     n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out", least=1)
     block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens", least=4)

@@ -17,7 +17,7 @@ from contextssl.config.validation import fields_of
 from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
 from contextssl.head import HEADS
-from contextssl.methods import METHODS
+from contextssl.method import METHODS, method_and_condition
 from contextssl.protocol import PROTOCOLS
 from contextssl.protocol import in_all as protocols_in_all
 
@@ -44,6 +44,15 @@ class Use:
     def unread(self, values: Collection[Any]) -> Collection[str]:
         """Those that are read under none of these values of the setting that decides."""
         return () if any(self.read(value) for value in values) else self.names
+
+
+class MethodUse(Use):
+    """Settings of which each method says by itself whether it reads them."""
+
+    def unread(self, values: Collection[Any]) -> Collection[str]:
+        methods = [METHODS.find(value) for value in values]
+        read = {name for method in methods for name in (*method.reads, *(OF_TRAINING if method.trains else ()))}
+        return [name for name in self.names if name not in read]
 
 
 class DataUse(Use):
@@ -75,31 +84,16 @@ AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
     "rotate": ("rotate_degrees",),
     "grayscale": ("grayscale_chance",),
 }
-IN_CONTEXT = tuple(name for name, method in METHODS.items() if method.contexts)
-FOLLOWING = tuple(name for name, method in METHODS.items() if method.aim == "equivariance")
+
+# What a method reads that is trained at all.
+OF_TRAINING = ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval")
+# What some method of this package reads, and not every one; ContextSSL's first.
+OF_METHODS = tuple(dict.fromkeys(name for method in reversed(list(METHODS.built_in.values())) for name in method.reads))
 
 TRAIN_USES = (
     DataUse((*OF_DATA, *OF_ENCODERS), "dataset"),
     *(Use(names, "factors", (factor,)) for factor, names in AUGMENTATION_RANGES.items()),
-    Use(("width", "n_layer", "n_head", "random_mask", "mask_prob", "init"), "method", IN_CONTEXT),
-    Use(("bottleneck", "clamp_similarities"), "method", ("contextssl", "simclr+")),
-    Use(
-        ("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_untold", "label_bins", "env_ratio", "env_per"),
-        "method",
-        ("contextssl",),
-    ),
-    Use(("temperature",), "method", ("contextssl", "simclr+", "simclr", "sen", "equimod", "augself")),
-    Use(("projector_width",), "method", other_than=(*IN_CONTEXT, "supervised", "random")),
-    Use(("projection_dim",), "method", other_than=("seq-jepa", "supervised", "supervised-latents", "random")),
-    Use(("equivariance_weight",), "method", ("sen", "equimod", "augself", "sie")),
-    Use(("vicreg_coefficients",), "method", ("vicreg", "vicreg+", "sie")),
-    Use(("ema_momentum",), "method", ("byol", "seq-jepa")),
-    Use(("sequence_layers", "sequence_heads"), "method", ("seq-jepa",)),
-    Use(
-        ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval"),
-        "method",
-        other_than=("random",),
-    ),
+    MethodUse((*OF_METHODS, *OF_TRAINING), "method"),
     Use(("mask_prob",), "random_mask", (True,)),
     Use(("label_bins",), "weight_labels", other_than=(0,)),
     Use(("output_dir",), "run_dir", (None,)),
@@ -191,7 +185,7 @@ def _values(command: str, settings: Any, name: str) -> list[Any]:
     values = [getattr(settings, name)]
     if command in ("compare", "reproduce"):
         if name == "method":
-            values = [method.partition(":")[0] for method in settings.methods]
+            values = [method_and_condition(named)[0] for named in settings.methods]
         values += list((settings.vary or {}).get(name, []))
     return values
 

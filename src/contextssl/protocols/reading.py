@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from contextssl.config.evaluation_settings import SINGLE_VIEWS
+from contextssl.method import METHODS
 from contextssl.protocol import Column, Protocol
 from contextssl.protocols.geometry import VARIANCE_SHARE
 
@@ -45,9 +46,7 @@ class Reading(Protocol):
         )
 
     def is_of(self, settings: Any) -> bool:
-        from contextssl.methods import method_of
-
-        return method_of(settings.method).contexts
+        return METHODS.find(settings.method).contexts
 
     def says(self, rows: Sequence[ResultRow]) -> Verdict | None:
         from contextssl.evaluation.verdict import verdict

@@ -11,7 +11,7 @@ from typing import Any
 
 from contextssl import advice
 from contextssl.errors import DataError, SettingsError
-from contextssl.methods import METHODS
+from contextssl.method import METHODS
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.provenance import OWN
 from contextssl.records.results import RESULTS, ResultRow, evaluation_name, evaluation_of, read_results
@@ -119,14 +119,20 @@ class Run:
     @property
     def takes_context(self) -> bool:
         """Whether its method reads the pairs of a context; a run of an unknown method does."""
-        method = METHODS.get(str(self.settings.get("method", "contextssl")))
-        return method is None or method.contexts
+        return self._of_method("contexts", True)
 
     @property
     def told_by_name(self) -> bool:
         """Whether its method is told the environment by name, in the place of a context."""
-        method = METHODS.get(str(self.settings.get("method", "contextssl")))
-        return method is not None and method.by_name
+        return self._of_method("by_name", False)
+
+    def _of_method(self, what: str, unknown: bool) -> bool:
+        """An attribute of its method, as the results have it where the method is none of this package."""
+        method = METHODS.built_in.get(str(self.settings.get("method", "contextssl")))
+        recorded = self.about.get("method")
+        if method is None and isinstance(recorded, Mapping):
+            return bool(recorded.get(what, unknown))
+        return unknown if method is None else bool(getattr(method, what))
 
     def has(self, protocol: str) -> bool:
         return any(row.protocol == protocol for row in self.rows)

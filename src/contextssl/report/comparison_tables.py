@@ -131,7 +131,7 @@ def _published_result(line: Condition, column: Column) -> float | None:
             name = f"{name} (c = 0)"
     elif line.fields["representation"] != "feature":
         return None
-    found = next((method for method in published.METHODS if (method.group, method.name) == (line.group, name)), None)
+    found = next((row for row in published.figure3() if (row.group, row.name) == (line.group, name)), None)
     if found is None:
         return None
     return {"rotation": found.rotation, "color": found.color, "class": found.accuracy}.get(column.factor or "")
@@ -205,7 +205,7 @@ def _published_retrieval(line: Condition, column: Column) -> float | None:
     if not entry.comparable or entry.published is None or line.group != "rotation":
         return None
     name = str(line.length) if line.each.takes_contexts else entry.published if entry.group == "rotation" else ""
-    return published.RETRIEVAL.get(name, {}).get(str(column.fields["metric"]).removesuffix("_with_identity"))
+    return published.table1().get(name, {}).get(str(column.fields["metric"]).removesuffix("_with_identity"))
 
 
 def erasure_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:

@@ -316,7 +316,7 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
                     floors += [row.floor for row in rows if row.floor is not None]
                     lengths += [row.length or 0 for row in rows]
         if all(run.in_papers_setting for run in runs) and lines:
-            y = [published.RETRIEVAL[str(length)][metric] for length in published.LENGTHS]
+            y = [published.table1()[str(length)][metric] for length in published.LENGTHS]
             lines.append(Line("rotation told, paper", [position(n) for n in published.LENGTHS], y, colour="rotation", faint=True))
             lengths += published.LENGTHS
         if lines:

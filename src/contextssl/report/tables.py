@@ -57,7 +57,7 @@ def results_table(runs: Sequence[Run]) -> Markup | None:
 
 
 def _paper_rows(columns: Sequence[tuple[str, str, str]]) -> Iterator[Markup]:
-    for method in published.METHODS:
+    for method in published.figure3():
         values = {("r2_pooled", "rotation"): method.rotation, ("r2_pooled", "color"): method.color, ("accuracy", "class"): method.accuracy}
         cells = [values.get((metric, factor)) for _, metric, factor in columns]
         label = f"{factor_name(method.group)}: {method.name}"
@@ -129,7 +129,7 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
         found = [run.find(protocol="retrieval", metric=metric, factor=factor) for metric, factor in columns]
         body.append(["chance", "", *(floor_cell(rows) for rows in found)])
     body.append(group_row(f"The paper: {published.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
-    for name, values in published.RETRIEVAL.items():
+    for name, values in published.table1().items():
         first, tokens = ("rotation", name) if name.isdigit() else (name, "")
         cells = [tokens, *(number(values[metric]) if metric in values else "" for metric, _ in columns)]
         body.append(
