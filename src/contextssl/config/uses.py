@@ -57,7 +57,7 @@ FOLLOWING = tuple(name for name, method in METHODS.items() if method.aim == "equ
 
 DATA_USES = (
     Use(OF_SHAPES, "dataset", ("shapes",)),
-    Use((*_RANGES, "latent_centre", "latent_scale", "eval_views"), "dataset", PHOTOS),
+    Use((*_RANGES, "augmentation_settings", "latent_centre", "latent_scale", "eval_views"), "dataset", PHOTOS),
     *(Use(names, "factors", (factor,)) for factor, names in AUGMENTATION_RANGES.items()),
     Use(("val_fraction", "split_seed"), "dataset", (*PHOTOS, *TABLES)),
     # Of cifar10 these are an error of their own.

@@ -101,7 +101,7 @@ def augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sampl
     """Some images, each as it is and augmented."""
     from contextssl.data.augmented import AugmentedViews
 
-    views = AugmentedViews(photos, augmentations, PICTURE_VIEWS)
+    views = AugmentedViews(photos, augmentations.for_images(photos.view_shape), PICTURE_VIEWS)
     samples = []
     for item in np.unique(np.linspace(0, photos.num_items - 1, PICTURE_ITEMS).astype(int)).tolist():
         shown = torch.arange(PICTURE_VIEWS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.data.augmentations import AUGMENTATIONS, Augmentation, Augmentations, Blur, Color, Crop, Flip
+from contextssl.data.augmentations.compose import KINDS
 from contextssl.errors import InputError, SettingsError
 from contextssl.randomness import seeded_generator
 
@@ -239,3 +241,19 @@ def test_constants_are_those_of_any_number_of_threads() -> None:
     finally:
         torch.set_num_threads(threads)
     assert found[0] == found[1] == found[2]
+
+
+def test_an_installed_augmentation_is_named_without_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = tmp_path / "theirs-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[contextssl.augmentations]\nsolarize = {OWN}\nnothing = {__name__}:NOT_ONE\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    KINDS.__dict__.pop("_installed", None)
+    try:
+        augmentations = Augmentations.named(["crop", "solarize"], {"solarize": {"threshold": [0.1, 0.2]}})
+        assert isinstance(augmentations.augmentations[1], Solarize) and augmentations.own_code is not None
+        with pytest.raises(SettingsError, match="'nothing' is no class derived from"):
+            Augmentations.named(["nothing"])
+    finally:
+        KINDS.__dict__.pop("_installed", None)

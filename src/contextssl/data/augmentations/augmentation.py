@@ -32,12 +32,15 @@ class Augmentation(ABC):
 
     Attributes:
         name: the factor's name, such as ``"crop"``.
+        place: among those that are applied one after the other. First comes what moves pixels, since a blur before a crop would be magnified with
+            it and its σ no longer be one in pixels of the view; then colours; then the blur. A user's own come after ours, as they are listed.
         parameters: names of the P numbers that settle what is done.
         identity: the P numbers that change nothing.
         components: names of the W numbers that are told as latents; those of the parameters where left out.
     """
 
     name: ClassVar[str]
+    place: ClassVar[int] = 100
     parameters: ClassVar[tuple[str, ...]]
     identity: ClassVar[tuple[float, ...]]
     components: ClassVar[tuple[str, ...]] = ()
@@ -57,6 +60,10 @@ class Augmentation(ABC):
     def latents(self, parameters: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch W"]:
         """The numbers that are told, unscaled; the parameters themselves unless a subclass says otherwise."""
         return parameters
+
+    def for_images(self, shape: tuple[int, int, int]) -> Augmentation:
+        """The same for images (C, H, W), where what it draws depends on them."""
+        return self
 
     @property
     def factor(self) -> Factor:

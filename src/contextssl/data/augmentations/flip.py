@@ -25,6 +25,7 @@ class Flip(Augmentation):
     """
 
     name: ClassVar = "flip"
+    place: ClassVar = 1
     parameters: ClassVar = ("flipped",)
     identity: ClassVar = (0.0,)
 
@@ -41,3 +42,6 @@ class Flip(Augmentation):
 
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         return "flipped" if parameters[0] > 0.5 else ""
+
+
+AUGMENTATION = Flip

@@ -25,6 +25,7 @@ class Grayscale(Augmentation):
     """
 
     name: ClassVar = "grayscale"
+    place: ClassVar = 4
     parameters: ClassVar = ("grey",)
     identity: ClassVar = (0.0,)
 
@@ -43,3 +44,6 @@ class Grayscale(Augmentation):
 
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         return "grey" if parameters[0] > 0.5 else ""
+
+
+AUGMENTATION = Grayscale
