@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import reduce
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from contextssl.errors import SettingsError
-from contextssl.randomness import DrawingFrom, seeded_generator
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Of the library's augmentations, kornia:RandomSolarize: a name with a colon that is no code of the user's own.
 KORNIA = "kornia:"
@@ -83,6 +83,11 @@ def own_encoder(name: str, seed: int = 0) -> nn.Module:
     Raises:
         SettingsError: where it cannot be imported or called, or makes no module.
     """
+    # Settings find plug-ins by this module, and must not wait for PyTorch.
+    from torch import nn
+
+    from contextssl.randomness import DrawingFrom, seeded_generator
+
     with DrawingFrom(seeded_generator(seed, "encoder")):
         encoder: nn.Module = made_by(name, "encoder_factory", nn.Module, "a torch module with num_features")
     return encoder

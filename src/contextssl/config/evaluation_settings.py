@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from contextssl.config.setting import MOST_SEED, setting
 
@@ -165,6 +166,7 @@ class EvaluateSettings(FairnessSettings, SensitivitySettings, RetrievalSettings,
         choices=("auto", "32-true", "bf16-mixed"),
     )
     progress: bool = setting(True, "show progress")
+    own: dict[str, Any] = setting({}, "what a plug-in (a protocol, a head, a method) declares for itself; give each by its own name")
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF, USUAL, experiment_values, experiments
 from contextssl.config.help import help_text
+from contextssl.config.own_settings import own_fields, own_schemas, read_own
 from contextssl.config.published_words import told_for, words_of
 from contextssl.config.validation import checked, fields_of, hints_of, read_setting
 from contextssl.config.values import conform, unquoted
@@ -19,16 +20,20 @@ __all__ = ["checked", "experiments", "given_words", "help_text", "settings_from"
 Settings = TypeVar("Settings")
 
 
-def given_words(command: str, schema: type[Any], words: Sequence[str]) -> dict[str, str]:
+def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Sequence[Any] = ()) -> dict[str, str]:
     """The text of each setting that the words give, by its name here; of two words with one name the later counts.
 
     Published words that mean nothing here are passed over with a warning that says why.
+
+    Args:
+        parts: plug-ins that the command chooses; others are chosen by the words themselves.
 
     Raises:
         SettingsError: for a word that is not ``key=value``, and an unknown key (naming the nearest).
     """
     given: dict[str, str] = {}
     published = words_of(command)
+    own = own_fields(own_schemas(schema, dict(word.split("=", 1) for word in words if "=" in word), parts))
     for word in words:
         if word.startswith("+") or (word.startswith("~") and "/" not in word):
             raise SettingsError(f"{word!r}: give settings as key=value; they can be set, but not added or removed")
@@ -45,8 +50,8 @@ def given_words(command: str, schema: type[Any], words: Sequence[str]) -> dict[s
         if key.startswith("hydra"):
             warnings.warn(f"{word} is accepted but means nothing here: Hydra launches what -m sweeps over", UserWarning, stacklevel=2)
             continue
-        if key not in fields_of(schema) and not (key == EXPERIMENT and command in EXPERIMENT_OF):
-            known_names = [*fields_of(schema), *([EXPERIMENT] if command in EXPERIMENT_OF else [])]
+        if key not in fields_of(schema) and key not in own and not (key == EXPERIMENT and command in EXPERIMENT_OF):
+            known_names = [*fields_of(schema), *own, *([EXPERIMENT] if command in EXPERIMENT_OF else [])]
             raise SettingsError(
                 f"unknown setting {key!r} of {command}: {nearest(key, known_names, 3)} (contextssl {command} --help lists all)"
             )
@@ -74,11 +79,17 @@ def experiment_of(command: str, given: Mapping[str, str]) -> str | None:
     return EXPERIMENT_OF[command] or USUAL.get(given.get("dataset", ""))
 
 
-def settings_of(command: str, schema: type[Settings], given: Mapping[str, str]) -> Settings:
-    """As :func:`settings_from`, of words that are read already."""
+def settings_of(command: str, schema: type[Settings], given: Mapping[str, str], parts: Sequence[Any] = ()) -> Settings:
+    """As :func:`settings_from`, of words that are read already.
+
+    Args:
+        parts: plug-ins that the command chooses.
+    """
     experiment = experiment_of(command, given)
     hints = hints_of(schema)
     values: dict[str, Any] = {} if experiment is None else experiment_values(experiment)
     values = {name: conform(value, hints[name]) for name, value in values.items()}
-    values |= {name: read_setting(schema, name, text) for name, text in given.items() if name != EXPERIMENT}
+    values |= {name: read_setting(schema, name, text) for name, text in given.items() if name in fields_of(schema)}
+    if own := read_own(own_schemas(schema, given, parts), given):
+        values["own"] = {**values.get("own", {}), **own}
     return checked(dataclasses.replace(schema(), **values))  # type: ignore[type-var]

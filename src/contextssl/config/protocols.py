@@ -34,7 +34,7 @@ READ_BY_ALL = (
     *CHANGE_NOTHING,
     *("checkpoint", "n_head", "block_size", "image_mean", "image_std"),
     *("dataset", "resolution", "classes", "objects", "val_objects", "views", "supersample", "data_seed", "meshes"),
-    *("factors", "data_factory", "encoder_factory"),
+    *("factors", "data_factory", "encoder_factory", "own"),
     *("eval_ctxt", "environments", "contexts", "split", "items", "seed", "precision"),
 )
 _SINGLE_VIEWS = ("train_views", "train_items", "probe_views")

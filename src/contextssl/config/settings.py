@@ -6,6 +6,7 @@ The defaults of :class:`TrainSettings` are the paper's run on 3DIEBench.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from contextssl.config.data_settings import DataSettings
 from contextssl.config.setting import MOST_SEED, setting
@@ -173,6 +174,7 @@ class RunSettings:
     )
     wandb: str | None = setting(None, "log to this Weights & Biases project too (pip install 'contextssl[wandb]')")
     progress: bool = setting(True, "show progress")
+    own: dict[str, Any] = setting({}, "what a plug-in (a method, a data set) declares for itself; give each by its own name")
 
 
 @dataclass
