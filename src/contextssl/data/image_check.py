@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from contextssl.data.glance import constant_channels, glanced_levels, look_throu
 from contextssl.data.layout import Layout, Listing, lay_out, list_images, notes_on, unread_classes, untrained_classes
 from contextssl.data.names import is_text, shown
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
 from contextssl.system.files import readable_bytes
 
@@ -32,7 +32,7 @@ class _Finding(NamedTuple):
     width: int = 0
     format: str = ""
     mode: str = ""
-    digest: bytes = b""
+    digest: str = ""
     highest: int | None = None
     lowest_level: tuple[int, ...] = ()
     highest_level: tuple[int, ...] = ()
@@ -107,7 +107,7 @@ def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
         except DataError as error:
             findings.append(_Finding(name, len(data), str(error)))
         else:
-            digest = hashlib.blake2b(data, digest_size=16).digest()
+            digest = digest_of_bytes([data], digits=32)
             kind = (photo.height, photo.width, photo.format, photo.mode)
             findings.append(_Finding(name, len(data), None, *kind, digest, photo.highest, lowest, highest))
     return findings
@@ -176,7 +176,7 @@ def _spread(values: Sequence[int]) -> str:
 
 def _note_twins(report: CheckReport, findings: Sequence[_Finding], layout: Layout | None) -> int:
     """How many files have the bytes of one before them; noted too, and above all where they lie in two splits or two classes."""
-    groups: dict[bytes, list[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for finding in findings:
         groups[finding.digest].append(finding.name)
     twins = [names for names in groups.values() if len(names) > 1]
