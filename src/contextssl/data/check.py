@@ -21,12 +21,13 @@ from contextssl.data.captions import caption
 from contextssl.data.journal import SETTINGS
 from contextssl.data.layout import list_images
 from contextssl.data.names import shown
-from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.published_layout import IMAGE_SUFFIXES, Meta, find_published, is_published, listed_splits, read_meta, view_count
 from contextssl.data.sample_views import PICTURE_ITEMS, PICTURE_VIEWS, Sample, augmented_samples, example_photos, write_picture
 from contextssl.data.threediebench import FACTORS, FORMATS, absolute_latents, read_image, read_latent
 from contextssl.errors import ContextSSLError, DataError
 from contextssl.system.files import read_regular, readable_bytes, storage_error
+from contextssl.system.progress import Meter
 
 if TYPE_CHECKING:
     from contextssl.data.augmentations import Augmentations
