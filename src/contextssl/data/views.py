@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -188,18 +188,6 @@ class Views:
         told = f"{self.images.shape} {self.class_names} {self.factors.to_dict()}"
         images = (self.images[item].tobytes() for item in range(self.num_items))
         return digest_of_bytes(chain([told], images, [self.latents.tobytes(), self.labels.tobytes()]))
-
-    def subset(self, items: slice | np.ndarray) -> Views:
-        """The same data restricted to some items: a window on the same memory for a slice, a copy for an array of indices."""
-        index = np.arange(self.num_items)[items]
-        return replace(
-            self,
-            images=self.images[items],
-            latents=self.latents[items],
-            labels=self.labels[items],
-            item_names=[self.item_names[int(i)] for i in index],
-            raw_latents=None if self.raw_latents is None else self.raw_latents[items],
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle names a memory-mapped file rather than holding its bytes, so that views go to worker processes at no cost."""

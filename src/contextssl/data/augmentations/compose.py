@@ -25,7 +25,7 @@ from contextssl.data.augmentations.from_kornia import FromKornia
 from contextssl.digest import digest_of
 from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.factors import FactorSpace
-from contextssl.named_code import KORNIA, own_names
+from contextssl.named_code import KORNIA
 from contextssl.plugins import Kind
 from contextssl.randomness import seeded_generator
 
@@ -204,29 +204,9 @@ class Augmentations:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Plain JSON values, from which :meth:`from_description` makes the same augmentations again."""
+        """Plain JSON values that settle what is drawn and told, for the record of a run."""
         listed = [{"name": _name_of(augmentation), "ranges": augmentation.ranges} for augmentation in self.augmentations]
         return {"augmentations": listed, "centre": list(self.centre), "scale": list(self.scale)}
-
-    @classmethod
-    def from_description(cls, description: Mapping[str, Any], own: Sequence[str] = ()) -> Augmentations:
-        """From what :attr:`description` gave.
-
-        Args:
-            own: the augmentations of the caller's own that it may hold, as ``"package.module:Class"``. A description may come from a file, and no
-                module is imported because a file names it.
-
-        Raises:
-            SettingsError: where something is missing or not among ``own``, or as for :meth:`named`.
-        """
-        try:
-            listed = [(str(each["name"]), each["ranges"]) for each in description["augmentations"]]
-            centre, scale = (tuple(float(number) for number in description[key]) for key in ("centre", "scale"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise SettingsError(f"the description of the augmentations is damaged: {error!r}") from error
-        if strange := [name for name in own_names([name for name, _ in listed]) if name not in own]:
-            raise SettingsError(f"the description names code, {', '.join(strange)}: name it in own=[…] if it is yours")
-        return cls(tuple(_build(name, ranges) for name, ranges in listed), centre, scale)
 
     @property
     def own_code(self) -> str | None:
