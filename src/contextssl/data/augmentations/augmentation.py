@@ -78,6 +78,38 @@ class Augmentation(ABC):
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+@dataclass(frozen=True)
+class Switched(Augmentation):
+    """An augmentation that is done to an image or not; its one parameter is named by what an image then is.
+
+    Args:
+        chance: how often it is done, 0 to 1.
+
+    Raises:
+        SettingsError: for a chance out of these bounds.
+    """
+
+    identity: ClassVar = (0.0,)
+
+    chance: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chance", checked_number(f"{self.name} chance", self.chance, 0.0, 1.0))
+
+    @abstractmethod
+    def changed(self, images: Float[Tensor, "n C H W"]) -> Float[Tensor, "n C H W"]:
+        """All of the images with it done."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n P"]:
+        return (torch.rand(count, 1, generator=generator) < self.chance).float()
+
+    def apply(self, images: Float[Tensor, "n C H W"], parameters: Float[Tensor, "n P"]) -> Float[Tensor, "n C H W"]:
+        return torch.where(per_image(parameters[:, 0]) > 0.5, self.changed(images), images)
+
+    def words(self, parameters: Float[Tensor, " P"]) -> str:
+        return self.parameters[0] if parameters[0] > 0.5 else ""
+
+
 def uniform(count: int, ends: tuple[float, float], generator: torch.Generator) -> Float[Tensor, " n"]:
     """Evenly spread numbers between two ends, (n,) float32 on the CPU."""
     low, high = ends
