@@ -24,7 +24,7 @@ from contextssl.errors import DataError, SettingsError
 from contextssl.method import METHODS
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import read_results
-from contextssl.reproduce import EXPERIMENTS, experiment_of
+from contextssl.reproduce import EXPERIMENTS, experiment_named
 from contextssl.variants import method_variants, varied
 from tests.sources import ToySource, toy_store
 from tests.test_cli import TINY, error_of
@@ -206,7 +206,7 @@ def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, ca
         assert "published: " in told and "setting: " in told
         assert "experiment=shapes" not in experiment.described(["data_dir=3DIEBench"])
     with pytest.raises(SettingsError, match="unknown experiment 'figure4': did you mean 'figure3'"):
-        experiment_of("figure4")
+        experiment_named("figure4")
     quick = [*words, f"compare_dir={tmp_path}", "seeds=[0]", "evaluation=quick"]
     assert main(["reproduce", "labels", *quick, "compare_lengths=[0,6]"]) == 0
     out = capsys.readouterr().out

@@ -30,6 +30,7 @@ class Kind(Generic[Part]):
         what: one is called, for messages: ``"method"``.
         group: the package whose modules hold one each, and the name of its entry points: ``"contextssl.methods"``.
         attribute: under which a module holds it: ``"METHOD"``.
+        package: whose modules they are, where not that of the group's name.
         taken: what a name of the user's own, or an entry point, stands for, made a part; raises a SettingsError for what is none. It is given the
             name and the object.
     """
@@ -38,12 +39,13 @@ class Kind(Generic[Part]):
     group: str
     attribute: str
     taken: Callable[[str, Any], Part]
+    package: str | None = None
 
     @cached_property
     def built_in(self) -> Mapping[str, Part]:
         """Those of this package by name, in their order."""
-        package = importlib.import_module(self.group)
-        modules = [importlib.import_module(f"{self.group}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
+        package = importlib.import_module(self.package or self.group)
+        modules = [importlib.import_module(f"{package.__name__}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
         found = [getattr(module, self.attribute) for module in modules if hasattr(module, self.attribute)]
         return {part.name: part for part in sorted(found, key=lambda part: (part.place, part.name))}
 

@@ -101,6 +101,13 @@ def test_a_newer_field_is_a_newer_version(tmp_path: Path) -> None:
         read_results(tmp_path)
 
 
+def test_what_rows_of_earlier_versions_hold_is_read_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / RESULTS).write_text(
+        json.dumps({"run": {}, "rows": [{**ROW, "mean": 1.0, "seconds": 3.5}, {**ROW, "mean": 2.0, "seconds": None}]})
+    )
+    assert [row.mean for row in read_results(tmp_path)[1]] == [1.0, 2.0]
+
+
 def test_whole_numbers_may_stand_for_fractions(tmp_path: Path) -> None:
     (tmp_path / RESULTS).write_text(json.dumps({"run": {}, "rows": [{**ROW, "mean": 1, "std": 0, "floor": None, "bottleneck": 0}]}))
     assert read_results(tmp_path)[1][0].mean == 1

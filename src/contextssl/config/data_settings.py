@@ -33,9 +33,12 @@ class AugmentationSettings:
 
     factors: list[str] | None = setting(
         None,
-        "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, or your own as package.module:Class (where left out "
-        "[crop,blur]); of rendered objects [rotation,color] or [rotation,floor,light], the two hues by themselves; "
-        "of tables the columns that are factors (of adult gender, race, age; of mimic3 gender; where left out [gender])",
+        "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, one of kornia's as kornia:RandomSolarize, or your own as "
+        "package.module:Class (where left out [crop,blur]); of rendered objects [rotation,color] or [rotation,floor,light], the two hues by "
+        "themselves; of tables the columns that are factors (of adult gender, race, age; of mimic3 gender; where left out [gender])",
+    )
+    augmentation_settings: dict[str, Any] = setting(
+        {}, "arguments of factors that have no settings here, {RandomSolarize:{p:0.3,thresholds:[0.2,0.4]}}"
     )
     crop_area: list[float] = setting([0.2, 1.0], "least and greatest area of a crop, as a share of the image", above=0, most=1)
     crop_ratio: list[float] = setting([0.75, 4 / 3], "least and greatest width of a crop, over its height", above=0)

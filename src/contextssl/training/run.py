@@ -44,7 +44,7 @@ from contextssl.training.devices import check_devices
 from contextssl.training.launch import check_launch, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
-from contextssl.training.progress import on_terminal, progress_callback
+from contextssl.training.progress_callback import Progress
 from contextssl.training.rehearsal import rehearse
 from contextssl.training.resume import Resumed, fit, resumed, write_settings
 from contextssl.training.saving import AtomicCheckpoints, RunCheckpoints
@@ -235,7 +235,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, a_epoch: int) 
     )
     callbacks: list[pl.Callback] = [saving]
     if settings.progress:
-        callbacks.append(progress_callback())
+        callbacks.append(Progress())
     trainer = pl.Trainer(
         # Where Lightning looks for checkpoints of its own under Slurm: never in the folder that a command happens to run in.
         default_root_dir=folder,
@@ -249,7 +249,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, a_epoch: int) 
         log_every_n_steps=settings.log_every_steps,
         callbacks=callbacks,
         plugins=[AtomicCheckpoints(), *without_requeue()],
-        enable_progress_bar=settings.progress and on_terminal(),
+        enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=True,
         use_distributed_sampler=False,
