@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import contextssl
 from contextssl.data.pairs import PairBatch
 from contextssl.data.threediebench import FACTORS, absolute_latents
-from contextssl.evaluation.metrics import hit_rate, mean_reciprocal_rank, r2_pooled, ranks
+from contextssl.evaluation.metrics import r2_pooled, tied_hits, tied_places, tied_reciprocal_rank
 from contextssl.evaluation.neighbours import knn_labels
 from contextssl.models.baselines.equivariance import PredictedContrast
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
@@ -145,12 +145,12 @@ def test_metrics(ledger: Ledger) -> None:
     views = F.normalize(input_tensor("D.views", (150, 32)), dim=-1)
     queries = F.normalize(views + 0.6 * input_tensor("D.perturb", (150, 32)), dim=-1)
     scores = torch.einsum("oqd,ovd->oqv", queries.view(3, 50, 32), views.view(3, 50, 32)).flatten(0, 1)
-    rank = ranks(scores, torch.arange(150) % 50)
-    ledger.exact("D.ranks", rank.long())
-    assert torch.equal(rank, rank.round()), "no ties here, so every rank is whole"
-    ledger.close("D.mrr", mean_reciprocal_rank(rank))
+    above, tied = tied_places(scores, torch.arange(150) % 50)
+    ledger.exact("D.ranks", above + 1)
+    assert (tied == 0).all(), "no ties here, so every rank is whole"
+    ledger.close("D.mrr", tied_reciprocal_rank(above, tied).float().mean())
     for k in (1, 2, 5, 10):
-        ledger.close(f"D.hit@{k}", hit_rate(rank, k))
+        ledger.close(f"D.hit@{k}", tied_hits(above, tied, k).float().mean())
 
     found = knn_labels(input_tensor("D.bank", (60, 16)), torch.arange(60) % 5, input_tensor("D.knn_queries", (12, 16)), classes=5)
     ledger.exact("D.knn_labels", found)

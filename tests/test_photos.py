@@ -65,7 +65,7 @@ def test_every_command_of_the_guide_runs(photos: Path, in_folder: Path, monkeypa
         assert main(small(words)) == 0, line
         ran.append(words[0])
     sys.modules.pop("mine", None)
-    assert ran == ["data", "train", "evaluate", "report", "train"]
+    assert ran == ["data", "train", "evaluate", "report", "train", "train"]
     assert (in_folder / "photos-views.png").stat().st_size > 1000
     assert not [path for path in (in_folder / "path/to/photos").rglob("*") if path.suffix not in ("", ".png")], "nothing of ours in there"
     run, rows = read_results(in_folder / "runs/photos")
@@ -92,6 +92,20 @@ def test_the_class_is_read_from_the_images_themselves(photos: Path, in_folder: P
     data = open_data(settings_from("train", TrainSettings, ["experiment=photos_minutes", f"data_dir={photos}", *SMALL_TRAIN]))
     batch = data.train.complete(data.train.draw(torch.arange(3), torch.Generator().manual_seed(0)))
     assert model.embed(batch.source, model.context(batch.source, batch.action, batch.target, environment="blur")).shape == (3, 16)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_run_with_kornias_augmentations_needs_no_code_named_again(photos: Path, in_folder: Path) -> None:
+    words = ["factors=[crop,kornia:RandomErasing]", "augmentation_settings={RandomErasing:{p:0.7,scale:[0.1,0.2]}}"]
+    assert main(["train", "experiment=photos_minutes", f"data_dir={photos}", "run_dir=runs/p", *words, *SMALL_TRAIN]) == 0
+    assert main(["evaluate", "geometry", "runs/p", *SMALL_EVALUATE]) == 0
+    run, rows = read_results(Path("runs/p"))
+    assert run["data"]["augmentations"]["augmentations"][1] == {
+        "name": "kornia:RandomErasing",
+        "ranges": {"p": 0.7, "scale": [0.1, 0.2], "shape": [3, 12, 12]},
+    }
+    assert {row.factor for row in rows} >= {"crop", "RandomErasing"}
+    assert main(["data", "check", str(photos), *words, "progress=false"]) == 0
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

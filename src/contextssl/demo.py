@@ -11,6 +11,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.data_set import own_name
 from contextssl.evaluation.run import evaluate
+from contextssl.method import METHODS
 from contextssl.report import write_report
 from contextssl.report.gallery import OwnCode
 from contextssl.training.run import train
@@ -69,6 +70,7 @@ def evaluation_settings(folder: Path, settings: TrainSettings) -> EvaluateSettin
         queries=QUERIES,
         dataset=own_name(settings.dataset),
         encoder_factory=settings.encoder_factory,
+        method=settings.method if METHODS.is_own(settings.method) else None,
         accelerator=settings.accelerator,
         progress=settings.progress,
     )

@@ -19,6 +19,9 @@ from contextssl.errors import ContextSSLError, SettingsError
 if TYPE_CHECKING:
     from torch import nn
 
+# Of the library's augmentations, kornia:RandomSolarize: a name with a colon that is no code of the user's own.
+KORNIA = "kornia:"
+
 
 def imported(name: str, what: str) -> Any:
     """What ``name``, ``package.module:attribute``, names.
@@ -105,4 +108,4 @@ def own_encoder(name: str, seed: int = 0) -> nn.Module:
 
 def own_names(names: Sequence[str] | None) -> list[str]:
     """Those of a list of names that are code of the user's own."""
-    return [name for name in names or () if isinstance(name, str) and ":" in name]
+    return [name for name in names or () if isinstance(name, str) and ":" in name and not name.startswith(KORNIA)]

@@ -11,11 +11,13 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from contextssl.errors import ContextSSLError, SettingsError, nearest
 from contextssl.named_code import imported
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Part = TypeVar("Part")
 
@@ -28,6 +30,7 @@ class Kind(Generic[Part]):
         what: one is called, for messages: ``"method"``.
         group: the package whose modules hold one each, and the name of its entry points: ``"contextssl.methods"``.
         attribute: under which a module holds it: ``"METHOD"``.
+        package: whose modules they are, where not that of the group's name.
         taken: what a name of the user's own, or an entry point, stands for, made a part; raises a SettingsError for what is none. It is given the
             name and the object.
     """
@@ -36,17 +39,20 @@ class Kind(Generic[Part]):
     group: str
     attribute: str
     taken: Callable[[str, Any], Part]
+    package: str | None = None
 
     @cached_property
     def built_in(self) -> Mapping[str, Part]:
         """Those of this package by name, in their order."""
-        package = importlib.import_module(self.group)
-        modules = [importlib.import_module(f"{self.group}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
+        package = importlib.import_module(self.package or self.group)
+        modules = [importlib.import_module(f"{package.__name__}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
         found = [getattr(module, self.attribute) for module in modules if hasattr(module, self.attribute)]
         return {part.name: part for part in sorted(found, key=lambda part: (part.place, part.name))}
 
     @cached_property
     def _installed(self) -> Mapping[str, EntryPoint]:
+        from importlib.metadata import entry_points
+
         return {point.name: point for point in entry_points(group=self.group) if point.name not in self.built_in}
 
     def names(self) -> tuple[str, ...]:
@@ -67,7 +73,7 @@ class Kind(Generic[Part]):
         if self.is_own(name):
             return self.taken(name, imported(name, self.what))
         if name not in self._installed:
-            raise SettingsError(f"unknown {self.what} {name!r}: {nearest(name, self.names())}; your own is package.module:Name")
+            raise SettingsError(f"unknown {self.what} {name!r}: {nearest(name, self.names())} (your own: package.module:Name)")
         return self._loaded(name)
 
     def _loaded(self, name: str) -> Part:

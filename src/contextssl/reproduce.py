@@ -136,7 +136,7 @@ EXPERIMENTS = {
 }
 
 
-def experiment_of(name: str | None) -> Experiment:
+def experiment_named(name: str | None) -> Experiment:
     """
     Raises:
         SettingsError: where none is named, or an unknown one.

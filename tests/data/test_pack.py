@@ -22,12 +22,12 @@ from contextssl.data import packing_worker
 from contextssl.data.folder import write_folder
 from contextssl.data.journal import SETTINGS, progress_of
 from contextssl.data.pack import pack
-from contextssl.data.store import SMALL_FILES, open_store
+from contextssl.data.store import CHECKSUMS, LABELS, LATENTS, NAMES, RAW_LATENTS, open_store
 from contextssl.data.threediebench import ThreeDIEBenchSource
 from contextssl.errors import DataError, SettingsError
 from tests.sources import ToySource
 
-ARRAYS = ("images.npy", *SMALL_FILES)
+ARRAYS = ("images.npy", LATENTS, RAW_LATENTS, LABELS, NAMES, CHECKSUMS)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from contextssl.data import parallel
-from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.errors import DataError
 
 
@@ -133,25 +132,3 @@ def test_chosen_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [chosen_workers(None, 100), chosen_workers(None, 2), chosen_workers(0, 9), chosen_workers(20, 9)] == [6, 2, 0, 9]
     with pytest.raises(DataError, match="workers=-2"):
         chosen_workers(-2, 3)
-
-
-def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(parallel, "PLAIN_LINE_SECONDS", -1.0)
-    with Meter("packing x", 100, "images", done=20) as meter:
-        meter.advance(30)
-        meter.advance(50)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("packing x: 50 of 100 images (50%), ") and "images/s" in lines[0]
-    assert lines[-1].startswith("packing x: 100 of 100 images (100%)")
-    with Meter("packing x", 100, "images", show=False) as meter:
-        meter.advance(100)
-    assert capsys.readouterr().err == ""
-
-
-def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    meter = Meter("packing x", 100, "images")
-    meter.console = Console(force_terminal=True, stderr=True, width=120)
-    with meter:
-        meter.advance(100)
-    shown = capsys.readouterr().err
-    assert "packing x" in shown and "100%" in shown and "images/s" in shown

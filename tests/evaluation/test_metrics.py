@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl.evaluation.metrics import hit_rate, mean_reciprocal_rank, r2, r2_pooled, r2_pooled_floor, ranks
+from contextssl.evaluation.metrics import r2, r2_pooled, r2_pooled_floor, tied_places
 from contextssl.evaluation.neighbours import knn_labels
 
 
@@ -45,25 +45,19 @@ def test_constant_targets_have_no_r2() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 5), st.integers(1, 9))
-def test_ranks_are_the_loop(seed: int, n: int, candidates: int) -> None:
+def test_places_are_the_loop(seed: int, n: int, candidates: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randint(0, 4, (n, candidates), generator=generator).float()  # few values: many ties
     correct = torch.randint(0, candidates, (n,), generator=generator)
-    for row, own, rank in zip(scores.tolist(), correct.tolist(), ranks(scores, correct).tolist(), strict=True):
+    above, tied = tied_places(scores, correct)
+    for row, own, before, same in zip(scores.tolist(), correct.tolist(), above.tolist(), tied.tolist(), strict=True):
         places = [place for place, score in enumerate(sorted(row, reverse=True), start=1) if score == row[own]]
-        assert rank == sum(places) / len(places)
+        assert [before + 1, before + 1 + same] == [places[0], places[-1]]
 
 
-def test_a_collapsed_model_ranks_in_the_middle() -> None:
-    rank = ranks(torch.ones(6, 50), torch.arange(6))
-    assert rank.tolist() == [25.5] * 6
-    assert float(mean_reciprocal_rank(rank)) == pytest.approx(1 / 25.5)
-    assert float(hit_rate(rank, 10)) == 0
-
-
-def test_bfloat16_scores_are_ranked_in_float32() -> None:
-    scores = torch.tensor([[1.0, 1.001, 0.5]])
-    assert ranks(scores, torch.tensor([0])).tolist() == [2]
+def test_close_scores_are_ranked_in_float32() -> None:
+    above, tied = tied_places(torch.tensor([[1.0, 1.001, 0.5]]), torch.tensor([0]))
+    assert above.tolist() == [1] and tied.tolist() == [0]
 
 
 def test_knn_by_hand() -> None:

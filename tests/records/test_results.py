@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from contextssl.errors import DataError
-from contextssl.records.results import RESULTS, ResultRow, read_results, update_results, write_results, write_trained
+from contextssl.records.results import (
+    RESULTS,
+    ResultRow,
+    evaluation_name,
+    evaluation_of,
+    read_results,
+    update_results,
+    write_results,
+    write_trained,
+)
 from contextssl.report.collect import read_run
 
 
@@ -92,6 +101,13 @@ def test_a_newer_field_is_a_newer_version(tmp_path: Path) -> None:
         read_results(tmp_path)
 
 
+def test_what_rows_of_earlier_versions_hold_is_read_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / RESULTS).write_text(
+        json.dumps({"run": {}, "rows": [{**ROW, "mean": 1.0, "seconds": 3.5}, {**ROW, "mean": 2.0, "seconds": None}]})
+    )
+    assert [row.mean for row in read_results(tmp_path)[1]] == [1.0, 2.0]
+
+
 def test_whole_numbers_may_stand_for_fractions(tmp_path: Path) -> None:
     (tmp_path / RESULTS).write_text(json.dumps({"run": {}, "rows": [{**ROW, "mean": 1, "std": 0, "floor": None, "bottleneck": 0}]}))
     assert read_results(tmp_path)[1][0].mean == 1
@@ -130,3 +146,9 @@ def test_training_keeps_evaluations_of_the_weights_that_it_ends_with(tmp_path: P
     (tmp_path / RESULTS).write_text("{")
     write_trained(tmp_path, {"steps": 4}, [new], "c")
     assert read_results(tmp_path) == ({"steps": 4}, [new]), "a finished training is written, whatever was there"
+
+
+def test_names_of_evaluations() -> None:
+    assert [evaluation_name("probe", split) for split in ("val", "train")] == ["probe", "probe (train)"]
+    for protocol, split in (("probe", "val"), ("retrieval", "train")):
+        assert evaluation_of(evaluation_name(protocol, split)) == (protocol, split)

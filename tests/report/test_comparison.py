@@ -283,7 +283,7 @@ def test_the_page_holds_all_that_it_shows(made: Comparison, page: Page) -> None:
     for tag, _, value in page.loads:
         assert value.startswith("#") or (tag == "a" and value == published.SOURCE), (tag, value)
     assert not {"script", "link", "iframe", "object", "embed", "img"} & set(page.tags)
-    assert not re.search(r"@import|url\((?!#)", html) and "default-src &#x27;none&#x27;" in html
+    assert not re.search(r"@import|url\((?!#)", html) and "default-src &#39;none&#39;" in html
     assert len(page.ids) == len(set(page.ids)) and {value[1:] for _, _, value in page.loads if value.startswith("#")} <= set(page.ids)
     assert "contextssl compare seeds=[0,1,2]" in page.text and "date: 2026-11-24" in page.text
     assert "not measured alike" not in page.text and made.differences == ()

@@ -9,7 +9,7 @@ from contextssl.config.overrides import given_words, settings_from, settings_of
 from contextssl.config.sweep import sweep, without_launcher
 from contextssl.config.uses import needless
 from contextssl.errors import SettingsError
-from contextssl.reproduce import experiment_of
+from contextssl.reproduce import experiment_named
 from contextssl.system.console import warn
 
 
@@ -45,6 +45,6 @@ def run_compare(words: list[str]) -> int:
 def run_reproduce(words: list[str]) -> int:
     """An experiment is a comparison whose words are known: they are shown, then run."""
     asked = settings_from("reproduce", ReproduceSettings, without_launcher(words))
-    experiment = experiment_of(asked.what)
+    experiment = experiment_named(asked.what)
     print(experiment.described(words), flush=True)
     return run_compare(experiment.words(words))

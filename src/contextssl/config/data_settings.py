@@ -33,9 +33,12 @@ class AugmentationSettings:
 
     factors: list[str] | None = setting(
         None,
-        "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, or your own as package.module:Class (where left out "
-        "[crop,blur]); of rendered objects [rotation,color] or [rotation,floor,light], the two hues by themselves; "
-        "of tables the columns that are factors (of adult gender, race, age; of mimic3 gender; where left out [gender])",
+        "augmentations, each a factor: crop, blur, color, flip, rotate, grayscale, one of kornia's as kornia:RandomSolarize, or your own as "
+        "package.module:Class (where left out [crop,blur]); of rendered objects [rotation,color] or [rotation,floor,light], the two hues by "
+        "themselves; of tables the columns that are factors (of adult gender, race, age; of mimic3 gender; where left out [gender])",
+    )
+    augmentation_settings: dict[str, Any] = setting(
+        {}, "arguments of factors that have no settings here, {RandomSolarize:{p:0.3,thresholds:[0.2,0.4]}}"
     )
     crop_area: list[float] = setting([0.2, 1.0], "least and greatest area of a crop, as a share of the image", above=0, most=1)
     crop_ratio: list[float] = setting([0.75, 4 / 3], "least and greatest width of a crop, over its height", above=0)
@@ -134,7 +137,7 @@ def _data_sets() -> str:
 class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     """Data"""
 
-    dataset: str = setting("3diebench", _data_sets, names=DATA_SETS)
+    dataset: str = setting("3diebench", _data_sets, found_by=DATA_SETS.find)
     data_dir: str | None = setting(
         None,
         "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed store, "
@@ -193,7 +196,7 @@ class CheckSettings(AugmentationSettings, ColumnSettings):
 
     data_dir: str | None = setting(None, "the folder, store, tar or zip of images, or table to check", path=True)
     dataset: str | None = setting(
-        None, "what it is read as, or data of your own, package.module:function; where left out what it looks like", names=DATA_SETS
+        None, "what it is read as, or data of your own, package.module:function; where left out what it looks like", found_by=DATA_SETS.find
     )
     picture: str | None = setting(None, "PNG to write the sample views to; NAME-views.png where left out", path=True)
     workers: int = setting(0, "processes; 0 takes every core", least=0)

@@ -84,7 +84,6 @@ TRAIN: Mapping[str, PublishedWord] = {
 }
 EVALUATE: Mapping[str, PublishedWord] = {
     **_ALWAYS,
-    "method": _OF_THE_CHECKPOINT,
     "backbone": _OF_THE_CHECKPOINT,
     "projection_dim": _OF_THE_CHECKPOINT,
     "n_embd": _OF_THE_CHECKPOINT,

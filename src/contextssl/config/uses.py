@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.protocols import PROTOCOLS, READS
 from contextssl.config.validation import fields_of
 from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
-from contextssl.methods import METHODS
+from contextssl.head import HEADS
+from contextssl.method import METHODS, method_and_condition
+from contextssl.protocol import PROTOCOLS
+from contextssl.protocol import in_all as protocols_in_all
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class Use:
     def unread(self, values: Collection[Any]) -> Collection[str]:
         """Those that are read under none of these values of the setting that decides."""
         return () if any(self.read(value) for value in values) else self.names
+
+
+class MethodUse(Use):
+    """Settings of which each method says by itself whether it reads them."""
+
+    def unread(self, values: Collection[Any]) -> Collection[str]:
+        methods = [METHODS.find(value) for value in values]
+        read = {name for method in methods for name in (*method.reads, *(OF_TRAINING if method.trains else ()))}
+        return [name for name in self.names if name not in read]
 
 
 class DataUse(Use):
@@ -73,31 +84,16 @@ AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
     "rotate": ("rotate_degrees",),
     "grayscale": ("grayscale_chance",),
 }
-IN_CONTEXT = tuple(name for name, method in METHODS.items() if method.contexts)
-FOLLOWING = tuple(name for name, method in METHODS.items() if method.aim == "equivariance")
+
+# What a method reads that is trained at all.
+OF_TRAINING = ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval")
+# What some method of this package reads, and not every one; ContextSSL's first.
+OF_METHODS = tuple(dict.fromkeys(name for method in reversed(list(METHODS.built_in.values())) for name in method.reads))
 
 TRAIN_USES = (
     DataUse((*OF_DATA, *OF_ENCODERS), "dataset"),
     *(Use(names, "factors", (factor,)) for factor, names in AUGMENTATION_RANGES.items()),
-    Use(("width", "n_layer", "n_head", "random_mask", "mask_prob", "init"), "method", IN_CONTEXT),
-    Use(("bottleneck", "clamp_similarities"), "method", ("contextssl", "simclr+")),
-    Use(
-        ("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_untold", "label_bins", "env_ratio", "env_per"),
-        "method",
-        ("contextssl",),
-    ),
-    Use(("temperature",), "method", ("contextssl", "simclr+", "simclr", "sen", "equimod", "augself")),
-    Use(("projector_width",), "method", other_than=(*IN_CONTEXT, "supervised", "random")),
-    Use(("projection_dim",), "method", other_than=("seq-jepa", "supervised", "supervised-latents", "random")),
-    Use(("equivariance_weight",), "method", ("sen", "equimod", "augself", "sie")),
-    Use(("vicreg_coefficients",), "method", ("vicreg", "vicreg+", "sie")),
-    Use(("ema_momentum",), "method", ("byol", "seq-jepa")),
-    Use(("sequence_layers", "sequence_heads"), "method", ("seq-jepa",)),
-    Use(
-        ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval"),
-        "method",
-        other_than=("random",),
-    ),
+    MethodUse((*OF_METHODS, *OF_TRAINING), "method"),
     Use(("mask_prob",), "random_mask", (True,)),
     Use(("label_bins",), "weight_labels", other_than=(0,)),
     Use(("output_dir",), "run_dir", (None,)),
@@ -113,9 +109,9 @@ NOT_OF_COMPARE: Mapping[str, str] = {
     "resume": "compare_dir",
 }
 
-_TRAINED_HEADS = ("published", "mlp", "linear")
+_TRAINED_HEADS = tuple(head.name for head in HEADS.built_in.values() if head.trains)
 # What some protocol reads, and not every one.
-OF_PROTOCOLS = frozenset(name for names in READS.values() for name in names)
+OF_PROTOCOLS = frozenset(name for protocol in PROTOCOLS.built_in.values() for name in protocol.reads)
 EVALUATE_USES = (
     DataUse(tuple(name for name in OF_DATA if name in fields_of(EvaluateSettings)), "dataset"),
     Use(("epochs", "learning_rate", "batch_size"), "heads", _TRAINED_HEADS),
@@ -155,11 +151,10 @@ def unread(command: str, settings: Any) -> dict[str, list[str]]:
     if command in ("compare", "reproduce"):
         for name, instead in NOT_OF_COMPARE.items():
             tell(f"not used by {command}, which has {instead}", [name])
-    protocol = command.removeprefix("evaluate ")
-    if protocol in READS:
-        tell(f"not used by {command}", sorted(OF_PROTOCOLS - set(READS[protocol])))
-    if command == "evaluate all":
-        tell("not used by evaluate all", sorted(OF_PROTOCOLS - {name for each in PROTOCOLS for name in READS[each]}))
+    if command.startswith("evaluate "):
+        name = command.removeprefix("evaluate ")
+        run = protocols_in_all() if name == "all" else [PROTOCOLS.find(name)]
+        tell(f"not used by {command}", sorted(OF_PROTOCOLS - {setting for protocol in run for setting in protocol.reads}))
     uses = {"train": TRAIN_USES, "demo": TRAIN_USES, "compare": COMPARE_USES, "reproduce": COMPARE_USES, "data shapes": RENDER_USES}
     for use in EVALUATE_USES if command.startswith("evaluate ") else uses.get(command, ()):
         values = _values(command, settings, use.where)
@@ -190,7 +185,7 @@ def _values(command: str, settings: Any, name: str) -> list[Any]:
     values = [getattr(settings, name)]
     if command in ("compare", "reproduce"):
         if name == "method":
-            values = [method.partition(":")[0] for method in settings.methods]
+            values = [method_and_condition(named)[0] for named in settings.methods]
         values += list((settings.vary or {}).get(name, []))
     return values
 

@@ -2,6 +2,10 @@
 
 Neither kind holds an open file, so both can be pickled to worker processes. A member of a plain tar or of a zip is read from its place in
 the archive. A compressed tar has no such places: it is read through once, and what is wanted of it is kept in memory, once a process.
+
+The standard library lists the members and checks the headers; it is not asked to extract them. ``tarfile``'s filter ``"data"`` writes every member
+to the disk, whatever it unpacks to; ``zipfile`` reads the list of all members again each time a worker opens an archive, and neither bounds what
+a member may unpack to.
 """
 
 from __future__ import annotations

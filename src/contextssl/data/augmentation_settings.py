@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from contextssl.config.data_settings import AugmentationSettings
+from contextssl.config.data_settings import AugmentationSettings, DataSettings
 from contextssl.data.augmentations.compose import Augmentations
+from contextssl.errors import SettingsError
 
 # Where no factors are named: the paper's first pair.
 USUAL = ("crop", "blur")
@@ -22,14 +23,19 @@ RANGES: Mapping[str, Mapping[str, str]] = {
 
 
 def augmentations_of(settings: AugmentationSettings) -> Augmentations:
-    """The augmentations that the settings name.
+    """The augmentations that the settings name, for images of the shape that they name, if they do.
 
     Raises:
         SettingsError: for one that is unknown or named twice, and for ranges that cannot be.
     """
     factors = settings.factors if settings.factors is not None else list(USUAL)
     ranges = {name: {argument: getattr(settings, key) for argument, key in RANGES[name].items()} for name in factors if name in RANGES}
-    augmentations = Augmentations.named(factors, ranges)
+    for name in settings.augmentation_settings:
+        if name in RANGES:
+            raise SettingsError(f"augmentation_settings: {name} has settings of its own, {', '.join(RANGES[name].values())}")
+    augmentations = Augmentations.named(factors, {**ranges, **settings.augmentation_settings})
+    if isinstance(settings, DataSettings):
+        augmentations = augmentations.for_images((settings.channels, settings.resolution, settings.resolution))
     centre, scale = settings.latent_centre, settings.latent_scale
     return replace(
         augmentations,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from contextssl.data.augmentations.compose import Augmentations
 from contextssl.data.blocks import Blocks
 from contextssl.data.pairs import EVERYTHING, OfViews, PairBatch
 from contextssl.data.views import Views
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
 from contextssl.randomness import seeded_generator
@@ -117,7 +117,7 @@ class AugmentedViews:
 
     def digest(self) -> str:
         made = json.dumps([*made_by(self.augmentations), self.num_views, self.seed], sort_keys=True)
-        return hashlib.sha256(f"{self.photos.digest()} {made}".encode()).hexdigest()[:16]
+        return digest_of_bytes([f"{self.photos.digest()} {made}"])
 
 
 def made_by(augmentations: Augmentations) -> list[Any]:

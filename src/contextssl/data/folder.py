@@ -14,13 +14,14 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.published_layout import FOLDER_FILE, meta_files
 from contextssl.data.source import ItemSource
 from contextssl.data.threediebench import FACTORS, RAW_LATENTS
 from contextssl.errors import DataError, SettingsError
 from contextssl.system.files import array_bytes, atomic_folder, read_json, storage_error, write_array, write_json
 from contextssl.system.locks import locked
+from contextssl.system.progress import Meter
 from contextssl.version import __version__
 
 ImageFormat = Literal["jpg", "png"]

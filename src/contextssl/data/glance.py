@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from contextssl.data.layout import Listing
-from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.photo import EIGHT_BIT_WHITE, WHITE, Photo, read_photo
 from contextssl.errors import DataError
+from contextssl.system.progress import Meter
 
 if TYPE_CHECKING:
     from contextssl.data.images import ImagesSource

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from contextssl.data.names import is_text, shown
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
 from contextssl.data.sample_views import Sample, augmented_samples, example_photos, shown_augmentations
 from contextssl.data.store import MANIFEST
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
 from contextssl.system.files import readable_bytes
 
@@ -35,7 +35,7 @@ class _Finding(NamedTuple):
     width: int = 0
     format: str = ""
     mode: str = ""
-    digest: bytes = b""
+    digest: str = ""
     highest: int | None = None
     lowest_level: tuple[int, ...] = ()
     highest_level: tuple[int, ...] = ()
@@ -116,7 +116,7 @@ def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
         except DataError as error:
             findings.append(_Finding(name, len(data), str(error)))
         else:
-            digest = hashlib.blake2b(data, digest_size=16).digest()
+            digest = digest_of_bytes([data], digits=32)
             kind = (photo.height, photo.width, photo.format, photo.mode)
             findings.append(_Finding(name, len(data), None, *kind, digest, photo.highest, lowest, highest))
     return findings
@@ -185,7 +185,7 @@ def _spread(values: Sequence[int]) -> str:
 
 def _note_twins(report: CheckReport, findings: Sequence[_Finding], layout: Layout | None) -> int:
     """How many files have the bytes of one before them; noted too, and above all where they lie in two splits or two classes."""
-    groups: dict[bytes, list[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for finding in findings:
         groups[finding.digest].append(finding.name)
     twins = [names for names in groups.values() if len(names) > 1]

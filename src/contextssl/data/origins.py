@@ -6,7 +6,6 @@ is noticed even where sizes and times agree, and one of millions of files is sti
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt64
+
+from contextssl.digest import digest_of_bytes, number_of
 
 # Files whose bytes are read, and threads that ask for sizes: on a network's disk each answer takes its time.
 SAMPLED = 256
@@ -49,8 +50,7 @@ def origins_of(names: Sequence[str], mark: Callable[[str], str], content: Callab
     def some(start: int) -> list[int]:
         found = []
         for place, name in enumerate(names[start : start + PER_CALL], start):
-            text = f"{mark(name)} {content(name) if content is not None and place in sampled else ''}"
-            found.append(int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big"))
+            found.append(number_of(f"{mark(name)} {content(name) if content is not None and place in sampled else ''}"))
         return found
 
     with ThreadPoolExecutor(THREADS) as threads:
@@ -60,4 +60,4 @@ def origins_of(names: Sequence[str], mark: Callable[[str], str], content: Callab
 
 def digest_of_origins(origins: Iterable[Any]) -> str:
     """16 hexadecimal digits of all of them."""
-    return hashlib.sha256(np.asarray(origins, "<u8").tobytes()).hexdigest()[:16]
+    return digest_of_bytes([np.asarray(origins, "<u8").tobytes()])

@@ -22,7 +22,7 @@ import numpy as np
 from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of
 from contextssl.data.packing_plan import ORIGINS, Plan, changed_since, check_same, same_but_for_files
 from contextssl.data.packing_worker import Job, pack_task
-from contextssl.data.parallel import Meter, chosen_workers, map_tasks
+from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.pixel_statistics import channel_statistics
 from contextssl.data.source import ItemSource
 from contextssl.data.store import (
@@ -49,6 +49,7 @@ from contextssl.system.files import (
     write_json,
 )
 from contextssl.system.locks import locked
+from contextssl.system.progress import Meter
 from contextssl.version import __version__
 
 LOCK = "packing.lock"

@@ -87,10 +87,6 @@ class PairBatch:
         """The same pairs with other pixels."""
         return replace(self, source=source, target=target)
 
-    def in_environment(self, mask: Bool[Tensor, " A"]) -> PairBatch:
-        """The same pairs with another environment."""
-        return replace(self, active=mask.to(self.active.device).expand_as(self.active))
-
 
 @runtime_checkable
 class PairSource(Protocol):

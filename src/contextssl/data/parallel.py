@@ -1,4 +1,4 @@
-"""One function over many items, in worker processes, with a progress bar: what packing, writing and checking image data share."""
+"""One function over many items, in worker processes: what packing, writing and checking image data share."""
 
 from __future__ import annotations
 
@@ -10,28 +10,22 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, TypeVar
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from contextssl.errors import DataError
 
 Shared = TypeVar("Shared")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-PLAIN_LINE_SECONDS = 10.0
 
 
 def available_cpus() -> int:
@@ -220,61 +214,3 @@ def _signal_at_end_of(sentinel: int) -> None:
 def _end_with(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
-
-
-class Meter:
-    """Counts what is done and shows it: a bar on a terminal, a plain line every ten seconds elsewhere, nothing where ``show`` is false.
-
-    Args:
-        title: what is being done.
-        total: how many units in all.
-        unit: their name in the plural, such as ``"images"``.
-        done: how many were done before.
-        show: whether to show anything.
-    """
-
-    def __init__(self, title: str, total: int, unit: str, done: int = 0, show: bool = True) -> None:
-        self.title, self.total, self.unit, self.done, self.show = title, total, unit, done, show
-        self.console = Console(stderr=True)
-        self.bar: Progress | None = None
-
-    def __enter__(self) -> Meter:
-        self.began = self.last_line = time.monotonic()
-        self.at_start = self.done
-        if self.show and self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"))
-            self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.console)
-            self.bar.start()
-            self.task = self.bar.add_task(self.title, total=self.total, completed=self.done, rate="")
-        return self
-
-    @property
-    def rate(self) -> float:
-        """Units a second since the start."""
-        return (self.done - self.at_start) / max(time.monotonic() - self.began, 1e-9)
-
-    def advance(self, units: int) -> None:
-        self.done += units
-        if not self.show:
-            return
-        now = time.monotonic()
-        if self.bar is not None:
-            self.bar.update(self.task, completed=self.done, rate=f"{self.rate:,.0f} {self.unit}/s")
-        elif now - self.last_line > PLAIN_LINE_SECONDS:
-            self.last_line = now
-            self._line()
-
-    def _line(self) -> None:
-        left = (self.total - self.done) / self.rate if self.rate else 0.0
-        share = self.done / max(self.total, 1)
-        text = (
-            f"{self.title}: {self.done:,} of {self.total:,} {self.unit} ({share:.0%}), {self.rate:,.0f} {self.unit}/s, {left:,.0f} s left"
-        )
-        self.console.print(text, highlight=False, soft_wrap=True)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.bar is not None:
-            with suppress(Exception):
-                self.bar.stop()
-        elif self.show and self.done > self.at_start:
-            self._line()

@@ -6,7 +6,6 @@ them. An object is ``SYNSET/OBJECT/image_{0..V-1}.jpg`` and ``latent_{0..V-1}.np
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import zlib
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
 from contextssl.system.files import read_array, read_json, storage_error
 
@@ -141,7 +141,7 @@ def folder_mark(folder: Path) -> str:
             files = sorted(f"{entry.name} {(status := entry.stat()).st_size} {status.st_mtime_ns}" for entry in entries)
     except OSError:
         return "missing"
-    return hashlib.sha256("\n".join(files).encode("utf-8", "surrogateescape")).hexdigest()
+    return digest_of_bytes(["\n".join(files)], digits=64)
 
 
 def meta_files(root: Path, split: str) -> tuple[Path, Path]:

@@ -110,7 +110,8 @@ def augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sampl
     """Some images, each as it is and augmented."""
     from contextssl.data.augmented import AugmentedViews
 
-    return samples_of(AugmentedViews(photos, augmentations, PICTURE_VIEWS), photos.item_names)
+    views = AugmentedViews(photos, augmentations.for_images(photos.view_shape), PICTURE_VIEWS)
+    return samples_of(views, photos.item_names)
 
 
 def samples_of(views: ViewBank, names: Sequence[str]) -> list[Sample]:

@@ -47,7 +47,6 @@ LABELS = "labels.npy"
 NAMES = "names.json"
 CHECKSUMS = "checksums.npy"
 MANIFEST = "manifest.json"
-SMALL_FILES = (LATENTS, RAW_LATENTS, LABELS, NAMES, CHECKSUMS)
 FULL_CHECK_BYTES = 256 * 2**20
 SAMPLE_ITEMS = 64
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from contextssl.data.captions import caption
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError, InputError
 from contextssl.factors import FactorSpace
 from contextssl.system.files import storage_error
@@ -184,23 +185,9 @@ class Views:
         return caption(self.factors, self.latents[item, view])
 
     def digest(self) -> str:
-        digest = hashlib.sha256(f"{self.images.shape} {self.class_names} {self.factors.to_dict()}".encode())
-        for item in range(self.num_items):
-            digest.update(self.images[item].tobytes())
-        digest.update(self.latents.tobytes() + self.labels.tobytes())
-        return digest.hexdigest()[:16]
-
-    def subset(self, items: slice | np.ndarray) -> Views:
-        """The same data restricted to some items: a window on the same memory for a slice, a copy for an array of indices."""
-        index = np.arange(self.num_items)[items]
-        return replace(
-            self,
-            images=self.images[items],
-            latents=self.latents[items],
-            labels=self.labels[items],
-            item_names=[self.item_names[int(i)] for i in index],
-            raw_latents=None if self.raw_latents is None else self.raw_latents[items],
-        )
+        told = f"{self.images.shape} {self.class_names} {self.factors.to_dict()}"
+        images = (self.images[item].tobytes() for item in range(self.num_items))
+        return digest_of_bytes(chain([told], images, [self.latents.tobytes(), self.labels.tobytes()]))
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle names a memory-mapped file rather than holding its bytes, so that views go to worker processes at no cost."""

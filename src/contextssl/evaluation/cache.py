@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contextssl.digest import digest_of
+from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.system.files import atomic_path, write_json
 from contextssl.version import __version__
 
@@ -148,13 +147,15 @@ def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None
     Args:
         architecture: plain values that count too, as version 0.1 had it.
     """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    if architecture is not None:
-        digest.update(json.dumps(architecture, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+
+    def parts() -> Iterator[bytes | str]:
+        for name, tensor in sorted(model.state_dict().items()):
+            yield f"{name} {tensor.dtype} {tuple(tensor.shape)}"
+            yield tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        if architecture is not None:
+            yield json.dumps(architecture, sort_keys=True)
+
+    return digest_of_bytes(parts())
 
 
 @cache
@@ -163,12 +164,9 @@ def code_fingerprint(package: Path = Path(__file__).parent.parent) -> str:
 
     All modules of the package count but those that are known not to: one that is added later counts too.
     """
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        part = path.relative_to(package)
-        if part.parts[0] not in NOT_COMPUTING:
-            digest.update(part.as_posix().encode() + path.read_bytes())
-    return f"{__version__}-{digest.hexdigest()[:12]}"
+    parts = {path: path.relative_to(package) for path in sorted(package.rglob("*.py"))}
+    computing = (part.as_posix().encode() + path.read_bytes() for path, part in parts.items() if part.parts[0] not in NOT_COMPUTING)
+    return f"{__version__}-{digest_of_bytes(computing, digits=12)}"
 
 
 def own_code(parts: Iterable[object]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from contextssl.data.pairs import PairBatch
-from contextssl.digest import digest_of
+from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.view_sets import ViewSet
@@ -130,7 +129,7 @@ class Embedder:
             "architecture": self.architecture,
             "data": dict(self.data),
             "split": views.split,
-            "views": [len(views), hashlib.sha256(chosen).hexdigest()[:16]],
+            "views": [len(views), digest_of_bytes([chosen])],
             "precision": self.precision,
             "device": self.device.type,
             "code": code_fingerprint(),
@@ -140,8 +139,6 @@ class Embedder:
     def _context_made_from(self, point: ContextPoint) -> dict[str, Any] | None:
         if point.environment is None or self.model.told_by_name:
             return None
-        drawn = hashlib.sha256()
         pairs = self.contexts[point.draw]
-        for tensor in (pairs.items, pairs.source_views, pairs.target_views, pairs.action, pairs.source, pairs.target):
-            drawn.update(tensor.contiguous().numpy().tobytes())
-        return {"seed": self.seed, "pairs": drawn.hexdigest()[:16]}
+        drawn = (pairs.items, pairs.source_views, pairs.target_views, pairs.action, pairs.source, pairs.target)
+        return {"seed": self.seed, "pairs": digest_of_bytes(tensor.contiguous().numpy().tobytes() for tensor in drawn)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,9 +9,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from contextssl.evaluation.bootstrap import Resampled, of_items, resample, resample_counts
-
-# Sums over items, the last axis, → the number.
-Formula = Callable[[np.ndarray], np.ndarray]
 
 
 def mean(sums: np.ndarray) -> np.ndarray:

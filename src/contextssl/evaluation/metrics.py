@@ -52,27 +52,6 @@ def cosine_tolerance(width: int) -> float:
 TIED = cosine_tolerance(512)
 
 
-def ranks(scores: Float[Tensor, "n candidates"], correct: Int[Tensor, " n"], tolerance: float = TIED) -> Float[Tensor, " n"]:
-    """The rank (1 is best) of the correct candidate among all, by score in float32; ties share their mean rank.
-
-    So a collapsed model, to which all candidates are alike, ranks in the middle, not first.
-
-    Args:
-        tolerance: scores that differ by no more than this are tied, see :func:`cosine_tolerance`.
-    """
-    above, tied = tied_places(scores, correct, tolerance)
-    return 1 + above + tied / 2
-
-
-def mean_reciprocal_rank(rank: Float[Tensor, " n"]) -> Scalar:
-    return rank.reciprocal().mean()
-
-
-def hit_rate(rank: Float[Tensor, " n"], k: int) -> Scalar:
-    """H@k: the share of queries whose correct candidate ranks k or better."""
-    return (rank <= k).float().mean()
-
-
 def first_largest(votes: Float[Tensor, "n classes"], tolerance: float = 1e-5) -> Int[Tensor, " n"]:
     """The class with the most votes; of those that tie within rounding (relative to the largest vote) the first."""
     largest = votes.amax(dim=1, keepdim=True)

@@ -87,7 +87,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
     content = checkpoints.read(file)
     ours = checkpoints.RECIPE in content
     made = recipe_of(content, str(named)) if ours else {"data": {}}
-    trained = checkpoints.settings_of(content, str(named)) if ours else None
+    trained = checkpoints.settings_of(content, str(named), method=settings.method) if ours else None
     encoder = None if settings.encoder_factory is None else own_encoder(settings.encoder_factory)
     if ours:
         refuse_unnamed_parts(content, data=settings.dataset is not None, encoder=encoder is not None, where=str(named))
@@ -96,6 +96,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
         file,
         content,
         encoder=encoder,
+        method=settings.method,
         n_head=settings.n_head,
         block_size=settings.block_size,
         image_mean=settings.image_mean,

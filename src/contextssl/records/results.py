@@ -40,7 +40,6 @@ class ResultRow:
         split, count: which items, and how many queries.
         mean, std, n: over n contexts or seeds; which of them, ``over`` says. The deviation knows nothing of the choice of items.
         floor: what a constant predictor (or chance) scores.
-        seconds: that it took.
         target: what is predicted, where a data set has several.
         context: how the context was disturbed (protocol ``"reading"``); None: as drawn.
         weights: a fingerprint of the weights that gave it; None of rows that training wrote.
@@ -64,7 +63,6 @@ class ResultRow:
     std: float | None = None
     n: int = 1
     floor: float | None = None
-    seconds: float | None = None
     target: str | None = None
     context: str | None = None
     weights: str | None = None
@@ -110,7 +108,7 @@ def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
         for made in run.get("evaluations", {}).values():
             _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
         _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
-    if newer := sorted({name for row in rows for name in row} - set(_KINDS)):
+    if newer := sorted({name for row in rows for name in row} - {*_KINDS, *FORMER}):
         raise DataError(
             f"{path} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update contextssl to read it"
         )
@@ -153,10 +151,13 @@ def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow
 
 
 _KINDS = get_type_hints(ResultRow)
+# What rows of earlier versions hold and nobody reads.
+FORMER = ("seconds",)
 
 
 def _row(values: Mapping[str, Any]) -> ResultRow:
-    row = {**values, "mean": math.nan if values["mean"] is None else values["mean"]}
+    row = {name: value for name, value in values.items() if name not in FORMER}
+    row["mean"] = math.nan if values["mean"] is None else values["mean"]
     for name, value in row.items():
         # A whole number may stand where others have a fraction.
         fits = isinstance(value, _KINDS[name]) or (isinstance(value, int) and isinstance(0.0, _KINDS[name]))
@@ -181,3 +182,14 @@ def _sound(path: Path, folder: Path) -> Iterator[None]:
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+
+
+def evaluation_name(protocol: str, split: str) -> str:
+    """Under which name a results file keeps how a protocol's rows of a split were made."""
+    return protocol if split == "val" else f"{protocol} ({split})"
+
+
+def evaluation_of(name: str) -> tuple[str, str]:
+    """The protocol and split of an evaluation's name."""
+    protocol, _, rest = name.partition(" (")
+    return protocol, rest.removesuffix(")") or "val"

@@ -46,7 +46,7 @@ def run_table(runs: Sequence[Run]) -> Markup:
         differ = len(set(values)) > 1
         body.append([name, *(element("span", value, class_="active" if differ else None) for value in values)])
     inner = table(head if len(runs) > 1 else ["", ""], body, left=len(runs) + 1)
-    return Markup(inner.replace("<table>", '<table class="settings">', 1))
+    return Markup(str(inner).replace("<table>", '<table class="settings">', 1))
 
 
 def all_settings(runs: Sequence[Run]) -> Markup:

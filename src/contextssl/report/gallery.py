@@ -120,12 +120,13 @@ class OwnCode:
     """Code of the user's own that a run was made with, named anew: what its files call it is never imported.
 
     Args:
-        factors, dataset, encoder_factory: as in the settings of the same names.
+        factors, dataset, encoder_factory, method: as in the settings of the same names.
     """
 
     factors: list[str] | None = None
     dataset: str | None = None
     encoder_factory: str | None = None
+    method: str | None = None
 
 
 NO_CODE = OwnCode()

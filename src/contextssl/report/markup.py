@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Sequence
 
+from markupsafe import Markup as Markup
+from markupsafe import escape
+
 VOID = ("img", "meta", "br", "hr")
-
-
-class Markup(str):
-    """Text that is HTML already and goes into a page as it is."""
-
 
 Content = str | Markup | None | Iterable["Content"]
 
@@ -26,11 +23,11 @@ def element(tag: str, *content: Content, **attributes: object) -> Markup:
         if value is None or value is False:
             continue
         name = name.rstrip("_").replace("_", "-")
-        written += f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+        written += f" {name}" if value is True else f' {name}="{escape(str(value))}"'
     if tag in VOID:
         return Markup(f"<{tag}{written}>")
     if tag == "code":
-        return Markup(f"<code{written}>{html.escape(''.join(map(str, content)))}</code>")
+        return Markup(f"<code{written}>{escape(''.join(map(str, content)))}</code>")
     return Markup(f"<{tag}{written}>{join(*content)}</{tag}>")
 
 
@@ -42,10 +39,8 @@ def join(*content: Content) -> Markup:
 def _written(piece: Content) -> str:
     if piece is None:
         return ""
-    if isinstance(piece, Markup):
-        return str(piece)
     if isinstance(piece, str):
-        return html.escape(re.sub(r"(?<=\w)'", "’", piece))
+        return escape(piece if isinstance(piece, Markup) else re.sub(r"(?<=\w)'", "’", piece))
     return join(*piece)
 
 

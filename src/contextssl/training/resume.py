@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from contextssl import checkpoints
-from contextssl.checkpoints.content import known_settings, recipe_of, refuse_named_code
+from contextssl.checkpoints.content import known_settings, named_method, recipe_of, refuse_named_code
 from contextssl.config.settings import TrainSettings
 from contextssl.data_set import own_name
 from contextssl.errors import CheckpointError, DataError, SettingsError
@@ -77,7 +77,7 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
         tidy(folder)
         content = checkpoints.read(path)
         _check_own(content, path)
-        own = checkpoints.settings_of(content, str(path))
+        own = checkpoints.settings_of(content, str(path), method=given.method)
         _mend_settings(folder, own)
         yield Resumed(_settings(given, own, path), folder, path, content, own_name(own.dataset))
 
@@ -127,7 +127,7 @@ def _mend_settings(folder: Path, own: TrainSettings) -> None:
 
 def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSettings:
     """The run's own settings, and of the given ones those that may change. Others that differ from their defaults are an error."""
-    settings = dataclasses.replace(own)
+    settings = dataclasses.replace(own, method=named_method(own.method, given.method, str(where)))
     refuse_named_code(settings.dataset, settings.factors, given.factors, str(where))
     # Of the user's own code what is named now counts, and never what the file names.
     settings.encoder_factory = given.encoder_factory

@@ -16,6 +16,7 @@ from torch import nn
 
 from contextssl import checkpoints
 from contextssl.checkpoints.content import check_resumable, refuse_unnamed_data, refuse_unnamed_parts
+from contextssl.config.own_settings import check_own
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
 from contextssl.data.dataset import Data, data_kind, open_data
@@ -28,7 +29,7 @@ from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import weights_fingerprint
 from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.methods import method_of
+from contextssl.method import METHODS
 from contextssl.models.build import build_model
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
@@ -43,7 +44,7 @@ from contextssl.training.devices import check_devices
 from contextssl.training.launch import check_launch, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
-from contextssl.training.progress import on_terminal, progress_callback
+from contextssl.training.progress_callback import Progress
 from contextssl.training.rehearsal import rehearse
 from contextssl.training.resume import Resumed, fit, resumed, write_settings
 from contextssl.training.saving import AtomicCheckpoints, RunCheckpoints
@@ -178,7 +179,7 @@ def _is_finished(going_on: Resumed, settings: TrainSettings) -> bool:
     if going_on.checkpoint is None or not (going_on.folder / RESULTS).is_file():
         return False
     progress = going_on.content.get("loops", {}).get("fit_loop", {}).get("epoch_progress", {}).get("current", {})
-    return bool(progress.get("processed") == (settings.epochs if method_of(settings.method).trains else 0))
+    return bool(progress.get("processed") == (settings.epochs if METHODS.find(settings.method).trains else 0))
 
 
 def check_settings(settings: TrainSettings) -> None:
@@ -187,7 +188,9 @@ def check_settings(settings: TrainSettings) -> None:
         SettingsError: for values that cannot be, by themselves or beside each other, naming the setting.
     """
     checked(settings)
-    if settings.weight_labels > 0 and settings.method not in ("contextssl", "conditional"):
+    method = METHODS.find(settings.method)
+    check_own(settings, [] if method.settings is None else [method.settings])
+    if settings.weight_labels > 0 and method.aim != "context":
         raise SettingsError(
             f"weight_labels is for method=contextssl and conditional: the head reads embeddings in an environment; leave it out of "
             f"{settings.method}"
@@ -232,7 +235,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, a_epoch: int) 
     )
     callbacks: list[pl.Callback] = [saving]
     if settings.progress:
-        callbacks.append(progress_callback())
+        callbacks.append(Progress())
     trainer = pl.Trainer(
         # Where Lightning looks for checkpoints of its own under Slurm: never in the folder that a command happens to run in.
         default_root_dir=folder,
@@ -240,13 +243,13 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, a_epoch: int) 
         devices=settings.devices,
         num_nodes=settings.num_nodes,
         precision=choose_precision(settings.precision, settings.accelerator),  # type: ignore[arg-type]
-        max_epochs=settings.epochs if method_of(settings.method).trains else 0,
+        max_epochs=settings.epochs if METHODS.find(settings.method).trains else 0,
         gradient_clip_val=settings.gradient_clip or None,
         logger=loggers,
         log_every_n_steps=settings.log_every_steps,
         callbacks=callbacks,
         plugins=[AtomicCheckpoints(), *without_requeue()],
-        enable_progress_bar=settings.progress and on_terminal(),
+        enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=True,
         use_distributed_sampler=False,

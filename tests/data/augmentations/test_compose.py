@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.data.augmentations import AUGMENTATIONS, Augmentation, Augmentations, Blur, Color, Crop, Flip
+from contextssl.data.augmentations.compose import KINDS
 from contextssl.errors import InputError, SettingsError
 from contextssl.randomness import seeded_generator
 
@@ -109,7 +111,10 @@ def test_redraw_changes_one_factor(names: list[str], data: st.DataObject, seed: 
 @given(listings, st.integers(0, 1000))
 def test_a_description_makes_the_same_again(names: list[str], seed: int) -> None:
     augmentations = Augmentations.named(names, {"crop": {"area": [0.3, 0.9]}} if "crop" in names else {})
-    again = Augmentations.from_description(json.loads(json.dumps(augmentations.description)))
+    described = json.loads(json.dumps(augmentations.description))
+    ranges = {each["name"]: each["ranges"] for each in described["augmentations"]}
+    built = Augmentations.named(list(ranges), ranges)
+    again = Augmentations(built.augmentations, tuple(described["centre"]), tuple(described["scale"]))
     assert again == augmentations
     parameters = augmentations.draw(5, seeded_generator(seed))
     assert torch.equal(again.draw(5, seeded_generator(seed)), parameters)
@@ -120,7 +125,7 @@ def test_constants_that_are_given_are_kept() -> None:
     augmentations = Augmentations((Blur(),), centre=(1.0,), scale=(2.0,))
     torch.testing.assert_close(augmentations.latents(torch.tensor([[3.0], [1.0]])), torch.tensor([[1.0], [0.0]]))
     assert Augmentations((Blur(),), scale=(2.0,)).centre == Augmentations((Blur(),)).centre
-    assert Augmentations.from_description(augmentations.description) == augmentations
+    assert (augmentations.description["centre"], augmentations.description["scale"]) == ([1.0], [2.0])
 
 
 def test_latents_take_any_number_of_leading_dimensions() -> None:
@@ -158,10 +163,7 @@ def test_a_users_own_augmentation_by_name(key: str) -> None:
     augmentations = Augmentations.named(["blur", OWN], {key: {"threshold": [0.1, 0.2]}})
     own = augmentations.augmentations[1]
     assert isinstance(own, Solarize) and own.threshold == (0.1, 0.2)
-    description = json.loads(json.dumps(augmentations.description))
-    assert Augmentations.from_description(description, [OWN]) == augmentations
-    with pytest.raises(SettingsError, match=r"the description names code, .*Solarize: name it in own=\[…\] if it is yours"):
-        Augmentations.from_description(description)
+    assert augmentations.description["augmentations"][1] == {"name": OWN, "ranges": {"threshold": [0.1, 0.2]}}
 
 
 @pytest.mark.parametrize(
@@ -186,8 +188,6 @@ def test_a_users_own_augmentation_by_name(key: str) -> None:
         (lambda: Augmentations((Restless(),)), "'restless' names 1 parameters, but its identity has 2 numbers"),
         (lambda: Augmentations((Blur(),), (0.0, 1.0), (1.0,)), "latents of blur are 1 numbers, but centre has 2 and scale 1"),
         (lambda: Augmentations((Blur(),), (0.0,), (0.0,)), "scale of the latents must be above 0"),
-        (lambda: Augmentations.from_description({"augmentations": []}), "description of the augmentations is damaged.*centre"),
-        (lambda: Augmentations.from_description({"augmentations": 3, "centre": [], "scale": []}), "is damaged"),
     ],
 )
 def test_what_cannot_be(make: object, message: str) -> None:
@@ -239,3 +239,19 @@ def test_constants_are_those_of_any_number_of_threads() -> None:
     finally:
         torch.set_num_threads(threads)
     assert found[0] == found[1] == found[2]
+
+
+def test_an_installed_augmentation_is_named_without_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = tmp_path / "theirs-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[contextssl.augmentations]\nsolarize = {OWN}\nnothing = {__name__}:NOT_ONE\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    KINDS.__dict__.pop("_installed", None)
+    try:
+        augmentations = Augmentations.named(["crop", "solarize"], {"solarize": {"threshold": [0.1, 0.2]}})
+        assert isinstance(augmentations.augmentations[1], Solarize) and augmentations.own_code is not None
+        with pytest.raises(SettingsError, match="'nothing' is no class derived from"):
+            Augmentations.named(["nothing"])
+    finally:
+        KINDS.__dict__.pop("_installed", None)

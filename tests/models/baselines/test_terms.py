@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contextssl.config.settings import MethodSettings
+from contextssl.config.settings import TrainSettings
+from contextssl.config.validation import checked
 from contextssl.data.pairs import PairBatch
 from contextssl.errors import InputError, SettingsError
-from contextssl.methods import METHODS
+from contextssl.method import METHODS, Parts
 from contextssl.models.baselines.action_regression import ActionRegression
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.baselines.bootstrap import Bootstrap
-from contextssl.models.baselines.build import build_terms
 from contextssl.models.baselines.equivariance import PredictedContrast
 from contextssl.models.baselines.heads import HypernetworkPredictor
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
@@ -29,7 +30,7 @@ from tests.evaluation.subjects import FACTORS
 from tests.models.test_objectives import naive_nt_xent
 
 F_WIDTH, A = 8, FACTORS.width
-BASELINES = [name for name, method in METHODS.items() if not method.contexts and not method.by_name]
+BASELINES = [name for name, method in METHODS.built_in.items() if method.model is None]
 
 
 def batch_of(items: list[int], environment: str = "rotation+color", seed: int = 0) -> PairBatch:
@@ -49,7 +50,12 @@ def batch_of(items: list[int], environment: str = "rotation+color", seed: int = 
         source_views=index,
         target_views=index,
     )
-    return batch.in_environment(FACTORS.mask(environment))
+    return in_environment(batch, environment)
+
+
+def in_environment(batch: PairBatch, name: str) -> PairBatch:
+    """The same pairs with other factors active."""
+    return replace(batch, active=FACTORS.mask(name).expand_as(batch.active))
 
 
 def encoder_of(seed: int = 0) -> nn.Module:
@@ -68,8 +74,8 @@ def model_of(method: str, seed: int = 0) -> Baseline:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, F_WIDTH))
-        settings = MethodSettings(method=method, projector_width=16, sequence_layers=1, sequence_heads=2)
-        terms = build_terms(settings, encoder, F_WIDTH, FACTORS, width=6, temperature=0.2, classes=3)
+        settings = TrainSettings(projector_width=16, projection_dim=6, temperature=0.2, sequence_layers=1, sequence_heads=2)
+        terms = METHODS.find(method).terms(Parts(settings, encoder, F_WIDTH, FACTORS, classes=3))
         return Baseline(encoder, FACTORS, method, terms, feature_width=F_WIDTH)
 
 
@@ -91,7 +97,7 @@ def test_every_method_learns_embeds_and_predicts(method: str) -> None:
     z = model.embed(images)
     assert z.shape == (5, model.projection_dim) and bool(z.isfinite().all())
     assert model.predict(images, actions).shape == (5, F_WIDTH if model.predicts_features else model.projection_dim)
-    follows = METHODS[method].takes_action and method != "augself"
+    follows = METHODS.find(method).aim == "equivariance" and method != "augself"
     assert torch.equal(model.predict(images, actions), model.predict(images, 2 * actions)) is not follows
     assert model.training, "embedding leaves a model in the mode that it was in"
     with pytest.raises(InputError, match="takes no context"):
@@ -108,12 +114,13 @@ def test_untold_factors_do_not_enter_a_loss(method: str) -> None:
         batch.source_latents,
         latents,
         **{name: getattr(batch, name) for name in ("source", "target", "items", "labels", "source_views", "target_views")},
-    ).in_environment(FACTORS.mask("rotation"))
+    )
+    changed = in_environment(changed, "rotation")
     model = model_of(method).train()
     first, second = model(batch), model(changed)
     for name in first:
         assert torch.equal(first[name], second[name])
-    other = model(changed.in_environment(FACTORS.mask("color")))
+    other = model(in_environment(changed, "color"))
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
@@ -291,8 +298,8 @@ def test_supervision_by_hand() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     def build(**given: object) -> list[Term]:
-        settings = MethodSettings(**given)  # type: ignore[arg-type]
-        return build_terms(settings, encoder_of(), F_WIDTH, FACTORS, width=5, temperature=0.1, classes=2)
+        settings = checked(TrainSettings(projection_dim=5, **given))  # type: ignore[arg-type]
+        return METHODS.find(settings.method).terms(Parts(settings, encoder_of(), F_WIDTH, FACTORS))
 
     with pytest.raises(SettingsError, match="both must be even"):
         build(method="sie")
@@ -312,8 +319,8 @@ def test_who_follows_does_so_as_published_unless_told(method: str) -> None:
 
     def moved(progress: float, **given: float) -> float:
         encoder = encoder_of()
-        settings = MethodSettings(method=method, projector_width=16, sequence_layers=1, sequence_heads=2, **given)  # type: ignore[arg-type]
-        (term,) = build_terms(settings, encoder, F_WIDTH, FACTORS, width=6, temperature=0.2, classes=3)
+        settings = TrainSettings(projector_width=16, sequence_layers=1, sequence_heads=2, **given)  # type: ignore[arg-type]
+        (term,) = METHODS.find(method).terms(Parts(settings, encoder, F_WIDTH, FACTORS))
         linear = encoder[1]  # type: ignore[index]
         assert isinstance(linear, nn.Linear)
         with torch.no_grad():

@@ -6,7 +6,8 @@ from contextssl.data.augmentations.color import Color
 from contextssl.data.augmentations.compose import AUGMENTATIONS, Augmentations
 from contextssl.data.augmentations.crop import Crop
 from contextssl.data.augmentations.flip import Flip
+from contextssl.data.augmentations.from_kornia import FromKornia
 from contextssl.data.augmentations.grayscale import Grayscale
 from contextssl.data.augmentations.rotate import Rotate
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "Augmentations", "Blur", "Color", "Crop", "Flip", "Grayscale", "Rotate"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "Augmentations", "Blur", "Color", "Crop", "Flip", "FromKornia", "Grayscale", "Rotate"]

@@ -32,12 +32,15 @@ class Augmentation(ABC):
 
     Attributes:
         name: the factor's name, such as ``"crop"``.
+        place: among those that are applied one after the other. First comes what moves pixels, since a blur before a crop would be magnified with
+            it and its σ no longer be one in pixels of the view; then colours; then the blur. A user's own come after ours, as they are listed.
         parameters: names of the P numbers that settle what is done.
         identity: the P numbers that change nothing.
         components: names of the W numbers that are told as latents; those of the parameters where left out.
     """
 
     name: ClassVar[str]
+    place: ClassVar[int] = 100
     parameters: ClassVar[tuple[str, ...]]
     identity: ClassVar[tuple[float, ...]]
     components: ClassVar[tuple[str, ...]] = ()
@@ -58,6 +61,10 @@ class Augmentation(ABC):
         """The numbers that are told, unscaled; the parameters themselves unless a subclass says otherwise."""
         return parameters
 
+    def for_images(self, shape: tuple[int, int, int]) -> Augmentation:
+        """The same for images (C, H, W), where what it draws depends on them."""
+        return self
+
     @property
     def factor(self) -> Factor:
         """The block that this augmentation fills in latents and actions."""
@@ -69,6 +76,38 @@ class Augmentation(ABC):
         """The ranges of the draws as plain JSON values."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Switched(Augmentation):
+    """An augmentation that is done to an image or not; its one parameter is named by what an image then is.
+
+    Args:
+        chance: how often it is done, 0 to 1.
+
+    Raises:
+        SettingsError: for a chance out of these bounds.
+    """
+
+    identity: ClassVar = (0.0,)
+
+    chance: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chance", checked_number(f"{self.name} chance", self.chance, 0.0, 1.0))
+
+    @abstractmethod
+    def changed(self, images: Float[Tensor, "n C H W"]) -> Float[Tensor, "n C H W"]:
+        """All of the images with it done."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n P"]:
+        return (torch.rand(count, 1, generator=generator) < self.chance).float()
+
+    def apply(self, images: Float[Tensor, "n C H W"], parameters: Float[Tensor, "n P"]) -> Float[Tensor, "n C H W"]:
+        return torch.where(per_image(parameters[:, 0]) > 0.5, self.changed(images), images)
+
+    def words(self, parameters: Float[Tensor, " P"]) -> str:
+        return self.parameters[0] if parameters[0] > 0.5 else ""
 
 
 def uniform(count: int, ends: tuple[float, float], generator: torch.Generator) -> Float[Tensor, " n"]:

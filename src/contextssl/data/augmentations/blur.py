@@ -29,6 +29,7 @@ class Blur(Augmentation):
     """
 
     name: ClassVar = "blur"
+    place: ClassVar = 5
     parameters: ClassVar = ("σ",)
     identity: ClassVar = (0.0,)
 
@@ -59,6 +60,9 @@ class Blur(Augmentation):
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         sigma = float(parameters[0])
         return f"blur σ {sigma:.1f}" if sigma else ""
+
+
+AUGMENTATION = Blur
 
 
 def half_gaussian(sigma: Float[Tensor, " n"], radius: int) -> Float[Tensor, "n taps"]:

@@ -30,6 +30,7 @@ class Color(Augmentation):
     """
 
     name: ClassVar = "color"
+    place: ClassVar = 3
     parameters: ClassVar = ("brightness", "contrast", "saturation", "hue")
     identity: ClassVar = (1.0, 1.0, 1.0, 0.0)
 
@@ -61,6 +62,9 @@ class Color(Augmentation):
         *factors, hue = parameters.tolist()
         told = [f"{name} {value:.2f}" for name, value in zip(self.parameters, factors, strict=False) if value != 1]
         return ", ".join([*told, f"hue {360 * hue:+.0f}°"] if hue else told)
+
+
+AUGMENTATION = Color
 
 
 def blend(images: Float[Tensor, "n C H W"], grey: Float[Tensor, "n 1 #H #W"], factor: Float[Tensor, " n"]) -> Float[Tensor, "n C H W"]:

@@ -21,21 +21,32 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from contextssl.data.augmentations.augmentation import Augmentation
-from contextssl.data.augmentations.blur import Blur
-from contextssl.data.augmentations.color import Color
-from contextssl.data.augmentations.crop import Crop
-from contextssl.data.augmentations.flip import Flip
-from contextssl.data.augmentations.grayscale import Grayscale
-from contextssl.data.augmentations.rotate import Rotate
+from contextssl.data.augmentations.from_kornia import FromKornia
 from contextssl.digest import digest_of
 from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.factors import FactorSpace
-from contextssl.named_code import imported, own_names
+from contextssl.named_code import KORNIA
+from contextssl.plugins import Kind
 from contextssl.randomness import seeded_generator
 
-# By name, in the order in which they are applied: first what moves pixels, since a blur before a crop would be magnified with it and its σ no
-# longer be one in pixels of the view; then colours; then the blur.
-AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.name: kind for kind in (Crop, Flip, Rotate, Color, Grayscale, Blur)}
+
+def _checked_class(name: str, kind: Any) -> type[Augmentation]:
+    """
+    Raises:
+        SettingsError: for what is no whole class of an augmentation.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
+        raise SettingsError(f"augmentation {name!r} is no class derived from contextssl.data.augmentations.Augmentation")
+    missing = sorted(getattr(kind, "__abstractmethods__", ()))
+    missing += [needed for needed in ("name", "parameters", "identity") if not hasattr(kind, needed)]
+    if missing:
+        raise SettingsError(f"augmentation {name!r} lacks {', '.join(missing)}")
+    return kind
+
+
+KINDS = Kind("augmentation", "contextssl.augmentations", "AUGMENTATION", _checked_class, package="contextssl.data.augmentations")
+# Those of this package, in the order in which they are applied.
+AUGMENTATIONS: Mapping[str, type[Augmentation]] = KINDS.built_in
 
 # Centre and scale of the latents are measured on this many draws: to half a percent.
 MEASURED_DRAWS = 65_536
@@ -45,7 +56,7 @@ CHUNK_BYTES = {"cpu": 3 * 2**19, "other": 2**26}
 
 @dataclass(frozen=True)
 class Augmentations:
-    """Augmentations in the order of their factors; whatever that order, they are applied in the one of :data:`AUGMENTATIONS`, others after.
+    """Augmentations in the order of their factors; whatever that order, they are applied in that of their places.
 
     So how factors are listed changes no image, and the parameters of a factor mean the same beside every other.
 
@@ -93,7 +104,8 @@ class Augmentations:
         """Augmentations from their names.
 
         Args:
-            names: such as ``["crop", "blur"]``; one of your own as ``"package.module:Class"``, which imports that module.
+            names: such as ``["crop", "blur"]``; one of kornia's as ``"kornia:RandomSolarize"``; one of your own as ``"package.module:Class"``,
+                which imports that module.
             ranges: arguments of some of them, by that name or by the factor's, such as ``{"crop": {"area": (0.5, 1.0)}}``.
 
         Raises:
@@ -102,12 +114,17 @@ class Augmentations:
         """
         if isinstance(names, str):
             raise SettingsError(f"augmentations must be a list of names, such as [crop, blur], not {names!r}")
-        kinds = {name: _class(name).name for name in names}
+        kinds = {name: name.removeprefix(KORNIA) if name.startswith(KORNIA) else KINDS.find(name).name for name in names}
         given = {**ranges} if ranges else {}
         for name in given:
             if name not in kinds and name not in kinds.values():
                 raise SettingsError(f"ranges are given for {name!r}, which is not among the augmentations: {nearest(name, names)}")
         return cls(tuple(_build(name, given.get(name) or given.get(kinds[name]) or {}) for name in names))
+
+    def for_images(self, shape: tuple[int, int, int]) -> Augmentations:
+        """The same for images (C, H, W); centre and scale are measured anew where what is drawn depends on them."""
+        moved = tuple(augmentation.for_images(shape) for augmentation in self.augmentations)
+        return self if moved == self.augmentations else Augmentations(moved)
 
     @cached_property
     def factors(self) -> FactorSpace:
@@ -187,34 +204,14 @@ class Augmentations:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Plain JSON values, from which :meth:`from_description` makes the same augmentations again."""
-        listed = [{"name": _name_of(type(augmentation)), "ranges": augmentation.ranges} for augmentation in self.augmentations]
+        """Plain JSON values that settle what is drawn and told, for the record of a run."""
+        listed = [{"name": _name_of(augmentation), "ranges": augmentation.ranges} for augmentation in self.augmentations]
         return {"augmentations": listed, "centre": list(self.centre), "scale": list(self.scale)}
-
-    @classmethod
-    def from_description(cls, description: Mapping[str, Any], own: Sequence[str] = ()) -> Augmentations:
-        """From what :attr:`description` gave.
-
-        Args:
-            own: the augmentations of the caller's own that it may hold, as ``"package.module:Class"``. A description may come from a file, and no
-                module is imported because a file names it.
-
-        Raises:
-            SettingsError: where something is missing or not among ``own``, or as for :meth:`named`.
-        """
-        try:
-            listed = [(str(each["name"]), each["ranges"]) for each in description["augmentations"]]
-            centre, scale = (tuple(float(number) for number in description[key]) for key in ("centre", "scale"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise SettingsError(f"the description of the augmentations is damaged: {error!r}") from error
-        if strange := [name for name in own_names([name for name, _ in listed]) if name not in own]:
-            raise SettingsError(f"the description names code, {', '.join(strange)}: name it in own=[…] if it is yours")
-        return cls(tuple(_build(name, ranges) for name, ranges in listed), centre, scale)
 
     @property
     def own_code(self) -> str | None:
         """A digest of the source of augmentations that are not of this package, which no name and range settles; None where there are none."""
-        kinds = [type(each) for each in self.augmentations if AUGMENTATIONS.get(each.name) is not type(each)]
+        kinds = [type(each) for each in self.augmentations if type(each) not in (*AUGMENTATIONS.values(), FromKornia)]
         return digest_of([_source_of(kind) for kind in kinds]) if kinds else None
 
     def _blocks(self, parameters: Tensor) -> list[tuple[Augmentation, Tensor]]:
@@ -248,11 +245,8 @@ class Augmentations:
         # Rows before channels in memory: as `separable` wants it, so that it need not move anything.
         rows = images.permute(0, 2, 1, 3).to(torch.float32, memory_format=torch.contiguous_format)
         x = rows.div_(255).permute(0, 2, 1, 3)
-        order = list(AUGMENTATIONS)
-        # `sorted` keeps the order of those that are not in the list.
-        for augmentation, block in sorted(
-            self._blocks(parameters), key=lambda each: order.index(each[0].name) if each[0].name in order else len(order)
-        ):
+        # `sorted` keeps the order of equal places.
+        for augmentation, block in sorted(self._blocks(parameters), key=lambda each: each[0].place):
             x = augmentation.apply(x, block)
         return x.mul(255).round_().clamp_(0, 255)
 
@@ -262,8 +256,11 @@ def _rounded(number: float) -> float:
     return float(f"{number:.6g}")
 
 
-def _name_of(kind: type[Augmentation]) -> str:
-    """What :func:`_class` finds the class by."""
+def _name_of(augmentation: Augmentation) -> str:
+    """What it is called in a list of names, whoever installed it."""
+    if isinstance(augmentation, FromKornia):
+        return f"{KORNIA}{augmentation.kind}"
+    kind = type(augmentation)
     return kind.name if AUGMENTATIONS.get(kind.name) is kind else f"{kind.__module__}:{kind.__qualname__}"
 
 
@@ -274,27 +271,11 @@ def _source_of(kind: type[Augmentation]) -> str:
         return kind.__qualname__
 
 
-def _class(name: str) -> type[Augmentation]:
-    """The class of an augmentation: of ours by name, of a user's own from ``"package.module:Class"``."""
-    if ":" not in name:
-        if name not in AUGMENTATIONS:
-            raise SettingsError(
-                f"unknown augmentation {name!r}: {nearest(name, AUGMENTATIONS)} (one of your own is named 'package.module:Class')"
-            )
-        return AUGMENTATIONS[name]
-    kind = imported(name, "augmentation")
-    if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
-        raise SettingsError(f"augmentation {name!r} is no class derived from contextssl.data.augmentations.Augmentation")
-    missing = sorted(getattr(kind, "__abstractmethods__", ()))
-    missing += [needed for needed in ("name", "parameters", "identity") if not hasattr(kind, needed)]
-    if missing:
-        raise SettingsError(f"augmentation {name!r} lacks {', '.join(missing)}")
-    return kind
-
-
 def _build(name: str, ranges: Mapping[str, Any]) -> Augmentation:
     """An augmentation of the class so named with these ranges; lists, which JSON and YAML have in their place, become tuples."""
-    kind = _class(name)
+    if name.startswith(KORNIA):
+        return FromKornia(name.removeprefix(KORNIA), dict(ranges))
+    kind = KINDS.find(name)
     known = [field.name for field in fields(kind)]
     for key in ranges:
         if key not in known:

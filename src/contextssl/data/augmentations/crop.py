@@ -34,6 +34,7 @@ class Crop(Augmentation):
     """
 
     name: ClassVar = "crop"
+    place: ClassVar = 0
     parameters: ClassVar = ("top", "left", "height", "width")
     identity: ClassVar = (0.0, 0.0, 1.0, 1.0)
     components: ClassVar = ("top", "left", "height", "width", "log area")
@@ -80,6 +81,9 @@ class Crop(Augmentation):
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         area = float(parameters[2] * parameters[3])
         return "" if area == 1 else f"crop {100 * area:.0f} %"
+
+
+AUGMENTATION = Crop
 
 
 def interpolation(start: Float[Tensor, " n"], extent: Float[Tensor, " n"], size: int) -> Float[Tensor, "n size size"]:

@@ -27,6 +27,7 @@ class Rotate(Augmentation):
     """
 
     name: ClassVar = "rotate"
+    place: ClassVar = 2
     parameters: ClassVar = ("degrees",)
     identity: ClassVar = (0.0,)
     components: ClassVar = ("cos", "sin")
@@ -57,3 +58,6 @@ class Rotate(Augmentation):
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         angle = float(parameters[0])
         return f"rotated {angle:.0f}°" if angle else ""
+
+
+AUGMENTATION = Rotate

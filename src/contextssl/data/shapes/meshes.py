@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from contextssl.data.layout import is_hidden
 from contextssl.data.origins import file_mark
 from contextssl.data.shapes.scene import import_trimesh, normalise
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ OTHER_MESHES = (
 
 def stable_hash(*words: object) -> int:
     """A 64-bit number that settles nothing but these words, the same in every process."""
-    return int.from_bytes(hashlib.sha256("\0".join(map(str, words)).encode()).digest()[:8], "big")
+    return int(digest_of_bytes(["\0".join(map(str, words))]), base=16)
 
 
 def list_meshes(folder: Path) -> dict[str, dict[str, Path]]:

@@ -103,19 +103,12 @@ class Solid:
         self.add(vertices, _BOX_FACES, albedo, at, turn)
 
     def lathe(
-        self,
-        profile: Sequence[tuple[float, float]],
-        at: Triple,
-        albedo: float = PALE,
-        turn: Triple = (0, 0, 0),
-        segments: int = 16,
-        stretch: float = 1.0,
+        self, profile: Sequence[tuple[float, float]], at: Triple, albedo: float = PALE, turn: Triple = (0, 0, 0), segments: int = 16
     ) -> None:
-        """A profile of (radius, z) turned about z; radius 0 closes it. ``stretch`` widens it along y."""
+        """A profile of (radius, z) turned about z; radius 0 closes it."""
         points = np.asarray(profile, dtype=np.float64)
         vertices = np.empty((len(points), segments, 3))
         vertices[..., :2] = points[:, None, :1] * _unit_circle(segments)
-        vertices[..., 1] *= stretch
         vertices[..., 2] = points[:, None, 1]
         shrunk = frozenset(np.flatnonzero(points[:, 0] == 0).tolist())
         self.add(vertices.reshape(-1, 3), _ring_faces(len(points), segments, shrunk, False), albedo, at, turn)
@@ -125,7 +118,7 @@ class Solid:
         half = height / 2
         self.lathe([(0, -half), (radius, -half), (radius, half), (0, half)], at, albedo, turn, segments)
 
-    def ball(self, radii: Triple, at: Triple, albedo: float = PALE, turn: Triple = (0, 0, 0), segments: int = 14) -> None:
+    def ball(self, radii: Triple, at: Triple, albedo: float = PALE, segments: int = 14) -> None:
         """An ellipsoid of half axes ``radii``."""
         polar = np.linspace(np.pi, 0, segments // 2 + 1)
         radius = np.sin(polar)
@@ -134,7 +127,7 @@ class Solid:
         vertices[..., :2] = radius[:, None, None] * _unit_circle(segments)
         vertices[..., 2] = np.cos(polar)[:, None]
         faces = _ring_faces(len(polar), segments, frozenset((0, len(polar) - 1)), False)
-        self.add(vertices.reshape(-1, 3) * radii, faces, albedo, at, turn)
+        self.add(vertices.reshape(-1, 3) * radii, faces, albedo, at)
 
     def rod(
         self, start: Triple, end: Triple, radius: float, albedo: float = PALE, end_radius: float | None = None, segments: int = 10

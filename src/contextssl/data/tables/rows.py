@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from contextssl.data.captions import caption
 from contextssl.data.pairs import EVERYTHING, OfViews, PairBatch
 from contextssl.data.tables.columns import Columns
 from contextssl.data.tables.corruption import Corruption, RowFactor
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
 from contextssl.randomness import seeded_generator
@@ -136,13 +136,12 @@ class RowViews:
         return caption(self.factors, self.gather_latents(*index)[0].numpy())
 
     def digest(self) -> str:
-        digest = hashlib.sha256(f"{self.columns.to_list()} {self.row_factors} {self.num_views} {self.seed}".encode())
-        digest.update(f"{self.corruption.rate} {self.corruption.swap_chance}".encode())
-        for part in (self.rows, self.corruption.marginals):
-            digest.update(part.numpy().tobytes())
-        for name, labels in self.targets.items():
-            digest.update(f"{name} {labels.names}".encode() + labels.values.tobytes())
-        return digest.hexdigest()[:16]
+        told = (
+            f"{self.columns.to_list()} {self.row_factors} {self.num_views} {self.seed}{self.corruption.rate} {self.corruption.swap_chance}"
+        )
+        rows = (part.numpy().tobytes() for part in (self.rows, self.corruption.marginals))
+        targets = (part for name, labels in self.targets.items() for part in (f"{name} {labels.names}", labels.values.tobytes()))
+        return digest_of_bytes([told, *rows, *targets])
 
 
 @dataclass(frozen=True)

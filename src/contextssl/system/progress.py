@@ -1,0 +1,120 @@
+"""How far something has come: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+# Seconds between two plain lines, and between two looks at what costs something to tell on a terminal.
+LINE_SECONDS, BAR_SECONDS = 10.0, 1.0
+
+
+class Meter:
+    """Counts what is done and shows it: a bar on a terminal, a plain line every so many seconds elsewhere, nothing where ``show`` is false.
+
+    Args:
+        title: what is being done.
+        total: how many units in all.
+        unit: their name in the plural, such as ``"images"``.
+        done: how many were done before.
+        show: whether to show anything.
+        seconds: between two plain lines.
+        line: what a plain line says; the count, the rate and the seconds left where left out.
+        console: where to; the error stream where left out.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        unit: str,
+        done: int = 0,
+        show: bool = True,
+        *,
+        seconds: float | None = None,
+        line: Callable[[], str] | None = None,
+        console: Console | None = None,
+    ) -> None:
+        from rich.console import Console
+
+        self.title, self.total, self.unit, self.done, self.show = title, total, unit, done, show
+        self.seconds = LINE_SECONDS if seconds is None else seconds
+        self.line = line or self._count
+        self.console = console or Console(stderr=True)
+        self.bar: Progress | None = None
+
+    def __enter__(self) -> Meter:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self.began = self.shown = time.monotonic()
+        self.at_start = self.done
+        if self.show and self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[words]}"))
+            self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.console)
+            self.bar.start()
+            self.task = self.bar.add_task(self.title, total=self.total, completed=self.done, words="")
+        return self
+
+    @property
+    def rate(self) -> float:
+        """Units a second since the start."""
+        return (self.done - self.at_start) / max(time.monotonic() - self.began, 1e-9)
+
+    @property
+    def seconds_left(self) -> float:
+        return (self.total - self.done) / self.rate if self.rate else 0.0
+
+    def advance(self, units: int, words: Callable[[], str] | None = None) -> None:
+        """So many more are done.
+
+        Args:
+            words: beside the bar; asked for once a second. The rate where left out.
+        """
+        self.done += units
+        if not self.show:
+            return
+        now = time.monotonic()
+        if self.bar is not None:
+            self.bar.update(self.task, completed=self.done, description=self.title)
+            if words is None or now - self.shown > BAR_SECONDS:
+                self.shown = now
+                self.bar.update(self.task, words=f"{self.rate:,.0f} {self.unit}/s" if words is None else words())
+        elif now - self.shown > self.seconds:
+            self.shown = now
+            self._print()
+
+    def stop(self) -> None:
+        """Takes the bar off the terminal's last line."""
+        if self.bar is not None:
+            with suppress(Exception):
+                self.bar.stop()
+
+    def _count(self) -> str:
+        done, rate = f"{self.done:,} of {self.total:,} {self.unit}", f"{self.rate:,.0f} {self.unit}/s"
+        return f"{self.title}: {done} ({self.done / max(self.total, 1):.0%}), {rate}, {self.seconds_left:,.0f} s left"
+
+    def _print(self) -> None:
+        # Whoever read it may be gone (a closed terminal, a pipe): no reason to lose the work.
+        with suppress(OSError):
+            self.console.print(self.line(), highlight=False, soft_wrap=True, markup=False)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        if self.bar is None and self.show and self.done > self.at_start:
+            self._print()
+
+
+def say(what: str, *, lasting: bool) -> None:
+    """What is being done now, of what cannot be counted: one line that is written over on a terminal; elsewhere a line where it is ``lasting``."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[2K{what} …", end="", file=sys.stderr, flush=True)
+    elif lasting:
+        print(f"{what} …", file=sys.stderr, flush=True)
