@@ -51,7 +51,7 @@ class EvaluatedDataSettings:
         None,
         "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench; of a run on data of your own package.module:function, "
         "which returns them, a contextssl.Data",
-        found_by=DATA_SETS.find,
+        names=DATA_SETS,
     )
     data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store", path=True)
     resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels", least=1)
@@ -78,7 +78,7 @@ class LoadedModelSettings:
         None, "of a run with an encoder of your own: package.module:function that returns it, freshly built"
     )
     method: str | None = setting(
-        None, "of a run of a method of your own: package.module:Name; of others the checkpoint says it", found_by=METHODS.find
+        None, "of a run of a method of your own: package.module:Name; of others the checkpoint says it", names=METHODS
     )
     n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out", least=1)
     block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens", least=4)
