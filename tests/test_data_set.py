@@ -65,6 +65,9 @@ class Own:
 MINE = DataSet("mine", lambda settings, progress: data(own_of(settings, Own).amount), settings=Own, views="images", reads=())
 
 
+WRONG = DataSet("wrong", lambda settings, progress: 3)
+
+
 def nothing():
     return 3
 
@@ -142,6 +145,7 @@ def test_what_a_user_may_name(mine: str) -> None:
     for name, message in (
         ("nothing", "returned a int: it must return a contextssl.Data"),
         ("broken", "failed: RuntimeError: no disk"),
+        ("WRONG", "returned a int: it must return a contextssl.Data"),
         ("number", "is a int: name a contextssl.DataSet, or a function that returns a contextssl.Data"),
         ("missing", "cannot be imported"),
     ):

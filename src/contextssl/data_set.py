@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -74,19 +75,27 @@ class DataSet:
 
 def _taken(name: str, found: Any) -> DataSet:
     if isinstance(found, DataSet):
-        return replace(found, name=name)
+        return replace(found, name=name, open=partial(_opened, name, found.open))
     if not callable(found):
         raise SettingsError(f"dataset={name} is a {type(found).__name__}: name a contextssl.DataSet, or a function that returns {WANTED}")
     given_settings = _takes_one(found)
 
-    def opened(settings: DataSettings, progress: bool) -> Data:
-        from contextssl.data.dataset import Data
-        from contextssl.named_code import made
+    def made(settings: DataSettings, progress: bool) -> Any:
+        return found(settings) if given_settings else found()
 
-        data: Data = made(found, f"dataset={name}", Data, WANTED, *([settings] if given_settings else []))
-        return data
+    return DataSet(name, partial(_opened, name, made), reads=None if given_settings else ())
 
-    return DataSet(name, opened, reads=None if given_settings else ())
+
+def _opened(name: str, function: Callable[[DataSettings, bool], Any], settings: DataSettings, progress: bool) -> Data:
+    """
+    Raises:
+        SettingsError: where the user's code fails, or returns something else.
+    """
+    from contextssl.data.dataset import Data
+    from contextssl.named_code import made
+
+    data: Data = made(function, f"dataset={name}", Data, WANTED, settings, progress)
+    return data
 
 
 def _takes_one(function: Callable[..., Any]) -> bool:
