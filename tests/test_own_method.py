@@ -15,7 +15,9 @@ import torch
 import contextssl
 from contextssl import checkpoints
 from contextssl.cli import main
-from contextssl.errors import CheckpointError
+from contextssl.config.settings import TrainSettings
+from contextssl.demo import evaluation_settings
+from contextssl.errors import CheckpointError, SettingsError
 from contextssl.method import METHODS, method_and_condition
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.contextssl import ContextSSL
@@ -153,6 +155,18 @@ def test_its_settings_are_those_of_the_command(words: list[str], tmp_path: Path,
     assert "temperature" in capsys.readouterr().err
     made = [read_results(path.parent)[0]["settings"] for path in tmp_path.glob("*/results.json")]
     assert {settings["method"]: settings["own"] for settings in made} == {"random": {}, PULL: {"pull_weight": 2.0}}
+
+
+def test_from_python_too_its_settings_are_checked() -> None:
+    with pytest.raises(SettingsError, match="own holds 'pull_wight', .* did you mean 'pull_weight'"):
+        contextssl.train(TrainSettings(method=PULL, own={"pull_wight": 2.0}))
+    with pytest.raises(SettingsError, match="own holds 'pull_weight', which no plug-in that is used declares"):
+        contextssl.train(TrainSettings(method="simclr", own={"pull_weight": 2.0}))
+
+
+def test_the_demos_evaluation_names_it() -> None:
+    assert evaluation_settings(Path("run"), TrainSettings(method=PULL)).method == PULL
+    assert evaluation_settings(Path("run"), TrainSettings()).method is None
 
 
 @pytest.mark.parametrize(

@@ -159,13 +159,14 @@ def method_and_condition(named: str) -> tuple[str, str | None]:
     return f"{first}:{name}", condition or None
 
 
-def compared_method(named: str) -> Method:
-    """The method of a name as :func:`method_and_condition` reads it.
+class _Compared(Kind[Method]):
+    """Methods as a comparison names them: with a condition, or without."""
 
-    Raises:
-        SettingsError: as :meth:`Kind.find`.
-    """
-    return METHODS.find(method_and_condition(named)[0])
+    def find(self, name: str) -> Method:
+        return super().find(method_and_condition(name)[0])
+
+
+COMPARED = _Compared("method", "contextssl.methods", "METHOD", _taken)
 
 
 def methods_by_aim() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import fields_of
 from contextssl.errors import SettingsError, nearest
-from contextssl.method import METHODS, compared_method, method_and_condition
+from contextssl.method import COMPARED, METHODS, method_and_condition
 from contextssl.training.resume import FREE_TO_CHANGE
 
 # What a run's numbers don't depend on: a comparison goes on although these differ. How long it is trained is no such thing.
@@ -50,7 +50,7 @@ class Variant:
 
 def _declared(*methods: str) -> set[str]:
     """The settings that methods, as a comparison names them, have of their own."""
-    schemas = [compared_method(named).settings for named in methods]
+    schemas = [COMPARED.find(named).settings for named in methods]
     return {name for schema in schemas if schema is not None for name in fields_of(schema)}
 
 

@@ -83,6 +83,9 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, me
     settings = TrainSettings(**given)
     settings.method = named_method(settings.method, method, where)
     for field in dataclasses.fields(TrainSettings):
+        # What a name stands for is looked up where the user says it, and never because a file does.
+        if field.metadata["names"] is not None:
+            continue
         try:
             check_value(field.name, getattr(settings, field.name), field)
         except SettingsError:

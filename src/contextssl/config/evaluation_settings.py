@@ -78,7 +78,7 @@ class LoadedModelSettings:
         None, "of a run with an encoder of your own: package.module:function that returns it, freshly built"
     )
     method: str | None = setting(
-        None, "of a run of a method of your own: package.module:Name; of others the checkpoint says it", found_by=METHODS.find
+        None, "of a run of a method of your own: package.module:Name; of others the checkpoint says it", names=METHODS
     )
     n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out", least=1)
     block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens", least=4)

@@ -15,16 +15,17 @@ from contextssl.config.validation import checked, fields_of, read_setting
 from contextssl.config.values import Unfit, read_value, split
 from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError, nearest
-from contextssl.method import METHODS, method_and_condition
+from contextssl.method import COMPARED, METHODS
 from contextssl.plugins import Kind
 
 Own = TypeVar("Own")
 
-_PLACE = re.compile(r"[\w.]+:[\w.]+")
+# Code of the user's own by its place; of a comparison's method with its condition.
+_PLACE = re.compile(r"[\w.]+:[\w.+:-]+")
 # Of Hydra's ways to sweep the one that names things.
 _SWEPT = re.compile(r"choice\((.*)\)", re.DOTALL)
 # The settings that name parts, one or several, and of which kind.
-CHOOSERS: Mapping[str, Kind[Any]] = {"method": METHODS, "methods": METHODS, "dataset": DATA_SETS}
+CHOOSERS: Mapping[str, Kind[Any]] = {"method": METHODS, "methods": COMPARED, "dataset": DATA_SETS}
 
 
 def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any] = ()) -> tuple[type[Any], ...]:
@@ -40,7 +41,7 @@ def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any
     """
     if "own" not in fields_of(schema):
         return ()
-    chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(word, given[word]) if word in given else ())]
+    chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(given[word]) if word in given else ())]
     # An evaluation names a method for its code; its settings are those of the run.
     chosen = [(name, kind) for name, kind in chosen if kind is not METHODS or issubclass(schema, MethodSettings)]
     # What is built in declares its settings with the command's. What is unknown is said where the setting is read.
@@ -87,6 +88,12 @@ def own_of(settings: Any, schema: type[Own]) -> Own:
     return checked(schema(**{name: settings.own[name] for name in fields_of(schema) if name in settings.own}))
 
 
+def declared_by(settings: Any) -> list[type[Any]]:
+    """What the parts declare that these settings name."""
+    parts = [kind.find(getattr(settings, word)) for word, kind in CHOOSERS.items() if isinstance(getattr(settings, word, None), str)]
+    return [part.settings for part in parts if part.settings is not None]
+
+
 def check_own(settings: Any, schemas: Sequence[type[Any]]) -> None:
     """
     Args:
@@ -101,16 +108,14 @@ def check_own(settings: Any, schemas: Sequence[type[Any]]) -> None:
         raise SettingsError(f"own holds {strange[0]!r}, which no plug-in that is used declares: {mend}")
 
 
-def _names(word: str, text: str) -> list[str]:
-    """The names that the text of a setting holds, of one name, of a list, or of several that are swept over; of a comparison's methods without
-    their conditions."""
+def _names(text: str) -> list[str]:
+    """The names that the text of a setting holds, of one name, of a list, or of several that are swept over."""
     swept = _SWEPT.fullmatch(text.strip())
     try:
         read = [read_value(part, list[str] | None) for part in split(swept[1] if swept else text)]
     except Unfit:
         return []
-    found = [name for names in read for name in names or ()]
-    return [method_and_condition(name)[0] if word == "methods" else name for name in found]
+    return [name for names in read for name in names or ()]
 
 
 def own_fields(schemas: Sequence[type[Any]]) -> dict[str, dataclasses.Field[Any]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from contextssl.plugins import Kind
+
 # Seeds are whole numbers that fit 64 bits.
 MOST_SEED = 2**63 - 1
 
@@ -50,7 +52,7 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     path: bool = False,
-    found_by: Callable[[str], Any] | None = None,
+    names: Kind[Any] | None = None,
 ) -> Any:
     """A dataclass field with its help.
 
@@ -58,16 +60,9 @@ def setting(
         meaning: or a function that tells it when help is asked for.
         least, most, above, below: the ends of its range.
         path: a file or folder, in which ``~`` is the home folder.
-        found_by: finds what its value, or each of a list, is the name of; raises a SettingsError where that is nothing.
+        names: of what kind its value is the name of one.
     """
-    metadata = {
-        "help": meaning,
-        "unit": unit,
-        "choices": choices,
-        "range": Range(least, most, above, below),
-        "path": path,
-        "found_by": found_by,
-    }
+    metadata = {"help": meaning, "unit": unit, "choices": choices, "range": Range(least, most, above, below), "path": path, "names": names}
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)

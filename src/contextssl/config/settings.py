@@ -18,7 +18,7 @@ from contextssl.method import METHODS, methods_by_aim
 class MethodSettings:
     """Method"""
 
-    method: str = setting("contextssl", methods_by_aim, found_by=METHODS.find)
+    method: str = setting("contextssl", methods_by_aim, names=METHODS)
     condition: str | None = setting(
         None, "of methods that follow one action: what it tells, rotation, color or rotation+color; all factors where left out"
     )

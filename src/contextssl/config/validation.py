@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from contextssl.config.setting import MOST_SEED, Range
 from contextssl.config.values import LONGEST_NAME, Unfit, conform, read_value, takes
 from contextssl.errors import SettingsError, nearest
+from contextssl.plugins import Kind
 
 Settings = TypeVar("Settings")
 # Letters of a value that a message shows.
@@ -75,11 +76,8 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
     Raises:
         SettingsError: for a value out of its range, not among its choices, or the name of nothing.
     """
-    if find := field.metadata.get("found_by"):
-        if isinstance(value, list):
-            _find_each(name, value, find)
-        elif value is not None:
-            find(value)
+    if (kind := field.metadata.get("names")) and value is not None:
+        _find(name, value, kind)
     choices = field.metadata.get("choices")
     if choices and value is not None and value not in choices:
         raise SettingsError(f"unknown {name} {value!r}: {nearest(str(value), choices)} (choices: {', '.join(choices)})")
@@ -93,10 +91,14 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
             raise SettingsError(f"{name} {holds} {shown}: it must be {allowed}{beyond}")
 
 
-def _find_each(name: str, values: Sequence[str], find: Callable[[str], Any]) -> None:
-    for value in values:
+def _find(name: str, value: str | Sequence[str], kind: Kind[Any]) -> None:
+    """The value, or each of a list, is the name of one of that kind."""
+    if isinstance(value, str):
+        kind.find(value)
+        return
+    for each in value:
         try:
-            find(value)
+            kind.find(each)
         except SettingsError as error:
             raise SettingsError(f"{name}: {error}") from None
 

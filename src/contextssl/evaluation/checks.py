@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contextssl.config.evaluation_settings import BASELINES, CLASSIFIERS, EvaluateSettings
-from contextssl.config.own_settings import check_own
+from contextssl.config.own_settings import check_own, declared_by
 from contextssl.config.validation import checked
 from contextssl.errors import SettingsError, nearest
 from contextssl.head import HEADS
@@ -21,7 +21,7 @@ def check_settings(settings: EvaluateSettings, protocols: Sequence[Protocol]) ->
         SettingsError: for values that cannot be, naming the setting.
     """
     checked(settings)
-    check_own(settings, [protocol.settings for protocol in protocols if protocol.settings is not None])
+    check_own(settings, [*declared_by(settings), *(protocol.settings for protocol in protocols if protocol.settings is not None)])
     for head in settings.heads:
         HEADS.find(head)
     for what, names, known in (

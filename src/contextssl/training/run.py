@@ -16,7 +16,7 @@ from torch import nn
 
 from contextssl import checkpoints
 from contextssl.checkpoints.content import check_resumable, refuse_unnamed_data, refuse_unnamed_parts
-from contextssl.config.own_settings import check_own
+from contextssl.config.own_settings import check_own, declared_by
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
 from contextssl.data.dataset import Data, data_kind, open_data
@@ -80,6 +80,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
                     where=str(going_on.checkpoint),
                 )
         check_settings(settings)
+        if going_on is None:
+            check_own(settings, declared_by(settings))
         check_devices(settings)
         with _quiet_lightning():
             check_launch(settings)
@@ -189,7 +191,6 @@ def check_settings(settings: TrainSettings) -> None:
     """
     checked(settings)
     method = METHODS.find(settings.method)
-    check_own(settings, [] if method.settings is None else [method.settings])
     if settings.weight_labels > 0 and method.aim != "context":
         raise SettingsError(
             f"weight_labels is for method=contextssl and conditional: the head reads embeddings in an environment; leave it out of "
