@@ -14,10 +14,10 @@ from pathlib import Path
 
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.deviations import deviation
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import open_subject
+from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow, read_results
 
 LENGTH = 14
@@ -36,7 +36,7 @@ def main(run: str, train_items: int) -> None:
         settings = EvaluateSettings(
             load_model=str(file),
             heads=["linear", "ridge"],
-            epochs=PUBLISHED_EPOCHS["probe"],
+            epochs=PROTOCOLS.find("probe").epochs,
             eval_ctxt=[0, LENGTH],
             bottleneck=[0.0, 0.3],
             train_items=train_items,

@@ -11,7 +11,7 @@ import sys
 import torch
 
 from contextssl.config.data_settings import DataSettings
-from contextssl.config.protocols import CLASSIFIERS
+from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.data.dataset import open_data
 from contextssl.data.tables.rows import RowViews
 from contextssl.evaluation.classifiers import fit_classifier

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from contextssl.cli import _split, main
-from contextssl.commands import COMMANDS
 from contextssl.compare import _check_same, _evaluation, _made_alike
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
@@ -22,7 +21,8 @@ from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.config.words import named
 from contextssl.errors import DataError, SettingsError
-from contextssl.methods import METHODS
+from contextssl.method import METHODS
+from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import read_results
 from contextssl.reproduce import EXPERIMENTS, experiment_named
 from contextssl.variants import method_variants, varied
@@ -117,7 +117,7 @@ def test_what_cannot_be_compared(words: list[str], tmp_path: Path, capsys: pytes
         ("methods=[]", "methods names no method"),
         ("conditions=[rotaton]", "rotaton"),
         ("seeds=[0,0]", "name at least one, and each once"),
-        ("protocols=[probes]", "protocols holds 'probes': did you mean 'probe'?"),
+        ("protocols=[probes]", "unknown protocol 'probes': did you mean 'probe'?"),
         ("vary={mask_probb:[0.5]}", "vary: unknown setting 'mask_probb': did you mean 'mask_prob'?"),
         ("vary={mask_prob:0.5}", "it takes a mapping of names to lists"),
     ):
@@ -131,18 +131,19 @@ def test_the_commands_of_the_guides_are_commands(page: str) -> None:
     asked = [shlex.split(line) for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     assert len(asked) >= 7
     for program, *rest in asked:
-        name, given = _split(rest)
+        name, command, given = _split(rest)
         assert program == "contextssl"
-        settings_from(
-            name, COMMANDS[name].schema, named(name, COMMANDS[name].schema, COMMANDS[name].positional, COMMANDS[name].several, given)
-        )
-    wanted = {"compare": [*METHODS, *EXPERIMENTS], "experiments": [name for name in EXPERIMENTS if name not in ("figure3", "table1")]}
+        settings_from(name, command.schema, named(name, command.schema, command.positional, command.several, given))
+    wanted = {
+        "compare": [*METHODS.built_in, *EXPERIMENTS],
+        "experiments": [name for name in EXPERIMENTS if name not in ("figure3", "table1")],
+    }
     for name in wanted[page]:
         assert f"`{name}`" in text
 
 
 def test_every_method_but_one_that_needs_longer_is_compared() -> None:
-    assert set(METHODS) - set(CompareSettings().methods) == {"seq-jepa"}
+    assert set(METHODS.built_in) - set(CompareSettings().methods) == {"seq-jepa"}
     assert CompareSettings().methods[-2:] == ["conditional", "contextssl"], "what a context adds stands beside what has none"
 
 
@@ -154,10 +155,11 @@ def test_an_evaluation_of_other_settings_is_made_anew(name: str, value: object) 
     """Whatever changes a number counts; where things are does not."""
     asked = EvaluateSettings(load_model="here", cache_dir="there")
     made = {"probe": {"settings": asdict(EvaluateSettings(load_model="elsewhere", progress=False))}}
-    assert _made_alike(made, "probe", asked) and not _made_alike(made, "geometry", asked)
-    assert not _made_alike(made, "probe", replace(asked, **{name: value}))  # type: ignore[arg-type]
+    probe, geometry = PROTOCOLS.find("probe"), PROTOCOLS.find("geometry")
+    assert _made_alike(made, probe, asked) and not _made_alike(made, geometry, asked)
+    assert not _made_alike(made, probe, replace(asked, **{name: value}))  # type: ignore[arg-type]
     del made["probe"]["settings"][name]
-    assert not _made_alike(made, "probe", asked), "what an older version did not record is not known to be the same"
+    assert not _made_alike(made, probe, asked), "what an older version did not record is not known to be the same"
 
 
 def test_published_evaluation_is_the_papers_retrieval_too(tmp_path: Path) -> None:
@@ -166,9 +168,8 @@ def test_published_evaluation_is_the_papers_retrieval_too(tmp_path: Path) -> Non
     assert (published.sources, quick.sources) == ("published", "all")
     assert "published" in published.heads and "published" not in quick.heads
     asked = {"settings": asdict(published)}
-    assert _made_alike({"retrieval (train)": asked}, "retrieval", published) and not _made_alike(
-        {"retrieval": asked}, "retrieval", published
-    )
+    retrieval = PROTOCOLS.find("retrieval")
+    assert _made_alike({"retrieval (train)": asked}, retrieval, published) and not _made_alike({"retrieval": asked}, retrieval, published)
     assert "evaluation=published" in EXPERIMENTS["table1"].settings
 
 

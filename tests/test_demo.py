@@ -11,8 +11,8 @@ from contextssl import demo
 from contextssl.cli import main
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
-from contextssl.config.protocols import OF_TABLES, PROTOCOLS
 from contextssl.config.settings import DemoSettings, TrainSettings
+from contextssl.protocol import in_all
 from contextssl.records.results import read_results
 
 TINY = [
@@ -55,8 +55,9 @@ def test_from_nothing_to_the_page(in_folder: Path, capsys: pytest.CaptureFixture
     assert (in_folder / "runs/demo/report.html").stat().st_size > 10_000
     assert (in_folder / "runs/demo/figures/adaptation.png").exists()
     run, rows = read_results(in_folder / "runs/demo")
-    assert set(run["evaluations"]) == set(PROTOCOLS) - set(OF_TABLES)
-    assert {row.protocol for row in rows} == {"online", *PROTOCOLS} - set(OF_TABLES)
+    protocols = {protocol.name for protocol in in_all("images")}
+    assert set(run["evaluations"]) == protocols
+    assert {row.protocol for row in rows} == {"online", *protocols}
 
 
 def test_the_numbers_on_the_screen_are_those_of_the_rows() -> None:

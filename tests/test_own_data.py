@@ -56,7 +56,7 @@ def own_encoder() -> MyEncoder:
     return MyEncoder()
 
 
-HERE = [f"data_factory={__name__}:own_data", f"encoder_factory={__name__}:own_encoder"]
+HERE = [f"dataset={__name__}:own_data", f"encoder_factory={__name__}:own_encoder"]
 QUICK = [
     "contexts=1",
     "heads=[ridge]",
@@ -112,7 +112,7 @@ def test_a_run_says_that_data_and_encoder_are_its_own(trained: Path) -> None:
     assert found.settings["dataset"] == "own" and found.settings["backbone"] == "own"
 
 
-@pytest.mark.parametrize(("missing", "said"), [(0, "data_factory=module:function"), (1, "encoder_factory=module:function")])
+@pytest.mark.parametrize(("missing", "said"), [(0, "dataset=module:function"), (1, "encoder_factory=module:function")])
 def test_what_no_file_names_is_asked_for_in_one_line(run: Path, capsys: pytest.CaptureFixture[str], missing: int, said: str) -> None:
     named = [word for index, word in enumerate(HERE) if index != missing]
     for command in (["evaluate", "geometry", str(run)], ["train", f"resume={run}"]):
@@ -124,10 +124,10 @@ def test_from_the_command_line(run: Path, capsys: pytest.CaptureFixture[str]) ->
     """Evaluate and report; nothing of the page compares it with the paper's setting."""
     assert main(["evaluate", "geometry", str(run), *HERE, *QUICK]) == 0
     about = read_results(run)[0]["evaluations"]["geometry"]
-    assert about["data"]["kind"] == "own" and about["settings"]["data_factory"] == HERE[0].split("=", 1)[1]
+    assert about["data"]["kind"] == "own" and about["settings"]["dataset"] == HERE[0].split("=", 1)[1]
     assert main(["report", str(run), "figures=false"]) == 0
     page = (run / "report.html").read_text()
-    assert "data of your own" in page and "your own, MyEncoder" in page and "data_factory=module:function" in page
+    assert "data of your own" in page and "your own, MyEncoder" in page and "dataset=module:function" in page
     assert "Faint lines are the paper" not in page
     assert main(["report", str(run), "figures=false", *HERE]) == 0
     assert (run / "gallery.json").exists()
@@ -140,7 +140,7 @@ def test_training_from_the_command_line(tmp_path: Path) -> None:
     assert main(["train", *HERE, *words, f"run_dir={tmp_path / 'run'}"]) == 0
     described, _ = read_results(tmp_path / "run")
     assert described["data"]["kind"] == "own" and described["encoder"] == "own"
-    assert described["settings"]["data_factory"] == HERE[0].split("=", 1)[1]
+    assert described["settings"]["dataset"] == HERE[0].split("=", 1)[1]
     assert main(["train", f"resume={tmp_path / 'run'}", *HERE, "progress=false"]) == 0
 
 

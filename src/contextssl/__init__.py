@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextssl.data.dataset import Data
     from contextssl.data.pairs import PairBatch, ViewPairs
     from contextssl.data.views import Views
+    from contextssl.data_set import DataSet
     from contextssl.factors import Environment, Factor, FactorSpace
     from contextssl.models.contextssl import ContextSSL
     from contextssl.training.run import train
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOME = {
     "ContextSSL": "models.contextssl",
     "Data": "data.dataset",
+    "DataSet": "data_set",
     "Environment": "factors",
     "Factor": "factors",
     "FactorSpace": "factors",
@@ -41,6 +43,7 @@ _HOME = {
 __all__ = [
     "ContextSSL",
     "Data",
+    "DataSet",
     "Environment",
     "Factor",
     "FactorSpace",

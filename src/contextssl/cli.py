@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
-from contextssl.commands import COMMANDS, Command
+from contextssl.commands import COMMANDS, Command, evaluation_by
 from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF
 from contextssl.config.overrides import experiment_of, given_words, help_text, settings_of
+from contextssl.config.own_settings import own_schemas
 from contextssl.config.uses import needless, unread
 from contextssl.config.words import named, without_blanks
 from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
@@ -62,8 +63,7 @@ def _dispatch(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"contextssl {__version__}")
         return 0
-    name, rest = _split(words)
-    command = COMMANDS[name]
+    name, command, rest = _split(words)
     if any(word in HELP for word in rest):
         print(_help(name, command, [word for word in rest if word not in HELP]), end="")
         return 0
@@ -77,8 +77,8 @@ def _dispatch(words: list[str]) -> int:
         return int(function(rest))
     if any(word in SWEEP for word in rest):
         return int(importlib.import_module("contextssl.config.sweep").sweep(name, command.schema, function, rest))
-    given = given_words(name, command.schema, rest)
-    settled = settings_of(name, command.schema, given)
+    given = given_words(name, command.schema, rest, command.parts)
+    settled = settings_of(name, command.schema, given, command.parts)
     usual = experiment_of(name, given)
     if usual is not None and usual != EXPERIMENT_OF[name] and EXPERIMENT not in given and settled.progress:
         print(f"note: what is not said is as in experiment={usual} (experiment=null takes the paper's defaults)", file=sys.stderr)
@@ -91,18 +91,21 @@ def _help(name: str, command: Command, chosen: list[str]) -> str:
     """Of the settings that are read with the words that stand beside ``--help``; of all where they say so."""
     words = named(name, command.schema, command.positional, command.several, [word for word in chosen if word != EVERYTHING])
     words = [word for word in words if "=" in word and not word.lstrip("+~").startswith("hydra")]
-    given = given_words(name, command.schema, words)
-    settled = settings_of(name, command.schema, given)
+    given = given_words(name, command.schema, words, command.parts)
+    settled = settings_of(name, command.schema, given, command.parts)
     left_out = {} if EVERYTHING in chosen else unread(name, settled)
-    return help_text(name, command.schema, command.intro, left_out, experiment_of(name, given), settled)
+    own = own_schemas(command.schema, given, command.parts)
+    return help_text(name, command.schema, command.intro, left_out, experiment_of(name, given), settled, own)
 
 
-def _split(words: list[str]) -> tuple[str, list[str]]:
-    """The command's name, of one word or two, and the rest."""
+def _split(words: list[str]) -> tuple[str, Command, list[str]]:
+    """The command's name, of one word or two, the command, and the rest."""
     for count in (2, 1):
         name = " ".join(words[:count])
         if name in COMMANDS:
-            return name, words[count:]
+            return name, COMMANDS[name], words[count:]
+    if words[0] == "evaluate" and len(words) > 1 and (command := evaluation_by(words[1])) is not None:
+        return " ".join(words[:2]), command, words[2:]
     group = [name for name in COMMANDS if name.startswith(words[0] + " ")]
     if group and (len(words) == 1 or words[1] in HELP):
         print(overview(group))

@@ -16,16 +16,17 @@ from typing import Any
 from contextssl.checkpoints import find_checkpoint
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.protocols import FURTHER_PROTOCOLS, PROTOCOLS, evaluation_name, rows_split, settings_that_count
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
+from contextssl.data_set import own_name
 from contextssl.demo import evaluation_settings
-from contextssl.errors import CheckpointError, SettingsError, nearest
+from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.run import CACHE, evaluate
-from contextssl.methods import method_of
+from contextssl.method import METHODS
 from contextssl.named_code import own_names
+from contextssl.protocol import PROTOCOLS, Protocol, settings_that_count
 from contextssl.records.provenance import describe_machine
-from contextssl.records.results import RESULTS, read_results
+from contextssl.records.results import RESULTS, evaluation_name, read_results
 from contextssl.records.run_folder import LOCK, SETTINGS, held, is_early
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
@@ -55,12 +56,10 @@ def jobs_of(settings: CompareSettings) -> list[Job]:
     Raises:
         SettingsError: for methods, conditions, seeds or protocols that cannot be.
     """
-    known = (*PROTOCOLS, *FURTHER_PROTOCOLS)
     for protocol in settings.protocols:
-        if protocol not in known:
-            raise SettingsError(f"protocols holds {protocol!r}: {nearest(protocol, known)}")
+        PROTOCOLS.find(protocol)
     if not settings.protocols:
-        raise SettingsError(f"protocols is empty: name at least one of {', '.join(known)}")
+        raise SettingsError(f"protocols is empty: name at least one of {', '.join(PROTOCOLS.names())}")
     if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
         raise SettingsError(f"seeds is {list(settings.seeds)}: name at least one, and each once")
     factors = open_data(settings, progress=settings.progress).train.factors
@@ -125,7 +124,8 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
             # The time that a run has is its own here, however often it is stopped.
             again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
             # What is the user's own is named again: no code is imported because a checkpoint names it.
-            train(replace(again, factors=wanted.factors, data_factory=wanted.data_factory, encoder_factory=wanted.encoder_factory))
+            own = ("method", "dataset", "factors", "encoder_factory")
+            train(replace(again, **{name: getattr(wanted, name) for name in own}))
             return
     train(wanted)
 
@@ -144,23 +144,23 @@ def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> 
     """Protocols that a run has not been evaluated by in the way that is asked for; of those that its method has."""
     made = read_results(folder)[0].get("evaluations", {})
     asked = _evaluation(wanted, folder, settings)
-    left_out = set()
-    if not method_of(wanted.method).contexts:
-        left_out.add("reading")
-    if wanted.weight_labels == 0:
-        left_out.add("labels")
-    return [protocol for protocol in settings.protocols if protocol not in left_out and not _made_alike(made, protocol, asked)]
+    named = {name: PROTOCOLS.find(name) for name in settings.protocols}
+    return [name for name, protocol in named.items() if protocol.is_of(wanted) and not _made_alike(made, protocol, asked)]
 
 
-def _made_alike(made: Mapping[str, Any], protocol: str, asked: EvaluateSettings) -> bool:
+def _made_alike(made: Mapping[str, Any], protocol: Protocol, asked: EvaluateSettings) -> bool:
     """Whether a protocol's numbers are there, made with the same of every setting that changes them. One that is not recorded is another."""
-    there = made.get(evaluation_name(protocol, rows_split(protocol, asked.split, asked.sources)), {}).get("settings")
-    return there is not None and all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
+    there = made.get(evaluation_name(protocol.name, protocol.split(asked)), {}).get("settings")
+    if there is None:
+        return False
+    # Before there were plug-ins none had settings, and data of the user's own had a setting beside the data set.
+    there = {"own": {}, **there, "dataset": there.get("data_factory") or there.get("dataset")}
+    return all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
 
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
     """The same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
-    method = method_of(wanted.method)
+    method = METHODS.find(wanted.method)
     if settings.evaluation == "quick":
         probes = evaluation_settings(folder, settings)
     else:
@@ -172,8 +172,9 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
         environments=settings.compare_environments if method.aim == "context" else None,
         sensitivity_items=0,
         factors=wanted.factors if own_names(wanted.factors) else None,
-        data_factory=wanted.data_factory,
+        dataset=own_name(wanted.dataset),
         encoder_factory=wanted.encoder_factory,
+        method=wanted.method if METHODS.is_own(wanted.method) else None,
         accelerator=settings.accelerator,
         progress=settings.progress,
     )
@@ -196,6 +197,7 @@ def tables(jobs: Sequence[Job], settings: CompareSettings, command: str) -> Comp
     return write_comparison(
         made,
         root,
+        protocols=settings.protocols,
         about={
             "command": command,
             "date": str(about["date"]),

@@ -9,8 +9,11 @@ from pathlib import Path
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
+from contextssl.data_set import own_name
 from contextssl.evaluation.run import evaluate
+from contextssl.method import METHODS
 from contextssl.report import write_report
+from contextssl.report.gallery import OwnCode
 from contextssl.training.run import train
 
 # What two CPU cores evaluate in a minute or two. The published rotation probe, an MLP, takes longer than the training: docs/results.md has it.
@@ -50,7 +53,7 @@ def demo(settings: TrainSettings) -> Demo:
     folder = train(settings, data=data)
     clock.append(time.monotonic())
     evaluate(evaluation_settings(folder, settings))
-    report = write_report([folder])
+    report = write_report([folder], own=OwnCode(settings.factors, own_name(settings.dataset), settings.encoder_factory))
     clock.append(time.monotonic())
     names = ("data", "training", "evaluation")
     return Demo(folder, report.page, {name: after - before for name, before, after in zip(names, clock[:-1], clock[1:], strict=True)})
@@ -65,8 +68,9 @@ def evaluation_settings(folder: Path, settings: TrainSettings) -> EvaluateSettin
         train_views=TRAIN_VIEWS,
         probe_views=PROBE_VIEWS,
         queries=QUERIES,
-        data_factory=settings.data_factory,
+        dataset=own_name(settings.dataset),
         encoder_factory=settings.encoder_factory,
+        method=settings.method if METHODS.is_own(settings.method) else None,
         accelerator=settings.accelerator,
         progress=settings.progress,
     )

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from contextssl.errors import SettingsError
+from contextssl.errors import ContextSSLError, SettingsError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,15 +66,28 @@ def made_by(name: str, setting: str, of_kind: type | tuple[type, ...], kind: str
     function: Callable[[], Any] = imported(name, f"{setting}=")
     if not callable(function):
         raise SettingsError(f"{setting}={name} is a {type(function).__name__}: name a function without arguments that returns {kind}")
+    return made(function, f"{setting}={name}", of_kind, kind)
+
+
+def made(function: Callable[..., Any], named: str, of_kind: type | tuple[type, ...], kind: str, *given: Any) -> Any:
+    """What a function of the user's own returns.
+
+    Args:
+        named: the word that names it.
+        given: its arguments.
+
+    Raises:
+        SettingsError: where it fails, or returns something else.
+    """
     try:
-        made = function()
-    except SettingsError:
+        returned = function(*given)
+    except ContextSSLError:
         raise
     except Exception as error:
-        raise SettingsError(f"{setting}={name} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(made, of_kind):
-        raise SettingsError(f"{setting}={name} returned a {type(made).__name__}: it must return {kind}")
-    return made
+        raise SettingsError(f"{named} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(returned, of_kind):
+        raise SettingsError(f"{named} returned a {type(returned).__name__}: it must return {kind}")
+    return returned
 
 
 def own_encoder(name: str, seed: int = 0) -> nn.Module:

@@ -11,11 +11,13 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from contextssl.errors import ContextSSLError, SettingsError, nearest
 from contextssl.named_code import imported
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Part = TypeVar("Part")
 
@@ -49,6 +51,8 @@ class Kind(Generic[Part]):
 
     @cached_property
     def _installed(self) -> Mapping[str, EntryPoint]:
+        from importlib.metadata import entry_points
+
         return {point.name: point for point in entry_points(group=self.group) if point.name not in self.built_in}
 
     def names(self) -> tuple[str, ...]:
@@ -69,7 +73,7 @@ class Kind(Generic[Part]):
         if self.is_own(name):
             return self.taken(name, imported(name, self.what))
         if name not in self._installed:
-            raise SettingsError(f"unknown {self.what} {name!r}: {nearest(name, self.names())}; your own is package.module:Name")
+            raise SettingsError(f"unknown {self.what} {name!r}: {nearest(name, self.names())} (your own: package.module:Name)")
         return self._loaded(name)
 
     def _loaded(self, name: str) -> Part:

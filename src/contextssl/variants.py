@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from contextssl.config.settings import TrainSettings
+from contextssl.config.validation import fields_of
 from contextssl.errors import SettingsError, nearest
-from contextssl.methods import method_of
+from contextssl.method import METHODS, compared_method, method_and_condition
 from contextssl.training.resume import FREE_TO_CHANGE
 
 # What a run's numbers don't depend on: a comparison goes on although these differ. How long it is trained is no such thing.
@@ -36,11 +37,21 @@ class Variant:
     def settings(self, base: TrainSettings, seed: int, root: Path) -> TrainSettings:
         """Those of one run. ``base`` may know more than training does."""
         values = {each.name: getattr(base, each.name) for each in dataclasses.fields(TrainSettings)}
-        return TrainSettings(**{**values, **self.changes, "seed": seed, "run_dir": str(self.folder(root, seed))})
+        made = TrainSettings(**{**values, **self.changes, "seed": seed, "run_dir": str(self.folder(root, seed))})
+        # What other methods of the comparison declare for themselves means nothing to this one.
+        others = _declared(*getattr(base, "methods", ())) - _declared(made.method)
+        made.own = {name: value for name, value in made.own.items() if name not in others}
+        return made
 
     def folder(self, root: Path, seed: int) -> Path:
         plain = "".join(letter if letter.isalnum() or letter in "+-_." else "-" for letter in self.name)
         return root / plain / f"seed{seed}"
+
+
+def _declared(*methods: str) -> set[str]:
+    """The settings that methods, as a comparison names them, have of their own."""
+    schemas = [compared_method(named).settings for named in methods]
+    return {name for schema in schemas if schema is not None for name in fields_of(schema)}
 
 
 def method_variants(names: Sequence[str], conditions: Sequence[str]) -> list[Variant]:
@@ -54,8 +65,8 @@ def method_variants(names: Sequence[str], conditions: Sequence[str]) -> list[Var
     """
     variants: list[Variant] = []
     for named in names:
-        name, _, own = named.partition(":")
-        method = method_of(name)
+        name, own = method_and_condition(named)
+        method = METHODS.find(name)
         if method.aim != "equivariance":
             if own:
                 raise SettingsError(f"{named}: {name} does not follow one action, so it has no condition: name it without one")

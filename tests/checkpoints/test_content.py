@@ -143,7 +143,7 @@ def test_settings_of_a_later_version_are_refused_by_name(tmp_path: Path, monkeyp
 
 def test_settings_that_were_not_there_yet_are_read() -> None:
     content = copy.deepcopy(KEPT)
-    for name in ("data_factory", "encoder_factory", "sequence_heads"):
+    for name in ("encoder_factory", "sequence_heads"):
         del content[RECIPE]["settings"][name]
     assert settings_of(content).sequence_heads == 4
 
@@ -188,28 +188,38 @@ def test_a_checkpoint_that_cannot_be_resumed_is_one_line(tmp_path: Path, name: s
 
 
 @pytest.mark.filterwarnings("ignore:.*it is written again from the checkpoint")
-def test_no_module_is_imported_because_a_checkpoint_names_it(in_folder: Path) -> None:
+@pytest.mark.parametrize("word", ["dataset", "data_factory"])
+def test_no_module_is_imported_because_a_checkpoint_names_it(in_folder: Path, word: str) -> None:
     """Neither an augmentation of somebody's own nor a factory; also not on resuming."""
     for name in ("evil_augmentation", "evil_data", "evil_encoder"):
         (in_folder / f"{name}.py").write_text("from pathlib import Path\nPath('imported').touch()\n")
     content = copy.deepcopy(KEPT)
     content[RECIPE]["settings"].update(
-        dataset="images", factors=["crop", "evil_augmentation:Evil"], data_factory="evil_data:data", encoder_factory="evil_encoder:encoder"
+        {
+            "dataset": "images",
+            "factors": ["crop", "evil_augmentation:Evil"],
+            "encoder_factory": "evil_encoder:encoder",
+            word: "evil_data:data",
+        }
     )
     (in_folder / "run/checkpoints").mkdir(parents=True)
     path = write(in_folder / "run/checkpoints/evil.ckpt", content)
     contextssl.load(path)
     again = TrainSettings(resume=str(path), progress=False)
     evaluation = EvaluateSettings(load_model=str(path), progress=False)
+    on_others = EvaluateSettings(load_model=str(path), dataset="images", progress=False)
     message = r"evil.ckpt was trained with code of its author's, evil_augmentation:Evil.*factors=\[crop,evil"
     with pytest.raises(SettingsError, match=message):
         train(again)
     with pytest.raises(SettingsError, match=message):
-        open_subject(evaluation)
+        open_subject(on_others)
     content[RECIPE]["settings"].update(factors=["crop"])
     write(path, content)
-    with pytest.raises(DataError, match="no data"):
+    message = "evil.ckpt was trained on data of your own, which are not opened because a file names them: give them again by dataset=evil_data:data"
+    with pytest.raises(CheckpointError, match=message):
         train(again)
-    with pytest.raises(DataError, match="no data"):
+    with pytest.raises(CheckpointError, match=message):
         open_subject(evaluation)
+    with pytest.raises(DataError, match="no data"):
+        open_subject(on_others)
     assert not Path("imported").exists()

@@ -8,11 +8,11 @@ import pytest
 from contextssl.commands import COMMANDS
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.data_settings import CheckSettings, RenderSettings
-from contextssl.config.experiments import USUAL
 from contextssl.config.overrides import experiments, help_text, settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.threediebench import FACTORS
+from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
 from contextssl.reproduce import EXPERIMENTS
 
@@ -89,7 +89,7 @@ def test_the_papers_experiments_are_settings_with_and_without_3diebench(name: st
 def test_defaults_follow_the_data_set() -> None:
     """As the paper's run where it makes sense, and as an experiment that ships where not."""
     assert settings_from("train", TrainSettings, ["dataset=adult"]) == settings_from("train", TrainSettings, ["experiment=adult"])
-    for dataset, usual in USUAL.items():
+    for dataset, usual in {name: each.usual for name, each in DATA_SETS.built_in.items() if each.usual}.items():
         made = settings_from("train", TrainSettings, [f"dataset={dataset}", "epochs=2"])
         named = settings_from("train", TrainSettings, [f"experiment={usual}", f"dataset={dataset}", "epochs=2"])
         assert made == named and made.dataset == dataset
@@ -108,6 +108,7 @@ def test_help_tells_every_setting_with_its_default(command: str) -> None:
     for field in dataclasses.fields(schema):
         assert f"  {field.name}=" in text
         meaning = field.metadata["help"]
+        meaning = meaning if isinstance(meaning, str) else meaning()
         assert meaning.split()[0] in text and len(meaning) > 5
     assert max(len(line) for line in text.splitlines()) <= 140
 

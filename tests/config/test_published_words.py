@@ -55,6 +55,7 @@ HONOURED_IN_TRAINING = {
     "wandb.project": ("wandb", "contexts"),
 }
 HONOURED_IN_EVALUATION = {
+    "method": "contextssl",
     "eval_normalize": ("normalize", True),
     "dataset": "3diebench",
     "data_dir": "DATA",

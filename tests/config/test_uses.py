@@ -9,11 +9,11 @@ import pytest
 
 from contextssl.commands import COMMANDS
 from contextssl.config.overrides import experiments, given_words, settings_of
-from contextssl.config.protocols import FURTHER_PROTOCOLS, PROTOCOLS, READS
 from contextssl.config.uses import EVALUATE_USES, OF_PROTOCOLS, TRAIN_USES, in_all, needless
 from contextssl.config.validation import fields_of
+from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
-from contextssl.methods import METHODS
+from contextssl.method import METHODS
 from contextssl.reproduce import EXPERIMENTS
 from tests.sources import toy_store
 
@@ -31,8 +31,10 @@ def test_the_tables_name_settings_that_there_are() -> None:
     for use in EVALUATE_USES:
         assert {*use.names, use.where} <= set(evaluate)
     assert set(evaluate) >= OF_PROTOCOLS
-    assert set(READS) == {*PROTOCOLS, *FURTHER_PROTOCOLS}
-    assert {method for use in TRAIN_USES if use.where == "method" for method in [*(use.among or ()), *use.other_than]} <= set(METHODS)
+    for data_set in DATA_SETS.built_in.values():
+        assert {*(data_set.reads or ()), *data_set.packed_by} <= set(train), data_set.name
+    for method in METHODS.built_in.values():
+        assert set(method.reads) <= set(train), method.name
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,18 @@ def test_the_tables_name_settings_that_there_are() -> None:
         ("train", "dataset=images factors=[blur] crop_area=[0.5,1]", ["not used with factors=[blur]: crop_area"]),
         ("train", "dataset=images crop_area=[0.5,1]", []),
         ("train", "dataset=table path=a.csv encoder_width=16 resolution=64", ["not used with dataset=table: resolution"]),
+        ("train", "dataset=shapes resize=fast views=7", ["not used with dataset=shapes: resize"]),
+        ("evaluate probe", "dataset=3diebench views=7", ["not used with dataset=3diebench: views"]),
+        ("evaluate probe", "views=7", []),
+        # What a function without arguments makes depends on no setting; what encoder reads it is not known.
+        (
+            "train",
+            "dataset=tests.test_own_data:own_data resolution=64 corruption=0.9 stem=small",
+            ["not used with dataset=tests.test_own_data:own_data: resolution, corruption"],
+        ),
+        ("train", "method=conditional width=64 env_per=sequence bottleneck=0.3", []),
+        ("train", "method=conditional mask_prob=0.5 projector_width=8", ["not used with method=conditional: mask_prob, projector_width"]),
+        ("train", "method=random epochs=3 temperature=1", ["not used with method=random: temperature, epochs"]),
         ("train", "random_mask=false mask_prob=0.5", ["not used with random_mask=false: mask_prob"]),
         ("train", "label_bins=3", ["not used with weight_labels=0.0: label_bins"]),
         ("train", "weight_labels=1 label_bins=3", []),

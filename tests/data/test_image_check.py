@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 
-from contextssl.data.check import CheckReport
-from contextssl.data.image_check import scan
+from contextssl.data.check_report import CheckReport
+from contextssl.data.image_check import scan as scan_listing
+from contextssl.data.layout import list_images
 from contextssl.errors import DataError
 from tests.data.test_archive import archived
 from tests.data.test_images import damage, deep, numbered, write_images
@@ -26,6 +27,10 @@ def folder(tmp_path: Path) -> Path:
     Image.fromarray(np.zeros((30, 20), np.uint8)).save(root / "train/dog/grey.jpg")
     (root / "readme.txt").write_text("hello")
     return root
+
+
+def scan(path: Path, workers: int = 0, progress: bool = False, **given: Any) -> CheckReport:
+    return scan_listing(list_images(path), workers=workers, progress=progress, **given)
 
 
 def printed(report: CheckReport) -> str:
@@ -43,7 +48,7 @@ def test_good_images(folder: Path) -> None:
     assert facts["classes of train"] == {"cat": 4, "dog": 5} and facts["formats"] == {"PNG": 16, "JPEG": 1}
     assert facts["image modes"] == {"RGB": 16, "L": 1} and facts["height"] == "8 to 30 pixels, median 8"
     assert facts["files that are no images"] == 1 and facts["unreadable"] == 0
-    assert json.loads(json.dumps(report.to_dict()))["ok"] is True and "train: 9, val: 8" in printed(report)
+    assert "train: 9, val: 8" in printed(report)
     shared, packed = scan(folder, workers=2, progress=False), scan(archived(folder, ".tar.gz"), workers=2, progress=False)
     assert shared.facts == facts and {**packed.facts, "size on disk": facts["size on disk"]} == facts
 

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from contextssl.config.protocols import CLASSIFIERS
+from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError
 from contextssl.evaluation.classifiers import fit_classifier
 

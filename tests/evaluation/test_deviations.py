@@ -9,6 +9,7 @@ from rich.console import Console
 
 from contextssl.evaluation.deviations import ITEMS, NOT_ITEMS, deviation, deviation_words
 from contextssl.evaluation.summary import summary
+from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow
 
 ROW = ResultRow("geometry", "variance_share", 0.5, "rotation", "rotation", 14, "embedding", split="val", std=0.01, n=3, floor=0.0)
@@ -31,7 +32,7 @@ def test_what_leaves_items_out_says_so() -> None:
 
 def shown(rows: list[ResultRow]) -> list[str]:
     console = Console(width=80, record=True, file=StringIO())
-    console.print(summary(rows, ("geometry",), "val"))
+    console.print(summary(rows, PROTOCOLS.find("geometry"), "val"))
     return console.export_text().splitlines()
 
 

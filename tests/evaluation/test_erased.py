@@ -20,6 +20,7 @@ from contextssl.evaluation.geometry import basis, item_folds, variance_share
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
+from contextssl.head import HEADS
 from contextssl.records.results import ResultRow
 from tests.evaluation.subjects import FACTORS, tiny_model
 
@@ -92,7 +93,7 @@ def rows_of(
     heads: Sequence[str] = ("ridge", "knn"),
     shares: Sequence[float] = (0.0,),
 ) -> list[ResultRow]:
-    return list(erasure_rows(views, environments(*names), lengths, heads=heads, shares=shares, k=10))
+    return list(erasure_rows(views, environments(*names), lengths, heads=[HEADS.find(head) for head in heads], shares=shares, k=10))
 
 
 def value(rows: Sequence[ResultRow], metric: str, **about: object) -> ResultRow:

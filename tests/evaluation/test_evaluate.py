@@ -16,15 +16,16 @@ import torch
 from contextssl import checkpoints
 from contextssl.cli import main
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.protocols import OF_TABLES, PROTOCOLS
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.folder import write_folder
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import CheckpointError, DataError, SettingsError
+from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import Subject
 from contextssl.factors import Factor, FactorSpace
+from contextssl.protocol import PROTOCOLS, in_all
 from contextssl.records.results import RESULTS, ResultRow, read_results
 from contextssl.training.run import train
 from tests.evaluation.subjects import tiny_model, views_of
@@ -128,10 +129,10 @@ def test_all_protocols_on_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -
         warnings.filterwarnings("ignore", message="factor sensitivity|the variance share")
         assert main(["evaluate", "all", str(run), "heads=[published,linear,ridge,knn]", "environments=[rotation,color]", *FAST]) == 0
     out = capsys.readouterr().out
-    for protocol in set(PROTOCOLS) - set(OF_TABLES):
+    for protocol in {protocol.name for protocol in in_all("images")}:
         assert f"{protocol}: val split" in out
     content, rows = read_results(run)
-    assert content["settings"]["dataset"] == "3diebench" and set(content["evaluations"]) == set(PROTOCOLS) - set(OF_TABLES)
+    assert content["settings"]["dataset"] == "3diebench" and set(content["evaluations"]) == {protocol.name for protocol in in_all("images")}
     online = [row for row in rows if row.protocol == "online"]
     assert online  # what training wrote is kept
     assert content["evaluations"]["probe"]["context_lengths"] == [0, 2, 6]  # those published that fit into 8 tokens, and the longest
@@ -301,7 +302,7 @@ def test_constant_latents_have_no_r2(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:the variance share", "ignore:factor sensitivity", "ignore:R² of")
 def test_a_split_with_one_object_is_evaluated(tmp_path: Path) -> None:
     """Retrieval ranks among that object's views; there is no other object to compare a factor's effect with."""
-    evaluate(EvaluateSettings(**QUIET, queries=0), PROTOCOLS, subject=subject(tmp_path / "results", val_items=1))
+    evaluate(EvaluateSettings(**QUIET, queries=0), subject=subject(tmp_path / "results", val_items=1))
     content, rows = read_results(tmp_path / "results")
     (mrr,) = [row for row in rows if row.metric == "mrr" and row.environment == "color" and row.length == 6]
     assert mrr.count == 20 and mrr.floor == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5)
@@ -431,18 +432,16 @@ def test_resuming_a_finished_run_keeps_what_was_evaluated(run: Path) -> None:
 
 def test_rows_that_another_process_adds_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One evaluation begins, another writes, the first writes."""
-    from contextssl.evaluation import plan
-
     folder = tmp_path / "results"
     quick: dict[str, Any] = {**QUIET, "queries": 3, "bottleneck": [0.0]}
-    rows_of = plan.Plan.rows
+    retrieval = PROTOCOLS.find("retrieval")
+    rows_of = retrieval.rows
 
-    def interrupted(self: plan.Plan, protocol: str) -> Any:
-        yield from rows_of(self, protocol)
-        if protocol == "retrieval":
-            evaluate(EvaluateSettings(**quick), ["probe"], subject=subject(folder))
+    def interrupted(plan: Plan) -> Any:
+        yield from rows_of(plan)
+        evaluate(EvaluateSettings(**quick), ["probe"], subject=subject(folder))
 
-    monkeypatch.setattr(plan.Plan, "rows", interrupted)
+    monkeypatch.setattr(retrieval, "rows", interrupted)
     evaluate(EvaluateSettings(**quick), ["retrieval"], subject=subject(folder))
     run, rows = read_results(folder)
     assert set(run["evaluations"]) == {"retrieval", "probe"} == {row.protocol for row in rows}

@@ -39,12 +39,12 @@ def test_a_published_checkpoint_normalises_as_published_whatever_the_data(tmp_pa
 
 
 def test_augmentations_of_ones_own_count_where_they_are_named_again() -> None:
-    trained = TrainSettings(dataset="images", factors=["crop", OWN], data_factory="evil:data")
+    trained = TrainSettings(dataset="images", factors=["crop", OWN])
     for given in (None, ["crop"]):
         with pytest.raises(SettingsError, match=r"mine:Solarize.*name it again by factors=\[crop,mine:Solarize\]"):
             _data_settings(EvaluateSettings(factors=given), trained, {}, "RUN")
     read = _data_settings(EvaluateSettings(factors=["crop", OWN]), trained, {}, "RUN")
-    assert read.factors == ["crop", OWN] and read.data_factory is None
+    assert read.factors == ["crop", OWN] and read.dataset == "images"
 
 
 def test_a_column_with_a_colon_is_no_code() -> None:

@@ -14,14 +14,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
-from contextssl.config.settings import MethodSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.pairs import PairBatch, PairSampler, ViewPairs
 from contextssl.data.views import Views
 from contextssl.factors import COLOR, ROTATION, FactorSpace
-from contextssl.methods import METHODS
+from contextssl.method import METHODS, Parts
 from contextssl.models.baselines.baseline import Baseline
-from contextssl.models.baselines.build import build_terms
 from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_space import LabelSpace
@@ -32,7 +31,7 @@ from contextssl.training.loss import Objective, loss_of
 
 SPACE = FactorSpace((ROTATION, COLOR))
 WORLDS = (2, 4)
-TRAINED_BASELINES = [name for name, method in METHODS.items() if not method.contexts and not method.by_name and name != "random"]
+TRAINED_BASELINES = [name for name, method in METHODS.built_in.items() if method.model is None and method.trains]
 
 
 def sampler_of(items: int, batch_size: int, pairs_per_item: int = 1, scope: str = "sequence") -> PairSampler:
@@ -72,8 +71,9 @@ def context_model(kind: type[ContextSSL] = ContextSSL, **given: Any) -> ViewEnco
 def baseline(method: str, pairs_per_item: int) -> ViewEncoder:
     with DrawingFrom(seeded_generator(0, "model")):
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 10))
-        settings = MethodSettings(method=method, projector_width=16, sequence_layers=1, sequence_heads=2)
-        terms = build_terms(settings, encoder, 10, SPACE, width=6, temperature=0.2, classes=3, pairs_per_item=pairs_per_item)
+        sizes = {"projector_width": 16, "projection_dim": 6, "sequence_layers": 1, "sequence_heads": 2}
+        settings = TrainSettings(**sizes, temperature=0.2, pairs_per_item=pairs_per_item)  # type: ignore[arg-type]
+        terms = METHODS.find(method).terms(Parts(settings, encoder, 10, SPACE, classes=3))
         return Baseline(encoder, SPACE, method, terms, feature_width=10, image_mean=[0.5] * 3, image_std=[0.25] * 3).train()
 
 

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from contextssl.errors import DataError
-from contextssl.records.results import RESULTS, ResultRow, read_results, update_results, write_results, write_trained
+from contextssl.records.results import (
+    RESULTS,
+    ResultRow,
+    evaluation_name,
+    evaluation_of,
+    read_results,
+    update_results,
+    write_results,
+    write_trained,
+)
 from contextssl.report.collect import read_run
 
 
@@ -137,3 +146,9 @@ def test_training_keeps_evaluations_of_the_weights_that_it_ends_with(tmp_path: P
     (tmp_path / RESULTS).write_text("{")
     write_trained(tmp_path, {"steps": 4}, [new], "c")
     assert read_results(tmp_path) == ({"steps": 4}, [new]), "a finished training is written, whatever was there"
+
+
+def test_names_of_evaluations() -> None:
+    assert [evaluation_name("probe", split) for split in ("val", "train")] == ["probe", "probe (train)"]
+    for protocol, split in (("probe", "val"), ("retrieval", "train")):
+        assert evaluation_of(evaluation_name(protocol, split)) == (protocol, split)

@@ -217,7 +217,7 @@ def test_runs_that_were_measured_alike_differ_in_nothing(tmp_path: Path) -> None
         ({"items": 20}, "items"),
         ({"epochs": 3}, "epochs (equivariance, probe): the default in one; 3 in two"),
         ({"queries": 0}, "queries (retrieval): 50 in one; 0 in two"),
-        ({"neighbours": 5}, "neighbours (geometry, probe)"),
+        ({"neighbours": 5}, "neighbours (probe, geometry)"),
         ({"bottleneck": [0.0, 0.5]}, "bottleneck"),
         ({"data": {"fingerprint": "beef"}}, "data"),
         ({"definitions": {"r2": "another"}}, "the definition of r2"),
@@ -349,7 +349,7 @@ def test_a_run_of_two_checkpoints_names_both(tmp_path: Path) -> None:
     }
     run = read_run(write_run(tmp_path / "run", evaluated=made))
     (said,) = differences([run])
-    assert said == "checkpoint (run): geometry of epoch=0000; equivariance, probe, retrieval of last"
+    assert said == "checkpoint (run): equivariance, probe, retrieval of last; geometry of epoch=0000"
     assert "epoch=0000" in write_report([run.folder]).page.read_text()
     assert differences([read_run(write_run(tmp_path / "one"))]) == []
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow
 from contextssl.report import write_report
 from contextssl.report.collect import read_run
-from contextssl.report.comparison_tables import further_table
+from contextssl.report.comparison_tables import every_number
 from contextssl.report.entries import Averaged, Entry
 from tests.evaluation.test_verdict import DRAWN
 from tests.evaluation.test_verdict import rows as reading
@@ -37,7 +38,7 @@ def test_the_verdict_stands_on_the_page_with_its_rows(tmp_path: Path) -> None:
 def test_a_comparison_says_it_of_each_method(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", [*rows(), *reading_rows()])
     averaged = Averaged.of(Entry("contextssl", "context", (read_run(folder),)), "val")
-    table = further_table([averaged], "reading", ["rotation", "color"])
+    table = every_number([averaged], PROTOCOLS.find("reading"), ["rotation", "color"])
     assert table is not None and table.notes[0].startswith("contextssl. This model reads the block, not the pairs: ")
 
 

@@ -20,7 +20,7 @@ from contextssl.data.views import Views
 from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.run import evaluate
 from contextssl.evaluation.subject import Subject
-from contextssl.methods import METHODS
+from contextssl.method import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
@@ -30,7 +30,7 @@ from contextssl.training.run import train
 from tests.evaluation.subjects import FACTORS
 from tests.training.runs import tiny_settings, toy_data
 
-RIVALS = [name for name in METHODS if name not in ("contextssl", "conditional")]
+RIVALS = [name for name in METHODS.built_in if name not in ("contextssl", "conditional")]
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,12 @@ def test_a_rival_trains_loads_and_is_evaluated(method: str, data: Data, tmp_path
     assert read_results(run)[0]["settings"]["method"] == method
     assert (read_results(run)[0]["steps"] == 0) is (method == "random")
     model = contextssl.load_any(run)
-    assert isinstance(model, ContextSSL if METHODS[method].contexts else Baseline) and not model.reads_latents
+    assert isinstance(model, ContextSSL if METHODS.find(method).contexts else Baseline) and not model.reads_latents
     rows = [row for row in evaluated(run, data) if row.protocol != "online"]
     assert {row.protocol for row in rows} == {"equivariance", "retrieval", "probe", "geometry"}
     assert {row.representation for row in rows} == {"feature", "embedding"}
     lengths = {row.length for row in rows if row.representation == "embedding"}
-    assert lengths == ({0, 2, 6} if METHODS[method].contexts else {0})
+    assert lengths == ({0, 2, 6} if METHODS.find(method).contexts else {0})
     assert not [row for row in rows if row.head == "auxiliary"]
 
 

@@ -10,7 +10,7 @@ import torch
 
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError
-from contextssl.methods import METHODS
+from contextssl.method import METHODS
 from contextssl.training.rehearsal import rehearse
 from contextssl.training.run import train
 
@@ -44,7 +44,7 @@ def test_a_backbone_that_cannot_be_drawn_up_without_memory_is_left_to_the_run(mo
     rehearse(TrainSettings(dataset="shapes", backbone="resnet18"))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS.built_in)
 @pytest.mark.parametrize("given", [{"dataset": "shapes"}, {"dataset": "images", "factors": ["crop", "blur", "color"], "channels": 1}])
 def test_what_can_be_passes_and_draws_nothing(method: str, given: dict[str, Any]) -> None:
     before = torch.get_rng_state()

@@ -11,10 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from contextssl.config.data_settings import PHOTOS
 from contextssl.config.settings import TrainSettings
+from contextssl.config.validation import check_value
 from contextssl.config.values import Unfit, conform
+from contextssl.data.dataset import opened_by_name
+from contextssl.data_set import known_data_set, own_name
 from contextssl.errors import CheckpointError, SettingsError
+from contextssl.method import METHODS
 from contextssl.named_code import own_names
 
 # Under this name a checkpoint holds what rebuilds the model (everything else in it is Lightning's).
@@ -60,11 +63,14 @@ def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {**made, "view_shape": shape}
 
 
-def settings_of(content: Mapping[str, Any], where: str = "the checkpoint") -> TrainSettings:
+def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, method: str | None = None) -> TrainSettings:
     """The settings of a run, from its checkpoint.
 
+    Args:
+        method: see :func:`named_method`.
+
     Raises:
-        CheckpointError: for settings of a later version, which this one does not know, and values of the wrong type.
+        CheckpointError: for settings of a later version, which this one does not know, and values that cannot be; and as :func:`named_method`.
     """
     made = recipe_of(content, where)
     kinds = typing.get_type_hints(TrainSettings)
@@ -75,11 +81,49 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint") -> Tr
         except Unfit:
             raise CheckpointError(f"{where} is damaged: its setting {name} is {value!r}; use an earlier one") from None
     settings = TrainSettings(**given)
+    settings.method = named_method(settings.method, method, where)
     for field in dataclasses.fields(TrainSettings):
-        choices = field.metadata.get("choices")
-        if choices and getattr(settings, field.name) not in choices:
-            raise CheckpointError(f"{where} is damaged: its setting {field.name} is {getattr(settings, field.name)!r}; use an earlier one")
+        try:
+            check_value(field.name, getattr(settings, field.name), field)
+        except SettingsError:
+            raise CheckpointError(
+                f"{where} is damaged: its setting {field.name} is {getattr(settings, field.name)!r}; use an earlier one"
+            ) from None
     return settings
+
+
+def named_method(written: str, named: str | None, where: str) -> str:
+    """The method of a checkpoint. One of the user's own is code: it counts only where the user names it again, by the place that it has now.
+
+    Args:
+        written: in the checkpoint.
+        named: by the user; of other methods not looked at.
+
+    Raises:
+        CheckpointError: for one that is to be named, saying what to add to the command; and for one that is not there.
+    """
+    if isinstance(written, str) and METHODS.is_own(written):
+        if named is None or not METHODS.is_own(named):
+            raise CheckpointError(
+                f"{where} was trained by a method of its author's, {written}, which is not imported because a checkpoint names it: if it is yours, "
+                f'name it again by method={written} (in Python method="{written}")'
+            )
+        METHODS.find(named)
+        return named
+    if written not in METHODS.names():
+        raise CheckpointError(
+            f"{where} was trained by the method {written!r}, which is neither of this version nor installed: install what it comes from"
+        )
+    return written
+
+
+def refuse_other_method(written: str, named: str | None, where: str) -> None:
+    """
+    Raises:
+        CheckpointError: where the user names another method than that of the checkpoint.
+    """
+    if named not in (None, written):
+        raise CheckpointError(f"{where} was trained by method={written}, not by {named}: leave method out")
 
 
 def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict[str, Any]:
@@ -90,6 +134,9 @@ def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict
     """
     renamed = {FORMER_SETTINGS.get(name, name): value for name, value in written.items()}
     renamed.pop(None, None)
+    # Data of the user's own stood beside the data set that they took the place of.
+    if (own := renamed.pop("data_factory", None)) is not None:
+        renamed["dataset"] = own
     if unknown := sorted(str(name) for name in set(renamed) - {field.name for field in dataclasses.fields(TrainSettings)}):
         raise CheckpointError(
             f"{where} was written by version {version}, with settings that this version does not know: {', '.join(unknown)}; "
@@ -108,7 +155,8 @@ def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequen
     Raises:
         SettingsError: saying what to add to the command.
     """
-    if dataset not in PHOTOS:
+    data_set = known_data_set(dataset)
+    if data_set is not None and not data_set.augments:
         return
     if [name for name in own_names(factors) if name not in (named or ())]:
         raise SettingsError(
@@ -127,15 +175,28 @@ def refuse_unnamed_parts(content: Mapping[str, Any], *, data: bool, encoder: boo
         CheckpointError: saying how, on the command line and in Python.
     """
     made = recipe_of(content, where)
-    if not data and "path" not in made["data"]:
-        raise CheckpointError(
-            f"{where} was trained on data of your own, which no file names: give them again by data_factory=module:function (it returns a "
-            "contextssl.Data), or in Python"
-        )
+    own = own_name(known_settings(made["settings"], made.get("version"), where).get("dataset"))
+    refuse_unnamed_data(own if own or opened_by_name(made["data"]) else "module:function", data, where)
     if not encoder and made["encoder"] is not None:
         raise CheckpointError(
             f"{where} was trained with your own encoder {made['encoder']}: give it again by encoder_factory=module:function (it returns the module), "
             "or in Python"
+        )
+
+
+def refuse_unnamed_data(own: str | None, given: bool, where: str) -> None:
+    """
+    Args:
+        own: code of the user's own that the data were made by; None where there was none.
+        given: whether data are given again.
+
+    Raises:
+        CheckpointError: where they are not.
+    """
+    if own is not None and not given:
+        raise CheckpointError(
+            f"{where} was trained on data of your own, which are not opened because a file names them: give them again by dataset={own} (it "
+            "returns a contextssl.Data), or in Python"
         )
 
 

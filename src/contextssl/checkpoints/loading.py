@@ -11,7 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from contextssl.checkpoints.content import FORMAT, RECIPE, check_depths, check_tensors, recipe_of, settings_of, weights_of
+from contextssl.checkpoints.content import (
+    FORMAT,
+    RECIPE,
+    check_depths,
+    check_tensors,
+    recipe_of,
+    refuse_other_method,
+    settings_of,
+    weights_of,
+)
 from contextssl.checkpoints.file import read_checked
 from contextssl.checkpoints.weights import check_same_tensors, load_weights
 from contextssl.config.settings import TrainSettings
@@ -94,6 +103,7 @@ def load(
     path: str | Path,
     *,
     encoder: nn.Module | None = None,
+    method: str | None = None,
     checkpoint: str = "last",
     n_head: int | None = None,
     block_size: int | None = None,
@@ -109,6 +119,7 @@ def load(
     model = load_any(
         path,
         encoder=encoder,
+        method=method,
         checkpoint=checkpoint,
         n_head=n_head,
         block_size=block_size,
@@ -125,6 +136,7 @@ def load_any(
     path: str | Path,
     *,
     encoder: nn.Module | None = None,
+    method: str | None = None,
     checkpoint: str = "last",
     n_head: int | None = None,
     block_size: int | None = None,
@@ -137,6 +149,7 @@ def load_any(
     Args:
         path: a run folder of ours, a checkpoint of ours, or a state dict in the published format.
         encoder: for a run that was trained with a module of your own: that module, freshly built.
+        method: for a run of a method of your own: its place, ``"package.module:Name"``, since no code is imported because a file names it.
         checkpoint: which of a run folder's: ``"last"``, ``"best"``, ``"epoch=0099"``.
         n_head, block_size: of a published checkpoint, whose tensors don't tell (4 and 128 in the paper; taken where left out).
         factors: of a published checkpoint; 3DIEBench's where left out and the widths agree.
@@ -151,6 +164,7 @@ def load_any(
         file,
         read(file),
         encoder=encoder,
+        method=method,
         n_head=n_head,
         block_size=block_size,
         factors=factors,
@@ -164,6 +178,7 @@ def load_content(
     content: Mapping[str, Any],
     *,
     encoder: nn.Module | None = None,
+    method: str | None = None,
     n_head: int | None = None,
     block_size: int | None = None,
     factors: FactorSpace | None = None,
@@ -177,9 +192,10 @@ def load_content(
         if needless:
             raise CheckpointError(f"{file} is a run of ours and knows its {', '.join(needless)}: leave them out")
         with _of_the_file(file):
-            return _load_ours(file, content, encoder)
+            return _load_ours(file, content, encoder, method)
     if encoder is not None:
         raise CheckpointError(f"{file} is of the published format, whose encoders are known: leave encoder out")
+    refuse_other_method(published.METHOD, method, str(file))
     with _of_the_file(file):
         state = published.state_in(content)
     if state is None:
@@ -207,9 +223,10 @@ def _of_the_file(file: Path) -> Iterator[None]:
         raise CheckpointError(f"{file} describes no model that can be built ({reason}): it is damaged; use an earlier one") from error
 
 
-def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None) -> ViewEncoder:
+def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None, method: str | None) -> ViewEncoder:
     where = str(file)
-    made, settings = recipe_of(content, where), settings_of(content, where)
+    made, settings = recipe_of(content, where), settings_of(content, where, method=method)
+    refuse_other_method(settings.method, method, where)
     if made["encoder"] is not None and encoder is None:
         raise CheckpointError(f"{file} was trained with your own encoder {made['encoder']}: pass it, freshly built, as encoder=…")
     state = weights_of(content, MODEL_PREFIX, where)

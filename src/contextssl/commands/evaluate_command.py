@@ -5,34 +5,28 @@ from __future__ import annotations
 from rich.console import Console
 
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.protocols import PROTOCOLS, evaluation_name, rows_split
-from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.run import evaluate
-from contextssl.evaluation.summary import summary
-from contextssl.evaluation.verdict import verdict
-from contextssl.records.results import RESULTS, read_results
+from contextssl.protocol import PROTOCOLS, in_all
+from contextssl.records.results import RESULTS, evaluation_name, read_results
 from contextssl.system.console import show
 
 
-def run_evaluate(settings: EvaluateSettings, *protocols: str) -> int:
-    """By the protocols named; by all of them where none is."""
-    protocols = protocols or PROTOCOLS
-    folder = evaluate(settings, protocols)
+def run_evaluate(settings: EvaluateSettings, protocol: str | None = None) -> int:
+    """By the protocol named; by all of them where none is."""
+    folder = evaluate(settings, None if protocol is None else [protocol])
     run, rows = read_results(folder)
     console = Console()
-    splits = {protocol: rows_split(protocol, settings.split, settings.sources) for protocol in protocols}
-    made = {protocol: evaluation_name(protocol, split) for protocol, split in splits.items()}
-    made = {protocol: name for protocol, name in made.items() if name in run["evaluations"]}
-    for protocol, name in made.items():
-        if protocol == "fairness":
-            show(fairness_summary(rows, settings.split), console)
-            for note in run["evaluations"][name]["notes"]:
-                console.print(note, highlight=False)
-        else:
-            show(summary(rows, (protocol,), splits[protocol]), console)
-        if protocol == "reading" and (said := verdict([row for row in rows if row.split == settings.split])):
+    seconds = 0.0
+    for each in in_all() if protocol is None else [PROTOCOLS.find(protocol)]:
+        split = each.split(settings)
+        if (made := run["evaluations"].get(evaluation_name(each.name, split))) is None:
+            continue
+        own = [row for row in rows if row.protocol == each.name and row.split == split]
+        show(each.summary(own, split), console)
+        for note in made["notes"] if each.views == "rows" else ():
+            console.print(note, highlight=False)
+        if said := each.says(own):
             console.print(said.sentence, highlight=False)
-    names = list(made.values())
-    seconds = sum(run["evaluations"][name]["seconds"] for name in names)
+        seconds += made["seconds"]
     console.print(f"{seconds:.0f} s; all numbers: {folder / RESULTS}", highlight=False)
     return 0

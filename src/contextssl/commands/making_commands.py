@@ -7,10 +7,10 @@ from pathlib import Path
 
 from contextssl import advice
 from contextssl.config.data_settings import PackSettings, RenderSettings
-from contextssl.data.dataset import packed_folder, shapes_source
 from contextssl.data.folder import write_folder
 from contextssl.data.pack import pack
-from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.data.shapes.source import shapes_source
+from contextssl.data.threediebench import ThreeDIEBenchSource, packed_folder
 from contextssl.errors import SettingsError
 
 

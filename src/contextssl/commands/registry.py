@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from contextssl.config import comparison_settings, data_settings, evaluation_settings, settings
+from contextssl.protocol import PROTOCOLS
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Command:
         positional: settings that may be bare words, in their order.
         several: all bare words together are the one positional setting, a list.
         launches: it runs by Hydra, and is given its words in the place of settings.
-        arguments: what the function is given after the settings.
+        protocol: of an evaluation by one.
+        about: its line in ``contextssl --help``, where its settings' docstring is not.
     """
 
     schema: type[Any]
@@ -29,24 +31,31 @@ class Command:
     positional: tuple[str, ...] = ()
     several: bool = False
     launches: bool = False
-    arguments: tuple[str, ...] = ()
+    protocol: str | None = None
+    about: str = ""
 
     @property
     def intro(self) -> str:
-        return str(self.schema.__doc__)
+        return self.about or str(self.schema.__doc__)
+
+    @property
+    def parts(self) -> list[Any]:
+        """The plug-in that the command names, whose settings are its own."""
+        return [] if self.protocol is None or self.protocol in PROTOCOLS.built_in else [PROTOCOLS.find(self.protocol)]
 
     def function(self) -> Callable[[Any], int]:
         module, _, name = self.runs.partition(":")
         run = getattr(importlib.import_module(f"contextssl.commands.{module}"), name)
-        return partial(_with, run, self.arguments) if self.arguments else run
+        return run if self.protocol is None else partial(run, protocol=self.protocol)
 
 
-def _with(run: Callable[..., int], arguments: tuple[str, ...], given: Any) -> int:
-    return run(given, *arguments)
+def _evaluation(about: str, protocol: str | None = None) -> Command:
+    return Command(evaluation_settings.EvaluateSettings, "evaluate_command:run_evaluate", ("load_model",), protocol=protocol, about=about)
 
 
-def _evaluation(schema: type[Any], *protocols: str) -> Command:
-    return Command(schema, "evaluate_command:run_evaluate", ("load_model",), arguments=protocols)
+def evaluation_by(name: str) -> Command | None:
+    """``contextssl evaluate NAME`` of a protocol that is installed, or a user's own as ``package.module:Name``; None where there is none."""
+    return _evaluation(PROTOCOLS.find(name).intro, name) if PROTOCOLS.is_own(name) or name in PROTOCOLS.names() else None
 
 
 COMMANDS = {
@@ -55,15 +64,8 @@ COMMANDS = {
     "data shapes": Command(data_settings.RenderSettings, "making_commands:run_shapes", ("out",)),
     "data pack": Command(data_settings.PackSettings, "making_commands:run_pack", ("data_dir", "out")),
     "data check": Command(data_settings.CheckSettings, "check_command:run_check", ("data_dir",)),
-    "evaluate equivariance": _evaluation(evaluation_settings.EvaluateEquivarianceSettings, "equivariance"),
-    "evaluate retrieval": _evaluation(evaluation_settings.EvaluateRetrievalSettings, "retrieval"),
-    "evaluate probe": _evaluation(evaluation_settings.EvaluateProbeSettings, "probe"),
-    "evaluate geometry": _evaluation(evaluation_settings.EvaluateGeometrySettings, "geometry"),
-    "evaluate fairness": _evaluation(evaluation_settings.EvaluateFairnessSettings, "fairness"),
-    "evaluate erasure": _evaluation(evaluation_settings.EvaluateErasureSettings, "erasure"),
-    "evaluate reading": _evaluation(evaluation_settings.EvaluateReadingSettings, "reading"),
-    "evaluate labels": _evaluation(evaluation_settings.EvaluateLabelsSettings, "labels"),
-    "evaluate all": _evaluation(evaluation_settings.EvaluateAllSettings),
+    "evaluate all": _evaluation("Evaluate by every protocol that the data allow, with one encoding."),
+    **{f"evaluate {protocol.name}": _evaluation(protocol.intro, protocol.name) for protocol in PROTOCOLS.built_in.values()},
     "compare": Command(comparison_settings.CompareSettings, "compare_command:run_compare", launches=True),
     "reproduce": Command(comparison_settings.ReproduceSettings, "compare_command:run_reproduce", ("what",), launches=True),
     "report": Command(settings.ReportSettings, "report_command:run_report", ("runs",), several=True),

@@ -16,7 +16,7 @@ def run_report(settings: ReportSettings) -> int:
         figures=settings.figures,
         gallery=settings.gallery,
         data_dir=settings.data_dir,
-        own=OwnCode(settings.factors, settings.data_factory, settings.encoder_factory),
+        own=OwnCode(settings.factors, settings.dataset, settings.encoder_factory, settings.method),
     )
     if report.differences:
         warn(f"these runs were not measured alike: {' · '.join(report.differences)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from contextssl.config.setting import MOST_SEED, setting
 from contextssl.config.settings import TrainSettings
-from contextssl.methods import METHODS
+from contextssl.method import METHODS, compared_method
 
 
 @dataclass
@@ -15,8 +15,10 @@ class ComparisonSettings:
     """Comparison"""
 
     methods: list[str] = setting(
-        [name for name, method in METHODS.items() if method.compared],
-        "what is compared; sie:rotation is SIE conditioned on rotation alone; seq-jepa is left out unless it is named, since it needs longer",
+        [name for name, method in METHODS.built_in.items() if method.compared],
+        "what is compared; sie:rotation is SIE conditioned on rotation alone, mine:Foo:rotation a method of your own; seq-jepa is left out unless "
+        "it is named, since it needs longer",
+        found_by=compared_method,
     )
     conditions: list[str] | None = setting(
         None, "environments that a method which follows one action is conditioned on, each in turn; where left out each factor alone"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from contextssl.config.setting import MOST_SEED, setting
+from contextssl.data_set import DATA_SETS
 
-# Data sets of photos, whose views are augmentations, and of tables; the others are rendered.
-PHOTOS, TABLES = ("cifar10", "images"), ("adult", "mimic3", "table")
+# What a store of photos was packed by.
+PACKED_PHOTOS = ("val_fraction", "split_seed", "split_file", "channels", "labels", "unreadable", "download")
 
 
 @dataclass
@@ -125,11 +126,18 @@ class TablesSettings(ColumnSettings):
     )
 
 
+def _data_sets() -> str:
+    return (
+        f"what to train on: {', '.join(DATA_SETS.names())}; or data of your own, package.module:function, called without arguments (or with the "
+        "settings), that returns a contextssl.Data"
+    )
+
+
 @dataclass
 class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     """Data"""
 
-    dataset: str = setting("3diebench", "what to train on", choices=("3diebench", "shapes", *PHOTOS, *TABLES))
+    dataset: str = setting("3diebench", _data_sets, found_by=DATA_SETS.find)
     data_dir: str | None = setting(
         None,
         "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed store, "
@@ -142,9 +150,11 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
         "of dataset=3diebench: 'bilinear' as the published code resizes images, or 'fast' (JPEG decoded at a smaller size, then bicubic)",
         choices=("bilinear", "fast"),
     )
-    data_factory: str | None = setting(
-        None, "data of your own, in the place of dataset: package.module:function, called without arguments, that returns a contextssl.Data"
-    )
+
+
+def names_of(group: type[Any]) -> tuple[str, ...]:
+    """The names of a group of settings."""
+    return tuple(field.name for field in fields(group))
 
 
 @dataclass
@@ -185,6 +195,10 @@ class CheckSettings(AugmentationSettings, ColumnSettings):
     """Look a folder of data, a packed store, images or a table over: counts, damaged files, latents, labels, columns, a picture of sample views."""
 
     data_dir: str | None = setting(None, "the folder, store, tar or zip of images, or table to check", path=True)
+    dataset: str | None = setting(
+        None, "what it is read as, or data of your own, package.module:function; where left out what it looks like", found_by=DATA_SETS.find
+    )
     picture: str | None = setting(None, "PNG to write the sample views to; NAME-views.png where left out", path=True)
     workers: int = setting(0, "processes; 0 takes every core", least=0)
     progress: bool = setting(True, "show progress")
+    own: dict[str, Any] = setting({}, "what a plug-in (a data set) declares for itself; give each by its own name")

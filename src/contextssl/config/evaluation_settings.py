@@ -6,13 +6,53 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextssl.config.setting import MOST_SEED, setting
+from contextssl.data_set import DATA_SETS
+from contextssl.head import HEADS
+from contextssl.method import METHODS
+
+# Who is trained afresh to read a factor, or to predict a target, from rows of a table.
+CLASSIFIERS = ("logistic", "mlp", "boosting")
+# What stands beside a context in fairness: raw columns, linear erasure, SCARF.
+BASELINES = ("raw", "erased", "scarf")
+
+# Settings that say where things are and how they are computed, but change no number beyond rounding.
+CHANGE_NOTHING = (
+    "load_model",
+    "pretrained_model_dir",
+    "data_dir",
+    "output_dir",
+    "run_dir",
+    "cache",
+    "cache_dir",
+    "cache_gb",
+    # Which of its methods a checkpoint is of the checkpoint says: it is named for its code.
+    "method",
+    "accelerator",
+    "progress",
+)
+# Settings that every protocol reads.
+READ_BY_ALL = (
+    *CHANGE_NOTHING,
+    *("checkpoint", "n_head", "block_size", "image_mean", "image_std"),
+    *("dataset", "resolution", "classes", "objects", "val_objects", "views", "supersample", "data_seed", "meshes"),
+    *("factors", "encoder_factory", "own"),
+    *("eval_ctxt", "environments", "contexts", "split", "items", "seed", "precision"),
+)
+# Those that several protocols read: of single views, and of heads that are trained.
+SINGLE_VIEWS = ("train_views", "train_items", "probe_views")
+TRAINED_HEADS = ("heads", "epochs", "learning_rate", "batch_size", "normalize", "pairs")
 
 
 @dataclass
 class EvaluatedDataSettings:
     """Data; those of the run where left out"""
 
-    dataset: str | None = setting(None, "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench")
+    dataset: str | None = setting(
+        None,
+        "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench; of a run on data of your own package.module:function, "
+        "which returns them, a contextssl.Data",
+        found_by=DATA_SETS.find,
+    )
     data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store", path=True)
     resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels", least=1)
     classes: int | list[str] | None = setting(None, "of dataset=shapes: the first so many classes, or their names", least=1)
@@ -25,7 +65,6 @@ class EvaluatedDataSettings:
     factors: list[str] | None = setting(
         None, "of a run on augmentations of your own: its factors once more, since no code is imported because a checkpoint names it"
     )
-    data_factory: str | None = setting(None, "of a run on data of your own: package.module:function that returns them, a contextssl.Data")
 
 
 @dataclass
@@ -37,6 +76,9 @@ class LoadedModelSettings:
     checkpoint: str = setting("last", "which of a run's checkpoints: last, best (chosen on the val split), or a name in its folder")
     encoder_factory: str | None = setting(
         None, "of a run with an encoder of your own: package.module:function that returns it, freshly built"
+    )
+    method: str | None = setting(
+        None, "of a run of a method of your own: package.module:Name; of others the checkpoint says it", found_by=METHODS.find
     )
     n_head: int | None = setting(None, "of a published checkpoint, whose tensors don't tell: attention heads; 4 where left out", least=1)
     block_size: int | None = setting(None, "of a published checkpoint: tokens a sequence; 128 where left out", "tokens", least=4)
@@ -61,8 +103,7 @@ class ProbeSettings:
 
     heads: list[str] = setting(
         ["published", "ridge"],
-        "what reads: published (the paper's probes with their inputs, pairs and environments: rotations by an MLP 1024-1024, the rest by a "
-        "linear map, of predictions too), mlp or linear (everything), ridge, knn",
+        f"what reads: {'; '.join(f'{head.name} ({head.about})' for head in HEADS.built_in.values())}; or your own, package.module:NAME",
     )
     epochs: int | None = setting(
         None, "passes of trained heads over the training data; where left out 200 for pairs, 300 for single views", least=1
@@ -167,48 +208,3 @@ class EvaluateSettings(FairnessSettings, SensitivitySettings, RetrievalSettings,
     )
     progress: bool = setting(True, "show progress")
     own: dict[str, Any] = setting({}, "what a plug-in (a protocol, a head, a method) declares for itself; give each by its own name")
-
-
-@dataclass
-class EvaluateEquivarianceSettings(EvaluateSettings):
-    """Read the action between two views from their embeddings, in contexts of every kind and length."""
-
-
-@dataclass
-class EvaluateRetrievalSettings(EvaluateSettings):
-    """Find the predicted view among an object's views: MRR, H@k, prediction error."""
-
-
-@dataclass
-class EvaluateProbeSettings(EvaluateSettings):
-    """Read class and factor values from single views: trained probes, ridge, the model's own head, under noise."""
-
-
-@dataclass
-class EvaluateGeometrySettings(EvaluateSettings):
-    """What distances see: variance share, factor sensitivity and kNN read-outs of every factor."""
-
-
-@dataclass
-class EvaluateFairnessSettings(EvaluateSettings):
-    """Of rows of a table: who can read a factor, what tasks lose, how differently groups fare, what a flipped factor changes."""
-
-
-@dataclass
-class EvaluateErasureSettings(EvaluateSettings):
-    """Erase factors from frozen features after the fact (LEACE), and read what is left: the rival that needs no context."""
-
-
-@dataclass
-class EvaluateReadingSettings(EvaluateSettings):
-    """Does it read the context, or guess? Contexts that are shuffled, wrong, random, black, short, strange, too long; and a verdict."""
-
-
-@dataclass
-class EvaluateLabelsSettings(EvaluateSettings):
-    """Labels that depend on the context, by the head that was trained on them (weight_labels)."""
-
-
-@dataclass
-class EvaluateAllSettings(EvaluateSettings):
-    """Evaluate by all of these protocols that the data allow, with one encoding."""

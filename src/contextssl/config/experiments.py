@@ -16,15 +16,6 @@ EXPERIMENT = "experiment"
 # Commands that take experiment=NAME, and the one that each starts from.
 EXPERIMENT_OF: Mapping[str, str | None] = {"train": None, "demo": "shapes_minutes", "compare": None, "reproduce": None}
 
-# Where neither the command nor its words name one: the data sets for which the defaults, the paper's run on 3DIEBench, would make no sense.
-USUAL: Mapping[str, str] = {
-    "images": "photos_minutes",
-    "cifar10": "photos_minutes",
-    "adult": "adult",
-    "mimic3": "mimic3",
-    "table": "table",
-}
-
 
 def experiments() -> list[str]:
     """The names of the files."""

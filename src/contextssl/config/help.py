@@ -73,6 +73,7 @@ def _help_line(field: dataclasses.Field[Any], values: Any) -> list[str]:
         default = getattr(values, field.name) if hasattr(values, field.name) else values.own.get(field.name, default)
     written = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default).replace("'", "")
     meaning = field.metadata["help"]
+    meaning = meaning if isinstance(meaning, str) else meaning()
     if unit := field.metadata["unit"]:
         meaning += f" [{unit}]"
     if choices := field.metadata["choices"]:

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF, USUAL, experiment_values, experiments
+from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF, experiment_values, experiments
 from contextssl.config.help import help_text
 from contextssl.config.own_settings import own_fields, own_schemas, read_own
-from contextssl.config.published_words import told_for, words_of
+from contextssl.config.published_words import renamed, told_for, words_of
 from contextssl.config.validation import checked, fields_of, hints_of, read_setting
 from contextssl.config.values import conform, unquoted
+from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError, nearest
 
 __all__ = ["checked", "experiments", "given_words", "help_text", "settings_from"]
@@ -42,6 +43,7 @@ def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Se
         key, equals, text = word.partition("=")
         if not equals:
             raise SettingsError(f"{word!r} is not a setting of {command}: write key=value")
+        key = renamed(key, fields_of(schema))
         if known := published.get(key):
             if known.setting not in fields_of(schema):
                 warnings.warn(told_for(key, text, known), UserWarning, stacklevel=2)
@@ -76,7 +78,13 @@ def experiment_of(command: str, given: Mapping[str, str]) -> str | None:
         return None if text == "null" else text if plain is None else plain
     if command not in EXPERIMENT_OF:
         return None
-    return EXPERIMENT_OF[command] or USUAL.get(given.get("dataset", ""))
+    return EXPERIMENT_OF[command] or _usual(given.get("dataset", ""))
+
+
+def _usual(text: str) -> str | None:
+    """That of the data set that a text names; None of an unknown one, which is said when it is read."""
+    name = unquoted(text) or text
+    return DATA_SETS.find(name).usual if DATA_SETS.is_own(name) or name in DATA_SETS.names() else None
 
 
 def settings_of(command: str, schema: type[Settings], given: Mapping[str, str], parts: Sequence[Any] = ()) -> Settings:

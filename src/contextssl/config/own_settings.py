@@ -6,18 +6,25 @@ A part (a method, a data set, a protocol) has ``settings``, a dataclass of :func
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from contextssl.config.settings import MethodSettings
 from contextssl.config.validation import checked, fields_of, read_setting
-from contextssl.config.values import Unfit, read_value
+from contextssl.config.values import Unfit, read_value, split
+from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError, nearest
+from contextssl.method import METHODS, method_and_condition
 from contextssl.plugins import Kind
 
 Own = TypeVar("Own")
 
+_PLACE = re.compile(r"[\w.]+:[\w.]+")
+# Of Hydra's ways to sweep the one that names things.
+_SWEPT = re.compile(r"choice\((.*)\)", re.DOTALL)
 # The settings that name parts, one or several, and of which kind.
-CHOOSERS: Mapping[str, Kind[Any]] = {}
+CHOOSERS: Mapping[str, Kind[Any]] = {"method": METHODS, "methods": METHODS, "dataset": DATA_SETS}
 
 
 def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any] = ()) -> tuple[type[Any], ...]:
@@ -33,9 +40,11 @@ def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any
     """
     if "own" not in fields_of(schema):
         return ()
-    # What is built in declares its settings with the command's.
-    chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(given[word]) if word in given else ())]
-    found = [kind.find(name) for name, kind in chosen if name not in kind.built_in]
+    chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(word, given[word]) if word in given else ())]
+    # An evaluation names a method for its code; its settings are those of the run.
+    chosen = [(name, kind) for name, kind in chosen if kind is not METHODS or issubclass(schema, MethodSettings)]
+    # What is built in declares its settings with the command's. What is unknown is said where the setting is read.
+    found = [kind.find(name) for name, kind in chosen if name not in kind.built_in and (_PLACE.fullmatch(name) or name in kind.names())]
     return without_clashes(schema, [*parts, *found])
 
 
@@ -92,13 +101,16 @@ def check_own(settings: Any, schemas: Sequence[type[Any]]) -> None:
         raise SettingsError(f"own holds {strange[0]!r}, which no plug-in that is used declares: {mend}")
 
 
-def _names(text: str) -> list[str]:
-    """The names that the text of a setting holds, of one name or of a list."""
+def _names(word: str, text: str) -> list[str]:
+    """The names that the text of a setting holds, of one name, of a list, or of several that are swept over; of a comparison's methods without
+    their conditions."""
+    swept = _SWEPT.fullmatch(text.strip())
     try:
-        found = read_value(text, list[str] | None)
+        read = [read_value(part, list[str] | None) for part in split(swept[1] if swept else text)]
     except Unfit:
         return []
-    return found or []
+    found = [name for names in read for name in names or ()]
+    return [method_and_condition(name)[0] if word == "methods" else name for name in found]
 
 
 def own_fields(schemas: Sequence[type[Any]]) -> dict[str, dataclasses.Field[Any]]:

@@ -6,7 +6,8 @@ What every other word of those files is, the settings of the same name say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contextssl.errors import SettingsError
@@ -29,6 +30,9 @@ class PublishedWord:
     only: Sequence[str] | None = None
     otherwise: str = ""
 
+
+# Settings of ours that had another name.
+RENAMED: Mapping[str, str] = {"data_factory": "dataset"}
 
 _NORMALISED = PublishedWord(why="embeddings are always L2-normalised before they are evaluated")
 _NAMED = PublishedWord(why="a run has the name of its folder: run_dir=DIR")
@@ -80,7 +84,6 @@ TRAIN: Mapping[str, PublishedWord] = {
 }
 EVALUATE: Mapping[str, PublishedWord] = {
     **_ALWAYS,
-    "method": _OF_THE_CHECKPOINT,
     "backbone": _OF_THE_CHECKPOINT,
     "projection_dim": _OF_THE_CHECKPOINT,
     "n_embd": _OF_THE_CHECKPOINT,
@@ -101,6 +104,19 @@ def words_of(command: str) -> Mapping[str, PublishedWord]:
     if command in ("train", "compare", "reproduce"):
         return TRAIN
     return EVALUATE if command.startswith("evaluate ") else {}
+
+
+def renamed(word: str, settings: Collection[str]) -> str:
+    """The name that a setting has now; the former one is accepted with a warning.
+
+    Args:
+        settings: of the command.
+    """
+    now = RENAMED.get(word)
+    if now is None or now not in settings:
+        return word
+    warnings.warn(f"{word}= is {now}= now, and is no longer accepted from version 1.0", UserWarning, stacklevel=3)
+    return now
 
 
 def told_for(word: str, text: str, known: PublishedWord) -> str:

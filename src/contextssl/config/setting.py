@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +41,7 @@ class Range:
 
 def setting(
     default: Any,
-    meaning: str,
+    meaning: str | Callable[[], str],
     unit: str = "",
     choices: tuple[str, ...] = (),
     *,
@@ -49,14 +50,24 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     path: bool = False,
+    found_by: Callable[[str], Any] | None = None,
 ) -> Any:
     """A dataclass field with its help.
 
     Args:
+        meaning: or a function that tells it when help is asked for.
         least, most, above, below: the ends of its range.
         path: a file or folder, in which ``~`` is the home folder.
+        found_by: finds what its value, or each of a list, is the name of; raises a SettingsError where that is nothing.
     """
-    metadata = {"help": meaning, "unit": unit, "choices": choices, "range": Range(least, most, above, below), "path": path}
+    metadata = {
+        "help": meaning,
+        "unit": unit,
+        "choices": choices,
+        "range": Range(least, most, above, below),
+        "path": path,
+        "found_by": found_by,
+    }
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)

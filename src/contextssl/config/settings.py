@@ -10,20 +10,15 @@ from typing import Any
 
 from contextssl.config.data_settings import DataSettings
 from contextssl.config.setting import MOST_SEED, setting
-from contextssl.methods import METHODS
+from contextssl.data_set import DATA_SETS
+from contextssl.method import METHODS, methods_by_aim
 
 
 @dataclass
 class MethodSettings:
     """Method"""
 
-    method: str = setting(
-        "contextssl",
-        "contextssl, or a rival to compare it with: simclr, vicreg, byol (invariance); simclr+, vicreg+ (the same losses on the in-context "
-        "transformer, no actions); sen, equimod, augself, sie, seq-jepa (they follow one action); conditional (contextssl with the environment's "
-        "name in the place of a context); supervised, supervised-latents (ceilings), random (untrained)",
-        choices=tuple(METHODS),
-    )
+    method: str = setting("contextssl", methods_by_aim, found_by=METHODS.find)
     condition: str | None = setting(
         None, "of methods that follow one action: what it tells, rotation, color or rotation+color; all factors where left out"
     )
@@ -194,6 +189,7 @@ class ReportSettings:
     runs: list[str] = setting([], "run folders: contextssl report RUN [RUN …]", path=True)
     out: str | None = setting(None, "the page; where left out RUN/report.html, for several runs ./report.html", path=True)
     split: str = setting("val", "which split's numbers to show", choices=("val", "train", "test"))
+    protocols: list[str] = setting([], "protocols of your own, package.module:Name, whose sections are shown too")
     figures: bool = setting(True, "write each figure as PNG and SVG too, into the folder figures beside the page")
     gallery: bool = setting(True, "make a run's gallery of neighbours where it is missing and checkpoint and data are at hand")
     data_dir: str | None = setting(None, "the data's packed store, where it has moved since training; for the gallery", path=True)
@@ -201,7 +197,10 @@ class ReportSettings:
         None,
         "for the gallery of a run on augmentations of your own: its factors once more, since no code is imported because a file names it",
     )
-    data_factory: str | None = setting(None, "for the gallery of a run on data of your own: package.module:function that returns them")
+    dataset: str | None = setting(
+        None, "for the gallery of a run on data of your own: package.module:function that returns them", found_by=DATA_SETS.find
+    )
     encoder_factory: str | None = setting(
         None, "for the gallery of a run with an encoder of your own: package.module:function that returns it"
     )
+    method: str | None = setting(None, "for the gallery of a run of a method of your own: package.module:Name")

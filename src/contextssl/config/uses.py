@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contextssl.config.data_settings import PHOTOS, TABLES
-from contextssl.config.protocols import PROTOCOLS, READS
+from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.validation import fields_of
+from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
-from contextssl.methods import METHODS
+from contextssl.head import HEADS
+from contextssl.method import METHODS, method_and_condition
+from contextssl.protocol import PROTOCOLS
+from contextssl.protocol import in_all as protocols_in_all
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,41 @@ class Use:
         values = value if isinstance(value, (list, tuple)) else [value]
         return any((self.among is None or each in self.among) and each not in self.other_than for each in values)
 
+    def unread(self, values: Collection[Any]) -> Collection[str]:
+        """Those that are read under none of these values of the setting that decides."""
+        return () if any(self.read(value) for value in values) else self.names
 
-IMAGES = ("3diebench", "shapes", *PHOTOS)
-OF_SHAPES = ("classes", "objects", "val_objects", "views", "supersample", "data_seed", "meshes")
-# What a store of photos was packed by.
-OF_PACKED_PHOTOS = ("val_fraction", "split_seed", "split_file", "channels", "labels", "unreadable", "download")
+
+class MethodUse(Use):
+    """Settings of which each method says by itself whether it reads them."""
+
+    def unread(self, values: Collection[Any]) -> Collection[str]:
+        methods = [METHODS.find(value) for value in values]
+        read = {name for method in methods for name in (*method.reads, *(OF_TRAINING if method.trains else ()))}
+        return [name for name in self.names if name not in read]
+
+
+class DataUse(Use):
+    """Settings of which each data set says by itself whether it reads them; of an encoder's settings the kind of its views does."""
+
+    def unread(self, values: Collection[Any]) -> Collection[str]:
+        # An evaluation that names none is on the data of its run.
+        chosen = [None if value is None else DATA_SETS.find(value) for value in values]
+        reads = [
+            None if each is None or each.reads is None else (*each.reads, *ENCODERS.get(str(each.views), OF_ENCODERS)) for each in chosen
+        ]
+        read = {name for names in reads for name in names or self.names}
+        return [name for name in self.names if name not in read]
+
+
+# What encoders of one kind of views read, and others don't.
+ENCODERS: Mapping[str, tuple[str, ...]] = {
+    "images": ("pretrained", "stem", "pool"),
+    "rows": ("encoder_width", "encoder_depth", "column_width"),
+}
+OF_ENCODERS = tuple(name for names in ENCODERS.values() for name in names)
+# What some data set of this package reads, and not every one.
+OF_DATA = tuple(dict.fromkeys(name for each in DATA_SETS.built_in.values() for name in each.reads or () if name != "factors"))
 AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
     "crop": ("crop_area", "crop_ratio"),
     "blur": ("blur_sigma",),
@@ -50,54 +84,16 @@ AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
     "rotate": ("rotate_degrees",),
     "grayscale": ("grayscale_chance",),
 }
-_RANGES = tuple(name for names in AUGMENTATION_RANGES.values() for name in names)
 
-IN_CONTEXT = tuple(name for name, method in METHODS.items() if method.contexts)
-FOLLOWING = tuple(name for name, method in METHODS.items() if method.aim == "equivariance")
+# What a method reads that is trained at all.
+OF_TRAINING = ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval")
+# What some method of this package reads, and not every one; ContextSSL's first.
+OF_METHODS = tuple(dict.fromkeys(name for method in reversed(list(METHODS.built_in.values())) for name in method.reads))
 
-DATA_USES = (
-    Use(OF_SHAPES, "dataset", ("shapes",)),
-    Use((*_RANGES, "augmentation_settings", "latent_centre", "latent_scale", "eval_views"), "dataset", PHOTOS),
-    *(Use(names, "factors", (factor,)) for factor, names in AUGMENTATION_RANGES.items()),
-    Use(("val_fraction", "split_seed"), "dataset", (*PHOTOS, *TABLES)),
-    # Of cifar10 these are an error of their own.
-    Use(("split_file", "channels", "labels", "unreadable"), "dataset", PHOTOS),
-    Use(("download",), "dataset", ("cifar10",)),
-    # Of adult and mimic3 these are an error of their own.
-    Use(("path", "person", "delimiter", "decimal", "encoding", "giveaway_columns"), "dataset", TABLES),
-    Use(
-        ("label", "categorical", "numeric", "drop_columns", "giveaways", "corruption", "swap_chance", "exact_chance", "row_views"),
-        "dataset",
-        TABLES,
-    ),
-    Use(("test_fraction",), "dataset", ("mimic3", "table")),
-    Use(("diagnoses",), "dataset", ("mimic3",)),
-    Use(("data_dir",), "dataset", other_than=("table",)),
-    Use(("resolution",), "dataset", IMAGES),
-)
 TRAIN_USES = (
-    *DATA_USES,
-    Use(("pretrained", "stem", "pool"), "dataset", IMAGES),
-    Use(("encoder_width", "encoder_depth", "column_width"), "dataset", TABLES),
-    Use(("width", "n_layer", "n_head", "random_mask", "mask_prob", "init"), "method", IN_CONTEXT),
-    Use(("bottleneck", "clamp_similarities"), "method", ("contextssl", "simclr+")),
-    Use(
-        ("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_untold", "label_bins", "env_ratio", "env_per"),
-        "method",
-        ("contextssl",),
-    ),
-    Use(("temperature",), "method", ("contextssl", "simclr+", "simclr", "sen", "equimod", "augself")),
-    Use(("projector_width",), "method", other_than=(*IN_CONTEXT, "supervised", "random")),
-    Use(("projection_dim",), "method", other_than=("seq-jepa", "supervised", "supervised-latents", "random")),
-    Use(("equivariance_weight",), "method", ("sen", "equimod", "augself", "sie")),
-    Use(("vicreg_coefficients",), "method", ("vicreg", "vicreg+", "sie")),
-    Use(("ema_momentum",), "method", ("byol", "seq-jepa")),
-    Use(("sequence_layers", "sequence_heads"), "method", ("seq-jepa",)),
-    Use(
-        ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval"),
-        "method",
-        other_than=("random",),
-    ),
+    DataUse((*OF_DATA, *OF_ENCODERS), "dataset"),
+    *(Use(names, "factors", (factor,)) for factor, names in AUGMENTATION_RANGES.items()),
+    MethodUse((*OF_METHODS, *OF_TRAINING), "method"),
     Use(("mask_prob",), "random_mask", (True,)),
     Use(("label_bins",), "weight_labels", other_than=(0,)),
     Use(("output_dir",), "run_dir", (None,)),
@@ -113,11 +109,11 @@ NOT_OF_COMPARE: Mapping[str, str] = {
     "resume": "compare_dir",
 }
 
-_TRAINED_HEADS = ("published", "mlp", "linear")
+_TRAINED_HEADS = tuple(head.name for head in HEADS.built_in.values() if head.trains)
 # What some protocol reads, and not every one.
-OF_PROTOCOLS = frozenset(name for names in READS.values() for name in names)
+OF_PROTOCOLS = frozenset(name for protocol in PROTOCOLS.built_in.values() for name in protocol.reads)
 EVALUATE_USES = (
-    Use(OF_SHAPES, "dataset", (None, "shapes")),
+    DataUse(tuple(name for name in OF_DATA if name in fields_of(EvaluateSettings)), "dataset"),
     Use(("epochs", "learning_rate", "batch_size"), "heads", _TRAINED_HEADS),
     Use(("queries",), "sources", ("all",)),
     Use(("sensitivity_views",), "sensitivity_items", other_than=(0,)),
@@ -155,17 +151,16 @@ def unread(command: str, settings: Any) -> dict[str, list[str]]:
     if command in ("compare", "reproduce"):
         for name, instead in NOT_OF_COMPARE.items():
             tell(f"not used by {command}, which has {instead}", [name])
-    protocol = command.removeprefix("evaluate ")
-    if protocol in READS:
-        tell(f"not used by {command}", sorted(OF_PROTOCOLS - set(READS[protocol])))
-    if command == "evaluate all":
-        tell("not used by evaluate all", sorted(OF_PROTOCOLS - {name for each in PROTOCOLS for name in READS[each]}))
+    if command.startswith("evaluate "):
+        name = command.removeprefix("evaluate ")
+        run = protocols_in_all() if name == "all" else [PROTOCOLS.find(name)]
+        tell(f"not used by {command}", sorted(OF_PROTOCOLS - {setting for protocol in run for setting in protocol.reads}))
     uses = {"train": TRAIN_USES, "demo": TRAIN_USES, "compare": COMPARE_USES, "reproduce": COMPARE_USES, "data shapes": RENDER_USES}
     for use in EVALUATE_USES if command.startswith("evaluate ") else uses.get(command, ()):
         values = _values(command, settings, use.where)
-        if not any(use.read(value) for value in values):
+        if names := use.unread(values):
             shown = "/".join(_shown(value) for value in values)
-            tell(f"not used with {_title(command, use.where)}={shown}", use.names)
+            tell(f"not used with {_title(command, use.where)}={shown}", names)
     return told
 
 
@@ -181,15 +176,16 @@ def in_all(sentences: Iterable[list[str]]) -> list[str]:
 
 def _values(command: str, settings: Any, name: str) -> list[Any]:
     """What decides: of a comparison every method that it names, and every value that it varies."""
-    if name == "factors" and settings.dataset in PHOTOS and settings.factors is None:
+    augments = name == "factors" and DATA_SETS.find(settings.dataset).augments
+    if augments and settings.factors is None:
         return [["crop", "blur"]]
-    if name == "factors" and settings.dataset not in PHOTOS:
+    if name == "factors" and not augments:
         # Factors of rendered objects and of tables are no augmentations; the data set says that already.
         return [list(AUGMENTATION_RANGES)]
     values = [getattr(settings, name)]
     if command in ("compare", "reproduce"):
         if name == "method":
-            values = [method.partition(":")[0] for method in settings.methods]
+            values = [method_and_condition(named)[0] for named in settings.methods]
         values += list((settings.vary or {}).get(name, []))
     return values
 
@@ -215,8 +211,8 @@ def _check_store(settings: Any, said: Collection[str]) -> None:
         return
     if not (Path(settings.data_dir) / "manifest.json").is_file():
         return
-    made_by = OF_PACKED_PHOTOS if settings.dataset in PHOTOS else OF_SHAPES
-    if found := [name for name in made_by if name in said]:
+    named = DATA_SETS.all() if settings.dataset is None else [DATA_SETS.find(settings.dataset)]
+    if found := [name for name in dict.fromkeys(name for each in named for name in each.packed_by) if name in said]:
         raise SettingsError(
             f"{', '.join(found)}: {settings.data_dir} is a packed store, which these cannot change: leave them out, or leave data_dir out"
         )

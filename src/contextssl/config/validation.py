@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
@@ -73,8 +73,13 @@ def checked(settings: Settings) -> Settings:
 def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
     """
     Raises:
-        SettingsError: for a value out of its range, or not among its choices.
+        SettingsError: for a value out of its range, not among its choices, or the name of nothing.
     """
+    if find := field.metadata.get("found_by"):
+        if isinstance(value, list):
+            _find_each(name, value, find)
+        elif value is not None:
+            find(value)
     choices = field.metadata.get("choices")
     if choices and value is not None and value not in choices:
         raise SettingsError(f"unknown {name} {value!r}: {nearest(str(value), choices)} (choices: {', '.join(choices)})")
@@ -86,6 +91,14 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
             # Which every other seed is below goes without saying.
             beyond = f" and at most {MOST_SEED}" if allowed.most == MOST_SEED and number > MOST_SEED else ""
             raise SettingsError(f"{name} {holds} {shown}: it must be {allowed}{beyond}")
+
+
+def _find_each(name: str, values: Sequence[str], find: Callable[[str], Any]) -> None:
+    for value in values:
+        try:
+            find(value)
+        except SettingsError as error:
+            raise SettingsError(f"{name}: {error}") from None
 
 
 def _are_devices(devices: int | list[int] | str) -> bool:

@@ -6,7 +6,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.errors import SettingsError
 from contextssl.factors import NO_FACTOR, FactorSpace
-from contextssl.methods import method_of
+from contextssl.method import METHODS
 
 
 def environments_of(settings: TrainSettings, factors: FactorSpace) -> EnvironmentMix:
@@ -16,7 +16,7 @@ def environments_of(settings: TrainSettings, factors: FactorSpace) -> Environmen
     Raises:
         SettingsError: for an unknown method or environment, and for a condition where the method has none.
     """
-    method = method_of(settings.method)
+    method = METHODS.find(settings.method)
     if settings.condition is not None and (method.aim != "equivariance"):
         mend = "env_ratio says which environments it learns" if method.aim == "context" else "it takes no action"
         raise SettingsError(f"condition={settings.condition} is for methods that follow one action; {method.name} does not: {mend}")

@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contextssl.data.check import CheckReport
+from contextssl.config.data_settings import CheckSettings
+from contextssl.data.check_report import CheckReport
 from contextssl.data.glance import constant_channels, glanced_levels, look_through
 from contextssl.data.layout import Layout, Listing, lay_out, list_images, notes_on, unread_classes, untrained_classes
 from contextssl.data.names import is_text, shown
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
+from contextssl.data.sample_views import Sample, augmented_samples, example_photos, shown_augmentations
+from contextssl.data.store import MANIFEST
 from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
 from contextssl.system.files import readable_bytes
@@ -38,27 +41,33 @@ class _Finding(NamedTuple):
     highest_level: tuple[int, ...] = ()
 
 
-def scan(path: str | Path, labels: bool | None = None, limit: int = 20, workers: int | None = None, progress: bool = True) -> CheckReport:
+def check_images(settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
+    """:func:`scan` of what the settings name, and some of its images augmented.
+
+    Raises:
+        DataError: where there is no image.
+    """
+    augmentations, path = shown_augmentations(settings), Path(str(settings.data_dir))
+    try:
+        listing = list_images(path)
+    except DataError as error:
+        if not path.is_dir():
+            raise
+        kinds = f"meta/ (3DIEBench's layout) nor {MANIFEST} (a packed store) nor images"
+        raise DataError(f"{path} holds neither {kinds}: check the path ({error})") from error
+    report = scan(listing, workers=settings.workers or None, progress=settings.progress)
+    photos = None if augmentations is None else example_photos(listing)
+    return report, [] if augmentations is None or photos is None else augmented_samples(photos, augmentations)
+
+
+def scan(listing: Listing, workers: int | None = None, progress: bool = True) -> CheckReport:
     """Decodes every image of a folder or an archive, and reports counts, kinds, sizes, faults and twins.
 
     Args:
-        path: as of :class:`~contextssl.data.images.ImagesSource`.
-        labels: whether folders are classes, as there.
-        limit: how many faults of each kind to tell in full. All are counted.
         workers: processes; one a processor where left out, 0 or 1 for none beside this one.
         progress: show how far it is.
-
-    Raises:
-        DataError: where there is no such folder or archive, or no image in it.
     """
-    return scan_listing(list_images(path), labels, limit, workers, progress)
-
-
-def scan_listing(
-    listing: Listing, labels: bool | None = None, limit: int = 20, workers: int | None = None, progress: bool = True
-) -> CheckReport:
-    """:func:`scan` of images that are listed already."""
-    report = CheckReport(listing.path, "images", limit=limit)
+    report = CheckReport(listing.path, "images")
     findings = sorted(look_through(listing, _look, "checking", workers, progress))
     good = [finding for finding in findings if finding.fault is None]
     for finding in findings:
@@ -66,7 +75,7 @@ def scan_listing(
             report.add("image", finding.fault)
     layout = None
     try:
-        layout = lay_out(listing, listing.names, labels)
+        layout = lay_out(listing, listing.names)
     except DataError as error:
         report.add("layout", str(error))
     report.facts["images"] = len(listing.names)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from contextssl.config.data_settings import TABLES, DataSettings
+from contextssl.config.data_settings import DataSettings
 from contextssl.data.stored import is_store
+from contextssl.data_set import known_data_set
 
 # Settings that name a file or a folder.
 PLACES = ("data_dir", "path", "split_file", "meshes")
@@ -28,7 +29,8 @@ def at_recorded_places(settings: DataSettings, recorded: Mapping[str, Any], stor
     path = recorded.get("path")
     if path is None:
         return found
-    if settings.dataset in TABLES:
+    data_set = known_data_set(settings.dataset)
+    if data_set is not None and data_set.views == "rows":
         # Runs from before places were recorded say this much.
-        return ({"path" if settings.dataset == "table" else "data_dir": path} if Path(path).exists() else {}) | found
+        return ({data_set.found_by: path} if Path(path).exists() else {}) | found
     return found | ({"data_dir": path} if store and is_store(Path(path)) else {})

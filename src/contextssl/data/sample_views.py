@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from contextssl.config.data_settings import AugmentationSettings
 from contextssl.data.layout import Listing
 from contextssl.data.names import shown
 from contextssl.data.photo import WHITE, read_photo
-from contextssl.data.views import Views
+from contextssl.data.photos import augmentations_named
+from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
 from contextssl.system.files import atomic_path
@@ -97,14 +99,30 @@ def example_photos(listing: Listing) -> Views | None:
     )
 
 
+def shown_augmentations(settings: AugmentationSettings) -> Augmentations | None:
+    """Those of the settings; None where what they need is not installed, and sample views are done without."""
+    with suppress(DataError):
+        return augmentations_named(settings)
+    return None
+
+
 def augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sample]:
     """Some images, each as it is and augmented."""
     from contextssl.data.augmented import AugmentedViews
 
     views = AugmentedViews(photos, augmentations.for_images(photos.view_shape), PICTURE_VIEWS)
+    return samples_of(views, photos.item_names)
+
+
+def samples_of(views: ViewBank, names: Sequence[str]) -> list[Sample]:
+    """The first views of some items, spread evenly.
+
+    Args:
+        names: of all items.
+    """
     samples = []
-    for item in np.unique(np.linspace(0, photos.num_items - 1, PICTURE_ITEMS).astype(int)).tolist():
-        shown = torch.arange(PICTURE_VIEWS)
+    for item in np.unique(np.linspace(0, views.num_items - 1, PICTURE_ITEMS).astype(int)).tolist():
+        shown = torch.arange(min(PICTURE_VIEWS, views.num_views))
         images = views.gather_views(torch.full_like(shown, item), shown).permute(0, 2, 3, 1).numpy()
-        samples.append(Sample(photos.item_names[item], images, [views.caption(item, view) for view in shown.tolist()]))
+        samples.append(Sample(names[item], images, [views.caption(item, view) for view in shown.tolist()]))
     return samples

@@ -264,3 +264,8 @@ def check_latent(latent: np.ndarray, path: Path | str, check_ranges: bool = True
             f"{path}: {RAW_LATENTS[which]} is {latent[which]:.6g}, outside its range {low:.4g} to {high:.4g}; "
             "render the view again, or read with check_ranges=False if it is meant"
         )
+
+
+def packed_folder(root: Path, resolution: int, resize: str) -> Path:
+    """Where the store goes that nobody named: beside its objects."""
+    return root / (f"packed-{resolution}" if resize == "bilinear" else f"packed-{resolution}-{resize}")

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.protocols import BASELINES, CLASSIFIERS
+from collections.abc import Sequence
+
+from contextssl.config.evaluation_settings import BASELINES, CLASSIFIERS, EvaluateSettings
+from contextssl.config.own_settings import check_own
 from contextssl.config.validation import checked
 from contextssl.errors import SettingsError, nearest
-from contextssl.evaluation.readers import HEADS
+from contextssl.head import HEADS
+from contextssl.protocol import Protocol
 
 
-def check_settings(settings: EvaluateSettings) -> None:
+def check_settings(settings: EvaluateSettings, protocols: Sequence[Protocol]) -> None:
     """
+    Args:
+        protocols: that are to be run.
+
     Raises:
         SettingsError: for values that cannot be, naming the setting.
     """
     checked(settings)
+    check_own(settings, [protocol.settings for protocol in protocols if protocol.settings is not None])
+    for head in settings.heads:
+        HEADS.find(head)
     for what, names, known in (
-        ("heads", settings.heads, HEADS),
         ("adversaries", settings.adversaries, CLASSIFIERS),
         ("baselines", settings.baselines, BASELINES),
     ):

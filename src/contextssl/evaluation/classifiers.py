@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from contextssl.config.protocols import CLASSIFIERS
+from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.evaluation.heads import class_loss, train_heads
 from contextssl.randomness import seeded_generator
@@ -44,7 +44,7 @@ def fit_classifier(
     deviation: float = 0.0,
     seed: int = 0,
 ) -> Fitted:
-    """A classifier of one of :data:`~contextssl.config.protocols.CLASSIFIERS`, fitted to noisy rows.
+    """A classifier of one of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`, fitted to noisy rows.
 
     It is then asked about rows whose noise the caller adds.
 

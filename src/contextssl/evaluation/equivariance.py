@@ -12,11 +12,10 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
-from contextssl.evaluation.probe import exact_device
-from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
-from contextssl.evaluation.ridge import fit_ridge
+from contextssl.evaluation.readers import HeadTraining, Target, read_out, stacks, trained_heads
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
+from contextssl.head import Head, ToRead
 from contextssl.records.results import ResultRow
 
 
@@ -27,7 +26,7 @@ def pair_probe_rows(
     rows: Int[Tensor, " m"],
     points: Sequence[ContextPoint],
     *,
-    heads: Sequence[str],
+    heads: Sequence[Head],
     training: HeadTraining,
     seed: int = 0,
     normalize: bool = True,
@@ -39,7 +38,7 @@ def pair_probe_rows(
     Args:
         train: views of the training split, two of each item at least.
         test, rows: the views that are read.
-        heads: of ``"mlp"``, ``"linear"``, ``"ridge"``; others read no pairs here.
+        heads: those that read no pairs are left out.
         normalize: each end is L2-normalised; else it is as the model gives it.
 
     Raises:
@@ -54,17 +53,16 @@ def pair_probe_rows(
     items = test.clusters[test_sources]
     wanted: list[ContextPoint | None] = [None, *points]
 
-    if "ridge" in heads:
-        groups = [factors.slice(name) for name in factors.names]
-        exact = exact_device(device)
-        held = train.held_out(seed).to(exact)
-        for point in wanted:
-            pair = _pairs(embedder.read(train, point, normalize), sources, targets).to(exact)
-            ridge = fit_ridge(pair, action.to(exact), held, groups)
-            pair = _pairs(embedder.read(test, point, normalize), test_sources, test_targets).to(exact)
-            scores.add_factors(ridge.predict(pair).cpu(), truth, factors.names, point, head="ridge", items=items, **_about(point))
+    heads = [head for head in heads if head.reads_pairs]
+    groups, held = tuple(factors.slice(name) for name in factors.names), train.held_out(seed)
+    for head in heads:
+        for point in wanted if head.fit is not None else ():
+            pairs = _pairs(embedder.read(train, point, normalize), sources, targets)
+            asked = _pairs(embedder.read(test, point, normalize), test_sources, test_targets)
+            found = head.fit(ToRead(pairs, action, asked, held, groups, 1, device))  # type: ignore[misc]
+            scores.add_factors(found, truth, factors.names, point, head=head.name, items=items, **_about(point))
 
-    plan = {kind: [name for name in names if name != CLASS] for kind, names in trained_heads(heads, factors).items()}
+    trained = trained_heads(heads)
     bytes_each = 4 * embedder.model.projection_dim * (len(train) + 2 * len(rows))
     everywhere: list[list[ContextPoint | None]] = [[None]]
     everywhere += [[points[i] for i in group] for group in stacks(len(points), bytes_each)]
@@ -77,14 +75,14 @@ def pair_probe_rows(
         block = factors.slice(name)
         return action[:, block] if fresh is None else lambda pairs: factors.relative(*train.latents[pairs.cpu().T])[:, block]
 
-    for group in everywhere if any(plan.values()) else []:
+    for group in everywhere if trained else []:
         embedded = torch.stack([embedder.read(train, point, normalize) for point in group]).to(device)
         embedded_test = torch.stack([embedder.read(test, point, normalize)[read] for point in group]).to(device)
         embedder.progress(f"pair probes on {len(group)} representations of {len(sources):,} pairs")
-        for kind, names in plan.items():
-            found = read_out(
-                kind,
-                [Target(name, values(name), factors[name].width) for name in names],
+        for head in trained:
+            read_pairs = read_out(
+                head,
+                [Target(name, values(name), factors[name].width) for name in factors.names],
                 partial(_gathered, embedded, *ends) if fresh is None else partial(_gathered_pairs, embedded),
                 partial(
                     _gathered, embedded_test, torch.arange(len(rows), device=device), torch.arange(len(rows), len(read), device=device)
@@ -97,10 +95,10 @@ def pair_probe_rows(
                 rows=len(sources),
                 batches=fresh,
             )
-            for name, output in found.items():
+            for name, output in read_pairs.items():
                 for index, point in enumerate(group):
                     scores.add_factors(
-                        output[index], truth[:, factors.slice(name)], (name,), point, head=kind, items=items, **_about(point)
+                        output[index], truth[:, factors.slice(name)], (name,), point, head=head.name, items=items, **_about(point)
                     )
     yield from scores.rows()
 

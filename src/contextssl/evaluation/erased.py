@@ -20,13 +20,13 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.erasure import Erasure, fit_erasure
 from contextssl.evaluation.geometry import add_share, item_folds, share_designs
 from contextssl.evaluation.geometry import basis as polynomial_basis
-from contextssl.evaluation.metrics import first_largest
-from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import noise_deviation, with_noise
-from contextssl.evaluation.probe import SingleViews, exact_device, ridge_read_out
+from contextssl.evaluation.probe import SingleViews, add_fitted
+from contextssl.evaluation.ridge import exact_device
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
+from contextssl.head import Head
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
@@ -58,7 +58,7 @@ def erasure_rows(
     environments: Sequence[Environment],
     lengths: Sequence[int],
     *,
-    heads: Sequence[str],
+    heads: Sequence[Head],
     shares: Sequence[float],
     k: int = 20,
     basis: bool = True,
@@ -78,9 +78,9 @@ def erasure_rows(
         views: probes are trained on ``views.train``, from which "erased-train" is fitted too; ``views.seed`` settles the noise.
         environments: what is to remain; one that tells all factors erases nothing and is left out, "none" erases them all.
         lengths: of the contexts that are fitted on, in tokens, two a pair; 0 fits nothing and is left out.
-        heads: ``"ridge"``, ``"knn"``; others read nothing here.
+        heads: those that are trained read nothing here.
         shares: noise shares; 0 is none.
-        k: neighbours of ``"knn"``.
+        k: neighbours.
         basis: whether to fit ``"erased-train-basis"``.
 
     Raises:
@@ -97,7 +97,8 @@ def erasure_rows(
             erased, erased_test = fitted.erasure(train).cpu(), fitted.erasure(read).cpu()
             for share in shares:
                 noisy = _with_noise(erased, erased_test[part.rows], share, part, fitted.name)
-                _add_reads(scores, part, *noisy, heads, k, {**fitted.about, "bottleneck": share})
+                # Without a point: with one, a row would be called an embedding.
+                add_fitted(scores, part, *noisy, heads, k, None, {**fitted.about, "bottleneck": share})
             # The first part holds the views that factors are read from.
             for name, design in designs.items() if index == 0 else ():
                 add_share(scores, erased_test, design, folds, test, None, name, **fitted.about)
@@ -161,30 +162,3 @@ def _with_noise(
     purposes = (("train", views.train.split), ("test", views.test.split))
     generators = [seeded_generator(views.seed, "noise", *purpose, name, f"{share:g}") for purpose in purposes]
     return with_noise(train, deviation, generators[0]), with_noise(test, deviation, generators[1])
-
-
-def _add_reads(
-    scores: Scores,
-    views: SingleViews,
-    train: Float[Tensor, "n F"],
-    test: Float[Tensor, "m F"],
-    heads: Sequence[str],
-    k: int,
-    about: dict[str, object],
-) -> None:
-    """What each head reads: latents, then a score of each class, as far as they are wanted."""
-    factors, device = views.test.factors, views.embedder.device
-    for head in ("ridge", "knn"):
-        if head not in heads:
-            continue
-        if head == "ridge":
-            found = ridge_read_out(views, train, test)
-        else:
-            classes = F.one_hot(views.train.labels, views.train.source.num_classes).float()
-            targets = torch.cat([views.train.latents, classes], dim=1)
-            found = knn_means(train.to(device), targets.to(device), test.to(device), k).cpu()
-        # Without a point: with one, a row would be called an embedding.
-        if views.names:
-            scores.add_factors(found[:, : factors.width], views.truth, factors.names, None, head=head, items=views.clusters, **about)
-        if views.reads_class:
-            scores.add_class(first_largest(found[:, factors.width :]), views.labels, None, head=head, items=views.clusters, **about)

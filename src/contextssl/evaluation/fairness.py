@@ -60,9 +60,9 @@ def fairness_rows(
 
     Args:
         train, test: their items; each counts once, as it stands in the table.
-        adversaries: of :data:`~contextssl.config.protocols.CLASSIFIERS`.
+        adversaries: of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`.
         shares: noise shares beside none; None for one that is chosen on training rows, :func:`choose_share`.
-        baselines: of :data:`~contextssl.config.protocols.BASELINES`.
+        baselines: of :data:`~contextssl.config.evaluation_settings.BASELINES`.
         scarf_epochs: that SCARF is trained for.
         notes: where what a reader must know is added.
     """

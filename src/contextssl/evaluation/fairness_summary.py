@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from contextssl.config.protocols import CLASSIFIERS
+from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow

@@ -16,12 +16,13 @@ from contextssl.evaluation.certificate import factor_nats
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.item_sums import resampled_share
 from contextssl.evaluation.noise import noise_deviation
-from contextssl.evaluation.probe import SingleViews, add_knn, conditions
+from contextssl.evaluation.probe import SingleViews, add_fitted, conditions
 from contextssl.evaluation.readers import CLASS
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.sensitivity import Variations, add_sensitivity
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Factor
+from contextssl.head import HEADS
 from contextssl.records.results import ResultRow
 
 FOLDS = 5
@@ -167,5 +168,6 @@ def geometry_rows(
                     _add_factor_nats(scores, views, moved, point, share)
     for part in views.parts():
         for condition in conditions(points, shares):
-            add_knn(scores, part, *part.inputs(condition)[:2], condition, k)
+            neighbours = [HEADS.built_in["knn"]]
+            add_fitted(scores, part, *part.inputs(condition)[:2], neighbours, k, condition.point, condition.about)
     yield from scores.rows()

@@ -1,39 +1,35 @@
-"""What the protocols of an evaluation share: the embedder, the contexts, the views that are looked at; and the rows of each protocol."""
+"""What the protocols of an evaluation share: the embedder, the contexts, the views that are looked at."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Int
+from torch import Tensor
+
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.protocols import PUBLISHED_EPOCHS, rows_split
 from contextssl.data.dataset import open_data
 from contextssl.data.pairs import PairSource
+from contextssl.data_set import known_data_set
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import ArrayCache, own_code
-from contextssl.evaluation.context_labels import context_label_rows
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.equivariance import pair_probe_rows
-from contextssl.evaluation.erased import erasure_rows
-from contextssl.evaluation.geometry import geometry_rows
-from contextssl.evaluation.probe import SingleViews, probe_rows
+from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
-from contextssl.evaluation.published_probes import published_pair_rows, published_probe_rows
 from contextssl.evaluation.readers import HeadTraining
-from contextssl.evaluation.reading import reading_rows
-from contextssl.evaluation.retrieval import retrieval_rows
-from contextssl.evaluation.sensitivity import render_variations
 from contextssl.evaluation.subject import Subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace
-from contextssl.models.contextssl import ContextSSL
-from contextssl.records.results import ResultRow
+from contextssl.head import HEADS, Head
+from contextssl.protocol import Protocol
 from contextssl.system.precision import choose_precision
 
 # Rows of a batch of trained heads: our own, and the paper's.
@@ -115,158 +111,59 @@ class Plan:
             notes=notes,
         )
 
-    def rows(self, protocol: str) -> Iterable[ResultRow]:
-        """The rows of one protocol."""
+    @cached_property
+    def heads(self) -> list[Head]:
+        return [HEADS.find(name) for name in self.settings.heads]
+
+    @cached_property
+    def read(self) -> Int[Tensor, " m"]:
+        """Which rows of the test views heads read."""
+        return self.test.rows(self.settings.probe_views, self.settings.seed)
+
+    @cached_property
+    def single_views(self) -> SingleViews:
+        """What probes of single views are trained on and read."""
         settings = self.settings
-        rows = self.test.rows(settings.probe_views, settings.seed)
-        single = SingleViews(self.embedder, self.train, self.test, rows, settings.seed, normalize=settings.normalize)
-        if protocol == "equivariance":
-            yield from pair_probe_rows(
-                self.embedder,
-                self.train,
-                self.test,
-                rows,
-                self.points,
-                heads=settings.heads,
-                training=self._training(protocol),
-                seed=settings.seed,
-                normalize=settings.normalize,
-            )
-            if PUBLISHED in settings.heads:
-                views, training = self._published(protocol)
-                yield from published_pair_rows(
-                    self.embedder, views, self.test, rows, self._published_points(), training=training, seed=settings.seed
-                )
-        elif protocol == "probe":
-            yield from probe_rows(
-                single,
-                self.points,
-                heads=settings.heads,
-                shares=settings.bottleneck,
-                training=self._training(protocol),
-                k=settings.neighbours,
-            )
-            if PUBLISHED in settings.heads:
-                views, training = self._published(protocol)
-                yield from published_probe_rows(
-                    self.embedder,
-                    views,
-                    self.test,
-                    rows,
-                    self._published_points(),
-                    self.environments_of(protocol),
-                    training=training,
-                    seed=settings.seed,
-                )
-        else:
-            yield from self._further_rows(protocol, single)
+        return SingleViews(self.embedder, self.train, self.test, self.read, settings.seed, normalize=settings.normalize)
 
-    def _further_rows(self, protocol: str, single: SingleViews) -> Iterable[ResultRow]:
-        """Of protocols that train no head."""
-        settings = self.settings
-        if protocol == "retrieval":
-            return retrieval_rows(
-                self.embedder,
-                self.test_of(protocol),
-                self.points,
-                self.environments,
-                sources="first" if settings.sources == "published" else settings.sources,
-                per_item=settings.queries,
-                seed=settings.seed,
-                normalize=settings.normalize,
-            )
-        if protocol == "fairness":
-            return self._fairness_rows()
-        if protocol == "erasure":
-            # What remains is what a context would tell; of a method without contexts, each factor alone.
-            model = self.embedder.model
-            asked = model.longest_context or model.told_by_name
-            names = [e.name for e in self.environments] if asked else list(self.test.factors.names)
-            remain = [self.test.factors.environment(name) for name in names]
-            longest = 2 * len(self.embedder.contexts[0])
-            lengths = [length for length in self.lengths if length] or [min(SPOKEN_LENGTH, longest), longest]
-            heads = [head for head in settings.heads if head in ("ridge", "knn")]
-            return erasure_rows(single, remain, lengths, heads=heads, shares=settings.bottleneck, k=settings.neighbours)
-        if protocol == "reading":
-            return reading_rows(
-                single,
-                self.pairs,
-                self.environments,
-                lengths=[length for length in self.lengths if length] if settings.eval_ctxt is not None else None,
-                unseen=self.unseen,
-                k=settings.neighbours,
-                seed=settings.seed,
-            )
-        if protocol == "labels":
-            return self._label_rows(single)
-        variations = None
-        if settings.sensitivity_items > 0:
-            self.embedder.progress("rendering views with one factor changed")
-            variations, note = render_variations(
-                self.test, self.source, max_items=settings.sensitivity_items, per_item=settings.sensitivity_views, seed=settings.seed
-            )
-            if note is not None:
-                self.notes.append(note)
-                warnings.warn(note, UserWarning, stacklevel=2)
-        return geometry_rows(single, self.points, shares=settings.bottleneck, k=settings.neighbours, variations=variations)
-
-    def _fairness_rows(self) -> Iterable[ResultRow]:
-        # Tables are an extra: what only they need is imported where one is there.
-        from contextssl.evaluation.fairness import fairness_rows
-
-        settings = self.settings
-        return fairness_rows(
-            self.embedder,
-            self.train,
-            self.test,
-            self.points,
-            adversaries=settings.adversaries,
-            shares=settings.forget_bottleneck,
-            baselines=settings.baselines,
-            scarf_epochs=settings.scarf_epochs,
-            seed=settings.seed,
-            notes=self.notes,
-        )
-
-    def _label_rows(self, single: SingleViews) -> Iterable[ResultRow]:
-        model = self.embedder.model
-        if not isinstance(model, ContextSSL) or model.label_head is None or model.label_space is None:
-            raise SettingsError("this model has no head for labels that depend on the context: train one with weight_labels=1")
-        return context_label_rows(single, self.points, model.label_head, model.label_space)
-
-    def _training(self, protocol: str, published: bool = False) -> HeadTraining:
+    def training(self, protocol: Protocol, published: bool = False) -> HeadTraining:
+        """How a protocol's heads are trained: ours, or as published."""
         settings = self.settings
         fresh = published or settings.pairs == "fresh"
+        epochs = settings.epochs if settings.epochs is not None else protocol.epochs
+        if epochs is None:
+            raise SettingsError(f"{protocol.name} trains heads and has no epochs of its own: give epochs=NUMBER")
         return HeadTraining(
-            settings.epochs if settings.epochs is not None else PUBLISHED_EPOCHS[protocol],
+            epochs,
             settings.learning_rate,
             settings.batch_size if settings.batch_size is not None else PUBLISHED_BATCH if fresh else BATCH,
             settings.seed,
             settings.pairs == "fresh",
         )
 
-    def _published(self, protocol: str) -> tuple[ViewSet, HeadTraining]:
-        """All views of each training item, and the number of steps."""
+    def published(self, protocol: Protocol) -> tuple[ViewSet, HeadTraining]:
+        """All views of each training item, and the number of steps, of the paper's probes."""
         settings = self.settings
         views = ViewSet.choose(self.train.source, "train", 0, settings.train_items, settings.seed)
-        return views, self._training(protocol, published=True)
+        return views, self.training(protocol, published=True)
 
-    def _published_points(self) -> list[ContextPoint]:
+    def points_of(self, protocol: Protocol) -> list[ContextPoint]:
+        """The context points of :meth:`environments_of`."""
         by_name = self.embedder.model.told_by_name
-        return context_points(self.environments_of("probe"), self.lengths, self.settings.contexts, by_name=by_name)
+        return context_points(self.environments_of(protocol), self.lengths, self.settings.contexts, by_name=by_name)
 
-    def environments_of(self, protocol: str) -> tuple[Environment, ...]:
+    def environments_of(self, protocol: Protocol) -> tuple[Environment, ...]:
         """What contexts tell; beside them nothing, where the published probes are trained and no environment was asked for."""
-        published = protocol in PUBLISHED_EPOCHS and PUBLISHED in self.settings.heads
+        published = protocol.epochs is not None and PUBLISHED in self.settings.heads
         none = self.embedder.model.factors.environment(NO_FACTOR)
         if not published or self.settings.environments is not None or none in self.environments or not self.embedder.model.longest_context:
             return self.environments
         return (*self.environments, none)
 
-    def test_of(self, protocol: str) -> ViewSet:
+    def test_of(self, protocol: Protocol) -> ViewSet:
         """The views that a protocol looks at."""
         settings = self.settings
-        if rows_split(protocol, settings.split, settings.sources) == self.test.split:
+        if protocol.split(settings) == self.test.split:
             return self.test
         return ViewSet.choose(self.train.source, "train", 0, settings.items, settings.seed)
 
@@ -298,7 +195,8 @@ def _unseen(settings: EvaluateSettings, subject: Subject) -> PairSource | None:
     if settings.unseen_classes is None:
         return None
     trained = subject.settings
-    if trained is None or trained.dataset != "shapes" or trained.data_dir is not None:
+    data_set = None if trained is None else known_data_set(trained.dataset)
+    if trained is None or data_set is None or not data_set.renders or trained.data_dir is not None:
         raise SettingsError("unseen_classes are rendered: they are for runs on dataset=shapes without data_dir")
     named = list(settings.unseen_classes)
     if known := [name for name in named if name in subject.data.train.class_names]:

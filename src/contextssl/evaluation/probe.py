@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,12 +14,11 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.metrics import first_largest
-from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
 from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
-from contextssl.evaluation.ridge import fit_ridge
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
+from contextssl.head import Head, ToRead
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
@@ -30,6 +29,11 @@ class Condition:
 
     point: ContextPoint | None
     share: float = 0.0
+
+    @property
+    def about(self) -> dict[str, object]:
+        """Fields of its rows."""
+        return {"representation": "feature"} if self.point is None else {"bottleneck": self.share}
 
 
 @dataclass
@@ -109,7 +113,7 @@ def probe_rows(
     views: SingleViews,
     points: Sequence[ContextPoint],
     *,
-    heads: Sequence[str],
+    heads: Sequence[Head],
     shares: Sequence[float],
     training: HeadTraining,
     k: int = 20,
@@ -117,38 +121,28 @@ def probe_rows(
     """Rows of protocol ``"probe"``: every head on every target, the auxiliary head, and the bound of each noise share.
 
     Args:
-        heads: of :data:`~contextssl.evaluation.readers.HEADS`; ``"published"`` has rows of its own, see
-            :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
+        heads: ``"published"`` has rows of its own, see :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
         shares: noise shares; 0 is none. Features are read without noise.
         training: of the heads that are trained.
-        k: neighbours of ``"knn"``.
+        k: neighbours.
     """
     scores = Scores("probe", views.test.split, views.test.factors)
     wanted = conditions(points, shares)
     for part in views.parts():
         for condition in wanted:
             _closed_form(scores, part, condition, heads, k)
-        if plan := _trained_targets(part, heads):
+        names = [*part.names, *([CLASS] if part.reads_class else [])]
+        if names and (trained := trained_heads(heads)):
             for group in _groups(wanted, part):
-                _trained(scores, part, group, plan, training)
+                _trained(scores, part, group, trained, names, training)
     yield from scores.rows()
 
 
-def _trained_targets(views: SingleViews, heads: Sequence[str]) -> dict[str, list[str]]:
-    """By kind of head the targets that it is trained on."""
-    wanted = {*views.names, *([CLASS] if views.reads_class else [])}
-    plan = {kind: [name for name in names if name in wanted] for kind, names in trained_heads(heads, views.test.factors).items()}
-    return {kind: names for kind, names in plan.items() if names}
-
-
-def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads: Sequence[str], k: int) -> None:
+def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads: Sequence[Head], k: int) -> None:
     train, test, deviation = views.inputs(condition)
     model, point = views.embedder.model, condition.point
-    about: dict[str, object] = {"bottleneck": condition.share} if point is not None else {"representation": "feature"}
-    if "ridge" in heads:
-        _add_read(scores, views, ridge_read_out(views, train, test), point, "ridge", about)
-    if "knn" in heads:
-        add_knn(scores, views, train, test, condition, k)
+    about = condition.about
+    add_fitted(scores, views, train, test, heads, k, point, about)
     if point is None or not views.names:
         return
     if model.reads_latents:
@@ -161,40 +155,34 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
         scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)  # type: ignore[arg-type]
 
 
-def _add_read(
-    scores: Scores, views: SingleViews, found: Float[Tensor, "m t"], point: ContextPoint | None, head: str, about: dict[str, object]
+def add_fitted(
+    scores: Scores,
+    views: SingleViews,
+    train: Float[Tensor, "n d"],
+    test: Float[Tensor, "m d"],
+    heads: Sequence[Head],
+    k: int,
+    point: ContextPoint | None,
+    about: Mapping[str, object],
 ) -> None:
-    """Latents, then a score of each class, as far as they are wanted."""
-    factors = views.test.factors
-    if views.names:
-        scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head, items=views.clusters, **about)
-    if views.reads_class:
-        scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head, items=views.clusters, **about)
+    """What each head that is fitted at once reads: latents, and a score of each class (one-hot regression), as far as they are wanted.
 
-
-def ridge_read_out(views: SingleViews, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"]) -> Float[Tensor, "m t"]:
-    """Latents, then class scores (one-hot regression), by ridge."""
+    Args:
+        train, test: representations of ``views.train``, and of ``views.rows``.
+        k: neighbours.
+        about: fields of the rows.
+    """
     factors = views.train.factors
     targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
-    groups = [*(factors.slice(name) for name in factors.names), slice(factors.width, targets.shape[1])]
-    device = exact_device(views.embedder.device)
-    held = views.train.held_out(views.seed).to(device)
-    ridge = fit_ridge(train.to(device), targets.to(device), held, groups)
-    return ridge.predict(test.to(device)).cpu()
-
-
-def exact_device(device: torch.device) -> torch.device:
-    """Where double precision is computed: Apple's GPUs have none."""
-    return torch.device("cpu") if device.type == "mps" else device
-
-
-def add_knn(scores: Scores, views: SingleViews, train: Tensor, test: Tensor, condition: Condition, k: int) -> None:
-    """R² of the mean of the k nearest training views' latents, and accuracy of their commonest class."""
-    device = views.embedder.device
-    about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}
-    targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
-    found = knn_means(train.to(device), targets.to(device), test.to(device), k).cpu()
-    _add_read(scores, views, found, condition.point, "knn", about)
+    groups = (*(factors.slice(name) for name in factors.names), slice(factors.width, targets.shape[1]))
+    for head in heads:
+        if head.fit is None:
+            continue
+        found = head.fit(ToRead(train, targets, test, views.train.held_out(views.seed), groups, k, views.embedder.device))
+        if views.names:
+            scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head.name, items=views.clusters, **about)
+        if views.reads_class:
+            scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head.name, items=views.clusters, **about)
 
 
 def _groups(wanted: Sequence[Condition], views: SingleViews) -> Iterator[list[Condition]]:
@@ -206,7 +194,9 @@ def _groups(wanted: Sequence[Condition], views: SingleViews) -> Iterator[list[Co
         yield [embedded[i] for i in group]
 
 
-def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], plan: dict[str, list[str]], training: HeadTraining) -> None:
+def _trained(
+    scores: Scores, views: SingleViews, group: Sequence[Condition], heads: Sequence[Head], names: Sequence[str], training: HeadTraining
+) -> None:
     factors, device = views.test.factors, views.embedder.device
     inputs = [views.inputs(condition)[:2] for condition in group]
     train, test = (torch.stack([pair[part] for pair in inputs]).to(device) for part in (0, 1))
@@ -215,15 +205,15 @@ def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], pla
     pairs = FreshPairs(views.train, training.batch_size, training.seed)
     # Both ends of each pair are single views.
     batches = (lambda epoch: (pair.flatten() for pair in pairs(epoch))) if training.fresh else None
-    for kind, names in plan.items():
-        targets = [
-            Target(CLASS, views.train.labels, views.train.source.num_classes)
-            if name == CLASS
-            else Target(name, views.train.latents[:, factors.slice(name)], factors[name].width)
-            for name in names
-        ]
+    targets = [
+        Target(CLASS, views.train.labels, views.train.source.num_classes)
+        if name == CLASS
+        else Target(name, views.train.latents[:, factors.slice(name)], factors[name].width)
+        for name in names
+    ]
+    for head in heads:
         found = read_out(
-            kind,
+            head,
             targets,
             lambda rows: train[:, rows],
             lambda rows: test[:, rows],
@@ -235,10 +225,10 @@ def _trained(scores: Scores, views: SingleViews, group: Sequence[Condition], pla
             batches=batches,
         )
         for index, condition in enumerate(group):
-            about: dict[str, object] = {"bottleneck": condition.share} if condition.point is not None else {"representation": "feature"}
+            about = condition.about
             for name, output in found.items():
                 if name == CLASS:
-                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=kind, items=views.clusters, **about)
+                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=head.name, items=views.clusters, **about)
                 else:
                     truth = views.truth[:, factors.slice(name)]
-                    scores.add_factors(output[index], truth, (name,), condition.point, head=kind, items=views.clusters, **about)
+                    scores.add_factors(output[index], truth, (name,), condition.point, head=head.name, items=views.clusters, **about)

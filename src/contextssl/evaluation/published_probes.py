@@ -22,7 +22,7 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.heads import StackedHeads, class_loss, regression_loss
 from contextssl.evaluation.probe_inputs import Inputs, Predicted, Represented
-from contextssl.evaluation.readers import CLASS, HIDDEN, HeadTraining, stacks
+from contextssl.evaluation.readers import CLASS, HeadTraining, stacks
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
@@ -30,6 +30,8 @@ from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
 HEAD = "published"
+# Of the MLP that reads rotations.
+HIDDEN = (1024, 1024)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from contextssl.evaluation.heads import class_loss, regression_loss, train_heads
-from contextssl.factors import FactorSpace
+from contextssl.head import Head
 
 CLASS = "class"
-HEADS = ("published", "mlp", "linear", "ridge", "knn")
-# Of the MLP probe, as published.
-HIDDEN = (1024, 1024)
 # Versions of the inputs that are trained on together may take this much memory.
 STACK_BYTES = 2 << 30
 
@@ -54,13 +51,13 @@ class HeadTraining:
     fresh: bool = False
 
 
-def trained_heads(heads: Sequence[str], factors: FactorSpace) -> dict[str, list[str]]:
-    """For ``"linear"`` and ``"mlp"`` the targets (factors and ``"class"``) that each is trained on: everything."""
-    return {kind: [*factors.names, CLASS] for kind in ("mlp", "linear") if kind in heads}
+def trained_heads(heads: Sequence[Head]) -> list[Head]:
+    """Those that are trained by :func:`read_out`."""
+    return [head for head in heads if head.hidden is not None]
 
 
 def read_out(
-    kind: str,
+    head: Head,
     targets: Sequence[Target],
     train_inputs: Callable[[Int[Tensor, " b"]], Tensor],
     test_inputs: Callable[[Int[Tensor, " b"]], Tensor],
@@ -78,14 +75,14 @@ def read_out(
     Linear heads of several targets are the columns of one map, which is the same as training each alone; MLPs share nothing.
 
     Args:
-        kind: ``"linear"`` or ``"mlp"``.
+        head: one that is trained.
         train_inputs, test_inputs: row numbers on ``device`` → inputs of every head (count, b, width).
         rows: how many there are to train on; as many as the targets hold where left out.
         batches: of each epoch's rows; every row once where left out.
     """
-    hidden = HIDDEN if kind == "mlp" else ()
+    hidden = head.hidden or ()
     found = {}
-    for together in [list(targets)] if kind == "linear" else [[target] for target in targets]:
+    for together in [list(targets)] if not hidden else [[target] for target in targets]:
         ends = torch.tensor([target.width for target in together]).cumsum(0).tolist()
         columns = [slice(end - target.width, end) for end, target in zip(ends, together, strict=True)]
         trained = train_heads(

@@ -18,6 +18,11 @@ from torch import Tensor
 PENALTIES = tuple(10 ** (exponent / 2) for exponent in range(-16, 5))
 
 
+def exact_device(device: torch.device) -> torch.device:
+    """Where double precision is computed: Apple's GPUs have none."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """One processor thread for an eigendecomposition, whose many small steps gain nothing from more.

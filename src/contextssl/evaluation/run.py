@@ -11,22 +11,22 @@ from typing import Any
 import torch
 
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.config.protocols import FURTHER_PROTOCOLS, OF_TABLES, PROTOCOLS, evaluation_name, rows_split
 from contextssl.data.dataset import data_kind
-from contextssl.errors import SettingsError, nearest
+from contextssl.errors import SettingsError
 from contextssl.evaluation.cache import code_fingerprint, weights_fingerprint
 from contextssl.evaluation.checks import check_settings
-from contextssl.evaluation.definitions import DEFINITIONS
 from contextssl.evaluation.plan import CACHE as CACHE
 from contextssl.evaluation.plan import Plan as Plan
 from contextssl.evaluation.subject import Subject, open_subject
-from contextssl.evaluation.verdict import verdict
+from contextssl.protocol import PROTOCOLS, Protocol, definitions_of, in_all
 from contextssl.records.provenance import OWN, describe_run
-from contextssl.records.results import RESULTS, ResultRow, read_results, update_results
+from contextssl.records.results import RESULTS, ResultRow, evaluation_name, evaluation_of, read_results, update_results
 from contextssl.version import __version__
 
+VIEWS = {"rows": "rows of a table (dataset=adult, mimic3 or table)", "images": "images"}
 
-def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *, subject: Subject | None = None) -> Path:
+
+def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None, *, subject: Subject | None = None) -> Path:
     """Evaluate a model by some protocols, and return the folder of its ``results.json``.
 
     Rows of the same protocols and split are replaced there, others kept; ``run["evaluations"]`` says how each protocol's were made. They are
@@ -34,39 +34,38 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
 
     Args:
         settings: see :class:`~contextssl.config.settings.EvaluateSettings`.
-        protocols: of :data:`PROTOCOLS`.
+        protocols: by their names, or a user's own as ``package.module:Name``; where left out those of ``evaluate all`` that the data allow.
         subject: your own model and data, in the place of ``settings.load_model`` and the data settings.
 
     Raises:
         SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is computed; and where the results that are
             there, and stay, are of other weights.
     """
-    for protocol in protocols:
-        if protocol not in (*PROTOCOLS, *FURTHER_PROTOCOLS):
-            raise SettingsError(f"unknown protocol {protocol!r}: {nearest(protocol, (*PROTOCOLS, *FURTHER_PROTOCOLS))}")
-    check_settings(settings)
+    named = None if protocols is None else [PROTOCOLS.find(name) for name in protocols]
+    check_settings(settings, named or in_all())
     subject = subject if subject is not None else open_subject(settings)
-    if subject.data.columns is None and set(protocols) & set(OF_TABLES):
-        if tuple(protocols) != PROTOCOLS:
-            raise SettingsError("fairness is read from rows of a table (dataset=adult, mimic3 or table); these views are images")
-        protocols = [protocol for protocol in protocols if protocol not in OF_TABLES]
+    views = "images" if subject.data.columns is None else "rows"
+    for protocol in named or ():
+        if protocol.views not in (None, views):
+            raise SettingsError(f"{protocol.name} is read from {VIEWS[protocol.views]}; these views are {VIEWS[views].split(' (')[0]}")
+    chosen = named if named is not None else in_all(views)
     model = subject.model.to(_device(settings.accelerator))
     plan = Plan.of(settings, subject)
     weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}
-    asked = {evaluation_name(protocol, rows_split(protocol, settings.split, settings.sources)) for protocol in protocols}
+    asked = {evaluation_name(protocol.name, protocol.split(settings)) for protocol in chosen}
     if (subject.folder / RESULTS).is_file():
         _check_weights(read_results(subject.folder)[0], asked, weights, subject, settings)
-    for protocol in protocols:
+    for protocol in chosen:
         began = time.monotonic()
-        rows = [dataclasses.replace(row, weights=plan.embedder.weights) for row in plan.rows(protocol)]
+        rows = [dataclasses.replace(row, weights=plan.embedder.weights) for row in protocol.rows(plan)]
         about = _about(plan, protocol, subject, round(time.monotonic() - began, 2))
-        if protocol == "reading" and (said := verdict(rows)):
-            about["verdict"] = dataclasses.asdict(said)
+        if verdict := protocol.says(rows):
+            about["verdict"] = dataclasses.asdict(verdict)
 
         def add(
             run: dict[str, Any] | None,
             before: list[ResultRow],
-            protocol: str = protocol,
+            protocol: str = protocol.name,
             rows: list[ResultRow] = rows,
             about: dict[str, Any] = about,
         ) -> tuple[dict[str, Any], list[ResultRow]]:
@@ -77,7 +76,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
             _check_weights(run, asked, weights, subject, settings)
             # What is still to be made anew, and is of other weights, goes at once.
             kept = {name: made for name, made in run.get("evaluations", {}).items() if made.get("weights") in (None, *weights)}
-            gone = {(protocol, about["split"])} | {_named(name) for name in run.get("evaluations", {}) if name not in kept}
+            gone = {(protocol, about["split"])} | {evaluation_of(name) for name in run.get("evaluations", {}) if name not in kept}
             kept[evaluation_name(protocol, about["split"])] = about
             return {**run, "evaluations": kept}, [*(row for row in before if (row.protocol, row.split) not in gone), *rows]
 
@@ -85,7 +84,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] = PROTOCOLS, *
     return subject.folder
 
 
-def _about(plan: Plan, protocol: str, subject: Subject, seconds: float) -> dict[str, Any]:
+def _about(plan: Plan, protocol: Protocol, subject: Subject, seconds: float) -> dict[str, Any]:
     """How a protocol's rows were made."""
     settings, views = plan.settings, plan.test_of(protocol)
     return {
@@ -98,7 +97,7 @@ def _about(plan: Plan, protocol: str, subject: Subject, seconds: float) -> dict[
         "environments": [environment.name for environment in plan.environments_of(protocol)],
         "items": views.num_items,
         "train_items": plan.train.num_items,
-        "definitions": DEFINITIONS,
+        "definitions": definitions_of(protocol),
         "notes": plan.notes,
         "version": __version__,
         "code": code_fingerprint(),
@@ -132,12 +131,6 @@ def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], subj
         f"{subject.folder / RESULTS} holds numbers of other weights than {ours} ({there}), and one file is of one model: "
         f"give run_dir=FOLDER to keep these numbers in a folder of their own, or evaluate those protocols anew too"
     )
-
-
-def _named(name: str) -> tuple[str, str]:
-    """The protocol and split of an evaluation's name."""
-    protocol, _, rest = name.partition(" (")
-    return protocol, rest.removesuffix(")") or "val"
 
 
 def _described(subject: Subject, settings: EvaluateSettings) -> dict[str, Any]:

@@ -4,17 +4,47 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from contextssl.evaluation import item_sums, metrics
+from contextssl.evaluation import item_sums
 from contextssl.evaluation.bootstrap import Resampled, error_of
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.factors import FactorSpace
+from contextssl.metric import METRICS
 from contextssl.records.results import ResultRow
+
+
+@dataclass
+class Read:
+    """What was read of a factor (n, w) float, or of the class (n,) int64, beside the truth; what several metrics need of it once.
+
+    Args:
+        items: of which item each row is.
+    """
+
+    predicted: Tensor
+    true: Tensor
+    items: Int[Tensor, " n"]
+
+    @property
+    def is_constant(self) -> bool:
+        return bool((self.true == self.true[0]).all())
+
+    @cached_property
+    def r2_draws(self) -> tuple[Resampled | None, Resampled | None]:
+        """R² pooled, and a dimension, over draws of the items."""
+        return item_sums.resampled_r2(self.predicted, self.true, self.items)
+
+    @cached_property
+    def class_draws(self) -> tuple[Resampled | None, Resampled | None]:
+        """Accuracy, and balanced accuracy, over draws of the items."""
+        return item_sums.resampled_classes(self.predicted, self.true, self.items)
 
 
 @dataclass
@@ -61,6 +91,16 @@ class Scores:
         if resampled is not None:
             draws.append(resampled)
 
+    def _add_shared(self, of: str, read: Read, point: ContextPoint | None, relation: str | None, about: Mapping[str, object]) -> bool:
+        """Every metric that is computed of a factor, or of the class. Whether one of them is undefined."""
+        undefined = False
+        for metric in METRICS.all():
+            if metric.of == of and metric.score is not None and metric.relation in (None, relation):
+                value, floor, draws = metric.score(read)
+                undefined |= math.isnan(value)
+                self.add(metric.name, value, floor=floor, point=point, resampled=draws, count=len(read.true), **about)
+        return undefined
+
     def add_factors(
         self,
         prediction: Float[Tensor, "n A"],
@@ -71,7 +111,8 @@ class Scores:
         items: Int[Tensor, " n"],
         **about: object,
     ) -> None:
-        """R² (pooled, and a dimension), and for rotations the mean angle, of the named factors: their blocks lie side by side in both.
+        """Every metric of a factor (R², pooled and a dimension; for rotations the mean angle) of the named ones: their blocks lie side by side
+        in both.
 
         A factor that does not vary has no R²: its rows are there without a number, and a warning says so once.
 
@@ -83,24 +124,9 @@ class Scores:
             factor = self.factors[name]
             block = slice(start, start + factor.width)
             start += factor.width
-            predicted, true = prediction[:, block].detach().cpu(), target[:, block].cpu()
-            count = len(true)
-            pooled, floor = float(metrics.r2_pooled(predicted, true)), float(metrics.r2_pooled_floor(true))
-            each = float(metrics.r2(predicted, true))
-            if bool((true == true[0]).all()):
-                # Components that are constant, each at a value of its own, vary about their one mean: a number, but of nothing.
-                pooled = floor = math.nan
-            if math.isnan(each) or math.isnan(pooled):
-                self._warn_constant(name, true)
-            shared = {"point": point, "factor": name, "count": count, **about}
-            pooled_draws, each_draws = item_sums.resampled_r2(predicted, true, items)
-            self.add("r2_pooled", pooled, floor=floor, resampled=pooled_draws, **shared)  # type: ignore[arg-type]
-            self.add("r2", each, floor=0.0, resampled=each_draws, **shared)  # type: ignore[arg-type]
-            if factor.relation == "rotation":
-                angles = metrics.rotation_angles(predicted, true)
-                floor = float(metrics.rotation_angle_floor(true))
-                draws = item_sums.resampled_mean(angles, items)
-                self.add("angle_deg", float(angles.mean()), floor=floor, resampled=draws, **shared)  # type: ignore[arg-type]
+            read = Read(prediction[:, block].detach().cpu(), target[:, block].cpu(), items)
+            if self._add_shared("factor", read, point, factor.relation, {"factor": name, **about}):
+                self._warn_constant(name, read.true)
 
     def add_class(
         self,
@@ -111,15 +137,8 @@ class Scores:
         items: Int[Tensor, " n"],
         **about: object,
     ) -> None:
-        """Accuracy and balanced accuracy; their floors are the commonest class, and one class of those that occur."""
-        prediction, labels = prediction.cpu(), labels.cpu()
-        counts = labels.bincount()
-        common, present = float(counts.max() / counts.sum()), int((counts > 0).sum())
-        shared = {"point": point, "factor": "class", "count": len(labels), **about}
-        accuracy, balanced = float(metrics.accuracy(prediction, labels)), float(metrics.balanced_accuracy(prediction, labels))
-        accuracy_draws, balanced_draws = item_sums.resampled_classes(prediction, labels, items)
-        self.add("accuracy", accuracy, floor=common, resampled=accuracy_draws, **shared)  # type: ignore[arg-type]
-        self.add("balanced_accuracy", balanced, floor=1 / present, resampled=balanced_draws, **shared)  # type: ignore[arg-type]
+        """Every metric of the class: accuracy and balanced accuracy; their floors are the commonest class, and one class of those that occur."""
+        self._add_shared("class", Read(prediction.cpu(), labels.cpu(), items), point, None, {"factor": "class", **about})
 
     def rows(self) -> list[ResultRow]:
         """A row a number: mean over contexts, their standard deviation (n - 1 in the denominator; none for one), how many, mean floor, and

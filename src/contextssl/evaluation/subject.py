@@ -87,16 +87,16 @@ def open_subject(settings: EvaluateSettings) -> Subject:
     content = checkpoints.read(file)
     ours = checkpoints.RECIPE in content
     made = recipe_of(content, str(named)) if ours else {"data": {}}
-    trained = checkpoints.settings_of(content, str(named)) if ours else None
+    trained = checkpoints.settings_of(content, str(named), method=settings.method) if ours else None
     encoder = None if settings.encoder_factory is None else own_encoder(settings.encoder_factory)
     if ours:
-        named_anew = settings.data_factory is not None or settings.dataset is not None
-        refuse_unnamed_parts(content, data=named_anew, encoder=encoder is not None, where=str(named))
+        refuse_unnamed_parts(content, data=settings.dataset is not None, encoder=encoder is not None, where=str(named))
     # A published checkpoint's images are normalised as published, whatever the data's own statistics are.
     model = checkpoints.load_content(
         file,
         content,
         encoder=encoder,
+        method=settings.method,
         n_head=settings.n_head,
         block_size=settings.block_size,
         image_mean=settings.image_mean,
@@ -161,13 +161,11 @@ def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, re
     Raises:
         SettingsError: where the run's own augmentations are to be named again.
     """
-    base = trained if trained is not None else DataSettings()
-    values = {field.name: getattr(base, field.name) for field in dataclasses.fields(DataSettings)}
+    base = trained if trained is not None else TrainSettings()
     given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(EvaluatedDataSettings)}
     given = {name: value for name, value in given.items() if value is not None}
-    refuse_named_code(given.get("dataset", values["dataset"]), values["factors"], settings.factors, where)
-    # What a checkpoint calls a factory is never called.
-    values["data_factory"] = None
+    refuse_named_code(given.get("dataset", base.dataset), base.factors, settings.factors, where)
     # The very store that the run was trained on, as long as nothing else is asked for, wherever this is called from.
-    values |= at_recorded_places(base, recorded, store=not set(given) - {"factors"})
-    return DataSettings(**{**values, **given})
+    found = at_recorded_places(base, recorded, store=not set(given) - {"factors"})
+    # Processes of the training that would pack are none of the evaluation's.
+    return dataclasses.replace(base, **{**found, **given}, own={**base.own, **settings.own}, workers=-1)

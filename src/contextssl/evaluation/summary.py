@@ -10,39 +10,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from contextssl.config.protocols import FURTHER_PROTOCOLS
 from contextssl.evaluation.deviations import deviation, deviation_words
+from contextssl.protocol import Column, Protocol, metric_of
 from contextssl.records.results import ResultRow
-
-# Which rows make up a column: protocol, metric, head, a title. Those of a factor hold a number for each factor.
-_DISTANCES = (("variance_share", None, "share"), ("r2_pooled", "knn", "kNN"))
-FACTOR_COLUMNS = (
-    ("geometry", "variance_share", None, "share"),
-    ("geometry", "sensitivity", None, "moves"),
-    ("geometry", "r2_pooled", "knn", "kNN"),
-    ("geometry", "factor_nats", None, "nats ≤"),
-    ("probe", "r2_pooled", "auxiliary", "aux"),
-    ("probe", "r2_pooled", "published", "paper"),
-    ("probe", "r2_pooled", "mlp", "MLP"),
-    ("probe", "r2_pooled", "linear", "linear"),
-    ("probe", "r2_pooled", "ridge", "ridge"),
-    ("equivariance", "r2_pooled", "published", "paper"),
-    ("equivariance", "r2_pooled", "mlp", "MLP"),
-    ("equivariance", "r2_pooled", "linear", "linear"),
-    ("equivariance", "r2_pooled", "ridge", "ridge"),
-    *(("reading", metric, head, title) for metric, head, title in _DISTANCES),
-    ("reading", "r2_pooled", "auxiliary", "aux"),
-    *(("erasure", metric, head, title) for metric, head, title in _DISTANCES),
-    ("erasure", "r2_pooled", "ridge", "ridge"),
-    ("labels", "accuracy", "label", "accuracy"),
-)
-PLAIN_COLUMNS = (
-    ("retrieval", "mrr", None, "MRR"),
-    ("retrieval", "hit@1", None, "H@1"),
-    ("probe", "accuracy", "published", "paper\nclass"),
-    ("probe", "accuracy", "linear", "linear\nclass"),
-    ("probe", "accuracy", "ridge", "ridge\nclass"),
-)
 
 
 @dataclass(frozen=True)
@@ -61,25 +31,25 @@ class _Context:
         )
 
 
-def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> Group:
-    """The main numbers of these protocols by context, means over contexts; the last rows hold the floors and the largest ± of each column.
+def summary(rows: Sequence[ResultRow], protocol: Protocol, split: str) -> Group:
+    """The main numbers of a protocol by context, means over contexts; the last rows hold the floors and the largest ± of each column.
 
     A cell about factors holds one number for each, in the order that the title tells: narrow enough for 80 columns.
     """
-    rows = [row for row in rows if row.protocol in protocols and row.split == split and _shown(row)]
+    rows = [row for row in rows if row.protocol == protocol.name and row.split == split]
+    if not protocol.all_representations:
+        rows = [row for row in rows if row.representation == "embedding"]
     factors = list(dict.fromkeys(row.factor for row in rows if row.factor not in (None, "class")))
     chosen: dict[str, list[list[ResultRow]]] = {}
-    for protocol, metric, head, title in FACTOR_COLUMNS:
-        found = [row for row in rows if (row.protocol, row.metric, row.head) == (protocol, metric, head) and row.factor != "class"]
+    for column in protocol.columns or _columns(rows):
+        found = [row for row in rows if (row.metric, row.head) == (column.metric, column.head)]
+        if column.by_factor:
+            found = [row for row in found if row.factor != "class"]
         if found:
-            chosen[title] = [[row for row in found if row.factor == factor] for factor in factors]
-    for protocol, metric, head, title in PLAIN_COLUMNS:
-        found = [row for row in rows if (row.protocol, row.metric, row.head) == (protocol, metric, head)]
-        if found:
-            chosen[title] = [found]
+            chosen[column.title] = [[row for row in found if row.factor == factor] for factor in factors] if column.by_factor else [found]
     contexts = {_context(row): None for column in chosen.values() for found in column for row in found}
     several = f"; {'/'.join(map(str, factors))}" if any(len(column) > 1 for column in chosen.values()) else ""
-    heading = Text(f"{', '.join(protocols)}: {split} split, means over contexts{several}", style="italic")
+    heading = Text(f"{protocol.name}: {split} split, means over contexts{several}", style="italic")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     noisy = any(context.bottleneck for context in contexts)
     for name in ("context", "tokens", *(["noise"] if noisy else []), *chosen):
@@ -96,13 +66,15 @@ def summary(rows: Sequence[ResultRow], protocols: Sequence[str], split: str) -> 
     return Group(heading, table, Text(f"± is {deviation_words(rows)}", style="italic"))
 
 
+def _columns(rows: Sequence[ResultRow]) -> list[Column]:
+    """A column for each metric and head."""
+    found = dict.fromkeys((row.metric, row.head, row.factor not in (None, "class")) for row in rows)
+    return [Column(metric, head, "\n".join(filter(None, (metric_of(metric).title, head))), by_factor) for metric, head, by_factor in found]
+
+
 def _context(row: ResultRow) -> _Context:
     how = row.context or ("" if row.representation == "embedding" else row.representation or "")
     return _Context(row.environment, row.length or 0, row.bottleneck, how)
-
-
-def _shown(row: ResultRow) -> bool:
-    return row.representation == "embedding" or row.protocol in FURTHER_PROTOCOLS
 
 
 def _written(row: ResultRow | None) -> str:

@@ -10,10 +10,8 @@ from torch import nn
 from contextssl.config.settings import ModelSettings, TrainSettings
 from contextssl.errors import SettingsError
 from contextssl.factors import FactorSpace
-from contextssl.methods import method_of
+from contextssl.method import METHODS, Parts
 from contextssl.models.baselines.baseline import Baseline
-from contextssl.models.baselines.build import build_terms
-from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoder_width import check_encoder
 from contextssl.models.encoder_width import feature_width as width_of
@@ -66,26 +64,35 @@ def build_model(
             feature_norm=settings.feature_norm,
             pretrained=settings.pretrained,
         )
-    method = method_of(settings.method)
-    if not method.contexts and not method.by_name:
-        width = width_of(encoder)
-        terms = build_terms(
-            settings,
-            encoder,
-            width,
-            factors,
-            width=settings.projection_dim,
-            temperature=settings.temperature,
-            classes=classes,
-            pairs_per_item=settings.pairs_per_item,
-        )
-        return Baseline(encoder, factors, method.name, terms, image_mean=image_mean, image_std=image_std)
-    kind = Conditional if method.by_name else ContextSSL
-    return kind(
+    method = METHODS.find(settings.method)
+    parts = Parts(
+        settings,
         encoder,
+        width_of(encoder),
         factors,
-        # Without actions there is nothing that a head could be asked for.
-        auxiliary=method.takes_action,
+        classes=classes,
+        image_mean=image_mean,
+        image_std=image_std,
+        labels=labels,
+        own=method.own(settings),
+    )
+    if method.model is not None:
+        return method.model(parts)
+    return Baseline(encoder, factors, method.name, method.terms(parts), image_mean=image_mean, image_std=image_std)
+
+
+def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxiliary: bool = True) -> ContextSSL:
+    """An in-context model of the settings' sizes.
+
+    Args:
+        auxiliary: whether a head regresses latents; without actions there is nothing that it could be asked for.
+    """
+    settings = parts.settings
+    return kind(
+        parts.encoder,
+        parts.factors,
+        feature_width=parts.feature_width,
+        auxiliary=auxiliary,
         projection_dim=settings.projection_dim,
         width=settings.width,
         n_layer=settings.n_layer,
@@ -96,9 +103,9 @@ def build_model(
         auxiliary_width=settings.auxiliary_width,
         auxiliary_scale=settings.auxiliary_scale,
         bottleneck=settings.bottleneck,
-        image_mean=image_mean,
-        image_std=image_std,
-        labels=labels,
+        image_mean=parts.image_mean,
+        image_std=parts.image_std,
+        labels=parts.labels,
     )
 
 

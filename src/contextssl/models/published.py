@@ -10,6 +10,8 @@ from torch import Tensor
 
 from contextssl.errors import CheckpointError
 
+# The method whose models the format holds.
+METHOD = "contextssl"
 # What the published implementation normalises images by, in units of 0 to 1: the statistics of 3DIEBench.
 IMAGE_MEAN = (0.5016, 0.5037, 0.5060)
 IMAGE_STD = (0.1030, 0.0999, 0.0969)

@@ -15,6 +15,7 @@ from torch import nn
 
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data, data_kind
+from contextssl.method import METHODS
 from contextssl.system.machine import processor
 from contextssl.version import __version__
 
@@ -38,8 +39,12 @@ def describe_run(settings: TrainSettings, data: Data, encoder: nn.Module | str |
 
 
 def describe_parts(settings: TrainSettings, data: Data, encoder: nn.Module | str | None) -> dict[str, Any]:
-    """What the data and the encoder were, whatever the settings' ``dataset`` and ``backbone`` say beside data and encoder of the user's own."""
+    """What the data and the encoder were, whatever the settings' ``dataset`` and ``backbone`` say beside data and encoder of the user's own; and
+    what a method is that is none of this package, which nobody who reads the results imports."""
     found: dict[str, Any] = {"data": {**data.description, "kind": data_kind(data)}}
+    if settings.method not in METHODS.built_in:
+        method = METHODS.find(settings.method)
+        found["method"] = {name: getattr(method, name) for name in ("title", "aim", "contexts", "by_name")}
     if encoder is None:
         return {**found, "encoder": settings.backbone}
     return {**found, "encoder": OWN, "encoder_class": encoder if isinstance(encoder, str) else type(encoder).__qualname__}

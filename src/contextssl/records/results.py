@@ -182,3 +182,14 @@ def _sound(path: Path, folder: Path) -> Iterator[None]:
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+
+
+def evaluation_name(protocol: str, split: str) -> str:
+    """Under which name a results file keeps how a protocol's rows of a split were made."""
+    return protocol if split == "val" else f"{protocol} ({split})"
+
+
+def evaluation_of(name: str) -> tuple[str, str]:
+    """The protocol and split of an evaluation's name."""
+    protocol, _, rest = name.partition(" (")
+    return protocol, rest.removesuffix(")") or "val"

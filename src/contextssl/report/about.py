@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextssl import advice
+from contextssl.data_set import of_source
 from contextssl.records.provenance import OWN
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, join, table
@@ -83,12 +84,8 @@ def _data(run: Run, source: dict[str, Any]) -> str:
     if isinstance(source.get("items"), dict):
         counts = listed([f"{count:,} {split}" for split, count in source["items"].items()])
         return f"{name}: {counts} images"
-    if source.get("kind") != "shapes":
-        return name
-    return (
-        f"{name}: {len(source['classes'])} classes × {source['objects_per_class']} training and {source['val_objects_per_class']} validation "
-        f"objects × {source['num_views']} views"
-    )
+    made = of_source(source.get("kind"))
+    return name if made is None or made.about is None else f"{name}: {made.about(source)}"
 
 
 def _machine(about: Any) -> str | None:

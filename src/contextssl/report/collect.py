@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contextssl import advice
-from contextssl.config.protocols import READS, evaluation_name
 from contextssl.errors import DataError, SettingsError
-from contextssl.methods import METHODS
+from contextssl.method import METHODS
+from contextssl.protocol import PROTOCOLS
 from contextssl.records.provenance import OWN
-from contextssl.records.results import RESULTS, ResultRow, read_results
+from contextssl.records.results import RESULTS, ResultRow, evaluation_name, evaluation_of, read_results
 
 METRICS = "metrics.csv"
-PROTOCOLS = ("geometry", "equivariance", "probe", "retrieval", "fairness", "erasure", "reading")
 # A warning names so many runs of one kind, and counts the others.
 NAMED = 3
 # The context length that sentences speak of, where it was evaluated.
@@ -103,10 +102,10 @@ class Run:
     def evaluations(self) -> Mapping[str, Mapping[str, Any]]:
         """How each protocol's rows were made, by protocol."""
         found = self.about.get("evaluations", {})
-        named = {protocol: evaluation_name(protocol, self.split) for protocol in PROTOCOLS}
-        if self.retrieval_as_published:
-            named["retrieval"] = PUBLISHED_RETRIEVAL
-        return {protocol: found[name] for protocol, name in named.items() if name in found}
+        split_of = {"retrieval": "train"} if self.retrieval_as_published else {}
+        made = {evaluation_of(name): about for name, about in found.items()}
+        own = [protocol for protocol, split in made if split == split_of.get(protocol, self.split)]
+        return {protocol: made[protocol, split_of.get(protocol, self.split)] for protocol in in_order(own)}
 
     @property
     def environments(self) -> list[str]:
@@ -120,14 +119,20 @@ class Run:
     @property
     def takes_context(self) -> bool:
         """Whether its method reads the pairs of a context; a run of an unknown method does."""
-        method = METHODS.get(str(self.settings.get("method", "contextssl")))
-        return method is None or method.contexts
+        return self._of_method("contexts", True)
 
     @property
     def told_by_name(self) -> bool:
         """Whether its method is told the environment by name, in the place of a context."""
-        method = METHODS.get(str(self.settings.get("method", "contextssl")))
-        return method is not None and method.by_name
+        return self._of_method("by_name", False)
+
+    def _of_method(self, what: str, unknown: bool) -> bool:
+        """An attribute of its method, as the results have it where the method is none of this package."""
+        method = METHODS.built_in.get(str(self.settings.get("method", "contextssl")))
+        recorded = self.about.get("method")
+        if method is None and isinstance(recorded, Mapping):
+            return bool(recorded.get(what, unknown))
+        return unknown if method is None else bool(getattr(method, what))
 
     def has(self, protocol: str) -> bool:
         return any(row.protocol == protocol for row in self.rows)
@@ -163,6 +168,12 @@ class Run:
             return "published"
         wanted = self.wanted_head(factor)
         return wanted if self.find(protocol=protocol, factor=factor, head=wanted) else None
+
+
+def in_order(protocols: Iterable[str]) -> list[str]:
+    """As they stand in the registry; those that are not known here last."""
+    known = list(PROTOCOLS.built_in)
+    return sorted(dict.fromkeys(protocols), key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
 def read_runs(folders: Sequence[str | Path], split: str = "val") -> list[Run]:
@@ -241,7 +252,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 def differences(runs: Sequence[Run]) -> list[str]:
     """How the runs' evaluations differ in what their numbers mean: one phrase each; none where they can be compared."""
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for protocol in PROTOCOLS:
+    for protocol in in_order(name for run in runs for name in run.evaluations):
         measured = [run for run in runs if run.has(protocol)]
         if len(measured) < 2:
             continue
@@ -257,7 +268,12 @@ def differences(runs: Sequence[Run]) -> list[str]:
     found.update(_mixed(runs))
     phrases = [f"{what} ({', '.join(protocols)}): {'; '.join(told)}" for (what, told), protocols in found.items()]
     texts = [about["definitions"] for run in runs for about in run.evaluations.values() if isinstance(about.get("definitions"), Mapping)]
-    changed = sorted({key for text in texts for key in texts[0].keys() | text.keys() if text.get(key) != texts[0].get(key)})
+    # What one of them has no rows for it does not define.
+    said: dict[str, set[str]] = {}
+    for text in texts:
+        for key, meaning in text.items():
+            said.setdefault(key, set()).add(meaning)
+    changed = sorted(key for key, meanings in said.items() if len(meanings) > 1)
     return phrases + ([f"the definition of {', '.join(changed)}"] if changed else [])
 
 
@@ -286,7 +302,9 @@ def _definition(run: Run, protocol: str) -> dict[str, Any]:
     shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items", "precision")}
     shared["checkpoint"] = about.get("checkpoint") or "last"
     # A setting that an older version did not have is no difference that could be named.
-    own = {name.replace("_", " "): settings[name] for name in READS[protocol] if name in settings and name not in WHICH_ROWS}
+    known = PROTOCOLS.built_in.get(protocol)
+    reads = known.reads if known is not None else ("own",)
+    own = {name.replace("_", " "): settings[name] for name in reads if name in settings and name not in WHICH_ROWS}
     data = about.get("data", {}).get("fingerprint") or run.about.get("data", {}).get("fingerprint")
     # Of rows that both have, the numbers behind them must agree too, whatever the description says.
     rows = [row for row in run.rows if row.protocol == protocol]

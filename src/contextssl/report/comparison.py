@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contextssl.errors import SettingsError
 from contextssl.evaluation.deviations import deviation_words
+from contextssl.protocol import PROTOCOLS
 from contextssl.records.provenance import OWN
 from contextssl.report import about as runs_about
 from contextssl.report.collect import Run, differences
@@ -56,7 +57,9 @@ class Comparison:
     differences: tuple[str, ...]
 
 
-def write_comparison(entries: Sequence[Entry], out: Path, *, split: str = "val", about: Mapping[str, str] | None = None) -> Comparison:
+def write_comparison(
+    entries: Sequence[Entry], out: Path, *, split: str = "val", about: Mapping[str, str] | None = None, protocols: Sequence[str] = ()
+) -> Comparison:
     """Write ``comparison.html``, ``comparison.md``, ``comparison.csv`` and ``figures/FACTOR-FACTOR.png`` and ``.svg`` into a folder.
 
     Args:
@@ -64,6 +67,7 @@ def write_comparison(entries: Sequence[Entry], out: Path, *, split: str = "val",
         out: the folder.
         split: whose rows are shown.
         about: name and text of lines under the title.
+        protocols: of your own, ``package.module:Name``, whose tables are shown.
 
     Raises:
         SettingsError: for no entries, or one without runs.
@@ -72,7 +76,8 @@ def write_comparison(entries: Sequence[Entry], out: Path, *, split: str = "val",
         raise SettingsError("a comparison needs entries, and each of them a run")
     averaged = [Averaged.of(entry, split) for entry in entries]
     runs = [run for entry in entries for run in entry.runs]
-    made, drawn, lines = tables(averaged), picture(averaged), {} if about is None else dict(about)
+    own = [PROTOCOLS.find(name) for name in protocols if name not in PROTOCOLS.names()]
+    made, drawn, lines = tables(averaged, own), picture(averaged), {} if about is None else dict(about)
     page, markdown, every = (out / f"{NAME}.{suffix}" for suffix in ("html", "md", "csv"))
     write_text(page, _page(averaged, runs, made, drawn, lines))
     write_text(markdown, _markdown(averaged, runs, made, drawn, lines))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from contextssl.evaluation.verdict import verdict
+from contextssl.protocol import PROTOCOLS, Protocol
 from contextssl.report import published
 from contextssl.report.entries import Averaged, Condition, conditions, in_order
 from contextssl.report.figures import patience
@@ -14,7 +14,6 @@ from contextssl.report.screen import NOISE
 from contextssl.report.tables import column_title
 from contextssl.report.words import capitalised, environment_name, factor_name, head_name, listed, metric_name, told_name
 
-FURTHER = ("reading", "labels", "fairness")
 METHOD = "method, read from"
 RETRIEVAL = ("mrr", "hit@1", "hit@5")
 ERASURES = {
@@ -35,18 +34,19 @@ def lines_of(entries: Sequence[Averaged]) -> list[Condition]:
     return [line for each in entries for line in conditions(each)]
 
 
-def tables(entries: Sequence[Averaged]) -> list[Grid]:
-    """Those that there are numbers for."""
-    factors, lines = factors_of(entries), lines_of(entries)
-    groups = {group: group_title(group, factors) for group in in_order([line.group for line in lines], factors)}
-    made = [
-        pairs_table(entries, lines, groups, factors),
-        views_table(lines, groups, factors),
-        retrieval_table(entries, factors),
-        erasure_table(entries, factors),
-        *(further_table(entries, protocol, factors) for protocol in FURTHER),
-    ]
+def tables(entries: Sequence[Averaged], protocols: Sequence[Protocol] = ()) -> list[Grid]:
+    """Those that there are numbers for.
+
+    Args:
+        protocols: a user's own, beside those that are built in or installed.
+    """
+    factors = factors_of(entries)
+    made = [table for protocol in (*PROTOCOLS.all(), *protocols) for table in protocol.tables(entries, factors)]
     return [table for table in made if table is not None]
+
+
+def _groups(lines: Sequence[Condition], factors: Sequence[str]) -> dict[str, str]:
+    return {group: group_title(group, factors) for group in in_order([line.group for line in lines], factors)}
 
 
 def group_title(group: str, factors: Sequence[str]) -> str:
@@ -72,8 +72,9 @@ def pair_head(entries: Sequence[Averaged], factor: str) -> str | None:
     return best if best is not None and having[best] else None
 
 
-def pairs_table(entries: Sequence[Averaged], lines: Sequence[Condition], groups: Mapping[str, str], factors: Sequence[str]) -> Grid | None:
+def pairs_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:
     """The paper's table: pooled R² of the relative factors from pairs, and the class from single views."""
+    lines = lines_of(entries)
     columns, instead = [], []
     for factor in factors:
         head = pair_head(entries, factor)
@@ -102,7 +103,7 @@ def pairs_table(entries: Sequence[Averaged], lines: Sequence[Condition], groups:
         [METHOD],
         columns,
         lines,
-        groups,
+        _groups(lines, factors),
         factors,
         published=_published_result,
         notes=notes,
@@ -130,14 +131,15 @@ def _published_result(line: Condition, column: Column) -> float | None:
             name = f"{name} (c = 0)"
     elif line.fields["representation"] != "feature":
         return None
-    found = next((method for method in published.METHODS if (method.group, method.name) == (line.group, name)), None)
+    found = next((row for row in published.figure3() if (row.group, row.name) == (line.group, name)), None)
     if found is None:
         return None
     return {"rotation": found.rotation, "color": found.color, "class": found.accuracy}.get(column.factor or "")
 
 
-def views_table(lines: Sequence[Condition], groups: Mapping[str, str], factors: Sequence[str]) -> Grid | None:
+def views_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:
     """What distances, neighbours and a strong fresh reader see of each factor in single views."""
+    lines = lines_of(entries)
     columns = []
     rows = [row for line in lines for row in line.each.run.find(protocol="probe", head="ridge")]
     noises = sorted({row.bottleneck for row in rows if row.bottleneck})
@@ -153,7 +155,7 @@ def views_table(lines: Sequence[Condition], groups: Mapping[str, str], factors: 
         "Absolute factors. The variance share is what distances see; ridge is the strongest reader here, and under noise, its variance a share of "
         "the embedding’s own, it reads what is left of a factor. Features are read without noise; erased features, below, with it."
     )
-    return grid("views", "What single views tell of each factor", [METHOD], columns, lines, groups, factors, notes=[note])
+    return grid("views", "What single views tell of each factor", [METHOD], columns, lines, _groups(lines, factors), factors, notes=[note])
 
 
 def retrieval_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:
@@ -203,7 +205,7 @@ def _published_retrieval(line: Condition, column: Column) -> float | None:
     if not entry.comparable or entry.published is None or line.group != "rotation":
         return None
     name = str(line.length) if line.each.takes_contexts else entry.published if entry.group == "rotation" else ""
-    return published.RETRIEVAL.get(name, {}).get(str(column.fields["metric"]).removesuffix("_with_identity"))
+    return published.table1().get(name, {}).get(str(column.fields["metric"]).removesuffix("_with_identity"))
 
 
 def erasure_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:
@@ -246,11 +248,11 @@ def _erased_lines(each: Averaged) -> Iterator[Condition]:
         yield Condition(each, remains or "", (f"{each.entry.name}, {ERASURES[representation or '']}", str(tokens or "")), about)
 
 
-def further_table(entries: Sequence[Averaged], protocol: str, factors: Sequence[str]) -> Grid | None:
-    """Every number of a protocol that has no table of its own: a line a condition, a column a metric."""
+def every_number(entries: Sequence[Averaged], protocol: Protocol, factors: Sequence[str]) -> Grid | None:
+    """Of a protocol that has no table of its own: a line a condition, a column a metric."""
     lines, found = [], {}
     for each in entries:
-        rows = each.run.find(protocol=protocol)
+        rows = each.run.find(protocol=protocol.name)
         found.update(dict.fromkeys((row.metric, row.factor, row.head, row.target) for row in rows))
         for key in dict.fromkeys((row.representation, row.environment, row.length, row.bottleneck, row.context) for row in rows):
             representation, environment, length, noise, context = key
@@ -265,9 +267,9 @@ def further_table(entries: Sequence[Averaged], protocol: str, factors: Sequence[
             words = (", ".join(part for part in read if part), environment_name(environment), str(length or ""))
             lines.append(Condition(each, "", words, fields))
     columns = [
-        Column(column_title(*key), (protocol,), {"metric": key[0], "factor": key[1], "head": key[2], "target": key[3]}, judged=False)
+        Column(column_title(*key), (protocol.name,), {"metric": key[0], "factor": key[1], "head": key[2], "target": key[3]}, judged=False)
         for key in found
     ]
-    notes = [f"{each.entry.name}. {said.sentence}" for each in entries if protocol == "reading" and (said := verdict(each.run.rows))]
-    title = {"reading": "Does it read its context?", "labels": "Labels that depend on the context"}.get(protocol, protocol.capitalize())
-    return grid(protocol, title, [METHOD, "context", "tokens"], columns, lines, {"": ""}, factors, floor="floor", notes=notes)
+    notes = [f"{each.entry.name}. {said.sentence}" for each in entries if (said := protocol.says(each.run.rows))]
+    title = protocol.title or protocol.name.capitalize()
+    return grid(protocol.name, title, [METHOD, "context", "tokens"], columns, lines, {"": ""}, factors, floor="floor", notes=notes)

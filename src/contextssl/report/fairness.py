@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from contextssl.config.protocols import CLASSIFIERS
+from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.evaluation.fairness_summary import RIVALS, representation_name
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run

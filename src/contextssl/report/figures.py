@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from contextssl.config.protocols import PUBLISHED_EPOCHS
 from contextssl.evaluation.deviations import deviation, deviation_words
+from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow
 from contextssl.report import published
 from contextssl.report.collect import Run
@@ -279,13 +279,12 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
 def patience(runs: Sequence[Run], protocol: str) -> str:
     """A sentence where trained probes had fewer epochs than the published ones."""
     given = {run.evaluations.get(protocol, {}).get("settings", {}).get("epochs") for run in runs}
-    fewer = sorted(epochs for epochs in given if epochs is not None and epochs < PUBLISHED_EPOCHS[protocol])
+    published = PROTOCOLS.built_in[protocol].epochs or 0
+    fewer = sorted(epochs for epochs in given if epochs is not None and epochs < published)
     if not fewer:
         return ""
     told = listed([str(epochs) for epochs in fewer])
-    return (
-        f" Trained probes had {told} epochs, not the published {PUBLISHED_EPOCHS[protocol]}: a more patient one reads more of what is left."
-    )
+    return f" Trained probes had {told} epochs, not the published {published}: a more patient one reads more of what is left."
 
 
 def sensitivity(runs: Sequence[Run]) -> Picture | None:
@@ -317,7 +316,7 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
                     floors += [row.floor for row in rows if row.floor is not None]
                     lengths += [row.length or 0 for row in rows]
         if all(run.in_papers_setting for run in runs) and lines:
-            y = [published.RETRIEVAL[str(length)][metric] for length in published.LENGTHS]
+            y = [published.table1()[str(length)][metric] for length in published.LENGTHS]
             lines.append(Line("rotation told, paper", [position(n) for n in published.LENGTHS], y, colour="rotation", faint=True))
             lengths += published.LENGTHS
         if lines:

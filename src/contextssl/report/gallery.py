@@ -18,9 +18,9 @@ from PIL import Image
 from torch import Tensor
 
 from contextssl import checkpoints
-from contextssl.config.data_settings import TABLES
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.stored import is_store
+from contextssl.data_set import DATA_SETS, known_data_set, own_name
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
@@ -120,12 +120,13 @@ class OwnCode:
     """Code of the user's own that a run was made with, named anew: what its files call it is never imported.
 
     Args:
-        factors, data_factory, encoder_factory: as in the settings of the same names.
+        factors, dataset, encoder_factory, method: as in the settings of the same names.
     """
 
     factors: list[str] | None = None
-    data_factory: str | None = None
+    dataset: str | None = None
     encoder_factory: str | None = None
+    method: str | None = None
 
 
 NO_CODE = OwnCode()
@@ -165,7 +166,8 @@ def _kept(run: Run) -> Mapping[str, Any] | None:
 
 def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     """The evaluation's own settings where it was evaluated, so that its cache serves; never data that must be rendered or packed first."""
-    if run.dataset in TABLES:
+    data_set = known_data_set(run.dataset)
+    if data_set is not None and data_set.views == "rows":
         raise DataError("rows of a table have no pictures to show")
     made = next(iter(run.evaluations.values()), {}).get("settings", {})
     known = {field.name for field in dataclasses.fields(EvaluateSettings)}
@@ -174,13 +176,12 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     content = checkpoints.read(file)
     path = content.get(checkpoints.RECIPE, {}).get("data", {}).get("path")
     where = data_dir or given.get("data_dir") or path
-    given.update(dataclasses.asdict(own))
-    if own.data_factory is not None:
+    # What a file calls code of the user's own is not named by it.
+    given.update(dataclasses.asdict(own), dataset=own.dataset or (None if own_name(given.get("dataset")) else given.get("dataset")))
+    if own.dataset is not None or (data_set is not None and data_set.name not in DATA_SETS.built_in):
         where = None
     elif run.trained_on == OWN and where is None:
-        raise DataError(
-            "the run was trained on data of your own: name them by data_factory=module:function, which returns a contextssl.Data"
-        )
+        raise DataError(f"the run was trained on data of your own: name them by dataset={_own_data(run)}, which returns a contextssl.Data")
     elif where is None or not is_store(Path(where)):
         raise DataError(f"the run's data are not at hand{'' if where is None else f' at {where}'}: name their packed store by data_dir=DIR")
     given.update(
@@ -200,6 +201,12 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
         settings = dataclasses.replace(settings, items=max(2, MOST_VIEWS // plan.test.per_item), cache=False)
         plan = Plan.of(settings, subject)
     return plan
+
+
+def _own_data(run: Run) -> str:
+    """What the run's results call its data, for a message alone."""
+    settings = run.about.get("settings") or {}
+    return own_name(settings.get("data_factory") or settings.get("dataset")) or "module:function"
 
 
 def _choose(views: ViewSet, queries: int, seed: int) -> list[tuple[int, int]]:

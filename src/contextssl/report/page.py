@@ -7,65 +7,54 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
-from contextssl.report import about, fairness, figures, gallery_section, sections, training_curves
+from contextssl.protocol import PROTOCOLS, Protocol
+from contextssl.report import about, figures, gallery_section, sections, training_curves
 from contextssl.report.collect import Run, differences
 from contextssl.report.headline import headline
 from contextssl.report.markup import Markup, element, join
 from contextssl.report.panels import Picture
 from contextssl.version import __version__
 
-CONTENTS = (
-    ("adaptation", "Adaptation"),
-    ("r2", "R²"),
-    ("harder-truth", "The harder truth"),
-    ("results", "Results"),
-    ("fairness", "Fairness"),
-    ("reading", "Reading"),
-    ("retrieval", "Retrieval"),
-    ("gallery", "Gallery"),
-    ("training", "Training"),
-    ("run", "The run"),
-    ("numbers", "Every number"),
-)
 UNLIKE = "These runs were not measured alike, so their numbers cannot be compared one by one. They differ in "
 
 
-def pictures_of(runs: Sequence[Run]) -> dict[str, Picture | None]:
-    """Every figure of these runs by its name; None where there are no rows for it."""
-    r2 = figures.published_r2(runs)
-    return {
-        "adaptation": figures.adaptation(runs),
-        "r2": r2,
-        "paper": figures.paper_only() if r2 is not None and not all(run.in_papers_setting for run in runs) else None,
-        "noise": figures.noise(runs),
-        "readers": figures.readers(runs),
-        "sensitivity": figures.sensitivity(runs),
-        "fairness": fairness.tradeoff(runs),
-        "retrieval": figures.retrieval(runs),
-        "training": training_curves.training(runs),
-    }
+def pictures_of(runs: Sequence[Run], protocols: Sequence[Protocol] = ()) -> dict[str, Picture | None]:
+    """Every figure of these runs by its name; None where there are no rows for it.
+
+    Args:
+        protocols: a user's own, beside those that are built in or installed.
+    """
+    found: dict[str, Picture | None] = {}
+    for protocol in (*PROTOCOLS.all(), *protocols):
+        found.update(protocol.pictures(runs))
+    return {**found, "training": training_curves.training(runs)}
 
 
 def page(
-    runs: Sequence[Run], pictures: Mapping[str, Picture | None], galleries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]]
+    runs: Sequence[Run],
+    pictures: Mapping[str, Picture | None],
+    galleries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]],
+    protocols: Sequence[Protocol] = (),
 ) -> str:
-    """The whole page as HTML."""
+    """The whole page as HTML.
+
+    Args:
+        protocols: a user's own, beside those that are built in or installed.
+    """
     factors = figures.factors_of(runs)
     title = "contextssl: " + ", ".join(run.name for run in runs)
-    body = element(
-        "main",
-        element("header", element("h1", title), _headlines(runs), warnings(runs), _contents(runs, pictures)),
-        sections.adaptation(runs, pictures, factors),
-        sections.read_outs(runs, pictures, factors),
-        sections.harder(runs, pictures, factors),
-        sections.results(runs),
-        sections.fair(runs, pictures, factors),
-        sections.read(runs),
-        sections.retrieval(runs, pictures, factors),
-        gallery_section.gallery(galleries),
+    own = [made for protocol in (*PROTOCOLS.all(), *protocols) for made in protocol.sections(runs, pictures, factors)]
+    about_runs = [
+        sections.Section("gallery", "Gallery", 110, gallery_section.gallery(galleries)),
         sections.training(runs, pictures, factors),
         sections.the_runs(runs),
         sections.all_numbers(runs),
+    ]
+    shown = sorted([*own, *about_runs], key=lambda section: section.place)
+    body = element(
+        "main",
+        element("header", element("h1", title), _headlines(runs), warnings(runs), _contents(shown)),
+        [section.content for section in shown],
         element("footer", f"Written by contextssl {__version__} from results.json, metrics.csv and gallery.json of each run."),
     )
     return document(title, body)
@@ -121,7 +110,5 @@ def _headlines(runs: Sequence[Run]) -> Markup:
     return join(said)
 
 
-def _contents(runs: Sequence[Run], pictures: Mapping[str, Picture | None]) -> Markup:
-    there = {"fairness": pictures["fairness"] is not None, "reading": any(run.has("reading") for run in runs)}
-    shown = [(anchor, title) for anchor, title in CONTENTS if there.get(anchor, True)]
-    return element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in shown], aria_label="Contents")
+def _contents(shown: Sequence[sections.Section]) -> Markup:
+    return element("nav", [element("a", section.name, href=f"#{section.anchor}") for section in shown], aria_label="Contents")

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.report import about, fairness, figures, published, reading
-from contextssl.report.collect import Run
+from contextssl.report.collect import Run, in_order
 from contextssl.report.drawing import DASHES, MARKERS, colour_key, inline_svg
 from contextssl.report.headline import bounds, factor_bounds, harder_truth
 from contextssl.report.markup import Content, Markup, element, join
 from contextssl.report.panels import Picture
 from contextssl.report.tables import every_number, numbers_of, results_table, retrieval_table
 
-# Protocols whose rows are shown one and all.
-EVERY_NUMBER = ("geometry", "fairness", "equivariance", "probe", "retrieval", "online")
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Args:
+        anchor: of links to it.
+        name: in the contents.
+        place: among the others, from 0 to 100; what is about the run itself comes after.
+        content: the section as HTML.
+    """
+
+    anchor: str
+    name: str
+    place: int
+    content: Markup
 
 
 def section(anchor: str, title: str, *content: Content) -> Markup:
@@ -77,19 +92,20 @@ def _contextless(runs: Sequence[Run]) -> list[Markup]:
     ]
 
 
-def adaptation(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
+def adaptation(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     picture = pictures["adaptation"]
-    return section(
+    content = section(
         "adaptation",
         picture.title if picture else figures.DOES_NOT,
         figure(picture, factors) if picture else _contextless(runs),
         _missing(runs, "geometry", "the variance share of each factor"),
     )
+    return Section("adaptation", "Adaptation", 10, content)
 
 
-def read_outs(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
+def read_outs(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     picture, paper = pictures["r2"], pictures["paper"]
-    return section(
+    content = section(
         "r2",
         "R² of each factor by the published probes",
         figure(picture, factors) if picture else _contextless(runs),
@@ -101,9 +117,10 @@ def read_outs(runs: Sequence[Run], pictures: Mapping[str, Picture | None], facto
         ],
         figure(paper, factors, titled=True) if paper else None,
     )
+    return Section("r2", "R²", 20, content)
 
 
-def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
+def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     """Fresh probes beside distances, the noise bottleneck, and how far the embedding moves."""
     noise, readers, moves = pictures["noise"], pictures["readers"], pictures["sensitivity"]
     spoken: list[Markup] = []
@@ -127,7 +144,7 @@ def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors:
                 "any of them alone fits into so many nats."
             )
             spoken.append(element("p", bound))
-    return section(
+    content = section(
         "harder-truth",
         "The harder truth: what a fresh probe still digs out",
         element(
@@ -148,6 +165,7 @@ def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors:
         figure(moves, factors, titled=True) if moves else None,
         None if moves else _no_sensitivity(runs),
     )
+    return Section("harder-truth", "The harder truth", 30, content)
 
 
 def _no_sensitivity(runs: Sequence[Run]) -> list[Markup]:
@@ -164,9 +182,9 @@ def _around(runs: Sequence[Run], *protocols: str) -> str:
     return f"± is {deviation_words(row for run in runs for row in run.rows if row.protocol in protocols)}."
 
 
-def results(runs: Sequence[Run]) -> Markup:
+def results(runs: Sequence[Run]) -> Section:
     made = results_table(runs)
-    return section(
+    content = section(
         "results",
         "Results beside the paper's",
         element(
@@ -185,14 +203,15 @@ def results(runs: Sequence[Run]) -> Markup:
         _missing(runs, "equivariance", "what is read from pairs"),
         _missing(runs, "probe", "the class accuracy"),
     )
+    return Section("results", "Results", 40, content)
 
 
-def fair(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup | None:
+def fair(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
     """Fairness, where runs are of tables."""
     picture = pictures["fairness"]
     if picture is None:
-        return None
-    return section(
+        return ()
+    content = section(
         "fairness",
         "Fairness by context",
         figure(picture, factors),
@@ -204,18 +223,20 @@ def fair(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: S
         ),
         fairness.section_content(runs),
     )
+    return (Section("fairness", "Fairness", 50, content),)
 
 
-def read(runs: Sequence[Run]) -> Markup | None:
+def read(runs: Sequence[Run]) -> Sequence[Section]:
     """What is read of a context, where that was asked."""
     if not any(run.has(reading.PROTOCOL) for run in runs):
-        return None
-    return section("reading", "What the model reads of its context", reading.section_content(runs))
+        return ()
+    content = section("reading", "What the model reads of its context", reading.section_content(runs))
+    return (Section("reading", "Reading", 60, content),)
 
 
-def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
+def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     picture, made = pictures["retrieval"], retrieval_table(runs)
-    return section(
+    content = section(
         "retrieval",
         "Retrieval: finding the predicted view",
         figure(picture, factors) if picture else None,
@@ -230,21 +251,23 @@ def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], facto
         else None,
         _missing(runs, "retrieval", "retrieval"),
     )
+    return Section("retrieval", "Retrieval", 70, content)
 
 
-def training(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Markup:
+def training(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     picture = pictures["training"]
-    return section(
+    content = section(
         "training",
         "Training curves",
         figure(picture, factors)
         if picture
         else element("p", "No training curves: no metrics.csv lies beside the results.", class_="missing"),
     )
+    return Section("training", "Training", 120, content)
 
 
-def the_runs(runs: Sequence[Run]) -> Markup:
-    return section(
+def the_runs(runs: Sequence[Run]) -> Section:
+    content = section(
         "run",
         "What the runs were" if len(runs) > 1 else "What the run was",
         about.run_table(runs),
@@ -252,17 +275,18 @@ def the_runs(runs: Sequence[Run]) -> Markup:
         if any(run.settings for run in runs)
         else None,
     )
+    return Section("run", "The run", 130, content)
 
 
-def all_numbers(runs: Sequence[Run]) -> Markup:
+def all_numbers(runs: Sequence[Run]) -> Section:
     made = []
     for run in runs:
-        for protocol in EVERY_NUMBER:
+        for protocol in in_order(row.protocol for row in run.rows):
             found = every_number(run, protocol)
             if found is not None:
                 title = f"{protocol}, {run.name}" if len(runs) > 1 else protocol
                 made.append(element("details", element("summary", f"Every number of {title}"), found))
     told = about.definitions(runs)
     meanings = element("details", element("summary", "Definitions"), told) if told else None
-    around = element("p", _around(runs, *EVERY_NUMBER)) if made else None
-    return section("numbers", "Every number, and how it is defined", meanings, around, made)
+    around = element("p", _around(runs, *dict.fromkeys(row.protocol for run in runs for row in run.rows))) if made else None
+    return Section("numbers", "Every number", 140, section("numbers", "Every number, and how it is defined", meanings, around, made))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from contextssl.evaluation.fairness_summary import RIVALS
+from contextssl.protocol import metric_of
 from contextssl.records.results import ResultRow
 from contextssl.report import published
 from contextssl.report.collect import Run
@@ -56,7 +57,7 @@ def results_table(runs: Sequence[Run]) -> Markup | None:
 
 
 def _paper_rows(columns: Sequence[tuple[str, str, str]]) -> Iterator[Markup]:
-    for method in published.METHODS:
+    for method in published.figure3():
         values = {("r2_pooled", "rotation"): method.rotation, ("r2_pooled", "color"): method.color, ("accuracy", "class"): method.accuracy}
         cells = [values.get((metric, factor)) for _, metric, factor in columns]
         label = f"{factor_name(method.group)}: {method.name}"
@@ -103,7 +104,8 @@ def floor_cell(rows: list[ResultRow]) -> str:
     floor = floor_of(rows)
     if floor is None:
         return ""
-    return f"{number(floor, 1)}°" if rows[0].metric == "angle_deg" else number(floor)
+    metric = metric_of(rows[0].metric)
+    return number(floor, metric.digits if metric.unit else 3) + metric.unit
 
 
 def retrieval_table(runs: Sequence[Run]) -> Markup | None:
@@ -127,7 +129,7 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
         found = [run.find(protocol="retrieval", metric=metric, factor=factor) for metric, factor in columns]
         body.append(["chance", "", *(floor_cell(rows) for rows in found)])
     body.append(group_row(f"The paper: {published.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
-    for name, values in published.RETRIEVAL.items():
+    for name, values in published.table1().items():
         first, tokens = ("rotation", name) if name.isdigit() else (name, "")
         cells = [tokens, *(number(values[metric]) if metric in values else "" for metric, _ in columns)]
         body.append(
@@ -142,24 +144,26 @@ def every_number(run: Run, protocol: str) -> Markup | None:
     if not rows:
         return None
     columns = list(dict.fromkeys((row.metric, row.factor, row.head, row.target) for row in rows))
-    conditions = dict.fromkeys((row.representation or "", row.environment, row.length, row.bottleneck) for row in rows)
+    conditions = dict.fromkeys(_condition(row) for row in rows)
     noisy = any(row.bottleneck for row in rows)
-    cells = {
-        (row.representation or "", row.environment, row.length, row.bottleneck, row.metric, row.factor, row.head, row.target): row
-        for row in rows
-    }
+    cells = {(*_condition(row), row.metric, row.factor, row.head, row.target): row for row in rows}
     head = ["context", "tokens", *(["noise"] if noisy else []), *(column_title(*column) for column in columns)]
     body: list[Sequence[Content] | Markup] = []
     for condition in conditions:
-        representation, environment, length, share = condition
+        representation, environment, length, share, disturbed = condition
         first = "features" if representation == "feature" else RIVALS.get(representation, environment_name(environment))
         first = f"prediction, {first}" if representation == "prediction" else first
+        first = f"{first}, {disturbed}" if disturbed else first
         marks = [first, "" if length is None else str(length), *([f"{share:g}"] if noisy else [])]
         body.append([*marks, *(measured(cells.get((*condition, *column))) for column in columns)])
     by_column = [[row for row in rows if (row.metric, row.factor, row.head, row.target) == column] for column in columns]
     floors = [floor_cell([row for row in found if row.floor is not None]) for found in by_column]
     body.append(["floor", "", *([""] if noisy else []), *floors])
     return table(head, body)
+
+
+def _condition(row: ResultRow) -> tuple[str, str | None, int | None, float, str | None]:
+    return row.representation or "", row.environment, row.length, row.bottleneck, row.context
 
 
 def column_title(metric: str, factor: str | None, head: str | None, target: str | None = None) -> str:

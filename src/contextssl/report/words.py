@@ -6,39 +6,14 @@ import math
 
 from contextssl.evaluation.deviations import deviation
 from contextssl.factors import NO_FACTOR
+from contextssl.head import HEADS
+from contextssl.protocol import metric_of
 from contextssl.records.results import ResultRow
 
 UNDEFINED = "undefined"
 VOWELS = frozenset("aeiou")
-HEADS = {
-    "auxiliary": "the model's own head",
-    "published": "the paper's probe",
-    "mlp": "fresh MLP",
-    "linear": "fresh linear probe",
-    "ridge": "fresh ridge",
-    "knn": "nearest neighbours",
-    "logistic": "logistic regression",
-    "boosting": "gradient boosting",
-}
-METRICS = {
-    "r2_pooled": "R² pooled",
-    "r2": "R² a dimension",
-    "angle_deg": "mean angle",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "variance_share": "variance share",
-    "sensitivity": "sensitivity",
-    "capacity_nats": "bound on everything together, nats",
-    "factor_nats": "bound, nats",
-    "mrr": "MRR",
-    "pre": "PRE",
-    "auroc": "AUROC",
-    "equalized_odds_difference": "equalized-odds gap",
-    "equal_opportunity_difference": "equal-opportunity gap",
-    "demographic_parity_difference": "demographic-parity gap",
-    "counterfactual_distance": "distance of a flip",
-    "counterfactual_flips": "predictions flipped",
-}
+# Readers that are no heads of the setting.
+OTHER_HEADS = {"auxiliary": "the model's own head", "logistic": "logistic regression", "boosting": "gradient boosting"}
 
 
 def factor_name(name: str | None) -> str:
@@ -69,7 +44,8 @@ def context_name(environment: str | None, length: int | None) -> str:
 
 
 def head_name(head: str | None) -> str:
-    return HEADS.get(head or "", head or "")
+    known = HEADS.built_in.get(head or "")
+    return known.title if known is not None else OTHER_HEADS.get(head or "", head or "")
 
 
 def capitalised(text: str) -> str:
@@ -80,7 +56,7 @@ def capitalised(text: str) -> str:
 def metric_name(metric: str) -> str:
     if metric.endswith("_with_identity"):
         return f"{metric_name(metric.removesuffix('_with_identity'))}, with identity"
-    return METRICS.get(metric, metric.replace("hit@", "H@"))
+    return metric_of(metric).title or metric
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -98,12 +74,11 @@ def measured(row: ResultRow | None) -> str:
     :func:`~contextssl.evaluation.deviations.deviation_words`."""
     if row is None:
         return ""
-    digits = 1 if row.metric == "angle_deg" else 2 if row.metric in ("capacity_nats", "factor_nats") else 3
-    unit = "°" if row.metric == "angle_deg" else ""
+    metric = metric_of(row.metric)
     if math.isnan(row.mean):
         return UNDEFINED
     found = deviation(row)
-    return f"{number(row.mean, digits)}{'' if found is None else f' ± {number(found, digits)}'}{unit}"
+    return f"{number(row.mean, metric.digits)}{'' if found is None else f' ± {number(found, metric.digits)}'}{metric.unit}"
 
 
 def percent(share: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl.errors import SettingsError
+from contextssl.protocol import PROTOCOLS
 from contextssl.report.collect import differences, read_runs
 from contextssl.report.drawing import picture_files
 from contextssl.report.figures import factors_of
@@ -37,6 +38,7 @@ def write_report(
     gallery: bool = True,
     data_dir: str | None = None,
     own: OwnCode = NO_CODE,
+    protocols: Sequence[str] = (),
 ) -> Report:
     """Write one self-contained HTML page about one run or several, side by side.
 
@@ -48,6 +50,7 @@ def write_report(
         gallery: make a gallery where there is none and a run's checkpoint and data are at hand.
         data_dir: where the data of the galleries have moved.
         own: for the galleries of runs with data, augmentations or an encoder of your own.
+        protocols: of your own, ``package.module:Name``, whose sections are shown.
 
     Raises:
         SettingsError, DataError: for a run that is missing, unfinished or damaged, before anything is written.
@@ -58,12 +61,13 @@ def write_report(
         place = place / PAGE
     if place.suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"out={place}: name an .html file, or a folder that is there")
-    pictures = pictures_of(found)
+    named = [PROTOCOLS.find(name) for name in protocols if name not in PROTOCOLS.names()]
+    pictures = pictures_of(found, named)
     galleries = []
     for run in found:
         made, reason = gallery_of(run, data_dir, own) if gallery else (None, "gallery=false")
         galleries.append((run, made, reason))
-    write_text(place, page(found, pictures, galleries))
+    write_text(place, page(found, pictures, galleries, named))
     written: list[Path] = []
     for picture in pictures.values() if figures else ():
         if picture is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from contextssl.config.settings import TrainSettings
 from contextssl.data.pairs import PairBatch
-from contextssl.models.baselines.build import vicreg_coefficients
+from contextssl.method import METHODS
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_space import context_label_loss
 from contextssl.models.objectives import (
@@ -50,12 +50,14 @@ class Objective:
 
     @classmethod
     def of(cls, settings: TrainSettings) -> Objective:
-        clamp = PUBLISHED_CLAMP if settings.clamp_similarities else None
-        if settings.method == "vicreg+":
-            return cls(vicreg=vicreg_coefficients(settings), invariant=True)
-        if settings.method == "simclr+":
-            return cls(settings.temperature, clamp, invariant=True)
-        return cls(settings.temperature, clamp, settings.weight_equiv_loss, settings.weight_untold, settings.weight_labels)
+        """That of the method of the settings; of one that is a sum of terms nothing is read of it."""
+        method = METHODS.find(settings.method)
+        return cls() if method.objective is None else method.objective(settings, method.own(settings))
+
+
+def clamp_of(settings: TrainSettings) -> float | None:
+    """The floor of cosines in a contrastive loss."""
+    return PUBLISHED_CLAMP if settings.clamp_similarities else None
 
 
 @dataclass(frozen=True)

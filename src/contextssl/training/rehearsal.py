@@ -8,14 +8,11 @@ from pathlib import Path
 
 import torch
 
-from contextssl.config.data_settings import PHOTOS, TABLES
 from contextssl.config.settings import TrainSettings
-from contextssl.data.dataset import augmentations_named
 from contextssl.data.environments import environments_of
 from contextssl.data.stored import is_store
-from contextssl.data.threediebench import FACTORS, factors_named
+from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
-from contextssl.factors import FactorSpace
 from contextssl.models.build import build_model
 from contextssl.randomness import DrawingFrom, seeded_generator
 
@@ -29,14 +26,14 @@ def rehearse(settings: TrainSettings, own_encoder: bool = False) -> None:
     Raises:
         SettingsError: for environments that cannot be, an unknown backbone, sizes that do not go together.
     """
-    # Tables are read in seconds, and a store alone knows its factors.
-    if settings.dataset in TABLES or (settings.data_dir is not None and is_store(Path(settings.data_dir))):
+    foreseen = DATA_SETS.find(settings.dataset).foreseen
+    # A store alone knows its factors.
+    if foreseen is None or (settings.data_dir is not None and is_store(Path(settings.data_dir))):
         return
-    factors = _factors(settings)
+    factors, shape = foreseen(settings)
     environments_of(settings, factors)
     if own_encoder:
         return
-    shape = (settings.channels if settings.dataset == "images" else 3, settings.resolution, settings.resolution)
     # No weights are fetched, and labels need the views.
     plain = replace(settings, pretrained=False, weight_labels=0.0)
     try:
@@ -46,9 +43,3 @@ def rehearse(settings: TrainSettings, own_encoder: bool = False) -> None:
         # A backbone that reads numbers while it is built cannot be drawn up without memory: what is wrong with it comes when it is built.
         if not re.search(r"\bmeta (tensor|device)", str(error)):
             raise
-
-
-def _factors(settings: TrainSettings) -> FactorSpace:
-    if settings.dataset in PHOTOS:
-        return augmentations_named(settings).factors
-    return FACTORS if settings.factors is None else factors_named(settings.factors)

@@ -13,8 +13,9 @@ from typing import Any
 import lightning.pytorch as pl
 
 from contextssl import checkpoints
-from contextssl.checkpoints.content import known_settings, recipe_of, refuse_named_code
+from contextssl.checkpoints.content import known_settings, named_method, recipe_of, refuse_named_code
 from contextssl.config.settings import TrainSettings
+from contextssl.data_set import own_name
 from contextssl.errors import CheckpointError, DataError, SettingsError
 from contextssl.records.run_folder import CHECKPOINTS, LAST, SETTINGS, held, is_early, tidy
 from contextssl.system import interruptions
@@ -41,12 +42,14 @@ class Resumed:
         folder: of the run.
         checkpoint: from which; None where it was stopped before its first, so that it begins anew in its own folder.
         content: of that checkpoint.
+        own_data: the code of the user's own that its data were made by, as its files name it; None where they were made by none.
     """
 
     settings: TrainSettings
     folder: Path
     checkpoint: Path | None
     content: dict[str, Any]
+    own_data: str | None = None
 
 
 @contextmanager
@@ -60,9 +63,10 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
     """
     named = Path(str(given.resume))
     if named.is_dir() and not (named / LAST).is_file() and (named / SETTINGS).is_file() and is_early(named):
-        settings = _settings(given, TrainSettings(**stored_settings(named)), named / SETTINGS)
+        own = TrainSettings(**stored_settings(named))
+        settings = _settings(given, own, named / SETTINGS)
         settings.run_dir = str(named)
-        yield Resumed(settings, named, None, {})
+        yield Resumed(settings, named, None, {}, own_name(own.dataset))
         return
     path = checkpoints.find_checkpoint(named)
     if path.resolve().parent.name != CHECKPOINTS:
@@ -73,9 +77,9 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
         tidy(folder)
         content = checkpoints.read(path)
         _check_own(content, path)
-        own = checkpoints.settings_of(content, str(path))
+        own = checkpoints.settings_of(content, str(path), method=given.method)
         _mend_settings(folder, own)
-        yield Resumed(_settings(given, own, path), folder, path, content)
+        yield Resumed(_settings(given, own, path), folder, path, content, own_name(own.dataset))
 
 
 def _check_own(content: dict[str, Any], path: Path) -> None:
@@ -123,11 +127,13 @@ def _mend_settings(folder: Path, own: TrainSettings) -> None:
 
 def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSettings:
     """The run's own settings, and of the given ones those that may change. Others that differ from their defaults are an error."""
-    settings = dataclasses.replace(own)
+    settings = dataclasses.replace(own, method=named_method(own.method, given.method, str(where)))
     refuse_named_code(settings.dataset, settings.factors, given.factors, str(where))
     # Of the user's own code what is named now counts, and never what the file names.
-    settings.data_factory, settings.encoder_factory = given.data_factory, given.encoder_factory
+    settings.encoder_factory = given.encoder_factory
     defaults = TrainSettings()
+    if own_name(given.dataset) or own_name(settings.dataset):
+        settings.dataset = own_name(given.dataset) or defaults.dataset
     for name in OF_ONE_COMMAND:
         setattr(settings, name, getattr(given, name))
     for field in dataclasses.fields(TrainSettings):

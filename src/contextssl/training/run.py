@@ -15,7 +15,8 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from contextssl import checkpoints
-from contextssl.checkpoints.content import check_resumable, refuse_unnamed_parts
+from contextssl.checkpoints.content import check_resumable, refuse_unnamed_data, refuse_unnamed_parts
+from contextssl.config.own_settings import check_own
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
 from contextssl.data.dataset import Data, data_kind, open_data
@@ -23,11 +24,12 @@ from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.environments import environments_of
 from contextssl.data.pairs import PairSampler
 from contextssl.data.places import at_recorded_places
+from contextssl.data_set import own_name
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import weights_fingerprint
 from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.methods import method_of
+from contextssl.method import METHODS
 from contextssl.models.build import build_model
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
@@ -64,13 +66,16 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         TrainingError: where the loss is not finite.
     """
     with ExitStack() as stack:
+        given_data = data is not None or own_name(settings.dataset) is not None
         going_on = stack.enter_context(resumed(settings)) if settings.resume is not None else None
         if going_on is not None:
             settings = going_on.settings
-            if going_on.checkpoint is not None:
+            if going_on.checkpoint is None:
+                refuse_unnamed_data(going_on.own_data, given_data, str(going_on.folder))
+            else:
                 refuse_unnamed_parts(
                     going_on.content,
-                    data=data is not None or settings.data_factory is not None,
+                    data=given_data,
                     encoder=encoder is not None or settings.encoder_factory is not None,
                     where=str(going_on.checkpoint),
                 )
@@ -83,7 +88,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
                 print(f"{going_on.folder} is finished: nothing is left to train", flush=True)
             return going_on.folder
         if data is None:
-            if going_on is None and settings.data_factory is None:
+            if going_on is None:
                 rehearse(settings, encoder is not None or settings.encoder_factory is not None)
             data = _data_of(settings, going_on)
         if encoder is None and settings.encoder_factory is not None:
@@ -109,7 +114,7 @@ def _data_of(settings: TrainSettings, going_on: Resumed | None) -> Data:
         DataError: where a run that goes on was trained on others.
     """
     recorded = going_on.content[checkpoints.RECIPE]["data"] if going_on is not None and going_on.checkpoint is not None else {}
-    found = {} if settings.data_factory is not None else at_recorded_places(settings, recorded)
+    found = {} if own_name(settings.dataset) else at_recorded_places(settings, recorded)
     data = open_data(dataclasses.replace(settings, **found), progress=settings.progress)
     if found:
         data = dataclasses.replace(data, description={**data.description, "places": recorded.get("places", {})})
@@ -174,7 +179,7 @@ def _is_finished(going_on: Resumed, settings: TrainSettings) -> bool:
     if going_on.checkpoint is None or not (going_on.folder / RESULTS).is_file():
         return False
     progress = going_on.content.get("loops", {}).get("fit_loop", {}).get("epoch_progress", {}).get("current", {})
-    return bool(progress.get("processed") == (settings.epochs if method_of(settings.method).trains else 0))
+    return bool(progress.get("processed") == (settings.epochs if METHODS.find(settings.method).trains else 0))
 
 
 def check_settings(settings: TrainSettings) -> None:
@@ -183,7 +188,9 @@ def check_settings(settings: TrainSettings) -> None:
         SettingsError: for values that cannot be, by themselves or beside each other, naming the setting.
     """
     checked(settings)
-    if settings.weight_labels > 0 and settings.method not in ("contextssl", "conditional"):
+    method = METHODS.find(settings.method)
+    check_own(settings, [] if method.settings is None else [method.settings])
+    if settings.weight_labels > 0 and method.aim != "context":
         raise SettingsError(
             f"weight_labels is for method=contextssl and conditional: the head reads embeddings in an environment; leave it out of "
             f"{settings.method}"
@@ -236,7 +243,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, a_epoch: int) 
         devices=settings.devices,
         num_nodes=settings.num_nodes,
         precision=choose_precision(settings.precision, settings.accelerator),  # type: ignore[arg-type]
-        max_epochs=settings.epochs if method_of(settings.method).trains else 0,
+        max_epochs=settings.epochs if METHODS.find(settings.method).trains else 0,
         gradient_clip_val=settings.gradient_clip or None,
         logger=loggers,
         log_every_n_steps=settings.log_every_steps,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contextssl.config.data_settings import CheckSettings
 from contextssl.data.dataset import open_data
 from contextssl.data.tables.doubts import doubts
 from contextssl.data.tables.table_check import check_table
@@ -42,7 +43,7 @@ def column(values: object) -> pd.DataFrame:
 def test_what_would_be_read_as_something_else_stops_check_and_training(tmp_path: Path, values: object, message: str) -> None:
     path = tmp_path / "p.parquet"
     column(values).to_parquet(path)
-    report = check_table(path)
+    report = check_table(path, CheckSettings())
     assert not report.ok
     with pytest.raises(DataError, match=f"the column {message}"):
         open_data(people_settings(path), progress=False)
@@ -61,7 +62,7 @@ def test_more_categories_than_are_kept_are_said(tmp_path: Path) -> None:
     frame = people(1200).assign(employer=[f"firm {i % 300}" for i in range(1200)])
     frame.to_csv(tmp_path / "p.csv", index=False)
     told = r"employer has 300 categories, of which the 256 commonest are kept: 15 % of its rows are read as unknown"
-    assert any(told in note for note in check_table(tmp_path / "p.csv").notes)
+    assert any(told in note for note in check_table(tmp_path / "p.csv", CheckSettings()).notes)
     data = open_data(people_settings(tmp_path / "p.csv"), progress=False)
     assert any(told in note for note in data.description["notes"])
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from contextssl.data.dataset import open_data
-from contextssl.data.tables.table_file import is_table_file, read_file, read_table
+from contextssl.data.tables import is_table_file
+from contextssl.data.tables.table_file import read_file, read_table
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from tests.people import people, people_settings, write_people
 

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contextssl.config.settings import MethodSettings
+from contextssl.config.settings import TrainSettings
+from contextssl.config.validation import checked
 from contextssl.data.pairs import PairBatch
 from contextssl.errors import InputError, SettingsError
-from contextssl.methods import METHODS
+from contextssl.method import METHODS, Parts
 from contextssl.models.baselines.action_regression import ActionRegression
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.baselines.bootstrap import Bootstrap
-from contextssl.models.baselines.build import build_terms
 from contextssl.models.baselines.equivariance import PredictedContrast
 from contextssl.models.baselines.heads import HypernetworkPredictor
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
@@ -30,7 +30,7 @@ from tests.evaluation.subjects import FACTORS
 from tests.models.test_objectives import naive_nt_xent
 
 F_WIDTH, A = 8, FACTORS.width
-BASELINES = [name for name, method in METHODS.items() if not method.contexts and not method.by_name]
+BASELINES = [name for name, method in METHODS.built_in.items() if method.model is None]
 
 
 def batch_of(items: list[int], environment: str = "rotation+color", seed: int = 0) -> PairBatch:
@@ -74,8 +74,8 @@ def model_of(method: str, seed: int = 0) -> Baseline:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, F_WIDTH))
-        settings = MethodSettings(method=method, projector_width=16, sequence_layers=1, sequence_heads=2)
-        terms = build_terms(settings, encoder, F_WIDTH, FACTORS, width=6, temperature=0.2, classes=3)
+        settings = TrainSettings(projector_width=16, projection_dim=6, temperature=0.2, sequence_layers=1, sequence_heads=2)
+        terms = METHODS.find(method).terms(Parts(settings, encoder, F_WIDTH, FACTORS, classes=3))
         return Baseline(encoder, FACTORS, method, terms, feature_width=F_WIDTH)
 
 
@@ -97,7 +97,7 @@ def test_every_method_learns_embeds_and_predicts(method: str) -> None:
     z = model.embed(images)
     assert z.shape == (5, model.projection_dim) and bool(z.isfinite().all())
     assert model.predict(images, actions).shape == (5, F_WIDTH if model.predicts_features else model.projection_dim)
-    follows = METHODS[method].takes_action and method != "augself"
+    follows = METHODS.find(method).aim == "equivariance" and method != "augself"
     assert torch.equal(model.predict(images, actions), model.predict(images, 2 * actions)) is not follows
     assert model.training, "embedding leaves a model in the mode that it was in"
     with pytest.raises(InputError, match="takes no context"):
@@ -298,8 +298,8 @@ def test_supervision_by_hand() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     def build(**given: object) -> list[Term]:
-        settings = MethodSettings(**given)  # type: ignore[arg-type]
-        return build_terms(settings, encoder_of(), F_WIDTH, FACTORS, width=5, temperature=0.1, classes=2)
+        settings = checked(TrainSettings(projection_dim=5, **given))  # type: ignore[arg-type]
+        return METHODS.find(settings.method).terms(Parts(settings, encoder_of(), F_WIDTH, FACTORS))
 
     with pytest.raises(SettingsError, match="both must be even"):
         build(method="sie")
@@ -319,8 +319,8 @@ def test_who_follows_does_so_as_published_unless_told(method: str) -> None:
 
     def moved(progress: float, **given: float) -> float:
         encoder = encoder_of()
-        settings = MethodSettings(method=method, projector_width=16, sequence_layers=1, sequence_heads=2, **given)  # type: ignore[arg-type]
-        (term,) = build_terms(settings, encoder, F_WIDTH, FACTORS, width=6, temperature=0.2, classes=3)
+        settings = TrainSettings(projector_width=16, sequence_layers=1, sequence_heads=2, **given)  # type: ignore[arg-type]
+        (term,) = METHODS.find(method).terms(Parts(settings, encoder, F_WIDTH, FACTORS))
         linear = encoder[1]  # type: ignore[index]
         assert isinstance(linear, nn.Linear)
         with torch.no_grad():

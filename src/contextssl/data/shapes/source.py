@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt64
 
+from contextssl.config.data_settings import ShapesSettings
 from contextssl.data.origins import content_mark, digest_of_origins, origins_of
 from contextssl.data.shapes.classes import CLASSES, shape_mesh
 from contextssl.data.shapes.meshes import list_meshes, load_mesh, mesh_mark, split_names, stable_hash, unread_meshes
@@ -242,3 +243,16 @@ class ShapesSource:
     def _seeds(self, split: str, index: int) -> list[np.random.SeedSequence]:
         """One seed for an item's shape and one for its views. The item's name tells its split, its class and its number, or its file."""
         return np.random.SeedSequence([self.seed, stable_hash(self._object(split, index).item.name)]).spawn(2)
+
+
+def shapes_source(settings: ShapesSettings) -> ShapesSource:
+    """The renderer that the settings describe."""
+    return ShapesSource(
+        classes=settings.classes,
+        objects_per_class=settings.objects,
+        val_objects_per_class=settings.val_objects,
+        num_views=settings.views,
+        seed=settings.data_seed,
+        supersample=settings.supersample,
+        meshes=None if settings.meshes is None else Path(settings.meshes),
+    )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from contextssl.data.check import CheckReport
-from contextssl.data.tables.adult import TRAIN_FILE, read_adult
+from contextssl.config.data_settings import ColumnSettings
+from contextssl.data.check_report import CheckReport
 from contextssl.data.tables.columns import inferred_kind
 from contextssl.data.tables.doubts import doubts
-from contextssl.data.tables.mimic3 import read_mimic3
-from contextssl.data.tables.table_file import is_table_file, read_file
+from contextssl.data.tables.table import SPLITS, Table
+from contextssl.data.tables.table_file import read_file
 from contextssl.data.tables.values import DAY, EPOCH, as_numbers, as_words, is_dates
 from contextssl.errors import ContextSSLError, SettingsError, nearest
 
@@ -20,48 +19,35 @@ from contextssl.errors import ContextSSLError, SettingsError, nearest
 SHOWN = 3
 
 
-def is_table(path: Path) -> bool:
-    """Whether a path is a table's file, or a folder of UCI Adult's or MIMIC-III's."""
-    if path.is_file():
-        return is_table_file(path)
-    names = {each.name.lower() for each in path.iterdir()} if path.is_dir() else set()
-    return TRAIN_FILE in names or any(name.startswith("admissions.csv") for name in names)
-
-
-def check_table(
-    path: Path,
-    limit: int = 20,
-    *,
-    delimiter: str | None = None,
-    decimal: str | None = None,
-    encoding: str | None = None,
-    drop: Sequence[str] = (),
-    categorical: Sequence[str] = (),
-    numeric: Sequence[str] = (),
-) -> CheckReport:
-    """A line a column; columns that cannot be read as they are count as faults.
+def check_table(path: Path, settings: ColumnSettings) -> CheckReport:
+    """A line a column of a file; columns that cannot be read as they are count as faults.
 
     Args:
-        limit: how many faults of each kind to tell in full.
-        delimiter, decimal, encoding, drop, categorical, numeric: as a training on the table reads it.
+        settings: as a training on the table reads it.
 
     Raises:
         DataError: where the table cannot be read at all.
         SettingsError: for a column that it does not have.
     """
-    report = CheckReport(path, "table", limit=limit)
-    if path.is_file():
-        frame = read_file(path, delimiter, decimal, encoding)
-    else:
-        table = read_adult(path) if (path / TRAIN_FILE).is_file() else read_mimic3(path)
-        frame = pd.concat([table.frame, table.targets], axis=1)
-        splits = pd.Series(table.splits).value_counts()
-        report.facts["splits"] = {split: int(splits[split]) for split in ("train", "val", "test") if split in splits}
-        report.notes += table.notes
+    report = CheckReport(path, "table")
+    return _looked_over(report, read_file(path, settings.delimiter, settings.decimal, settings.encoding), settings)
+
+
+def check_splits(path: Path, table: Table, settings: ColumnSettings) -> CheckReport:
+    """As :func:`check_table`, of what was read from a folder, and how many rows each split has."""
+    report = CheckReport(path, "table")
+    splits = pd.Series(table.splits).value_counts()
+    report.facts["splits"] = {split: int(splits[split]) for split in SPLITS if split in splits}
+    report.notes += table.notes
+    return _looked_over(report, pd.concat([table.frame, table.targets], axis=1), settings)
+
+
+def _looked_over(report: CheckReport, frame: pd.DataFrame, settings: ColumnSettings) -> CheckReport:
     report.facts["rows"], report.facts["columns"] = len(frame), len(frame.columns)
+    drop, categorical, numeric = settings.drop_columns, settings.categorical, settings.numeric
     for name in (*drop, *categorical, *numeric):
         if name not in frame:
-            raise SettingsError(f"{path} has no column {name!r}: {nearest(name, map(str, frame.columns))}")
+            raise SettingsError(f"{report.path} has no column {name!r}: {nearest(name, map(str, frame.columns))}")
     kinds = {**dict.fromkeys(categorical, "category"), **dict.fromkeys(numeric, "number")}
     faulty: list[str] = []
     for name in map(str, frame.columns):

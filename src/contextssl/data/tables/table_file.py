@@ -9,40 +9,15 @@ import numpy as np
 import pandas as pd
 
 from contextssl.data.splits import split_rows
+from contextssl.data.tables import OTHER, PARQUET, is_table_file
 from contextssl.data.tables.table import Table
 from contextssl.data.tables.text_file import read_text
 from contextssl.data.tables.values import as_words, tidied
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.system.files import storage_error
 
-PARQUET = (".parquet", ".pq")
-TEXT = (".csv", ".tsv", ".txt", ".data")
-# Tables of other programs, which are refused as tables.
-OTHER = (
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".xlsx",
-    ".xls",
-    ".xlsm",
-    ".ods",
-    ".feather",
-    ".arrow",
-    ".orc",
-    ".dta",
-    ".sav",
-    ".sas7bdat",
-    ".rds",
-    ".pkl",
-)
 # A label of more different values than this is a number to be regressed, which no probe here does.
 MOST_CLASSES = 100
-
-
-def is_table_file(path: Path) -> bool:
-    """Whether a path is a table by its suffix, of a kind that is read here or not; text may be compressed."""
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    return bool(suffixes) and (suffixes[-1] in (*PARQUET, *TEXT, *OTHER) or (len(suffixes) == 2 and suffixes[0] in TEXT))
 
 
 def read_file(path: Path, delimiter: str | None = None, decimal: str | None = None, encoding: str | None = None) -> pd.DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.config.settings import MethodSettings
+from contextssl.errors import SettingsError
 from contextssl.models.baselines.heads import projector
 from contextssl.models.baselines.term import Seen, Term
 from contextssl.models.objectives import nt_xent, vicreg
@@ -37,3 +39,16 @@ class VarianceInvarianceCovariance(Term):
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
         return self.projector(features)
+
+
+def coefficients_of(settings: MethodSettings) -> tuple[float, float, float]:
+    """Of VICReg's three terms.
+
+    Raises:
+        SettingsError: where they are not three numbers.
+    """
+    given = settings.vicreg_coefficients
+    if len(given) != 3:
+        raise SettingsError(f"vicreg_coefficients is {list(given)}: give invariance, variance and covariance, each 0 or more")
+    invariance, variance, covariance = given
+    return invariance, variance, covariance

@@ -8,6 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from contextssl.config.settings import MethodSettings
+
+# ema_momentum where none is given: of BYOL and of seq-JEPA alike.
+EMA_MOMENTUM = 0.996
+
 
 class Follower(nn.Module):
     """An exponential moving average of a network's weights. It starts as a copy, and no gradient reaches it.
@@ -41,3 +46,8 @@ class Follower(nn.Module):
 
     def forward(self, views: Tensor) -> Tensor:
         return self.average(views)
+
+
+def momentum_of(settings: MethodSettings) -> float:
+    """The share of its old weights that a follower keeps at the first step."""
+    return EMA_MOMENTUM if settings.ema_momentum is None else settings.ema_momentum

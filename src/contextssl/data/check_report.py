@@ -1,0 +1,101 @@
+"""What looking data over finds: facts, faults, notes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from contextssl.data.names import shown
+
+
+@dataclass
+class CheckReport:
+    """What was found.
+
+    Args:
+        path: the folder that was checked.
+        kind: ``"folder"`` for the published layout, ``"store"`` for a packed one, ``"images"``, ``"table"``, ``"data"`` of the user's own.
+        facts: what there is, by name: counts, sizes, modes.
+        faults: the first of each kind, up to the limit.
+        counts: how many faults of each kind there are in all.
+        notes: what is worth a look but no fault, such as two items with the same pixels.
+        picture: the picture of sample views, where one was made.
+    """
+
+    path: Path
+    kind: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    picture: Path | None = None
+    limit: int = 20
+
+    @property
+    def ok(self) -> bool:
+        """Whether no fault was found."""
+        return not self.counts.total()
+
+    def add(self, kind: str, message: str) -> None:
+        """Counts a fault, and keeps its message while there are fewer than the limit of its kind."""
+        self.counts[kind] += 1
+        kept = self.faults.setdefault(kind, [])
+        if len(kept) < self.limit:
+            kept.append(message)
+
+    def print(self, console: Console | None = None) -> None:
+        """Shows the report as a table, then the faults, then the verdict."""
+        console = console or Console()
+        console.print(Text(shown(f"{self.kind} {self.path}")), soft_wrap=True)
+        table = Table(show_header=False)
+        for name, value in self.facts.items():
+            table.add_row(name, Text(shown(_in_words(value))))
+        console.print(table)
+        for kind, messages in self.faults.items():
+            for message in messages:
+                console.print(Text(shown(f"{kind}: {message}")), soft_wrap=True)
+            if self.counts[kind] > len(messages):
+                console.print(Text(shown(f"{kind}: … and {self.counts[kind] - len(messages)} more")), soft_wrap=True)
+        for note in self.notes:
+            console.print(Text(shown(f"note: {note}")), soft_wrap=True)
+        if self.picture is not None:
+            console.print(Text(shown(f"sample views: {self.picture}")), soft_wrap=True)
+        verdict = "ok: no fault found" if self.ok else f"{self.counts.total():,} faults: {_in_words(dict(self.counts))}"
+        console.print(Text(verdict, style="green" if self.ok else "red"))
+
+
+def note_twins(report: CheckReport, entries: Sequence[tuple[tuple[str, str], int]]) -> None:
+    """Notes items whose pixels have the same checksum, above all those in two splits."""
+    seen: dict[int, tuple[str, str]] = {}
+    same: list[str] = []
+    across: list[str] = []
+    for (split, name), checksum in entries:
+        if checksum in seen:
+            other_split, other = seen[checksum]
+            (same if split == other_split else across).append(f"{name} ({split}) and {other} ({other_split})")
+        else:
+            seen[checksum] = split, name
+    if across:
+        report.notes.append(f"{len(across)} items have the same pixels as one of another split, such as {across[0]}: a leak between splits")
+    if same:
+        report.notes.append(f"{len(same)} items have the same pixels as one of their split, such as {same[0]}")
+
+
+def note_unused(report: CheckReport, unused: Sequence[str]) -> None:
+    if unused:
+        report.notes.append(f"{len(unused)} classes have no item, such as {unused[0]}")
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_in_words(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_in_words(inner) for inner in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

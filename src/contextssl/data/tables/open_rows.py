@@ -1,0 +1,77 @@
+"""From a table to data. Nothing is packed: a table is read in seconds, and held in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from contextssl.config.data_settings import DataSettings
+from contextssl.data.dataset import Data
+from contextssl.data.opened import saying
+from contextssl.data.tables.open_table import open_table
+from contextssl.data.tables.table import Table
+from contextssl.errors import SettingsError, nearest
+
+# Settings of dataset=table that its files need.
+OF_FILES = ("path", "person", "delimiter", "decimal", "encoding", "giveaway_columns")
+
+
+def open_rows(table: Table, settings: DataSettings, path: str, progress: bool) -> Data:
+    """The data of a table.
+
+    Args:
+        path: of its file or folder.
+
+    Raises:
+        SettingsError, DataError: as of :func:`~contextssl.data.tables.open_table.open_table`.
+    """
+    say = saying(progress)
+    opened = open_table(table, settings)
+    for note in opened.notes:
+        say(f"note: {note}")
+    say(opened.columns.summary())
+    digests = "".join(f"{split}{pairs.views.digest()}" for split, pairs in opened.pairs.items())
+    return Data(
+        train=opened.pairs["train"],
+        val=opened.pairs["val"],
+        test=opened.pairs.get("test"),
+        view_shape=(len(opened.columns),),
+        columns=opened.columns,
+        description={
+            "path": str(Path(path).resolve()),
+            "fingerprint": hashlib.sha256(digests.encode()).hexdigest()[:16],
+            "source": dict(table.description),
+            "notes": list(opened.notes),
+        },
+    )
+
+
+def refuse_twice(settings: DataSettings) -> None:
+    """
+    Raises:
+        SettingsError: for a factor that is named twice.
+    """
+    named = settings.factors or []
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise SettingsError(f"factor named twice: {twice[0]}")
+
+
+def refuse_words_of_files(settings: DataSettings) -> None:
+    """
+    Raises:
+        SettingsError: for a factor that is named twice, and for settings that a data set whose files are known has no use for.
+    """
+    refuse_twice(settings)
+    for name in OF_FILES:
+        if getattr(settings, name) is not None:
+            raise SettingsError(f"{name} is for dataset=table and means nothing to dataset={settings.dataset}: leave it out")
+
+
+def check_columns(table: Table, settings: DataSettings) -> None:
+    """
+    Raises:
+        SettingsError: for columns that are to be left out and that there are none of.
+    """
+    for name in settings.drop_columns:
+        if name not in table.frame:
+            raise SettingsError(f"drop_columns: {settings.dataset} has no column {name!r}: {nearest(name, map(str, table.frame.columns))}")

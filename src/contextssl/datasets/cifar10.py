@@ -1,0 +1,59 @@
+"""CIFAR-10 (Krizhevsky, 2009): each view is an augmentation of a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contextssl.config.data_settings import PACKED_PHOTOS, DataSettings, PhotosSettings, names_of
+from contextssl.data_set import DataSet
+from contextssl.errors import SettingsError
+
+if TYPE_CHECKING:
+    from contextssl.config.settings import TrainSettings
+    from contextssl.data.dataset import Data
+    from contextssl.factors import FactorSpace
+
+FOLDER = "datasets/cifar10"
+# Of other photos; here they mean nothing.
+OF_IMAGES = ("channels", "labels", "split_file", "unreadable")
+
+
+def _open(settings: DataSettings, progress: bool) -> Data:
+    from contextssl.data.cifar10 import cifar10_source
+    from contextssl.data.opened import packed
+    from contextssl.data.photos import augmented, folder_of
+    from contextssl.data.store import open_store
+    from contextssl.data.stored import is_store
+
+    usual = PhotosSettings()
+    for name in OF_IMAGES:
+        if getattr(settings, name) != getattr(usual, name):
+            raise SettingsError(
+                f"{name}={getattr(settings, name)} means nothing to dataset=cifar10: leave it out (it is for dataset=images)"
+            )
+    root = Path(settings.data_dir if settings.data_dir is not None else FOLDER)
+    if is_store(root):
+        return augmented(open_store(root), settings)
+    source = cifar10_source(root, settings.download, settings.val_fraction, settings.split_seed)
+    return augmented(packed(source, folder_of(source, "cifar10", settings), settings, progress, beside=True), settings)
+
+
+def _foreseen(settings: TrainSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+    from contextssl.data.photos import augmentations_named
+
+    return augmentations_named(settings).factors, (3, settings.resolution, settings.resolution)
+
+
+DATA_SET = DataSet(
+    "cifar10",
+    _open,
+    place=3,
+    views="images",
+    reads=("data_dir", "resolution", *names_of(PhotosSettings)),
+    usual="photos_minutes",
+    source="CIFAR-10",
+    packed_by=PACKED_PHOTOS,
+    augments=True,
+    foreseen=_foreseen,
+)

@@ -1,0 +1,76 @@
+"""Rendered objects under 3DIEBench's protocol: classes that are built in, or a folder of meshes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contextssl.config.data_settings import DataSettings, ShapesSettings, names_of
+from contextssl.data_set import DataSet
+
+if TYPE_CHECKING:
+    from contextssl.data.dataset import Data
+    from contextssl.data.shapes import ShapesSource
+    from contextssl.factors import FactorSpace
+
+# A store is named after its classes while their names have so many letters.
+MOST_NAMES = 80
+
+
+def _open(settings: DataSettings, progress: bool) -> Data:
+    from contextssl.data.opened import packed, rendered, saying
+    from contextssl.data.shapes.source import shapes_source
+    from contextssl.data.store import open_store
+    from contextssl.data.stored import is_store
+
+    if settings.data_dir is not None and is_store(Path(settings.data_dir)):
+        return rendered(open_store(Path(settings.data_dir)), settings)
+    source = shapes_source(settings)
+    if source.unread:
+        saying(progress)(
+            f"note: {settings.meshes} holds {source.unread}, which cannot be read here and are left out: convert them, for instance to OBJ"
+        )
+    named = settings.data_dir is not None
+    folder = Path(str(settings.data_dir)) if named else Path("datasets") / _folder_name(settings, source)
+    return rendered(packed(source, folder, settings, progress, beside=not named), settings)
+
+
+def _folder_name(settings: DataSettings, source: ShapesSource) -> str:
+    from contextssl.digest import digest_of
+
+    what = f"{Path(settings.meshes).name}-{digest_of(str(Path(settings.meshes).resolve()))[:8]}-" if settings.meshes else ""
+    if isinstance(source.classes, tuple):
+        names = "-".join(source.classes)
+        what += names if len(names) <= MOST_NAMES else f"{len(source.classes)}classes-{digest_of(list(source.classes))[:8]}"
+    else:
+        what += f"{source.classes or 'all-'}classes"
+    counts = f"{settings.objects or 'all'}+{settings.val_objects}objects-{settings.views}views"
+    smooth = f"-{settings.supersample}rays" if settings.supersample > 1 else ""
+    return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
+
+
+def _foreseen(settings: DataSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+    from contextssl.data.opened import foreseen_of_objects
+
+    return foreseen_of_objects(settings)
+
+
+def _about(source: Mapping[str, Any]) -> str:
+    return (
+        f"{len(source['classes'])} classes × {source['objects_per_class']} training and {source['val_objects_per_class']} validation "
+        f"objects × {source['num_views']} views"
+    )
+
+
+DATA_SET = DataSet(
+    "shapes",
+    _open,
+    place=2,
+    views="images",
+    reads=("data_dir", "resolution", "factors", *names_of(ShapesSettings)),
+    packed_by=names_of(ShapesSettings),
+    renders=True,
+    foreseen=_foreseen,
+    about=_about,
+)

@@ -1,0 +1,62 @@
+"""Any CSV, TSV or Parquet file: which column is the label and which are factors is said by the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contextssl.config.data_settings import CheckSettings, DataSettings, TablesSettings, names_of
+from contextssl.data.tables import extra, is_table_file
+from contextssl.data_set import DataSet
+from contextssl.errors import DataError
+
+if TYPE_CHECKING:
+    from contextssl.data.dataset import Data
+    from contextssl.data_set import Checked
+
+
+def _open(settings: DataSettings, progress: bool) -> Data:
+    with extra():
+        from contextssl.data.tables.open_rows import open_rows, refuse_twice
+        from contextssl.data.tables.table_file import read_table
+    refuse_twice(settings)
+    if settings.path is None:
+        raise DataError("no table: give path=FILE, a CSV, TSV or Parquet file, with label=COLUMN factors=[COLUMN]")
+    table = read_table(
+        settings.path,
+        label=settings.label,
+        factors=settings.factors,
+        person=settings.person,
+        drop=settings.drop_columns,
+        giveaways=settings.giveaway_columns,
+        delimiter=settings.delimiter,
+        decimal=settings.decimal,
+        encoding=settings.encoding,
+        val_fraction=settings.val_fraction,
+        test_fraction=settings.test_fraction,
+        seed=settings.split_seed,
+    )
+    return open_rows(table, settings, settings.path, progress)
+
+
+def _recognises(path: Path) -> bool:
+    return path.is_file() and is_table_file(path)
+
+
+def _check(settings: CheckSettings) -> Checked:
+    with extra():
+        from contextssl.data.tables.table_check import check_table
+    return check_table(Path(str(settings.data_dir)), settings), ()
+
+
+DATA_SET = DataSet(
+    "table",
+    _open,
+    place=6,
+    views="rows",
+    reads=(*(name for name in names_of(TablesSettings) if name != "diagnoses"), "factors", "val_fraction", "split_seed"),
+    usual="table",
+    found_by="path",
+    recognises=_recognises,
+    check=_check,
+)

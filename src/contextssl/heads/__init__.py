@@ -1,0 +1,1 @@
+"""The heads that read factors and the class, one a file."""

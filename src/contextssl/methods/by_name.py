@@ -1,0 +1,31 @@
+"""The in-context model with the environment's name in the place of a context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contextssl.method import Method, Parts
+from contextssl.methods import in_context
+
+if TYPE_CHECKING:
+    from contextssl.models.view_encoder import ViewEncoder
+
+
+def model(parts: Parts) -> ViewEncoder:
+    from contextssl.models.build import in_context_model
+    from contextssl.models.conditional import Conditional
+
+    return in_context_model(parts, Conditional)
+
+
+METHOD = Method(
+    "conditional",
+    "context",
+    model=model,
+    objective=in_context.objective,
+    title="conditional (environment by name)",
+    place=14,
+    by_name=True,
+    # It has no context that pairs could be hidden of.
+    reads=tuple(name for name in in_context.READS if name not in ("random_mask", "mask_prob")),
+)

@@ -1,0 +1,54 @@
+"""ContextSSL: contrast of predictions in a context, and the auxiliary regression of what the context tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contextssl.method import IN_CONTEXT, Method, Parts, PublishedRow
+
+if TYPE_CHECKING:
+    from contextssl.config.settings import TrainSettings
+    from contextssl.models.view_encoder import ViewEncoder
+    from contextssl.training.loss import Objective
+
+
+def model(parts: Parts) -> ViewEncoder:
+    from contextssl.models.build import in_context_model
+
+    return in_context_model(parts)
+
+
+def objective(settings: TrainSettings, own: Any) -> Objective:
+    from contextssl.training.loss import Objective, clamp_of
+
+    weights = (settings.weight_equiv_loss, settings.weight_untold, settings.weight_labels)
+    return Objective(settings.temperature, clamp_of(settings), *weights)
+
+
+READS = (
+    *IN_CONTEXT,
+    *("bottleneck", "clamp_similarities", "temperature"),
+    *("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_untold", "label_bins", "env_ratio", "env_per"),
+)
+METHOD = Method(
+    "contextssl",
+    "context",
+    model=model,
+    objective=objective,
+    title="ContextSSL",
+    place=15,
+    contexts=True,
+    source="Gupta et al., 2024",
+    reads=READS,
+    published=(
+        PublishedRow(8, "rotation", "ContextSSL, rotation context", 0.744, 0.023, 0.804),
+        PublishedRow(12, "color", "ContextSSL, colour context", 0.344, 0.986, 0.804),
+    ),
+    published_retrieval={
+        "0": {"mrr": 0.240, "hit@1": 0.108, "hit@5": 0.366},
+        "2": {"mrr": 0.270, "hit@1": 0.129, "hit@5": 0.412},
+        "14": {"mrr": 0.373, "hit@1": 0.223, "hit@5": 0.541},
+        "30": {"mrr": 0.396, "hit@1": 0.245, "hit@5": 0.561},
+        "126": {"mrr": 0.402, "hit@1": 0.292, "hit@5": 0.568},
+    },
+)

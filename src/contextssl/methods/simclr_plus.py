@@ -1,0 +1,41 @@
+"""SimCLR+: SimCLR's loss on the in-context transformer, which is given no actions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contextssl.method import IN_CONTEXT, Method, Parts, PublishedRow
+
+if TYPE_CHECKING:
+    from contextssl.config.settings import TrainSettings
+    from contextssl.models.view_encoder import ViewEncoder
+    from contextssl.training.loss import Objective
+
+
+def model(parts: Parts) -> ViewEncoder:
+    from contextssl.models.build import in_context_model
+
+    return in_context_model(parts, auxiliary=False)
+
+
+def objective(settings: TrainSettings, own: Any) -> Objective:
+    from contextssl.training.loss import Objective, clamp_of
+
+    return Objective(settings.temperature, clamp_of(settings), invariant=True)
+
+
+METHOD = Method(
+    "simclr+",
+    "invariance",
+    model=model,
+    objective=objective,
+    title="SimCLR+",
+    place=4,
+    contexts=True,
+    source="Gupta et al., 2024",
+    reads=(*IN_CONTEXT, "bottleneck", "clamp_similarities", "temperature"),
+    published=(
+        PublishedRow(1, "invariance", "SimCLR+ (c = 0)", 0.478, 0.070, 0.834),
+        PublishedRow(2, "invariance", "SimCLR+", 0.247, 0.464, 0.423),
+    ),
+)

@@ -1,0 +1,24 @@
+"""VICReg: two views of an item are alike, and the numbers of an embedding vary and do not repeat each other."""
+
+from __future__ import annotations
+
+from contextssl.method import Method, Parts, PublishedRow, Terms
+
+
+def terms(parts: Parts) -> Terms:
+    from contextssl.models.baselines.invariance import VarianceInvarianceCovariance, coefficients_of
+
+    settings = parts.settings
+    return [VarianceInvarianceCovariance(parts.feature_width, settings.projector_width, settings.projection_dim, coefficients_of(settings))]
+
+
+METHOD = Method(
+    "vicreg",
+    "invariance",
+    terms,
+    title="VICReg",
+    place=2,
+    source="Bardes et al., 2022",
+    reads=("projector_width", "projection_dim", "vicreg_coefficients"),
+    published=(PublishedRow(3, "invariance", "VICReg", 0.371, 0.023, 0.763),),
+)

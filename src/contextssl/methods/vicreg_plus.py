@@ -1,0 +1,39 @@
+"""VICReg+: VICReg's loss on the in-context transformer, which is given no actions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contextssl.method import IN_CONTEXT, Method, Parts, PublishedRow
+
+if TYPE_CHECKING:
+    from contextssl.config.settings import TrainSettings
+    from contextssl.models.view_encoder import ViewEncoder
+    from contextssl.training.loss import Objective
+
+
+def model(parts: Parts) -> ViewEncoder:
+    from contextssl.models.build import in_context_model
+
+    return in_context_model(parts, auxiliary=False)
+
+
+def objective(settings: TrainSettings, own: Any) -> Objective:
+    from contextssl.models.baselines.invariance import coefficients_of
+    from contextssl.training.loss import Objective
+
+    return Objective(vicreg=coefficients_of(settings), invariant=True)
+
+
+METHOD = Method(
+    "vicreg+",
+    "invariance",
+    model=model,
+    objective=objective,
+    title="VICReg+",
+    place=5,
+    contexts=True,
+    source="Gupta et al., 2024",
+    reads=(*IN_CONTEXT, "vicreg_coefficients"),
+    published=(PublishedRow(4, "invariance", "VICReg+ (c = 0)", 0.356, 0.062, 0.733),),
+)

@@ -1,0 +1,72 @@
+"""Which action lies between two views: read from their embeddings side by side, as the paper does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from contextssl.config.evaluation_settings import SINGLE_VIEWS, TRAINED_HEADS
+from contextssl.head import HEADS
+from contextssl.protocol import Column, Protocol
+
+if TYPE_CHECKING:
+    from contextssl.evaluation.plan import Plan
+    from contextssl.records.results import ResultRow
+    from contextssl.report.collect import Run
+    from contextssl.report.entries import Averaged
+    from contextssl.report.grid import Grid
+    from contextssl.report.panels import Picture
+    from contextssl.report.sections import Section
+
+
+class Equivariance(Protocol):
+    name = "equivariance"
+    intro = "Read the action between two views from their embeddings, in contexts of every kind and length."
+    place = 1
+    in_all = True
+    reads = (*TRAINED_HEADS, *SINGLE_VIEWS)
+    epochs = 200
+    columns = tuple(Column("r2_pooled", head.name, head.short) for head in HEADS.built_in.values() if head.reads_pairs)
+    all_representations = False
+
+    def rows(self, plan: Plan) -> Iterator[ResultRow]:
+        from contextssl.evaluation.equivariance import pair_probe_rows
+        from contextssl.evaluation.published_probes import HEAD, published_pair_rows
+
+        settings = plan.settings
+        yield from pair_probe_rows(
+            plan.embedder,
+            plan.train,
+            plan.test,
+            plan.read,
+            plan.points,
+            heads=plan.heads,
+            training=plan.training(self),
+            seed=settings.seed,
+            normalize=settings.normalize,
+        )
+        if HEAD in settings.heads:
+            views, training = plan.published(self)
+            yield from published_pair_rows(
+                plan.embedder, views, plan.test, plan.read, plan.points_of(self), training=training, seed=settings.seed
+            )
+
+    def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
+        from contextssl.report import figures
+
+        r2 = figures.published_r2(runs)
+        apart = r2 is not None and not all(run.in_papers_setting for run in runs)
+        return {"r2": r2, "paper": figures.paper_only() if apart else None}
+
+    def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
+        from contextssl.report import sections
+
+        return sections.read_outs(runs, pictures, factors), sections.results(runs)
+
+    def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
+        from contextssl.report.comparison_tables import pairs_table
+
+        return (pairs_table(entries, factors),)
+
+
+PROTOCOL = Equivariance()

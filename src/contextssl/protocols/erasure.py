@@ -1,0 +1,50 @@
+"""What is left of a factor that is erased from frozen features after the fact: the rival that needs no context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from contextssl.config.evaluation_settings import SINGLE_VIEWS
+from contextssl.protocol import Column, Protocol
+from contextssl.protocols.geometry import VARIANCE_SHARE
+
+if TYPE_CHECKING:
+    from contextssl.evaluation.plan import Plan
+    from contextssl.records.results import ResultRow
+    from contextssl.report.entries import Averaged
+    from contextssl.report.grid import Grid
+
+
+class Erasure(Protocol):
+    name = "erasure"
+    intro = "Erase factors from frozen features after the fact (LEACE), and read what is left: the rival that needs no context."
+    place = 5
+    reads = ("heads", *SINGLE_VIEWS, "bottleneck", "neighbours")
+    definitions: ClassVar[Mapping[str, str]] = {
+        VARIANCE_SHARE.name: VARIANCE_SHARE.definition,
+        "erased-context, erased-train, erased-train-basis": "features after linear erasure (LEACE) of what the environment does not tell, fitted "
+        "on a context's pairs, on all training views, on polynomials of the factors there",
+    }
+    columns = (Column("variance_share", None, "share"), Column("r2_pooled", "knn", "kNN"), Column("r2_pooled", "ridge", "ridge"))
+
+    def rows(self, plan: Plan) -> Iterable[ResultRow]:
+        from contextssl.evaluation.erased import erasure_rows
+        from contextssl.evaluation.plan import SPOKEN_LENGTH
+
+        settings, model, factors = plan.settings, plan.embedder.model, plan.test.factors
+        # What remains is what a context would tell; of a method without contexts, each factor alone.
+        asked = model.longest_context or model.told_by_name
+        names = [environment.name for environment in plan.environments] if asked else list(factors.names)
+        longest = 2 * len(plan.embedder.contexts[0])
+        lengths = [length for length in plan.lengths if length] or [min(SPOKEN_LENGTH, longest), longest]
+        remain = [factors.environment(name) for name in names]
+        return erasure_rows(plan.single_views, remain, lengths, heads=plan.heads, shares=settings.bottleneck, k=settings.neighbours)
+
+    def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
+        from contextssl.report.comparison_tables import erasure_table
+
+        return (erasure_table(entries, factors),)
+
+
+PROTOCOL = Erasure()

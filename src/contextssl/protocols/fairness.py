@@ -1,0 +1,82 @@
+"""Who can still read what a person is, and how differently groups fare: of rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from contextssl.metric import Metric
+from contextssl.protocol import Protocol
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from contextssl.evaluation.plan import Plan
+    from contextssl.records.results import ResultRow
+    from contextssl.report.collect import Run
+    from contextssl.report.panels import Picture
+    from contextssl.report.sections import Section
+
+
+class Fairness(Protocol):
+    name = "fairness"
+    intro = "Of rows of a table: who can read a factor, what tasks lose, how differently groups fare, what a flipped factor changes."
+    place = 8
+    in_all = True
+    views = "rows"
+    reads = ("train_items", "adversaries", "forget_bottleneck", "baselines", "scarf_epochs")
+    metrics = (
+        Metric("auroc", "AUROC"),
+        Metric("equalized_odds_difference", "equalized-odds gap"),
+        Metric("equal_opportunity_difference", "equal-opportunity gap"),
+        Metric("demographic_parity_difference", "demographic-parity gap"),
+        Metric(
+            "counterfactual_distance",
+            "distance of a flip",
+            "mean distance that a row moves when the factor's value alone is replaced, over that between two rows",
+        ),
+        Metric(
+            "counterfactual_flips",
+            "predictions flipped",
+            "share of rows whose prediction changes when the factor's value alone is replaced",
+        ),
+    )
+    definitions: ClassVar[Mapping[str, str]] = {
+        "equalized_odds_difference, …": "of a fresh logistic regression's predictions between the values of the factor; the largest gap in true "
+        "or false positive rates, in true positive rates, in positive rates",
+    }
+
+    def rows(self, plan: Plan) -> Iterable[ResultRow]:
+        from contextssl.evaluation.fairness import fairness_rows
+
+        settings = plan.settings
+        return fairness_rows(
+            plan.embedder,
+            plan.train,
+            plan.test,
+            plan.points,
+            adversaries=settings.adversaries,
+            shares=settings.forget_bottleneck,
+            baselines=settings.baselines,
+            scarf_epochs=settings.scarf_epochs,
+            seed=settings.seed,
+            notes=plan.notes,
+        )
+
+    def summary(self, rows: Sequence[ResultRow], split: str) -> RenderableType:
+        from contextssl.evaluation.fairness_summary import fairness_summary
+
+        return fairness_summary(rows, split)
+
+    def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
+        from contextssl.report import fairness
+
+        return {"fairness": fairness.tradeoff(runs)}
+
+    def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
+        from contextssl.report import sections
+
+        return sections.fair(runs, pictures, factors)
+
+
+PROTOCOL = Fairness()

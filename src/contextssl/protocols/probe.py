@@ -1,0 +1,92 @@
+"""What probes read of class and factors in single views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from contextssl.config.evaluation_settings import SINGLE_VIEWS, TRAINED_HEADS
+from contextssl.metric import Metric
+from contextssl.protocol import Column, Protocol
+
+if TYPE_CHECKING:
+    from contextssl.evaluation.plan import Plan
+    from contextssl.records.results import ResultRow
+    from contextssl.report.collect import Run
+    from contextssl.report.entries import Averaged
+    from contextssl.report.grid import Grid
+    from contextssl.report.panels import Picture
+    from contextssl.report.sections import Section
+
+
+class Probe(Protocol):
+    name = "probe"
+    intro = "Read class and factor values from single views: trained probes, ridge, the model's own head, under noise."
+    place = 2
+    in_all = True
+    reads = (*TRAINED_HEADS, *SINGLE_VIEWS, "bottleneck", "neighbours")
+    epochs = 300
+    metrics = (
+        Metric(
+            "capacity_nats",
+            "bound on everything together, nats",
+            "½ Σ log(1 + signal / noise) over principal directions: the most that one noisy embedding tells about everything together; it says "
+            "nothing of a single factor",
+            digits=2,
+        ),
+    )
+    columns = (
+        Column("r2_pooled", "auxiliary", "aux"),
+        Column("r2_pooled", "published", "paper"),
+        Column("r2_pooled", "mlp", "MLP"),
+        Column("r2_pooled", "linear", "linear"),
+        Column("r2_pooled", "ridge", "ridge"),
+        Column("accuracy", "published", "paper\nclass", by_factor=False),
+        Column("accuracy", "linear", "linear\nclass", by_factor=False),
+        Column("accuracy", "ridge", "ridge\nclass", by_factor=False),
+    )
+    all_representations = False
+
+    def rows(self, plan: Plan) -> Iterator[ResultRow]:
+        from contextssl.evaluation.probe import probe_rows
+        from contextssl.evaluation.published_probes import HEAD, published_probe_rows
+
+        settings = plan.settings
+        yield from probe_rows(
+            plan.single_views,
+            plan.points,
+            heads=plan.heads,
+            shares=settings.bottleneck,
+            training=plan.training(self),
+            k=settings.neighbours,
+        )
+        if HEAD in settings.heads:
+            views, training = plan.published(self)
+            yield from published_probe_rows(
+                plan.embedder,
+                views,
+                plan.test,
+                plan.read,
+                plan.points_of(self),
+                plan.environments_of(self),
+                training=training,
+                seed=settings.seed,
+            )
+
+    def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
+        from contextssl.report import figures
+
+        return {"noise": figures.noise(runs), "readers": figures.readers(runs)}
+
+    def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
+        from contextssl.report import sections
+
+        return (sections.harder(runs, pictures, factors),)
+
+    def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
+        from contextssl.report.comparison_tables import views_table
+
+        return (views_table(entries, factors),)
+
+
+PROTOCOL = Probe()

@@ -1,0 +1,62 @@
+"""Does a model read its context, or guess?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from contextssl.config.evaluation_settings import SINGLE_VIEWS
+from contextssl.method import METHODS
+from contextssl.protocol import Column, Protocol
+from contextssl.protocols.geometry import VARIANCE_SHARE
+
+if TYPE_CHECKING:
+    from contextssl.evaluation.plan import Plan
+    from contextssl.evaluation.verdict import Verdict
+    from contextssl.records.results import ResultRow
+    from contextssl.report.collect import Run
+    from contextssl.report.panels import Picture
+    from contextssl.report.sections import Section
+
+
+class Reading(Protocol):
+    name = "reading"
+    intro = "Does it read the context, or guess? Contexts that are shuffled, wrong, random, black, short, strange, too long; and a verdict."
+    title = "Does it read its context?"
+    place = 6
+    reads = (*SINGLE_VIEWS, "neighbours", "unseen_classes")
+    definitions: ClassVar[Mapping[str, str]] = {
+        VARIANCE_SHARE.name: VARIANCE_SHARE.definition,
+        "context": "how a context was disturbed; none: as drawn",
+    }
+    columns = (Column("variance_share", None, "share"), Column("r2_pooled", "knn", "kNN"), Column("r2_pooled", "auxiliary", "aux"))
+
+    def rows(self, plan: Plan) -> Iterable[ResultRow]:
+        from contextssl.evaluation.reading import reading_rows
+
+        settings = plan.settings
+        return reading_rows(
+            plan.single_views,
+            plan.pairs,
+            plan.environments,
+            lengths=[length for length in plan.lengths if length] if settings.eval_ctxt is not None else None,
+            unseen=plan.unseen,
+            k=settings.neighbours,
+            seed=settings.seed,
+        )
+
+    def is_of(self, settings: Any) -> bool:
+        return METHODS.find(settings.method).contexts
+
+    def says(self, rows: Sequence[ResultRow]) -> Verdict | None:
+        from contextssl.evaluation.verdict import verdict
+
+        return verdict(rows)
+
+    def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
+        from contextssl.report import sections
+
+        return sections.read(runs)
+
+
+PROTOCOL = Reading()

@@ -1,0 +1,67 @@
+"""What an earlier version wrote is read, with equal numbers: samples of a run, a store and their results are kept in ``tests/samples/VERSION``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import contextssl
+from contextssl.cli import main
+from contextssl.data.store import open_store
+from contextssl.records.results import ResultRow, read_results
+
+SAMPLES = Path(__file__).parent / "samples"
+VERSIONS = sorted(path.name for path in SAMPLES.iterdir())
+
+
+@pytest.fixture(params=VERSIONS)
+def sample(request: pytest.FixtureRequest, in_folder: Path) -> Path:
+    shutil.copytree(SAMPLES / request.param, in_folder, dirs_exist_ok=True)
+    return in_folder
+
+
+def numbers(rows: list[ResultRow], *protocols: str) -> dict[tuple[object, ...], tuple[float, float | None]]:
+    return {
+        (row.protocol, row.metric, row.factor, row.environment, row.length, row.representation, row.head, row.bottleneck, row.target): (
+            row.mean,
+            row.floor,
+        )
+        for row in rows
+        if row.protocol in protocols
+    }
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_run_is_evaluated_to_the_same_numbers(sample: Path) -> None:
+    about, before = read_results(sample / "run")
+    for protocol in ("geometry", "probe"):
+        told = about["evaluations"][protocol]["settings"]
+        words = ["heads=[ridge,linear]", f"epochs={told['epochs']}"] if protocol == "probe" else []
+        assert main(["evaluate", protocol, "run", "run_dir=again", "contexts=2", *words, "accelerator=cpu", "progress=false"]) == 0
+    after = numbers(read_results(sample / "again")[1], "geometry", "probe")
+    expected = numbers(before, "geometry", "probe")
+    assert after.keys() == expected.keys() and len(after) > 100
+    for key, (mean, floor) in expected.items():
+        # Other processors add up sums in another order; trained heads carry that on.
+        np.testing.assert_allclose(after[key][0], mean, atol=5e-3, rtol=1e-3, err_msg=str(key))
+        assert (floor is None) == (after[key][1] is None)
+
+
+def test_a_run_is_reported_and_resumed(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "run", "gallery=false", "figures=false"]) == 0
+    page = (sample / "run/report.html").read_text()
+    assert "Every number of geometry" in page and "table_mlp" in page
+    assert main(["train", "resume=run"]) == 0
+    assert "27 steps, 1,728 views" in capsys.readouterr().out, "nothing is left to train"
+    assert contextssl.load("run").factors.names == ("sex",)
+
+
+def test_a_store_is_whole_and_holds_the_same_pixels(sample: Path) -> None:
+    store = open_store(sample / "shapes-store")
+    assert main(["data", "check", "shapes-store", "progress=false"]) == 0
+    assert store.fingerprint == json.loads((sample / "expected.json").read_text())["fingerprint"]
+    assert {split: len(store[split].images) for split in store} == {"train": 6, "val": 4}
