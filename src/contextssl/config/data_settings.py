@@ -137,7 +137,7 @@ def _data_sets() -> str:
 class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     """Data"""
 
-    dataset: str = setting("3diebench", _data_sets, found_by=DATA_SETS.find)
+    dataset: str = setting("3diebench", _data_sets, names=DATA_SETS)
     data_dir: str | None = setting(
         None,
         "the folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed store, "
@@ -196,7 +196,7 @@ class CheckSettings(AugmentationSettings, ColumnSettings):
 
     data_dir: str | None = setting(None, "the folder, store, tar or zip of images, or table to check", path=True)
     dataset: str | None = setting(
-        None, "what it is read as, or data of your own, package.module:function; where left out what it looks like", found_by=DATA_SETS.find
+        None, "what it is read as, or data of your own, package.module:function; where left out what it looks like", names=DATA_SETS
     )
     picture: str | None = setting(None, "PNG to write the sample views to; NAME-views.png where left out", path=True)
     workers: int = setting(0, "processes; 0 takes every core", least=0)

@@ -51,7 +51,7 @@ class EvaluatedDataSettings:
         None,
         "what to evaluate on: 3diebench or shapes; a published checkpoint's is 3diebench; of a run on data of your own package.module:function, "
         "which returns them, a contextssl.Data",
-        found_by=DATA_SETS.find,
+        names=DATA_SETS,
     )
     data_dir: str | None = setting(None, "the folder of the data, where it has moved: 3DIEBench as published, or a packed store", path=True)
     resolution: int | None = setting(None, "height and width of the images; 128 for a published checkpoint", "pixels", least=1)
@@ -104,6 +104,7 @@ class ProbeSettings:
     heads: list[str] = setting(
         ["published", "ridge"],
         f"what reads: {'; '.join(f'{head.name} ({head.about})' for head in HEADS.built_in.values())}; or your own, package.module:NAME",
+        names=HEADS,
     )
     epochs: int | None = setting(
         None, "passes of trained heads over the training data; where left out 200 for pairs, 300 for single views", least=1

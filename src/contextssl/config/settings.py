@@ -198,7 +198,7 @@ class ReportSettings:
         "for the gallery of a run on augmentations of your own: its factors once more, since no code is imported because a file names it",
     )
     dataset: str | None = setting(
-        None, "for the gallery of a run on data of your own: package.module:function that returns them", found_by=DATA_SETS.find
+        None, "for the gallery of a run on data of your own: package.module:function that returns them", names=DATA_SETS
     )
     encoder_factory: str | None = setting(
         None, "for the gallery of a run with an encoder of your own: package.module:function that returns it"
