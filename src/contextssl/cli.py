@@ -15,6 +15,7 @@ from contextssl.config.own_settings import own_schemas
 from contextssl.config.uses import needless, unread
 from contextssl.config.words import named, without_blanks
 from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
+from contextssl.protocol import PROTOCOLS
 from contextssl.system import interruptions
 from contextssl.system.console import plain_output, warn
 from contextssl.version import __version__
@@ -115,15 +116,17 @@ def _split(words: list[str]) -> tuple[str, Command, list[str]]:
     raise SettingsError(f"unknown command {words[0]!r}: {nearest(words[0], COMMANDS)} (contextssl --help says more)")
 
 
-def overview(names: Sequence[str] = tuple(COMMANDS)) -> str:
-    """What ``contextssl --help`` prints."""
+def overview(names: Sequence[str] | None = None) -> str:
+    """What ``contextssl --help`` prints: of all commands, those of installed protocols too, or of some."""
+    intros = {name: command.intro for name, command in COMMANDS.items()}
+    intros |= {f"evaluate {protocol.name}": protocol.intro for protocol in PROTOCOLS.all()}
     lines = [
         f"contextssl {__version__}: in-context symmetries for self-supervised representations",
         "",
         "usage: contextssl COMMAND key=value …",
         "",
     ]
-    lines += [f"  {name:22}{' '.join(COMMANDS[name].intro.split())}" for name in names]
+    lines += [f"  {name:22}{' '.join(intro.split())}" for name, intro in intros.items() if names is None or name in names]
     lines += [
         "",
         "contextssl COMMAND --help lists the settings of a command; -m sweeps over comma-separated values (Hydra's launchers).",

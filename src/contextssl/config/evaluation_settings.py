@@ -104,6 +104,7 @@ class ProbeSettings:
     heads: list[str] = setting(
         ["published", "ridge"],
         f"what reads: {'; '.join(f'{head.name} ({head.about})' for head in HEADS.built_in.values())}; or your own, package.module:NAME",
+        names=HEADS,
     )
     epochs: int | None = setting(
         None, "passes of trained heads over the training data; where left out 200 for pairs, 300 for single views", least=1

@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from contextssl.errors import SettingsError, nearest
 
 FOLDER = Path(__file__).parent / "experiment"
@@ -35,6 +33,9 @@ def experiment_values(name: str) -> dict[str, Any]:
 
 @cache
 def _values(name: str) -> Mapping[str, Any]:
+    # Help is told without it.
+    from omegaconf import OmegaConf
+
     content: Any = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
     values: dict[str, Any] = {}
     for parent in content.pop("defaults", []):

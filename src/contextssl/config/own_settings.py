@@ -25,7 +25,7 @@ _PLACE = re.compile(r"[\w.]+:[\w.+:-]+")
 # Of Hydra's ways to sweep the one that names things.
 _SWEPT = re.compile(r"choice\((.*)\)", re.DOTALL)
 # The settings that name parts, one or several, and of which kind.
-CHOOSERS: Mapping[str, Kind[Any]] = {"dataset": DATA_SETS, "method": METHODS, "methods": COMPARED}
+CHOOSERS: Mapping[str, Kind[Any]] = {"method": METHODS, "methods": COMPARED, "dataset": DATA_SETS}
 
 
 def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any] = ()) -> tuple[type[Any], ...]:

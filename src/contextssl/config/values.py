@@ -16,9 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-
 _QUOTED = re.compile(r"""(['"])((?:\\.|(?!\1)[^\\])*)\1""", re.DOTALL)
 _OPEN, _CLOSE = "[{", "]}"
 # Bytes of the longest name of a file.
@@ -168,6 +165,10 @@ def _enclosed(text: str, brackets: str) -> bool:
 
 
 def _hydra_value(text: str) -> Any:
+    # A third of a second that most commands, and their help, do without.
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
     try:
         parsed = OverridesParser.create().parse_override(f"value={text}")
     except (HydraException, RecursionError, ValueError):

@@ -8,7 +8,6 @@ from contextssl.config.evaluation_settings import BASELINES, CLASSIFIERS, Evalua
 from contextssl.config.own_settings import check_own, declared_by
 from contextssl.config.validation import checked
 from contextssl.errors import SettingsError, nearest
-from contextssl.head import HEADS
 from contextssl.protocol import Protocol
 
 
@@ -22,8 +21,6 @@ def check_settings(settings: EvaluateSettings, protocols: Sequence[Protocol]) ->
     """
     checked(settings)
     check_own(settings, [*declared_by(settings), *(protocol.settings for protocol in protocols if protocol.settings is not None)])
-    for head in settings.heads:
-        HEADS.find(head)
     for what, names, known in (
         ("adversaries", settings.adversaries, CLASSIFIERS),
         ("baselines", settings.baselines, BASELINES),

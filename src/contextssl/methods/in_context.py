@@ -18,6 +18,13 @@ def model(parts: Parts) -> ViewEncoder:
     return in_context_model(parts)
 
 
+def without_actions(parts: Parts) -> ViewEncoder:
+    """Of methods that put another loss on the same transformer."""
+    from contextssl.models.build import in_context_model
+
+    return in_context_model(parts, auxiliary=False)
+
+
 def objective(settings: TrainSettings, own: Any) -> Objective:
     from contextssl.training.loss import Objective, clamp_of
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contextssl.method import IN_CONTEXT, Method, Parts, PublishedRow
+from contextssl.method import IN_CONTEXT, Method, PublishedRow
+from contextssl.methods import in_context
 
 if TYPE_CHECKING:
     from contextssl.config.settings import TrainSettings
-    from contextssl.models.view_encoder import ViewEncoder
     from contextssl.training.loss import Objective
-
-
-def model(parts: Parts) -> ViewEncoder:
-    from contextssl.models.build import in_context_model
-
-    return in_context_model(parts, auxiliary=False)
 
 
 def objective(settings: TrainSettings, own: Any) -> Objective:
@@ -28,7 +22,7 @@ def objective(settings: TrainSettings, own: Any) -> Objective:
 METHOD = Method(
     "vicreg+",
     "invariance",
-    model=model,
+    model=in_context.without_actions,
     objective=objective,
     title="VICReg+",
     place=5,

@@ -87,6 +87,8 @@ def test_a_view_comes_again_from_its_latents_alone(kind: str) -> None:
     assert torch.equal(torch.get_rng_state(), before), "nothing is drawn from the global stream"
     assert not torch.equal(views, images) and torch.equal(views, augmentations.apply(images, parameters))
     assert torch.equal(augmentations.apply(images, augmentations.identity.expand(48, -1)), images)
+    for alone in (slice(5, 6), slice(40, 48)):
+        assert torch.equal(views[alone], augmentations.apply(images[alone], parameters[alone])), "whatever else is in the batch"
     # Whatever no latent tells is the same in all views that are changed.
     latents, many = augmentations.latents(parameters), augmentations.draw(2000, seeded_generator(1, "draw"))
     told = augmentation.latents(torch.arange(augmentations.width).float()).long().tolist()

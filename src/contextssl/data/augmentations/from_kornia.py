@@ -80,8 +80,8 @@ class Recorded:
 class FromKornia(Augmentation):
     """One augmentation of kornia.
 
-    An image is changed by the same numbers to the same pixels, bit for bit in the same batch; among others kornia's sums may take another
-    order, and a pixel be another by a level.
+    An image is changed by the same numbers to the same pixels: on a CPU bit for bit, alone or in any batch. kornia promises no order of its
+    sums, so that on a GPU a pixel may be another by a level in another batch.
 
     Args:
         kind: its name in ``kornia.augmentation``, which is the factor's too.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from contextssl.config.data_settings import DataSettings
@@ -10,6 +9,7 @@ from contextssl.data.dataset import Data
 from contextssl.data.opened import saying
 from contextssl.data.tables.open_table import open_table
 from contextssl.data.tables.table import Table
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import SettingsError, nearest
 
 # Settings of dataset=table that its files need.
@@ -30,7 +30,7 @@ def open_rows(table: Table, settings: DataSettings, path: str, progress: bool) -
     for note in opened.notes:
         say(f"note: {note}")
     say(opened.columns.summary())
-    digests = "".join(f"{split}{pairs.views.digest()}" for split, pairs in opened.pairs.items())
+    digests = [f"{split}{pairs.views.digest()}" for split, pairs in opened.pairs.items()]
     return Data(
         train=opened.pairs["train"],
         val=opened.pairs["val"],
@@ -39,7 +39,7 @@ def open_rows(table: Table, settings: DataSettings, path: str, progress: bool) -
         columns=opened.columns,
         description={
             "path": str(Path(path).resolve()),
-            "fingerprint": hashlib.sha256(digests.encode()).hexdigest()[:16],
+            "fingerprint": digest_of_bytes(digests),
             "source": dict(table.description),
             "notes": list(opened.notes),
         },
