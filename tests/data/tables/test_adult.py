@@ -14,7 +14,7 @@ from contextssl.data.tables.adult import read_adult
 from contextssl.errors import DataError, SettingsError
 
 REAL = Path(__file__).parents[4] / "shared/data/adult"
-real = pytest.mark.skipif(not REAL.is_dir(), reason="UCI Adult's files are not beside this checkout")
+real = pytest.mark.skipif(not REAL.is_dir(), reason="UCI Adult's files are not next to this checkout")
 
 LINES = [
     "39, State-gov, 77516, Bachelors, 13, Never-married, Adm-clerical, Not-in-family, White, Male, 2174, 0, 40, United-States, <=50K",

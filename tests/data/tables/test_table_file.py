@@ -35,8 +35,8 @@ def test_rows_without_label_or_factor_are_left_out_and_counted(tmp_path: Path) -
     table = read_table(tmp_path / "p.csv", label="income", factors=["sex"])
     assert len(table) == 392
     assert table.notes == (
-        "5 of 400 rows are left out, since income is missing in them",
-        "3 of 395 rows are left out, since sex is missing in them",
+        "5 of 400 rows are dropped, since income is missing in them",
+        "3 of 395 rows are dropped, since sex is missing in them",
     )
 
 
