@@ -191,8 +191,8 @@ def test_the_conditional_baseline_is_trained_resumed_and_evaluated_by_name(data:
     rows = [row for row in evaluated(whole, data) if row.protocol != "online"]
     assert {row.protocol for row in rows} == {"equivariance", "retrieval", "probe", "geometry"}
     for protocol in ("equivariance", "retrieval", "probe", "geometry"):
-        found = {row.environment for row in rows if row.protocol == protocol and row.representation == "embedding"}
-        assert found == {"rotation", "color", "none"}, "none was not trained on, and is evaluated too"
+        told = {row.environment for row in rows if row.protocol == protocol and row.representation == "embedding"}
+        assert told == {"rotation", "color", "none"}, "it was never told nothing, and is read so all the same"
     assert {row.length for row in rows if row.representation == "embedding"} == {0}
     assert {row.environment for row in rows if row.head == "auxiliary"} == {"rotation", "color", "none"}
     by_name = {row.environment: row.mean for row in rows if row.metric == "variance_share" and row.factor == "color" and row.environment}
