@@ -188,7 +188,7 @@ def test_avif_where_pillow_reads_it() -> None:
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16])
 def test_numbers_of_eight_bits_in_a_file_of_more(dtype: type) -> None:
     data = encoded(Image.fromarray(smooth(8, 8, 1)[..., 0].astype(dtype)), "TIFF")
-    with pytest.raises(DataError, match="a has more than eight bits a pixel and no number above 255: it is dark, or"):
+    with pytest.raises(DataError, match="a has more than eight bits per channel and no number above 255: it is dark, or"):
         read_photo(data, "a", 8)
     photo = read_photo(data, "a", 8, 1, white=255)
     assert np.array_equal(photo.pixels, smooth(8, 8, 1)) and photo.highest == smooth(8, 8, 1).max()
