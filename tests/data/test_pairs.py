@@ -221,6 +221,6 @@ def test_pairs_need_two_views(tmp_path: Path) -> None:
 def test_an_item_of_one_pair_is_not_enough(train: ViewPairs) -> None:
     views: Views = train.views
     one = replace(views, **{name: getattr(views, name)[:1] for name in ("images", "latents", "labels", "item_names", "raw_latents")})
-    with pytest.raises(SettingsError, match="one pair an epoch"):
+    with pytest.raises(SettingsError, match="one pair per epoch"):
         PairSampler(ViewPairs(one), HALVES, 4, 8)
     assert len(PairSampler(ViewPairs(one), HALVES, 4, 8, pairs_per_item=4).batch(0, 0)) == 4

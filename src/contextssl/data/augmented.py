@@ -96,7 +96,7 @@ class AugmentedViews:
         return drawn
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
-        """The views (n, C, H, W) uint8, made anew: the same pixels each time."""
+        """The views (n, C, H, W) uint8, made again: the same pixels each time."""
         return self.augmentations.apply(self.photographed(items), self.parameters(items, views))
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
@@ -105,7 +105,7 @@ class AugmentedViews:
     def redrawn(
         self, items: Int[Tensor, " n"], views: Int[Tensor, " n"], name: str, generator: torch.Generator
     ) -> UInt8[Tensor, "n C H W"]:
-        """The views with one factor's parameters drawn anew, everything else as it is."""
+        """The views with one factor's parameters drawn again, everything else as it is."""
         return self.augmentations.apply(self.photographed(items), self.augmentations.redraw(self.parameters(items, views), name, generator))
 
     def photographed(self, items: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
@@ -127,7 +127,7 @@ def made_by(augmentations: Augmentations) -> list[Any]:
 
 @dataclass(frozen=True)
 class AugmentedPairs(OfViews):
-    """Pairs of two augmentations of one image, drawn anew for every batch.
+    """Pairs of two augmentations of one image, drawn for every batch.
 
     Drawing gives images and parameters; :meth:`complete` makes the views, on the device that the batch has come to.
 

@@ -22,7 +22,7 @@ from contextssl.system.files import readable_bytes
 def check(settings: CheckSettings) -> CheckReport:
     """Checks all of what lies at ``settings.data_dir``, or of the data that ``settings.dataset`` opens.
 
-    Of a store every checksum is computed anew; of a folder or archive every image is decoded and every latent file read.
+    Of a store every checksum is computed again; of a folder or archive every image is decoded and every latent file read.
 
     Raises:
         SettingsError: where nothing is named.

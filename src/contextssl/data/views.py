@@ -24,7 +24,7 @@ from contextssl.system.files import storage_error
 
 @runtime_checkable
 class ViewBank(Protocol):
-    """Items × views that are the same in every call: stored (:class:`Views`), or made anew from stored images
+    """Items × views that are the same in every call: stored (:class:`Views`), or made again from stored images
     (:class:`~contextssl.data.augmented.AugmentedViews`) or rows (:class:`~contextssl.data.tables.rows.RowViews`). What is evaluated."""
 
     @property

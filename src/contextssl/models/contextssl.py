@@ -197,7 +197,7 @@ class ContextSSL(ViewEncoder):
 
         Args:
             bottleneck: with a noise share above 0 the embeddings come L2-normalised with noise of that share of the variance that was tracked in
-                training, over all contexts, drawn from ``generator``. Each call draws anew, and n embeddings of the same view average the noise
+                training, over all contexts, drawn from ``generator``. Each call draws again, and n embeddings of the same view average the noise
                 away. With 0 they come as the predictor gives them.
         """
         return self.embed_features(self.encode(images), context, bottleneck=bottleneck, generator=generator)

@@ -10,8 +10,8 @@ class LabelHead(nn.Module):
     """(*batch, D) normalised embeddings → (*batch, K) logits, by one linear map.
 
     Its input is √D × the unit embedding, whose numbers are of order one, as a freshly drawn layer expects (``auxiliary_scale="sqrt_width"`` of
-    :class:`~contextssl.models.contextssl.ContextSSL`). It is not given the environment, which only
-    the embedding carries.
+    :class:`~contextssl.models.contextssl.ContextSSL`). It is not given the environment: only
+    the embedding carries it.
 
     Args:
         projection_dim: D.

@@ -122,7 +122,7 @@ class Augmentations:
         return cls(tuple(_build(name, given.get(name) or given.get(kinds[name]) or {}) for name in names))
 
     def for_images(self, shape: tuple[int, int, int]) -> Augmentations:
-        """The same for images (C, H, W); centre and scale are measured anew where what is drawn depends on them."""
+        """The same for images (C, H, W); centre and scale are measured again where what is drawn depends on them."""
         moved = tuple(augmentation.for_images(shape) for augmentation in self.augmentations)
         return self if moved == self.augmentations else Augmentations(moved)
 
@@ -146,7 +146,7 @@ class Augmentations:
         return torch.cat([augmentation.draw(count, generator) for augmentation in self.augmentations], dim=1)
 
     def redraw(self, parameters: Float[Tensor, "n P"], name: str, generator: torch.Generator) -> Float[Tensor, "n P"]:
-        """The same parameters with those of one factor drawn anew.
+        """The same parameters with those of one factor drawn again.
 
         Raises:
             SettingsError: for an unknown factor, naming the nearest.
@@ -186,7 +186,7 @@ class Augmentations:
                 f"not {parameters.dtype} {tuple(parameters.shape)}"
             )
         if parameters.device.type == "cpu" and not bool(parameters.isfinite().all()):
-            raise InputError("parameters are not all finite numbers: draw them anew")
+            raise InputError("parameters are not all finite numbers: draw them again")
         views = torch.empty_like(images)
         if images.numel() == 0:
             return views

@@ -146,7 +146,7 @@ class RowViews:
 
 @dataclass(frozen=True)
 class RowPairs(OfViews):
-    """Pairs of two corruptions of one row, drawn anew for every batch; the action says how the factors' values differ.
+    """Pairs of two corruptions of one row, drawn for every batch; the action says how the factors' values differ.
 
     Args:
         views: the rows and their corruption; also the fixed views that are evaluated.
