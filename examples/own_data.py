@@ -1,4 +1,4 @@
-"""Data and an encoder of one's own: views whose differences are known, and a module with a ``num_features``.
+"""Data and an encoder of one's own: views with known factors, and a module with a ``num_features``.
 
 contextssl train dataset=own_data:data encoder_factory=own_data:encoder 'env_ratio={position:0.4,size:0.4,none:0.2}' env_per=sequence \
     epochs=80 warmup_epochs=4 log_interval=20 batch_size=128 pairs_per_item=4 block_size=32 eval_ctxt=[0,2,14] width=128 projection_dim=64 \
@@ -7,8 +7,8 @@ contextssl train dataset=own_data:data encoder_factory=own_data:encoder 'env_rat
 contextssl evaluate geometry runs/mine sensitivity_items=0 dataset=own_data:data encoder_factory=own_data:encoder
 contextssl report runs/mine dataset=own_data:data encoder_factory=own_data:encoder
 
-from the folder that this file is in: after 800 steps the embedding begins to follow its context (longer training, clearer). In Python the same is
-contextssl.train(settings, data=data(), encoder=encoder()).
+from the folder that this file is in: after 800 steps the embedding begins to depend on its context (more clearly after longer training). In
+Python the same is contextssl.train(settings, data=data(), encoder=encoder()).
 """
 
 from __future__ import annotations

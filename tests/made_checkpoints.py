@@ -17,7 +17,7 @@ from tests.training.runs import tiny_settings
 
 
 def content_of(settings: TrainSettings | None = None) -> dict[str, Any]:
-    """What the checkpoint of a fresh model holds, with what Lightning needs to go on from it."""
+    """What the checkpoint of a fresh model holds, with what Lightning needs to resume from it."""
     settings = settings or tiny_settings(n_layer=1, width=16, projection_dim=8, auxiliary_width=8)
     data = Data(
         ViewPairs(views_of(8, 5, "train")), ViewPairs(views_of(4, 5)), (3, 8, 8), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), {"path": "nowhere"}

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "reference_outputs"
 def outputs() -> dict[str, np.ndarray]:
     """By name, of all parts."""
     arrays: dict[str, np.ndarray] = {}
-    for part in ("outputs.npz", "rivals.npz"):
+    for part in ("outputs.npz", "baselines.npz"):
         with np.load(FOLDER / part) as file:
             arrays.update({name: file[name] for name in file.files})
     return arrays

@@ -126,7 +126,7 @@ def test_whole_network_through_load(ledger: Ledger, published: Path) -> None:
                 assert gradient is not None
                 ledger.close(array, gradient.norm(), atol=0, rtol=1e-3)
         # Batch statistics are those of this batch alone, so a second forward pass predicts the same.
-        ledger.close(f"{name}.prediction", model(source, target, batch.told_action).flatten(0, 1))
+        ledger.close(f"{name}.prediction", model(source, target, batch.active_action).flatten(0, 1))
 
 
 def test_contrastive_loss(ledger: Ledger) -> None:
@@ -177,8 +177,8 @@ def test_masks(ledger: Ledger) -> None:
             ledger.exact(name, context_mask(pair_mask(8), uniform, float(name.removeprefix("G.masked."))))
 
 
-def test_rivals_losses(ledger: Ledger) -> None:
-    """The pure functions, and the same through the rivals' terms with their heads taken away: embeddings in the place of features."""
+def test_baselines_losses(ledger: Ledger) -> None:
+    """The pure functions, and the same through the baselines' terms with their heads taken away: embeddings in place of features."""
     names = ("source_invariant", "target_invariant", "source_equivariant", "target_equivariant", "predicted")
     tensors = {name: input_tensor(f"H.{name}", (12, 8), 0.7) for name in names}
     still = torch.stack([tensors["source_invariant"], tensors["target_invariant"]], dim=1)

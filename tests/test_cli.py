@@ -249,7 +249,7 @@ def test_signals_end_the_command(in_folder: Path) -> None:
             "run/checkpoints/last.ckpt",
             signal.SIGTERM,
             143,
-            r"contextssl: training stopped at step \d+: go on from its last checkpoint .*resume=run\n",
+            r"contextssl: training stopped at step \d+: resume from its last checkpoint .*resume=run\n",
         ),
     ):
         process = subprocess.Popen([sys.executable, "-m", "contextssl", "train", *words], stderr=subprocess.PIPE, text=True)
@@ -263,14 +263,14 @@ def test_signals_end_the_command(in_folder: Path) -> None:
         assert ready is not None or not Path("run").exists()
 
 
-def test_a_training_that_is_interrupted_says_how_to_go_on(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_that_is_interrupted_says_how_to_resume(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toy_store(in_folder / "store", ToySource(items={"train": 8, "val": 8}), resolution=16)
     words = ["train", *TINY, "data_dir=store", "resolution=16", "epochs=3", "run_dir=runs/stopped"]
     step = Training.training_step
     handler = signal.getsignal(signal.SIGINT)
     for stopped_at, how in (
         (0, "it had no checkpoint yet; start it again by the same command"),
-        (2, "go on from its last checkpoint with contextssl train resume=runs/stopped"),
+        (2, "resume from its last checkpoint with contextssl train resume=runs/stopped"),
     ):
 
         def interrupted(self: Training, batch: PairBatch, index: int, at: int = stopped_at) -> torch.Tensor:

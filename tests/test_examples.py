@@ -22,7 +22,7 @@ def test_a_loop_of_ones_own(in_folder: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=_with_examples(), check=False)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.count("contrastive ") == 2 and run.stdout.count(", R² by neighbours: rotation ") == 2
+    assert run.stdout.count("contrastive ") == 2 and run.stdout.count(" active, R² by kNN: rotation ") == 2
     assert len((EXAMPLES / "plain_loop.py").read_text().splitlines()) < 70
 
 

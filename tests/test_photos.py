@@ -159,7 +159,7 @@ def test_folders_that_cannot_be(in_folder: Path, capsys: pytest.CaptureFixture[s
     assert "cat/3.png" in said("data_dir=damaged")
     assert main(["data", "check", "damaged", "progress=false"]) == 1
     assert "cat/3.png" in capsys.readouterr().out
-    with pytest.warns(UserWarning, match="1 of 12 images in damaged cannot be read and are left out: cat/3.png"):
+    with pytest.warns(UserWarning, match="1 of 12 images in damaged cannot be read and are skipped: cat/3.png"):
         skipped = open_data(
             settings_from("train", TrainSettings, ["experiment=photos_minutes", "data_dir=damaged", "unreadable=skip"]), progress=False
         )

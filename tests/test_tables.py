@@ -31,7 +31,7 @@ TRAIN = [
 EVALUATE = [
     *("epochs=1", "contexts=2", "eval_ctxt=[0,6]", "train_views=3", "probe_views=3", "queries=2", "neighbours=3", "scarf_epochs=1"),
     # Boosting takes most of the time, and tests/evaluation/test_fairness.py has it.
-    *("forget_bottleneck=[0.5]", "adversaries=[logistic]", "accelerator=cpu", "progress=false"),
+    *("fairness_bottleneck=[0.5]", "adversaries=[logistic]", "accelerator=cpu", "progress=false"),
 ]
 
 
@@ -79,10 +79,10 @@ def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_run_reads_new_rows_and_knows_its_columns(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_people(in_folder / "people.csv")
-    words = ["experiment=table", "path=people.csv", "label=income", "factors=[sex,job]", "giveaway_columns={title:sex}", *TRAIN]
+    words = ["experiment=table", "path=people.csv", "label=income", "factors=[sex,job]", "proxy_columns={title:sex}", *TRAIN]
     assert main(["train", *words[:-1], "progress=true", "run_dir=runs/p"]) == 0
     said = capsys.readouterr().err
-    assert "3 columns: 2 read as categories (sex, job); 1 read as numbers (age)" in said and "rows are left out" in said
+    assert "3 columns: 2 read as categories (sex, job); 1 read as numbers (age)" in said and "rows are dropped" in said
     model = contextssl.load("runs/p")
     assert model.factors.names == ("sex", "job") and isinstance(model.encoder, TableEncoder)
     rows = model.encoder.rows(people(5, seed=9))
@@ -120,12 +120,12 @@ def test_a_table_that_has_changed_is_not_read_by_old_codes(in_folder: Path, caps
 @pytest.mark.skipif(not MIMIC.is_dir(), reason="MIMIC-III's demo is not beside this checkout")
 def test_the_mimic_demo_runs_end_to_end_and_says_what_it_is(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "experiment=mimic3", f"data_dir={MIMIC}", *TRAIN[:-1], "progress=true", "run_dir=runs/m"]) == 0
-    assert "129 admissions prove that the pipe works, not the method" in capsys.readouterr().err
+    assert "129 admissions show that the program runs, no more" in capsys.readouterr().err
     assert main(["evaluate", "fairness", "runs/m", "split=test", *EVALUATE]) == 0
     _, rows = read_results(Path("runs/m"))
     assert {row.target for row in rows if row.target} == {"long_stay", "length_of_stay", "treatment"}
     assert main(["report", "runs/m", "split=test"]) == 0
-    assert "not the method" in Path("runs/m/report.html").read_text()
+    assert "show that the program runs, no more" in Path("runs/m/report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_mimic_demo_runs_end_to_end_and_says_what_it_is(in_folder: Path, cap
         (["path=people.csv", "label=income"], "no factor is named"),
         (["path=people.csv", "label=income", "factors=[income]"], "is the label and a factor"),
         (["path=people.csv", "label=income", "factors=[sex,sex]"], "factor named twice|listed twice"),
-        (["path=people.csv", "label=income", "factors=[sex]", "backbone=resnet18"], "reads images, and these views are rows"),
+        (["path=people.csv", "label=income", "factors=[sex]", "backbone=resnet18"], "takes images, and these views are rows"),
         (["path=people.csv", "label=income", "factors=[sex]", "drop_columns=[sexx]"], "did you mean 'sex'"),
         (["path=people.csv", "label=income", "factors=[sex]", "corruption=2"], "corruption is 2"),
         (["path=short.csv", "label=income", "factors=[sex]"], "line 3 has 4 fields where there should be 5"),

@@ -2,7 +2,7 @@
 
 A *factor* is a named block of what changes between two views: ``rotation`` (a quaternion x, y, z, w) or ``color`` (floor hue, light hue).
 A view's absolute factor values, side by side, are its *latents*; what leads from a source view to a target view is the *action*, with the
-same blocks. An *environment* is the set of factors that an action tells; the blocks of the others are zeroed.
+same blocks. An *environment* is the set of *active* factors; in its actions the blocks of the inactive ones are zeroed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Factor:
         relation: how two views' latents give an action: ``"difference"`` (target - source) or ``"rotation"`` (unit quaternions in the order
             x, y, z, w; the action is source⁻¹ · target, not canonicalised, since flipping signs would add jumps) or ``"category"`` (one-hot
             latents of a value that is one of ``width``; the action is target - source, as with ``"difference"``).
-        components: a name for each number, for tables and figures; ``name.0``, ``name.1``, … where left out.
+        components: a name for each number, for tables and figures; default: ``name.0``, ``name.1``, ….
     """
 
     name: str
@@ -64,7 +64,7 @@ LIGHT = Factor("light", 1, "difference", ("light hue",))
 
 @dataclass(frozen=True)
 class Environment:
-    """Which factors an action tells. ``name`` joins them with ``+`` in the factor space's order; ``"none"`` tells nothing."""
+    """The active factors. ``name`` joins them with ``+`` in the factor space's order; in ``"none"`` no factor is active."""
 
     name: str
     factors: tuple[str, ...]
@@ -142,7 +142,7 @@ class FactorSpace:
         return Environment("+".join(kept) or NO_FACTOR, kept)
 
     def mask(self, environment: str | Environment, device: torch.device | str | None = None) -> Bool[Tensor, " A"]:
-        """True at the numbers of an action that the environment tells."""
+        """True at the numbers of the factors that are active in the environment."""
         if isinstance(environment, str):
             environment = self.environment(environment)
         mask = torch.zeros(self.width, dtype=torch.bool, device=device)
@@ -171,7 +171,7 @@ class FactorSpace:
 
 
 def relative_quaternion(source: Float[Tensor, "*batch 4"], target: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 4"]:
-    """source⁻¹ · target for unit quaternions (x, y, z, w): the Hamilton product with the source's conjugate, its sign left as it falls."""
+    """source⁻¹ · target for unit quaternions (x, y, z, w): the Hamilton product with the source's conjugate, its sign as it comes."""
     sx, sy, sz, sw = source.unbind(-1)
     tx, ty, tz, tw = target.unbind(-1)
     return torch.stack(

@@ -50,7 +50,7 @@ class DrawingFrom(TorchDispatchMode):
 
 
 def _with_generator(func: OpOverload) -> Callable[..., Any] | None:
-    """The operation in the form that takes a generator: itself, or the overload beside it."""
+    """The operation in the form that takes a generator: itself, or its overload that does."""
     if any(argument.name == "generator" for argument in func._schema.arguments):
         return func
     name = func._schema.overload_name

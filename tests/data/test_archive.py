@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def archived(folder: Path, suffix: str, top: str = "") -> Path:
-    """An archive of ``folder`` beside it, everything below the folder ``top`` where one is given."""
+    """An archive of ``folder`` next to it, everything below the folder ``top`` where one is given."""
     path = folder.with_name(f"{folder.name}{top}{suffix}")
     files = sorted(folder.rglob("*"))
     if suffix.startswith(".zip"):

@@ -1,4 +1,4 @@
-"""Checking folders and stores: everything is told, nothing is raised."""
+"""Checking folders and stores: everything is reported, nothing is raised."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def printed(report: CheckReport) -> str:
 def test_a_good_folder(folder: Path, tmp_path: Path) -> None:
     report = quiet(folder, picture=tmp_path / "p.png")
     assert report.ok and not report.notes
-    assert report.facts["items"] == {"train": 6, "val": 3} and report.facts["views an item"] == 4 and report.facts["classes"] == 3
+    assert report.facts["items"] == {"train": 6, "val": 3} and report.facts["views per item"] == 4 and report.facts["classes"] == 3
     assert report.facts["image sizes"] == {"16 × 16": 36} and report.facts["image modes"] == {"RGB": 36}
     with Image.open(tmp_path / "p.png") as image:
         assert image.width > 4 * 128 and image.height > 4 * 128 and len(image.convert("L").getcolors() or []) > 50

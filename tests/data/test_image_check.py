@@ -1,4 +1,4 @@
-"""Looking through images: everything is counted, every fault is told."""
+"""Checking images: everything is counted, every fault is reported."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_faults_are_named(folder: Path) -> None:
         assert words in text
     write_images(folder, ["stray.png"])
     report = scan(folder, workers=0, progress=False)
-    assert "beside stray.png" in report.faults["layout"][0] and report.facts["images"] == 19 and "items" not in report.facts
+    assert "next to stray.png" in report.faults["layout"][0] and report.facts["images"] == 19 and "items" not in report.facts
 
 
 def test_twins(folder: Path) -> None:
@@ -122,7 +122,7 @@ def test_ranges_channels_and_names_are_looked_at(tmp_path: Path) -> None:
         "pipe.png is a pipe (FIFO)",
         r"train2017/\udce9.png is no UTF-8: rename it",
         "the class fox holds 1 file .heic, which cannot be read here",
-        "2 files .heic cannot be read here and are left out",
+        "2 files .heic cannot be read here and are skipped",
         "train2017 and val2017 are taken for classes: if they are splits, as in COCO, rename them",
     ):
         assert words in text, words
@@ -137,6 +137,6 @@ def test_a_channel_that_never_varies_and_a_tar_without_checksums(tmp_path: Path)
         Image.fromarray(pixels).save(root / f"{number}.png")
     report = scan(root, workers=0, progress=False)
     assert report.faults["channel"][0].endswith("say channels=1 to train on grey images")
-    for suffix, told in ((".tar", True), (".tar.gz", False), (".zip", False)):
+    for suffix, noted in ((".tar", True), (".tar.gz", False), (".zip", False)):
         notes = scan(archived(root, suffix), workers=0, progress=False).notes
-        assert any("a plain tar keeps no checksums" in note for note in notes) == told
+        assert any("a plain tar keeps no checksums" in note for note in notes) == noted

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contextssl.data.glance import refuse_constant
 from contextssl.data.images import ImagesSource
 from contextssl.data.layout import list_images
 from contextssl.data.pack import pack
+from contextssl.data.small_images import refuse_constant
 from contextssl.data.source import Item, ItemSource
 from contextssl.data.store import open_store
 from contextssl.errors import ContextSSLError, DataError, SettingsError
@@ -140,7 +140,7 @@ def test_an_unreadable_image_is_refused_by_name(folder: Path, suffix: str) -> No
     damage(folder)
     path = archived(folder, suffix) if suffix else folder
     where = f"train/cat/1.png in {path}" if suffix else str(folder / "train/cat/1.png")
-    with pytest.raises(DataError, match=rf"^{re.escape(where)} cannot be decoded \(.*\): mend or remove it, or say unreadable=skip$"):
+    with pytest.raises(DataError, match=rf"^{re.escape(where)} cannot be decoded \(.*\): fix or remove it, or say unreadable=skip$"):
         quiet(path).read("train", 1, 8)
     quiet(path).read("train", 0, 8)
 
@@ -148,7 +148,7 @@ def test_an_unreadable_image_is_refused_by_name(folder: Path, suffix: str) -> No
 @pytest.mark.parametrize("workers", [0, 2])
 def test_unreadable_images_are_skipped_with_a_warning(folder: Path, workers: int) -> None:
     bad = damage(folder)
-    with pytest.warns(UserWarning, match=r"^3 of 20 images in .* cannot be read and are left out: train/cat/1\.png, .*, val/dog/0\.png$"):
+    with pytest.warns(UserWarning, match=r"^3 of 20 images in .* cannot be read and are skipped: train/cat/1\.png, .*, val/dog/0\.png$"):
         source = quiet(folder, unreadable="skip", workers=workers)
     assert source.skipped == tuple(bad) and source.description["skipped"] == 3
     names = {item.name for items in source.splits.values() for item in items}
@@ -241,7 +241,7 @@ def test_a_class_of_images_that_cannot_be_read_is_no_class_in_silence(folder: Pa
         (folder / f"train/fox/{number}.HEIC").write_bytes(b"x")
     with pytest.raises(DataError, match=r"the class train/fox of .* holds 3 files \.heic, which cannot be read here: convert"):
         quiet(folder)
-    assert quiet(folder, unreadable="skip").notes[-1].startswith("3 files .heic cannot be read here and are left out")
+    assert quiet(folder, unreadable="skip").notes[-1].startswith("3 files .heic cannot be read here and are skipped")
     only = folder / "train/fox"
     with pytest.raises(DataError, match=r"holds no image, and 3 other files \(3 files \.heic cannot be read here"):
         quiet(only)

@@ -70,14 +70,14 @@ def test_one_folder_above_everything_is_left_out(tmp_path: Path) -> None:
         (["train/a/1.jpg", "val/"], None, r"val holds no image: fill it, or remove it"),
         (["val/a/1.jpg", "train/"], None, r"train holds no image"),
         (["val/a/1.jpg", "test/a/1.jpg"], None, r"holds test and val but no train: add that folder"),
-        (["train/a/1.jpg", "val/a/1.jpg", "extra/1.jpg"], None, r"holds train and val, which are splits, beside extra: move it"),
-        (["train/a/1.jpg", "val/a/1.jpg", "logo.png"], None, r"which are splits, beside logo\.png"),
-        (["test/1.jpg", "cat/1.jpg"], None, r"holds test, which are splits, beside cat"),
+        (["train/a/1.jpg", "val/a/1.jpg", "extra/1.jpg"], None, r"holds train and val, which are splits, next to extra: move it"),
+        (["train/a/1.jpg", "val/a/1.jpg", "logo.png"], None, r"which are splits, next to logo\.png"),
+        (["test/1.jpg", "cat/1.jpg"], None, r"holds test, which are splits, next to cat"),
         (["train/a/1.jpg", "val/a/1.jpg", "valid/a/1.jpg"], None, r"train and val and valid, of which two are the split 'val': keep one"),
         (["1.jpg", "2.jpg"], True, r"has no folders of classes, and labels=true: lay it out as CLASS/image\.jpg, .*, or say labels=false"),
         (["train/1.jpg", "val/2.jpg"], True, r"has no folders of classes"),
-        (["cat/1.jpg", "1.jpg", "2.jpg"], None, r"2 of 3 images, such as .*/1\.jpg, lie beside the folders of classes: move them"),
-        (["train/cat/1.jpg", "test/1.jpg"], None, r"1 of 2 images, such as .*test/1\.jpg, lie beside the folders of classes"),
+        (["cat/1.jpg", "1.jpg", "2.jpg"], None, r"2 of 3 images, such as .*/1\.jpg, lie next to the folders of classes: move them"),
+        (["train/cat/1.jpg", "test/1.jpg"], None, r"1 of 2 images, such as .*test/1\.jpg, lie next to the folders of classes"),
     ],
 )
 def test_folders_that_contradict_each_other(tmp_path: Path, names: list[str], labels: bool | None, message: str) -> None:
@@ -103,7 +103,7 @@ def test_split_files(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a.jpg trian\nb.jpg val", r"s\.txt, line 1: unknown split 'trian': did you mean 'train'"),
-        ("a.jpg train\nb.jpg val\nz.jpg val", r"line 3: there is no image z\.jpg in .*: mend the line"),
+        ("a.jpg train\nb.jpg val\nz.jpg val", r"line 3: there is no image z\.jpg in .*: fix the line"),
         ("a.jpg train\na.jpg val", r"line 2: a\.jpg is named twice"),
         ("a.jpg train", r"leaves out 1 of 2 images, such as b\.jpg: give each a split"),
         ("a.jpg\nb.jpg", r"line 1: 'a\.jpg' is no image and split, such as 'cat/001\.jpg,train'"),

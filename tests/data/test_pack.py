@@ -115,7 +115,7 @@ def test_processes_give_the_same_bytes_and_a_bad_item_is_named_by_them(tmp_path:
 @pytest.mark.parametrize("at", [0, 3, 5])
 def test_a_failed_pack_keeps_its_items_and_goes_on(tmp_path: Path, whole: Path, at: int) -> None:
     out = tmp_path / "p"
-    with pytest.raises(DataError, match=r"cannot read kind\d/train_00\d .*ValueError: boom; mend the source .*run the same command again"):
+    with pytest.raises(DataError, match=r"cannot read kind\d/train_00\d .*ValueError: boom; fix the source .*run the same command again"):
         plain_pack(Failing(at=at), out)
     assert progress_of(out) == (at, 9)
     with pytest.raises(DataError, match=rf"half-written: {at} of 9 items packed; run the same pack command again"):

@@ -41,11 +41,11 @@ def test_a_pair_is_two_views_of_its_item(train: ViewPairs) -> None:
     }, "every ordered pair of different views comes up"
 
 
-def test_told_actions_are_zero_outside_the_environment(train: ViewPairs) -> None:
+def test_active_actions_are_zero_outside_the_environment(train: ViewPairs) -> None:
     batch = train.draw(torch.arange(5), torch.Generator().manual_seed(0))
     batch = replace(batch, active=SPACE.mask("color").expand_as(batch.active))
-    assert (batch.told_action[:, :4] == 0).all()
-    torch.testing.assert_close(batch.told_action[:, 4:], batch.action[:, 4:])
+    assert (batch.active_action[:, :4] == 0).all()
+    torch.testing.assert_close(batch.active_action[:, 4:], batch.action[:, 4:])
 
 
 @given(st.integers(2, 40), st.sampled_from([1, 2, 4]), st.integers(0, 5))
@@ -166,15 +166,17 @@ def test_an_environment_of_probability_zero_is_never_drawn() -> None:
 
 
 def test_what_is_told_where_nothing_is_said() -> None:
-    """The paper's for two factors; where a factor stands alone, or is what a person is like, forgetting is an environment too."""
+    """The paper's for two factors; where a factor stands alone, or is a category, an environment without factors is added."""
 
-    def told(*factors: Factor) -> dict[str, float]:
+    def ratios(*factors: Factor) -> dict[str, float]:
         mix = EnvironmentMix.parse(None, FactorSpace(factors))
         return dict(zip([environment.name for environment in mix.environments], mix.probabilities, strict=True))
 
-    assert told(ROTATION, COLOR) == {"rotation": 0.5, "color": 0.5}
-    assert told(COLOR) == {"color": 0.5, "none": 0.5}
-    assert told(Factor("sex", 2, "category"), Factor("race", 5, "category")) == pytest.approx({"sex": 1 / 3, "race": 1 / 3, "none": 1 / 3})
+    assert ratios(ROTATION, COLOR) == {"rotation": 0.5, "color": 0.5}
+    assert ratios(COLOR) == {"color": 0.5, "none": 0.5}
+    assert ratios(Factor("sex", 2, "category"), Factor("race", 5, "category")) == pytest.approx(
+        {"sex": 1 / 3, "race": 1 / 3, "none": 1 / 3}
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_ratios_that_cannot_be(ratio: object, message: str) -> None:
 
 
 def test_data_without_factors_have_nothing_to_tell() -> None:
-    with pytest.raises(SettingsError, match="no factors, so there is nothing to tell"):
+    with pytest.raises(SettingsError, match="no factors, so none can be active"):
         EnvironmentMix.parse(None, FactorSpace(()))
 
 
@@ -212,13 +214,13 @@ def test_samplers_that_cannot_be(train: ViewPairs) -> None:
 
 def test_pairs_need_two_views(tmp_path: Path) -> None:
     single = toy_store(tmp_path / "store", ToySource(num_views=1), resolution=8)
-    with pytest.raises(DataError, match="at least two views an item; this data set has 1"):
+    with pytest.raises(DataError, match="at least two views per item; this data set has 1"):
         ViewPairs(single["train"])
 
 
 def test_an_item_of_one_pair_is_not_enough(train: ViewPairs) -> None:
     views: Views = train.views
     one = replace(views, **{name: getattr(views, name)[:1] for name in ("images", "latents", "labels", "item_names", "raw_latents")})
-    with pytest.raises(SettingsError, match="one pair an epoch"):
+    with pytest.raises(SettingsError, match="one pair per epoch"):
         PairSampler(ViewPairs(one), HALVES, 4, 8)
     assert len(PairSampler(ViewPairs(one), HALVES, 4, 8, pairs_per_item=4).batch(0, 0)) == 4

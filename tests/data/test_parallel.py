@@ -82,7 +82,7 @@ def test_a_script_needs_no_guard_unless_it_defines_what_workers_run(tmp_path: Pa
     run = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True)
     first, second, *rest = [line for line in run.stdout.splitlines() if line]
     assert (first, second) == ("begin", "True"), run.stderr
-    assert "script.py anew" in rest[-1] and "if __name__ == '__main__':" in rest[-1]
+    assert "script.py again" in rest[-1] and "if __name__ == '__main__':" in rest[-1]
 
 
 def test_a_script_from_standard_input_and_temporary_files_that_lie_deep(tmp_path: Path) -> None:

@@ -138,12 +138,12 @@ def test_images_cut_short_are_named(kind: str) -> None:
     data = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)), kind)
     for part in (data[: len(data) // 2], data[:20]):
         for resolution in (64, 16):
-            with pytest.raises(DataError, match=r"^x/a\.img cannot be decoded \(.+\): mend or remove it, or say unreadable=skip$"):
+            with pytest.raises(DataError, match=r"^x/a\.img cannot be decoded \(.+\): fix or remove it, or say unreadable=skip$"):
                 read_photo(part, "x/a.img", resolution)
 
 
 def test_other_files_that_are_no_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match=r"^a is empty: mend"):
+    with pytest.raises(DataError, match=r"^a is empty: fix"):
         read_photo(b"", "a", 8)
     with pytest.raises(DataError, match=r"a cannot be decoded \(of no known kind\)"):
         read_photo(b"<html>not found</html>", "a", 8)
@@ -188,7 +188,7 @@ def test_avif_where_pillow_reads_it() -> None:
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16])
 def test_numbers_of_eight_bits_in_a_file_of_more(dtype: type) -> None:
     data = encoded(Image.fromarray(smooth(8, 8, 1)[..., 0].astype(dtype)), "TIFF")
-    with pytest.raises(DataError, match="a has more than eight bits a pixel and no number above 255: it is dark, or"):
+    with pytest.raises(DataError, match="a has more than eight bits per channel and no number above 255: it is dark, or"):
         read_photo(data, "a", 8)
     photo = read_photo(data, "a", 8, 1, white=255)
     assert np.array_equal(photo.pixels, smooth(8, 8, 1)) and photo.highest == smooth(8, 8, 1).max()

@@ -137,7 +137,7 @@ def test_a_folder_of_3diebench_whose_images_changed_is_told(tmp_path: Path) -> N
         pack(ThreeDIEBenchSource(tmp_path / "g", resize="fast"), tmp_path / "s", 8, 0, False)
 
 
-def test_a_mended_file_is_read_and_the_others_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fixed_file_is_read_and_the_others_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_images(tmp_path / "p", numbered("a", "b"))
     bad, good = root / "b/2.png", root / "a/1.png"
     kept = bad.read_bytes()

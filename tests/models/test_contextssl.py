@@ -38,13 +38,13 @@ def test_embed_and_predict_are_the_last_token_of_a_sequence() -> None:
     source, target, action = images(5, 1), images(5, 2), torch.randn(5, 6)
     queries, query_actions = images(4, 3), torch.randn(4, 6)
     context = model.context(source, action, target, environment="rotation")
-    told = action * FACTORS.mask("rotation")
+    active = action * FACTORS.mask("rotation")
     model.eval()
     for i in range(4):
         query = queries[i : i + 1]
         with torch.no_grad():
-            predicted = model(torch.cat([source, query]), torch.cat([target, query]), torch.cat([told, query_actions[i : i + 1]]))[-1, 0]
-            embedded = model(torch.cat([source, query]), torch.cat([target, query]), torch.cat([told, torch.zeros(1, 6)]))[-1, 0]
+            predicted = model(torch.cat([source, query]), torch.cat([target, query]), torch.cat([active, query_actions[i : i + 1]]))[-1, 0]
+            embedded = model(torch.cat([source, query]), torch.cat([target, query]), torch.cat([active, torch.zeros(1, 6)]))[-1, 0]
         torch.testing.assert_close(model.predict(query, query_actions[i : i + 1], context)[0], predicted, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(model.embed(query, context)[0], embedded, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(model.embed(queries, context), model.predict(queries, torch.zeros(4, 6), context))
@@ -55,9 +55,9 @@ def test_an_environment_zeroes_the_other_factors() -> None:
     source, target, action = images(5, 1), images(5, 2), torch.randn(5, 6)
     zeroed = action.clone()
     zeroed[:, 4:] = 0
-    told = model.context(source, action, target, environment="rotation")
-    torch.testing.assert_close(told.keys, model.context(source, zeroed, target).keys)
-    assert not torch.allclose(told.keys, model.context(source, action, target, environment="color").keys)
+    context = model.context(source, action, target, environment="rotation")
+    torch.testing.assert_close(context.keys, model.context(source, zeroed, target).keys)
+    assert not torch.allclose(context.keys, model.context(source, action, target, environment="color").keys)
 
 
 def test_batches_do_not_change_what_comes_out() -> None:
@@ -128,7 +128,7 @@ def test_images_that_cannot_be(bad: torch.Tensor, message: str) -> None:
 
 def test_actions_that_cannot_be() -> None:
     model = small()
-    with pytest.raises(InputError, match=r"actions have shape \(2, 5\), not \(2, 6\): one a view, of rotation 4, color 2"):
+    with pytest.raises(InputError, match=r"actions have shape \(2, 5\), not \(2, 6\): one per view, of rotation 4, color 2"):
         model.predict(images(2), torch.randn(2, 5))
     with pytest.raises(InputError, match=r"shape \(3, 6\), not \(2, 6\)"):
         model.context(images(2), torch.randn(3, 6), images(2))

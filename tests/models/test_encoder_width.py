@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from contextssl.config.settings import TrainSettings
+from contextssl.config.validation import checked
 from contextssl.data.threediebench import FACTORS
 from contextssl.errors import InputError, SettingsError
 from contextssl.models.build import build_model
@@ -77,7 +78,7 @@ def test_the_output_of_huge_views_takes_no_memory() -> None:
         ({"width": 0}, "width is 0: it must be at least 1"),
         ({"projection_dim": 0}, "projection_dim is 0"),
         ({"width": 30, "n_head": 4}, "width 30 cannot be shared by n_head 4"),
-        ({"n_head": 0}, "n_head 0"),
+        ({"n_head": 0}, "n_head is 0"),
         ({"n_layer": 0}, "n_layer is 0"),
         ({"auxiliary_width": -1}, "auxiliary_width is -1"),
         ({"method": "simclr", "projection_dim": 0}, "projection_dim is 0"),
@@ -89,4 +90,4 @@ def test_the_output_of_huge_views_takes_no_memory() -> None:
 def test_widths_that_cannot_be(given: dict[str, object], message: str) -> None:
     settings = TrainSettings(**{"width": 16, "n_layer": 1, "n_head": 2, "projection_dim": 8, "block_size": 8, **given})  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match=message):
-        build_model(settings, FACTORS, view_shape=(3, 8, 8), image_mean=None, image_std=None, encoder=Odd())
+        build_model(checked(settings), FACTORS, view_shape=(3, 8, 8), image_mean=None, image_std=None, encoder=Odd())

@@ -35,7 +35,7 @@ def test_a_small_stem_keeps_the_resolution() -> None:
 
 
 def test_a_flattened_map_tells_where_things_are() -> None:
-    """Averaging forgets a shift of the whole map, flattening does not; both read grey images."""
+    """Averaging removes a shift of the whole map, flattening does not; both take grey images."""
     encoder = build_encoder("resnet_compact", channels=1, resolution=64, pool="flatten").eval()
     assert encoder(torch.zeros(2, 1, 64, 64)).shape == (2, 256)
     with pytest.raises(RuntimeError):

@@ -26,7 +26,7 @@ GENDER = Factor("gender", 2, "category", ("female", "male"))
 
 
 def rotations(count: int, seed: int = 0) -> Tensor:
-    """Every rotation alike, of either sign."""
+    """All rotations with equal chances, of either sign."""
     drawn = torch.randn(count, 4, generator=torch.Generator().manual_seed(seed))
     return drawn / drawn.norm(dim=1, keepdim=True)
 
@@ -98,10 +98,10 @@ def test_bins_are_even_where_they_were_fitted_and_elsewhere(bins: int) -> None:
 
 
 def naive_label(space: LabelSpace, view: Tensor, of_class: int, active: Tensor) -> int:
-    told = [factor for factor in space.factors.factors if any(active[space.factors.slice(factor.name)].tolist())]
-    if len(told) != 1 or told[0].name not in space.edges:
+    on = [factor for factor in space.factors.factors if any(active[space.factors.slice(factor.name)].tolist())]
+    if len(on) != 1 or on[0].name not in space.edges:
         return -1
-    (factor,) = told
+    (factor,) = on
     block = view[space.factors.slice(factor.name)].tolist()
     number = 2 * (block[0] * block[1] + block[2] * block[3]) if factor.relation == "rotation" else block[0]
     return of_class * space.bins + sum(number > edge for edge in space.edges[factor.name])
@@ -226,7 +226,7 @@ def test_it_reaches_the_encoder_through_the_predictor() -> None:
     rows = zip(batch.target_latents, batch.labels.tolist(), batch.active, strict=True)
     assert labels.tolist() == [naive_label(space, *row) for row in rows]
     head = LabelHead(model.projection_dim, space.count)
-    z = model(batch.source, batch.target, batch.told_action, torch.Generator().manual_seed(0))
+    z = model(batch.source, batch.target, batch.active_action, torch.Generator().manual_seed(0))
     logits = head(F.normalize(z, dim=-1))
     assert logits.shape == (8, 2, 6)
     loss = context_label_loss(logits, labels)

@@ -14,11 +14,11 @@ from contextssl.models.objectives import (
     auxiliary_regression,
     cosine_similarities,
     covariance_penalty,
+    inactive_alignment,
     mean_similarities,
     negative_cosine,
     nt_xent,
     sie,
-    untold_alignment,
     variance_hinge,
     vicreg,
 )
@@ -90,8 +90,8 @@ def naive_auxiliary(prediction: torch.Tensor, latents: torch.Tensor, active: tor
     for k in range(len(prediction)):
         means = []
         for block in factors:
-            told = [i for i in range(latents.shape[1])[block] if active[k, i]]
-            errors = [float((prediction[k, token, i] - latents[k, i]) ** 2) for token in (0, 1) for i in told]
+            block_numbers = [i for i in range(latents.shape[1])[block] if active[k, i]]
+            errors = [float((prediction[k, token, i] - latents[k, i]) ** 2) for token in (0, 1) for i in block_numbers]
             means += [sum(errors) / len(errors)] if errors else []
         if means:
             pairs.append(sum(means))
@@ -114,7 +114,7 @@ def test_auxiliary_regression_by_hand() -> None:
     active = torch.tensor([[True, False, False], [False, True, True], [False, False, False]])
     # Pair 0: (1 + 9) / 2 = 5 of the first factor; pair 1: (4 + 16) / 2 = 10 of the second; pair 2 tells nothing and does not count.
     assert float(auxiliary_regression(prediction, latents, active, factors)) == pytest.approx(7.5)
-    # Both factors told: pair 0 is 5 + (25 + 1) / 2 = 18, the sum of the factors' means and not the mean over the three numbers.
+    # Both factors active: pair 0 is 5 + (25 + 1) / 2 = 18, the sum of the factors' means and not the mean over the three numbers.
     both = torch.ones(1, 3, dtype=torch.bool)
     assert float(auxiliary_regression(prediction[:1], latents[:1], both, factors)) == pytest.approx(18.0)
     assert float(auxiliary_regression(prediction, latents, torch.zeros(3, 3, dtype=torch.bool), factors)) == 0.0
@@ -128,34 +128,34 @@ def test_inactive_factors_have_no_gradient() -> None:
     assert (gradient[..., 4:] == 0).all()
 
 
-def naive_untold(unit: Tensor, told: Tensor, exact: Tensor | None) -> float:
+def naive_inactive(unit: Tensor, action: Tensor, exact: Tensor | None) -> float:
     apart = []
     for k in range(len(unit)):
-        if any(float(value) != 0 for value in told[k]) or (exact is not None and not bool(exact[k])):
+        if any(float(value) != 0 for value in action[k]) or (exact is not None and not bool(exact[k])):
             continue
         apart.append(sum(float((a - b) ** 2) for a, b in zip(unit[k, 0], unit[k, 1], strict=True)))
     return sum(apart) / len(apart) if apart else 0.0
 
 
 @given(st.integers(0, 10_000))
-def test_untold_alignment_against_a_loop(seed: int) -> None:
+def test_inactive_alignment_against_a_loop(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     unit = torch.nn.functional.normalize(torch.randn(9, 2, 5, generator=generator), dim=-1)
-    told = torch.randn(9, 2, generator=generator) * (torch.rand(9, 1, generator=generator) < 0.5)
+    action = torch.randn(9, 2, generator=generator) * (torch.rand(9, 1, generator=generator) < 0.5)
     exact = torch.rand(9, generator=generator) < 0.6
-    assert math.isclose(float(untold_alignment(unit, told, exact)), naive_untold(unit, told, exact), abs_tol=1e-5)
-    assert math.isclose(float(untold_alignment(unit, told)), naive_untold(unit, told, None), abs_tol=1e-5)
+    assert math.isclose(float(inactive_alignment(unit, action, exact)), naive_inactive(unit, action, exact), abs_tol=1e-5)
+    assert math.isclose(float(inactive_alignment(unit, action)), naive_inactive(unit, action, None), abs_tol=1e-5)
 
 
-def test_untold_alignment_by_hand() -> None:
-    """Pair 0 is at right angles and told nothing: 2. Pair 1 is told a change, pair 2 differs in more than factors: neither counts."""
+def test_inactive_alignment_by_hand() -> None:
+    """Pair 0 is at right angles, no factor active: 2. In pair 1 an active one changes, pair 2 differs in more than factors: neither counts."""
     unit = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [-1.0, 0.0]], [[1.0, 0.0], [-1.0, 0.0]]], requires_grad=True)
-    told = torch.tensor([[0.0], [1.0], [0.0]])
-    loss = untold_alignment(unit, told, torch.tensor([True, True, False]))
+    action = torch.tensor([[0.0], [1.0], [0.0]])
+    loss = inactive_alignment(unit, action, torch.tensor([True, True, False]))
     assert float(loss.detach()) == 2.0
     (gradient,) = torch.autograd.grad(loss, unit)
     assert (gradient[0] != 0).any() and (gradient[1:] == 0).all()
-    assert float(untold_alignment(unit.detach(), torch.ones(3, 1))) == 0.0
+    assert float(inactive_alignment(unit.detach(), torch.ones(3, 1))) == 0.0
 
 
 def test_variance_and_covariance_by_hand() -> None:

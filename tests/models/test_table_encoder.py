@@ -97,6 +97,6 @@ def test_what_cannot_be(columns: Columns) -> None:
     with pytest.raises(DataError, match="the table lacks the columns age"):
         TableEncoder(columns).rows(people().drop(columns=["age"]))
     with pytest.raises(
-        SettingsError, match="backbone=resnet18 reads images, and these views are rows of a table: use table_mlp or table_resnet"
+        SettingsError, match="backbone=resnet18 takes images, and these views are rows of a table: use table_mlp or table_resnet"
     ):
         build_table_encoder(ModelSettings(), columns)

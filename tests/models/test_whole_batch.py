@@ -81,8 +81,8 @@ def some_exact(batch: PairBatch) -> PairBatch:
     return replace(batch, exact=batch.items % 2 == 0)
 
 
-def first_sequences_told_nothing(batch: PairBatch) -> PairBatch:
-    """Whoever has only items below 9 tells nothing: counts of what is told differ as much as they can."""
+def first_sequences_without_factors(batch: PairBatch) -> PairBatch:
+    """A share of items below 9 alone has no active factor: the counts of active factors differ as much as they can."""
     return replace(batch, active=batch.active & (batch.items >= 9)[:, None])
 
 
@@ -92,12 +92,12 @@ Case = tuple[ViewEncoder, Objective, PairSampler, int, Callable[[PairBatch], Pai
 def cases() -> Iterator[tuple[str, Case]]:
     """By name a model, its objective, the batches, which step's, and what else is done to it."""
     labels = LabelSpace(SPACE, 3, {"rotation": (0.0,), "color": (0.0,)})
-    every = Objective(auxiliary_weight=3.0, untold_weight=2.0, label_weight=1.5)
+    every = Objective(auxiliary_weight=3.0, inactive_weight=2.0, label_weight=1.5)
     # Of 18 pairs the last sequence has two; of the 6 that are left over there are too few sequences for four processes, which share by pairs.
     uneven = sampler_of(24, 18)
     for step in (0, 1):
         yield f"every term, step {step}", (context_model(labels=labels, bottleneck=0.3), every, uneven, step, some_exact)
-    yield "nothing told in some shares", (context_model(labels=labels), every, uneven, 0, first_sequences_told_nothing)
+    yield "no active factor in some shares", (context_model(labels=labels), every, uneven, 0, first_sequences_without_factors)
     yield "one environment", (context_model(), Objective(), sampler_of(24, 18, scope="batch"), 0, some_exact)
     twice = sampler_of(12, 16, pairs_per_item=2)
     yield "simclr+", (context_model(auxiliary=False), Objective(invariant=True), twice, 0, some_exact)
@@ -159,5 +159,5 @@ def test_the_cases_are_uneven() -> None:
     sampler = sampler_of(24, 18)
     assert sampler.shares(0, 2) == [8, 10] and sampler.shares(0, 4) == [4, 4, 8, 2]
     assert sampler.cuts_sequences(1, 4) and not sampler.cuts_sequences(1, 2) and not sampler.cuts_sequences(0, 4)
-    told = [first_sequences_told_nothing(sampler.batch(0, 0, rank, 4)).active.any(dim=1).sum() for rank in range(4)]
-    assert len({int(count) for count in told}) > 1
+    active = [first_sequences_without_factors(sampler.batch(0, 0, rank, 4)).active.any(dim=1).sum() for rank in range(4)]
+    assert len({int(count) for count in active}) > 1

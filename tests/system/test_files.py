@@ -103,7 +103,7 @@ def test_a_file_size_limit_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_errors_name_the_mend() -> None:
+def test_errors_name_the_fix() -> None:
     assert "you may write to" in str(storage_error(PermissionError(errno.EACCES, "Permission denied"), "x", "write"))
     assert "check the path" in str(storage_error(FileNotFoundError(errno.ENOENT, "No such file"), "x", "read"))
     assert str(storage_error(OSError(errno.ENOSPC, "full"), "x", "write", "buy a disk")) == "cannot write x: full; buy a disk"

@@ -22,16 +22,16 @@ def test_deferred_work_is_left_at_its_own_boundary_and_handlers_come_back() -> N
         (signal.SIGTERM, SystemExit, 143),
         (signal.SIGUSR1, SystemExit, 138),
     ):
-        with interruptions.deferred(lambda: "go on so") as signals:
+        with interruptions.deferred(lambda: "resume so") as signals:
             os.kill(os.getpid(), number)
             assert signals.asked == number and signals.code == code
         error = signals.error()
-        assert type(error) is kind and (kind is SystemExit or str(error) == "go on so")
+        assert type(error) is kind and (kind is SystemExit or str(error) == "resume so")
         assert {number: signal.getsignal(number) for number in before} == before
 
 
 def test_a_second_ctrl_c_ends_deferred_work_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt, match="go on so"), interruptions.deferred(lambda: "go on so"):
+    with pytest.raises(KeyboardInterrupt, match="resume so"), interruptions.deferred(lambda: "resume so"):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
@@ -65,7 +65,7 @@ with interruptions.command() as signals:
             print("ready", flush=True)
             time.sleep(30)
         else:
-            with interruptions.deferred(lambda: "go on so"), interruptions.writing() if kind == "writing" else nullcontext():
+            with interruptions.deferred(lambda: "resume so"), interruptions.writing() if kind == "writing" else nullcontext():
                 print("ready", flush=True)
                 if kind == "steps":
                     while signals.asked is None:
@@ -83,13 +83,13 @@ with interruptions.command() as signals:
     ("kind", "sent", "code", "says", "within"),
     [
         ("plain", [signal.SIGTERM], 143, "said: \n", 0.5),
-        ("steps", [signal.SIGTERM], 143, "said: go on so\n", 0.5),
-        ("steps", [signal.SIGINT], 130, "said: go on so\n", 0.5),
-        ("steps", [signal.SIGUSR1], 138, "said: go on so\n", 0.5),
-        ("stuck", [signal.SIGINT], 130, "contextssl: go on so\n", 1.4),
-        ("stuck", [signal.SIGTERM], 143, "contextssl: go on so\n", 1.4),
-        ("stuck", [signal.SIGINT, signal.SIGINT], 130, "contextssl: go on so\n", 0.5),
-        ("writing", [signal.SIGINT], 130, "contextssl: go on so\n", 3.0),
+        ("steps", [signal.SIGTERM], 143, "said: resume so\n", 0.5),
+        ("steps", [signal.SIGINT], 130, "said: resume so\n", 0.5),
+        ("steps", [signal.SIGUSR1], 138, "said: resume so\n", 0.5),
+        ("stuck", [signal.SIGINT], 130, "contextssl: resume so\n", 1.4),
+        ("stuck", [signal.SIGTERM], 143, "contextssl: resume so\n", 1.4),
+        ("stuck", [signal.SIGINT, signal.SIGINT], 130, "contextssl: resume so\n", 0.5),
+        ("writing", [signal.SIGINT], 130, "contextssl: resume so\n", 3.0),
     ],
 )
 def test_a_command_ends_in_time_whatever_it_does(kind: str, sent: list[signal.Signals], code: int, says: str, within: float) -> None:

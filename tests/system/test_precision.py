@@ -38,7 +38,7 @@ def test_a_cpu_that_is_kept_to_older_kernels_computes_in_float32(monkeypatch: py
         assert choose_precision("auto", "cpu") == expected
 
 
-def test_a_cpu_beside_a_gpu_is_asked_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_next_to_a_gpu_is_asked_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     monkeypatch.setattr("contextssl.system.precision._gains_from_bf16", lambda: False)

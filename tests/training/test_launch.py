@@ -37,8 +37,8 @@ def test_a_stray_rank_changes_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
             2,
             r"make a run of 2 processes, but the environment has started one",
         ),
-        ({"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "train"}, 2, r"devices=2 num_nodes=1 cannot be had: SLURM_\w+ is not set"),
-        ({}, 0, r"devices=0 num_nodes=1 cannot be had"),
+        ({"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "train"}, 2, r"devices=2 num_nodes=1 are not available: SLURM_\w+ is not set"),
+        ({}, 0, r"devices=0 num_nodes=1 are not available"),
     ],
 )
 def test_processes_that_would_wait_for_ever_or_train_alone(

@@ -26,7 +26,7 @@ def batch_of(n: int) -> PairBatch:
 
 
 def test_the_loss_is_the_papers_equation() -> None:
-    """Contrastive loop + weight × regression loop, on the predictions of the told actions."""
+    """Contrastive loop + weight × regression loop, on the predictions of the active actions."""
     model, batch = small(mask_prob=0.0, auxiliary_scale="sqrt_width").train(), batch_of(8)
     head = model.auxiliary
     assert head is not None
@@ -66,9 +66,9 @@ def test_meters_are_those_of_all_their_batches() -> None:
     losses = [contextssl_loss(model, batch, objective) for batch in batches]
     for loss in losses:
         meters.update(loss)
-    read = meters.read()
-    assert read["train/loss"] == pytest.approx(sum(float(loss.total.detach()) for loss in losses) / 2, rel=1e-5)
-    assert read["train/positive_similarity"] == pytest.approx(
+    means = meters.fetch()
+    assert means["train/loss"] == pytest.approx(sum(float(loss.total.detach()) for loss in losses) / 2, rel=1e-5)
+    assert means["train/positive_similarity"] == pytest.approx(
         sum(float(mean_similarities(loss.cosines)[0]) for loss in losses if loss.cosines is not None) / 2, rel=1e-5
     )
     # R² of rotation over its active entries in both batches, tokens of a pair averaged.
@@ -80,20 +80,20 @@ def test_meters_are_those_of_all_their_batches() -> None:
                 residual += float((loss.latents[k, :, :4] - batch.target_latents[k, :4]).square().mean(0).sum())
                 targets += batch.target_latents[k, :4].tolist()
     mean = sum(targets) / len(targets)
-    assert read["train/r2_pooled/rotation"] == pytest.approx(1 - residual / sum((t - mean) ** 2 for t in targets), rel=1e-4)
-    assert read["train/images_per_second"] > 0
-    assert meters.read() == {}, "reading starts anew"
-    assert all(math.isfinite(value) for value in read.values())
+    assert means["train/r2_pooled/rotation"] == pytest.approx(1 - residual / sum((t - mean) ** 2 for t in targets), rel=1e-4)
+    assert means["train/images_per_second"] > 0
+    assert meters.fetch() == {}, "sums start again"
+    assert all(math.isfinite(value) for value in means.values())
 
 
-def test_untold_alignment_enters_with_its_weight() -> None:
+def test_inactive_alignment_enters_with_its_weight() -> None:
     model, batch = small(mask_prob=0.0).train(), batch_of(8)
-    # Half of the pairs are told nothing, and half of those differ in factors alone.
+    # In half of the pairs no factor is active, and half of those differ in factors alone.
     batch = replace(batch, active=batch.active & (torch.arange(8) % 2 == 0)[:, None], exact=torch.arange(8) < 4)
-    plain = contextssl_loss(model, batch, Objective(untold_weight=0.0)).total
+    plain = contextssl_loss(model, batch, Objective(inactive_weight=0.0)).total
     with torch.no_grad():
-        unit = torch.nn.functional.normalize(model(batch.source, batch.target, batch.told_action), dim=-1)
+        unit = torch.nn.functional.normalize(model(batch.source, batch.target, batch.active_action), dim=-1)
     apart = (unit[:, 0] - unit[:, 1]).square().sum(-1)[[1, 3]].mean()
-    assert float((contextssl_loss(model, batch, Objective(untold_weight=2.0)).total - plain).detach()) == pytest.approx(
+    assert float((contextssl_loss(model, batch, Objective(inactive_weight=2.0)).total - plain).detach()) == pytest.approx(
         2 * float(apart), rel=1e-3
     )

@@ -1,4 +1,4 @@
-"""Rivals through the same door as ContextSSL: they train, resume, load, and are evaluated by every protocol."""
+"""Baselines through the same commands as ContextSSL: they train, resume, load, and are evaluated by every protocol."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from contextssl.training.run import train
 from tests.evaluation.subjects import FACTORS
 from tests.training.runs import tiny_settings, toy_data
 
-RIVALS = [name for name in METHODS.built_in if name not in ("contextssl", "conditional")]
+BASELINES = [name for name in METHODS.built_in if name not in ("contextssl", "conditional")]
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def evaluated(run: Path, data: Data) -> list[ResultRow]:
     return read_results(run)[1]
 
 
-@pytest.mark.parametrize("method", RIVALS)
-def test_a_rival_trains_loads_and_is_evaluated(method: str, data: Data, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", BASELINES)
+def test_a_baseline_trains_loads_and_is_evaluated(method: str, data: Data, tmp_path: Path) -> None:
     run = train(tiny_settings(method=method, pairs_per_item=2, projector_width=16, run_dir=str(tmp_path / "run")), data=data)
     assert read_results(run)[0]["settings"]["method"] == method
     assert (read_results(run)[0]["steps"] == 0) is (method == "random")
@@ -71,7 +71,7 @@ def test_a_rival_trains_loads_and_is_evaluated(method: str, data: Data, tmp_path
     assert not [row for row in rows if row.head == "auxiliary"]
 
 
-def test_a_run_with_a_follower_resumes_to_the_same_weights(data: Data, tmp_path: Path) -> None:
+def test_a_run_with_a_moving_average_resumes_to_the_same_weights(data: Data, tmp_path: Path) -> None:
     whole = train(tiny_settings(method="byol", projector_width=16, run_dir=str(tmp_path / "whole")), data=data)
     half = train(tiny_settings(method="byol", projector_width=16, save_interval=2, run_dir=str(tmp_path / "half")), data=data)
     (half / "checkpoints" / "last.ckpt").unlink()
@@ -155,27 +155,27 @@ def test_only_who_follows_one_action_has_a_condition(data: Data, tmp_path: Path)
     assert [e.name for e in environments_of(tiny_settings(method="sie", condition="color"), factors).environments] == ["color"]
     assert [e.name for e in environments_of(tiny_settings(method="vicreg"), factors).environments] == ["none"]
     for method in ("simclr", "contextssl", "supervised"):
-        with pytest.raises(SettingsError, match=f"condition=color is for methods that follow one action; {method} does not"):
+        with pytest.raises(SettingsError, match=f"condition=color is for methods that are conditioned on one action; {method} is not"):
             train(tiny_settings(method=method, condition="color", output_dir=str(tmp_path)), data=data)
     with pytest.raises(SettingsError, match=r"unknown method 'simlcr': did you mean 'simclr'\?"):
         train(tiny_settings(method="simlcr", output_dir=str(tmp_path)), data=data)
     assert not any(tmp_path.iterdir()), "nothing is written for what cannot be trained"
 
 
-def test_a_rival_is_no_context_model(data: Data, tmp_path: Path) -> None:
+def test_a_baseline_is_no_context_model(data: Data, tmp_path: Path) -> None:
     run = train(tiny_settings(method="simclr", epochs=1, projector_width=16, run_dir=str(tmp_path / "run")), data=data)
     with pytest.raises(CheckpointError, match=r"trained by a method without contexts: contextssl\.load_any"):
         contextssl.load(run)
 
 
-def test_a_rival_has_a_report_without_curves_over_contexts(data: Data, tmp_path: Path) -> None:
+def test_a_baseline_has_a_report_without_curves_over_contexts(data: Data, tmp_path: Path) -> None:
     run = train(tiny_settings(method="vicreg", epochs=1, projector_width=16, run_dir=str(tmp_path / "run")), data=data)
     evaluated(run, data)
     page = write_report([run]).page.read_text()
     assert "run is of a method that takes no context" in page and "run takes no context, so nothing changes with one" in page
 
 
-def test_the_conditional_rival_is_trained_resumed_and_evaluated_by_name(data: Data, tmp_path: Path) -> None:
+def test_the_conditional_baseline_is_trained_resumed_and_evaluated_by_name(data: Data, tmp_path: Path) -> None:
     whole = train(tiny_settings(method="conditional", run_dir=str(tmp_path / "whole")), data=data)
     half = train(tiny_settings(method="conditional", save_interval=2, run_dir=str(tmp_path / "half")), data=data)
     (half / "checkpoints" / "last.ckpt").unlink()
@@ -185,7 +185,7 @@ def test_the_conditional_rival_is_trained_resumed_and_evaluated_by_name(data: Da
     assert [key for key in first if not torch.equal(first[key], second[key])] == []
 
     model = contextssl.load(whole)
-    assert isinstance(model, Conditional) and model.told_by_name
+    assert isinstance(model, Conditional) and model.takes_environment_name
     online = [row for row in read_results(whole)[1] if row.metric == "r2_pooled"]
     assert {(row.environment, row.length) for row in online} == {("rotation", 0), ("color", 0)}
     rows = [row for row in evaluated(whole, data) if row.protocol != "online"]

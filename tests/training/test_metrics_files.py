@@ -15,14 +15,14 @@ def rows_of(metrics: MetricsCSV) -> list[tuple[str, ...]]:
         return [tuple(row.values()) for row in csv.DictReader(file)]
 
 
-def test_metrics_grow_and_forget_what_a_resumed_run_takes_again(tmp_path: Path) -> None:
+def test_metrics_grow_and_drop_what_a_resumed_run_repeats(tmp_path: Path) -> None:
     metrics = MetricsCSV(tmp_path)
     for step in range(5):
         metrics.log_metrics({"loss": step / 2, "epoch": step // 3}, step)
         if step == 2:
             then = metrics.checksum
     resumed = MetricsCSV(tmp_path)
-    kept = resumed.forget_after(3, then)
+    kept = resumed.drop_after(3, then)
     assert [(row.step, row.value) for row in kept] == [(0, 0.0), (1, 0.5), (2, 1.0)]
     assert resumed.checksum == then
     resumed.log_metrics({"loss": float("nan")}, 3)
@@ -42,7 +42,7 @@ def test_a_last_line_that_was_cut_short_is_dropped_and_told_of(tmp_path: Path, c
     data = metrics.path.read_bytes()
     metrics.path.write_bytes(data[:-cut])
     with pytest.warns(UserWarning, match=r"the last line of .*metrics.csv is cut short .*: it is dropped"):
-        assert len(MetricsCSV(tmp_path).forget_after(10)) == 3
+        assert len(MetricsCSV(tmp_path).drop_after(10)) == 3
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_damage_is_named_by_its_line(tmp_path: Path, old: bytes, new: bytes) -> 
     metrics = written(tmp_path)
     damaged = metrics.path.read_bytes().replace(old, new)
     metrics.path.write_bytes(damaged)
-    with pytest.raises(DataError, match=r"metrics.csv is damaged at line \d .*mend that line, or move the file away"):
-        MetricsCSV(tmp_path).forget_after(10)
+    with pytest.raises(DataError, match=r"metrics.csv is damaged at line \d .*fix that line, or move the file away"):
+        MetricsCSV(tmp_path).drop_after(10)
     assert metrics.path.read_bytes() == damaged
 
 
@@ -72,11 +72,11 @@ def test_changed_numbers_and_a_missing_file_are_told_of(tmp_path: Path) -> None:
     metrics = written(tmp_path)
     metrics.path.write_bytes(metrics.path.read_bytes().replace(b"0.5", b"0.7"))
     with pytest.warns(UserWarning, match="is not as it was when the checkpoint of step 4 was saved"):
-        MetricsCSV(tmp_path).forget_after(4, metrics.checksum)
+        MetricsCSV(tmp_path).drop_after(4, metrics.checksum)
     metrics.path.unlink()
     with pytest.warns(UserWarning, match="is gone: the new one begins at step 4"):
-        assert MetricsCSV(tmp_path).forget_after(4, metrics.checksum) == []
-    assert MetricsCSV(tmp_path).forget_after(4, 0) == [], "nothing had been logged"
+        assert MetricsCSV(tmp_path).drop_after(4, metrics.checksum) == []
+    assert MetricsCSV(tmp_path).drop_after(4, 0) == [], "nothing had been logged"
 
 
 def test_a_row_that_does_not_fit_on_the_disk_leaves_whole_lines(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_tensorboard_reads_the_same_numbers_without_gaps_or_doubles(tmp_path: Pa
     old = events.path.rename(events.path.with_name("events.out.tfevents.1.host.2.0"))
     times = {event.step: event.wall_time for event in EventAccumulator(str(old)).Reload().Scalars("loss")}
     resumed = EventFile(tmp_path)
-    resumed.begin_with(MetricsCSV(tmp_path).forget_after(4))
+    resumed.begin_with(MetricsCSV(tmp_path).drop_after(4))
     resumed.log_metrics({"loss": 7.0}, 4)
     assert scalars(tmp_path) == {"loss": [(0, 0.0), (1, 0.5), (2, 1.0), (3, 1.5), (4, 7.0)]}
     kept = {event.step: event.wall_time for event in EventAccumulator(str(resumed.path)).Reload().Scalars("loss")}

@@ -1,4 +1,4 @@
-"""Runs that were stopped, by anything, and go on: to the weights, the best checkpoint and the metrics of the run that was not."""
+"""Runs that were stopped, by anything, and are resumed: to the weights, the best checkpoint and the metrics of the run that was not."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_signal_stops_a_run_after_its_step_and_it_goes_on_as_if_undisturbed(
     patch.undo()
     assert checkpoints.read(folder / "checkpoints/last.ckpt")["global_step"] == step + 1
     if raised is KeyboardInterrupt:
-        assert str(stopped.value).startswith("training stopped at step 1: go on from its last checkpoint with contextssl train resume=")
+        assert str(stopped.value).startswith("training stopped at step 1: resume from its last checkpoint with contextssl train resume=")
     else:
         assert stopped.value.code == 128 + number  # type: ignore[attr-defined]
     moved = folder.rename(tmp_path / "moved")
@@ -207,13 +207,13 @@ def stopped(data: Data, tmp_path: Path) -> Path:
     return folder
 
 
-def test_two_resumes_at_once_and_damaged_files_beside_the_checkpoint(data: Data, undisturbed: Path, stopped: Path) -> None:
+def test_two_resumes_at_once_and_damaged_files_next_to_the_checkpoint(data: Data, undisturbed: Path, stopped: Path) -> None:
     with held(stopped), pytest.raises(BusyError, match="another process is training in .*stopped: wait for it to end"):
         train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     metrics = stopped / "metrics.csv"
     whole = metrics.read_bytes()
     metrics.write_bytes(whole.replace(b"train/loss", b"train/loss,0"))
-    with pytest.raises(DataError, match=r"metrics.csv is damaged at line \d+ .*mend that line, or move the file away"):
+    with pytest.raises(DataError, match=r"metrics.csv is damaged at line \d+ .*fix that line, or move the file away"):
         train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     metrics.write_bytes(whole + b"7,2,train/lo")
     (stopped / "settings.json").write_text('{"format": 1, "settings": {"see')
@@ -260,9 +260,9 @@ def test_a_full_disk_is_told_in_one_sentence_and_the_last_checkpoint_resumes(
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(
         DataError, match=r"cannot write .*\.ckpt: .*disk.*; free some space on that disk; .*contextssl train resume=.*stopped"
-    ) as told:
+    ) as refused:
         train(tiny_settings(**RUN, resume=str(stopped)), data=data)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
     monkeypatch.undo()
     assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt"]
     train(tiny_settings(**RUN, resume=str(stopped)), data=data)

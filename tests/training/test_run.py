@@ -97,7 +97,7 @@ def test_one_seed_gives_one_run(data: Data, undisturbed: Path, tmp_path: Path) -
 
 
 def test_two_trainings_at_once_are_each_as_alone(data: Data, undisturbed: Path, tmp_path: Path) -> None:
-    """In two threads, beside one that draws from torch's global stream all the time."""
+    """In two threads, next to one that draws from torch's global stream all the time."""
     stop = threading.Event()
 
     def disturb() -> None:
@@ -201,7 +201,7 @@ def test_a_resumed_run_keeps_its_settings(data: Data, undisturbed: Path, tmp_pat
 def test_runs_do_not_overwrite_each_other(data: Data, undisturbed: Path, tmp_path: Path) -> None:
     settings = tiny_settings(output_dir=str(tmp_path), epochs=1)
     assert train(settings, data=data) != train(settings, data=data)
-    with pytest.raises(SettingsError, match="is not empty: choose another, or go on with it by resume="):
+    with pytest.raises(SettingsError, match="is not empty: choose another, or resume it by resume="):
         train(tiny_settings(run_dir=str(undisturbed)), data=data)
 
 

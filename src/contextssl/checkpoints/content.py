@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from contextssl.config.published_words import by_current_names
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import check_value
 from contextssl.config.values import Unfit, conform
@@ -24,7 +25,7 @@ from contextssl.named_code import own_names
 RECIPE = "contextssl"
 FORMAT = 1
 # Settings that earlier versions wrote and this one no longer has: by the name that each has now, or None where it is gone. Every other setting that
-# is unknown is of a later version, and what it asks for would be left out in silence.
+# is unknown is of a later version, and its effect would be lost silently.
 FORMER_SETTINGS: Mapping[str, str | None] = {"momentum": "ema_momentum"}
 # What a recipe has to hold, and of what kind.
 NEEDED: Mapping[str, tuple[type, ...]] = {
@@ -43,7 +44,7 @@ def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The recipe of a checkpoint of ours, once it is of a format that this version reads and whole.
 
     Raises:
-        CheckpointError: saying what is missing or odd.
+        CheckpointError: saying what is missing or invalid.
     """
     made = content[RECIPE]
     if not isinstance(made, dict):
@@ -70,7 +71,7 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, me
         method: see :func:`named_method`.
 
     Raises:
-        CheckpointError: for settings of a later version, which this one does not know, and values that cannot be; and as :func:`named_method`.
+        CheckpointError: for settings of a later version, which this one does not know, and invalid values; and as :func:`named_method`.
     """
     made = recipe_of(content, where)
     kinds = typing.get_type_hints(TrainSettings)
@@ -83,7 +84,7 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, me
     settings = TrainSettings(**given)
     settings.method = named_method(settings.method, method, where)
     for field in dataclasses.fields(TrainSettings):
-        # What a name stands for is looked up where the user says it, and never because a file does.
+        # A name is looked up where the user gives it, and never because a file does.
         if field.metadata["names"] is not None:
             continue
         try:
@@ -96,11 +97,11 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, me
 
 
 def named_method(written: str, named: str | None, where: str) -> str:
-    """The method of a checkpoint. One of the user's own is code: it counts only where the user names it again, by the place that it has now.
+    """The method of a checkpoint. One of the user's own is code: it is used only where the user names it again, by its present place.
 
     Args:
         written: in the checkpoint.
-        named: by the user; of other methods not looked at.
+        named: by the user; ignored for other methods.
 
     Raises:
         CheckpointError: for one that is to be named, saying what to add to the command; and for one that is not there.
@@ -135,11 +136,8 @@ def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict
     Raises:
         CheckpointError: for settings of a later version, which this one does not know.
     """
-    renamed = {FORMER_SETTINGS.get(name, name): value for name, value in written.items()}
+    renamed = {FORMER_SETTINGS.get(name, name): value for name, value in by_current_names(written).items()}
     renamed.pop(None, None)
-    # Data of the user's own stood beside the data set that they took the place of.
-    if (own := renamed.pop("data_factory", None)) is not None:
-        renamed["dataset"] = own
     if unknown := sorted(str(name) for name in set(renamed) - {field.name for field in dataclasses.fields(TrainSettings)}):
         raise CheckpointError(
             f"{where} was written by version {version}, with settings that this version does not know: {', '.join(unknown)}; "
@@ -149,7 +147,7 @@ def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict
 
 
 def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequence[str] | None, where: str) -> None:
-    """Augmentations of the user's own that a checkpoint names are code: they count only where the user names them again.
+    """Augmentations of the user's own that a checkpoint names are code: they are used only where the user names them again.
 
     Args:
         dataset, factors: of the checkpoint's settings.
@@ -248,35 +246,35 @@ def check_tensors(state: Mapping[str, Any], where: str) -> dict[str, Tensor]:
 
 
 def check_resumable(content: Mapping[str, Any], model: nn.Module, prefix: str, where: str) -> None:
-    """What Lightning reads of a checkpoint to go on with a run: there, of the right kind, and of the model's size.
+    """What Lightning needs of a checkpoint to resume a run: there, of the right kind, and of the model's size.
 
     Raises:
-        CheckpointError: saying what is missing or odd.
+        CheckpointError: saying what is missing or invalid.
     """
     for name, kind in (("epoch", int), ("global_step", int), ("loops", dict), ("callbacks", dict), ("pytorch-lightning_version", str)):
         if not isinstance(content.get(name), kind) or (kind is int and content[name] < 0):
-            raise CheckpointError(f"{where} cannot be resumed: its {name} is missing or odd; use an earlier one, or start anew")
+            raise CheckpointError(f"{where} cannot be resumed: its {name} is missing or invalid; use an earlier one, or start a new run")
     state = weights_of(content, prefix, where)
     sizes = [tuple(parameter.shape) for parameter in model.parameters() if parameter.requires_grad]
     for name in ("optimizer_states", "lr_schedulers"):
         if not isinstance(content.get(name), list) or not all(isinstance(each, dict) for each in content[name]):
-            raise CheckpointError(f"{where} cannot be resumed: its {name} are missing or odd; use an earlier one, or start anew")
+            raise CheckpointError(f"{where} cannot be resumed: its {name} are missing or invalid; use an earlier one, or start a new run")
     for optimizer in content["optimizer_states"]:
         moments = optimizer.get("state")
         groups = optimizer.get("param_groups")
         if not isinstance(moments, dict) or not isinstance(groups, list):
-            raise CheckpointError(f"{where} cannot be resumed: its optimizer_states are odd; use an earlier one, or start anew")
+            raise CheckpointError(f"{where} cannot be resumed: its optimizer_states are invalid; use an earlier one, or start a new run")
         for index, values in moments.items():
             if not isinstance(index, int) or not 0 <= index < len(sizes) or not isinstance(values, dict):
                 raise CheckpointError(
-                    f"{where} cannot be resumed: its optimizer_states are of another model; use an earlier one, or start anew"
+                    f"{where} cannot be resumed: its optimizer_states are of another model; use an earlier one, or start a new run"
                 )
             tensors = {f"the optimiser's {name} of parameter {index}": value for name, value in values.items() if isinstance(value, Tensor)}
             check_tensors(tensors, where)
             if any(value.ndim and tuple(value.shape) != sizes[index] for value in tensors.values()):
                 raise CheckpointError(
-                    f"{where} cannot be resumed: its optimizer_states are of another model; use an earlier one, or start anew"
+                    f"{where} cannot be resumed: its optimizer_states are of another model; use an earlier one, or start a new run"
                 )
     own = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     if own != {key: tuple(value.shape) for key, value in state.items()}:
-        raise CheckpointError(f"{where} cannot be resumed: its weights are of another model; use an earlier one, or start anew")
+        raise CheckpointError(f"{where} cannot be resumed: its weights are of another model; use an earlier one, or start a new run")

@@ -1,8 +1,8 @@
-"""A checkpoint's file: whether it is whole, looked at before anything in it is read as a pickle or takes memory.
+"""A checkpoint's file: whether it is whole, checked before anything in it is read as a pickle or takes memory.
 
-The archives that ``torch.save`` writes hold a CRC-32 of each record, which ``torch.load`` does not look at: a flipped bit in a weight loads without
-a word. Here every record is held against its checksum. That reads the file once more, at about 0.5 s a GB beside the 0.9 to 3 s that loading one
-takes (warm and cold, one core).
+The archives that ``torch.save`` writes hold a CRC-32 of each record, which ``torch.load`` does not check: a flipped bit in a weight loads silently.
+Here every record is compared with its checksum. That reads the file once more, at about 0.5 s per GB, next to the 0.9 to 3 s that loading one takes
+(warm and cold, one core).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from contextssl.system.files import readable_bytes, storage_error
 MOST_INFLATION = 8
 SLACK = 1 << 24
 ZIP = b"PK\x03\x04"
-# What PyTorch raises where a file is not what it was, and not where something else went wrong on the way.
+# What PyTorch raises for a damaged file, and not for other errors.
 DAMAGE = (EOFError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError, struct.error)
 SIGNS_OF_DAMAGE = ("PytorchStreamReader", "unexpected EOF", "corrupt", "nvalid magic number", "storage", "out of bounds", "nvalid header")
 
@@ -34,7 +34,7 @@ SIGNS_OF_DAMAGE = ("PytorchStreamReader", "unexpected EOF", "corrupt", "nvalid m
 def read_checked(path: Path) -> Any:
     """The content of a checkpoint file, tensors on the CPU and plain values, once its checksums were found right.
 
-    Archives written without checksums (``torch.serialization.set_crc32_options(False)``) and the format of PyTorch before 1.6 have none to look at.
+    Archives written without checksums (``torch.serialization.set_crc32_options(False)``) and the format of PyTorch before 1.6 have none.
 
     Raises:
         CheckpointError: for a file that is missing, damaged, no checkpoint, that declares far more than it holds, or a pickle that would run code
@@ -48,7 +48,7 @@ def read_checked(path: Path) -> Any:
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        # Of a damaged file a position outside of it may be asked for.
+        # A damaged file may ask for a position outside of it.
         raise _damaged(path) if error.errno == errno.EINVAL else CheckpointError(str(storage_error(error, path, "read"))) from error
     except pickle.UnpicklingError as error:
         if match := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):

@@ -1,4 +1,4 @@
-"""Loading models: runs of ours, and the published format. Checkpoints are read as tensors and plain values, never as code."""
+"""Loading models: of runs, and of the published format. Checkpoints are read as tensors and plain values, never as code."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def find_checkpoint(run: str | Path, which: str = "last") -> Path:
             return wanted
     except OSError as error:
         raise CheckpointError(str(storage_error(error, error.filename or run, "read"))) from error
-    # Hidden ones are what a process was writing that was killed.
+    # Hidden files are what a killed process was writing.
     there = sorted(path.stem for path in folder.glob("*.ckpt") if not path.name.startswith(".")) if folder.is_dir() else []
     if there:
         raise CheckpointError(f"{run} has no checkpoint {which!r}: it has {', '.join(there)}")
@@ -114,7 +114,7 @@ def load(
     """A trained in-context model, in evaluation mode on the CPU. Arguments and errors as of :func:`load_any`.
 
     Raises:
-        CheckpointError: for a run of a method that knows no contexts, too.
+        CheckpointError: also for a run of a method without contexts.
     """
     model = load_any(
         path,
@@ -151,9 +151,9 @@ def load_any(
         encoder: for a run that was trained with a module of your own: that module, freshly built.
         method: for a run of a method of your own: its place, ``"package.module:Name"``, since no code is imported because a file names it.
         checkpoint: which of a run folder's: ``"last"``, ``"best"``, ``"epoch=0099"``.
-        n_head, block_size: of a published checkpoint, whose tensors don't tell (4 and 128 in the paper; taken where left out).
-        factors: of a published checkpoint; 3DIEBench's where left out and the widths agree.
-        image_mean, image_std: of a published checkpoint: what its images were normalised by, in units of 0 to 1; where left out the published
+        n_head, block_size: of a published checkpoint, whose tensors do not hold them; default: 4 and 128, as in the paper.
+        factors: of a published checkpoint; default: 3DIEBench's, where the widths agree.
+        image_mean, image_std: of a published checkpoint: what its images were normalised by, in units of 0 to 1; default: the published
             constants (:data:`~contextssl.models.published.IMAGE_MEAN`).
 
     Raises:
@@ -209,7 +209,7 @@ def load_content(
 
 @contextmanager
 def _of_the_file(file: Path) -> Iterator[None]:
-    """What goes wrong while a model is built from a file's content is said of the file."""
+    """Errors of building a model from a file's content name the file."""
     try:
         yield
     except CheckpointError as error:
@@ -260,7 +260,7 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
 
 
 def _compare_sizes(built: Callable[[], nn.Module], state: Mapping[str, Tensor], where: str) -> None:
-    """Hold a model that takes no memory against the tensors, before the one that does is built.
+    """Compare a model without memory with the tensors, before the real one is built.
 
     Raises:
         CheckpointError: as :func:`load_weights`.

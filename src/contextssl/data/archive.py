@@ -1,7 +1,7 @@
 """The files of a folder, or of an archive of one: listed once, then read by name in any order, with nothing unpacked to the disk.
 
 Neither kind holds an open file, so both can be pickled to worker processes. A member of a plain tar or of a zip is read from its place in
-the archive. A compressed tar has no such places: it is read through once, and what is wanted of it is kept in memory, once a process.
+the archive. A compressed tar has no such places: it is read through once, and what is wanted of it is kept in memory, once per process.
 
 The standard library lists the members and checks the headers; it is not asked to extract them. ``tarfile``'s filter ``"data"`` writes every member
 to the disk, whatever it unpacks to; ``zipfile`` reads the list of all members again each time a worker opens an archive, and neither bounds what
@@ -135,7 +135,7 @@ class ArchiveFiles:
 
     @property
     def has_checksums(self) -> bool:
-        """Those of a compressed tar were looked at when it was read through."""
+        """Those of a compressed tar were checked when it was read through."""
         return self.held is not None or any(place is not None and place.method is not None for place in self.places.values())
 
 

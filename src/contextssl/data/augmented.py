@@ -20,18 +20,18 @@ from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
 from contextssl.randomness import seeded_generator
 
-# Items whose parameters are drawn together, so that those of a million images need not be held for the sake of a few.
+# Items whose parameters are drawn together, so that a few images do not need the parameters of a million.
 BLOCK = 1024
-# Of the view that nothing was done to.
+# Of the view that is not augmented.
 PLAIN = 0
 
 
 @dataclass(frozen=True, eq=False)
 class AugmentedViews:
-    """Fixed augmentations of each stored image: view 0 is the image itself, the others are settled by the seed.
+    """Fixed augmentations of each stored image: view 0 is the image itself, the others are functions of the seed.
 
     Args:
-        photos: one view an item.
+        photos: one view per item.
         augmentations: what makes views of it.
         num_views: views of each item.
         seed: of their parameters; two splits take two seeds.
@@ -96,7 +96,7 @@ class AugmentedViews:
         return drawn
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
-        """The views (n, C, H, W) uint8, made anew: the same pixels each time."""
+        """The views (n, C, H, W) uint8, made again: the same pixels each time."""
         return self.augmentations.apply(self.photographed(items), self.parameters(items, views))
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
@@ -105,7 +105,7 @@ class AugmentedViews:
     def redrawn(
         self, items: Int[Tensor, " n"], views: Int[Tensor, " n"], name: str, generator: torch.Generator
     ) -> UInt8[Tensor, "n C H W"]:
-        """The views with one factor's parameters drawn anew, everything else as it is."""
+        """The views with one factor's parameters drawn again, everything else as it is."""
         return self.augmentations.apply(self.photographed(items), self.augmentations.redraw(self.parameters(items, views), name, generator))
 
     def photographed(self, items: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
@@ -121,18 +121,18 @@ class AugmentedViews:
 
 
 def made_by(augmentations: Augmentations) -> list[Any]:
-    """Plain values that settle what augmentations make of given parameters: their description, and the source of a user's own."""
+    """Plain values that determine what augmentations make of given parameters: their description, and the source of a user's own."""
     return [augmentations.description, *([augmentations.own_code] if augmentations.own_code is not None else [])]
 
 
 @dataclass(frozen=True)
 class AugmentedPairs(OfViews):
-    """Pairs of two augmentations of one image, drawn afresh for every batch.
+    """Pairs of two augmentations of one image, drawn for every batch.
 
     Drawing gives images and parameters; :meth:`complete` makes the views, on the device that the batch has come to.
 
     Args:
-        views: the images and what is done to them; also the fixed views that are evaluated.
+        views: the images and their augmentations; also the fixed views that are evaluated.
     """
 
     views: AugmentedViews

@@ -1,4 +1,4 @@
-"""Blocks of what is drawn by a seed, kept while there is room and drawn again where they are asked for later."""
+"""Blocks of draws from a seed, kept while there is room and drawn again when needed later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOM_BYTES = 2**28
 
 
 class Blocks:
-    """The blocks that were asked for last, in at most ``room`` bytes; never fewer than one.
+    """The most recently used blocks, in at most ``room`` bytes; never fewer than one.
 
     A block is a function of its number alone, so that which ones are kept changes nothing but the time.
     """

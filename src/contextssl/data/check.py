@@ -1,4 +1,4 @@
-"""Checking data where they lie: each data set is asked whether they are its own, looks all of them over, and tells every fault."""
+"""Checking data where they lie: the data set that recognises them checks all of them and reports every fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from contextssl.system.files import readable_bytes
 def check(settings: CheckSettings) -> CheckReport:
     """Checks all of what lies at ``settings.data_dir``, or of the data that ``settings.dataset`` opens.
 
-    Of a store every checksum is computed anew; of a folder or archive every image is decoded and every latent file read.
+    Of a store every checksum is computed again; of a folder or archive every image is decoded and every latent file read.
 
     Raises:
         SettingsError: where nothing is named.
@@ -35,7 +35,7 @@ def check(settings: CheckSettings) -> CheckReport:
             write_picture(Path(settings.picture), samples)
             report.picture = Path(settings.picture)
         except DataError as error:
-            # What was found stands, and took its time.
+            # The report stands without the picture.
             report.notes.append(f"no picture of sample views: {error}")
     return report
 
@@ -71,7 +71,7 @@ def _check_store(path: Path, settings: CheckSettings) -> tuple[CheckReport, list
     store = store_files.open_store(path, verify="none")
     report.facts |= {
         "items": {split: views.num_items for split, views in store.items()},
-        "views an item": next(iter(store.values())).num_views,
+        "views per item": next(iter(store.values())).num_views,
         "image shape (C, H, W)": next(iter(store.values())).view_shape,
         "classes": len(store.class_names),
         "factors": ", ".join(f"{factor.name} ({factor.width})" for factor in store.factors.factors) or "none stored",

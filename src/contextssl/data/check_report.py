@@ -25,7 +25,7 @@ class CheckReport:
         facts: what there is, by name: counts, sizes, modes.
         faults: the first of each kind, up to the limit.
         counts: how many faults of each kind there are in all.
-        notes: what is worth a look but no fault, such as two items with the same pixels.
+        notes: what is worth noting but no fault, such as two items with the same pixels.
         picture: the picture of sample views, where one was made.
     """
 

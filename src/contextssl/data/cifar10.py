@@ -24,7 +24,7 @@ SIDE = 32
 
 
 def cifar10_source(data_dir: str | Path, download: bool = False, val_fraction: float = 0.1, seed: int = 0) -> Cifar10Source:
-    """CIFAR-10 in ``data_dir``, where ``cifar-10-batches-py`` is, or ``cifar-10-python.tar.gz``, which is then unpacked beside itself.
+    """CIFAR-10 in ``data_dir``, where ``cifar-10-batches-py`` is, or ``cifar-10-python.tar.gz``, which is then unpacked next to itself.
 
     Args:
         data_dir: the folder.
@@ -33,7 +33,7 @@ def cifar10_source(data_dir: str | Path, download: bool = False, val_fraction: f
         seed: of that cut.
 
     Raises:
-        DataError: where the files are missing or damaged, by the checksums that torchvision knows, or cannot be fetched.
+        DataError: where the files are missing or damaged, by torchvision's checksums, or cannot be downloaded.
         SettingsError: for a fraction outside 0 to 1.
     """
     check_fraction(val_fraction)
@@ -43,7 +43,7 @@ def cifar10_source(data_dir: str | Path, download: bool = False, val_fraction: f
 
 
 class Cifar10Source(SingleViewSource):
-    """An :class:`~contextssl.data.source.ItemSource` of one view an item and no factors; see :func:`cifar10_source`.
+    """An :class:`~contextssl.data.source.ItemSource` of one view per item and no factors; see :func:`cifar10_source`.
 
     The splits are ``train`` and ``val``, cut class by class from the 50,000, and ``test``, the 10,000. The raw latents of a view are its
     height and width in pixels. A pickled source holds no pixels: each process reads those that it needs from the files.
@@ -76,7 +76,7 @@ class Cifar10Source(SingleViewSource):
 
     @property
     def description(self) -> dict[str, Any]:
-        """Plain values that settle every pixel; the files are those of the published checksums, wherever they lie."""
+        """Plain values that determine every pixel; the files are those of the published checksums, wherever they lie."""
         return {"kind": "CIFAR-10", "val_fraction": self.val_fraction, "seed": self.seed}
 
     def read(
@@ -102,7 +102,7 @@ class Cifar10Source(SingleViewSource):
 
 
 def _ensure(root: Path, download: bool) -> None:
-    """Unpacks the archive, or fetches it if that is asked for, where the files are missing."""
+    """Unpacks the archive, or downloads it where the settings say so, where the files are missing."""
     folder, archive = root / CIFAR10.base_folder, root / CIFAR10.filename
     if all(check_integrity(folder / name, md5) for name, md5 in _files()):
         return

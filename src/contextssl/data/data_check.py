@@ -1,4 +1,4 @@
-"""Looking over data that are open, such as a user's own: counts, shapes, numbers that are none, views that never vary."""
+"""Checking data that are open, such as a user's own: counts, shapes, numbers that are not finite, views that never vary."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextssl.data.dataset import Data
 from contextssl.data.sample_views import Sample, samples_of
 from contextssl.data.views import ViewBank
 
-# Views that are held at once.
+# Views in memory at once.
 AT_ONCE = 256
 
 
 def check_data(name: str, data: Data) -> tuple[CheckReport, list[Sample]]:
-    """Every view of every split is looked at.
+    """Every view of every split is checked.
 
     Args:
         name: of the data set.
@@ -26,7 +26,7 @@ def check_data(name: str, data: Data) -> tuple[CheckReport, list[Sample]]:
     splits = {split: pairs.views for split in ("train", "val", "test") if (pairs := getattr(data, split)) is not None}
     report.facts |= {
         "items": {split: views.num_items for split, views in splits.items()},
-        "views an item": {split: views.num_views for split, views in splits.items()},
+        "views per item": {split: views.num_views for split, views in splits.items()},
         "view shape": data.view_shape,
         "classes": len(first.class_names),
         "factors": ", ".join(f"{factor.name} ({factor.width})" for factor in first.factors.factors) or "none",
@@ -36,14 +36,14 @@ def check_data(name: str, data: Data) -> tuple[CheckReport, list[Sample]]:
             report.add("shape", f"{split} has views of shape {tuple(views.view_shape)}, but view_shape is {tuple(data.view_shape)}")
         if (views.factors, views.class_names) != (first.factors, first.class_names):
             report.add("split", f"{split} has other factors or classes than train")
-        _look_at_numbers(report, split, views)
+        _check_numbers(report, split, views)
     if len(data.view_shape) != 3:
         return report, []
     names = getattr(first, "item_names", None) or [f"item {item}" for item in range(first.num_items)]
     return report, samples_of(first, [f"{name} ({first.class_names[label]})" for name, label in zip(names, first.labels, strict=True)])
 
 
-def _look_at_numbers(report: CheckReport, split: str, views: ViewBank) -> None:
+def _check_numbers(report: CheckReport, split: str, views: ViewBank) -> None:
     channels, latents = _ends(views)
     for name, (low, high) in zip([f"channel {channel}" for channel in range(len(channels))], channels.tolist(), strict=True):
         if not (abs(low) < torch.inf and abs(high) < torch.inf):
@@ -55,11 +55,11 @@ def _look_at_numbers(report: CheckReport, split: str, views: ViewBank) -> None:
         if not (abs(low) < torch.inf and abs(high) < torch.inf):
             report.add("latents", f"{split}: {name} is not finite in some view")
         elif low == high:
-            report.notes.append(f"{split}: {name} is {low:g} in every view, so that no action changes it")
+            report.notes.append(f"{split}: {name} is {low:g} in every view, so no action changes it")
 
 
 def _ends(views: ViewBank) -> tuple[Tensor, Tensor]:
-    """The least and the greatest number of each channel (of rows: column) and of each latent: (C, 2) and (A, 2); not a number where one is none."""
+    """The least and the greatest number of each channel (of rows: column) and of each latent: (C, 2) and (A, 2); NaN where any is NaN."""
     ends: list[tuple[Tensor, Tensor]] = []
     for chosen in torch.arange(views.num_items * views.num_views).split(AT_ONCE):
         items, shown = chosen // views.num_views, chosen % views.num_views

@@ -1,4 +1,4 @@
-"""From the word ``dataset=…`` to pairs: finds the data, makes what can be made, and says in one line how to get the rest."""
+"""From ``dataset=…`` to pairs: finds the data, makes what can be made, and says in one line how to get the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Data:
-    """What a run trains and looks at, whatever data set it was.
+    """What a run trains on and evaluates, whatever the data set.
 
     Args:
         train, val: what pairs are drawn of. Same factors and classes.
@@ -54,7 +54,7 @@ def open_data(settings: DataSettings, progress: bool = True) -> Data:
 
     Raises:
         SettingsError: for an unknown data set, naming the nearest; for one of the user's own that cannot be imported or makes no :class:`Data`.
-        DataError: where the data are missing or damaged, with the way to get or mend them.
+        DataError: where the data are missing or damaged, saying how to get or fix them.
     """
     data = DATA_SETS.find(settings.dataset).open(settings, progress)
     if DATA_SETS.is_own(settings.dataset):

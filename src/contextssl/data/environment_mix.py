@@ -1,4 +1,4 @@
-"""Which environments a training run tells, and how often."""
+"""Which environments a run trains on, with what probabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 
 @dataclass(frozen=True)
 class EnvironmentMix:
-    """Environments with their probabilities, and whether one is drawn a batch (the paper) or a sequence."""
+    """Environments with their probabilities, and whether one is drawn per batch (the paper) or per sequence."""
 
     environments: tuple[Environment, ...]
     probabilities: tuple[float, ...]
@@ -26,7 +26,7 @@ class EnvironmentMix:
         """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
 
         None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``. A single factor, and categories, are
-        joined by ``none``: there forgetting is told by contexts that tell nothing.
+        joined by ``none``, in whose contexts every factor is inactive.
 
         Raises:
             SettingsError: for an unknown environment, a list where there are not two factors, negative numbers or a sum other than 1.
@@ -34,11 +34,11 @@ class EnvironmentMix:
         if scope not in ("batch", "sequence"):
             raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")
         if not factors.factors:
-            raise SettingsError("these data have no factors, so there is nothing to tell: name augmentations, such as factors=[crop,blur]")
+            raise SettingsError("these data have no factors, so none can be active: name augmentations, such as factors=[crop,blur]")
         if ratio is None:
-            # A factor is forgotten where another one is told; where there is no other, or none that a person would name, by telling nothing.
-            forgets = len(factors.names) == 1 or any(factor.relation == "category" for factor in factors.factors)
-            names = [*factors.names, NO_FACTOR] if forgets else list(factors.names)
+            # A factor is inactive where another one alone is active; a single factor, and categories, need an environment without active factors.
+            with_none = len(factors.names) == 1 or any(factor.relation == "category" for factor in factors.factors)
+            names = [*factors.names, NO_FACTOR] if with_none else list(factors.names)
             ratio = {name: 1 / len(names) for name in names}
         if isinstance(ratio, Mapping):
             named = [(factors.environment(name), float(p)) for name, p in ratio.items()]

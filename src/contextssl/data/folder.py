@@ -42,14 +42,14 @@ def write_folder(
     """Writes ``NAME/image_i.jpg``, ``NAME/latent_i.npy`` and ``meta/{split}_{images,labels}.npy``, or finishes where it was stopped.
 
     An item appears whole or not at all, and the lists in ``meta`` are written last. ``meta/folder.json`` holds the class names and where
-    the data came from; other readers of the published layout don't look at it. While another process writes there, this one waits.
+    the data came from; other programs for the published layout ignore it. While another process writes there, this one waits.
 
     Args:
         source: what to write; its latents must be the seven of 3DIEBench, for which this layout is.
         out: the folder to make.
         resolution: height and width of the images.
         image_format: ``"jpg"`` (small, lossy, colours at full resolution) or ``"png"`` (lossless).
-        workers: processes that read and write items; one a processor where left out, 0 or 1 for none beside this one.
+        workers: processes that read and write items; default: one per processor; 0 or 1: none but this one.
         progress: show how far it is.
         quality: of JPEG, 1 to 100.
 
@@ -141,7 +141,7 @@ def _write_items(source: ItemSource, out: Path, job: _Job, workers: int | None, 
             for _ in results:
                 meter.advance(views)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"writing stopped: what is in {out} is kept; run the same command again to go on") from None
+        raise KeyboardInterrupt(f"writing stopped: what is in {out} is kept; run the same command again to resume") from None
     finally:
         results.close()
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
@@ -165,7 +165,7 @@ def _write_item(job: _Job, task: tuple[str, int, str]) -> None:
     except (DataError, OSError):
         raise
     except Exception as error:
-        raise DataError(f"cannot read {name} (item {index} of {split!r}): {type(error).__name__}: {error}; mend the source") from error
+        raise DataError(f"cannot read {name} (item {index} of {split!r}): {type(error).__name__}: {error}; fix the source") from error
     with atomic_folder(job.out / name, job.out / PARTIAL / f"{split}-{index}") as folder:
         for view in range(job.source.num_views):
             image = Image.fromarray(pixels[view] if job.source.channels == 3 else pixels[view, ..., 0])

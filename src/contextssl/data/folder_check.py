@@ -1,4 +1,4 @@
-"""Looking over a folder of the published layout: every image is decoded, every latent file read, and every fault told."""
+"""Checking a folder of the published layout: every image is decoded, every latent file read, and every fault reported."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def check_folder(path: Path, limit: int = 20, workers: int | None = None, progre
     """Decodes every image of a folder in the published layout and reads every latent file.
 
     Args:
-        limit: how many faults of each kind to tell in full. All are counted.
-        workers: processes; one a processor where left out, 0 or 1 for none beside this one.
+        limit: how many faults per kind to report in full. All are counted.
+        workers: processes; default: one per processor; 0 or 1: none but this one.
         progress: show how far it is.
     """
     report = CheckReport(path, "folder", limit=limit)
@@ -68,7 +68,7 @@ def check_folder(path: Path, limit: int = 20, workers: int | None = None, progre
     views = _usual_views(path, names)
     report.facts |= {
         "items": {split: len(labels) for split, (_, labels) in splits.items()},
-        "views an item": views,
+        "views per item": views,
         "classes": len(meta.class_names),
         "factors": "rotation (4), color (2)",
     }
@@ -102,7 +102,7 @@ def check_folder(path: Path, limit: int = 20, workers: int | None = None, progre
 
 
 def _usual_views(path: Path, names: Sequence[str]) -> int:
-    """The number of views that most of the first items have, so that one damaged item does not settle it."""
+    """The number of views that most of the first items have, so that one damaged item does not decide it."""
     counts: Counter[int] = Counter()
     for name in names[:5]:
         try:
@@ -120,7 +120,7 @@ def _check_item(shared: tuple[Path, int], name: str) -> tuple[str, _ItemFindings
     try:
         there = {entry.name: entry.stat().st_size for entry in folder.iterdir()}
     except OSError as error:
-        findings.faults.append(("image", str(storage_error(error, folder, "read the object folder", "copy it, or mend the list"))))
+        findings.faults.append(("image", str(storage_error(error, folder, "read the object folder", "copy it, or fix the list"))))
         return name, findings
     size, checksum = sum(there.values()), 0
     for view in range(views):
@@ -133,7 +133,7 @@ def _check_item(shared: tuple[Path, int], name: str) -> tuple[str, _ItemFindings
                     findings.sizes[f"{image.width} × {image.height}"] += 1
                     findings.modes[image.mode] += 1
             except Exception:
-                pass  # read_image says what it is
+                pass  # read_image reports it
             try:
                 checksum = zlib.crc32(read_image(folder / file, CHECK_RESOLUTION, resize="fast").data, checksum)
             except DataError as error:

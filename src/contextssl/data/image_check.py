@@ -1,4 +1,4 @@
-"""Looking through a folder or an archive of images: every one is decoded, and what there is, what is damaged and what is odd is told."""
+"""Checking a folder or an archive of images: every one is decoded; counts, damage and oddities are reported."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from contextssl.config.data_settings import CheckSettings
 from contextssl.data.check_report import CheckReport
-from contextssl.data.glance import constant_channels, glanced_levels, look_through
 from contextssl.data.layout import Layout, Listing, lay_out, list_images, notes_on, unread_classes, untrained_classes
 from contextssl.data.names import is_text, shown
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE
 from contextssl.data.sample_views import Sample, augmented_samples, example_photos, shown_augmentations
+from contextssl.data.small_images import channel_levels, constant_channels, map_images
 from contextssl.data.store import MANIFEST
 from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
@@ -26,7 +26,7 @@ LISTED_CLASSES = 20
 
 
 class _Finding(NamedTuple):
-    """What was found of one image: the error of one that cannot be read, else what its file says and a digest of its bytes."""
+    """The result of checking one image: the error where it cannot be read, else its properties and a digest of its bytes."""
 
     name: str
     size: int
@@ -64,11 +64,11 @@ def scan(listing: Listing, workers: int | None = None, progress: bool = True) ->
     """Decodes every image of a folder or an archive, and reports counts, kinds, sizes, faults and twins.
 
     Args:
-        workers: processes; one a processor where left out, 0 or 1 for none beside this one.
+        workers: processes; default: one per processor; 0 or 1: none but this one.
         progress: show how far it is.
     """
     report = CheckReport(listing.path, "images")
-    findings = sorted(look_through(listing, _look, "checking", workers, progress))
+    findings = sorted(map_images(listing, _look, "checking", workers, progress))
     good = [finding for finding in findings if finding.fault is None]
     for finding in findings:
         if finding.fault is not None:
@@ -112,7 +112,7 @@ def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
         data = b""
         try:
             data = listing.read(name)
-            photo, lowest, highest = glanced_levels(data, listing.where(name))
+            photo, lowest, highest = channel_levels(data, listing.where(name))
         except DataError as error:
             findings.append(_Finding(name, len(data), str(error)))
         else:
@@ -123,9 +123,9 @@ def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
 
 
 def _look_at_ranges(report: CheckReport, good: Sequence[_Finding]) -> None:
-    """What numbers pixels hold where a file has more than eight bits for each, and what is odd about them."""
+    """The range of pixels of files of more than eight bits, and what is unusual about it."""
     deep = [finding for finding in good if finding.highest is not None]
-    ranges = {"8 bits a channel": len(good) - len(deep)} if len(good) > len(deep) else {}
+    ranges = {"8 bits per channel": len(good) - len(deep)} if len(good) > len(deep) else {}
     if deep:
         top = max(finding.highest or 0 for finding in deep)
         ranges[f"more bits, up to {top:,} of {WHITE:,}"] = len(deep)
@@ -133,7 +133,8 @@ def _look_at_ranges(report: CheckReport, good: Sequence[_Finding]) -> None:
         colours = [finding for finding in deep if finding.mode not in SIXTEEN_BIT_MODES]
         if len(dark) == len(deep) and colours:
             report.add(
-                "pixels", f"{shown(colours[0].name)} has colours of 16 bits a channel, none above 255: save it with eight bits a channel"
+                "pixels",
+                f"{shown(colours[0].name)} has colours of 16 bits per channel, none above 255: save it with eight bits per channel",
             )
         elif len(dark) == len(deep):
             report.notes.append(f"the {len(deep):,} images of more than eight bits hold no number above 255: they are read as eight bits")

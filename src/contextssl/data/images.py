@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float64, UInt8, UInt64
 
-from contextssl.data.glance import find_unreadable
 from contextssl.data.layout import (
     Layout,
     Listing,
@@ -26,6 +25,7 @@ from contextssl.data.layout import (
 )
 from contextssl.data.origins import content_mark, digest_of_origins, origins_of
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE, highest_number, read_photo
+from contextssl.data.small_images import find_unreadable
 from contextssl.data.source import Item, SingleViewSource
 from contextssl.data.splits import stratified_cut
 from contextssl.errors import DataError, SettingsError, nearest
@@ -36,10 +36,10 @@ READER = 2
 
 
 class ImagesSource(SingleViewSource):
-    """Images of a folder or an archive, an :class:`~contextssl.data.source.ItemSource` of one view an item and no factors.
+    """Images of a folder or an archive, an :class:`~contextssl.data.source.ItemSource` of one view per item and no factors.
 
     The raw latents of a view are the height and width of its file in pixels, upright. Splits with a folder are as they lie. Where there is
-    none for validation it is cut from the training images, class by class; a test split is never looked at for that.
+    none for validation it is cut from the training images, class by class; a test split is never used for that.
 
     Args:
         path: a folder, or a tar (plain or compressed) or zip of one. The images of a compressed tar are kept in memory by every process.
@@ -51,12 +51,12 @@ class ImagesSource(SingleViewSource):
         unreadable: ``"refuse"`` to stop at an image that cannot be decoded, ``"skip"`` to decode all of them first, leave those out, name
             them in ``skipped``, and warn.
         seed: of the cut.
-        workers: processes that look for unreadable images; one a processor where left out, 0 or 1 for none beside this one.
+        workers: processes that check for unreadable images; default: one per processor; 0 or 1: none but this one.
         progress: show how far that is.
 
     Attributes:
         labelled: whether there are classes; else the only class is ``unlabelled``.
-        skipped: the images left out as unreadable.
+        skipped: the images skipped as unreadable.
         notes: what is worth telling and no fault, such as empty folders.
 
     Raises:
@@ -112,7 +112,7 @@ class ImagesSource(SingleViewSource):
 
     @cached_property
     def origins(self) -> UInt64[np.ndarray, " N"]:
-        """What each image's file is told apart by, in the order of the splits; see :mod:`contextssl.data.origins`."""
+        """A mark per image that changes when its file does, in the order of the splits; see :mod:`contextssl.data.origins`."""
         files, top = self.listing.files, self.listing.top
         names = [item.name for items in self.splits.values() for item in items]
 
@@ -126,7 +126,7 @@ class ImagesSource(SingleViewSource):
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """Plain values that settle every pixel."""
+        """Plain values that determine every pixel."""
         return {
             "kind": "images",
             "reader": READER,
@@ -156,8 +156,8 @@ class ImagesSource(SingleViewSource):
         if photo.highest is not None and photo.highest <= EIGHT_BIT_WHITE and self._eight_bits_in_more:
             if photo.mode not in SIXTEEN_BIT_MODES:
                 raise DataError(
-                    f"{where} has colours of 16 bits a channel that hold no number above 255, as no other image here does: "
-                    "save them with eight bits a channel"
+                    f"{where} has colours of 16 bits per channel that hold no number above 255, as no other image here does: "
+                    "save them with eight bits per channel"
                 )
             photo = read_photo(data, where, resolution, self.channels, EIGHT_BIT_WHITE)
         return photo.pixels[None], np.array([[photo.height, photo.width]], np.float64)
@@ -165,7 +165,7 @@ class ImagesSource(SingleViewSource):
     @cached_property
     def _eight_bits_in_more(self) -> bool:
         """Whether no image of more than eight bits holds a number above 255, so that 255 is white in them. A single one that does not may be
-        dark, so all are looked at, up to the first that is no such image; asked only where there is one."""
+        dark, so all are checked, up to the first that is no such image, and only where there is one."""
         return all((highest_number(data) or 0) <= EIGHT_BIT_WHITE for data in self._all_bytes())
 
     def _all_bytes(self) -> Iterator[bytes]:
@@ -178,7 +178,7 @@ class ImagesSource(SingleViewSource):
             return
         more = ", …" if len(self.skipped) > 3 else ""
         warnings.warn(
-            f"{len(self.skipped)} of {len(self.listing.names)} images in {self.path} cannot be read and are left out: "
+            f"{len(self.skipped)} of {len(self.listing.names)} images in {self.path} cannot be read and are skipped: "
             f"{', '.join(self.skipped[:3])}{more}",
             UserWarning,
             stacklevel=3,
@@ -215,7 +215,7 @@ def _check_splits(path: Path, splits: Mapping[str, Sequence[str]], layout: Layou
     """Raises DataError where training or validation has too few images, or a class has none to train on."""
     train = splits.get("train", ())
     if len(train) < 2:
-        raise DataError(f"{path} leaves {len(train)} to train on: there must be at least two images, beside those for validation")
+        raise DataError(f"{path} leaves {len(train)} to train on: there must be at least two images, not counting those for validation")
     if not splits.get("val"):
         raise DataError(f"{path} gives no image to validate on: no class has two images to cut one from, or the split file names none")
     for split, missing in untrained_classes(splits, layout.classes):

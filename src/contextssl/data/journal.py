@@ -1,4 +1,4 @@
-"""The journal of a store that is being packed: which items are done, such that a pack that was killed goes on where it stopped."""
+"""The journal of a store that is being packed: which items are done, so that a pack that was killed resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Journal:
         stale: which items are to be packed again, whatever the file says of them.
 
     The file is a run of records. ``packing.synced`` says how many of them describe images that are surely on the disk; the others are
-    checked against the images when a pack goes on, since after a power cut a record may have reached the disk before its images.
+    checked against the images when a pack is resumed, since after a power cut a record may have reached the disk before its images.
     """
 
     def __init__(self, out: Path, shape: tuple[int, ...], raw_width: int, offset: int, stale: Bool[np.ndarray, " N"] | None = None) -> None:
@@ -60,7 +60,7 @@ class Journal:
         self.synced_path = out / SYNCED
         self.images = out / IMAGES
         self.type = record_type(shape, raw_width)
-        # A row an item, in the order of the store, and which of them are done.
+        # A row per item, in the order of the store, and which of them are done.
         self.records = np.zeros(shape[0], self.type)
         self.done = np.zeros(shape[0], bool)
 
@@ -74,7 +74,7 @@ class Journal:
                 if place < synced or self._images_agree(images, record):
                     self.records[record["item"]] = record
                     self.done[record["item"]] = True
-        # The file is written anew, without a torn or doubtful record.
+        # The file is written again, without a torn or doubtful record.
         self.synced_path.unlink(missing_ok=True)
         write_bytes(self.path, self.records[self.done].tobytes())
         self.file = self.path.open("ab", buffering=0)

@@ -126,8 +126,8 @@ def lay_out(listing: Listing, names: Sequence[str], labels: bool | None = None) 
     ``labels`` says whether folders are classes: True that they must be, False that they are not, None that they are where there are any.
 
     Raises:
-        DataError: for folders of splits beside others, a split without a folder of training images, an empty split, images beside the
-            folders of classes, or no such folders where labels are asked for.
+        DataError: for folders of splits next to others, a split without a folder of training images, an empty split, images next to the
+            folders of classes, or no such folders where labels are required.
     """
     split_of = _split_folders(listing, names)
     splits: dict[str, list[str]] = {split: [] for split in SPLIT_ORDER if split in split_of.values()} or {"train": []}
@@ -148,7 +148,7 @@ def lay_out(listing: Listing, names: Sequence[str], labels: bool | None = None) 
     loose = [name for name, below in rest.items() if "/" not in below]
     if loose:
         raise DataError(
-            f"{len(loose)} of {len(names)} images, such as {listing.where(loose[0])}, lie beside the folders of classes: "
+            f"{len(loose)} of {len(names)} images, such as {listing.where(loose[0])}, lie next to the folders of classes: "
             "move them into one, or say labels=false to use all images without labels"
         )
     classes = {name: below.split("/")[0] for name, below in rest.items()}
@@ -159,12 +159,12 @@ def _split_folders(listing: Listing, names: Sequence[str]) -> dict[str, str]:
     """The top folders that are splits, with the split of each; none where they are classes."""
     tops = {name.split("/")[0] for name in (*names, *listing.folders) if "/" in name or name in listing.folders}
     found = {folder: SPLIT_NAMES[folder.lower()] for folder in sorted(tops) if folder.lower() in SPLIT_NAMES}
-    beside = sorted({name.split("/")[0] for name in names} - set(found))
-    if not found or (beside and set(found.values()) == {"train"}):
+    others = sorted({name.split("/")[0] for name in names} - set(found))
+    if not found or (others and set(found.values()) == {"train"}):
         return {}  # a lone "train" among others is a class
     folders = " and ".join(found)
-    if beside:
-        raise DataError(f"{listing.path} holds {folders}, which are splits, beside {beside[0]}: move it into one of them, or away")
+    if others:
+        raise DataError(f"{listing.path} holds {folders}, which are splits, next to {others[0]}: move it into one of them, or away")
     for split, count in Counter(found.values()).items():
         if count > 1:
             raise DataError(f"{listing.path} holds {folders}, of which two are the split {split!r}: keep one")
@@ -181,14 +181,14 @@ def _empty_classes(listing: Listing, names: Iterable[str], split: bool) -> tuple
 
 
 def notes_on(listing: Listing, layout: Layout) -> list[str]:
-    """What is worth telling of a layout and no fault: empty folders, images of kinds that are not read, folders that look like splits."""
+    """What is worth noting of a layout and no fault: empty folders, images of kinds that are not read, folders that look like splits."""
     notes = [f"the folder {folder} holds no image and is no class" for folder in layout.empty]
     if listing.unread:
-        notes.append(f"{_kinds(listing.unread)} cannot be read here and are left out: convert them to JPEG or PNG")
-    alike = [name for name in layout.class_names if re.fullmatch(rf"({'|'.join(SPLIT_NAMES)})[-_ ]?\d+", name.lower())]
-    if layout.labelled and alike:
+        notes.append(f"{_kinds(listing.unread)} cannot be read here and are skipped: convert them to JPEG or PNG")
+    split_like = [name for name in layout.class_names if re.fullmatch(rf"({'|'.join(SPLIT_NAMES)})[-_ ]?\d+", name.lower())]
+    if layout.labelled and split_like:
         notes.append(
-            f"{' and '.join(alike)} are taken for classes: if they are splits, as in COCO, rename them to train and val, or say split_file=FILE"
+            f"{' and '.join(split_like)} are taken for classes: if they are splits, as in COCO, rename them to train and val, or say split_file=FILE"
         )
     return notes
 
@@ -203,7 +203,7 @@ def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:
     """The split of each image, from lines ``relative/path split`` or ``relative/path,split``; a line of headers may come first.
 
     Raises:
-        DataError: for a line of another kind, an unknown split or image, an image named twice or left out.
+        DataError: for a line of another kind, an unknown split or image, an image named twice or not at all.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
@@ -227,7 +227,7 @@ def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:
         name = name.removeprefix("./")
         name = name if name in known else name.removeprefix(listing.top)
         if name not in known:
-            raise DataError(f"{path}, line {number}: there is no image {name} in {listing.path}: mend the line, or remove it")
+            raise DataError(f"{path}, line {number}: there is no image {name} in {listing.path}: fix the line, or remove it")
         if name in found:
             raise DataError(f"{path}, line {number}: {name} is named twice; keep one line")
         found[name] = SPLIT_NAMES[split.lower()]

@@ -21,7 +21,7 @@ from contextssl.system.distributed import is_first_process
 
 
 def saying(progress: bool) -> Callable[[str], None]:
-    """What tells of what takes a while, or is noteworthy, in the first process, where progress is shown."""
+    """A function that prints what takes a while, or is noteworthy, in the first process, where progress is shown."""
 
     def say(what: str) -> None:
         if progress and is_first_process():
@@ -36,7 +36,7 @@ def packed(source: ItemSource, folder: Path, settings: DataSettings, progress: b
 
 
 def workers_of(settings: DataSettings) -> int | None:
-    """Of a run as many processes as draw its batches; None, one a processor, where -1 leaves them to be chosen or the settings have no such word."""
+    """As many processes as draw the run's batches; None, one per processor, where it is -1 or not among the settings."""
     workers: int = getattr(settings, "workers", -1)
     return workers if workers >= 0 else None
 
@@ -45,7 +45,7 @@ def data_of(store: Store, settings: DataSettings, pairs: Callable[[str], PairSou
     """The data of a store.
 
     Args:
-        pairs: of a split; of its stored views where left out.
+        pairs: of a split; default: of its stored views.
 
     Raises:
         DataError: where it lacks a split, or its images have another resolution.

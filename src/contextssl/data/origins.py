@@ -1,7 +1,7 @@
-"""What tells that a file is still the one that was packed, without reading every file again.
+"""Marks by which a file is recognised as the one that was packed, without reading every file again.
 
 A mark is a file's size and the time of its last change; of a few files, spread over all, the bytes too. So a data set that was replaced by another
-is noticed even where sizes and times agree, and one of millions of files is still looked through in seconds.
+is noticed even where sizes and times agree, and millions of files are still checked in seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PER_CALL = 256
 
 
 def file_mark(path: Path) -> str:
-    """Size and time of the last change of a file; ``"missing"`` where it cannot be asked for."""
+    """Size and time of the last change of a file; ``"missing"`` where they are unknown."""
     try:
         status = path.stat()
     except OSError:
@@ -33,7 +33,7 @@ def file_mark(path: Path) -> str:
 
 
 def content_mark(data: bytes) -> str:
-    """Of bytes that are at hand anyway."""
+    """Of bytes that are in memory anyway."""
     return f"{len(data)} {zlib.crc32(data)}"
 
 
@@ -42,8 +42,8 @@ def origins_of(names: Sequence[str], mark: Callable[[str], str], content: Callab
 
     Args:
         names: of the items.
-        mark: what stands for an item's files, see :func:`file_mark`.
-        content: what stands for the bytes of an item's first file; asked of at most ``SAMPLED`` items. None where marks hold the bytes.
+        mark: of an item's files, see :func:`file_mark`.
+        content: of the bytes of an item's first file; called for at most ``SAMPLED`` items. None where marks hold the bytes.
     """
     sampled = set(np.unique(np.linspace(0, len(names) - 1, min(SAMPLED, len(names))).astype(int)).tolist()) if content and names else set()
 

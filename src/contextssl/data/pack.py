@@ -64,7 +64,7 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
         out: the folder to make. A whole store of the same source, its files unchanged, and resolution is left as it is. While another process
             packs into it, this one waits.
         resolution: height and width of the stored images.
-        workers: processes that read items; one a processor where left out, 0 or 1 for none beside this one.
+        workers: processes that read items; default: one per processor; 0 or 1: none but this one.
         progress: show how far it is.
 
     Returns:
@@ -145,7 +145,7 @@ def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: boo
                         raise _item_error(done.error, out, journal, plan) from done.error
         except KeyboardInterrupt:
             kept = f"packing stopped: {journal.count} of {plan.items} items kept in {out}"
-            raise KeyboardInterrupt(f"{kept}; run the same command again to go on") from None
+            raise KeyboardInterrupt(f"{kept}; run the same command again to resume") from None
         finally:
             results.close()
         journal.flush()
@@ -164,7 +164,7 @@ def _claim(images: Path, plan: Plan) -> None:
     size = images.stat().st_size if images.is_file() else 0
     fresh = size == 0
     if size != needed:
-        # Somebody removed or cut what the journal speaks of: then every record of it is checked against what is there.
+        # The images of the journal were removed or cut: then every record is checked against what is there.
         images.with_name(SYNCED).unlink(missing_ok=True)
     if fresh and shutil.disk_usage(images.parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(images))
@@ -189,17 +189,17 @@ def _claim(images: Path, plan: Plan) -> None:
 
 
 def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None:
-    """Writes the small files, then the manifest, then takes away what packing needed."""
+    """Writes the small files, then the manifest, then removes what packing needed."""
     records = journal.records
     raw = np.ascontiguousarray(records["raw"])
     # In parts, since turning angles into factor values takes many times their memory.
     latents = np.concatenate([np.asarray(source.latents(raw[i : i + 4096]), dtype=np.float32) for i in range(0, plan.items, 4096)])
     names = [item.name for _, _, item in plan.order]
     if latents.shape != (*plan.shape[:2], source.factors.width):
-        raise DataError(f"the source gave latents of shape {latents.shape}, not {(*plan.shape[:2], source.factors.width)}: mend the source")
+        raise DataError(f"the source gave latents of shape {latents.shape}, not {(*plan.shape[:2], source.factors.width)}: fix the source")
     if not np.isfinite(latents).all():
         item, view = (int(n) for n in np.argwhere(~np.isfinite(latents).all(axis=-1))[0])
-        raise DataError(f"{names[item]}: the factor values of view {view} are not finite; mend the source")
+        raise DataError(f"{names[item]}: the factor values of view {view} are not finite; fix the source")
     arrays = {
         LATENTS: latents,
         RAW_LATENTS: raw,
@@ -236,20 +236,20 @@ def _item_error(error: Exception, out: Path, journal: Journal, plan: Plan) -> Ex
     if isinstance(error, OSError):
         return error
     kept = f"{journal.count} of {plan.items} items are kept in {out}"
-    return DataError(f"{error} [{kept}; run the same command again to go on]")
+    return DataError(f"{error} [{kept}; run the same command again to resume]")
 
 
 def _full(error: OSError, out: Path, plan: Plan) -> DataError:
-    """What the system refused while the store was written; reading and starting processes tell their own errors."""
+    """What the system refused while the store was written; reading and starting processes have their own errors."""
     needed = len(plan.header) + plan.items * plan.item_bytes
     done = 0
     with suppress(Exception):
         done = progress_of(out)[0]
     if error.errno in FULL_DISK:
-        mend = (
+        fix = (
             f"the store needs {needed:,} bytes ({readable_bytes(needed)}); {done} of {plan.items} items are packed and kept; "
             "free space and run the same command again"
         )
     else:
-        mend = f"{done} of {plan.items} items are packed and kept; mend this and run the same command again"
-    return storage_error(error, error.filename or out / IMAGES, "write", mend)
+        fix = f"{done} of {plan.items} items are packed and kept; fix this and run the same command again"
+    return storage_error(error, error.filename or out / IMAGES, "write", fix)

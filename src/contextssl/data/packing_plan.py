@@ -20,7 +20,7 @@ from contextssl.data.store import VERSION
 from contextssl.errors import DataError
 from contextssl.system.files import read_array
 
-# Beside a store: what its items were packed from, which is no part of what they are.
+# In a file of its own next to a store: what its items were packed from, which is no part of their content.
 ORIGINS = "origins.npy"
 
 

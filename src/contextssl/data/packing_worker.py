@@ -42,7 +42,7 @@ Task = tuple[tuple[int, str, int, str], ...]
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a task: a journal record an item, and the error that stopped it."""
+    """What became of a task: a journal record per item, and the error that stopped it."""
 
     records: list[Any]
     error: Exception | None
@@ -69,22 +69,22 @@ def _read(job: Job, split: str, index: int, name: str) -> tuple[np.ndarray, np.n
     except DataError:
         raise
     except OSError as error:
-        raise storage_error(error, error.filename or name, "read", "mend this and run the same command again") from error
+        raise storage_error(error, error.filename or name, "read", "fix this and run the same command again") from error
     except Exception as error:
-        raise DataError(f"cannot read {name} (item {index} of {split!r}): {type(error).__name__}: {error}; mend the source") from error
+        raise DataError(f"cannot read {name} (item {index} of {split!r}): {type(error).__name__}: {error}; fix the source") from error
     raw = np.asarray(raw, dtype=np.float64)
     if pixels.dtype != np.uint8 or pixels.shape != job.shape[1:]:
-        raise DataError(f"{name} gave images of {pixels.dtype} {pixels.shape}, not uint8 {job.shape[1:]}: mend the source")
+        raise DataError(f"{name} gave images of {pixels.dtype} {pixels.shape}, not uint8 {job.shape[1:]}: fix the source")
     if raw.shape != (job.shape[1], job.raw_width):
-        raise DataError(f"{name} gave latents of shape {raw.shape}, not {(job.shape[1], job.raw_width)}: mend the source")
+        raise DataError(f"{name} gave latents of shape {raw.shape}, not {(job.shape[1], job.raw_width)}: fix the source")
     if not np.isfinite(raw).all():
         view = int(np.flatnonzero(~np.isfinite(raw).all(axis=1))[0])
-        raise DataError(f"{name}: the latents of view {view} are not finite; mend the source")
+        raise DataError(f"{name}: the latents of view {view} are not finite; fix the source")
     return np.ascontiguousarray(pixels), raw
 
 
 def _write_at(file: IO[bytes], place: int, pixels: np.ndarray) -> None:
-    """Plain writes, not a memory map: a full disk is then an error that can be told, where a map would end the process with SIGBUS."""
+    """Plain writes, not a memory map: a full disk is then an error with a message, where a map would end the process with SIGBUS."""
     file.seek(place)
     data = pixels.data.cast("B")
     while data:

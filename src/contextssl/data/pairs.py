@@ -1,6 +1,6 @@
 """Pairs of views, and drawing batches of them.
 
-Every batch is a function of (seed, epoch, step) alone, so a resumed run goes on with the batch that it would have seen, and each of several
+Every batch is a function of (seed, epoch, step) alone, so a resumed run continues with the next batch, and each of several
 processes takes its share of the same batch: everything that is random is drawn for all of it, and views are read for the share alone.
 """
 
@@ -30,10 +30,10 @@ class PairBatch:
     """n pairs of views, in consecutive sequences.
 
     Args:
-        source, target: (n, ...) views: images (n, C, H, W) uint8, or anything that the encoder reads.
+        source, target: (n, ...) views: images (n, C, H, W) uint8, or anything that the encoder takes.
         action: (n, A) from source to target, of all factors.
         source_latents, target_latents: (n, A) absolute factor values.
-        active: (n, A) True at the numbers that the pair's environment tells.
+        active: (n, A) True at the numbers of the factors that are active in the pair's environment.
         items, labels: (n,) which item of the split, and its class.
         source_views, target_views: (n,) which views of the item; -1 for views that are made for this pair alone.
         source_parameters, target_parameters: (n, P) what makes, or has made, the views out of stored images
@@ -68,7 +68,7 @@ class PairBatch:
         return cls(action=action, source_latents=source_latents, target_latents=target_latents, active=active, **rest)
 
     @property
-    def told_action(self) -> Float[Tensor, "n A"]:
+    def active_action(self) -> Float[Tensor, "n A"]:
         """The action of the environment: the blocks of inactive factors are zero."""
         return self.action * self.active
 
@@ -150,7 +150,7 @@ class ViewPairs(OfViews):
 
     def __post_init__(self) -> None:
         if self.views.num_views < 2:
-            raise DataError(f"pairs need at least two views an item; this data set has {self.views.num_views}")
+            raise DataError(f"pairs need at least two views per item; this data set has {self.views.num_views}")
 
     def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
         count = self.views.num_views
@@ -189,9 +189,9 @@ class PairSampler:
 
     Args:
         source: what pairs are drawn of.
-        environments: what each sequence's action tells.
-        batch_size: pairs a batch, over all processes.
-        block_size: tokens a sequence, two a pair.
+        environments: that each sequence's is drawn from.
+        batch_size: pairs per batch, over all processes.
+        block_size: tokens per sequence, two per pair.
     """
 
     source: PairSource
@@ -200,7 +200,7 @@ class PairSampler:
     block_size: int
     pairs_per_item: int = 1
     seed: int = 0
-    # The epoch that was asked for last, and its order: of a million items it takes as long to draw as a batch.
+    # The last epoch, and its order: of a million items it takes as long to draw as a batch.
     _order: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -209,7 +209,7 @@ class PairSampler:
         if self.pairs_per_item < 1 or self.batch_size % self.pairs_per_item:
             raise SettingsError(f"pairs_per_item is {self.pairs_per_item}: choose a divisor of batch_size {self.batch_size}")
         if self.num_pairs < 2:
-            raise SettingsError("the training split gives one pair an epoch: it needs at least two items, or pairs_per_item of 2 or more")
+            raise SettingsError("the training split gives one pair per epoch: it needs at least two items, or pairs_per_item of 2 or more")
 
     @property
     def num_pairs(self) -> int:

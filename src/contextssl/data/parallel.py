@@ -36,13 +36,13 @@ def available_cpus() -> int:
 
 
 def chosen_workers(workers: int | None, tasks: int) -> int:
-    """How many worker processes to start: one a processor where ``workers`` is None, never more than tasks; 0 and 1 mean none.
+    """How many worker processes to start: one per processor where ``workers`` is None, never more than tasks; 0 and 1 mean none.
 
     Raises:
         DataError: for a negative number.
     """
     if workers is not None and workers < 0:
-        raise DataError(f"workers={workers}: give 0 to work in this process, a number of processes, or nothing for one a processor")
+        raise DataError(f"workers={workers}: give 0 to work in this process, a number of processes, or nothing for one per processor")
     return min(available_cpus() if workers is None else workers, tasks)
 
 
@@ -93,11 +93,11 @@ def map_tasks(
 def _submit(executor: ProcessPoolExecutor, task: Any, own_script: bool) -> Future[Any]:
     """Hands a task over, for which the executor may start a process.
 
-    A new process would import the user's script again, and with it begin all of its work anew where the script does not guard against that. Nothing
+    A new process would import the user's script again, and with it start all of its work again where the script does not guard against that. Nothing
     that is sent to our workers is defined there, so they are started as if there were no script.
     """
     main = sys.modules["__main__"]
-    # In a process of a launcher (joblib's) new ones would be told its way of starting processes, which they do not know.
+    # In a process of a launcher (joblib's) new ones would be given its start method, which they do not know.
     way = multiprocessing.get_start_method(allow_none=True)
     foreign = way is not None and way not in multiprocessing.get_all_start_methods()
     if foreign:
@@ -130,7 +130,7 @@ def _needs_main(value: Any) -> bool:
     looking = Looking(Nowhere(), protocol=pickle.HIGHEST_PROTOCOL)
     try:
         looking.dump(value)
-    except Exception:  # what cannot be pickled is told by whoever has to send it
+    except Exception:  # what cannot be pickled is reported where it is sent
         return True
     return looking.found
 
@@ -140,7 +140,7 @@ def _cannot_start(error: OSError) -> DataError:
 
 
 def _cause_of_death(processes: Iterable[BaseProcess], own_script: bool) -> str:
-    """Why a worker died, as far as its exit code tells; the others were ended by SIGTERM on its account."""
+    """Why a worker died, as far as its exit code says; the others were then ended by SIGTERM."""
     codes = [process.exitcode for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)]
     code = codes[0] if codes else None
     again = "run the same command again"
@@ -153,7 +153,7 @@ def _cause_of_death(processes: Iterable[BaseProcess], own_script: bool) -> str:
     script = getattr(sys.modules["__main__"], "__file__", None)
     if code == 1 and own_script and script is not None:
         return (
-            f"worker processes import {script} anew, since it defines what they are to run: keep the work that it does under "
+            f"worker processes import {script} again, since it defines what they are to run: keep the work that it does under "
             "if __name__ == '__main__':, or put those definitions into a module; workers=0 uses no processes"
         )
     return (
@@ -166,7 +166,7 @@ SOCKET_NAME, SOCKET_PATH = len("/pymp-12345678/listener-12345678"), 103
 
 
 def _context() -> BaseContext:
-    """Processes that hold none of this one's threads, locks and files: forked from a server that has done the imports, or begun afresh.
+    """Processes that hold none of this one's threads, locks and files: forked from a server that has done the imports, or new.
 
     The server listens at a socket in the folder for temporary files, and the path of a socket may not be long.
     """
@@ -200,7 +200,7 @@ def _run_task(task: Any) -> Any:
 
 def _signal_at_end_of(sentinel: int) -> None:
     """Has the system end this process with its parent, by a signal when the pipe between them closes: a thread would wait for its turn while a long
-    computation goes on."""
+    computation continues."""
     try:
         import fcntl
 

@@ -1,4 +1,4 @@
-"""One photo, of any usual kind and size, to pixels: upright, of eight bits a channel, scaled and cropped to a square."""
+"""One photo, of any usual kind and size, to pixels: upright, of eight bits per channel, scaled and cropped to a square."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from contextssl.errors import DataError
 
-# What is read, by Pillow's name of the format. Nothing else reaches one of its readers, whatever a file is called: that of EPS runs a program.
+# The formats that are read, by Pillow's names. No other decoder is used, whatever a file is called: that of EPS runs a program.
 KINDS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
@@ -28,7 +28,7 @@ KINDS = {
 OPTIONAL = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
 FORMATS = tuple(kind for kind in KINDS if kind not in OPTIONAL or features.check(OPTIONAL[kind]))
 SUFFIXES = tuple(suffix for kind in FORMATS for suffix in KINDS[kind])
-# Images too, of kinds that are not read here: they are counted, so that nobody takes them for read.
+# Images of formats that are not read: they are counted and reported.
 OTHER_SUFFIXES = (
     *(suffix for kind in KINDS if kind not in FORMATS for suffix in KINDS[kind]),
     *(".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
@@ -47,7 +47,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-MEND = "mend or remove it, or say unreadable=skip"
+FIX = "fix or remove it, or say unreadable=skip"
 
 
 class Photo(NamedTuple):
@@ -73,14 +73,14 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
         name: what errors call it.
         resolution: height and width of the pixels; as in the file where None.
         channels: 3 for RGB, 1 for grey.
-        white: of a file of more than eight bits: 65535, or 255 where all files of a data set hold numbers of eight bits. Where left out 65535, and
+        white: of a file of more than eight bits: 65535, or 255 where all files of a data set hold numbers of eight bits. Default: 65535, and
             a file without a number above 255 is refused, since it may be either.
 
     Raises:
         DataError: where it is cut short, damaged, no image, too large, or of pixels whose range is unknown (floating point).
     """
     if not data:
-        raise DataError(f"{name} is empty: {MEND}")
+        raise DataError(f"{name} is empty: {FIX}")
     mode = "RGB" if channels == 3 else "L"
     try:
         with warnings.catch_warnings():
@@ -97,8 +97,8 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
                 highest = _highest(image) if deep else None
                 if white is None and highest is not None and highest <= EIGHT_BIT_WHITE:
                     raise DataError(
-                        f"{name} has more than eight bits a pixel and no number above 255: it is dark, or its numbers are of eight bits; say "
-                        "white=65535 or white=255, or save it with eight bits a channel"
+                        f"{name} has more than eight bits per channel and no number above 255: it is dark, or its numbers are of eight bits; say "
+                        "white=65535 or white=255, or save it with eight bits per channel"
                     )
                 pixels = _eight_bit(image, name, mode, white)
     except DataError:
@@ -108,7 +108,7 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
         raise DataError(f"{name} has more pixels than the {limit:,} that are read, against decompression bombs: make it smaller") from error
     except Exception as error:  # on damaged bytes Pillow's readers raise nearly anything
         reason = "of no known kind" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
-        raise DataError(f"{name} cannot be decoded ({reason.splitlines()[0]}): {MEND}") from error
+        raise DataError(f"{name} cannot be decoded ({reason.splitlines()[0]}): {FIX}") from error
     if orientation in UPRIGHT:
         pixels = pixels.transpose(UPRIGHT[orientation])
         if orientation >= 5:
@@ -131,7 +131,7 @@ def highest_number(data: bytes) -> int | None:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether an image that was opened and not loaded has more than eight bits a channel in its file."""
+    """Whether an image that was opened and not loaded has more than eight bits per channel in its file."""
     return image.mode in SIXTEEN_BIT_MODES or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
 
 
@@ -159,7 +159,7 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation of a loaded image, 1 where there is none or it cannot be read. A TIFF is upright once loaded, and says 1."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged metadata of pixels that are well
+    except Exception:  # damaged metadata, sound pixels
         return 1
 
 
@@ -168,13 +168,13 @@ def _eight_bit(image: Image.Image, name: str, mode: str, white: int | None) -> I
     if image.mode in SIXTEEN_BIT_MODES:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > WHITE:
-            raise DataError(f"{name} has pixels beyond 0 to 65,535: save it with eight bits a channel, or say unreadable=skip")
+            raise DataError(f"{name} has pixels beyond 0 to 65,535: save it with eight bits per channel, or say unreadable=skip")
         if white == EIGHT_BIT_WHITE:
             return Image.fromarray(np.minimum(values, white).astype(np.uint8)).convert(mode)
         return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert(mode)
     if image.mode == "F":
         raise DataError(
-            f"{name} has floating-point pixels, whose range is unknown: save it with eight bits a channel, or say unreadable=skip"
+            f"{name} has floating-point pixels, whose range is unknown: save it with eight bits per channel, or say unreadable=skip"
         )
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def folder_of(source: ItemSource, name: str, settings: DataSettings) -> Path:
-    """Where the store of photos goes: beside the rendered data sets, never into the user's own folder; one for each folder of images and choice
-    of settings. What was in that folder when they were packed is compared, since a name does not tell it."""
+    """Where the store of photos goes: next to the rendered data sets, never into the user's own folder; one for each folder of images and choice
+    of settings. What was in that folder when they were packed is compared, since the name does not say it."""
     choice = {key: value for key, value in source.description.items() if key not in ("files", "items", "skipped")}
     return Path("datasets") / f"{name}-{settings.resolution}px-{digest_of(choice)[:8]}"
 
@@ -45,7 +45,7 @@ def augmented(store: Store, settings: DataSettings) -> Data:
     """Pairs of augmentations of a store's images."""
     if store["train"].num_views != 1 or store.factors.names:
         raise DataError(
-            f"{store.path} holds {store['train'].num_views} views an item with the factors {', '.join(store.factors.names) or 'none'}, not single "
+            f"{store.path} holds {store['train'].num_views} views per item with the factors {', '.join(store.factors.names) or 'none'}, not single "
             "images to augment: say dataset=shapes or dataset=3diebench"
         )
     augmentations = augmentations_named(settings)

@@ -1,6 +1,6 @@
 """The published folder layout as it lies on disk: the lists in ``meta``, and the folder of each object.
 
-``meta/{train,val}_{images,labels}.npy`` lie beside the synsets, or, as the published code expects it, beside one folder ``3DIEBench`` that holds
+``meta/{train,val}_{images,labels}.npy`` lie next to the synsets, or, as the published code expects it, next to one folder ``3DIEBench`` that holds
 them. An object is ``SYNSET/OBJECT/image_{0..V-1}.jpg`` and ``latent_{0..V-1}.npy``.
 """
 
@@ -25,7 +25,7 @@ PUBLISHED_CLASSES = 55
 PUBLISHED_FOLDER = "3DIEBench"
 FEW = 5
 IMAGE_SUFFIXES = (".jpg", ".png", ".webp", ".jpeg")
-# What the writer of this layout adds beside the published files: where the data came from, and the class names.
+# What the writer of this layout adds to the published files: where the data came from, and the class names.
 FOLDER_FILE = "folder.json"
 
 
@@ -40,7 +40,7 @@ class Meta:
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """One name a class: as the writer of the folder left them, or the synset where each class has its own, or ``class i``."""
+        """One name per class: as the writer of the folder left them, or the synset where each class has its own, or ``class i``."""
         if self.given_names is not None:
             return self.given_names
         synsets: dict[int, set[str]] = {}
@@ -70,7 +70,7 @@ class Meta:
                     found.append(f"label {label} of {name} in {labels_file} is out of range: class numbers go from 0 to {classes - 1}")
                 parts = PurePosixPath(name).parts
                 if not parts or ".." in parts or "\\" in name or "\0" in name:
-                    found.append(f"{images_file} lists {name!r}, which is no path of an object below {self.root}: mend the list")
+                    found.append(f"{images_file} lists {name!r}, which is no path of an object below {self.root}: fix the list")
                 if name in owner:
                     where = f"twice in {split!r}" if owner[name] == split else f"in both {owner[name]!r} and {split!r}"
                     found.append(f"{images_file}: {name} is listed {where}; keep one entry")
@@ -105,7 +105,7 @@ class Published:
         where = " nor in ".join(str(folder) for folder in self.objects)
         listed = f" (meta lists {names[0]})" if names else ""
         raise DataError(
-            f"the object folders are not in {where}{listed}: unpack 3DIEBench.tar there, or mend the lists in {self.meta / 'meta'}"
+            f"the object folders are not in {where}{listed}: unpack 3DIEBench.tar there, or fix the lists in {self.meta / 'meta'}"
         )
 
 
@@ -125,12 +125,12 @@ def find_published(root: Path) -> Published:
         raise DataError(f"{root / 'meta'} is missing: there is no folder {root}{where}; check the path")
     raise DataError(
         f"{root / 'meta'} is missing: {root} should hold meta/train_images.npy, meta/train_labels.npy and the object folders (or 3DIEBench/ with "
-        "them), or be that 3DIEBench/ beside meta/; the published archive holds no meta: copy data/*.npy of github.com/facebookresearch/SIE there"
+        "them), or be that 3DIEBench/ next to meta/; the published archive holds no meta: copy data/*.npy of github.com/facebookresearch/SIE there"
     )
 
 
 def is_published(path: Path) -> bool:
-    """Whether a folder is of the published layout: it holds ``meta``, or is the folder ``3DIEBench`` beside it."""
+    """Whether a folder is of the published layout: it holds ``meta``, or is the folder ``3DIEBench`` next to it."""
     return (path / "meta").is_dir() or (path.name == PUBLISHED_FOLDER and (path.absolute().parent / "meta").is_dir())
 
 
@@ -154,7 +154,7 @@ def read_meta(root: Path, splits: Sequence[str] | None = None) -> Meta:
 
     Args:
         root: the folder that holds ``meta``.
-        splits: which ones; all that are there where left out, which must include ``train``.
+        splits: which ones; default: all that are there, which must include ``train``.
 
     Raises:
         DataError: where a file is missing, damaged, a pickle, of the wrong kind, or the two lengths disagree.
@@ -210,7 +210,7 @@ def view_count(folder: Path) -> tuple[int, str]:
     try:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:
-        raise storage_error(error, folder, "read the object folder", "check that the images lie beside meta, or mend the list") from error
+        raise storage_error(error, folder, "read the object folder", "check that the images lie next to meta, or fix the list") from error
     images = [match for name in names if (match := re.fullmatch(r"image_(\d+)(\.\w+)", name)) and match[2] in IMAGE_SUFFIXES]
     latents = [match for name in names if (match := re.fullmatch(r"latent_(\d+)\.npy", name))]
     if not images:

@@ -43,7 +43,7 @@ class Sample:
 
 
 def write_picture(path: Path, samples: Sequence[Sample], tile: int = 128) -> None:
-    """Draws samples as a grid, an item a row, each view above its caption, and writes it as a PNG.
+    """Draws samples as a grid, an item per row, each view above its caption, and writes it as a PNG.
 
     Raises:
         DataError: where the file cannot be written.

@@ -24,10 +24,10 @@ class Item:
 class ItemSource(Protocol):
     """Anything that can be packed into a store or written out as a folder. It is pickled to worker processes, so it holds no open files.
 
-    ``read`` is called once an item, in any order and in any process, and must give the same pixels each time.
+    ``read`` is called once per item, in any order and in any process, and must give the same pixels each time.
 
     One whose items lie in files has ``origins`` too, a number for each item (N,) uint64 in the order of ``splits``, which changes when its files
-    do (:mod:`contextssl.data.origins`), with a digest of them as ``description["files"]``. Then what was packed before a file was mended is
+    do (:mod:`contextssl.data.origins`), with a digest of them as ``description["files"]``. Then what was packed before a file was fixed is
     kept, and what changed is read again.
     """
 
@@ -55,7 +55,7 @@ class ItemSource(Protocol):
 
     @property
     def description(self) -> dict[str, Any]:
-        """Plain values that settle every pixel (kind, seed, counts, folder, …): a store that was begun with others is not continued."""
+        """Plain values that determine every pixel (kind, seed, counts, folder, …): a store that was begun with others is not continued."""
         ...
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ class ItemSource(Protocol):
 
 
 class SingleViewSource:
-    """What sources of plain images share: one view an item and no factors, since what changes between two views of an image is drawn when
+    """What sources of plain images share: one view per item and no factors, since what changes between two views of an image is drawn when
     they are made. The raw latents of a view are the height and width of its file in pixels."""
 
     num_views = 1

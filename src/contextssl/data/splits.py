@@ -30,7 +30,7 @@ def split_rows(
     test_fraction: float,
     seed: int,
 ) -> Shaped[np.ndarray, " n"]:
-    """``"train"``, ``"val"`` or ``"test"`` for each row: of each class alike, or, where ``people`` says whose row it is, nobody in two splits.
+    """``"train"``, ``"val"`` or ``"test"`` for each row: stratified by class, or, where ``people`` says whose row it is, with nobody in two splits.
 
     Args:
         test_fraction: of all rows (people); 0 for no test split.

@@ -11,7 +11,7 @@ A store is a folder:
 ``checksums.npy``    (N,) uint32, CRC-32 of the bytes of each item's images
 ``manifest.json``    format version, factors, classes, splits as ranges of items, source, image statistics with a digest, CRC-32 of each small
                      file
-``origins.npy``      (N,) uint64, where the items lie in files: what their files were told apart by when they were packed
+``origins.npy``      (N,) uint64, where the items lie in files: marks of their files when they were packed
 ===================  ===========================================================================================================
 
 The manifest is written last: a folder without one is half-written, and is never opened.
@@ -101,7 +101,7 @@ class Store(Mapping[str, Views]):
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that settle images, latents, labels, names, factors and splits, and not path, date or source."""
+        """16 hexadecimal digits that determine images, latents, labels, names, factors and splits, and not path, date or source."""
         return str(self.manifest["fingerprint"])
 
 
@@ -124,7 +124,7 @@ def open_store(path: str | Path, verify: Verify = "sample") -> Store:
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits of everything in a manifest that settles the data; the checksums in it stand for the arrays."""
+    """16 hexadecimal digits of everything in a manifest that determines the data; the checksums in it stand for the arrays."""
     keys = ("version", "shape", "factors", "class_names", "splits", "files")
     return digest_of({key: manifest[key] for key in keys})
 
@@ -135,7 +135,7 @@ def digest_of_statistics(manifest: Mapping[str, Any]) -> str:
 
 
 def faults(path: Path, verify: Verify = "full", contents: _Contents | None = None) -> Iterator[str]:
-    """Everything that is wrong with a store, one line each, the worst first. ``contents`` is filled with what was read on the way."""
+    """Everything that is wrong with a store, one line each, the worst first. ``contents`` is filled with what was read."""
     if verify not in ("full", "sample", "none"):
         raise SettingsError(f"verify={verify!r}: use 'full', 'sample' or 'none'")
     contents = contents or _Contents()
@@ -278,12 +278,12 @@ def _content_faults(path: Path, contents: _Contents) -> Iterator[str]:
                 item, view = (int(n) for n in bad[0])
                 more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
                 where = f"item {item} ({names[item]}), view {view}{more}"
-                yield f"{path / name}: {where} is not finite; mend its latents and pack the store again"
+                yield f"{path / name}: {where} is not finite; fix its latents and pack the store again"
     labels, classes = contents.arrays[LABELS], len(manifest["class_names"])
     for item in np.flatnonzero((labels < 0) | (labels >= classes))[:1]:
         yield (
             f"{path / LABELS}: label {labels[item]} of item {item} ({names[item]}) is out of range: there are {classes} classes, "
-            f"0 to {classes - 1}; mend it and pack the store again"
+            f"0 to {classes - 1}; fix it and pack the store again"
         )
 
 

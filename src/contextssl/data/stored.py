@@ -34,8 +34,8 @@ def stored(
     Args:
         folder: where it is, or is packed into.
         workers: processes that pack, as of :func:`~contextssl.data.pack.pack`.
-        beside: where ``folder`` holds something else, such as what the same files held before they were changed, pack into another folder beside
-            it, and say so. For folders whose names nobody gave: a run that was trained on the old store keeps it.
+        beside: where ``folder`` holds something else, such as what the same files held before they were changed, pack into another folder next to
+            it, and say so. For folders that the user did not name: a run that was trained on the old store keeps it.
 
     Raises:
         DataError: where ``folder`` holds something else and ``beside`` is false, naming the first difference; and what packing raises.
@@ -43,12 +43,12 @@ def stored(
     if beside:
         folder = _free_of_others(source, folder, resolution)
     if is_first_process():
-        # A whole store is compared with the source too: a name does not tell what it was packed from.
+        # A whole store is compared with the source too: a name does not say what it was packed from.
         pack(source, folder, resolution, workers=workers, progress=progress)
     began = time.monotonic()
     while not is_store(folder):
         if time.monotonic() - began > PATIENCE_SECONDS:
-            raise DataError(f"waited in vain for the first process to finish {folder}: pack it before a distributed run")
+            raise DataError(f"the first process did not finish {folder}: pack it before a distributed run")
         time.sleep(1)
     return open_store(folder)
 

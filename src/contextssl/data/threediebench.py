@@ -44,7 +44,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 # How images are brought to another resolution, by name, and the filter of each.
 RESIZES = {"bilinear": Image.Resampling.BILINEAR, "fast": Image.Resampling.BICUBIC}
 
-# Modes whose pixels are eight bits a channel, so that nothing is cut off on the way to RGB.
+# Modes whose pixels are eight bits per channel, so that nothing is cut off on the way to RGB.
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
@@ -78,8 +78,8 @@ class ThreeDIEBenchSource:
     The number of views is read from the disk. Images of any one square resolution and of the kinds JPEG, PNG and WebP are read.
 
     Args:
-        root: the folder that holds ``meta``, or the folder of objects beside it.
-        splits: which splits to read; all that ``meta`` names where left out, and ``train`` must be one of them.
+        root: the folder that holds ``meta``, or the folder of objects next to it.
+        splits: which splits to read; default: all that ``meta`` names; ``train`` must be one of them.
         channels: 3, or 1 to read grey images.
         check_ranges: refuse a latent that is outside the published ranges.
         resize: how images are brought to another resolution, see :func:`read_image`.
@@ -124,7 +124,7 @@ class ThreeDIEBenchSource:
 
     @cached_property
     def origins(self) -> UInt64[np.ndarray, " N"]:
-        """What each object's files are told apart by, in the order of the splits; see :mod:`contextssl.data.origins`."""
+        """A mark per object that changes when its files do, in the order of the splits; see :mod:`contextssl.data.origins`."""
         names = [item.name for items in self.splits.values() for item in items]
         return origins_of(names, lambda name: folder_mark(self.root / name), lambda name: self._content(self.root / name))
 
@@ -136,7 +136,7 @@ class ThreeDIEBenchSource:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """Plain values that settle every pixel."""
+        """Plain values that determine every pixel."""
         return {
             "kind": "3DIEBench folder",
             "root": str(self.root.resolve()),
@@ -188,7 +188,7 @@ def read_image(path: Path, resolution: int | None, channels: int = 3, resize: st
             frequencies that do not fit, then takes the bicubic filter.
 
     Raises:
-        DataError: where the file is missing, cut short, no image, not square, or of more than eight bits a channel.
+        DataError: where the file is missing, cut short, no image, not square, or of more than eight bits per channel.
     """
     try:
         with Image.open(io.BytesIO(read_regular(path)), formats=FORMATS) as image:
@@ -207,7 +207,7 @@ def read_image(path: Path, resolution: int | None, channels: int = 3, resize: st
 
 def _decode(image: Image.Image, path: Path, resolution: int | None, channels: int, resize: str) -> np.ndarray:
     if image.mode not in EIGHT_BIT_MODES:
-        raise DataError(f"{path} has pixels of mode {image.mode!r}: save it with eight bits a channel")
+        raise DataError(f"{path} has pixels of mode {image.mode!r}: save it with eight bits per channel")
     if image.width != image.height:
         raise DataError(f"{path} is {image.width} × {image.height} pixels: views are square, so crop or pad it first")
     mode = "RGB" if channels == 3 else "L"
@@ -253,7 +253,7 @@ _HIGHEST = np.array([high for _, high in RAW_RANGES]) + RANGE_TOLERANCE
 
 
 def check_latent(latent: np.ndarray, path: Path | str, check_ranges: bool = True) -> None:
-    """Raises DataError where one of the seven latents is not finite or, if asked, outside its published range by more than 1e-4."""
+    """Raises DataError where one of the seven latents is not finite or, with ``check_ranges``, outside its published range by more than 1e-4."""
     if not np.isfinite(latent).all():
         which = int(np.flatnonzero(~np.isfinite(latent))[0])
         raise DataError(f"{path}: {RAW_LATENTS[which]} is {latent[which]}, not a finite number; copy or render the view again")
@@ -267,5 +267,5 @@ def check_latent(latent: np.ndarray, path: Path | str, check_ranges: bool = True
 
 
 def packed_folder(root: Path, resolution: int, resize: str) -> Path:
-    """Where the store goes that nobody named: beside its objects."""
+    """The default place of the store: next to its objects."""
     return root / (f"packed-{resolution}" if resize == "bilinear" else f"packed-{resolution}-{resize}")

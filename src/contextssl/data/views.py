@@ -24,7 +24,7 @@ from contextssl.system.files import storage_error
 
 @runtime_checkable
 class ViewBank(Protocol):
-    """Items × views that are the same each time they are asked for: stored (:class:`Views`), or made anew from stored images
+    """Items × views that are the same in every call: stored (:class:`Views`), or made again from stored images
     (:class:`~contextssl.data.augmented.AugmentedViews`) or rows (:class:`~contextssl.data.tables.rows.RowViews`). What is evaluated."""
 
     @property
@@ -68,7 +68,7 @@ class ViewBank(Protocol):
         ...
 
     def digest(self) -> str:
-        """16 hexadecimal digits of all that settles images, latents and labels."""
+        """16 hexadecimal digits of everything that determines images, latents and labels."""
         ...
 
 
@@ -81,8 +81,8 @@ class Views:
         latents: (N, V, A) float32, each view's absolute factor values, side by side in the order of ``factors``.
         labels: (N,) int64, the class of each item, 0 to len(class_names) - 1.
         factors: names and widths of the blocks of ``latents``.
-        class_names: one name a class.
-        item_names: one name an item, such as its path in the folder it came from.
+        class_names: one name per class.
+        item_names: one name per item, such as its path in the folder it came from.
         raw_latents: (N, V, R) float64, the generating parameters as they were recorded (for 3DIEBench seven: Euler angles, floor hue, light
             θ and φ, light hue), or None where there are none.
 
@@ -164,7 +164,7 @@ class Views:
         return torch.from_numpy(np.asarray(self.images)[items.numpy(), views.numpy()]).permute(0, 3, 1, 2)
 
     def _refuse_cut_short(self) -> None:
-        """Raises DataError where the mapped file has become shorter: reading beyond its end would end the process with a signal and no word."""
+        """Raises DataError where the mapped file has become shorter: reading beyond its end would end the process by a signal, without a message."""
         mapping = _mapping_of(self.images)
         if mapping is None:
             return
@@ -185,9 +185,9 @@ class Views:
         return caption(self.factors, self.latents[item, view])
 
     def digest(self) -> str:
-        told = f"{self.images.shape} {self.class_names} {self.factors.to_dict()}"
+        about = f"{self.images.shape} {self.class_names} {self.factors.to_dict()}"
         images = (self.images[item].tobytes() for item in range(self.num_items))
-        return digest_of_bytes(chain([told], images, [self.latents.tobytes(), self.labels.tobytes()]))
+        return digest_of_bytes(chain([about], images, [self.latents.tobytes(), self.labels.tobytes()]))
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle names a memory-mapped file rather than holding its bytes, so that views go to worker processes at no cost."""
@@ -209,7 +209,7 @@ class Views:
 
 
 def cut_short(path: Path | str, size: int, needed: int) -> DataError:
-    """What to say of a file of images that has lost its end."""
+    """The error for a file of images that was cut short."""
     return DataError(
         f"{path} has {size:,} bytes, not the {needed:,} that it had: it was cut short or replaced while in use; copy it or pack it again"
     )

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
-    from contextssl.data.glance import refuse_constant
     from contextssl.data.images import ImagesSource
     from contextssl.data.opened import packed, saying, workers_of
     from contextssl.data.photos import augmented, folder_of
+    from contextssl.data.small_images import refuse_constant
     from contextssl.data.store import open_store
     from contextssl.data.stored import is_store
 

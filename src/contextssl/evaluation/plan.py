@@ -105,7 +105,7 @@ class Plan:
             test=ViewSet.choose(tested.views, settings.split, 0, settings.items, settings.seed),
             environments=environments,
             lengths=tuple(lengths),
-            points=context_points(environments, lengths, settings.contexts, by_name=model.told_by_name),
+            points=context_points(environments, lengths, settings.contexts, by_name=model.takes_environment_name),
             source=described.get("source"),
             unseen=_unseen(settings, subject),
             notes=notes,
@@ -149,7 +149,7 @@ class Plan:
 
     def points_of(self, protocol: Protocol) -> list[ContextPoint]:
         """The context points of :meth:`environments_of`."""
-        by_name = self.embedder.model.told_by_name
+        by_name = self.embedder.model.takes_environment_name
         return context_points(self.environments_of(protocol), self.lengths, self.settings.contexts, by_name=by_name)
 
     def environments_of(self, protocol: Protocol) -> tuple[Environment, ...]:
@@ -173,7 +173,7 @@ def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]
     trained = subject.trained_on
     if settings.environments is None:
         chosen = trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
-        if subject.model.told_by_name and NO_FACTOR not in [environment.name for environment in chosen]:
+        if subject.model.takes_environment_name and NO_FACTOR not in [environment.name for environment in chosen]:
             # A context model is read with no context too; this one with nothing told.
             notes.append("this model was not trained with nothing told: read the rows of none as a transfer")
             chosen = (*chosen, factors.environment(NO_FACTOR))

@@ -123,7 +123,7 @@ def reading_rows(
         if kind not in DISTURBANCES:
             raise SettingsError(f"unknown disturbance {kind!r}: {nearest(kind, DISTURBANCES)} (choices: {', '.join(DISTURBANCES)})")
     model = views.embedder.model
-    if not isinstance(model, ContextSSL) or model.told_by_name:
+    if not isinstance(model, ContextSSL) or model.takes_environment_name:
         raise SettingsError("reading compares contexts, and this model takes none: evaluate it by other protocols")
     longest = model.longest_context
     lengths = sorted({min(LENGTH, longest), longest} if lengths is None else set(lengths))

@@ -1,9 +1,9 @@
-"""A noise bottleneck on the embedding: what a context has shrunk drowns in it.
+"""A noise bottleneck on the embedding: it covers directions whose variance a context has shrunk.
 
-An embedding from which a context has removed most of a factor's variance still lets a patient probe read the factor out of the remainder.
+An embedding from which a context has removed most of a factor's variance still lets a long-trained probe recover the factor from the remainder.
 Gaussian noise whose total variance is a stated share of the embedding's own, spread evenly over the dimensions, covers it, and hardly touches the
-directions that keep their variance. How much of one factor *any* reader can recover then is bounded by how far that factor moves the embedding
-(:mod:`contextssl.evaluation.certificate`). That is of one draw: n embeddings of the same view average the noise away.
+directions that keep their variance. How much of one factor *any* probe can recover then is bounded by how far that factor moves the embedding
+(:mod:`contextssl.evaluation.certificate`). That holds for one draw: n embeddings of the same view average the noise away.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from contextssl.errors import InputError
 
-# How slowly the tracked variance follows the batches, once it has seen 1 / MOMENTUM of them.
+# Weight of a new batch in the moving average of the variance, after the first 1 / MOMENTUM batches.
 MOMENTUM = 0.01
 
 
 class NoiseBottleneck(nn.Module):
     """Adds noise of a stated share of the embedding's total variance, which it tracks while training.
 
-    The variance is that of the L2-normalised embedding about its mean, summed over dimensions. It is tracked over batches, since an embedding
-    asked for alone has none; :meth:`observe` measures it for a model that came without (a published checkpoint).
+    The variance is that of the L2-normalised embedding about its mean, summed over dimensions. It is tracked over batches, since a single
+    embedding has none; :meth:`observe` measures it for a model that came without (a published checkpoint).
     """
 
     variance: Tensor
@@ -35,7 +35,7 @@ class NoiseBottleneck(nn.Module):
 
     @torch.no_grad()
     def observe(self, z: Float[Tensor, "n D"]) -> None:
-        """Follow the total variance of normalised embeddings: the plain mean over the first batches, then a moving one."""
+        """Track the total variance of normalised embeddings: the mean over the first batches, then an exponential moving average."""
         variance = z.float().var(dim=0, unbiased=False).sum()
         self.batches += 1
         weight = (1 / self.batches).clamp(min=MOMENTUM)

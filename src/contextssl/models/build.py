@@ -37,7 +37,7 @@ def build_model(
     labels: LabelSpace | None = None,
     encoder: nn.Module | None = None,
 ) -> ViewEncoder:
-    """The model of ``settings.method``, with the given encoder in the place of ``settings.backbone`` where there is one.
+    """The model of ``settings.method``, with the given encoder in place of ``settings.backbone`` where there is one.
 
     Args:
         view_shape: (C, H, W) of images, (W,) of rows.
@@ -46,7 +46,7 @@ def build_model(
         labels: that depend on the context, where a head is to learn them.
 
     Raises:
-        SettingsError: for an unknown method, a backbone that reads another kind of view, and an encoder whose features are not what it says.
+        SettingsError: for an unknown method, a backbone for another kind of view, and an encoder whose features are not what it says.
     """
     if encoder is not None:
         check_encoder(encoder, view_shape)
@@ -54,7 +54,7 @@ def build_model(
         encoder = build_table_encoder(settings, columns)
     else:
         if settings.backbone in TABLE_ENCODERS:
-            raise SettingsError(f"backbone={settings.backbone} reads rows of a table, and these views are images: use resnet18")
+            raise SettingsError(f"backbone={settings.backbone} takes rows of a table, and these views are images: use resnet18")
         encoder = build_encoder(
             settings.backbone,
             channels=view_shape[0],
@@ -85,7 +85,7 @@ def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxil
     """An in-context model of the settings' sizes.
 
     Args:
-        auxiliary: whether a head regresses latents; without actions there is nothing that it could be asked for.
+        auxiliary: whether a head regresses latents; a model without actions needs none.
     """
     settings = parts.settings
     return kind(
@@ -113,11 +113,11 @@ def build_table_encoder(settings: ModelSettings, columns: Columns) -> nn.Module:
     """An encoder of rows.
 
     Raises:
-        SettingsError: where the backbone named reads images.
+        SettingsError: where the named backbone takes images.
     """
     if settings.backbone not in TABLE_ENCODERS:
         raise SettingsError(
-            f"backbone={settings.backbone} reads images, and these views are rows of a table: use {' or '.join(TABLE_ENCODERS)}"
+            f"backbone={settings.backbone} takes images, and these views are rows of a table: use {' or '.join(TABLE_ENCODERS)}"
         )
     from contextssl.models.table_encoder import TableEncoder
 

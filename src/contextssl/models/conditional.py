@@ -1,7 +1,8 @@
-"""What a context is measured against: the same model, told its environment by name and shown nothing.
+"""The baseline of a context: the same model, given the environment's name in place of pairs.
 
-A flag for each factor that the environment tells stands in every token, beside the action. Encoder, predictor, auxiliary head, bottleneck and
-loss are ContextSSL's, of the same sizes; but a token sees itself alone. What ContextSSL does better than this, the pairs of a context are worth.
+Every token holds, next to the action, one flag per factor: whether the factor is active in the environment. Encoder, predictor, auxiliary head,
+bottleneck and loss are ContextSSL's, of the same sizes; but each token attends to itself alone. What ContextSSL gains over this model is what the
+pairs of a context add.
 """
 
 from __future__ import annotations
@@ -19,21 +20,22 @@ from contextssl.models.predictor import Context
 
 
 class Conditional(ContextSSL):
-    """ContextSSL with the environment's name in the place of a context. Arguments as of
-    :class:`~contextssl.models.contextssl.ContextSSL`; ``block_size`` and ``mask_prob`` mean nothing here.
+    """ContextSSL with the environment's name in place of a context. Arguments as of
+    :class:`~contextssl.models.contextssl.ContextSSL`; ``block_size`` and ``mask_prob`` have no effect.
 
-    A context is the environment's name, and holds no tokens: :meth:`told`. Without one nothing is told, as in the environment ``"none"``.
+    A context is the environment's name, and holds no tokens: :meth:`named_context`. Without a context no factor is active, as in the
+    environment ``"none"``.
 
     Example:
         >>> from torch import nn
         >>> from contextssl.factors import COLOR, ROTATION, FactorSpace
         >>> encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 32))
         >>> model = Conditional(encoder, FactorSpace((ROTATION, COLOR)), feature_width=32, projection_dim=16, width=64)
-        >>> model.embed(torch.randn(100, 3, 8, 8), model.told("rotation")).shape
+        >>> model.embed(torch.randn(100, 3, 8, 8), model.named_context("rotation")).shape
         torch.Size([100, 16])
     """
 
-    def _told_width(self) -> int:
+    def _action_input_width(self) -> int:
         return self.factors.width + len(self.factors.factors)
 
     @property
@@ -41,10 +43,10 @@ class Conditional(ContextSSL):
         return 0
 
     @property
-    def told_by_name(self) -> bool:
+    def takes_environment_name(self) -> bool:
         return True
 
-    def told(self, environment: str | Environment) -> Context:
+    def named_context(self, environment: str | Environment) -> Context:
         environment = self.factors.environment(environment) if isinstance(environment, str) else environment
         nothing = torch.zeros(0, 0, 0, 0, device=self.device)
         return Context(nothing, nothing, environment.name)
@@ -57,14 +59,14 @@ class Conditional(ContextSSL):
         *,
         beyond_block: bool = False,
     ) -> Context:
-        """The environment's name; the pairs are not looked at.
+        """The environment's name; the pairs are ignored.
 
         Raises:
             InputError: where no environment is named.
         """
         if environment is None:
-            raise InputError("this model is told its environment by name, and reads no pairs: name the environment")
-        return self.told(environment)
+            raise InputError("this model takes the environment's name, not pairs: name the environment")
+        return self.named_context(environment)
 
     def forward(
         self,
@@ -74,24 +76,24 @@ class Conditional(ContextSSL):
         generator: torch.Generator | None = None,
         active: Bool[Tensor, "pairs A"] | None = None,
     ) -> Float[Tensor, "pairs 2 D"]:
-        """Predictions for pairs, each token by itself: [:, 0] of each target from its source and action, [:, 1] of each target from itself.
+        """Predictions for pairs, each token on its own: [:, 0] of each target from its source and action, [:, 1] of each target from itself.
 
         Args:
-            active: True at the numbers that each pair's environment tells; None where none does.
+            active: True at the numbers of the factors that are active in each pair's environment; None: no factor is active.
         """
         features = self.pair_features(source, target)
         flags = self._flags(torch.zeros_like(action, dtype=torch.bool) if active is None else active)
         actions = torch.stack([action, torch.zeros_like(action)], dim=1)
-        told = torch.cat([actions, flags[:, None].expand(-1, 2, -1).to(actions.dtype)], dim=-1)
-        return self.predictor.query(features.flatten(0, 1), told.flatten(0, 1)).unflatten(0, (-1, 2))
+        inputs = torch.cat([actions, flags[:, None].expand(-1, 2, -1).to(actions.dtype)], dim=-1)
+        return self.predictor.query(features.flatten(0, 1), inputs.flatten(0, 1)).unflatten(0, (-1, 2))
 
     def _flags(self, active: Bool[Tensor, "*n A"]) -> Bool[Tensor, "*n factors"]:
-        """Which factors are told."""
+        """Which factors are active."""
         return active[..., [block.start for block in self.factors.slices]]
 
     def _query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None) -> Float[Tensor, "n D"]:
         if context is not None and len(context):
-            raise InputError("this model is told its environment by name, and reads no pairs: give model.told(environment)")
+            raise InputError("this model takes the environment's name, not pairs: give model.named_context(environment)")
         environment = NO_FACTOR if context is None or context.environment is None else context.environment
         flags = self._flags(self.factors.mask(environment, actions.device)).to(actions.dtype)
         return self.predictor.query(features, torch.cat([actions, flags.expand(len(actions), -1)], dim=-1))

@@ -33,17 +33,17 @@ class ContextSSL(ViewEncoder):
     Args:
         encoder: any module from a batch of inputs (n, ...) to features (n, F).
         factors: what the blocks of an action are called.
-        feature_width: F; read from ``encoder.num_features`` where left out.
+        feature_width: F; default: ``encoder.num_features``.
         projection_dim: D, the width of embeddings; need not equal F.
         width, n_layer, n_head, block_size, mask_prob, init: of the predictor, see :class:`~contextssl.models.predictor.Predictor`.
         auxiliary: whether there is a head that regresses latents, as in the paper.
         auxiliary_width: hidden width of the auxiliary head; 0 for a linear map.
-        auxiliary_scale: what the head reads: the L2-normalised embedding (``"unit"``, published), or that times √D (``"sqrt_width"``), whose
+        auxiliary_scale: input of the head: the L2-normalised embedding (``"unit"``, published), or that times √D (``"sqrt_width"``), whose
             numbers are of order one, as a freshly drawn layer expects.
         bottleneck: variance of the noise put on normalised embeddings while training, as a share of their own; 0 is the published model.
         image_mean, image_std: of each channel, in units of 0 to 1; how uint8 images are normalised. None: only float inputs are accepted, and
             taken as they are.
-        labels: what a supervised head reads, where labels depend on the context (``label_head``); None for no such head, as published.
+        labels: classes of a supervised head (``label_head``) whose labels depend on the context; None for no such head, as published.
 
     Example:
         >>> from contextssl.factors import COLOR, ROTATION, FactorSpace
@@ -88,7 +88,7 @@ class ContextSSL(ViewEncoder):
             raise SettingsError(f"auxiliary_width is {auxiliary_width}: give the width of hidden layers, or 0 for a linear map")
         self.predictor = Predictor(
             self.feature_width,
-            self._told_width(),
+            self._action_input_width(),
             projection_dim,
             width=width,
             n_layer=n_layer,
@@ -99,7 +99,7 @@ class ContextSSL(ViewEncoder):
         )
         hidden = (auxiliary_width, auxiliary_width) if auxiliary_width else ()
         widths = (projection_dim, *hidden, factors.width)
-        layers = [layer for width, following in pairwise(widths) for layer in (nn.Linear(width, following), nn.ReLU())]
+        layers = [layer for before, after in pairwise(widths) for layer in (nn.Linear(before, after), nn.ReLU())]
         self.auxiliary = nn.Sequential(*layers[:-1]) if auxiliary else None
         self.auxiliary_scale = auxiliary_scale
         self.bottleneck_share = bottleneck
@@ -108,8 +108,8 @@ class ContextSSL(ViewEncoder):
         self.label_space = labels
         self.label_head = None if labels is None else LabelHead(projection_dim, labels.count)
 
-    def _told_width(self) -> int:
-        """How many numbers of a token say what is told."""
+    def _action_input_width(self) -> int:
+        """Width of what a token holds next to the features: the action, and whatever else describes the environment."""
         return self.factors.width
 
     @property
@@ -156,7 +156,7 @@ class ContextSSL(ViewEncoder):
         Args:
             source, target: (k, C, H, W) images, as for :meth:`encode`.
             action: (k, A) from source to target.
-            environment: which factors the actions tell; the others are zeroed. None leaves the actions as they are.
+            environment: its inactive factors are zeroed in the actions. None leaves the actions as they are.
 
         Raises:
             InputError: for shapes that disagree, or a context too long for the predictor's block.
@@ -193,11 +193,11 @@ class ContextSSL(ViewEncoder):
     def embed(
         self, images: Tensor, context: Context | None = None, *, bottleneck: float = 0.0, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n D"]:
-        """Embeddings of views in the light of a context: (n, C, H, W) → (n, D). None is no context.
+        """Embeddings of views in a context: (n, C, H, W) → (n, D). None is no context.
 
         Args:
             bottleneck: with a noise share above 0 the embeddings come L2-normalised with noise of that share of the variance that was tracked in
-                training, over all contexts, drawn from ``generator``. Each call draws anew, and n embeddings of the same view average the noise
+                training, over all contexts, drawn from ``generator``. Each call draws again, and n embeddings of the same view average the noise
                 away. With 0 they come as the predictor gives them.
         """
         return self.embed_features(self.encode(images), context, bottleneck=bottleneck, generator=generator)

@@ -26,7 +26,7 @@ def output_shape(module: nn.Module, view_shape: Sequence[int]) -> tuple[int, ...
 
 
 def feature_width(encoder: nn.Module) -> int:
-    """F of an encoder, read from its ``num_features``.
+    """F of an encoder, its ``num_features``.
 
     Raises:
         SettingsError: where it has none.
@@ -59,7 +59,9 @@ def check_encoder(encoder: nn.Module, view_shape: Sequence[int]) -> None:
     except InputError as error:
         raise SettingsError(str(error)) from None
     if len(features) != 2:
-        raise SettingsError(f"the encoder {name} makes {tuple(features.shape)} of 2 views: its output must be one row a view, (2, {width})")
+        raise SettingsError(
+            f"the encoder {name} makes {tuple(features.shape)} of 2 views: its output must be one row per view, (2, {width})"
+        )
 
 
 def check_features(features: object, count: int, width: int, name: str) -> None:
@@ -76,7 +78,7 @@ def check_features(features: object, count: int, width: int, name: str) -> None:
         raise InputError(f"the encoder {name} gives a {type(features).__name__}, not a tensor (n, {width}): return the features alone")
     if features.ndim != 2:
         raise InputError(
-            f"the encoder {name} gives {tuple(features.shape)}, not ({count}, {width}): pool or flatten its output to one row a view"
+            f"the encoder {name} gives {tuple(features.shape)}, not ({count}, {width}): pool or flatten its output to one row per view"
         )
     if features.shape != (count, width):
         raise InputError(

@@ -20,7 +20,7 @@ COMPACT = "resnet_compact"
 
 
 class ImageEncoder(nn.Sequential):
-    """A backbone, and what follows it. Its output is the feature (n, ``num_features``)."""
+    """A backbone, then pooling and normalisation. Its output is the feature (n, ``num_features``)."""
 
     def __init__(self, *parts: nn.Module, num_features: int) -> None:
         super().__init__(*parts)
@@ -40,10 +40,10 @@ def build_encoder(
     """An encoder (n, C, H, W) float → (n, F) float; F is its ``num_features``.
 
     Args:
-        backbone: any name that timm knows (weights only where ``pretrained``), or ``"resnet_compact"``.
+        backbone: any timm model (weights only where ``pretrained``), or ``"resnet_compact"``.
         channels: C of the images.
-        resolution: H = W of the images; settles the width of a flattened map and the position grid of a transformer.
-        stem: ``"small"`` puts a 3 × 3 convolution of stride 1 in the place of a ResNet's stem and drops its max-pooling, for images near 32 px.
+        resolution: H = W of the images; it determines the width of a flattened map and the position grid of a transformer.
+        stem: ``"small"`` puts a 3 × 3 convolution of stride 1 in place of a ResNet's stem and drops its max-pooling, for images near 32 px.
         pool: ``"average"`` over the final map, or ``"flatten"`` it through a linear layer, which keeps where things are.
         feature_norm: ``"batch"`` normalises features over the batch (no affine parameters): their scale then suits the predictor's read-in.
         pretrained: fetch timm's weights.
@@ -92,7 +92,7 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
         if pretrained:
             raise SettingsError(f"{COMPACT} has no pretrained weights: leave pretrained=false")
         # A deep stem of width 16 is timm's way to say that the first stage reads 32 channels; the stem itself is one convolution. The stage at
-        # the stem's resolution is left out: it would take more than half of the time.
+        # the stem's resolution is omitted: it would take more than half of the time.
         body: Any = ResNet(
             BasicBlock,  # type: ignore[arg-type]
             (1, 1, 1, 1),
@@ -117,7 +117,7 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
     try:
         if not pretrained:
             # Freshly drawn residual networks start as torchvision's and the paper's: the last normalisation of a block with weight 1, not timm's
-            # 0. An architecture without residual blocks of that kind does not know the word.
+            # 0. An architecture without residual blocks of that kind does not have the argument.
             with suppress(TypeError):
                 return timm.create_model(name, pretrained=False, zero_init_last=False, **options)
         return timm.create_model(name, pretrained=pretrained, **options)

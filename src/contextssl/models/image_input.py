@@ -41,7 +41,7 @@ def check_images(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Non
     """
     Args:
         images: what was given, of any type.
-        mean, std: (C, 1, 1) of a model of images that knows them; None of a model that takes floats as they are.
+        mean, std: (C, 1, 1) of a model of images that has them; None of a model that takes floats as they are.
 
     Raises:
         InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
@@ -50,7 +50,7 @@ def check_images(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Non
         raise InputError(f"images must be a tensor (n, C, H, W), not {type(images).__name__}")
     if mean is None and images.ndim != 4:
         if images.dtype != torch.uint8 and not bool(images.isfinite().all()):
-            raise InputError("inputs hold NaN or infinity: mend them before they reach the model")
+            raise InputError("inputs hold NaN or infinity: fix them before they reach the model")
         return
     if images.ndim != 4:
         raise InputError(f"images must have shape (n, C, H, W), not {tuple(images.shape)}: add a batch dimension to a single one")
@@ -65,7 +65,7 @@ def check_images(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Non
     if images.numel() == 0:
         return
     if not bool(images.isfinite().all()):
-        raise InputError("images hold NaN or infinity: mend them before they reach the model")
+        raise InputError("images hold NaN or infinity: fix them before they reach the model")
     low, high = (float(bound) for bound in images.aminmax())
     if max(-low, high) > LARGEST:
         raise InputError("float images reach beyond ±30: they look like 0 to 255; give them as uint8, or normalised")
@@ -81,7 +81,7 @@ def _look_unnormalised(images: Tensor, low: float, high: float, mean: Tensor, st
 
     Normalised images lie there only where every pixel of the batch is in the narrow band from its channel's mean to one deviation above. So
     images without content (each channel of each image one and the same number) pass; and so do all where black itself is normalised to 0 or
-    nearly, as by mean 0 and deviation 1, since then the two cannot be told apart.
+    nearly, as by mean 0 and deviation 1, since then the two cannot be distinguished.
     """
     if low < -OVERSHOOT or high > 1 + OVERSHOOT or float((-mean / std).max()) >= -OVERSHOOT:
         return False
@@ -98,5 +98,7 @@ def normalised(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Tenso
     if images.dtype != torch.uint8:
         return images
     if mean is None or std is None:
-        raise InputError("this model does not know how to normalise uint8 images: give it image_mean and image_std, or normalised floats")
+        raise InputError(
+            "this model has no statistics to normalise uint8 images by: give it image_mean and image_std, or normalised floats"
+        )
     return torch.addcmul(-mean / std, images.float(), 1 / (255 * std))

@@ -1,4 +1,4 @@
-"""A linear head that names a view's label: what is asked for, it takes from the context that the embedding was made in."""
+"""A linear head that predicts labels whose meaning depends on the context in which the embedding was computed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class LabelHead(nn.Module):
     """(*batch, D) normalised embeddings → (*batch, K) logits, by one linear map.
 
-    It reads √D × the unit embedding, whose numbers are of order one, as a freshly drawn layer expects (``auxiliary_scale="sqrt_width"`` of
-    :class:`~contextssl.models.contextssl.ContextSSL`). It sees no environment: whatever it knows of one, the predictor has put into the
-    embedding.
+    Its input is √D × the unit embedding, whose numbers are of order one, as a freshly drawn layer expects (``auxiliary_scale="sqrt_width"`` of
+    :class:`~contextssl.models.contextssl.ContextSSL`). It is not given the environment: only
+    the embedding carries it.
 
     Args:
         projection_dim: D.

@@ -1,7 +1,7 @@
-"""Labels whose meaning follows the context: (class, bin of the one factor that the environment tells). Pure functions of tensors.
+"""Labels whose meaning depends on the context: (class, bin of the one factor that is active in the environment). Pure functions of tensors.
 
 In a sequence of environment ``rotation`` a view's label is its class with a coarse value of its rotation; under ``color`` its class with a
-coarse value of its colour. Both have the same indices, so which of the two is asked for cannot be known from the view: only the context tells.
+coarse value of its colour. Both have the same indices, so which of the two is meant cannot be known from the view, but only from the context.
 
 Idea: Gupta et al., "In-Context Symmetries", NeurIPS 2024, labels that depend on the context. That a label is a class and a bin is ours.
 """
@@ -21,7 +21,7 @@ from torch import Tensor
 from contextssl.errors import SettingsError
 from contextssl.factors import Factor, FactorSpace
 
-# The label of a view whose environment tells no factor, or several: it is left out.
+# The label of a view in whose environment no factor, or several, are active: it is ignored.
 NO_LABEL = -1
 
 
@@ -37,7 +37,7 @@ def coarse_number(latents: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor
         SettingsError: for a category, whose values have no order.
     """
     if factor.relation == "category":
-        raise SettingsError(f"factor {factor.name!r} is a category: its values have no order that bins could follow; leave it out")
+        raise SettingsError(f"factor {factor.name!r} is a category: its values have no order to bin by; leave it out")
     if factor.relation == "rotation":
         x, y, z, w = latents.unbind(-1)
         return 2 * (x * y + z * w)
@@ -51,7 +51,7 @@ def bin_edges(latents: Float[Tensor, "n w"], factor: Factor, bins: int = 2) -> t
         SettingsError: for fewer than two bins, or where a bin would be empty since the factor takes too few values.
     """
     if bins < 2:
-        raise SettingsError(f"bins is {bins}: a label that follows the context needs at least 2 of a factor")
+        raise SettingsError(f"bins is {bins}: a label that depends on the context needs at least 2 per factor")
     number = coarse_number(latents, factor).cpu().numpy()
     # As float32, so that edges written to a file and read back divide the same latents in the same way.
     edges = tuple(np.quantile(number, np.arange(1, bins) / bins).astype(np.float32).tolist())
@@ -78,7 +78,7 @@ def factor_bins(latents: Float[Tensor, "n w"], factor: Factor, edges: Sequence[f
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """What the label indices mean: label = class × bins + bin, of whichever factor the environment tells.
+    """What the label indices mean: label = class × bins + bin, of the one factor that is active in the environment.
 
     Args:
         factors: of the latents.
@@ -125,7 +125,7 @@ class LabelSpace:
         """Edges at the quantiles of training latents.
 
         Args:
-            names: the factors that can be asked for; all of them where left out.
+            names: the factors that can be asked for; default: all.
 
         Raises:
             SettingsError: for an unknown factor, a category, or a factor of too few values; see :func:`bin_edges`.
@@ -148,16 +148,16 @@ class LabelSpace:
         return self.classes * self.bins
 
     def labels(self, latents: Float[Tensor, "n A"], classes: Int[Tensor, " n"], active: Bool[Tensor, "n A"]) -> Int[Tensor, " n"]:
-        """Each view's label in its environment, 0 to K - 1; -1 where that tells no factor, several, or one that has no bins here.
+        """Each view's label in its environment, 0 to K - 1; -1 where no factor is active in it, several are, or one without bins.
 
         Args:
             latents: absolute, of the views that are labelled.
             classes: of the views.
-            active: True at the numbers that the view's environment tells.
+            active: True at the numbers of the factors that are active in the view's environment.
         """
         blocks = {name: self.factors.slice(name) for name in self.factors.names}
-        told = torch.stack([active[:, block].any(dim=-1) for block in blocks.values()], dim=-1)
-        alone = told & (told.sum(dim=-1, keepdim=True) == 1)
+        factors = torch.stack([active[:, block].any(dim=-1) for block in blocks.values()], dim=-1)
+        alone = factors & (factors.sum(dim=-1, keepdim=True) == 1)
         labels = torch.full_like(classes, NO_LABEL, dtype=torch.long)
         for index, (name, block) in enumerate(blocks.items()):
             if name in self.edges:

@@ -34,7 +34,7 @@ def nt_xent(
         temperature: τ.
         clamp: floor on the cosines before the temperature; :data:`PUBLISHED_CLAMP` gives the published loss, None the textbook one.
         items: of each pair, where another pair of the same item is not to count among the others: what is to be invariant to a view must not
-            be told from another view of the same thing. None where every other pair counts.
+            be pushed away from another view of the same item. None: every other pair counts.
     """
     return nt_xent_from_similarities(cosine_similarities(z), temperature, clamp, items)
 
@@ -47,11 +47,11 @@ def nt_xent_from_similarities(
         cosines = cosines.clamp(min=clamp)
     logits = cosines / temperature
     partner = torch.arange(len(logits), device=logits.device) ^ 1
-    left_out = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    excluded = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
     if items is not None:
         of_token = items.repeat_interleave(2)
-        left_out = left_out | (of_token[:, None] == of_token[None, :]).scatter(1, partner[:, None], False)
-    return F.cross_entropy(logits.masked_fill(left_out, float("-inf")), partner)
+        excluded = excluded | (of_token[:, None] == of_token[None, :]).scatter(1, partner[:, None], False)
+    return F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partner)
 
 
 def mean_similarities(cosines: Float[Tensor, "tokens tokens"], published: bool = False) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
@@ -71,7 +71,7 @@ def mean_similarities(cosines: Float[Tensor, "tokens tokens"], published: bool =
 def factor_errors(error: Float[Tensor, "pairs A"], active: Bool[Tensor, "pairs A"], factors: Sequence[slice]) -> Float[Tensor, ""]:
     """Of each pair the sum over its active factors of that factor's own mean, then the mean over the pairs that have any.
 
-    So each factor counts once, however many numbers it has, as in the published loss, which adds one mean for each told factor. Pairs without an
+    So each factor counts once, however many numbers it has, as in the published loss, which adds one mean per active factor. Pairs without an
     active factor (environment "none") count for nothing; a batch of only such pairs gives 0.
 
     Args:
@@ -101,21 +101,21 @@ def auxiliary_regression(
     return factor_errors((prediction.float() - latents[:, None, :]).square().mean(dim=1), active, factors)
 
 
-def untold_alignment(
-    unit: Float[Tensor, "pairs 2 D"], told_action: Float[Tensor, "pairs A"], exact: Bool[Tensor, " pairs"] | None = None
+def inactive_alignment(
+    unit: Float[Tensor, "pairs 2 D"], active_action: Float[Tensor, "pairs A"], exact: Bool[Tensor, " pairs"] | None = None
 ) -> Float[Tensor, ""]:
-    """Mean squared distance of a pair's two tokens, where the views differ in nothing but factors that their environment does not tell.
+    """Mean squared distance of a pair's two tokens, where the views differ only in factors that are inactive in their environment.
 
-    Those two are to be one and the same. The contrastive loss asks it too, but once a partner is nearer than all others its gradient fades;
-    this one's does not (alignment of Wang & Isola, 2020, equation 4, of some pairs). No part of the paper. 0 where there is no such pair.
+    The two should be the same. The contrastive loss asks for this too, but its gradient fades once the partner is nearer than all others;
+    this one's does not (alignment of Wang & Isola, 2020, equation 4, of some pairs). Not in the paper. 0 where there is no such pair.
 
     Args:
         unit: normalised embeddings, without noise.
-        told_action: of each pair's environment; pairs in which it tells any change do not count.
+        active_action: actions with inactive blocks zeroed; pairs in which an active factor changes do not count.
         exact: True at pairs whose views differ in nothing but their factors; None where all do.
     """
     apart = (unit[:, 0] - unit[:, 1]).float().square().sum(dim=-1)
-    counted = (told_action == 0).all(dim=-1)
+    counted = (active_action == 0).all(dim=-1)
     if exact is not None:
         counted = counted & exact
     return (apart * counted).sum() / counted.sum().clamp(min=1)

@@ -35,7 +35,7 @@ class Context:
     environment: str | None = None
 
     def __len__(self) -> int:
-        """Length in tokens, two a pair, as in the paper."""
+        """Length in tokens, two per pair, as in the paper."""
         return int(self.keys.shape[2])
 
     def prefix(self, tokens: int) -> Context:
@@ -80,7 +80,7 @@ def shared_context_attention(
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block with exact GELU; who attends to whom is the caller's affair."""
+    """Pre-norm transformer block with exact GELU; the caller says who attends to whom."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -111,10 +111,10 @@ class Predictor(nn.Module):
         output_width: D, the width of a prediction (the paper's ``projection_dim``); need not equal F.
         width: of the transformer (2048 in the paper).
         n_layer, n_head: 3 and 4 in the paper.
-        block_size: tokens a sequence, two a pair (128 in the paper). Even.
+        block_size: tokens per sequence, two per pair (128 in the paper). Even.
         mask_prob: the chance that a token does not see a context pair in a layer, while training (0.9 in the paper).
         init: ``"gpt2"`` draws every weight with deviation 0.02 (residual outputs 0.02 / √(2 · layers)); ``"fan_in"`` with 1 / √fan-in, and
-            the read-in's columns for features and for actions each by their own width, so that a few action numbers are not drowned by
+            the read-in's columns for features and for actions each by their own width, so that a few action numbers are not outweighed by
             hundreds of features. The second learns in minutes where the first stays at chance.
     """
 
@@ -133,7 +133,7 @@ class Predictor(nn.Module):
     ) -> None:
         super().__init__()
         if block_size < 2 or block_size % 2:
-            raise SettingsError(f"block_size is {block_size}: it counts tokens, two a pair, so it must be even and at least 2")
+            raise SettingsError(f"block_size is {block_size}: it counts tokens, two per pair, so it must be even and at least 2")
         for name, value in (("width", width), ("projection_dim", output_width), ("the encoder's feature width", feature_width)):
             if value < 1:
                 raise SettingsError(f"{name} is {value}: it must be at least 1")
@@ -210,7 +210,7 @@ class Predictor(nn.Module):
         """Sequences of pairs: predictions (S, P, 2, D), and each layer's keys and values (S, heads, 2P, channels).
 
         Args:
-            masks: of each layer, who may attend to whom (at least 2P, at least 2P); every earlier pair where left out.
+            masks: of each layer, who may attend to whom (at least 2P, at least 2P); default: every earlier pair.
         """
         x = self.read_in(self.tokens(features, actions))
         tokens = x.shape[-2]

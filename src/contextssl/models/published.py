@@ -1,4 +1,4 @@
-"""The published implementation's checkpoints: its tensor names, and what they tell of the network."""
+"""The published implementation's checkpoints: its tensor names, and what they say of the network."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def architecture(state: Mapping[str, Tensor]) -> dict[str, int | str]:
-    """What the (translated) tensors tell: backbone and widths. Heads and block size they do not tell.
+    """What the (translated) tensors say: backbone and widths, but not heads and block size.
 
     Raises:
         CheckpointError: where the encoder is none of the ResNets that the published implementation trains.
@@ -122,7 +122,7 @@ def backbone_of(encoder: Mapping[str, Tensor]) -> str:
 
 
 def statistics_of(state: Mapping[str, Tensor]) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Mean and deviation that the published implementation normalises by; None of an encoder that reads other than its three channels."""
+    """Mean and deviation that the published implementation normalises by; None of an encoder of other than its three channels."""
     first = state.get("enc.conv1.weight")
     return (IMAGE_MEAN, IMAGE_STD) if first is not None and first.ndim == 4 and first.shape[1] == len(IMAGE_MEAN) else (None, None)
 

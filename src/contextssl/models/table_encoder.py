@@ -23,7 +23,7 @@ KINDS = ("table_mlp", "table_resnet")
 class PiecewiseLinear(nn.Module):
     """Numbers (n, C), standardised → (n, C · width): each through its own bins and its own linear map, then ReLU.
 
-    The outer bins are not bounded, so that a number beyond the training range is told from the greatest one.
+    The outer bins are not bounded, so that a number beyond the training range is distinguished from the greatest one.
     """
 
     low: Tensor
@@ -98,7 +98,7 @@ class TableEncoder(nn.Module):
         self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
         self.embedding = nn.Embedding(int(sizes.sum()) or 1, column_width)
         with torch.no_grad():
-            # What was never seen in training tells nothing.
+            # What was never seen in training carries no information.
             self.embedding.weight[self.offsets + UNKNOWN] = 0
         self.piecewise = PiecewiseLinear([columns.columns[index].edges for index in self.numbers], column_width) if self.numbers else None
         read = column_width * len(columns)
@@ -118,7 +118,7 @@ class TableEncoder(nn.Module):
 
     def forward(self, rows: Float[Tensor, "n W"]) -> Float[Tensor, "n F"]:
         if rows.ndim != 2 or rows.shape[1] != len(self.columns):
-            raise InputError(f"rows must have shape (n, {len(self.columns)}), one number a column, not {tuple(rows.shape)}")
+            raise InputError(f"rows must have shape (n, {len(self.columns)}), one number per column, not {tuple(rows.shape)}")
         parts = []
         if self.categories:
             parts.append(self.embedding(rows[:, self.categories].long() + self.offsets).flatten(1))

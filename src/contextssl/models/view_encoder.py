@@ -1,6 +1,6 @@
-"""What every model here has: an encoder of views, the normalisation of images, and a door that is safe to use.
+"""What every model here has: an encoder of views, the normalisation of images, and checked methods to use it.
 
-A model that can be evaluated also gives embeddings (:meth:`ViewEncoder.embed_features`); whether they depend on a context is its own affair.
+A model that can be evaluated also gives embeddings (:meth:`ViewEncoder.embed_features`), which may depend on a context.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ViewEncoder(nn.Module):
     Args:
         encoder: any module from a batch of inputs (n, ...) to features (n, F).
         factors: what the blocks of an action are called.
-        feature_width: F; read from ``encoder.num_features`` where left out.
+        feature_width: F; default: ``encoder.num_features``.
         image_mean, image_std: of each channel, in units of 0 to 1; how uint8 images are normalised. None: only float inputs are accepted, and
             taken as they are.
     """
@@ -70,12 +70,12 @@ class ViewEncoder(nn.Module):
 
     @property
     def longest_context(self) -> int:
-        """How many tokens a context may hold, two a pair; 0 for a model that takes none."""
+        """How many tokens a context may hold, two per pair; 0 for a model that takes none."""
         return 0
 
     @property
-    def told_by_name(self) -> bool:
-        """Whether embeddings depend on the name of an environment (:meth:`told`), and on no pairs."""
+    def takes_environment_name(self) -> bool:
+        """Whether embeddings depend on the name of an environment (:meth:`named_context`), and on no pairs."""
         return False
 
     @property
@@ -90,7 +90,7 @@ class ViewEncoder(nn.Module):
 
     @property
     def watched(self) -> str:
-        """What training's best checkpoint is chosen by: ``"r2"`` of told factors by the model's own head, or ``"accuracy"`` of the class by kNN."""
+        """What training's best checkpoint is chosen by: ``"r2"`` of active factors by the model's own head, or ``"accuracy"`` of the class by kNN."""
         return "r2" if self.reads_latents else "accuracy"
 
     def architecture(self) -> dict[str, Any]:
@@ -111,11 +111,11 @@ class ViewEncoder(nn.Module):
         self, features: Float[Tensor, "k 2 F"], action: Float[Tensor, "k A"], environment: str | Environment | None = None
     ) -> Context:
         """k pairs, encoded once into a context."""
-        raise InputError("this model takes no context: it was trained by a method that knows none")
+        raise InputError("this model takes no context: it was trained by a method without contexts")
 
-    def told(self, environment: str | Environment) -> Context:
-        """An environment as a context that is its name and holds no pairs, where :attr:`told_by_name`."""
-        raise InputError("this model is not told its environment by name")
+    def named_context(self, environment: str | Environment) -> Context:
+        """An environment as a context that is its name and holds no pairs, of a model that :attr:`takes_environment_name`."""
+        raise InputError("this model takes no environment's name")
 
     # -- training -----------------------------------------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class ViewEncoder(nn.Module):
 
         Args:
             images: (n, C, H, W) uint8 in 0 to 255, or float as the encoder was trained on: normalised by the model's mean and deviation. Floats
-                that all lie in 0 to 1 are refused by a model that knows them, unless they are constant: normalised images do not.
+                that all lie in 0 to 1 are refused by a model that has them, unless they are constant: normalised images do not.
 
         Raises:
             InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
@@ -170,9 +170,9 @@ class ViewEncoder(nn.Module):
     def _check_actions(self, actions: Tensor, count: int) -> Tensor:
         if actions.shape != (count, self.factors.width):
             blocks = ", ".join(f"{factor.name} {factor.width}" for factor in self.factors.factors)
-            raise InputError(f"actions have shape {tuple(actions.shape)}, not ({count}, {self.factors.width}): one a view, of {blocks}")
+            raise InputError(f"actions have shape {tuple(actions.shape)}, not ({count}, {self.factors.width}): one per view, of {blocks}")
         if not bool(actions.isfinite().all()):
-            raise InputError("actions hold NaN or infinity: mend them before they reach the model")
+            raise InputError("actions hold NaN or infinity: fix them before they reach the model")
         return actions
 
 

@@ -1,6 +1,6 @@
 """A batch that several processes share, seen whole: so that a loss is that of the whole batch, however many there are.
 
-Every process encodes its own share, which is nearly all of the work; what comes out of it, a few hundred numbers a view, is joined, and from
+Every process encodes its own share, which is nearly all of the work; what comes out of it, a few hundred numbers per view, is joined, and from
 there on every process computes the one loss of the whole batch. Its means, counts, variances and negatives are then those of one process.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from contextssl.data.pairs import PairBatch
 from contextssl.system.distributed import joined
 
-# What stays in the process that made it: only an encoder reads it.
+# What stays in the process that made it: only an encoder takes it.
 VIEWS = ("source", "target")
 
 
@@ -25,7 +25,7 @@ class WholeBatch:
 
     Args:
         shares: how many pairs each process has, in order; one process has them all.
-        cuts_sequences: whether the shares cut sequences in two, so that a context has to be joined before it is read.
+        cuts_sequences: whether the shares cut sequences in two, so that a context has to be joined before it is used.
     """
 
     shares: Sequence[int] = (0,)

@@ -39,8 +39,8 @@ def describe_run(settings: TrainSettings, data: Data, encoder: nn.Module | str |
 
 
 def describe_parts(settings: TrainSettings, data: Data, encoder: nn.Module | str | None) -> dict[str, Any]:
-    """What the data and the encoder were, whatever the settings' ``dataset`` and ``backbone`` say beside data and encoder of the user's own; and
-    what a method is that is none of this package, which nobody who reads the results imports."""
+    """What the data and the encoder were, also where data and encoder are the user's own, whatever the settings' ``dataset`` and ``backbone``
+    say; and the properties of a method that is not of this package, which a report does not import."""
     found: dict[str, Any] = {"data": {**data.description, "kind": data_kind(data)}}
     if settings.method not in METHODS.built_in:
         method = METHODS.find(settings.method)

@@ -1,4 +1,4 @@
-"""Result rows: one flat record a number, and the file that holds them. Reports and comparisons read only this."""
+"""Result rows: one flat record per number, and the file that holds them. Reports and comparisons read only this."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from contextssl.config.published_words import by_current_names
 from contextssl.errors import DataError
 from contextssl.system.files import storage_error, write_json
 from contextssl.system.locks import locked
@@ -22,30 +23,30 @@ LOCK = ".results.lock"
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One number, with all that is needed to read it.
+    """One number, with all that is needed to understand it.
 
     Args:
         protocol: which evaluation, such as ``"online"`` (while training), ``"equivariance"``, ``"probe"``, ``"retrieval"``.
         metric: ``"r2_pooled"`` (the published R²), ``"r2"`` (a dimension), ``"accuracy"``, ``"mrr"``, …
         factor: the factor that it is about, or ``"class"``; of differences between groups of people, which factor groups them.
-        environment: of the context; at length 0 what the action tells, or what a model without pairs is told by name.
+        environment: of the context; at length 0 that of the action, or the name that a model without pairs is given.
         length: of the context, in tokens.
-        representation: ``"feature"`` or ``"embedding"``; of rivals without a context ``"raw"``, ``"raw-without"`` (raw columns with and without
+        representation: ``"feature"`` or ``"embedding"``; of baselines without a context ``"raw"``, ``"raw-without"`` (raw columns with and without
             the factors'), ``"erased-context"``, ``"erased-train"`` (embeddings after linear erasure, by what it was fitted on; features in
             ``"erasure"``), ``"erased-train-basis"`` (features after erasure of polynomials of the factors), ``"none-erased"`` (embeddings in
-            contexts that tell nothing, after erasure), ``"scarf"``.
-        head: what read the number out: ``"auxiliary"``, ``"mlp"``, ``"linear"``, ``"ridge"``, ``"knn"``, ``"logistic"``,
+            contexts without active factors, after erasure), ``"scarf"``.
+        head: the probe or head that it was measured by: ``"auxiliary"``, ``"mlp"``, ``"linear"``, ``"ridge"``, ``"knn"``, ``"logistic"``,
             ``"boosting"``.
         bottleneck: noise share; 0 is none.
         split, count: which items, and how many queries.
-        mean, std, n: over n contexts or seeds; which of them, ``over`` says. The deviation knows nothing of the choice of items.
+        mean, std, n: over n contexts or seeds; which of them, ``over`` says. The deviation does not cover the choice of items.
         floor: what a constant predictor (or chance) scores.
         target: what is predicted, where a data set has several.
         context: how the context was disturbed (protocol ``"reading"``); None: as drawn.
         weights: a fingerprint of the weights that gave it; None of rows that training wrote.
         over: what ``n`` counts: ``"contexts"``, ``"seeds"``; None where there is one number and nothing was drawn, or in older files.
-        item_std: standard error of the mean by the choice of the evaluated items, by :mod:`~contextssl.evaluation.bootstrap`; None where it is
-            not known.
+        item_std: standard error of the mean by the choice of the evaluated items, by :mod:`~contextssl.evaluation.bootstrap`; None where
+            unknown.
         items: how many items that was drawn from.
     """
 
@@ -107,6 +108,9 @@ def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
             _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
         for made in run.get("evaluations", {}).values():
             _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
+        for made in (run, *run.get("evaluations", {}).values()):
+            if "settings" in made:
+                made["settings"] = by_current_names(made["settings"])
         _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
     if newer := sorted({name for row in rows for name in row} - {*_KINDS, *FORMER}):
         raise DataError(
@@ -133,7 +137,7 @@ def update_results(
 
 
 def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow], weights: str) -> Path:
-    """Write what training found. Evaluations of the very weights that it ended with stay, such as where a finished run is resumed.
+    """Write what training found. Evaluations of the weights that it ended with are kept, as where a finished run is resumed.
 
     Args:
         run, rows: of the training.
@@ -142,7 +146,7 @@ def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow
     with locked(folder / LOCK, f"writing results into {folder}"):
         about: dict[str, Any] = {}
         before: list[ResultRow] = []
-        # What is damaged is made anew: training wrote it.
+        # A damaged file is replaced: training wrote it.
         with suppress(DataError):
             about, before = read_results(folder)
         made = {name: each for name, each in about.get("evaluations", {}).items() if each.get("weights") == weights}
@@ -151,7 +155,7 @@ def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow
 
 
 _KINDS = get_type_hints(ResultRow)
-# What rows of earlier versions hold and nobody reads.
+# Fields of rows of earlier versions that are no longer used.
 FORMER = ("seconds",)
 
 

@@ -15,7 +15,7 @@ from contextssl.system.locks import locked
 
 SETTINGS, METRICS, EVENTS, CHECKPOINTS, LOCK = "settings.json", "metrics.csv", "tensorboard", "checkpoints", ".lock"
 LAST = f"{CHECKPOINTS}/last.ckpt"
-# What a run writes before its first checkpoint, beside files under a temporary name (as contextssl.system.files names them).
+# What a run writes before its first checkpoint, next to files under a temporary name (as contextssl.system.files names them).
 EARLY_FILES = "|".join(map(re.escape, (SETTINGS, METRICS, LOCK)))
 EARLY_FOLDERS = {EVENTS: r"events\.out\.tfevents\..*|hparams\.yaml", CHECKPOINTS: r"(?!)"}
 TEMPORARY = r"\.(settings|metrics|results|last|best|epoch=\d+|before-non-finite|events\..*)\.[0-9a-f]{8}\.tmp(\..*)?"
@@ -30,7 +30,7 @@ def new_run_folder(output_dir: str | Path, name: str, run_dir: str | Path | None
     if run_dir is not None:
         folder = Path(run_dir)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise SettingsError(f"run_dir {folder} is not empty: choose another, or go on with it by resume={folder}")
+            raise SettingsError(f"run_dir {folder} is not empty: choose another, or resume it by resume={folder}")
         _make(folder, exist_ok=True)
         return folder
     stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -68,7 +68,7 @@ def training_folder(output_dir: str | Path, name: str, run_dir: str | Path | Non
     try:
         with held(folder):
             if not is_early(folder):
-                raise SettingsError(f"run_dir {folder} is not empty: choose another, or go on with it by resume={folder}")
+                raise SettingsError(f"run_dir {folder} is not empty: choose another, or resume it by resume={folder}")
             empty(folder)
             try:
                 yield folder
@@ -124,7 +124,7 @@ def empty(folder: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a process that was killed was writing."""
+    """Remove the unfinished files of a killed process."""
     for where in (folder, *(folder / name for name in EARLY_FOLDERS)):
         for path in where.iterdir() if where.is_dir() else ():
             if re.fullmatch(TEMPORARY, path.name) and path.is_file():

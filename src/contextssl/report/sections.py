@@ -83,7 +83,7 @@ def _contextless(runs: Sequence[Run]) -> list[Markup]:
         element(
             "p",
             f"{run.name} is told its environment by name and takes no context: its numbers under each stand in the tables."
-            if run.told_by_name
+            if run.takes_environment_name
             else f"{run.name} takes no context, so nothing changes with one: its numbers stand in the tables.",
             class_="missing",
         )

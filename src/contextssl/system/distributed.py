@@ -34,10 +34,10 @@ class Launch:
 
 
 def launched() -> Launch:
-    """How this process was started: asked of the process group, or of the environment before there is one.
+    """How this process was started: by the process group, or by the environment before there is one.
 
     A rank (RANK, LOCAL_RANK, SLURM_PROCID) means nothing without the number of processes that it counts among: a stray one, left by a shell
-    or a scheduler, makes no process one of several. The launchers are asked in Lightning's order.
+    or a scheduler, makes no process one of several. The launchers are tried in Lightning's order.
     """
     if dist.is_available() and dist.is_initialized():
         return Launch(dist.get_rank() == 0, dist.get_world_size(), "WORLD_SIZE")
@@ -86,7 +86,7 @@ def joined(z: Tensor, shares: Sequence[int]) -> Tensor:
 
     Args:
         z: this process's rows, (its share, …).
-        shares: how many rows each process has, known to all beforehand, so that none waits to be told.
+        shares: how many rows each process has, known to all beforehand, so that none waits for it.
     """
     return _Joined.apply(z, tuple(shares))
 
@@ -95,7 +95,7 @@ class _Joined(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, shares: tuple[int, ...]) -> Tensor:
         ctx.shares = shares
-        # An exchange takes equal sizes alone: shorter shares travel filled up.
+        # All shares of an exchange have one size: shorter ones are padded.
         filled = F.pad(z, (0, 0) * (z.dim() - 1) + (0, max(shares) - len(z))).contiguous()
         parts = [torch.empty_like(filled) for _ in shares]
         dist.all_gather(parts, filled)
@@ -103,7 +103,7 @@ class _Joined(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        # A row has a part in the loss of every process.
+        # Each row contributes to the loss of every process.
         gradient = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(gradient)
         return gradient.split(ctx.shares)[dist.get_rank()], None

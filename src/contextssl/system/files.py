@@ -2,7 +2,7 @@
 
 Everything is written under a temporary name in the same folder, flushed to the disk, and renamed: a run that is killed leaves the old file
 or the new one, never half of one. An :class:`OSError` on the way (a full disk, a quota, no permission) becomes one
-:class:`~contextssl.errors.DataError` that names the file and the mend.
+:class:`~contextssl.errors.DataError` that names the file and the fix.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_regular(path: Path | str, most: int | None = None) -> bytes:
         DataError: for what is no file, or too large.
         OSError: where the system refuses it.
     """
-    # Opening a pipe waits for its other end unless told not to; of a file this changes nothing.
+    # Opening a pipe waits for its other end by default; of a file this changes nothing.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -51,14 +51,14 @@ def _kind_of(mode: int) -> str:
     return next((name for is_kind, name in kinds if is_kind(mode)), "a device")
 
 
-def storage_error(error: OSError, path: Path | str, doing: str, mend: str = "") -> DataError:
+def storage_error(error: OSError, path: Path | str, doing: str, fix: str = "") -> DataError:
     """One clear error for what the operating system refused.
 
     Args:
         error: what it raised.
         path: the file or folder.
         doing: the act, such as ``"write"`` or ``"read"``.
-        mend: what to do, in place of the usual advice for this kind of error.
+        fix: what to do, in place of the usual advice for this kind of error.
     """
     reason = error.strerror or str(error)
     if error.errno in FULL_DISK:
@@ -69,7 +69,7 @@ def storage_error(error: OSError, path: Path | str, doing: str, mend: str = "") 
         usual = "check the path"
     else:
         usual = "check the path and the disk, then run the same command again"
-    return DataError(f"cannot {doing} {path}: {reason}; {mend or usual}")
+    return DataError(f"cannot {doing} {path}: {reason}; {fix or usual}")
 
 
 def sync_folder(folder: Path) -> None:
@@ -84,7 +84,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write a file to; on leaving it is flushed and renamed to ``path``, on an error it is removed.
+    """A temporary path next to ``path`` to write a file to; on leaving it is flushed and renamed to ``path``, on an error it is removed.
 
     The folder is made where it is missing. The temporary name starts with a dot and ends with the same suffix, for libraries that go by it.
 

@@ -1,10 +1,10 @@
-"""An orderly end within seconds: Ctrl-C, SIGTERM and their kin, whatever this process is doing.
+"""An orderly end within seconds: Ctrl-C, SIGTERM and the like, whatever this process is doing.
 
 Python runs a signal's handler between two of its own instructions. So a long call into PyTorch delays it, and an exception that is raised there
-can come at a bad moment: in the middle of a training step, or while a library holds a lock. Therefore a training only notes the signal, and
+can come at an unsafe point: in the middle of a training step, or while a library holds a lock. Therefore a training only notes the signal, and
 saves and stops after the step that it is in (:func:`deferred`); everything else is left by a KeyboardInterrupt. In the command
 (:func:`command`) a thread sees signals at once, and ends the process where neither happens in time, or where Ctrl-C comes twice. It can do so
-because files are written beside their place and renamed.
+because files are written under a temporary name and renamed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Interruptions:
     def __init__(self, by_force: bool) -> None:
         self.by_force = by_force
         self.asked: signal.Signals | None = None
-        self.told: Callable[[], str] = lambda: PLAIN
+        self.message: Callable[[], str] = lambda: PLAIN
         self.patience: float | None = None
         self.deferred = 0
         self.writing = 0
@@ -50,7 +50,7 @@ class Interruptions:
         self._ends: tuple[socket.socket, socket.socket] | None = None
 
     def take(self, signals: tuple[signal.Signals, ...]) -> None:
-        """Handle these signals from now on; those that are ignored (``nohup``), or that somebody else handles, stay as they are."""
+        """Handle these signals from now on; those that are ignored (``nohup``), or that other code handles, stay as they are."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in signals:
@@ -77,7 +77,7 @@ class Interruptions:
         """What ends this process's work: KeyboardInterrupt, or in a user's own program SystemExit for SIGTERM and the like."""
         self._raised = True
         if self.by_force or self.asked in (None, signal.SIGINT):
-            return KeyboardInterrupt(self.told())
+            return KeyboardInterrupt(self.message())
         return SystemExit(self.code)
 
     @property
@@ -89,14 +89,14 @@ class Interruptions:
         again = self._raised or self.asked is not None
         self.asked = self.asked or signal.Signals(number)
         if self.by_force:
-            # A second one is the thread's to answer.
+            # The thread answers a second one.
             if not self.deferred and not self._raised:
                 raise self._plain_error()
         elif not self.deferred or (again and number == signal.SIGINT):
             raise self.error()
 
     def _plain_error(self) -> BaseException:
-        """Without a message, so that whoever is interrupted can say what was kept."""
+        """Without a message, so that the interrupted code can say what was kept."""
         self._raised = True
         return KeyboardInterrupt()
 
@@ -110,8 +110,8 @@ class Interruptions:
         threading.Thread(target=self._watch, args=(reading,), name="interruptions", daemon=True).start()
 
     def leave(self) -> None:
-        """End the process now that its work is left and told of. Python's own way out tidies for seconds on a busy machine, and the thread cannot
-        see to it there; only Weights & Biases has still something to send."""
+        """End the process now that its work has ended and its message is printed. Python's own exit takes seconds on a busy machine, out of the
+        thread's reach; only Weights & Biases still has something to send."""
         if self.by_force and "wandb" not in sys.modules:
             with suppress(Exception):
                 sys.stdout.flush()
@@ -149,7 +149,7 @@ class Interruptions:
 
     def _end_by_force(self) -> None:
         with suppress(Exception):
-            os.write(2, f"contextssl: {self.told()}\n".encode())
+            os.write(2, f"contextssl: {self.message()}\n".encode())
         self._exit()
 
     def _exit(self) -> None:
@@ -187,12 +187,12 @@ def command() -> Iterator[Interruptions]:
 
 
 @contextmanager
-def deferred(told: Callable[[], str] | None = None, patience: float | None = None) -> Iterator[Interruptions]:
-    """Around work that looks at ``asked`` by itself, and leaves at a good moment: signals raise nothing there.
+def deferred(message: Callable[[], str] | None = None, patience: float | None = None) -> Iterator[Interruptions]:
+    """Around work that checks ``asked`` by itself, and stops at a safe point: signals raise nothing there.
 
     Args:
-        told: what to say when the work is ended.
-        patience: seconds that a command has for it, in the place of the usual.
+        message: printed when the work is ended.
+        patience: seconds that a command has for it; default: :data:`PATIENCE`.
     """
     global _present
     outer = _present
@@ -200,7 +200,7 @@ def deferred(told: Callable[[], str] | None = None, patience: float | None = Non
     if outer is None:
         here.take(ENDING)
     here.take(WARNING)
-    before, here.told = here.told, told or here.told
+    before, here.message = here.message, message or here.message
     patience_before, here.patience = here.patience, patience
     here.deferred += 1
     try:
@@ -209,7 +209,7 @@ def deferred(told: Callable[[], str] | None = None, patience: float | None = Non
         here.deferred -= 1
         here.give_back(WARNING)
         if here.asked is None:
-            here.told = before
+            here.message = before
             here.patience = patience_before
         if outer is None:
             here.give_back()
@@ -231,7 +231,7 @@ def writing() -> Iterator[None]:
 
 
 def _in_child() -> None:
-    """A process that was forked off answers signals as it would have without all this, and tells nobody of them."""
+    """A process that was forked off answers signals as it would have without all this, and reports none."""
     global _present
     if _present is None:
         return

@@ -12,13 +12,13 @@ from filelock import FileLock, Timeout
 from contextssl.errors import BusyError
 from contextssl.system.files import storage_error
 
-# Nobody is told of a wait that is shorter.
+# A shorter wait is not reported.
 SILENT_SECONDS = 1.0
 
 
 @contextmanager
 def locked(path: Path | str, doing: str, *, wait: bool = True) -> Iterator[None]:
-    """Holds the lock at ``path``: a file that is there as long as somebody holds it, or has died while doing so. Its folder is made.
+    """Holds the lock at ``path``: a file that is there while a process holds it, or has died holding it. Its folder is made.
 
     Args:
         doing: what another process that holds it is doing, such as ``"packing into datasets/x"``.
@@ -44,7 +44,7 @@ def locked(path: Path | str, doing: str, *, wait: bool = True) -> Iterator[None]
     try:
         yield
     finally:
-        # Whoever waits for it looks, once it has it, whether it still lies there. Windows keeps a file that is open.
+        # A process that waits for it checks, once it has it, that the file is still there. Windows keeps a file that is open.
         with suppress(OSError):
             path.unlink(missing_ok=True)
         lock.release()

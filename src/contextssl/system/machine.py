@@ -1,4 +1,4 @@
-"""The machine that made a result, as far as it tells."""
+"""The machine that a result was computed on."""
 
 from __future__ import annotations
 

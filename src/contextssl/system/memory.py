@@ -9,7 +9,7 @@ import torch
 
 
 def peak_memory_mib(device: torch.device | None = None) -> float:
-    """In MiB: of a CUDA device what torch has allocated there, else of this process; NaN where the system does not tell (Windows)."""
+    """In MiB: of a CUDA device what torch has allocated there, else of this process; NaN where the system does not say (Windows)."""
     if device is not None and device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if sys.platform == "win32":

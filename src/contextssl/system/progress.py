@@ -1,4 +1,4 @@
-"""How far something has come: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress: a bar on a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-# Seconds between two plain lines, and between two looks at what costs something to tell on a terminal.
+# Seconds between two plain lines, and between two updates of costly words on a terminal.
 LINE_SECONDS, BAR_SECONDS = 10.0, 1.0
 
 
@@ -27,8 +27,8 @@ class Meter:
         done: how many were done before.
         show: whether to show anything.
         seconds: between two plain lines.
-        line: what a plain line says; the count, the rate and the seconds left where left out.
-        console: where to; the error stream where left out.
+        line: text of a plain line; default: the count, the rate and the seconds left.
+        console: default: the error stream.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Meter:
 
     @property
     def rate(self) -> float:
-        """Units a second since the start."""
+        """Units per second since the start."""
         return (self.done - self.at_start) / max(time.monotonic() - self.began, 1e-9)
 
     @property
@@ -76,7 +76,7 @@ class Meter:
         """So many more are done.
 
         Args:
-            words: beside the bar; asked for once a second. The rate where left out.
+            words: next to the bar, called once per second; default: the rate.
         """
         self.done += units
         if not self.show:
@@ -102,7 +102,7 @@ class Meter:
         return f"{self.title}: {done} ({self.done / max(self.total, 1):.0%}), {rate}, {self.seconds_left:,.0f} s left"
 
     def _print(self) -> None:
-        # Whoever read it may be gone (a closed terminal, a pipe): no reason to lose the work.
+        # The terminal or pipe may be closed, which must not end the work.
         with suppress(OSError):
             self.console.print(self.line(), highlight=False, soft_wrap=True, markup=False)
 
@@ -113,7 +113,7 @@ class Meter:
 
 
 def say(what: str, *, lasting: bool) -> None:
-    """What is being done now, of what cannot be counted: one line that is written over on a terminal; elsewhere a line where it is ``lasting``."""
+    """What is being done now, where it cannot be counted: one line that is written over on a terminal; elsewhere a line where it is ``lasting``."""
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{what} …", end="", file=sys.stderr, flush=True)
     elif lasting:

@@ -1,4 +1,4 @@
-"""Batches for Lightning: a loader that goes on, after a resume, with the batch that comes next."""
+"""Batches for Lightning: a loader that, after a resume, continues with the next batch."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _present(name: str) -> tuple[str, int]:
 
 
 def _wanted(devices: int | list[int] | str) -> int | list[int] | None:
-    """How many, or which; None for as many as there are. A text is ``auto``, or as Lightning reads it: ``"2"`` is how many, ``"2,"`` which."""
+    """How many, or which; None for as many as there are. A text is ``auto``, or as Lightning takes it: ``"2"`` is how many, ``"2,"`` which."""
     if isinstance(devices, str) and "," in devices:
         return [int(part) for part in devices.split(",") if part]
     if isinstance(devices, list):

@@ -1,4 +1,4 @@
-"""Whether the processes that there are, and the devices asked for, make one run: known before anything is read or written."""
+"""Whether the processes that were started, and the devices of the settings, make one run: known before anything is read or written."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_launch(settings: RunSettings) -> None:
     asked = f"devices={settings.devices} num_nodes={settings.num_nodes}"
     try:
         with warnings.catch_warnings():
-            # What is worth saying is said again when the run's own trainer is made.
+            # Its messages come again when the run's own trainer is made.
             warnings.simplefilter("ignore")
             trainer = pl.Trainer(
                 accelerator=settings.accelerator,
@@ -43,10 +43,10 @@ def check_launch(settings: RunSettings) -> None:
                 enable_model_summary=False,
             )
     except (MisconfigurationException, KeyError, RuntimeError, TypeError, ValueError) as error:
-        # A variable that a launcher sets beside those that are there.
+        # A variable that a launcher sets in addition to those that are there.
         reason = f"{error.args[0]} is not set" if isinstance(error, KeyError) else " ".join(str(error).split())
         if launch.variable is None:
-            raise SettingsError(f"accelerator={settings.accelerator} {asked} cannot be had: {reason}") from error
+            raise SettingsError(f"accelerator={settings.accelerator} {asked} are not available: {reason}") from error
         raise SettingsError(f"{_several()}, which does not go with {asked}: {reason.rstrip('.')}; {_alone()}") from error
     # Not the trainer's world_size, which under Slurm is what the environment says.
     world = trainer.num_devices * trainer.num_nodes

@@ -19,8 +19,8 @@ from contextssl.models.objectives import (
     PUBLISHED_CLAMP,
     auxiliary_regression,
     cosine_similarities,
+    inactive_alignment,
     nt_xent_from_similarities,
-    untold_alignment,
     vicreg,
 )
 from contextssl.models.view_encoder import ViewEncoder
@@ -29,28 +29,28 @@ from contextssl.models.whole_batch import ALONE, WholeBatch
 
 @dataclass(frozen=True)
 class Objective:
-    """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4), which adds one mean for each told
+    """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4), which adds one mean per active
     factor.
 
-    With ``untold_weight`` (ours) the alignment of pairs that differ in untold factors alone is added.
+    With ``inactive_weight`` (ours) the alignment of pairs that differ in inactive factors alone is added.
 
     Args:
-        label_weight: of the labels that depend on the context, where the model has a head for them.
-        vicreg: coefficients of VICReg's terms on the predictions, in the place of the contrastive loss (VICReg+).
-        invariant: no pair's action is told, so another view of the same item is no negative (SimCLR+).
+        label_weight: of the loss of labels that depend on the context, where the model has a head for them.
+        vicreg: coefficients of VICReg's terms on the predictions, in place of the contrastive loss (VICReg+).
+        invariant: no factor is ever active, so another view of the same item is no negative (SimCLR+).
     """
 
     temperature: float = 0.1
     clamp: float | None = PUBLISHED_CLAMP
     auxiliary_weight: float = 5.0
-    untold_weight: float = 0.0
+    inactive_weight: float = 0.0
     label_weight: float = 0.0
     vicreg: tuple[float, float, float] | None = None
     invariant: bool = False
 
     @classmethod
     def of(cls, settings: TrainSettings) -> Objective:
-        """That of the method of the settings; of one that is a sum of terms nothing is read of it."""
+        """That of the settings' method; a method that is a sum of terms does not use it."""
         method = METHODS.find(settings.method)
         return cls() if method.objective is None else method.objective(settings, method.own(settings))
 
@@ -62,13 +62,13 @@ def clamp_of(settings: TrainSettings) -> float | None:
 
 @dataclass(frozen=True)
 class Losses:
-    """The loss, its parts, and what the meters read (all on the device, detached but for ``total``).
+    """The loss, its parts, and what the meters take (all on the device, detached but for ``total``).
 
     Args:
-        parts: by name what the loss is made of.
+        parts: of the loss, by name.
         batch: what it is of: all pairs of all processes, see :meth:`~contextssl.models.whole_batch.WholeBatch.batch`.
         cosines: of all tokens with all, of a contrastive loss.
-        latents: that the auxiliary head reads from both tokens of each pair.
+        latents: predicted by the auxiliary head from both tokens of each pair.
     """
 
     total: Float[Tensor, ""]
@@ -93,12 +93,12 @@ def contextssl_loss(
         whole: joins what the processes have, so that each computes the loss of the whole batch.
     """
     everything = whole.batch(batch)
-    if whole.cuts_sequences and not model.told_by_name:
-        z = model.predictor(whole.rows(model.pair_features(batch.source, batch.target)), everything.told_action, generator)
+    if whole.cuts_sequences and not model.takes_environment_name:
+        z = model.predictor(whole.rows(model.pair_features(batch.source, batch.target)), everything.active_action, generator)
     else:
         # ẑ = h((f(x), a) | context)
-        told = {"active": batch.active} if model.told_by_name else {}
-        z = whole.rows(model(batch.source, batch.target, batch.told_action, generator, **told))
+        flags = {"active": batch.active} if model.takes_environment_name else {}
+        z = whole.rows(model(batch.source, batch.target, batch.active_action, generator, **flags))
     batch = everything
     if objective.vicreg is not None:
         return summed(vicreg(z, *objective.vicreg), batch)
@@ -115,8 +115,8 @@ def contextssl_loss(
     latents = model.auxiliary_prediction(unit)
     auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active, model.factors.slices)
     total = contrastive + objective.auxiliary_weight * auxiliary
-    if objective.untold_weight > 0:
-        total = total + objective.untold_weight * untold_alignment(clean, batch.told_action, batch.exact)
+    if objective.inactive_weight > 0:
+        total = total + objective.inactive_weight * inactive_alignment(clean, batch.active_action, batch.exact)
     parts = {"contrastive": contrastive.detach(), "auxiliary": auxiliary.detach()}
     if model.label_head is not None and model.label_space is not None:
         labels = model.label_space.labels(batch.target_latents, batch.labels, batch.active)
@@ -127,7 +127,7 @@ def contextssl_loss(
 
 
 def summed(parts: Mapping[str, Float[Tensor, ""]], batch: PairBatch) -> Losses:
-    """The loss that is the sum of weighted parts, as rivals' are."""
+    """The loss that is the sum of weighted parts, as baselines' are."""
     total = torch.stack(list(parts.values())).sum()
     return Losses(total, {name: loss.detach() for name, loss in parts.items()}, batch)
 
@@ -139,7 +139,7 @@ def loss_of(
     generator: torch.Generator | None = None,
     whole: WholeBatch = ALONE,
 ) -> Losses:
-    """The loss of whatever method the model is of; arguments as of :func:`contextssl_loss`."""
+    """The loss of the model's method; arguments as of :func:`contextssl_loss`."""
     if isinstance(model, ContextSSL):
         return contextssl_loss(model, batch, objective, generator, whole)
     batch = whole.batch(batch)

@@ -1,4 +1,4 @@
-"""Running sums on the device, read every k steps: nothing in a training step waits for them."""
+"""Running sums on the device, fetched every k steps: nothing in a training step waits for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contextssl.training.loss import Losses
 
 class TrainMeters:
     """Means of losses (and similarities, and pooled R² of each factor where it was active, as far as a method has them) and images/s, since
-    they were last read."""
+    they were last fetched."""
 
     def __init__(self, factors: FactorSpace) -> None:
         self.factors = factors
@@ -37,11 +37,11 @@ class TrainMeters:
         self.regression = None if self.regression is None else self.regression.to(device)
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint: what was summed since the meters were last read."""
+        """For a checkpoint: what was summed since the meters were last fetched."""
         return {"names": list(self.names), "sums": self.sums, "regression": self.regression, "steps": self.steps}
 
     def load(self, state: Mapping[str, Any] | None) -> None:
-        """What :meth:`state` gave; None, of a checkpoint that has none, begins anew."""
+        """What :meth:`state` gave; None, of a checkpoint that has none, starts from zero."""
         self.reset()
         if state is not None:
             self.names, self.sums, self.regression, self.steps = state["names"], state["sums"], state["regression"], state["steps"]
@@ -64,8 +64,8 @@ class TrainMeters:
         self.steps += 1
         self.images += 2 * len(batch)
 
-    def read(self) -> dict[str, float]:
-        """The meters by name; waits for the device, then starts anew."""
+    def fetch(self) -> dict[str, float]:
+        """The meters by name; waits for the device, then starts from zero."""
         if self.sums is None:
             return {}
         values = {f"train/{name}": value / self.steps for name, value in zip(self.names, self.sums.tolist(), strict=True)}

@@ -55,7 +55,7 @@ class _FileLogger(Logger):
 
 @dataclass(frozen=True)
 class Row:
-    """One number of ``metrics.csv``; the epoch is empty where none was told."""
+    """One number of ``metrics.csv``; the epoch is empty where none was given."""
 
     step: int
     epoch: int | None
@@ -75,12 +75,12 @@ class Row:
 
 
 class MetricsCSV(_FileLogger):
-    """``metrics.csv`` with a row a number: step, epoch, name, value."""
+    """``metrics.csv`` with a row per number: step, epoch, name, value."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.path = folder / METRICS
-        # Of all that was written, so that a checkpoint can tell whether the file is still what it was.
+        # Of all that was written, so that a checkpoint can show whether the file has changed since.
         self.checksum = 0
 
     @rank_zero_only
@@ -92,13 +92,13 @@ class MetricsCSV(_FileLogger):
         _append(self.path, data)
         self.checksum = zlib.crc32(data, self.checksum)
 
-    def forget_after(self, step: int, checksum: int | None = None) -> list[Row]:
-        """Drop the rows of steps from ``step`` on, which a resumed run will take again; those that are kept. A last line that was cut short is
+    def drop_after(self, step: int, checksum: int | None = None) -> list[Row]:
+        """Drop the rows of steps from ``step`` on, which a resumed run repeats, and return the others. A last line that was cut short is
         dropped with a warning.
 
         Args:
-            checksum: what :attr:`checksum` was after that step, 0 where nothing had been logged, None where nobody knows. Where the rows that are
-                kept have another one, that is warned of.
+            checksum: what :attr:`checksum` was after that step, 0 where nothing had been logged, None where unknown. Where the rows that are
+                kept have another one, a warning says so.
 
         Raises:
             DataError: where another line is damaged, naming it.
@@ -112,7 +112,7 @@ class MetricsCSV(_FileLogger):
         self.checksum = zlib.crc32(data)
         if checksum is not None and checksum != self.checksum:
             warnings.warn(
-                f"{self.path} is not as it was when the checkpoint of step {step} was saved (edited, damaged, or written anew since): its rows "
+                f"{self.path} is not as it was when the checkpoint of step {step} was saved (edited, damaged, or written again since): its rows "
                 "before that step are kept as they are",
                 stacklevel=2,
             )
@@ -172,7 +172,7 @@ def _read(path: Path) -> list[Row]:
                 raise ValueError("steps go backwards")
         except (ValueError, csv.Error, StopIteration) as error:
             raise DataError(
-                f"{path} is damaged at line {number} ({error}): mend that line, or move the file away, and resume again; "
+                f"{path} is damaged at line {number} ({error}): fix that line, or move the file away, and resume again; "
                 "checkpoints do not need it"
             ) from None
         rows.append(row)
@@ -200,7 +200,7 @@ class EventFile(_FileLogger):
         _append(self.path, data + _record(Event(wall_time=now, step=step, summary=Summary(value=values))))
 
     def begin_with(self, rows: list[Row]) -> None:
-        """One file of these rows in the place of all that are there, with the times at which those were written."""
+        """One file of these rows in place of all that are there, with their times."""
         there = sorted(path for path in self.folder.glob("events.out.tfevents.*") if path.is_file())
         if not there and not rows:
             return

@@ -30,18 +30,18 @@ from contextssl.training.meters import TrainMeters
 from contextssl.training.schedule import peak_learning_rate, warmup_cosine
 
 NON_FINITE = "before-non-finite"
-# Under this name a checkpoint holds the sums of the meters since they were last read.
+# Under this name a checkpoint holds the sums of the meters since they were last fetched.
 METERS = "contextssl_meters"
 
 
 class Training(pl.LightningModule):
-    """One run: its model, its batches, its optimiser and what is looked at meanwhile.
+    """One run: its model, its batches, its optimiser and its validation.
 
     Args:
         model: what is trained, in place.
         sampler: the batches.
         online: validation pairs, fixed.
-        environments: those that validation shows.
+        environments: of the validation contexts.
         recipe: what a checkpoint carries to rebuild the model.
         folder: of the run, for the record of a loss that is not finite.
     """
@@ -63,8 +63,8 @@ class Training(pl.LightningModule):
         self.objective = Objective.of(settings)
         self.meters = TrainMeters(model.factors)
         self.rows: list[ResultRow] = []
-        # The epoch of the last look, and its score.
-        self.looked: tuple[int, float] | None = None
+        # The epoch of the last validation, and its score.
+        self.validated: tuple[int, float] | None = None
         # The model's running statistics before the step, should its loss turn out not to be finite.
         self.before: list[Tensor] = []
         self.first_bad_step: Tensor
@@ -72,7 +72,7 @@ class Training(pl.LightningModule):
         self.register_buffer("first_bad_step", torch.tensor(-1), persistent=False)
 
     def setup(self, stage: str) -> None:
-        # The first process has made the folder. The others are told of it here, where they have found each other.
+        # The first process has made the folder. The others get its name here, once they are connected.
         self.folder = Path(self.trainer.strategy.broadcast(str(self.folder)))
 
     # -- the step ---------------------------------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class Training(pl.LightningModule):
         return WholeBatch(self.sampler.shares(step, world), self.sampler.cuts_sequences(step, world)) if world > 1 else ALONE
 
     def _log_meters(self) -> None:
-        values = self.meters.read()
+        values = self.meters.fetch()
         self._stop_if_not_finite()
         self.log("train/loss", values["train/loss"], prog_bar=True, logger=False, rank_zero_only=True)
         self.log("images/s", values["train/images_per_second"], prog_bar=True, logger=False, rank_zero_only=True)
@@ -101,7 +101,7 @@ class Training(pl.LightningModule):
         self._write({**values, "learning_rate": rate, "memory_mib": peak_memory_mib(self.device)}, self.global_step)
 
     def _write(self, values: Mapping[str, float], step: int) -> None:
-        """To the loggers at once: Lightning would do it only after the step's checkpoint, which would then know of rows that are not there."""
+        """To the loggers at once: Lightning would do it only after the step's checkpoint, which would then refer to rows that are not there."""
         if self.trainer.is_global_zero:
             for logger in self.trainer.loggers:
                 logger.log_metrics({"epoch": self.current_epoch, **values}, step)
@@ -120,7 +120,7 @@ class Training(pl.LightningModule):
         self.model.after_step((self.global_step + 1) / (self.settings.epochs * self.sampler.steps_per_epoch))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        # With 16-mixed the gradient scaler skips such steps itself; gradients out of float16's range are its daily bread.
+        # With 16-mixed the gradient scaler skips such steps itself; it expects gradients out of float16's range.
         if self._scales_gradients:
             if self.device.type == "cuda":
                 self._restore_buffers()
@@ -129,7 +129,7 @@ class Training(pl.LightningModule):
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         self._watch(~torch.nn.utils.get_total_norm(gradients, norm_type=1.0).isfinite())
         # A fused optimiser skips its step where found_inf is 1: from the first bad step on the weights stay as they were before it, until the
-        # meters are read.
+        # meters are fetched.
         if self.device.type == "cuda":
             self._restore_buffers()
             optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
@@ -161,7 +161,7 @@ class Training(pl.LightningModule):
             f"weights from before it in {checkpoint}: lower learning_rate, set gradient_clip=1, or look at those items"
         )
 
-    # -- looking at validation pairs ----------------------------------------------------------------------------------------------------
+    # -- validation --------------------------------------------------------------------------------------------------------------------
 
     def lengths(self) -> list[int]:
         """The context lengths of the settings, those beyond the block replaced by its longest."""
@@ -169,20 +169,20 @@ class Training(pl.LightningModule):
         return sorted({min(length, longest) for length in self.settings.eval_ctxt})
 
     def on_train_epoch_end(self) -> None:
-        # Before anything is saved as the end of an epoch; the meters may be read less often.
+        # Before anything is saved as the end of an epoch; the meters may be fetched less often.
         self._stop_if_not_finite()
         last = self.current_epoch + 1 == self.settings.epochs
         if last or (self.current_epoch + 1) % self.settings.log_interval == 0:
-            self.look()
+            self.validate()
 
     def signals(self) -> list[ResultRow]:
         return online_rows(self.model, self.online, self.environments, self.lengths())
 
-    def look(self) -> None:
-        """Log the online signals. Every process computes them; running statistics may differ, so what the first one finds is what counts."""
+    def validate(self) -> None:
+        """Log the online signals. Every process computes them; running statistics may differ, so the score of the first one counts."""
         self.rows = self.signals()
         score = self.trainer.strategy.broadcast(watched(self.rows))
-        self.looked = (self.current_epoch, score)
+        self.validated = (self.current_epoch, score)
         self.log(self.model.watched, score, prog_bar=True, logger=False)
         self._write({**{f"val/{row.key()}": row.mean for row in self.rows}, self.model.watched: score}, self.global_step - 1)
         self.meters.reset()
@@ -200,8 +200,8 @@ class Training(pl.LightningModule):
             weight_decay=settings.weight_decay,
             fused=self.device.type in ("cpu", "cuda") and not self._scales_gradients,
         )
-        a_epoch = self.sampler.steps_per_epoch
-        total, warmup = settings.epochs * a_epoch, round(settings.warmup_epochs * a_epoch)
+        per_epoch = self.sampler.steps_per_epoch
+        total, warmup = settings.epochs * per_epoch, round(settings.warmup_epochs * per_epoch)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, total, warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped, and stopping one so that it can go on."""
+"""Resuming a run, and stopping one so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from contextssl.version import __version__
 
 # Of settings.json.
 FORMAT = 1
-# What a resumed run may be told anew: where and how it runs, not what it computes.
+# What may change when a run is resumed: where and how it runs, not what it computes.
 FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile")
-# Of these the ones that belong to one command: left out, they are not those of the command before.
+# Of these the ones that are of one command alone: their default is not the value of the command before.
 OF_ONE_COMMAND = ("max_minutes",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Resumed:
-    """A run that goes on.
+    """A run to resume.
 
     Args:
-        settings: with which.
+        settings: to resume with.
         folder: of the run.
-        checkpoint: from which; None where it was stopped before its first, so that it begins anew in its own folder.
+        checkpoint: to resume from; None where it was stopped before its first, so that it starts again in its own folder.
         content: of that checkpoint.
         own_data: the code of the user's own that its data were made by, as its files name it; None where they were made by none.
     """
@@ -57,7 +57,7 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
     """The run that ``given.resume`` names, for this process alone.
 
     Raises:
-        CheckpointError: where there is nothing to go on with.
+        CheckpointError: where there is nothing to resume.
         SettingsError: where other settings are given than the run's own.
         BusyError: where another process trains in its folder.
     """
@@ -71,14 +71,14 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
     path = checkpoints.find_checkpoint(named)
     if path.resolve().parent.name != CHECKPOINTS:
         _check_own(checkpoints.read(path), path)
-        raise CheckpointError(f"{path} is not in the folder {CHECKPOINTS} of a run, so there is no run to go on with: put it into one")
+        raise CheckpointError(f"{path} is not in the folder {CHECKPOINTS} of a run, so there is no run to resume: put it into one")
     folder = path.parent.parent if named.is_dir() else path.resolve().parent.parent
     with held(folder):
         tidy(folder)
         content = checkpoints.read(path)
         _check_own(content, path)
         own = checkpoints.settings_of(content, str(path), method=given.method)
-        _mend_settings(folder, own)
+        _restore_settings(folder, own)
         yield Resumed(_settings(given, own, path), folder, path, content, own_name(own.dataset))
 
 
@@ -89,7 +89,7 @@ def _check_own(content: dict[str, Any], path: Path) -> None:
 
 
 def write_settings(folder: Path, settings: TrainSettings, commit: str | None, parts: Mapping[str, Any]) -> None:
-    """What a run is asked for, and what its data and encoder are (of :func:`~contextssl.records.provenance.describe_parts`)."""
+    """The settings of a run, and what its data and encoder are (of :func:`~contextssl.records.provenance.describe_parts`)."""
     about = {"format": FORMAT, "version": __version__, "commit": commit, "settings": dataclasses.asdict(settings)}
     write_json(folder / SETTINGS, {**about, **parts})
 
@@ -114,7 +114,7 @@ def stored_settings(folder: Path) -> dict[str, Any]:
     return known_settings(content["settings"], content.get("version"), str(path))
 
 
-def _mend_settings(folder: Path, own: TrainSettings) -> None:
+def _restore_settings(folder: Path, own: TrainSettings) -> None:
     """Where ``settings.json`` is missing or damaged, those of the checkpoint are written again."""
     try:
         stored_settings(folder)
@@ -129,7 +129,7 @@ def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSet
     """The run's own settings, and of the given ones those that may change. Others that differ from their defaults are an error."""
     settings = dataclasses.replace(own, method=named_method(own.method, given.method, str(where)))
     refuse_named_code(settings.dataset, settings.factors, given.factors, str(where))
-    # Of the user's own code what is named now counts, and never what the file names.
+    # The user's own code is what is named now, never what the file names.
     settings.encoder_factory = given.encoder_factory
     defaults = TrainSettings()
     if own_name(given.dataset) or own_name(settings.dataset):
@@ -151,17 +151,17 @@ def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSet
 
 
 def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_from: Path | None) -> bool:
-    """Train, from a checkpoint on where there is one. Whether the run's time was up before its end.
+    """Train, from a checkpoint where there is one. Returns whether the time limit stopped the run.
 
     Raises:
-        KeyboardInterrupt: where the user stopped it, with the way to go on; SystemExit for other signals in a program of the user's.
-        DataError: where the disk is full, with the way to go on.
+        KeyboardInterrupt: where the user stopped it, saying how to resume; SystemExit for other signals in a program of the user's.
+        DataError: where the disk is full, saying how to resume.
     """
 
-    def told() -> str:
-        return f"training stopped at step {trainer.global_step:,}: {how_to_go_on(module.folder)}"
+    def message() -> str:
+        return f"training stopped at step {trainer.global_step:,}: {how_to_resume(module.folder)}"
 
-    with interruptions.deferred(told) as signals:
+    with interruptions.deferred(message) as signals:
         saving.interruptions = signals
         try:
             with warnings.catch_warnings(), ending_started(trainer):
@@ -174,30 +174,30 @@ def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_f
         except SystemExit:
             if not trainer.interrupted:
                 raise
-            # Lightning ends a process that a KeyboardInterrupt came to without a word, and leaves it deaf to further ones.
+            # Lightning ends a process on a KeyboardInterrupt without a message, and ignores further ones.
             signals.take_again()
-            raise KeyboardInterrupt(told()) from None
+            raise KeyboardInterrupt(message()) from None
         except OSError as error:
-            raise storage_error(error, error.filename or module.folder, "write", _mend(module.folder)) from error
+            raise storage_error(error, error.filename or module.folder, "write", _advice(module.folder)) from error
         except DataError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL_DISK:
                 cause = error.__cause__
-                raise storage_error(cause, cause.filename or module.folder, "write", _mend(module.folder)) from error
+                raise storage_error(cause, cause.filename or module.folder, "write", _advice(module.folder)) from error
             raise
         if signals.asked is not None:
             raise signals.error()
     return False
 
 
-def how_to_go_on(folder: Path) -> str:
+def how_to_resume(folder: Path) -> str:
     """For a run that was stopped."""
     if (folder / LAST).is_file():
-        return f"go on from its last checkpoint with contextssl train {shlex.quote(f'resume={folder}')}"
+        return f"resume from its last checkpoint with contextssl train {shlex.quote(f'resume={folder}')}"
     return "it had no checkpoint yet; start it again by the same command"
 
 
-def _mend(folder: Path) -> str:
-    return f"free some space on that disk; the training: {how_to_go_on(folder)}"
+def _advice(folder: Path) -> str:
+    return f"free some space on that disk; the training: {how_to_resume(folder)}"
 
 
 def _quiet() -> None:
@@ -207,7 +207,7 @@ def _quiet() -> None:
         ".*smaller than the logging interval.*",
         ".*exists and is not empty.*",
         ".*treespec, LeafSpec.*",
-        # Every process looks at the same fixed pairs: there is nothing to be averaged.
+        # Every process validates on the same fixed pairs: there is nothing to average.
         ".*recommended to use `self.log.*sync_dist=True.*",
         # Checkpoints of version 0.1 were written by others.
         ".*callbacks used to create the checkpoint need to be provided.*",

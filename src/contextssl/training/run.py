@@ -41,11 +41,11 @@ from contextssl.records.run_folder import LAST, training_folder
 from contextssl.system.distributed import is_first_process
 from contextssl.system.precision import choose_precision
 from contextssl.training.devices import check_devices
+from contextssl.training.dry_run import dry_run
 from contextssl.training.launch import check_launch, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
 from contextssl.training.progress_callback import Progress
-from contextssl.training.rehearsal import rehearse
 from contextssl.training.resume import Resumed, fit, resumed, write_settings
 from contextssl.training.saving import AtomicCheckpoints, RunCheckpoints
 
@@ -54,12 +54,12 @@ LABEL_VIEWS = 8
 
 
 def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Module | None = None) -> Path:
-    """Train ContextSSL, or the rival that ``settings.method`` names, and return the run's folder.
+    """Train ContextSSL, or the baseline that ``settings.method`` names, and return the run's folder.
 
     Args:
-        settings: see :class:`~contextssl.config.settings.TrainSettings`; with ``resume`` the run named there goes on exactly.
-        data: your own, in the place of ``settings.dataset``.
-        encoder: your own module with a ``num_features``, in the place of ``settings.backbone``.
+        settings: see :class:`~contextssl.config.settings.TrainSettings`; with ``resume`` the run named there is resumed exactly.
+        data: your own, in place of ``settings.dataset``.
+        encoder: your own module with a ``num_features``, in place of ``settings.backbone``.
 
     Raises:
         SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is trained.
@@ -67,55 +67,55 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     """
     with ExitStack() as stack:
         given_data = data is not None or own_name(settings.dataset) is not None
-        going_on = stack.enter_context(resumed(settings)) if settings.resume is not None else None
-        if going_on is not None:
-            settings = going_on.settings
-            if going_on.checkpoint is None:
-                refuse_unnamed_data(going_on.own_data, given_data, str(going_on.folder))
+        resumed_run = stack.enter_context(resumed(settings)) if settings.resume is not None else None
+        if resumed_run is not None:
+            settings = resumed_run.settings
+            if resumed_run.checkpoint is None:
+                refuse_unnamed_data(resumed_run.own_data, given_data, str(resumed_run.folder))
             else:
                 refuse_unnamed_parts(
-                    going_on.content,
+                    resumed_run.content,
                     data=given_data,
                     encoder=encoder is not None or settings.encoder_factory is not None,
-                    where=str(going_on.checkpoint),
+                    where=str(resumed_run.checkpoint),
                 )
         check_settings(settings)
-        if going_on is None:
+        if resumed_run is None:
             check_own(settings, declared_by(settings))
         check_devices(settings)
         with _quiet_lightning():
             check_launch(settings)
-        if going_on is not None and _is_finished(going_on, settings):
+        if resumed_run is not None and _is_finished(resumed_run, settings):
             if settings.progress and is_first_process():
-                print(f"{going_on.folder} is finished: nothing is left to train", flush=True)
-            return going_on.folder
+                print(f"{resumed_run.folder} is finished: nothing is left to train", flush=True)
+            return resumed_run.folder
         if data is None:
-            if going_on is None:
-                rehearse(settings, encoder is not None or settings.encoder_factory is not None)
-            data = _data_of(settings, going_on)
+            if resumed_run is None:
+                dry_run(settings, encoder is not None or settings.encoder_factory is not None)
+            data = _data_of(settings, resumed_run)
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
         environments = environments_of(settings, data.train.factors)
         sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
         model = fresh_model(settings, data, encoder)
-        if going_on is not None and going_on.checkpoint is not None:
-            check_resumable(going_on.content, model, checkpoints.MODEL_PREFIX, str(going_on.checkpoint))
-            folder = going_on.folder
+        if resumed_run is not None and resumed_run.checkpoint is not None:
+            check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_run.checkpoint))
+            folder = resumed_run.folder
         elif is_first_process():
             folder = stack.enter_context(training_folder(settings.output_dir, data_kind(data), settings.run_dir))
         else:
-            # The others are told of the folder when they have found the first process (:meth:`Training.setup`), and write nothing before.
+            # The others get the folder's name once they are connected (:meth:`Training.setup`), and write nothing before.
             folder = Path(settings.output_dir)
-        return _train(settings, going_on, folder, data, encoder, sampler, environments, model)
+        return _train(settings, resumed_run, folder, data, encoder, sampler, environments, model)
 
 
-def _data_of(settings: TrainSettings, going_on: Resumed | None) -> Data:
-    """The data of the settings; those of a run that goes on from where it found them, whatever directory the command is given in.
+def _data_of(settings: TrainSettings, resumed_run: Resumed | None) -> Data:
+    """The data of the settings; for a resumed run those at the places that it recorded, whatever the working directory.
 
     Raises:
-        DataError: where a run that goes on was trained on others.
+        DataError: where a resumed run was trained on other data.
     """
-    recorded = going_on.content[checkpoints.RECIPE]["data"] if going_on is not None and going_on.checkpoint is not None else {}
+    recorded = resumed_run.content[checkpoints.RECIPE]["data"] if resumed_run is not None and resumed_run.checkpoint is not None else {}
     found = {} if own_name(settings.dataset) else at_recorded_places(settings, recorded)
     data = open_data(dataclasses.replace(settings, **found), progress=settings.progress)
     if found:
@@ -136,7 +136,7 @@ def _refuse_other_data(recorded: Mapping[str, Any], data: Data) -> None:
 
 def _train(
     settings: TrainSettings,
-    going_on: Resumed | None,
+    resumed_run: Resumed | None,
     folder: Path,
     data: Data,
     encoder: nn.Module | None,
@@ -144,8 +144,8 @@ def _train(
     environments: EnvironmentMix,
     model: ViewEncoder,
 ) -> Path:
-    """The training itself, in its folder, which every process knows at its end."""
-    resumed_from = going_on.checkpoint if going_on is not None else None
+    """The training itself; returns its folder, in every process."""
+    resumed_from = resumed_run.checkpoint if resumed_run is not None else None
     if resumed_from is None and is_first_process():
         parts = describe_parts(settings, data, encoder)
         write_settings(folder, settings, commit(), {**parts, "data": {"kind": parts["data"]["kind"]}})
@@ -154,8 +154,8 @@ def _train(
     module = Training(model, sampler, online, environments.environments, settings, made, folder)
     with _quiet_lightning():
         trainer, saving = _trainer(settings, folder, model.watched, sampler.steps_per_epoch)
-    if going_on is not None and resumed_from is not None and is_first_process():
-        saving.go_on_from(going_on.content)
+    if resumed_run is not None and resumed_from is not None and is_first_process():
+        saving.resume_from(resumed_run.content)
     if settings.compile:
         model.encoder.compile()
     with _quiet_lightning():
@@ -176,33 +176,33 @@ def _train(
     return folder
 
 
-def _is_finished(going_on: Resumed, settings: TrainSettings) -> bool:
+def _is_finished(resumed_run: Resumed, settings: TrainSettings) -> bool:
     """Whether a run has all its epochs and its results: those are not written again, since evaluations may stand among them."""
-    if going_on.checkpoint is None or not (going_on.folder / RESULTS).is_file():
+    if resumed_run.checkpoint is None or not (resumed_run.folder / RESULTS).is_file():
         return False
-    progress = going_on.content.get("loops", {}).get("fit_loop", {}).get("epoch_progress", {}).get("current", {})
+    progress = resumed_run.content.get("loops", {}).get("fit_loop", {}).get("epoch_progress", {}).get("current", {})
     return bool(progress.get("processed") == (settings.epochs if METHODS.find(settings.method).trains else 0))
 
 
 def check_settings(settings: TrainSettings) -> None:
     """
     Raises:
-        SettingsError: for values that cannot be, by themselves or beside each other, naming the setting.
+        SettingsError: for values that are invalid, alone or together, naming the setting.
     """
     checked(settings)
     method = METHODS.find(settings.method)
     if settings.weight_labels > 0 and method.aim != "context":
         raise SettingsError(
-            f"weight_labels is for method=contextssl and conditional: the head reads embeddings in an environment; leave it out of "
+            f"weight_labels is for method=contextssl and conditional: its head takes embeddings in an environment; leave it out of "
             f"{settings.method}"
         )
     odd = [length for length in settings.eval_ctxt if length % 2]
     if odd:
-        raise SettingsError(f"eval_ctxt holds {odd[0]}: context lengths count tokens, two a pair, so they are even and 0 or more")
+        raise SettingsError(f"eval_ctxt holds {odd[0]}: context lengths count tokens, two per pair, so they are even and 0 or more")
 
 
 def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ViewEncoder:
-    """The model of the settings, its weights a function of the seed, whatever else draws from torch's global stream meanwhile."""
+    """The model of the settings, its weights a function of the seed alone, whatever else draws from torch's global stream."""
     with DrawingFrom(seeded_generator(settings.seed, "weights")):
         model = build_model(
             settings,
@@ -226,13 +226,13 @@ def _label_space(settings: TrainSettings, data: Data) -> LabelSpace | None:
     return LabelSpace.fit(views.latents, data.train.factors, len(data.train.class_names), bins=settings.label_bins)
 
 
-def _trainer(settings: TrainSettings, folder: Path, watched: str, a_epoch: int) -> tuple[pl.Trainer, RunCheckpoints]:
+def _trainer(settings: TrainSettings, folder: Path, watched: str, steps_per_epoch: int) -> tuple[pl.Trainer, RunCheckpoints]:
     metrics, events = MetricsCSV(folder), EventFile(folder)
     loggers: list[Logger] = [metrics, events]
     if settings.wandb is not None:
         loggers.append(_wandb(settings, folder))
     saving = RunCheckpoints(
-        folder, watched, a_epoch, settings.save_interval, 60 * settings.save_minutes, 60 * settings.max_minutes, metrics, events
+        folder, watched, steps_per_epoch, settings.save_interval, 60 * settings.save_minutes, 60 * settings.max_minutes, metrics, events
     )
     callbacks: list[pl.Callback] = [saving]
     if settings.progress:
@@ -272,7 +272,7 @@ def _wandb(settings: TrainSettings, folder: Path) -> Logger:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Lightning's lines about devices, and its tips, are left out; its logger is the user's own again afterwards."""
+    """Without Lightning's lines about devices and its tips; its logger is as before afterwards."""
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
 
     def worth_saying(record: logging.LogRecord) -> bool:

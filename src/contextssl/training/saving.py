@@ -1,4 +1,4 @@
-"""When a run's checkpoints are written, and where it stops: at the end of a step, with all that it needs to go on."""
+"""When a run's checkpoints are written, and where it stops: at the end of a step, with all that is needed to resume."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from contextssl.system.files import atomic_path
 from contextssl.system.interruptions import Interruptions
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 
-# Of a write that failed PyTorch tells only where in its own code; its writer then complains of positions.
+# In PyTorch's error for a failed write: places in its own code, and positions in the file.
 FAILED_WRITE = ("inline_container", "PytorchStreamWriter", "unexpected pos", "iostream", "write")
 
 
@@ -30,7 +30,7 @@ class Stop(Exception):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints written beside their place and renamed, so that a full disk or a kill leaves the earlier one whole; read as plain values."""
+    """Checkpoints written under a temporary name and renamed, so that a full disk or a kill leaves the earlier one whole; loaded as plain values."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         with interruptions.writing(), atomic_path(Path(path)) as temporary:
@@ -47,13 +47,13 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 class RunCheckpoints(Checkpoint):
-    """``best`` where a look found more than all before, ``epoch=NNNN`` where asked for, and then ``last``: the last one knows of the others, so
-    that a resumed run does too.
+    """``best`` where a validation score exceeds all before, ``epoch=NNNN`` where asked for, and then ``last``, which records the others for a
+    resumed run.
 
     Args:
         folder: of the run.
-        watched: the name of what ``best`` goes by.
-        a_epoch: steps of an epoch.
+        watched: the name of the score that ``best`` is chosen by.
+        steps_per_epoch: of the optimiser.
         keep_every: epochs between checkpoints that are kept; 0 keeps none.
         save_seconds: after which ``last`` is written within an epoch; 0 does not.
         max_seconds: after which the run stops; 0 does not.
@@ -64,7 +64,7 @@ class RunCheckpoints(Checkpoint):
         self,
         folder: Path,
         watched: str,
-        a_epoch: int,
+        steps_per_epoch: int,
         keep_every: int,
         save_seconds: float,
         max_seconds: float,
@@ -72,12 +72,12 @@ class RunCheckpoints(Checkpoint):
         events: EventFile,
     ) -> None:
         self.folder = folder / CHECKPOINTS
-        self.watched, self.a_epoch, self.keep_every = watched, a_epoch, keep_every
+        self.watched, self.steps_per_epoch, self.keep_every = watched, steps_per_epoch, keep_every
         self.save_seconds, self.max_seconds = save_seconds, max_seconds
         self.metrics, self.events = metrics, events
         self.interruptions: Interruptions | None = None
         self.best: float | None = None
-        # Of the training before it was resumed.
+        # Seconds of training before the run was resumed.
         self.seconds_before = 0.0
         self.began = self.saved = time.monotonic()
         self.time_is_up = False
@@ -99,10 +99,10 @@ class RunCheckpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.seconds_before = state_dict["best"], float(state_dict["seconds"])
 
-    def go_on_from(self, content: Mapping[str, Any]) -> None:
+    def resume_from(self, content: Mapping[str, Any]) -> None:
         """Take back what was logged after a checkpoint with this content."""
         state = content.get("callbacks", {}).get(self.state_key, {})
-        self.events.begin_with(self.metrics.forget_after(int(content["global_step"]), state.get("metrics")))
+        self.events.begin_with(self.metrics.drop_after(int(content["global_step"]), state.get("metrics")))
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         # Checkpoints of version 0.1 have the state of Lightning's own callback.
@@ -119,8 +119,8 @@ class RunCheckpoints(Checkpoint):
             self.interruptions.take_again()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.global_step % self.a_epoch == 0:
-            # The epoch's end comes next, with a look and what is kept of it.
+        if trainer.global_step % self.steps_per_epoch == 0:
+            # The epoch's end comes next, with its validation and checkpoints.
             return
         due = self.save_seconds > 0 and time.monotonic() - self.saved >= self.save_seconds
         stops, due = self._stops(trainer, due)
@@ -130,7 +130,7 @@ class RunCheckpoints(Checkpoint):
             raise Stop
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        epoch, score = getattr(pl_module, "looked", None) or (None, None)
+        epoch, score = getattr(pl_module, "validated", None) or (None, None)
         if epoch == trainer.current_epoch and score is not None:
             score = -math.inf if math.isnan(score) else score
             if _any(trainer, self.best is None or score > self.best)[0]:
@@ -147,7 +147,7 @@ class RunCheckpoints(Checkpoint):
         self.saved = time.monotonic()
 
     def _stops(self, trainer: pl.Trainer, due: bool = False) -> tuple[bool, bool]:
-        """Whether the time is up or somebody asks to end, and whether a checkpoint is due: where it is so in any process, it is in all."""
+        """Whether the time is up or a signal asks to stop, and whether a checkpoint is due: true in all processes where it is true in any."""
         asked = self.interruptions is not None and self.interruptions.asked is not None
         up = self.max_seconds > 0 and time.monotonic() - self.began >= self.max_seconds
         asked, up, due = _any(trainer, asked, up, due)

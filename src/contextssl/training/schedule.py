@@ -13,5 +13,5 @@ def warmup_cosine(step: int, total_steps: int, warmup_steps: int) -> float:
 
 
 def peak_learning_rate(learning_rate: float, batch_size: int) -> float:
-    """The paper's linear scaling: ``learning_rate`` is stated for 256 pairs a batch."""
+    """The paper's linear scaling: ``learning_rate`` is stated for 256 pairs per batch."""
     return learning_rate * batch_size / 256

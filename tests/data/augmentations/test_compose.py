@@ -104,8 +104,8 @@ def test_redraw_changes_one_factor(names: list[str], data: st.DataObject, seed: 
     assert torch.equal(redrawn[:, ~block], parameters[:, ~block])
     assert not torch.equal(redrawn[:, block], parameters[:, block])
     action = augmentations.factors.relative(augmentations.latents(parameters), augmentations.latents(redrawn))
-    told = augmentations.factors.mask(name)
-    assert bool((action[:, ~told] == 0).all()) and bool((action[:, told] != 0).any())
+    active = augmentations.factors.mask(name)
+    assert bool((action[:, ~active] == 0).all()) and bool((action[:, active] != 0).any())
 
 
 @given(listings, st.integers(0, 1000))

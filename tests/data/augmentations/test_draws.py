@@ -108,9 +108,9 @@ def test_latents_have_mean_0_and_variance_1(names: list[str]) -> None:
 def test_what_does_not_vary_is_not_blown_up() -> None:
     augmentations = Augmentations((Blur(sigma=(1.0, 1.0)), Flip(chance=0.0), Crop(area=(0.25, 0.25), ratio=(1.0, 1.0))))
     latents = augmentations.latents(augmentations.draw(10, seeded_generator(0)))
-    told = dict(zip([name for factor in augmentations.factors.factors for name in factor.components], latents.T, strict=True))
+    by_name = dict(zip([name for factor in augmentations.factors.factors for name in factor.components], latents.T, strict=True))
     for name in ("σ", "flipped", "height", "width", "log area"):
-        assert float(told[name].abs().max()) < 1e-5  # the centre has six digits
+        assert float(by_name[name].abs().max()) < 1e-5  # the centre has six digits
 
 
 @given(st.integers(0, 2**32))

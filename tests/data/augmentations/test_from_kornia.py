@@ -1,4 +1,4 @@
-"""kornia's augmentations as factors: every one of them, either told whole and made again, or refused with the reason."""
+"""kornia's augmentations as factors: every one of them, either recorded whole and made again, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -91,15 +91,15 @@ def test_a_view_comes_again_from_its_latents_alone(kind: str) -> None:
         assert torch.equal(views[alone], augmentations.apply(images[alone], parameters[alone])), "whatever else is in the batch"
     # Whatever no latent tells is the same in all views that are changed.
     latents, many = augmentations.latents(parameters), augmentations.draw(2000, seeded_generator(1, "draw"))
-    told = augmentation.latents(torch.arange(augmentations.width).float()).long().tolist()
+    places = augmentation.latents(torch.arange(augmentations.width).float()).long().tolist()
     again = many[many[:, 0] > 0.5][:1].expand(48, -1).clone()
     numbers = latents * torch.tensor(augmentations.scale) + torch.tensor(augmentations.centre)
     for column in range(augmentations.width):
-        same = [place for place in told if torch.equal(many[:, place], many[:, column])]
+        same = [place for place in places if torch.equal(many[:, place], many[:, column])]
         if same:
-            again[:, column] = numbers[:, told.index(same[0])]
+            again[:, column] = numbers[:, places.index(same[0])]
     changed = (again[:, 0] - parameters[:, 0]).abs().max() < 1e-4
-    assert changed, "whether an image was changed is told, or always so"
+    assert changed, "whether an image was changed is recorded, or always so"
     apart = (augmentations.apply(images, again).int() - views.int()).abs()
     # The centre has six digits; a number that falls to the other side of a threshold changes a few pixels.
     assert float((apart > 2).float().mean()) < 0.02

@@ -291,7 +291,7 @@ def test_the_light_stands_where_theta_and_phi_say() -> None:
     np.testing.assert_allclose(light_position(raw), expected, atol=1e-12)
 
 
-def test_bad_input_is_refused_with_the_mend() -> None:
+def test_bad_input_is_refused_with_the_fix() -> None:
     mesh, raw = lumps(), sample_raw(0, 2)
     large = mesh.copy()
     large.apply_scale(3)

@@ -14,7 +14,7 @@ from contextssl.data.tables.adult import read_adult
 from contextssl.errors import DataError, SettingsError
 
 REAL = Path(__file__).parents[4] / "shared/data/adult"
-real = pytest.mark.skipif(not REAL.is_dir(), reason="UCI Adult's files are not beside this checkout")
+real = pytest.mark.skipif(not REAL.is_dir(), reason="UCI Adult's files are not next to this checkout")
 
 LINES = [
     "39, State-gov, 77516, Bachelors, 13, Never-married, Adm-clerical, Not-in-family, White, Male, 2174, 0, 40, United-States, <=50K",
@@ -37,8 +37,8 @@ def test_the_files_as_they_are(tmp_path: Path) -> None:
     assert set(table.targets["income"]) == {"<=50K", ">50K"}
     assert not {"fnlwgt", "education", "income"} & set(table.frame.columns)
     assert table.frame["workclass"].isna().sum() == 40 and table.frame["age"].tolist()[:4] == [39, 50, 28, 37]
-    assert table.factors == {"gender": "sex"} and table.giveaways == {"relationship": "gender"}
-    assert read_adult(tmp_path, factors=["race", "age"]).giveaways == {}
+    assert table.factors == {"gender": "sex"} and table.proxies == {"relationship": "gender"}
+    assert read_adult(tmp_path, factors=["race", "age"]).proxies == {}
 
 
 @real

@@ -33,7 +33,7 @@ def test_rows_by_hand() -> None:
     assert [column.name for column in columns.columns] == ["age", "age", "sex", "old", "flag", "hours"]
     rows = columns.encode(FRAME)
     deviation = np.std([20, 40, 60])
-    # Codes by how common a category is, then by the alphabet; 0 where it is missing. A missing number is the mean, and told as missing.
+    # Codes by how common a category is, then by the alphabet; 0 where it is missing. A missing number is the mean, and marked as missing.
     assert np.allclose(rows[0], np.array([-20 / deviation, 1, 1, 2, 1, -15 / np.std([10, 20, 30, 40])]))
     assert rows[2][:3].tolist() == [0, 2, 1] and rows[3][2] == 0 and rows[1][2] == 2
     assert columns.words(rows[0]) == "age 20, sex Male, old True, flag 0, hours 10"
@@ -92,7 +92,7 @@ def test_columns_that_cannot_be_read() -> None:
         Columns.fit(FRAME).encode(FRAME.drop(columns=["age", "hours"]))
 
 
-def test_a_row_is_read_alike_whatever_rows_stand_beside_it() -> None:
+def test_a_row_is_read_the_same_whatever_the_other_rows() -> None:
     frame = pd.DataFrame(
         {
             "dose": [0.5, 1.0] * 20,

@@ -114,9 +114,9 @@ def column(table: Table, name: str) -> list[object]:
 def test_only_adults_who_were_discharged_after_admission_are_rows_and_notes_count_the_rest(table: Table) -> None:
     assert len(table) == 6
     left, young, few = table.notes
-    assert left.startswith("1 of 8 admissions are left out") and "discharge comes first" in left
-    assert young.startswith("1 of 8 admissions are left out: newborns")
-    assert few == "6 admissions prove that the pipe works, not the method: numbers from so few rows mean nothing"
+    assert left.startswith("1 of 8 admissions are dropped") and "discharge comes first" in left
+    assert young.startswith("1 of 8 admissions are dropped: newborns")
+    assert few == "6 admissions show that the program runs, no more: numbers from so few rows mean nothing"
 
 
 def test_ages_are_whole_years_and_90_where_the_birth_was_shifted(table: Table) -> None:
@@ -151,7 +151,7 @@ def test_diagnoses_are_of_stays_that_were_over(table: Table) -> None:
     for chapter in ("circulatory", "infection"):
         assert column(table, f"earlier_{chapter}") == ["no", "yes", "yes", "no", "no", "no"]
     assert column(table, "earlier_health_factor") == ["no"] * 6
-    assert dict(table.giveaways) == {"earlier_pregnancy": "gender"}
+    assert dict(table.proxies) == {"earlier_pregnancy": "gender"}
 
 
 def test_diagnoses_of_the_stay_itself_come_on_request_with_a_note(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_diagnoses_of_the_stay_itself_come_on_request_with_a_note(tmp_path: Path
     assert column(table, "earlier_admissions") == [0, 1, 1, 0, 0, 0]
     assert not [name for name in table.frame if str(name).startswith("earlier_") and name != "earlier_admissions"]
     assert any("known at its discharge alone" in note for note in table.notes)
-    assert dict(table.giveaways) == {"diagnosis_pregnancy": "gender"}
+    assert dict(table.proxies) == {"diagnosis_pregnancy": "gender"}
     assert table.description["diagnoses"] == "admission"
 
 
@@ -178,7 +178,7 @@ def test_a_treatment_that_all_share_is_no_target(tmp_path: Path) -> None:
     procedures = "row_id,subject_id,hadm_id,seq_num,icd9_code\n1,4,40,1,9671\n"
     table = read_mimic3(write(tmp_path / "mimic", PROCEDURES_ICD=procedures), val_fraction=0.5, test_fraction=0.0, seed=SEED)
     assert "treatment" not in table.targets
-    assert "treatment is left out: it is none in all rows" in table.notes
+    assert "treatment is dropped: it is none in all rows" in table.notes
 
 
 def test_codes_without_leading_zeros_are_noted(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_nobody_is_in_two_splits(table: Table) -> None:
         ({"PATIENTS": re.sub("([MF]),....", r"\1,2140", TABLES["PATIENTS"])}, "no admission in .* can be used: .*patients under 15"),
     ],
 )  # fmt: skip
-def test_bad_files_are_named_with_the_mend(tmp_path: Path, changed: dict[str, str | None], message: str) -> None:
+def test_bad_files_are_named_with_the_fix(tmp_path: Path, changed: dict[str, str | None], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_mimic3(write(tmp_path / "mimic", **changed))
 
@@ -436,7 +436,7 @@ def test_the_demo() -> None:
     counts = dict(zip(*np.unique(table.splits, return_counts=True), strict=True))
     assert counts == table.description["rows"] and min(counts.values()) >= 2
     assert len(table) == sum(counts.values()) == 129
-    assert table.notes[-1].startswith("129 admissions prove that the pipe works")
+    assert table.notes[-1].startswith("129 admissions show that the program runs")
     assert table.frame["age"].between(15, 90).all()
     assert table.targets["treatment"].nunique() <= 9
     people = pd.read_csv(DEMO / "ADMISSIONS.csv")["subject_id"].to_numpy()

@@ -35,8 +35,8 @@ def test_rows_without_label_or_factor_are_left_out_and_counted(tmp_path: Path) -
     table = read_table(tmp_path / "p.csv", label="income", factors=["sex"])
     assert len(table) == 392
     assert table.notes == (
-        "5 of 400 rows are left out, since income is missing in them",
-        "3 of 395 rows are left out, since sex is missing in them",
+        "5 of 400 rows are dropped, since income is missing in them",
+        "3 of 395 rows are dropped, since sex is missing in them",
     )
 
 
@@ -61,7 +61,7 @@ def test_nobody_is_in_two_splits(tmp_path: Path) -> None:
         ({"drop": ["sex"]}, SettingsError, r"drop_columns holds 'sex', which is the label, the person or a factor"),
         ({"label": "age", "factors": ["sex"]}, None, ""),
         ({"person": "who"}, SettingsError, r"no column 'who' for the person"),
-        ({"factors": ["sex", "job"], "giveaways": ["title"]}, SettingsError, r"giveaway_columns: with several factors say of which one"),
+        ({"factors": ["sex", "job"], "proxies": ["title"]}, SettingsError, r"proxy_columns: with several factors say of which one"),
         ({"test_fraction": 1.0}, SettingsError, r"test_fraction=1"),
     ],
 )

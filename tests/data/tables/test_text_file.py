@@ -37,7 +37,7 @@ def test_delimiters_headers_and_compression(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b,c\n1,2,3\n4,5\n", r"a\.csv cannot be read: line 3 has 2 fields where there should be 3 \('4,5' …\): mend that line"),
+        ("a,b,c\n1,2,3\n4,5\n", r"a\.csv cannot be read: line 3 has 2 fields where there should be 3 \('4,5' …\): fix that line"),
         ("a,b\n1,2,3\n", r"line 2 has 3 fields where there should be 2"),
         ("a;b;c\n1;2;3\n", r"has one column, 'a;b;c': its delimiter is not ','; say delimiter=';'"),
         ("a,b,a\n1,2,3\n", r"has the column 'a' twice"),

@@ -44,7 +44,7 @@ def test_bytes_are_no_words() -> None:
         as_words(pd.Series([b"x", b"y"], name="photo"))
 
 
-def test_types_that_libraries_read_alike() -> None:
+def test_types_that_libraries_read_the_same() -> None:
     assert tidied("pay", pd.Series([Decimal("1.5"), None])).tolist()[0] == 1.5
     assert tidied("day", pd.Series([datetime.date(2020, 1, 2), None])).dt.year.tolist()[0] == 2020
     assert tidied("town", pd.Series([" a", "b ", "?"])).tolist() == ["a", "b", None]

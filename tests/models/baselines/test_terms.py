@@ -21,7 +21,7 @@ from contextssl.models.baselines.bootstrap import Bootstrap
 from contextssl.models.baselines.equivariance import PredictedContrast
 from contextssl.models.baselines.heads import HypernetworkPredictor
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
-from contextssl.models.baselines.momentum import Follower
+from contextssl.models.baselines.momentum import MovingAverage
 from contextssl.models.baselines.sequence import SequencePrediction, sequences
 from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.supervision import ClassSupervision, LatentSupervision
@@ -105,7 +105,7 @@ def test_every_method_learns_embeds_and_predicts(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["sen", "equimod", "augself", "sie", "seq-jepa"])
-def test_untold_factors_do_not_enter_a_loss(method: str) -> None:
+def test_inactive_factors_do_not_enter_a_loss(method: str) -> None:
     batch = batch_of([0, 1, 2, 3], "rotation")
     latents = batch.target_latents.clone()
     latents[:, 4:] += 3.0
@@ -171,14 +171,14 @@ def test_sen_contrasts_predictions_with_targets() -> None:
     batch, encoder = batch_of([0, 1, 2, 3], "rotation"), encoder_of()
     term = PredictedContrast(F_WIDTH, A, 16, 6, 0.3, weight=2.0).eval()
     features = seen(batch, encoder).features
-    told = batch.action.clone()
-    told[:, 4:] = 0
-    predicted = term.predictor(term.projector(features[:, 0]), told)
+    action = batch.action.clone()
+    action[:, 4:] = 0
+    predicted = term.predictor(term.projector(features[:, 0]), action)
     z = torch.stack([predicted, term.projector(features[:, 1])], dim=1).detach()
     assert float(term(seen(batch, encoder))["equivariance"].detach()) == pytest.approx(2 * naive_nt_xent(z, 0.3, None), rel=1e-4)
 
 
-def test_augself_regresses_the_told_action_by_hand() -> None:
+def test_augself_regresses_the_active_action_by_hand() -> None:
     batch, encoder = batch_of([0, 1], "color"), encoder_of()
     term = ActionRegression(F_WIDTH, FACTORS, 16, weight=3.0)
     term.head = nn.Sequential(nn.Linear(2 * F_WIDTH, A))
@@ -186,7 +186,7 @@ def test_augself_regresses_the_told_action_by_hand() -> None:
     nn.init.zeros_(term.head[0].bias)  # type: ignore[arg-type]
     color = float(batch.action[:, 4:].square().mean())
     assert float(term(seen(batch, encoder))["action"].detach()) == pytest.approx(3 * color, rel=1e-5)
-    # With both factors told, each one's mean is added.
+    # With both factors active, each one's mean is added.
     both = batch_of([0, 1])
     rotation = float(both.action[:, :4].square().mean())
     assert float(term(seen(both, encoder))["action"].detach()) == pytest.approx(3 * (rotation + color), rel=1e-5)
@@ -234,16 +234,16 @@ def test_byol_by_hand() -> None:
     assert float(term(seen(batch, encoder))["invariance"].detach()) == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_a_follower_moves_by_its_momentum_and_takes_no_gradient() -> None:
+def test_a_moving_average_moves_by_its_momentum_and_takes_no_gradient() -> None:
     network = nn.Linear(2, 2)
     before = network.weight.detach().clone()
-    follower = Follower(network, 0.75)
-    torch.testing.assert_close(follower(torch.eye(2)), network(torch.eye(2)))
+    average = MovingAverage(network, 0.75)
+    torch.testing.assert_close(average(torch.eye(2)), network(torch.eye(2)))
     with torch.no_grad():
         network.weight.add_(1.0)
-    follower.follow(network)
-    torch.testing.assert_close(follower.average.module.weight, before + 0.25)
-    assert not any(parameter.requires_grad for parameter in follower.parameters())
+    average.update(network)
+    torch.testing.assert_close(average.average.module.weight, before + 0.25)
+    assert not any(parameter.requires_grad for parameter in average.parameters())
 
 
 def test_sequences_gather_an_items_pairs() -> None:
@@ -264,16 +264,16 @@ def test_seq_jepa_predicts_the_fourth_view_from_three() -> None:
             latents = torch.stack([(batch.source_latents, batch.target_latents)[end][r] for r, end in views])
             actions = FACTORS.relative(latents[:-1], latents[1:])
             actions[:, 4:] = 0
-            told = term.of_action(actions)
-            inside = torch.cat([told[:-1], torch.zeros(1, told.shape[1])])
+            encoded = term.of_action(actions)
+            inside = torch.cat([encoded[:-1], torch.zeros(1, encoded.shape[1])])
             tokens = torch.cat([z[:-1], inside], dim=1)
             read = term.transformer(torch.cat([term.aggregate[None], tokens])[None])[0, :1]
-            predicted = term.predictor(torch.cat([read, told[-1:]], dim=1))[0]
+            predicted = term.predictor(torch.cat([read, encoded[-1:]], dim=1))[0]
             losses.append(float(2 - 2 * F.cosine_similarity(predicted, z[-1], dim=0)))
     assert float(term(seen(batch, encoder))["prediction"].detach()) == pytest.approx(sum(losses) / 2, rel=1e-4)
     # Its embedding of a view is the aggregate of that view alone; what it predicts is a feature.
     with torch.no_grad():
-        token = torch.cat([features[0, 0], torch.zeros(told.shape[1])])
+        token = torch.cat([features[0, 0], torch.zeros(encoded.shape[1])])
         aggregate = term.transformer(torch.stack([term.aggregate, token])[None])[0, 0]
         torch.testing.assert_close(term.embed(features[:, 0])[0], aggregate)
     assert term.predicts_features

@@ -1,7 +1,7 @@
-"""What an augmentation is: numbers that settle it, drawn apart from the images, and a pure function of images and numbers.
+"""What an augmentation is: parameters, drawn apart from the images, and a pure function of images and parameters.
 
 So a view can be made again from its numbers alone, and the difference between the numbers of two views is the action that leads from one to
-the other. Every part of ``apply`` treats an image alike wherever it stands in a batch, to the last bit: an elementwise operation does so by
+the other. Every part of ``apply`` treats an image the same, whatever its place in a batch, to the last bit: an elementwise operation does so by
 itself, a sum does where it is exact (:func:`separable`, :func:`mean_level`), since then no order of adding matters.
 """
 
@@ -28,15 +28,15 @@ STEPS = 4096
 
 @dataclass(frozen=True)
 class Augmentation(ABC):
-    """One way to change an image, settled by P numbers. Subclasses are frozen dataclasses whose fields are the ranges of the draws.
+    """One way to change an image, determined by P numbers. Subclasses are frozen dataclasses whose fields are the ranges of the draws.
 
     Attributes:
         name: the factor's name, such as ``"crop"``.
         place: among those that are applied one after the other. First comes what moves pixels, since a blur before a crop would be magnified with
             it and its σ no longer be one in pixels of the view; then colours; then the blur. A user's own come after ours, as they are listed.
-        parameters: names of the P numbers that settle what is done.
+        parameters: names of the P numbers that determine what is done.
         identity: the P numbers that change nothing.
-        components: names of the W numbers that are told as latents; those of the parameters where left out.
+        components: names of the W numbers that are its latents; default: those of the parameters.
     """
 
     name: ClassVar[str]
@@ -55,10 +55,10 @@ class Augmentation(ABC):
 
     @abstractmethod
     def words(self, parameters: Float[Tensor, " P"]) -> str:
-        """What these parameters do, such as ``"blur σ 1.4"``; nothing where there is nothing to tell."""
+        """What these parameters do, such as ``"blur σ 1.4"``; empty where they change nothing."""
 
     def latents(self, parameters: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch W"]:
-        """The numbers that are told, unscaled; the parameters themselves unless a subclass says otherwise."""
+        """The latents, unscaled; the parameters themselves unless a subclass says otherwise."""
         return parameters
 
     def for_images(self, shape: tuple[int, int, int]) -> Augmentation:
@@ -80,10 +80,10 @@ class Augmentation(ABC):
 
 @dataclass(frozen=True)
 class Switched(Augmentation):
-    """An augmentation that is done to an image or not; its one parameter is named by what an image then is.
+    """An augmentation that is applied to an image or not; its one parameter is named by what the image then is.
 
     Args:
-        chance: how often it is done, 0 to 1.
+        chance: the probability, 0 to 1.
 
     Raises:
         SettingsError: for a chance out of these bounds.
@@ -98,7 +98,7 @@ class Switched(Augmentation):
 
     @abstractmethod
     def changed(self, images: Float[Tensor, "n C H W"]) -> Float[Tensor, "n C H W"]:
-        """All of the images with it done."""
+        """All of the images with it applied."""
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n P"]:
         return (torch.rand(count, 1, generator=generator) < self.chance).float()
@@ -157,7 +157,7 @@ def precise(parameters: Tensor) -> Tensor:
 
 
 def per_image(numbers: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:
-    """One number an image, as what multiplies images."""
+    """One number per image, as what multiplies images."""
     return numbers[:, None, None, None]
 
 

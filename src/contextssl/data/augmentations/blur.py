@@ -47,7 +47,7 @@ class Blur(Augmentation):
         return uniform(count, self.sigma, generator)[:, None]
 
     def apply(self, images: Float[Tensor, "n C H W"], parameters: Float[Tensor, "n P"]) -> Float[Tensor, "n C H W"]:
-        # Not kornia's gaussian_blur2d, which takes as long: a GPU convolves in TF32 unless it is told not to, and in an order that it
+        # Not kornia's gaussian_blur2d, which is no faster: a GPU convolves in TF32 by default, and in an order that it
         # chooses by the number of images. Nor does kornia take σ = 0, or an image smaller than half the kernel.
         weights = half_gaussian(parameters[:, 0], self.radius)
         height, width = images.shape[2:]
@@ -78,7 +78,7 @@ def half_gaussian(sigma: Float[Tensor, " n"], radius: int) -> Float[Tensor, "n t
 
 @lru_cache(maxsize=16)
 def mirrored_taps(size: int, radius: int, device: torch.device) -> Float[Tensor, "taps pixels"]:
-    """(radius + 1, size · size): how often pixel j is looked at from pixel i at each distance, mirrored beyond the edges. Times the weights of
+    """(radius + 1, size · size): how often pixel j is counted for pixel i at each distance, mirrored beyond the edges. Times the weights of
     a kernel it is the matrix of the blur along one axis."""
     offsets = torch.arange(-radius, radius + 1)
     period = max(2 * (size - 1), 1)

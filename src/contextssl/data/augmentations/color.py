@@ -19,7 +19,7 @@ class Color(Augmentation):
     """Brightness, contrast, saturation and hue, changed in this order; on grey images the last two do nothing.
 
     The first three are factors as in torchvision's ColorJitter: towards black, towards the image's mean grey, towards each pixel's grey; hue
-    is a part of a full turn. torchvision changes the order at random, which the parameters here would not tell.
+    is a part of a full turn. torchvision changes the order at random, which the parameters here do not record.
 
     Args:
         brightness, contrast, saturation: each factor is drawn evenly from 1 - this to 1 + this; 0 to 1.
@@ -60,8 +60,8 @@ class Color(Augmentation):
 
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         *factors, hue = parameters.tolist()
-        told = [f"{name} {value:.2f}" for name, value in zip(self.parameters, factors, strict=False) if value != 1]
-        return ", ".join([*told, f"hue {360 * hue:+.0f}°"] if hue else told)
+        words = [f"{name} {value:.2f}" for name, value in zip(self.parameters, factors, strict=False) if value != 1]
+        return ", ".join([*words, f"hue {360 * hue:+.0f}°"] if hue else words)
 
 
 AUGMENTATION = Color
@@ -79,7 +79,7 @@ def turn_hue(images: Float[Tensor, "n 3 H W"], turns: Float[Tensor, " n"]) -> Fl
 
     With the channels scaled so that a pixel's least is 0 and its greatest 1, the hue in sixths of a turn, -3 to 3 with red at 0, is
     ±(1 + g + b - r), positive where g > b; and a channel is 2 less the hue's distance from the channel's own (red 0, green 2, blue -2),
-    clamped to 0 and 1. So there are no six cases to tell apart, which takes a CPU longest.
+    clamped to 0 and 1. So there are no six cases to distinguish, which is slowest on a CPU.
     """
     low, high = images.amin(dim=1, keepdim=True), images.amax(dim=1, keepdim=True)
     chroma = high - low

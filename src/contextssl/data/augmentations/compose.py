@@ -1,4 +1,4 @@
-"""Several augmentations as one: their numbers side by side, the factors that they are told as, one pass over the images.
+"""Several augmentations as one: their numbers side by side, their factors, one pass over the images.
 
 Example:
     >>> augmentations = Augmentations.named(["crop", "blur"])
@@ -58,12 +58,12 @@ CHUNK_BYTES = {"cpu": 3 * 2**19, "other": 2**26}
 class Augmentations:
     """Augmentations in the order of their factors; whatever that order, they are applied in that of their places.
 
-    So how factors are listed changes no image, and the parameters of a factor mean the same beside every other.
+    So how factors are listed changes no image, and the parameters of a factor mean the same next to any other.
 
     Args:
         augmentations: no two of one name.
-        centre: A numbers that the latents are reduced by; measured on draws from a fixed seed where left out.
-        scale: A numbers that they are then divided by; measured as well. Given both, a stored run is rebuilt exactly.
+        centre: A numbers that the latents are reduced by; default: measured on draws from a fixed seed.
+        scale: A numbers that they are then divided by; default: measured too. Given both, a stored run is rebuilt exactly.
 
     Raises:
         SettingsError: for no augmentation, one listed twice, or one whose draws do not have the shape that it states.
@@ -122,7 +122,7 @@ class Augmentations:
         return cls(tuple(_build(name, given.get(name) or given.get(kinds[name]) or {}) for name in names))
 
     def for_images(self, shape: tuple[int, int, int]) -> Augmentations:
-        """The same for images (C, H, W); centre and scale are measured anew where what is drawn depends on them."""
+        """The same for images (C, H, W); centre and scale are measured again where what is drawn depends on them."""
         moved = tuple(augmentation.for_images(shape) for augmentation in self.augmentations)
         return self if moved == self.augmentations else Augmentations(moved)
 
@@ -146,7 +146,7 @@ class Augmentations:
         return torch.cat([augmentation.draw(count, generator) for augmentation in self.augmentations], dim=1)
 
     def redraw(self, parameters: Float[Tensor, "n P"], name: str, generator: torch.Generator) -> Float[Tensor, "n P"]:
-        """The same parameters with those of one factor drawn anew.
+        """The same parameters with those of one factor drawn again.
 
         Raises:
             SettingsError: for an unknown factor, naming the nearest.
@@ -159,10 +159,10 @@ class Augmentations:
         return torch.cat(blocks, dim=1)
 
     def latents(self, parameters: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch A"]:
-        """What is told of parameters (..., P): (..., A) float32, each number of mean 0 and variance 1 over the draws."""
-        told = self._unscaled(parameters)
-        centre, scale = (torch.tensor(numbers, dtype=torch.float32, device=told.device) for numbers in (self.centre, self.scale))
-        return (told - centre) / scale
+        """The latents of parameters (..., P): (..., A) float32, each number of mean 0 and variance 1 over the draws."""
+        latents = self._unscaled(parameters)
+        centre, scale = (torch.tensor(numbers, dtype=torch.float32, device=latents.device) for numbers in (self.centre, self.scale))
+        return (latents - centre) / scale
 
     @torch.no_grad()
     def apply(self, images: UInt8[Tensor, "n C H W"], parameters: Float[Tensor, "n P"]) -> UInt8[Tensor, "n C H W"]:
@@ -176,7 +176,7 @@ class Augmentations:
             parameters: (n, P) float32, on any device.
 
         Raises:
-            InputError: for another shape or dtype, or parameters that are not finite (not looked at on a GPU, which it would wait for).
+            InputError: for another shape or dtype, or parameters that are not finite (not checked on a GPU, which would have to be waited for).
         """
         if images.ndim != 4 or images.dtype != torch.uint8 or images.shape[1] not in (1, 3):
             raise InputError(f"images must be uint8 (n, C, H, W) with 1 or 3 channels, not {images.dtype} {tuple(images.shape)}")
@@ -186,7 +186,7 @@ class Augmentations:
                 f"not {parameters.dtype} {tuple(parameters.shape)}"
             )
         if parameters.device.type == "cpu" and not bool(parameters.isfinite().all()):
-            raise InputError("parameters are not all finite numbers: draw them anew")
+            raise InputError("parameters are not all finite numbers: draw them again")
         views = torch.empty_like(images)
         if images.numel() == 0:
             return views
@@ -198,19 +198,19 @@ class Augmentations:
         return views
 
     def words(self, parameters: Float[Tensor, " P"]) -> str:
-        """What one image's parameters do, such as ``"crop 62 %, blur σ 1.4"``; ``"as it is"`` where they do nothing."""
-        told = [augmentation.words(block) for augmentation, block in self._blocks(parameters)]
-        return ", ".join(word for word in told if word) or "as it is"
+        """What one image's parameters do, such as ``"crop 62 %, blur σ 1.4"``; ``"as it is"`` where they change nothing."""
+        words = [augmentation.words(block) for augmentation, block in self._blocks(parameters)]
+        return ", ".join(word for word in words if word) or "as it is"
 
     @property
     def description(self) -> dict[str, Any]:
-        """Plain JSON values that settle what is drawn and told, for the record of a run."""
+        """Plain JSON values that determine draws and latents, for the record of a run."""
         listed = [{"name": _name_of(augmentation), "ranges": augmentation.ranges} for augmentation in self.augmentations]
         return {"augmentations": listed, "centre": list(self.centre), "scale": list(self.scale)}
 
     @property
     def own_code(self) -> str | None:
-        """A digest of the source of augmentations that are not of this package, which no name and range settles; None where there are none."""
+        """A digest of the source of augmentations that are not of this package, which name and range do not determine; None where there are none."""
         kinds = [type(each) for each in self.augmentations if type(each) not in (*AUGMENTATIONS.values(), FromKornia)]
         return digest_of([_source_of(kind) for kind in kinds]) if kinds else None
 
@@ -228,14 +228,17 @@ class Augmentations:
         centres, scales = [], []
         for augmentation in self.augmentations:
             parameters = augmentation.draw(MEASURED_DRAWS, generator)
-            told = augmentation.latents(parameters)
-            for what, numbers, names in (("draw", parameters, augmentation.parameters), ("latents", told, augmentation.factor.components)):
+            latents = augmentation.latents(parameters)
+            for what, numbers, names in (
+                ("draw", parameters, augmentation.parameters),
+                ("latents", latents, augmentation.factor.components),
+            ):
                 if numbers.shape != (MEASURED_DRAWS, len(names)):
                     raise SettingsError(
                         f"augmentation {augmentation.name!r}: its {what} of {MEASURED_DRAWS} images must have shape "
                         f"({MEASURED_DRAWS}, {len(names)}), one column each for {', '.join(names)}, not {tuple(numbers.shape)}"
                     )
-            deviation, mean = torch.std_mean(told.double(), dim=0)
+            deviation, mean = torch.std_mean(latents.double(), dim=0)
             centres += [_rounded(number) for number in mean.tolist()]
             scales += [_rounded(number) if number > 1e-6 else 1.0 for number in deviation.tolist()]
         return tuple(centres), tuple(scales)
@@ -252,12 +255,12 @@ class Augmentations:
 
 
 def _rounded(number: float) -> float:
-    """To six digits: the last bits of a sum depend on the number of threads, and a run is to find its own constants again on any machine."""
+    """To six digits: the last bits of a sum depend on the number of threads, and a run must have the same constants on any machine."""
     return float(f"{number:.6g}")
 
 
 def _name_of(augmentation: Augmentation) -> str:
-    """What it is called in a list of names, whoever installed it."""
+    """Its name in a list of names."""
     if isinstance(augmentation, FromKornia):
         return f"{KORNIA}{augmentation.kind}"
     kind = type(augmentation)

@@ -43,7 +43,7 @@ class Crop(Augmentation):
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
     def __post_init__(self) -> None:
-        # Below a ten-thousandth a box is less than a pixel of any image that one would crop.
+        # Below a ten-thousandth a box is less than a pixel of any usual image.
         object.__setattr__(self, "area", checked_range("crop area", self.area, 1e-4, 1.0))
         object.__setattr__(self, "ratio", checked_range("crop ratio", self.ratio, 1e-2, 1e2))
         low, high = self.ratio
@@ -89,7 +89,7 @@ AUGMENTATION = Crop
 def interpolation(start: Float[Tensor, " n"], extent: Float[Tensor, " n"], size: int) -> Float[Tensor, "n size size"]:
     """Matrices that stretch a stretch of ``size`` pixels, ``start`` and ``extent`` as fractions, to all ``size`` pixels, bilinearly.
 
-    Pixel centres lie at halves, and what lies outside of the stretch is not looked at, as if it had been cut out first.
+    Pixel centres lie at halves, and what lies outside of the stretch is ignored, as if it had been cut out first.
     """
     pixels = torch.arange(size, dtype=torch.float32, device=start.device)
     within = (pixels + 0.5) * extent[:, None] - 0.5

@@ -23,19 +23,19 @@ from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.named_code import KORNIA
 from contextssl.randomness import DrawingFrom, seeded_generator
 
-# Height and width where nobody says which the images have.
+# Default height and width of the images.
 USUAL_SHAPE = (3, 32, 32)
-# More numbers an image than this are an image of noise, not what a context could tell.
+# More numbers per image than this are an image of noise, not a factor.
 MOST_NUMBERS = 64
-# What kornia draws once for a whole batch and we hold: the order of ColorJitter's four steps; whose kernel RandomMotionBlur takes for all.
+# What kornia draws once for a whole batch and is fixed here: the order of ColorJitter's four steps; whose kernel RandomMotionBlur takes for all.
 HELD: Mapping[str, tuple[int, ...]] = {"order": (0, 1, 2, 3), "idx": (0,)}
 # Arguments that make the images of a batch depend on each other, or give another shape.
 NOT_TAKEN = ("same_on_batch", "p_batch", "keepdim", "return_transform")
-# What kornia records beside numbers: whether an image is changed, the shape of the batch, and the image's place in it.
+# What kornia records in addition to numbers: whether an image is changed, the shape of the batch, and the image's place in it.
 OF_THE_BATCH = ("batch_prob", "forward_input_shape", "batch_idx")
 # Images that are tried, and draws that show which numbers vary.
 TRIED, DRAWS = 5, 4096
-# How far an image may be from itself changed alone: a quarter of a level.
+# The greatest difference of an image changed in a batch and alone: a quarter of a level.
 TOLERANCE = 0.25 / 255
 REFUSED = {"RandomDissolving": "it would download a diffusion model"}
 
@@ -99,21 +99,21 @@ class FromKornia(Augmentation):
     def __post_init__(self) -> None:
         recorded = self._recorded
         chance = "applied" if 0 < self.chance < 1 else None
-        told = tuple(recorded.names[place] for place in recorded.varying)
-        if not self.chance or not (told or chance):
-            raise SettingsError(f"{KORNIA}{self.kind} does the same to every image, so that there is nothing to tell of it")
+        varying = tuple(recorded.names[place] for place in recorded.varying)
+        if not self.chance or not (varying or chance):
+            raise SettingsError(f"{KORNIA}{self.kind} does the same to every image, so it has no latents")
         values = {
             "name": self.kind,
             "parameters": ("applied", *recorded.names),
             "identity": (0.0, *recorded.usual),
-            "components": ((chance, *told) if chance else told),
+            "components": ((chance, *varying) if chance else varying),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
     @property
     def chance(self) -> float:
-        """How often an image is changed: ``p`` of the settings."""
+        """The probability that an image is changed: ``p`` of the settings."""
         usual = inspect.signature(_class(self.kind)).parameters.get("p")
         return checked_number(f"p of {self.kind}", self.settings.get("p", 1.0 if usual is None else usual.default), 0.0, 1.0)
 
@@ -147,8 +147,8 @@ class FromKornia(Augmentation):
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         if parameters[0] <= 0.5:
             return ""
-        told = [f"{self._recorded.names[place]} {float(parameters[1 + place]):.2g}" for place in self._recorded.varying]
-        return f"{self.kind} {', '.join(told[:4])}{' …' if len(told) > 4 else ''}".strip()
+        words = [f"{self._recorded.names[place]} {float(parameters[1 + place]):.2g}" for place in self._recorded.varying]
+        return f"{self.kind} {', '.join(words[:4])}{' …' if len(words) > 4 else ''}".strip()
 
     @property
     def _recorded(self) -> Recorded:
@@ -194,7 +194,7 @@ def _module(kind: str, settings: str, device: str) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists, which JSON and YAML have in the place of tuples."""
+    """Tuples in place of the lists of JSON and YAML."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
@@ -244,7 +244,7 @@ def _told(module: Any, shape: tuple[int, int, int], refuse: Any) -> Recorded:
         else:
             shapes[key], dtypes[key] = tuple(value.shape[1:]), value.dtype
             if value[0].numel() > MOST_NUMBERS:
-                raise refuse(f"its {key} is {value[0].numel()} numbers an image")
+                raise refuse(f"its {key} is {value[0].numel()} numbers per image")
     return Recorded(shapes, dtypes, fixed)
 
 

@@ -15,9 +15,9 @@ from contextssl.data.augmentations.augmentation import Augmentation, checked_ran
 
 @dataclass(frozen=True)
 class Rotate(Augmentation):
-    """A turn about the image's middle, counter-clockwise as one looks at it, with bilinear interpolation; what turns in is mirrored.
+    """A rotation about the image's centre, counter-clockwise, with bilinear interpolation; what turns in is mirrored.
 
-    It is told as cosine and sine, so that 180° and -180° are one.
+    Its latents are cosine and sine, so that 180° and -180° are one.
 
     Args:
         degrees: range of the angle, drawn evenly; within -360 to 360.

@@ -1,4 +1,4 @@
-"""Furniture and a house. Each function draws one object with proportions of its own; its front faces -y; its sides can be told apart."""
+"""Furniture and a house. Each function draws one object with proportions of its own; its front faces -y; its sides differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of mesh files, one folder a class: listing, splitting and loading them."""
+"""A folder of mesh files, one folder per class: listing, splitting and loading them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHER_MESHES = (
 
 
 def stable_hash(*words: object) -> int:
-    """A 64-bit number that settles nothing but these words, the same in every process."""
+    """A 64-bit number of these words, the same in every process."""
     return int(digest_of_bytes(["\0".join(map(str, words))]), base=16)
 
 
@@ -42,10 +42,12 @@ def list_meshes(folder: Path) -> dict[str, dict[str, Path]]:
         DataError: for a folder that is missing, that holds no class folders, or a class folder without a mesh.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of meshes; meshes=DIR holds one folder of mesh files a class")
+        raise DataError(f"{folder}: no such folder of meshes; meshes=DIR holds one folder of mesh files per class")
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
     if not classes:
-        raise DataError(f"{folder}: no class folders in it; meshes=DIR holds one folder of mesh files a class, such as {folder / 'chair'}")
+        raise DataError(
+            f"{folder}: no class folders in it; meshes=DIR holds one folder of mesh files per class, such as {folder / 'chair'}"
+        )
     formats = set(import_trimesh().exchange.load.mesh_formats())
     listing: dict[str, dict[str, Path]] = {}
     for path in classes:
@@ -78,9 +80,9 @@ def _unread(files: Sequence[Path], formats: set[str]) -> str | None:
 
 
 def mesh_mark(path: Path) -> str:
-    """What a mesh file is told apart by; of glTF the files of numbers beside it too."""
-    beside = sorted(path.parent.glob("*.bin")) if path.suffix.lower() == ".gltf" else []
-    return " ".join(file_mark(file) for file in (path, *beside))
+    """A mark that changes when a mesh file does; of glTF its binary files too."""
+    binaries = sorted(path.parent.glob("*.bin")) if path.suffix.lower() == ".gltf" else []
+    return " ".join(file_mark(file) for file in (path, *binaries))
 
 
 def split_names(names: Sequence[str], seed: int, train: int | None, val: int) -> tuple[list[str], list[str]]:
@@ -94,7 +96,7 @@ def split_names(names: Sequence[str], seed: int, train: int | None, val: int) ->
 
 
 def load_mesh(path: Path) -> trimesh.Trimesh:
-    """A mesh file as one mesh, centred and scaled; whatever the file says of materials and colours is left out.
+    """A mesh file as one mesh, centred and scaled; materials and colours of the file are ignored.
 
     Raises:
         DataError: naming the file, where it cannot be read or holds no surface.
@@ -102,9 +104,9 @@ def load_mesh(path: Path) -> trimesh.Trimesh:
     try:
         loaded = import_trimesh().load(path, force="mesh", process=False)
         vertices, faces = np.asarray(loaded.vertices), np.asarray(loaded.faces)
-    except Exception as error:  # each of trimesh's readers fails in its own way
-        raise DataError(f"{path}: cannot be read as a mesh ({type(error).__name__}: {error}); mend the file or take it out") from error
+    except Exception as error:  # trimesh's loaders raise many kinds
+        raise DataError(f"{path}: cannot be read as a mesh ({type(error).__name__}: {error}); fix the file or take it out") from error
     try:
         return normalise(import_trimesh().Trimesh(vertices, faces.reshape(-1, 3), process=False))
     except (InputError, IndexError) as error:
-        raise DataError(f"{path}: {error}; mend the file or take it out") from error
+        raise DataError(f"{path}: {error}; fix the file or take it out") from error

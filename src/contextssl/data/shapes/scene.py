@@ -77,7 +77,7 @@ class Scene:
 
     Args:
         mesh: within the ball of radius 0.5 about the origin, as :func:`normalise` leaves it (turned or not). A face's albedo is
-            ``mesh.face_attributes["albedo"]``, in [0, 1]; 0.8 where there is none. Other colours and textures are not looked at.
+            ``mesh.face_attributes["albedo"]``, in [0, 1]; 0.8 where there is none. Other colours and textures are ignored.
 
     Raises:
         InputError: for a mesh that is empty, not finite or too large.

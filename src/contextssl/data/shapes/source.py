@@ -54,7 +54,7 @@ class ShapesSource:
         num_views: views of each object.
         seed: from 0 up.
         supersample: s, for s × s rays a pixel.
-        meshes: a folder with one folder of mesh files a class, in place of the built-in classes.
+        meshes: a folder with one folder of mesh files per class, in place of the built-in classes.
 
     Raises:
         SettingsError: for a setting out of range.
@@ -133,7 +133,7 @@ class ShapesSource:
 
     @functools.cached_property
     def origins(self) -> UInt64[np.ndarray, " N"] | None:
-        """Of a folder of meshes what each item's file is told apart by, in the order of the splits; see :mod:`contextssl.data.origins`."""
+        """Of a folder of meshes a mark per item that changes when its file does, in the order of the splits; see :mod:`contextssl.data.origins`."""
         if self.meshes is None:
             return None
         files = {o.item.name: o.file for split in self._objects.values() for o in split if o.file is not None}
@@ -241,7 +241,7 @@ class ShapesSource:
         return objects[index]
 
     def _seeds(self, split: str, index: int) -> list[np.random.SeedSequence]:
-        """One seed for an item's shape and one for its views. The item's name tells its split, its class and its number, or its file."""
+        """One seed for an item's shape and one for its views. The item's name holds its split, its class and its number, or its file."""
         return np.random.SeedSequence([self.seed, stable_hash(self._object(split, index).item.name)]).spawn(2)
 
 

@@ -1,4 +1,4 @@
-"""Vehicles. Each function draws one object with proportions of its own; its front faces -y; its sides can be told apart."""
+"""Vehicles. Each function draws one object with proportions of its own; its front faces -y; its sides differ."""
 
 from __future__ import annotations
 

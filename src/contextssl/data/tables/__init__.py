@@ -19,7 +19,7 @@ OTHER = (
 
 @contextmanager
 def extra() -> Iterator[None]:
-    """Around imports of what reads tables.
+    """Around imports that tables need.
 
     Raises:
         DataError: where what that needs is not installed.
@@ -39,5 +39,5 @@ def is_table_file(path: Path) -> bool:
 
 
 def names_in(path: Path) -> set[str]:
-    """The names of what lies in a folder, in small letters; none of what is no folder."""
+    """The names of what lies in a folder, in small letters; empty for what is no folder."""
     return {each.name.lower() for each in path.iterdir()} if path.is_dir() else set()

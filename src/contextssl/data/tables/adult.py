@@ -1,7 +1,7 @@
 """UCI Adult: the three original files, as they are.
 
 ``adult.data`` (32,561 rows, no header) is for training and validation, ``adult.test`` (16,281, a first line ``|1x3 Cross validator``, which some
-copies lack, labels with a trailing dot) for tests; missing values are written ``?``. Two columns are left out: ``fnlwgt`` says how many people of
+copies lack, labels with a trailing dot) for tests; missing values are written ``?``. Two columns are dropped: ``fnlwgt`` says how many people of
 the census a row stands for, not what this one is like, and ``education`` repeats ``education-num`` in words.
 """
 
@@ -41,7 +41,7 @@ TRAIN_FILE, TEST_FILE = "adult.data", "adult.test"
 LABEL = "income"
 FACTORS = {"gender": "sex", "race": "race", "age": "age"}
 # Husband and Wife say the sex outright.
-GIVEAWAYS = {"relationship": "gender"}
+PROXIES = {"relationship": "gender"}
 
 
 def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), val_fraction: float = 0.1, seed: int = 0) -> Table:
@@ -50,7 +50,7 @@ def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), va
     Args:
         data_dir: the folder of ``adult.data`` and ``adult.test``.
         factors: of gender, race, age (in four bands).
-        val_fraction: of ``adult.data``, of each income alike.
+        val_fraction: of ``adult.data``, stratified by income.
         seed: of that cut.
 
     Raises:
@@ -70,7 +70,7 @@ def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), va
         factors={name: FACTORS[name] for name in factors},
         targets=pd.DataFrame({LABEL: income}),
         splits=np.concatenate([splits, np.full(len(test), "test")]),
-        giveaways={column: factor for column, factor in GIVEAWAYS.items() if factor in factors},
+        proxies={column: factor for column, factor in PROXIES.items() if factor in factors},
         description={"kind": "adult", "val_fraction": val_fraction, "seed": seed, "rows": [len(train), len(test)]},
     )
 

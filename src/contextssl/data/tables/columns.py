@@ -1,4 +1,4 @@
-"""The columns of a table as numbers, and back: what a model needs to know to read a row, kept in its checkpoint."""
+"""The columns of a table as numbers, and back: what a model needs to encode a row, kept in its checkpoint."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Column:
         categories: in words, code 1 first.
         centre, scale: of a number: its mean and deviation over the training rows.
         edges: of a number: quantiles of the standardised training values, rising, for piecewise-linear codes.
-        missing: True where the column tells nothing but whether the number of the same name is missing (code 2) or there (code 1).
+        missing: True where the column says only whether the number of the same name is missing (code 2) or there (code 1).
         date: True of a number that counts days since 1970.
     """
 
@@ -122,10 +122,10 @@ class Columns:
         return cls(tuple(found))
 
     def encode(self, frame: pd.DataFrame) -> Float32[np.ndarray, "n W"]:
-        """Rows of a table that has these columns (others are passed over), as the model reads them.
+        """Rows of a table that has these columns (others are ignored), as inputs of the model.
 
-        Whatever library read the table: spaces around names and text count for nothing, and a value is read as it was in training, whichever
-        rows stand beside it.
+        Whatever library read the table: spaces around names and text are ignored, and a value is read as it was in training, whatever
+        the other rows.
 
         Raises:
             DataError: naming the columns that are missing, or a number that is none.
@@ -142,16 +142,16 @@ class Columns:
         return rows
 
     def summary(self) -> str:
-        """How many columns of each kind there are, and which: what a person looks over before they train."""
+        """How many columns of each kind there are, and which: to be checked before training."""
         by_kind: dict[str, list[str]] = {"category": [], "number": []}
         for name in self.names:
             by_kind[self[name].kind].append(name)
-        told = [
+        parts = [
             f"{len(names)} read as {plural} ({', '.join(names)})"
             for plural, names in (("categories", by_kind["category"]), ("numbers", by_kind["number"]))
             if names
         ]
-        return f"{len(self.names)} columns: {'; '.join(told)}"
+        return f"{len(self.names)} columns: {'; '.join(parts)}"
 
     def words(self, row: np.ndarray, names: Iterable[str] | None = None) -> str:
         """An encoded row (W,) in words, or some of its columns."""

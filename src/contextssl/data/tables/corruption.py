@@ -2,7 +2,7 @@
 
 What is redrawn is what SCARF redraws (Bahri et al., 2022, algorithm 1): a random subset of the columns, each from its own marginal, that of the
 training rows whatever split the row is of. The factors' columns are no part of it: each factor's value is replaced by another one with a chance
-of its own, and only this change is told as the action.
+of its own, and only this change is the action.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ BANDS = 4
 
 @dataclass(frozen=True)
 class RowFactor:
-    """A factor of a row: which column tells its value.
+    """A factor of a row: which column holds its value.
 
     Args:
         name: of the factor.
         place: of its column in an encoded row.
         values: in words.
         bounds: of a number, in standardised units: value v lies above bounds[v - 1]; None for a category, whose value is its code - 1.
-        moved: all places that are replaced together with it: its own column, and those that give it away.
+        moved: all places that are replaced together with it: its own column, and its proxy columns.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Corruption:
 
     Args:
         columns: of an encoded row.
-        factors: what is replaced and told.
+        factors: what is replaced, and described by the action.
         marginals: (M, W) the encoded training rows, from which everything that is new in a view comes.
         rate: the share of the other columns of the file that is redrawn in each view, rounded down as in SCARF.
         swap_chance: with which each factor's value is replaced by another, every other one being as likely.

@@ -1,4 +1,4 @@
-"""MIMIC-III (Johnson et al., 2016): one row an adult admission, joined from the official CSV files.
+"""MIMIC-III (Johnson et al., 2016): one row per adult admission, joined from the official CSV files.
 
 What is predicted, the length of the stay and its treatment, is predicted at the end of the day of admission, and a row holds nothing that is
 only known later:
@@ -14,7 +14,7 @@ Stays that end in death, or on the day of admission, count as they lasted. Proce
 the day of admission, and drugs of that day (sedatives, say) may belong to it.
 
 Over 89 years dates of birth are shifted by the publishers, which gives ages about 300: these are 90 here. Newborns and children (under 15)
-are left out: the bound is MIMIC-Extract's (Wang et al., 2020); the paper of the database counts adults from 16, Harutyunyan et al. (2019) from
+are dropped: the bound is MIMIC-Extract's (Wang et al., 2020); the paper of the database counts adults from 16, Harutyunyan et al. (2019) from
 18. Obstetrics and gynaecology are read as another service, since they say the gender outright.
 """
 
@@ -52,11 +52,11 @@ FEW_ADMISSIONS = 1000
 
 @dataclass(frozen=True)
 class Stays:
-    """All admissions, one a row, in the order of their file, and where other tables' rows belong.
+    """All admissions, one per row, in the order of their file, and where other tables' rows belong.
 
     Args:
         admissions: the columns that are read, with the patient's gender and date of birth.
-        kept: which are rows of the table; the others only tell what was earlier.
+        kept: which are rows of the table; the others only say what came before.
     """
 
     admissions: pd.DataFrame
@@ -132,14 +132,14 @@ def read_mimic3(
     frame = frame[stays.kept].reset_index(drop=True)
     targets = targets[stays.kept].reset_index(drop=True)
     if targets["treatment"].nunique() < 2:
-        notes.append(f"treatment is left out: it is {targets['treatment'].iloc[0]} in all rows")
+        notes.append(f"treatment is dropped: it is {targets['treatment'].iloc[0]} in all rows")
         targets = targets.drop(columns="treatment")
     if diagnoses == "admission":
         notes.append(
             "the diagnosis columns are of the stay itself and known at its discharge alone: no model can have them when it predicts"
         )
     if len(frame) < FEW_ADMISSIONS:
-        notes.append(f"{len(frame)} admissions prove that the pipe works, not the method: numbers from so few rows mean nothing")
+        notes.append(f"{len(frame)} admissions show that the program runs, no more: numbers from so few rows mean nothing")
     people = stays.admissions["subject_id"].to_numpy(np.int64)[stays.kept]
     splits = split_rows(np.zeros(len(frame), np.int64), people, val_fraction, test_fraction, seed)
     return Table(
@@ -147,7 +147,7 @@ def read_mimic3(
         factors={"gender": "gender"},
         targets=targets,
         splits=splits,
-        giveaways={name: "gender" for name in map(str, frame) if name.endswith("_pregnancy")},
+        proxies={name: "gender" for name in map(str, frame) if name.endswith("_pregnancy")},
         description={
             "kind": "mimic3",
             "path": str(folder.resolve()),
@@ -189,7 +189,7 @@ def _stays(admissions: pd.DataFrame, patients: pd.DataFrame, files: dict[str, Ta
     unlasting = ~(joined["dischtime"] >= joined["admittime"]).to_numpy()
     young = ~unlasting & ~stranger & (newborn | ~(joined["age"] >= YOUNGEST).to_numpy())
     notes = [
-        f"{int(rows.sum()):,} of {len(joined):,} admissions are left out: {why}"
+        f"{int(rows.sum()):,} of {len(joined):,} admissions are dropped: {why}"
         for rows, why in (
             (unlasting, "the time of admission or discharge is missing, or discharge comes first"),
             (stranger & ~unlasting, "PATIENTS does not have the patient"),

@@ -1,6 +1,6 @@
 """The seven tables of MIMIC-III that are read, as they are published: found, checked by their headers, and read column by column.
 
-All headers are looked at before the first table is read, so that what is missing is said within a second and not after the prescriptions.
+All headers are checked before the first table is read, so that what is missing is reported within a second and not after the prescriptions.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from contextssl.digest import digest_of_bytes
 from contextssl.errors import SettingsError, nearest
 
 # Settings of dataset=table that its files need.
-OF_FILES = ("path", "person", "delimiter", "decimal", "encoding", "giveaway_columns")
+OF_FILES = ("path", "person", "delimiter", "decimal", "encoding", "proxy_columns")
 
 
 def open_rows(table: Table, settings: DataSettings, path: str, progress: bool) -> Data:
@@ -59,7 +59,7 @@ def refuse_twice(settings: DataSettings) -> None:
 def refuse_words_of_files(settings: DataSettings) -> None:
     """
     Raises:
-        SettingsError: for a factor that is named twice, and for settings that a data set whose files are known has no use for.
+        SettingsError: for a factor that is named twice, and for settings that a data set of known files does not have.
     """
     refuse_twice(settings)
     for name in OF_FILES:
@@ -70,7 +70,7 @@ def refuse_words_of_files(settings: DataSettings) -> None:
 def check_columns(table: Table, settings: DataSettings) -> None:
     """
     Raises:
-        SettingsError: for columns that are to be left out and that there are none of.
+        SettingsError: for columns to drop that do not exist.
     """
     for name in settings.drop_columns:
         if name not in table.frame:

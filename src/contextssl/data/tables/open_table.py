@@ -11,19 +11,19 @@ import torch
 from contextssl.config.data_settings import TablesSettings
 from contextssl.data.tables.columns import Columns, Kind
 from contextssl.data.tables.corruption import Corruption, known, row_factors
-from contextssl.data.tables.doubts import doubts
 from contextssl.data.tables.rows import Labels, RowPairs, RowViews
+from contextssl.data.tables.suspect_columns import suspect_columns
 from contextssl.data.tables.table import SPLITS, Table
 from contextssl.data.tables.values import as_words
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.randomness import derive_seed
 
-GIVEAWAY_CHOICES = ("drop", "together", "keep")
+PROXY_CHOICES = ("drop", "together", "keep")
 
 
 @dataclass(frozen=True)
 class OpenTable:
-    """A table's splits as pairs, and the columns that a model must know to read them."""
+    """A table's splits as pairs, and the columns that a model needs to encode them."""
 
     pairs: Mapping[str, RowPairs]
     columns: Columns
@@ -36,19 +36,19 @@ def open_table(table: Table, settings: TablesSettings) -> OpenTable:
         SettingsError: for settings that do not fit the table.
         DataError: for a factor with one value, or a column that cannot be read.
     """
-    if settings.giveaways not in GIVEAWAY_CHOICES:
-        raise SettingsError(f"unknown giveaways={settings.giveaways!r}: {nearest(settings.giveaways, GIVEAWAY_CHOICES)}")
+    if settings.proxies not in PROXY_CHOICES:
+        raise SettingsError(f"unknown proxies={settings.proxies!r}: {nearest(settings.proxies, PROXY_CHOICES)}")
     table = with_label_first(table, settings.label)
     frame = table.frame.drop(columns=[name for name in settings.drop_columns if name in table.frame])
     together: dict[str, list[str]] = {}
-    for column, factor in table.giveaways.items():
+    for column, factor in table.proxies.items():
         if factor not in table.factors:
-            raise SettingsError(f"giveaway_columns: unknown factor {factor!r}: {nearest(factor, table.factors)}")
+            raise SettingsError(f"proxy_columns: unknown factor {factor!r}: {nearest(factor, table.factors)}")
         if column in table.factors.values():
-            raise SettingsError(f"giveaway_columns names {column!r}, which is a factor itself")
-        if settings.giveaways == "drop":
+            raise SettingsError(f"proxy_columns names {column!r}, which is a factor itself")
+        if settings.proxies == "drop":
             frame = frame.drop(columns=[column], errors="ignore")
-        elif settings.giveaways == "together" and column in frame:
+        elif settings.proxies == "together" and column in frame:
             together.setdefault(factor, []).append(column)
     for column in table.factors.values():
         if column not in frame:
@@ -59,16 +59,16 @@ def open_table(table: Table, settings: TablesSettings) -> OpenTable:
             if name in kinds:
                 raise SettingsError(f"the column {name!r} is named as categorical and as numeric: choose one")
             kinds[name] = kind  # type: ignore[assignment]
-    found = doubts(frame, kinds)
-    if stopping := [doubt.message for doubt in found if doubt.stops]:
+    found = suspect_columns(frame, kinds)
+    if stopping := [suspect.message for suspect in found if suspect.stops]:
         raise DataError(f"the column {'; the column '.join(stopping)}")
     training = table.splits == "train"
     columns = Columns.fit(frame[training], kinds)
     encoded = torch.from_numpy(columns.encode(frame))
     there = known(encoded, columns, list(table.factors.values()))
-    notes = [*table.notes, *(doubt.message for doubt in found)]
+    notes = [*table.notes, *(suspect.message for suspect in found)]
     if not bool(there.all()):
-        notes.append(f"{int((~there).sum()):,} rows are left out: a factor is missing in them, or has a value that no training row has")
+        notes.append(f"{int((~there).sum()):,} rows are dropped: a factor is missing in them, or has a value that no training row has")
     marginals = encoded[there & torch.from_numpy(training)]
     corruption = Corruption(
         columns,

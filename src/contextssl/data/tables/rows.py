@@ -28,7 +28,7 @@ PLAIN = 0
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What is asked about each row: a class number each, and the classes in words."""
+    """A target of each row: its class number, and the classes' names."""
 
     values: np.ndarray
     names: tuple[str, ...]
@@ -36,11 +36,11 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class RowViews:
-    """Fixed views of each row: view 0 is the row itself, the others are corrupted, settled by the seed.
+    """Fixed views of each row: view 0 is the row itself, the others are corrupted, as functions of the seed.
 
     Args:
         rows: (N, W) float32, encoded.
-        targets: by name what is asked; the first is the class.
+        targets: by name; the first is the class.
         corruption: what makes views.
         num_views: views of each row.
         seed: of the views; two splits take two seeds.
@@ -124,7 +124,7 @@ class RowViews:
         return self.corruption.latents(self.gather_views(items, views))
 
     def redrawn(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"], name: str, generator: torch.Generator) -> Float[Tensor, "n W"]:
-        """The views with one factor's value drawn anew out of those that training rows have, each as likely; everything else as it is."""
+        """The views with one factor's value redrawn from those that training rows have, with equal chances; everything else as it is."""
         factor = next(factor for factor in self.row_factors if factor.name == name)
         rows = self.gather_views(items, views)
         there = factor.of(self.corruption.marginals).unique()
@@ -136,20 +136,20 @@ class RowViews:
         return caption(self.factors, self.gather_latents(*index)[0].numpy())
 
     def digest(self) -> str:
-        told = (
+        about = (
             f"{self.columns.to_list()} {self.row_factors} {self.num_views} {self.seed}{self.corruption.rate} {self.corruption.swap_chance}"
         )
         rows = (part.numpy().tobytes() for part in (self.rows, self.corruption.marginals))
         targets = (part for name, labels in self.targets.items() for part in (f"{name} {labels.names}", labels.values.tobytes()))
-        return digest_of_bytes([told, *rows, *targets])
+        return digest_of_bytes([about, *rows, *targets])
 
 
 @dataclass(frozen=True)
 class RowPairs(OfViews):
-    """Pairs of two corruptions of one row, drawn afresh for every batch; the action tells how the factors' values differ.
+    """Pairs of two corruptions of one row, drawn for every batch; the action says how the factors' values differ.
 
     Args:
-        views: the rows and what is done to them; also the fixed views that are evaluated.
+        views: the rows and their corruption; also the fixed views that are evaluated.
     """
 
     views: RowViews

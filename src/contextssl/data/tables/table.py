@@ -1,4 +1,4 @@
-"""A table of records before it becomes tensors: what every reader gives, whatever file it came from."""
+"""A table of records before it becomes tensors: the same for every kind of file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Records (rows), what is known of each (columns), and what is asked about them (targets).
+    """Records (rows), their values (columns), and what is to be predicted of them (targets).
 
     Args:
-        frame: the columns that a model reads, those of the factors among them: numbers (numeric dtype) or categories (strings or a pandas
+        frame: the inputs of a model, those of the factors among them: numbers (numeric dtype) or categories (strings or a pandas
             categorical). Missing values are NaN or None. Index 0 to n - 1.
         factors: by factor the column of ``frame`` that holds its value.
-        targets: (n) a column a target, categories without missing values; the first is what probes call the class.
+        targets: (n) one column per target, categories without missing values; the first is what probes call the class.
         splits: (n,) ``"train"``, ``"val"`` or ``"test"``.
-        giveaways: by column of ``frame`` that says a factor's value outright (Husband, Wife) that factor.
-        description: plain values that settle the table: kind, path, splits, choices.
-        notes: what a person should be told before they read numbers.
+        proxies: by column of ``frame`` that determines a factor's value (Husband, Wife) that factor.
+        description: plain values that determine the table: kind, path, splits, choices.
+        notes: to be shown before any numbers.
         people: (n) whose row each is, where a person may have several; None where every row is a person's.
 
     Raises:
@@ -37,7 +37,7 @@ class Table:
     factors: Mapping[str, str]
     targets: pd.DataFrame
     splits: np.ndarray
-    giveaways: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     people: np.ndarray | None = None
@@ -47,7 +47,7 @@ class Table:
             if column not in self.frame:
                 raise DataError(f"there is no column {column!r} for the factor {name!r}: the table has {', '.join(self.frame.columns)}")
         if not self.factors:
-            raise SettingsError("no factor is named: say which columns' values a context should tell, such as factors=[sex]")
+            raise SettingsError("no factor is named: say which columns are factors, such as factors=[sex]")
         if not len(self.targets.columns):
             raise SettingsError("no label is named: say which column is to be predicted, such as label=income")
         for split in ("train", "val"):

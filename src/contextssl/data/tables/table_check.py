@@ -1,4 +1,4 @@
-"""Looking a table over: what each column would be read as, what is missing, what could be a label or a factor."""
+"""Checking a table: what each column would be read as, what is missing, what could be a label or a factor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from contextssl.config.data_settings import ColumnSettings
 from contextssl.data.check_report import CheckReport
 from contextssl.data.tables.columns import inferred_kind
-from contextssl.data.tables.doubts import doubts
+from contextssl.data.tables.suspect_columns import suspect_columns
 from contextssl.data.tables.table import SPLITS, Table
 from contextssl.data.tables.table_file import read_file
 from contextssl.data.tables.values import DAY, EPOCH, as_numbers, as_words, is_dates
@@ -20,7 +20,7 @@ SHOWN = 3
 
 
 def check_table(path: Path, settings: ColumnSettings) -> CheckReport:
-    """A line a column of a file; columns that cannot be read as they are count as faults.
+    """One line per column of a file; columns that cannot be read as they are count as faults.
 
     Args:
         settings: as a training on the table reads it.
@@ -52,18 +52,18 @@ def _looked_over(report: CheckReport, frame: pd.DataFrame, settings: ColumnSetti
     faulty: list[str] = []
     for name in map(str, frame.columns):
         if name in drop:
-            report.facts[name] = "left out"
+            report.facts[name] = "dropped"
             continue
         try:
             report.facts[name] = describe(name, frame[name], kinds.get(name))
         except ContextSSLError as error:
             report.add("column", str(error))
             faulty.append(name)
-    for doubt in doubts(frame.drop(columns=[*drop, *faulty]), kinds):
-        if doubt.stops:
-            report.add("column", doubt.message)
+    for suspect in suspect_columns(frame.drop(columns=[*drop, *faulty]), kinds):
+        if suspect.stops:
+            report.add("column", suspect.message)
         else:
-            report.notes.append(doubt.message)
+            report.notes.append(suspect.message)
     return report
 
 
@@ -71,7 +71,7 @@ def describe(name: str, values: pd.Series, kind: str | None = None) -> str:
     """``number, 17 to 90``, or ``category of 8: Private 75 %, …``, and how much is missing.
 
     Raises:
-        DataError: for a number that is none.
+        DataError: for a value that is no number.
     """
     missing = float(values.isna().mean())
     lacking = f", {100 * missing:.1f} % missing" if missing else ""

@@ -55,7 +55,7 @@ def read_table(
     factors: Sequence[str] | None,
     person: str | None = None,
     drop: Sequence[str] = (),
-    giveaways: Sequence[str] | Mapping[str, str] | None = None,
+    proxies: Sequence[str] | Mapping[str, str] | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
@@ -63,14 +63,14 @@ def read_table(
     test_fraction: float = 0.2,
     seed: int = 0,
 ) -> Table:
-    """A file as a table. Rows whose label or factor is missing are left out, counted in the notes.
+    """A file as a table. Rows whose label or factor is missing are dropped, and counted in the notes.
 
     Args:
         label: the column to be predicted; its values are classes.
         factors: the columns whose values are factors; a number is cut into four bands.
-        person: the column that says whose row it is: the splits are then by person. It is not read by the model.
-        drop: columns that are left out.
-        giveaways: columns that say a factor's value outright; with several factors by column which one.
+        person: the column that says whose row it is: the splits are then by person. It is no input of the model.
+        drop: columns that are dropped.
+        proxies: columns that determine a factor's value; with several factors, the factor by column.
         delimiter, decimal, encoding: of a text file, see :func:`~contextssl.data.tables.text_file.read_text`.
 
     Raises:
@@ -79,9 +79,9 @@ def read_table(
     """
     path = Path(path)
     frame = read_file(path, delimiter, decimal, encoding)
-    given = giveaways if isinstance(giveaways, Mapping) else dict.fromkeys(giveaways or (), (factors or [""])[0])
-    if giveaways and not isinstance(giveaways, Mapping) and len(factors or ()) > 1:
-        raise SettingsError("giveaway_columns: with several factors say of which one, such as 'giveaway_columns={title:sex}'")
+    given = proxies if isinstance(proxies, Mapping) else dict.fromkeys(proxies or (), (factors or [""])[0])
+    if proxies and not isinstance(proxies, Mapping) and len(factors or ()) > 1:
+        raise SettingsError("proxy_columns: with several factors say of which one, such as 'proxy_columns={title:sex}'")
     for what, names in (("label", [label]), ("factor", factors or []), ("person", [person]), ("column", drop), ("column", given)):
         for name in names:
             if name is not None and name not in frame:
@@ -89,18 +89,18 @@ def read_table(
     if label is None:
         raise SettingsError(f"no label is named: say which column is to be predicted, label=COLUMN (of {', '.join(frame.columns)})")
     if not factors:
-        raise SettingsError(
-            f"no factor is named: say which columns a context should tell, factors=[COLUMN] (of {', '.join(frame.columns)})"
-        )
+        raise SettingsError(f"no factor is named: say which columns are factors, factors=[COLUMN] (of {', '.join(frame.columns)})")
     if label in factors:
-        raise SettingsError(f"{label!r} is the label and a factor: what is to be predicted cannot be told; choose another of the two")
+        raise SettingsError(
+            f"{label!r} is the label and a factor: what is to be predicted cannot be in the action; choose another of the two"
+        )
     for name in (label, person, *factors):
         if name in drop:
             raise SettingsError(f"drop_columns holds {name!r}, which is the label, the person or a factor: name it in one place")
     notes = []
     for name in (label, *factors):
         if missing := int(frame[name].isna().sum()):
-            notes.append(f"{missing:,} of {len(frame):,} rows are left out, since {name} is missing in them")
+            notes.append(f"{missing:,} of {len(frame):,} rows are dropped, since {name} is missing in them")
             frame = frame[frame[name].notna()]
     frame = frame.reset_index(drop=True)
     labels = as_words(frame[label])
@@ -116,7 +116,7 @@ def read_table(
         factors={name: name for name in factors},
         targets=pd.DataFrame({label: labels}),
         splits=splits,
-        giveaways=given,
+        proxies=given,
         description={
             "kind": "table",
             "path": str(path.resolve()),

@@ -1,4 +1,4 @@
-"""Reading delimited text files whole, so that a short row or a stray delimiter is said and never filled in."""
+"""Reading delimited text files whole, so that a short row or a stray delimiter is an error and never filled in."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def read_text(
     """A CSV or TSV file, plain or compressed: types as its values show, missing values as NaN, spaces around values removed.
 
     Args:
-        delimiter: a comma where left out, of ``.tsv`` a tab.
-        decimal: what stands before the decimals of a number; a point where left out.
-        encoding: of the text; where left out UTF-8, or UTF-16 where the file begins with its mark.
+        delimiter: default: a comma, of ``.tsv`` a tab.
+        decimal: the decimal separator; default: a point.
+        encoding: of the text; default: UTF-8, or UTF-16 where the file begins with its mark.
         names: of the columns, for a file without a header.
         skip_rows: lines before the header (or before the first row).
         texts: columns that stay text, whatever they look like.
@@ -136,7 +136,7 @@ def _marked_encoding(path: Path) -> str:
         with pa.input_stream(path) as stream:
             return MARKS.get(stream.read(2), "utf8")
     except (OSError, pa.ArrowInvalid):
-        # The reader itself will say what is wrong.
+        # Reading it gives the error.
         return "utf8"
 
 
@@ -200,5 +200,5 @@ def row_fault(message: str) -> str | None:
 
 def _plain(error: Exception) -> str:
     if fault := row_fault(str(error)):
-        return f"{fault}: mend that line, quote fields that hold the delimiter, or say another, such as delimiter=';'"
-    return f"{str(error).splitlines()[0]}; mend the file"
+        return f"{fault}: fix that line, quote fields that hold the delimiter, or say another, such as delimiter=';'"
+    return f"{str(error).splitlines()[0]}; fix the file"

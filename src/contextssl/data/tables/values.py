@@ -1,6 +1,6 @@
-"""What a value of a table is: one reading for training and for rows that are asked about later, whichever library read the file.
+"""What a value of a table is: the same for training and for rows that are evaluated later, whichever library read the file.
 
-A value's word depends on the value alone, never on the rows that stand beside it: 1, 1.0 and "1" are one category in any batch.
+A value's word depends on the value alone, never on other rows: 1, 1.0 and "1" are one category in any batch.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from jaxtyping import Float64
 from contextssl import advice
 from contextssl.errors import DataError
 
-# What stands for a missing value, in any case of its letters.
+# What marks a missing value, in upper or lower case.
 MISSING = frozenset(("", "?", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "-", "--", "."))
-# Dates are told in days from here.
+# Dates are counted in days from here.
 EPOCH = pd.Timestamp("1970-01-01")
 DAY = pd.Timedelta(days=1)
 # Whole floats beyond this have no exact neighbours, and their digits mean nothing.
@@ -99,7 +99,7 @@ def as_numbers(name: str, values: pd.Series) -> Float64[np.ndarray, " n"]:
     wrong = np.flatnonzero((np.isnan(array) & there.notna().to_numpy()) | np.isinf(array))
     if len(wrong):
         raise DataError(
-            f"the column {name!r} holds {_shown(values, wrong)}, which is no finite number: mend it, leave the field empty, "
+            f"the column {name!r} holds {_shown(values, wrong)}, which is no finite number: fix it, leave the field empty, "
             f"or read the column as words by {advice.named('categorical', [name])}"
         )
     return array
@@ -115,7 +115,7 @@ def as_days(name: str, values: pd.Series) -> Float64[np.ndarray, " n"]:
     moments = pd.to_datetime(there, errors="coerce", utc=True, format=None if is_dates(values) else "ISO8601")
     wrong = np.flatnonzero((moments.isna() & there.notna()).to_numpy())
     if len(wrong):
-        raise DataError(f"the column {name!r} holds {_shown(values, wrong)}, which is no date such as 2024-11-25: mend it")
+        raise DataError(f"the column {name!r} holds {_shown(values, wrong)}, which is no date such as 2024-11-25: fix it")
     return np.asarray((moments.dt.tz_localize(None) - EPOCH) / DAY, dtype=np.float64)
 
 
@@ -125,7 +125,7 @@ def is_dates(values: pd.Series) -> bool:
 
 
 def tidied(name: str, values: pd.Series) -> pd.Series:
-    """A column as any reader gives it, in the few types that are told apart here: numbers, truths, dates, and text without spaces around it.
+    """A column, whichever library read it, in the few types that are distinguished here: numbers, truths, dates, and text without spaces around it.
     Durations are numbers of seconds.
     """
     if isinstance(values.dtype, pd.CategoricalDtype) or is_dates(values):

@@ -12,7 +12,7 @@ from contextssl.models.objectives import factor_errors
 
 
 class ActionRegression(Term):
-    """Squared error of the told action, regressed from both features side by side: the mean of each told factor's numbers, summed over factors.
+    """Squared error of the action, regressed from both features side by side: the mean over each active factor's numbers, summed over factors.
 
     Source: Lee et al., "Improving Transferability of Representations via Augmentation-Aware Self-Supervision" (AugSelf), NeurIPS 2021.
     """

@@ -1,4 +1,4 @@
-"""A model of a rival method: an encoder, and the terms that it is trained by."""
+"""The model of a baseline method: an encoder, and the terms that it is trained by."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Baseline(ViewEncoder):
         return self.embed_features(self.encode(images))
 
     def predict(self, images: Tensor, actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
-        """Embeddings of what each action makes of each view; of a method that knows no actions, of the views themselves."""
+        """Embeddings of what each action makes of each view; of a method without actions, of the views themselves."""
         return self.embed_features(self.encode(images), None, actions)
 
     def embed_features(
@@ -93,7 +93,7 @@ class Baseline(ViewEncoder):
         """Embeddings (no actions), or predictions of what the actions make of the views.
 
         Raises:
-            InputError: for a context, of which the method knows nothing.
+            InputError: for a context, which the method does not take.
         """
         if context is not None and len(context):
             raise InputError(f"{self.method} takes no context: leave it out")

@@ -1,4 +1,4 @@
-"""BYOL: one view predicts the other's projection by a network that follows slowly; nothing is a negative."""
+"""BYOL: one view predicts the other's projection by an exponential moving average of the network; there are no negatives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from contextssl.models.baselines.heads import mlp, projector
-from contextssl.models.baselines.momentum import Follower
+from contextssl.models.baselines.momentum import MovingAverage
 from contextssl.models.baselines.term import Seen, Term
 from contextssl.models.objectives import negative_cosine
 from contextssl.models.view_encoder import by_pairs
@@ -20,7 +20,8 @@ class Bootstrap(Term):
         super().__init__()
         self.projector, self.embedding_width = projector(feature_width, hidden, width), width
         self.predictor = mlp(width, hidden, width)
-        self.followed = Follower(nn.Sequential(encoder, self.projector), momentum)
+        # The attribute's name is in checkpoints.
+        self.followed = MovingAverage(nn.Sequential(encoder, self.projector), momentum)
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         predicted = self.predictor(self.projector(seen.features.flatten(0, 1))).unflatten(0, (-1, 2))
@@ -35,4 +36,4 @@ class Bootstrap(Term):
         return self.projector(features)
 
     def after_step(self, encoder: nn.Module, progress: float) -> None:
-        self.followed.follow(nn.Sequential(encoder, self.projector), progress)
+        self.followed.update(nn.Sequential(encoder, self.projector), progress)

@@ -14,8 +14,8 @@ from contextssl.models.objectives import nt_xent
 class PredictedContrast(Term):
     """NT-Xent between the prediction of (projected source, action) and the projected target.
 
-    Alone it is SEN (Park et al., "Learning symmetric embeddings for equivariant world models", ICML 2022), beside an invariance term in a
-    projector of its own EquiMod (Devillers & Lefort, ICLR 2023). Other views of the same item are negatives: the action tells which is meant.
+    Alone it is SEN (Park et al., "Learning symmetric embeddings for equivariant world models", ICML 2022), with an invariance term in a
+    projector of its own EquiMod (Devillers & Lefort, ICLR 2023). Other views of the same item are negatives: the action says which is meant.
     """
 
     def __init__(self, feature_width: int, action_width: int, hidden: int, width: int, temperature: float, weight: float = 1.0) -> None:
@@ -26,7 +26,7 @@ class PredictedContrast(Term):
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         source, target = self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)).unbind(1)
-        predicted = self.predictor(source, seen.batch.told_action)
+        predicted = self.predictor(source, seen.batch.active_action)
         return {"equivariance": self.weight * nt_xent(torch.stack([predicted, target], dim=1), self.temperature)}
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:

@@ -1,4 +1,4 @@
-"""A copy of a network that follows it slowly."""
+"""An exponential moving average of a network."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from contextssl.config.settings import MethodSettings
 
-# ema_momentum where none is given: of BYOL and of seq-JEPA alike.
+# Default of ema_momentum, of BYOL and of seq-JEPA.
 EMA_MOMENTUM = 0.996
 
 
-class Follower(nn.Module):
+class MovingAverage(nn.Module):
     """An exponential moving average of a network's weights. It starts as a copy, and no gradient reaches it.
 
     Source of the schedule: Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020, section 3.2.
 
     Args:
-        network: what is followed; it is copied, not kept.
-        momentum: share of the old weights that stays at the first :meth:`follow`; it rises to 1 along a cosine.
+        network: what is averaged; it is copied, not kept.
+        momentum: share of the old weights that stays at the first :meth:`update`; it rises to 1 along a cosine.
     """
 
     def __init__(self, network: nn.Module, momentum: float) -> None:
@@ -38,7 +38,7 @@ class Follower(nn.Module):
         return self.average.module
 
     @torch.no_grad()
-    def follow(self, network: nn.Module, progress: float = 0.0) -> None:
+    def update(self, network: nn.Module, progress: float = 0.0) -> None:
         """``progress``: the share of training that is done, 0 to 1."""
         kept = 1 - (1 - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
         self.average.multi_avg_fn = get_ema_multi_avg_fn(kept)
@@ -49,5 +49,5 @@ class Follower(nn.Module):
 
 
 def momentum_of(settings: MethodSettings) -> float:
-    """The share of its old weights that a follower keeps at the first step."""
+    """The share of the old weights that the average keeps at the first step."""
     return EMA_MOMENTUM if settings.ema_momentum is None else settings.ema_momentum

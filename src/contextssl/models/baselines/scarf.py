@@ -1,8 +1,8 @@
-"""SCARF: an encoder of table rows that tells a row and its corruption from other rows, with no factor told and no context.
+"""SCARF: an encoder of table rows by contrast of a row and its corruption with other rows; no factor is active, there is no context.
 
 Source: Bahri, Jiang, Tay & Metzler, "SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption", ICLR 2022, algorithm 1: 60 % of
 the columns redrawn from their marginals, cosine similarities at temperature 1, Adam 1e-3. The loss is NT-Xent, in which row and corruption are
-anchors alike, where the paper's has the row as the anchor alone.
+both anchors; in the paper only the row is an anchor.
 """
 
 from __future__ import annotations

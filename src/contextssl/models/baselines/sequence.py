@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from contextssl.errors import InputError, SettingsError
 from contextssl.factors import FactorSpace
 from contextssl.models.baselines.heads import mlp
-from contextssl.models.baselines.momentum import Follower
+from contextssl.models.baselines.momentum import MovingAverage
 from contextssl.models.baselines.term import Seen, Term
 from contextssl.models.objectives import negative_cosine
 from contextssl.models.view_encoder import by_pairs
@@ -20,12 +20,12 @@ PAIRS = 2
 
 
 class SequencePrediction(Term):
-    """Three views of an item, each with the action to the next, tell the features of a fourth.
+    """Three views of an item, each with the action to the next, predict the features of a fourth.
 
-    Tokens are features with an embedding of the action beside them (of the last view, none); a transformer joins them, an aggregate token reads
-    them, a predictor takes the aggregate and the last action, and the target is the feature that a slowly following encoder gives. So predictions
-    live in the space of features, and the embedding of a view is the aggregate of a sequence of that view alone: the paper reads the class from
-    aggregates of three views and more, and factors from features.
+    Tokens are features with an embedding of the action next to them (of the last view, none); a transformer aggregates them in one more token; a
+    predictor takes the aggregate and the last action, and the target is the feature by an exponential moving average of the encoder. So
+    predictions live in the space of features, and the embedding of a view is the aggregate of a sequence of that view alone: the paper
+    probes the class from aggregates of three views or more, and factors from features.
 
     Source: Ghaemi et al., "seq-JEPA: Autoregressive Predictive Learning of Invariant-Equivariant World Models", NeurIPS 2025. Its sequences are
     drawn for the method; here they are two pairs each of those that the batch holds, so that every method sees the same images. Without its
@@ -60,7 +60,8 @@ class SequencePrediction(Term):
         layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout=0.0, batch_first=True)
         self.transformer = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
         self.predictor = mlp(width + ACTION_WIDTH, hidden, feature_width)
-        self.followed = Follower(encoder, momentum)
+        # The attribute's name is in checkpoints.
+        self.followed = MovingAverage(encoder, momentum)
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         rows = sequences(seen.batch.items, self.pairs_per_item)
@@ -74,30 +75,30 @@ class SequencePrediction(Term):
 
     def _predict(self, features: Float[Tensor, "n views F"], actions: Float[Tensor, "n views A"]) -> Float[Tensor, "n F"]:
         """``actions[:, i]`` leads on from view i; the last is the predictor's alone."""
-        told = self.of_action(actions.to(features.dtype).flatten(0, 1)).unflatten(0, actions.shape[:2])
-        read = self._read(features, torch.cat([told[:, :-1], torch.zeros_like(told[:, -1:])], dim=1))
-        return self.predictor(torch.cat([read, told[:, -1].to(read.dtype)], dim=-1))
+        encoded = self.of_action(actions.to(features.dtype).flatten(0, 1)).unflatten(0, actions.shape[:2])
+        aggregate = self._aggregate(features, torch.cat([encoded[:, :-1], torch.zeros_like(encoded[:, -1:])], dim=1))
+        return self.predictor(torch.cat([aggregate, encoded[:, -1].to(aggregate.dtype)], dim=-1))
 
-    def _read(self, features: Float[Tensor, "n views F"], within: Float[Tensor, "n views W"]) -> Float[Tensor, "n D"]:
+    def _aggregate(self, features: Float[Tensor, "n views F"], within: Float[Tensor, "n views W"]) -> Float[Tensor, "n D"]:
         """The aggregate of views and of the actions between them."""
         tokens = torch.cat([features, within.to(features.dtype)], dim=-1)
         aggregate = self.aggregate.to(tokens.dtype).expand(len(tokens), 1, -1)
         return self.transformer(torch.cat([aggregate, tokens], dim=1))[:, 0]
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
-        return self._read(features[:, None], features.new_zeros(len(features), 1, ACTION_WIDTH))
+        return self._aggregate(features[:, None], features.new_zeros(len(features), 1, ACTION_WIDTH))
 
     def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n F"]:
         return self._predict(features[:, None], actions[:, None])
 
     def after_step(self, encoder: nn.Module, progress: float) -> None:
-        self.followed.follow(encoder, progress)
+        self.followed.update(encoder, progress)
 
 
 def sequences(items: Int[Tensor, " pairs"], pairs_per_item: int) -> Int[Tensor, "sequences length"]:
-    """The rows of a batch's pairs in sequences of two pairs of one item, of one where the batch has no more. An odd one is left out.
+    """The rows of a batch's pairs in sequences of two pairs of one item, of one where the batch has no more. An odd pair is dropped.
 
-    How many pairs a batch has of each item is known beforehand: to count them would wait for the device in every step.
+    ``pairs_per_item`` is given, since counting would wait for the device in every step.
 
     Raises:
         InputError: where the number of pairs says that the items cannot have as many each.

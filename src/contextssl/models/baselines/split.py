@@ -1,4 +1,4 @@
-"""SIE: one half of the features is to ignore the action, the other to follow it."""
+"""SIE: one half of the features is to be invariant to the action, the other equivariant."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SplitInvariantEquivariant(Term):
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         joined = self.embed(seen.features.flatten(0, 1)).unflatten(0, (-1, 2))
         still, moving = joined.chunk(2, dim=-1)
-        predicted = self.predictor(moving[:, 0], seen.batch.told_action)
+        predicted = self.predictor(moving[:, 0], seen.batch.active_action)
         return sie(still, moving, predicted, self.coefficients, self.equivariance_weight)
 
     def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:

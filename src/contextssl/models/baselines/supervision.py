@@ -1,4 +1,4 @@
-"""Labels in the place of self-supervision: the class, or the latents themselves. What can be reached where all is told."""
+"""Labels in place of self-supervision: the class, or the latents themselves. What can be reached with all labels."""
 
 from __future__ import annotations
 

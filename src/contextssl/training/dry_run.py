@@ -1,4 +1,4 @@
-"""What only the model or its environments would find wrong with the settings, found before the data are packed, which may take hours."""
+"""Errors in the settings that building the model would raise, found before the data are packed, which may take hours."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from contextssl.models.build import build_model
 from contextssl.randomness import DrawingFrom, seeded_generator
 
 
-def rehearse(settings: TrainSettings, own_encoder: bool = False) -> None:
-    """Draws up the environments and the model of a run on data that are not open yet, without memory for its weights.
+def dry_run(settings: TrainSettings, own_encoder: bool = False) -> None:
+    """Builds the environments and the model of a run before its data are opened, without memory for the weights.
 
     Args:
         own_encoder: whether the encoder is the user's own, which is checked when its views are there.
 
     Raises:
-        SettingsError: for environments that cannot be, an unknown backbone, sizes that do not go together.
+        SettingsError: for invalid environments, an unknown backbone, sizes that do not fit together.
     """
     foreseen = DATA_SETS.find(settings.dataset).foreseen
-    # A store alone knows its factors.
+    # Only the store knows its factors.
     if foreseen is None or (settings.data_dir is not None and is_store(Path(settings.data_dir))):
         return
     factors, shape = foreseen(settings)
@@ -40,6 +40,6 @@ def rehearse(settings: TrainSettings, own_encoder: bool = False) -> None:
         with torch.device("meta"), DrawingFrom(seeded_generator(settings.seed, "weights")):
             build_model(plain, factors, view_shape=shape, image_mean=None, image_std=None)
     except (SettingsError, RuntimeError, TypeError) as error:
-        # A backbone that reads numbers while it is built cannot be drawn up without memory: what is wrong with it comes when it is built.
+        # A backbone that computes with its weights cannot be built without memory: its errors come when it is built.
         if not re.search(r"\bmeta (tensor|device)", str(error)):
             raise

@@ -1,4 +1,4 @@
-"""What a packing of hours would only then have told."""
+"""Errors that would otherwise come after hours of packing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError
 from contextssl.method import METHODS
-from contextssl.training.rehearsal import rehearse
+from contextssl.training.dry_run import dry_run
 from contextssl.training.run import train
 
 
@@ -19,7 +19,7 @@ from contextssl.training.run import train
     ("given", "message"),
     [
         ({"backbone": "resnet1888"}, "unknown backbone 'resnet1888': did you mean 'resnet18'"),
-        ({"backbone": "table_mlp"}, "backbone=table_mlp reads rows of a table"),
+        ({"backbone": "table_mlp"}, "backbone=table_mlp takes rows of a table"),
         ({"n_head": 7}, "width 2048 cannot be shared by n_head 7 heads"),
         ({"block_size": 7}, "block_size is 7: it counts tokens"),
         ({"env_ratio": {"hue": 1.0}}, "unknown environment 'hue'"),
@@ -41,12 +41,12 @@ def test_a_backbone_that_cannot_be_drawn_up_without_memory_is_left_to_the_run(mo
         raise NotImplementedError(f"Cannot copy out of meta tensor {float(torch.zeros(1))}")
 
     monkeypatch.setattr("timm.create_model", reads_numbers)
-    rehearse(TrainSettings(dataset="shapes", backbone="resnet18"))
+    dry_run(TrainSettings(dataset="shapes", backbone="resnet18"))
 
 
 @pytest.mark.parametrize("method", METHODS.built_in)
 @pytest.mark.parametrize("given", [{"dataset": "shapes"}, {"dataset": "images", "factors": ["crop", "blur", "color"], "channels": 1}])
 def test_what_can_be_passes_and_draws_nothing(method: str, given: dict[str, Any]) -> None:
     before = torch.get_rng_state()
-    rehearse(TrainSettings(method=method, resolution=32, **given))
+    dry_run(TrainSettings(method=method, resolution=32, **given))
     assert torch.equal(torch.get_rng_state(), before)

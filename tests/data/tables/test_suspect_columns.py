@@ -10,7 +10,7 @@ import pytest
 
 from contextssl.config.data_settings import CheckSettings
 from contextssl.data.dataset import open_data
-from contextssl.data.tables.doubts import doubts
+from contextssl.data.tables.suspect_columns import suspect_columns
 from contextssl.data.tables.table_check import check_table
 from contextssl.errors import DataError
 from tests.people import people, people_settings
@@ -53,18 +53,18 @@ def test_what_would_be_read_as_something_else_stops_check_and_training(tmp_path:
 def test_a_whole_number_that_names_its_row() -> None:
     numbers = np.random.default_rng(0).choice(10**6, ROWS, replace=False)
     frame = people(ROWS).assign(patient_id=numbers, weight=numbers)
-    found = {doubt.column: doubt for doubt in doubts(frame)}
+    found = {suspect.column: suspect for suspect in suspect_columns(frame)}
     assert set(found) == {"patient_id", "weight"} and found["patient_id"].stops and not found["weight"].stops
-    assert not doubts(frame, {"patient_id": "number", "weight": "number"}), "what the user chose is not doubted"
+    assert not suspect_columns(frame, {"patient_id": "number", "weight": "number"}), "what the user chose is not doubted"
 
 
 def test_more_categories_than_are_kept_are_said(tmp_path: Path) -> None:
     frame = people(1200).assign(employer=[f"firm {i % 300}" for i in range(1200)])
     frame.to_csv(tmp_path / "p.csv", index=False)
-    told = r"employer has 300 categories, of which the 256 commonest are kept: 15 % of its rows are read as unknown"
-    assert any(told in note for note in check_table(tmp_path / "p.csv", CheckSettings()).notes)
+    expected = r"employer has 300 categories, of which the 256 commonest are kept: 15 % of its rows are read as unknown"
+    assert any(expected in note for note in check_table(tmp_path / "p.csv", CheckSettings()).notes)
     data = open_data(people_settings(tmp_path / "p.csv"), progress=False)
-    assert any(told in note for note in data.description["notes"])
+    assert any(expected in note for note in data.description["notes"])
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,5 @@ def test_more_categories_than_are_kept_are_said(tmp_path: Path) -> None:
         pd.date_range("2020-01-01", periods=ROWS),
     ],
 )
-def test_ordinary_columns_raise_no_doubt(values: object) -> None:
-    assert doubts(column(values)) == []
+def test_ordinary_columns_are_not_suspect(values: object) -> None:
+    assert suspect_columns(column(values)) == []

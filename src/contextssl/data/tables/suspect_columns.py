@@ -1,4 +1,4 @@
-"""What in a table looks like something else than it would be read as: said before a model learns from it."""
+"""Columns of a table that look like something else than they would be read as: reported before a model learns from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextssl import advice
 from contextssl.data.tables.columns import MOST_CATEGORIES, inferred_kind, is_identifier
 from contextssl.data.tables.values import as_words, tidied
 
-# Rows below which that every value differs tells nothing.
+# With fewer rows all values may differ by chance.
 FEW_ROWS = 20
 # Different numbers in text, from which they are taken for a quantity and not for codes or grades.
 QUANTITY = 20
@@ -21,12 +21,12 @@ QUANTITY = 20
 MOSTLY = 0.9
 _IDENTIFIER = re.compile(r"(^|[^a-z])(id|ids|key|index|idx|uuid|guid|rownum|row|no|nr|number|serial)$|[a-z](Id|ID|Key)$")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-# A number as people write it: a currency or per cent beside it, thousands set apart, a comma before the decimals.
+# A number as people write it: with a currency or per cent, thousands set apart, a comma before the decimals.
 _WRITTEN = re.compile(r"[+-]?[$€£¥]?\s?[+-]?(\d{1,3}([., ’'\u00a0\u202f]\d{3})+|\d+)([.,]\d+)?\s?([$€£¥%]|EUR|USD|GBP|CHF)?")
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Suspect:
     """Something odd about a column.
 
     Args:
@@ -40,25 +40,25 @@ class Doubt:
     stops: bool
 
 
-def doubts(frame: pd.DataFrame, kinds: Mapping[str, object] | None = None) -> list[Doubt]:
+def suspect_columns(frame: pd.DataFrame, kinds: Mapping[str, object] | None = None) -> list[Suspect]:
     """What is odd about the columns of a table.
 
     Args:
         frame: all its rows, in the file's order.
-        kinds: columns whose kind the user chose; nobody doubts those.
+        kinds: columns whose kind the user chose, which are not doubted.
     """
-    found: list[Doubt] = []
+    found: list[Suspect] = []
     for name in map(str, frame.columns):
         values = tidied(name, frame[name])
         if bool(values.isna().all()):
             message = f"{name} is missing in every row: leave it out by {advice.named('drop_columns', [name])}"
-            found.append(Doubt(name, message, stops=True))
+            found.append(Suspect(name, message, stops=True))
         elif name not in (kinds or {}):
             found += _of_numbers(name, values) if inferred_kind(values) == "number" else _of_words(name, values)
     return found
 
 
-def _of_numbers(name: str, values: pd.Series) -> Iterator[Doubt]:
+def _of_numbers(name: str, values: pd.Series) -> Iterator[Suspect]:
     """A number that is another in every row may count the rows, or name them."""
     there = values.dropna()
     if not pd.api.types.is_numeric_dtype(values.dtype) or len(there) < max(FEW_ROWS, len(values)) or there.nunique() < len(there):
@@ -69,9 +69,9 @@ def _of_numbers(name: str, values: pd.Series) -> Iterator[Doubt]:
     counts = numbers.max() - numbers.min() + 1 == len(numbers)
     if counts or _IDENTIFIER.search(name.strip()):
         what = "counts the rows" if counts else "is another whole number in every row"
-        yield Doubt(
+        yield Suspect(
             name,
-            f"{name} {what} ({numbers.min():.0f} to {numbers.max():.0f}) and looks like an index or identifier, which tells a row's place in the "
+            f"{name} {what} ({numbers.min():.0f} to {numbers.max():.0f}) and looks like an index or identifier, which says a row's place in the "
             f"file: leave it out by {advice.named('drop_columns', [name])}, or keep it by {advice.named('numeric', [name])}",
             stops=True,
         )
@@ -79,10 +79,10 @@ def _of_numbers(name: str, values: pd.Series) -> Iterator[Doubt]:
         message = (
             f"{name} is another whole number in every row: if it names the rows, leave it out by {advice.named('drop_columns', [name])}"
         )
-        yield Doubt(name, message, stops=False)
+        yield Suspect(name, message, stops=False)
 
 
-def _of_words(name: str, values: pd.Series) -> Iterator[Doubt]:
+def _of_words(name: str, values: pd.Series) -> Iterator[Suspect]:
     counts = as_words(values).value_counts()
     left_out, kept = advice.named("drop_columns", [name]), advice.named("categorical", [name])
     written = [text for text in counts.index if _WRITTEN.fullmatch(text) and not _NUMBER.fullmatch(text)]
@@ -90,21 +90,21 @@ def _of_words(name: str, values: pd.Series) -> Iterator[Doubt]:
     others = [text for text in counts.index if not _WRITTEN.fullmatch(text) and not _NUMBER.fullmatch(text)]
     if len(counts) > QUANTITY and len(written) + len(plain) >= MOSTLY * len(counts) and not pd.api.types.is_numeric_dtype(values.dtype):
         odd = ", ".join(repr(text) for text in (written or others)[:3])
-        mend = (
+        fix = (
             "write plain numbers with a point, or say decimal=, where commas stand before the decimals"
             if written
             else f"leave those fields ({int(counts[others].sum()):,} rows) empty"
         )
-        yield Doubt(
+        yield Suspect(
             name,
-            f"{name} holds numbers, but also {odd}, so it would be read as {len(counts):,} categories: {mend}; or keep it by {kept}",
+            f"{name} holds numbers, but also {odd}, so it would be read as {len(counts):,} categories: {fix}; or keep it by {kept}",
             True,
         )
     elif is_identifier(counts):
-        yield Doubt(name, f"{name} looks like an identifier: leave it out by {left_out}, or keep it by {kept}", stops=True)
+        yield Suspect(name, f"{name} looks like an identifier: leave it out by {left_out}, or keep it by {kept}", stops=True)
     elif len(counts) > MOST_CATEGORIES:
         unread = 1 - counts.iloc[:MOST_CATEGORIES].sum() / counts.sum()
-        yield Doubt(
+        yield Suspect(
             name,
             f"{name} has {len(counts):,} categories, of which the {MOST_CATEGORIES} commonest are kept: {100 * unread:.0f} % of its rows are read as "
             f"unknown; put rare ones together in the file, or leave it out by {left_out}",

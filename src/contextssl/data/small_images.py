@@ -1,4 +1,4 @@
-"""Looking at images small, before anything is made of them: what cannot be read, and whether their channels vary."""
+"""Images decoded small, before they are packed: which cannot be read, and whether their channels vary."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 FILES_PER_TASK = 64
-# Images are looked at small, where a JPEG is decoded in a fraction of the time and damage shows as well.
-GLANCE = 32
-# Images that are looked at before all are packed.
+# Images are decoded small, where a JPEG is decoded in a fraction of the time and damage shows as well.
+SMALL = 32
+# Images that are checked before all are packed.
 SAMPLE = 64
 
 
 def constant_channels(lowest: Sequence[Sequence[int]], highest: Sequence[Sequence[int]]) -> str | None:
-    """What to say where a channel has one value in every pixel of every image; None where all vary.
+    """The error where a channel has one value in every pixel of every image; None where all vary.
 
     Args:
         lowest, highest: of each image, of each of its channels.
@@ -48,27 +48,27 @@ def constant_channels(lowest: Sequence[Sequence[int]], highest: Sequence[Sequenc
     )
 
 
-def glanced_levels(data: bytes, name: str, channels: int = 3) -> tuple[Photo, tuple[int, ...], tuple[int, ...]]:
-    """An image looked at small, and the lowest and the highest level of each channel; of one that may be dark or of eight bits, as of eight bits,
-    for whether it varies is asked. Raises DataError where it cannot be read."""
-    photo = read_photo(data, name, GLANCE, channels, WHITE)
+def channel_levels(data: bytes, name: str, channels: int = 3) -> tuple[Photo, tuple[int, ...], tuple[int, ...]]:
+    """An image decoded small, and the lowest and the highest level of each channel; of one that may be dark or of eight bits, as of eight bits,
+    so that variation shows. Raises DataError where it cannot be read."""
+    photo = read_photo(data, name, SMALL, channels, WHITE)
     dim = photo.highest is not None and photo.highest <= EIGHT_BIT_WHITE
-    levels = (read_photo(data, name, GLANCE, channels, EIGHT_BIT_WHITE) if dim else photo).pixels.reshape(-1, channels)
+    levels = (read_photo(data, name, SMALL, channels, EIGHT_BIT_WHITE) if dim else photo).pixels.reshape(-1, channels)
     return photo, tuple(levels.min(axis=0).tolist()), tuple(levels.max(axis=0).tolist())
 
 
 def refuse_constant(source: ImagesSource) -> None:
-    """Looks at a few images, so that a channel without variation is said before all of them are packed.
+    """Checks a few images, so that a channel without variation is an error before all of them are packed.
 
     Raises:
-        DataError: where a channel has one value in all of those, and the mend.
+        DataError: where a channel has one value in all of those.
     """
     names = source.listing.names
     lowest: list[tuple[int, ...]] = []
     highest: list[tuple[int, ...]] = []
     for place in np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int)).tolist():
         with suppress(DataError):
-            lowest_level, highest_level = glanced_levels(source.listing.read(names[place]), names[place], source.channels)[1:]
+            lowest_level, highest_level = channel_levels(source.listing.read(names[place]), names[place], source.channels)[1:]
             lowest.append(lowest_level)
             highest.append(highest_level)
     message = constant_channels(lowest, highest)
@@ -78,7 +78,7 @@ def refuse_constant(source: ImagesSource) -> None:
 
 def find_unreadable(listing: Listing, workers: int | None = None, progress: bool = True) -> tuple[str, ...]:
     """Decodes every image, and returns the names of those that cannot be, sorted."""
-    readable = look_through(listing, _readable, "looking through", workers, progress)
+    readable = map_images(listing, _readable, "checking", workers, progress)
     return tuple(sorted(name for name, well in readable if not well))
 
 
@@ -86,7 +86,7 @@ def _readable(listing: Listing, names: Sequence[str]) -> list[tuple[str, bool]]:
     found = []
     for name in names:
         try:
-            read_photo(listing.read(name), name, GLANCE, white=WHITE)
+            read_photo(listing.read(name), name, SMALL, white=WHITE)
         except DataError:
             found.append((name, False))
         else:
@@ -94,10 +94,10 @@ def _readable(listing: Listing, names: Sequence[str]) -> list[tuple[str, bool]]:
     return found
 
 
-def look_through(
+def map_images(
     listing: Listing, look: Callable[[Listing, Sequence[str]], list[Found]], title: str, workers: int | None, progress: bool
 ) -> list[Found]:
-    """What ``look`` finds of every image, an entry each, in the order in which the processes are done."""
+    """The results of ``look`` for every image, in the order in which the processes are done."""
     tasks = [listing.names[i : i + FILES_PER_TASK] for i in range(0, len(listing.names), FILES_PER_TASK)]
     findings: list[Found] = []
     results = map_tasks(look, listing, tasks, chosen_workers(workers, len(tasks)))
