@@ -106,7 +106,7 @@ EXPERIMENTS = {
         Experiment(
             "reading",
             "Does it read the context, or guess? Contexts shuffled, wrong, random, of wrong pairs, too long (ours)",
-            ("methods=[contextssl]", "protocols=[reading]", "compare_lengths=[0,14]"),
+            ("methods=[contextssl]", "protocols=[context-sensitivity]", "compare_lengths=[0,14]"),
             "nothing of this kind",
         ),
         Experiment(

@@ -34,6 +34,9 @@ class PublishedWord:
 # Settings of ours that had another name.
 RENAMED: Mapping[str, str] = {"data_factory": "dataset"}
 
+# Protocols by the names that they had, on the command line and in results files.
+RENAMED_PROTOCOLS: Mapping[str, str] = {"reading": "context-sensitivity"}
+
 _NORMALISED = PublishedWord(why="embeddings are always L2-normalised before they are evaluated")
 _NAMED = PublishedWord(why="a run has the name of its folder: run_dir=DIR")
 _ALWAYS = {

@@ -33,7 +33,7 @@ def representation_name(representation: str | None, environment: str | None) -> 
         return RIVALS[representation]
     if environment is None:
         return "no context"
-    return "nothing told" if environment == NO_FACTOR else f"{environment} told"
+    return "no factor active" if environment == NO_FACTOR else f"{environment} told"
 
 
 def fairness_summary(rows: Sequence[ResultRow], split: str) -> Group:

@@ -25,7 +25,7 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
-from contextssl.evaluation.readers import HeadTraining
+from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.head import HEADS, Head
@@ -35,7 +35,7 @@ from contextssl.system.precision import choose_precision
 # Rows of a batch of trained heads: our own, and the paper's.
 BATCH, PUBLISHED_BATCH = 512, 256
 # The context length that one speaks of, where it fits.
-SPOKEN_LENGTH = 14
+REPORTED_LENGTH = 14
 PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
 # Objects rendered of each class that training never saw.
 UNSEEN_OBJECTS = 20
@@ -77,7 +77,7 @@ class Plan:
             lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
         check_lengths(lengths, longest)
         notes: list[str] = []
-        if (chosen := evaluated.chosen_on_what_is_read(settings.split)) is not None:
+        if (chosen := evaluated.chosen_on_evaluated_split(settings.split)) is not None:
             notes.append(chosen)
             warnings.warn(chosen, UserWarning, stacklevel=3)
         environments = _environments(settings, evaluated, notes)

@@ -20,7 +20,7 @@ METRICS = "metrics.csv"
 # A warning names so many runs of one kind, and counts the others.
 NAMED = 3
 # The context length that sentences speak of, where it was evaluated.
-SPOKEN_LENGTH = 14
+REPORTED_LENGTH = 14
 PAPERS_RESOLUTION = 128
 # What of an encoder its name does not say.
 PAPERS_ENCODER = {"stem": "default", "pool": "average", "feature_norm": "none", "pretrained": False}
@@ -156,7 +156,7 @@ class Run:
     def spoken_length(self, protocol: str, metric: str) -> int | None:
         """14 tokens, or the longest length there is."""
         lengths = self.lengths(protocol, metric)
-        return SPOKEN_LENGTH if SPOKEN_LENGTH in lengths else lengths[-1] if lengths else None
+        return REPORTED_LENGTH if REPORTED_LENGTH in lengths else lengths[-1] if lengths else None
 
     def wanted_head(self, factor: str) -> str:
         """Which of the heads that read a factor is nearest to the paper's, of runs that were not read by its own probes."""

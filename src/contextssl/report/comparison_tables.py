@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from contextssl.protocol import PROTOCOLS, Protocol
-from contextssl.report import published
+from contextssl.report import paper_numbers
 from contextssl.report.entries import Averaged, Condition, conditions, in_order
 from contextssl.report.figures import patience
 from contextssl.report.grid import Column, Grid, grid
@@ -23,7 +23,7 @@ ERASURES = {
 }
 OWN_CONTEXT = "its own context"
 OWN_NAME = "told by name"
-PAPER = f"[the paper]({published.SOURCE})"
+PAPER = f"[the paper]({paper_numbers.SOURCE})"
 
 
 def factors_of(entries: Sequence[Averaged]) -> list[str]:
@@ -95,7 +95,7 @@ def pairs_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | N
         "R² is pooled, of the relative factor, read from two views’ features or embeddings side by side; its floor is that of the best constant. "
         + (f"The paper reads {listed(instead)}." if instead else "Heads are the paper’s, and ridge beside them.")
         + patience(runs, "equivariance"),
-        _paper_note(entries, f"figure 3, left ({published.SETTING})", "stand beside features, and beside embeddings of context models"),
+        _paper_note(entries, f"figure 3, left ({paper_numbers.SETTING})", "stand beside features, and beside embeddings of context models"),
     ]
     return grid(
         "pairs",
@@ -131,7 +131,7 @@ def _published_result(line: Condition, column: Column) -> float | None:
             name = f"{name} (c = 0)"
     elif line.fields["representation"] != "feature":
         return None
-    found = next((row for row in published.figure3() if (row.group, row.name) == (line.group, name)), None)
+    found = next((row for row in paper_numbers.figure3() if (row.group, row.name) == (line.group, name)), None)
     if found is None:
         return None
     return {"rotation": found.rotation, "color": found.color, "class": found.accuracy}.get(column.factor or "")
@@ -205,7 +205,7 @@ def _published_retrieval(line: Condition, column: Column) -> float | None:
     if not entry.comparable or entry.published is None or line.group != "rotation":
         return None
     name = str(line.length) if line.each.takes_contexts else entry.published if entry.group == "rotation" else ""
-    return published.table1().get(name, {}).get(str(column.fields["metric"]).removesuffix("_with_identity"))
+    return paper_numbers.table1().get(name, {}).get(str(column.fields["metric"]).removesuffix("_with_identity"))
 
 
 def erasure_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow
-from contextssl.report import published
+from contextssl.report import paper_numbers
 from contextssl.report.collect import Run
 from contextssl.report.panels import Floor, Line, Panel, Picture, length_ticks, line, outside, position, same_height
 from contextssl.report.words import a_context, environment_name, factor_name, floor_of, head_name, listed, metric_name, told_name
@@ -62,10 +62,10 @@ def by_length(
             floor = floor_of(found)
             if floors and floor is not None and abs(floor) > 0.005:
                 under.append(Floor(floor, f"floor {floor:.2f}", factor))
-            if paper and found and (environment, factor) in published.CURVES:
-                x = [position(length) for length in published.LENGTHS]
-                lines.append(Line(f"{factor_name(factor)}, paper", x, published.CURVES[environment, factor], colour=factor, faint=True))
-                lengths += published.LENGTHS
+            if paper and found and (environment, factor) in paper_numbers.CURVES:
+                x = [position(length) for length in paper_numbers.LENGTHS]
+                lines.append(Line(f"{factor_name(factor)}, paper", x, paper_numbers.CURVES[environment, factor], colour=factor, faint=True))
+                lengths += paper_numbers.LENGTHS
         if lines:
             title = f"{environment_name(environment)} context"
             panels.append(
@@ -150,12 +150,12 @@ def pair_head(run: Run, factor: str) -> str | None:
 
 def paper_only() -> Picture:
     """The paper's own curves, to orient by where a run is on other data."""
-    ticks = length_ticks(published.LENGTHS)
-    x = [position(length) for length in published.LENGTHS]
+    ticks = length_ticks(paper_numbers.LENGTHS)
+    x = [position(length) for length in paper_numbers.LENGTHS]
     panels = []
     for environment in ("rotation", "color"):
         lines = [
-            Line(factor_name(factor), x, published.CURVES[environment, factor], colour=factor, faint=True, end=factor_name(factor))
+            Line(factor_name(factor), x, paper_numbers.CURVES[environment, factor], colour=factor, faint=True, end=factor_name(factor))
             for factor in ("rotation", "color")
         ]
         title = f"Paper: {environment_name(environment)} context"
@@ -164,12 +164,12 @@ def paper_only() -> Picture:
         "paper",
         "For orientation: the paper's curves, on other data",
         panels,
-        f"Published on {published.SETTING}: not comparable with the run above number by number. What to compare is the shape: after a long "
+        f"Published on {paper_numbers.SETTING}: not comparable with the run above number by number. What to compare is the shape: after a long "
         "training fresh probes lose the factor that the context does not tell within 14 tokens.",
     )
 
 
-def readers(runs: Sequence[Run]) -> Picture | None:
+def probes(runs: Sequence[Run]) -> Picture | None:
     """R² of the absolute factors from single views, by who reads: neighbours, the model's own head, fresh probes."""
     panels, styles = [], {head: index for index, head in enumerate(READERS)}
     used: dict[str, None] = {}
@@ -316,9 +316,9 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
                     floors += [row.floor for row in rows if row.floor is not None]
                     lengths += [row.length or 0 for row in rows]
         if all(run.in_papers_setting for run in runs) and lines:
-            y = [published.table1()[str(length)][metric] for length in published.LENGTHS]
-            lines.append(Line("rotation told, paper", [position(n) for n in published.LENGTHS], y, colour="rotation", faint=True))
-            lengths += published.LENGTHS
+            y = [paper_numbers.table1()[str(length)][metric] for length in paper_numbers.LENGTHS]
+            lines.append(Line("rotation told, paper", [position(n) for n in paper_numbers.LENGTHS], y, colour="rotation", faint=True))
+            lengths += paper_numbers.LENGTHS
         if lines:
             under = [Floor(floors[0], f"chance {floors[0]:.2f}")] if floors else []
             panels.append(Panel(metric_name(metric), lines, metric_name(metric), ticks=length_ticks(lengths), floors=under, high=None))

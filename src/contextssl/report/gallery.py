@@ -30,7 +30,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
 from contextssl.records.provenance import OWN
-from contextssl.report.collect import SPOKEN_LENGTH, Run
+from contextssl.report.collect import REPORTED_LENGTH, Run
 from contextssl.system.files import read_json, write_json
 
 GALLERY = "gallery.json"
@@ -61,7 +61,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
     embedder, views = plan.embedder, plan.test
     if embedder.model.longest_context == 0:
         raise SettingsError("a gallery shows neighbours in contexts, and this method takes none")
-    length = min(SPOKEN_LENGTH, embedder.model.longest_context)
+    length = min(REPORTED_LENGTH, embedder.model.longest_context)
     pictures = _Pictures(views)
     asked = _choose(views, queries, plan.settings.seed)
     features = embedder.features(views)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contextssl.evaluation.deviations import deviation_words
-from contextssl.report import about, fairness, figures, published, reading
+from contextssl.report import about, context_table, fairness_table, figures, paper_numbers
 from contextssl.report.collect import Run, in_order
 from contextssl.report.drawing import DASHES, MARKERS, colour_key, inline_svg
 from contextssl.report.headline import bounds, factor_bounds, harder_truth
@@ -103,7 +103,7 @@ def adaptation(runs: Sequence[Run], pictures: Mapping[str, Picture | None], fact
     return Section("adaptation", "Adaptation", 10, content)
 
 
-def read_outs(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
+def action_probes(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     picture, paper = pictures["r2"], pictures["paper"]
     content = section(
         "r2",
@@ -122,7 +122,7 @@ def read_outs(runs: Sequence[Run], pictures: Mapping[str, Picture | None], facto
 
 def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     """Fresh probes beside distances, the noise bottleneck, and how far the embedding moves."""
-    noise, readers, moves = pictures["noise"], pictures["readers"], pictures["sensitivity"]
+    noise, probes, moves = pictures["noise"], pictures["probes"], pictures["sensitivity"]
     spoken: list[Markup] = []
     for run in runs:
         sentences = harder_truth(run, figures.reader_rows, (("ridge", "fresh ridge"),))
@@ -161,7 +161,7 @@ def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors:
         figure(noise, factors) if noise else None,
         spoken,
         _missing(runs, "probe", "what fresh probes read, with and without noise"),
-        figure(readers, factors, titled=True) if readers else None,
+        figure(probes, factors, titled=True) if probes else None,
         figure(moves, factors, titled=True) if moves else None,
         None if moves else _no_sensitivity(runs),
     )
@@ -197,7 +197,7 @@ def results(runs: Sequence[Run]) -> Section:
         if made
         else None,
         made,
-        element("p", "The paper's numbers: ", element("a", "arXiv 2405.18193", href=published.SOURCE), ", figure 3 left.")
+        element("p", "The paper's numbers: ", element("a", "arXiv 2405.18193", href=paper_numbers.SOURCE), ", figure 3 left.")
         if made
         else None,
         _missing(runs, "equivariance", "what is read from pairs"),
@@ -221,17 +221,17 @@ def fair(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: S
             "flips where it changes when the factor's value alone is replaced; a flip moves an embedding by so much of the distance between "
             f"two people. {_around(runs, 'fairness')} What this does and does not promise: docs/tables.md.",
         ),
-        fairness.section_content(runs),
+        fairness_table.section_content(runs),
     )
     return (Section("fairness", "Fairness", 50, content),)
 
 
-def read(runs: Sequence[Run]) -> Sequence[Section]:
-    """What is read of a context, where that was asked."""
-    if not any(run.has(reading.PROTOCOL) for run in runs):
+def context_sensitivity(runs: Sequence[Run]) -> Sequence[Section]:
+    """Whether the model depends on its context, where that was evaluated."""
+    if not any(run.has(context_table.PROTOCOL) for run in runs):
         return ()
-    content = section("reading", "What the model reads of its context", reading.section_content(runs))
-    return (Section("reading", "Reading", 60, content),)
+    content = section("context-sensitivity", "Context sensitivity", context_table.section_content(runs))
+    return (Section("context-sensitivity", "Context sensitivity", 60, content),)
 
 
 def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:

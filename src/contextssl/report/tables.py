@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextssl.evaluation.fairness_summary import RIVALS
 from contextssl.protocol import metric_of
 from contextssl.records.results import ResultRow
-from contextssl.report import published
+from contextssl.report import paper_numbers
 from contextssl.report.collect import Run
 from contextssl.report.figures import factors_of
 from contextssl.report.markup import Content, Markup, element, group_row, join, table
@@ -51,13 +51,13 @@ def results_table(runs: Sequence[Run]) -> Markup | None:
             body.append([label, *cells])
         body.append(["floor: a constant, or the commonest class", *(floor_cell(rows) for rows in found)])
         body.append(["read by", *(head_name(heads[column]) for column in columns)])
-    body.append(group_row(f"The paper: {published.SETTING}{_not_comparable(runs)}", len(head)))
+    body.append(group_row(f"The paper: {paper_numbers.SETTING}{_not_comparable(runs)}", len(head)))
     body += list(_paper_rows(columns))
     return table(head, body)
 
 
 def _paper_rows(columns: Sequence[tuple[str, str, str]]) -> Iterator[Markup]:
-    for method in published.figure3():
+    for method in paper_numbers.figure3():
         values = {("r2_pooled", "rotation"): method.rotation, ("r2_pooled", "color"): method.color, ("accuracy", "class"): method.accuracy}
         cells = [values.get((metric, factor)) for _, metric, factor in columns]
         label = f"{factor_name(method.group)}: {method.name}"
@@ -128,8 +128,8 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
                 body.append([environment_name(environment), str(length), *map(measured, rows)])
         found = [run.find(protocol="retrieval", metric=metric, factor=factor) for metric, factor in columns]
         body.append(["chance", "", *(floor_cell(rows) for rows in found)])
-    body.append(group_row(f"The paper: {published.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
-    for name, values in published.table1().items():
+    body.append(group_row(f"The paper: {paper_numbers.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
+    for name, values in paper_numbers.table1().items():
         first, tokens = ("rotation", name) if name.isdigit() else (name, "")
         cells = [tokens, *(number(values[metric]) if metric in values else "" for metric, _ in columns)]
         body.append(
