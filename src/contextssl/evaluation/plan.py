@@ -116,15 +116,15 @@ class Plan:
         return [HEADS.find(name) for name in self.settings.heads]
 
     @cached_property
-    def read(self) -> Int[Tensor, " m"]:
-        """Which rows of the test views heads read."""
+    def probed(self) -> Int[Tensor, " m"]:
+        """The rows of the test views that are probed."""
         return self.test.rows(self.settings.probe_views, self.settings.seed)
 
     @cached_property
     def single_views(self) -> SingleViews:
-        """What probes of single views are trained on and read."""
+        """The single views that probes are trained and tested on."""
         settings = self.settings
-        return SingleViews(self.embedder, self.train, self.test, self.read, settings.seed, normalize=settings.normalize)
+        return SingleViews(self.embedder, self.train, self.test, self.probed, settings.seed, normalize=settings.normalize)
 
     def training(self, protocol: Protocol, published: bool = False) -> HeadTraining:
         """How a protocol's heads are trained: ours, or as published."""

@@ -81,7 +81,7 @@ class Probe(Protocol):
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
         from contextssl.report import sections
 
-        return (sections.harder(runs, pictures, factors),)
+        return (sections.fresh_probes(runs, pictures, factors),)
 
     def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
         from contextssl.report.comparison_tables import views_table
