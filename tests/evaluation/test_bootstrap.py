@@ -13,8 +13,8 @@ from torch import Tensor
 
 from contextssl.evaluation import item_sums, metrics
 from contextssl.evaluation.bootstrap import DRAWS, Resampled, error_of, item_counts, of_items, resample
-from contextssl.evaluation.fairness_errors import resampled_differences, resampled_telling
-from contextssl.evaluation.fairness_metrics import differences, telling
+from contextssl.evaluation.fairness_errors import resampled_class_scores, resampled_differences
+from contextssl.evaluation.fairness_metrics import class_scores, differences
 from contextssl.evaluation.geometry import basis, share_residuals, variance_share
 from contextssl.evaluation.scores import Scores
 from contextssl.factors import COLOR, FLOOR, ROTATION, FactorSpace
@@ -117,7 +117,7 @@ def test_gaps_between_groups_and_what_is_told(classes: int) -> None:
     chances = chances / chances.sum(1, keepdim=True)
     guess = chances.argmax(1)
     gaps = resampled_differences(guess, labels, groups, classes, items)
-    told = resampled_telling(chances, labels, items)
+    told = resampled_class_scores(chances, labels, items)
     expected = [differences(guess[rows], labels[rows], groups[rows], classes) for rows in drawn_rows(items)]
     for name in gaps:
         draws = gaps[name]
@@ -125,7 +125,7 @@ def test_gaps_between_groups_and_what_is_told(classes: int) -> None:
         np.testing.assert_allclose(draws.values[:3], [each[name] for each in expected], rtol=1e-9)
     for name, draws in told.items():
         assert draws is not None
-        values = [telling(chances[rows], labels[rows])[name][0] for rows in drawn_rows(items)]
+        values = [class_scores(chances[rows], labels[rows])[name][0] for rows in drawn_rows(items)]
         np.testing.assert_allclose(draws.values[:3], values, rtol=1e-6)
 
 
@@ -138,7 +138,7 @@ def test_what_has_no_error() -> None:
     assert item_sums.resampled_mean(random(5), torch.zeros(5, dtype=torch.long)) is None, "one item cannot be drawn otherwise"
     alike = torch.zeros(8, dtype=torch.long)
     assert all(draws is None for draws in resampled_differences(alike, alike, alike, 2, torch.arange(8)).values())
-    assert resampled_telling(torch.rand(8, 2), torch.zeros(8, dtype=torch.long), torch.arange(8))["auroc"] is None
+    assert resampled_class_scores(torch.rand(8, 2), torch.zeros(8, dtype=torch.long), torch.arange(8))["auroc"] is None
     assert error_of([]) is None
     undefined = Resampled(np.full(DRAWS, math.nan), 5)
     assert error_of([undefined]) is None

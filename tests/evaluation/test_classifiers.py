@@ -44,7 +44,7 @@ def test_shuffled_labels_give_chance(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_noise_hides(kind: str) -> None:
-    """One number told by a tenth of a unit: clear without noise, next to nothing under noise of one unit."""
+    """One number that differs by a tenth of a unit: clear without noise, next to nothing under noise of one unit."""
     y = torch.arange(2000) % 2
     x = (0.1 * (2 * y - 1).float())[:, None]
     assert score(kind, x, y, x, y) == 1.0

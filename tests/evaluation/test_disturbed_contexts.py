@@ -58,7 +58,7 @@ def embedded(model: ContextSSL, pairs: EncodedPairs, queries: Tensor, *, beyond_
 
 
 def test_one_layer_sees_no_order_and_two_do() -> None:
-    """A query sees all pairs alike, but from the second layer on what it sees of a pair has itself seen the earlier pairs."""
+    """A query sees all pairs in the same way, but from the second layer on what it sees of a pair has itself seen the earlier pairs."""
     pairs, queries = encoded(7, 0), torch.randn(20, 12, generator=generator())
     other = shuffled(pairs, generator())
     model = tiny_model()
@@ -106,7 +106,7 @@ def test_rows_say_what_was_done() -> None:
     assert {row.factor for row in rows} == {"rotation", "color"}
     cells = {(row.context, row.environment) for row in rows}
     # Each disturbance moves the numbers, and two never agree.
-    alike = ("environment", "told")  # told as another environment is that environment's; all, and nothing, are the same in each
+    alike = ("environment", "active")  # told as another environment is that environment's; all, and nothing, are the same in each
     shares = [numbers_of(rows, context, environment) for context, environment in cells if not any(word in str(context) for word in alike)]
     assert len({tuple(share) for share in shares}) == len(shares) == 30
 
@@ -130,7 +130,7 @@ def test_as_drawn_is_what_geometry_and_probe_say() -> None:
 
 
 def test_another_environment_is_that_environments_context() -> None:
-    """The pairs are the same: an environment is nothing but which blocks of their actions are told."""
+    """The pairs are the same: an environment is only which blocks of their actions are active."""
     rows = rows_of(disturbances=["wrong environment"])
     for own, other in (("rotation", "color"), ("color", "rotation")):
         assert numbers_of(rows, f"wrong environment ({other})", own) == numbers_of(rows, None, other) != numbers_of(rows, None, own)

@@ -181,13 +181,13 @@ def test_the_table_on_the_screen(rows: list[ResultRow]) -> None:
     console.print(fairness_summary(rows, "val"))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 80
-    assert "sex and income" in text and "LEACE, all rows" in text and "no factor active" in text and "commonest" in text
+    assert "sex and income" in text and "LEACE, all rows" in text and "no factor active" in text and "most frequent" in text
 
 
 def test_images_have_no_fairness(tmp_path: Path) -> None:
     data = toy_data(tmp_path / "store")
     model = fresh_model(TrainSettings(resolution=8, backbone="resnet_compact", projection_dim=8, width=16, block_size=8), data, None)
-    with pytest.raises(SettingsError, match="fairness is read from rows of a table"):
+    with pytest.raises(SettingsError, match="fairness is for rows of a table"):
         evaluate(EvaluateSettings(**SETTINGS), ["fairness"], evaluated=Evaluated(model, data, tmp_path))  # type: ignore[arg-type]
 
 

@@ -145,7 +145,7 @@ def test_pairs_are_read_side_by_side_and_features_as_they_are(monkeypatch: pytes
     partners = VAL.partners(ROWS, 0)
     truth = FACTORS.relative(VAL.latents, VAL.latents[partners])[:, 4:]
     for point, unit, width in ((None, False, 24), (POINT, True, 16)):
-        train, test = (ours.read(views, point, normalize=unit) for views in (TRAIN, VAL))
+        train, test = (ours.representation(views, point, normalize=unit) for views in (TRAIN, VAL))
         net = trained_by_a_plain_loop(
             "color",
             False,

@@ -114,7 +114,7 @@ def test_a_collapsed_model_scores_chance(sources: str, per_item: int) -> None:
 
 
 def test_a_collapsed_model_scores_chance_however_its_cosines_are_rounded() -> None:
-    """Embeddings that are alike but for the last bits of their numbers: what is nearest says nothing."""
+    """Embeddings that are equal but for the last bits of their numbers: what is nearest says nothing."""
     generator = torch.Generator().manual_seed(0)
     table = torch.ones(30, 32) * (1 + torch.randint(-2, 3, (30, 32), generator=generator) * 2.0**-23)
     for metric, row in run(False, table).items():
@@ -135,7 +135,7 @@ def test_a_perfect_model_is_always_right(sources: str) -> None:
 
 
 def test_what_predicts_features_is_looked_for_among_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Predictions are right, of the target's features; embeddings are all alike, so that among them it cannot be found."""
+    """Predictions are right, of the target's features; embeddings are all equal, so that among them it cannot be found."""
     views = ViewSet.choose(views_of(items=4, views=5), "val", 0, 0, seed=0)
     # The first number is the row, by which Fixed knows a view.
     table = torch.cat([torch.arange(20.0)[:, None], 20 * torch.randn(20, 8, generator=torch.Generator().manual_seed(0))], dim=1)

@@ -92,7 +92,7 @@ def test_one_seed_has_no_deviation_and_other_counts_are_told(tmp_path: Path) -> 
     assert page_of(tmp_path, one).row("sie:rotation, features")[1] == "0.670"
     two = entry(tmp_path, "sen:rotation", "rotation", [rows_of(SIE, ["rotation"]), shifted(rows_of(SIE, ["rotation"]), 0.1)])
     page = page_of(tmp_path, one, two)
-    assert page.row("method, read from")[1] == "seeds" and "1 to 2 seeds" in page.text
+    assert page.row("method, representation")[1] == "seeds" and "1 to 2 seeds" in page.text
     assert page.row("sie:rotation, features")[1:3] == ["1", "0.670"] and page.row("sen:rotation, features")[1:3] == ["2", "0.720 ± 0.071"]
 
 
@@ -103,7 +103,7 @@ def test_what_is_missing_is_a_dash(tmp_path: Path) -> None:
     other = entry(tmp_path, "other", "rotation", [full, undefined])
     never = entry(tmp_path, "never", "rotation", [undefined])
     page = page_of(tmp_path, some, other, never)
-    head, row = page.row("method, read from"), page.row("some, features")
+    head, row = page.row("method, representation"), page.row("some, features")
     assert [row[head.index(f"{factor} R², fresh ridge")] for factor in ("rotation", "colour")] == ["–", "–"]
     assert page.row("other, features")[head.index("colour R², fresh linear probe")] == "0.010 (1 of 2)"
     assert page.row("never, features")[head.index("colour R², fresh linear probe")] == "undefined"
@@ -118,7 +118,7 @@ def test_what_embeds_views_as_their_features_has_one_line(tmp_path: Path) -> Non
     assert set(names) == {"random, features"}
     noise = "rotation R², ridge, noise 0.3"
     seen = next(table for table in tables(page).values() if noise in table[0])
-    assert seen[-1][seen[0].index(noise)] == "0.250", "what is read under noise stands in the same line"
+    assert seen[-1][seen[0].index(noise)] == "0.250", "the number under noise is in the same line"
     # One number that differs, and they are two.
     other = [replace(embedded[0], mean=embedded[0].mean + 0.01), *embedded[1:]]
     two = page_of(tmp_path, entry(tmp_path, "two", "floor", [[*features, *other]]))
@@ -140,27 +140,27 @@ def test_columns_without_numbers_and_protocols_that_were_not_run_are_left_out(tm
 def test_the_header_names_the_head(tmp_path: Path, heads: tuple[str, ...]) -> None:
     page = page_of(tmp_path, entry(tmp_path, "sie:rotation", "rotation", [rows_of(SIE, ["rotation"], heads=heads)]))
     named = "fresh MLP" if "mlp" in heads else "fresh linear probe"
-    assert page.row("method, read from")[1] == f"rotation R², {named}"
-    assert ("The paper reads rotation by fresh MLP (here: fresh linear probe)" in page.text) == (heads == ("linear",))
+    assert page.row("method, representation")[1] == f"rotation R², {named}"
+    assert ("The paper probes rotation by fresh MLP (here: fresh linear probe)" in page.text) == (heads == ("linear",))
 
 
 def test_one_head_for_all(tmp_path: Path) -> None:
-    """A method that the published head did not read is not set beside those that it did."""
+    """A method without the published head is not compared with those that have it."""
     both = entry(tmp_path, "sie:rotation", "rotation", [rows_of(SIE, ["rotation"], heads=("linear", "mlp"))])
     linear = entry(tmp_path, "sen:rotation", "rotation", [rows_of(SIE, ["rotation"])])
     page = page_of(tmp_path, both, linear)
-    assert page.row("method, read from")[1] == "rotation R², fresh linear probe" and page.row("sie:rotation, features")[1] == "0.670"
+    assert page.row("method, representation")[1] == "rotation R², fresh linear probe" and page.row("sie:rotation, features")[1] == "0.670"
 
 
 @pytest.mark.parametrize(
     ("settings", "beside"),
     [(PAPERS, True), ({**PAPERS, "resolution": 64}, False), ({**PAPERS, "backbone": "resnet50"}, False), ({}, False)],
 )
-def test_published_numbers_stand_beside_comparable_ones_alone(tmp_path: Path, settings: dict[str, Any], beside: bool) -> None:
+def test_published_numbers_are_shown_next_to_comparable_ones_alone(tmp_path: Path, settings: dict[str, Any], beside: bool) -> None:
     page = page_of(tmp_path, *several(tmp_path, **settings))
-    head = page.row("method, read from")
+    head = page.row("method, representation")
     assert ("rotation, published" in head) == ("class, published" in head) == beside
-    assert ("of other data or another size" in page.text) == (not beside)
+    assert ("being of other data, another image size" in page.text) == (not beside)
     assert ("a", "href", paper_numbers.SOURCE) in page.loads
     if not beside:
         return
@@ -232,7 +232,7 @@ def test_retrieval_by_told_environment_and_length(page: Page) -> None:
     assert "Told: nothing" in names
 
 
-def test_what_is_told_its_environment_by_name_stands_beside_contexts(tmp_path: Path) -> None:
+def test_what_takes_the_environments_name_is_compared_with_contexts(tmp_path: Path) -> None:
     named: dict[Place, tuple[float, float]] = {
         FEATURE: (0.7, 0.9),
         ("embedding", "rotation", 0): (0.73, 0.1),
@@ -251,9 +251,9 @@ def test_what_is_told_its_environment_by_name_stands_beside_contexts(tmp_path: P
     rows = next(rows for head, rows in tables(page).items() if "rotation R², fresh linear probe" in head)
     names = [row[0] for row in rows]
     rotation = names.index("Rotation: rotation high, colour low")
-    assert set(names[rotation + 1 : rotation + 3]) == {"conditional, rotation told by name", "contextssl, rotation context, 126 tokens"}
-    assert names[names.index("Invariance: every factor low") + 1] == "conditional, nothing told by name"
-    assert page.row("conditional, rotation told by name")[1] == "0.730"
+    assert set(names[rotation + 1 : rotation + 3]) == {"conditional, rotation given by name", "contextssl, rotation context, 126 tokens"}
+    assert names[names.index("Invariance: every factor low") + 1] == "conditional, no factor given by name"
+    assert page.row("conditional, rotation given by name")[1] == "0.730"
     # The paper's number at no context is ContextSSL's.
     retrieval = next(rows for head, rows in tables(page).items() if head.startswith("tokens | MRR"))
     published_at = retrieval[0].index("MRR, published")
@@ -261,12 +261,12 @@ def test_what_is_told_its_environment_by_name_stands_beside_contexts(tmp_path: P
     beside = {(row[0], row[1]): row[published_at] for row in retrieval[start : start + 4]}
     assert beside["conditional", "0"] == "–" and beside["contextssl", "0"] == "0.240"
     erased = [row[0] for row in next(rows for head, rows in tables(page).items() if head.startswith("tokens | rotation R², ridge"))]
-    assert "conditional, told by name" in erased and "conditional, erased by all training views" in erased
+    assert "conditional, environment given by name" in erased and "conditional, erased, fitted on all training views" in erased
     html = made.page.read_text()
     assert "conditional at 0.73, 0.10" in html and "conditional at 0.30, 0.97" in html
 
 
-def test_erasure_stands_beside_the_contexts_own_numbers(page: Page, tmp_path: Path) -> None:
+def test_erasure_is_compared_with_the_contexts_own_numbers(page: Page, tmp_path: Path) -> None:
     rows = tables(page)["tokens | rotation R², ridge"]
     names = [tuple(row[:2]) for row in rows]
     own = rows[names.index(("contextssl, its own context", "126"))]
@@ -275,7 +275,7 @@ def test_erasure_stands_beside_the_contexts_own_numbers(page: Page, tmp_path: Pa
     assert erased[2] == "0.700 ± 0.100" and ("sie:rotation, erased by all training views", "") in names
     assert not any(name.startswith(("simclr", "sie:rotation, its own")) for name, *_ in names)
     without = entry(tmp_path, "contextssl", "context", [rows_of(in_context((0.7, 0.0), (0.3, 0.9)), ["rotation"])])
-    assert "Erasure" not in page_of(tmp_path, without).text
+    assert "Concept erasure" not in page_of(tmp_path, without).text
 
 
 def test_the_page_holds_all_that_it_shows(made: Comparison, page: Page) -> None:
@@ -286,7 +286,7 @@ def test_the_page_holds_all_that_it_shows(made: Comparison, page: Page) -> None:
     assert not re.search(r"@import|url\((?!#)", html) and "default-src &#39;none&#39;" in html
     assert len(page.ids) == len(set(page.ids)) and {value[1:] for _, _, value in page.loads if value.startswith("#")} <= set(page.ids)
     assert "contextssl compare seeds=[0,1,2]" in page.text and "date: 2026-11-24" in page.text
-    assert "not measured alike" not in page.text and made.differences == ()
+    assert "not measured in the same way" not in page.text and made.differences == ()
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
@@ -370,7 +370,7 @@ def test_rows_of_another_split_play_no_part(tmp_path: Path) -> None:
     assert page.row("sie, features")[1] == "0.470" and "train split" in page.text
 
 
-def test_runs_that_were_not_measured_alike_are_warned_of(tmp_path: Path) -> None:
+def test_runs_that_were_not_measured_in_the_same_way_are_warned_of(tmp_path: Path) -> None:
     runs = []
     for seed in range(7):
         changed = evaluations(queries=7) if seed == 6 else evaluations()

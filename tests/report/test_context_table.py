@@ -72,5 +72,6 @@ def test_bounds_of_one_factor_are_told_apart_from_that_of_everything(tmp_path: P
     text = " ".join(page_of(write_run(tmp_path / "run", [*rows(), *bounded])).text.split())
     assert "at most 2.5 nats at noise 0.3 of colour in 14 tokens of a rotation context; 9.1 nats at noise 0.3 of rotation" in text
     assert (
-        "Of everything together, each factor and all else, it tells at most 11.5 nats" in text and "says nothing of a single factor" in text
+        "About everything together, factors and all else, it holds at most 11.5 nats" in text
+        and "not say how much of that is about a single factor" in text
     )

@@ -192,13 +192,13 @@ def test_the_conditional_rival_is_trained_resumed_and_evaluated_by_name(data: Da
     assert {row.protocol for row in rows} == {"equivariance", "retrieval", "probe", "geometry"}
     for protocol in ("equivariance", "retrieval", "probe", "geometry"):
         told = {row.environment for row in rows if row.protocol == protocol and row.representation == "embedding"}
-        assert told == {"rotation", "color", "none"}, "it was never told nothing, and is read so all the same"
+        assert told == {"rotation", "color", "none"}, "it was never trained without active factors, and is evaluated so all the same"
     assert {row.length for row in rows if row.representation == "embedding"} == {0}
     assert {row.environment for row in rows if row.head == "auxiliary"} == {"rotation", "color", "none"}
     by_name = {row.environment: row.mean for row in rows if row.metric == "variance_share" and row.factor == "color" and row.environment}
     assert len(set(by_name.values())) == 3
 
     page = write_report([whole]).page.read_text()
-    assert "whole is told its environment by name and takes no context" in page and "rotation told by name" in page
+    assert "whole takes the environment’s name in place of a context" in page and "rotation given by name" in page
     with pytest.raises(SettingsError, match="this model takes no context pairs"):
         evaluate(EvaluateSettings(progress=False), ["context-sensitivity"], evaluated=Evaluated(model, data, whole))

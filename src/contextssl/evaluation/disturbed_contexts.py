@@ -12,7 +12,7 @@ from torch import Tensor
 
 from contextssl.data.pairs import PairSource
 from contextssl.errors import DataError, SettingsError, nearest
-from contextssl.evaluation.contexts import ContextPoint, check_lengths, draw_contexts
+from contextssl.evaluation.contexts import REPORTED_LENGTH, ContextPoint, check_lengths, draw_contexts
 from contextssl.evaluation.disturbances import (
     BEYOND_BLOCK,
     DISTURBANCES,
@@ -32,9 +32,6 @@ from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import derive_seed
 from contextssl.records.results import ResultRow
-
-# Of a context in tokens: one of the published.
-LENGTH = 14
 
 
 @dataclass
@@ -126,7 +123,7 @@ def context_sensitivity_rows(
     if not isinstance(model, ContextSSL) or model.told_by_name:
         raise SettingsError("this model takes no context pairs: evaluate it by other protocols than context-sensitivity")
     longest = model.longest_context
-    lengths = sorted({min(LENGTH, longest), longest} if lengths is None else set(lengths))
+    lengths = sorted({min(REPORTED_LENGTH, longest), longest} if lengths is None else set(lengths))
     check_lengths(lengths, longest)
     if WRONG_PAIRS in disturbances and source.num_items < 2:
         raise DataError(f"{WRONG_PAIRS} need a target of another item, and there is only one item: leave them out of the disturbances")

@@ -1,4 +1,4 @@
-"""What the protocols of an evaluation share: the embedder, the contexts, the views that are looked at."""
+"""What the protocols of an evaluation share: the embedder, the contexts, the views."""
 
 from __future__ import annotations
 
@@ -32,19 +32,17 @@ from contextssl.head import HEADS, Head
 from contextssl.protocol import Protocol
 from contextssl.system.precision import choose_precision
 
-# Rows of a batch of trained heads: our own, and the paper's.
+# Rows per batch of trained heads: our own, and the paper's.
 BATCH, PUBLISHED_BATCH = 512, 256
-# The context length that one speaks of, where it fits.
-REPORTED_LENGTH = 14
 PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
-# Objects rendered of each class that training never saw.
+# Objects rendered per class not seen in training.
 UNSEEN_OBJECTS = 20
 CACHE = "cache"
 
 
 @dataclass
 class Plan:
-    """Everything that the protocols share: the embedder, where its contexts were drawn from, the view sets, the context points."""
+    """Everything that the protocols share: the embedder, the source of its contexts, the view sets, the context points."""
 
     settings: EvaluateSettings
     embedder: Embedder
@@ -85,7 +83,7 @@ class Plan:
         described = data.description
         tested = data.split(settings.split)
         fingerprint = described.get("fingerprint") or data.train.views.digest() + tested.views.digest()
-        # Of augmentations of your own a description tells the name alone.
+        # The description of your own augmentations holds their name alone.
         made_by = getattr(getattr(data.train.views, "augmentations", None), "augmentations", ())
         folder = Path(settings.cache_dir) if settings.cache_dir is not None else evaluated.folder / CACHE
         embedder = Embedder(
@@ -153,7 +151,7 @@ class Plan:
         return context_points(self.environments_of(protocol), self.lengths, self.settings.contexts, by_name=by_name)
 
     def environments_of(self, protocol: Protocol) -> tuple[Environment, ...]:
-        """What contexts tell; beside them nothing, where the published probes are trained and no environment was asked for."""
+        """The evaluated environments; none in addition, where the published probes are trained and no environment was given."""
         published = protocol.epochs is not None and PUBLISHED in self.settings.heads
         none = self.embedder.model.factors.environment(NO_FACTOR)
         if not published or self.settings.environments is not None or none in self.environments or not self.embedder.model.longest_context:
@@ -161,7 +159,7 @@ class Plan:
         return (*self.environments, none)
 
     def test_of(self, protocol: Protocol) -> ViewSet:
-        """The views that a protocol looks at."""
+        """The views that a protocol evaluates."""
         settings = self.settings
         if protocol.split(settings) == self.test.split:
             return self.test
@@ -174,8 +172,8 @@ def _environments(settings: EvaluateSettings, evaluated: Evaluated, notes: list[
     if settings.environments is None:
         chosen = trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
         if evaluated.model.told_by_name and NO_FACTOR not in [environment.name for environment in chosen]:
-            # A context model is read with no context too; this one with nothing told.
-            notes.append("this model was not trained with nothing told: read the rows of none as a transfer")
+            # A context model is evaluated without a context too; this one without active factors.
+            notes.append("this model was not trained on the environment none: its rows show a transfer")
             chosen = (*chosen, factors.environment(NO_FACTOR))
         return chosen
     if not settings.environments:
@@ -184,14 +182,14 @@ def _environments(settings: EvaluateSettings, evaluated: Evaluated, notes: list[
     strange = [name for name in named if trained is not None and name not in [environment.name for environment in trained]]
     if strange and trained is not None:
         known = ", ".join(environment.name for environment in trained)
-        note = f"this model was not trained on contexts of {', '.join(strange)} but of {known}: read those rows as a transfer"
+        note = f"this model was not trained on contexts of {', '.join(strange)} but of {known}: those rows show a transfer"
         notes.append(note)
         warnings.warn(note, UserWarning, stacklevel=4)
     return tuple(named.values())
 
 
 def _unseen(settings: EvaluateSettings, evaluated: Evaluated) -> PairSource | None:
-    """Pairs of rendered classes that training never saw, where they are named."""
+    """Pairs of rendered classes not seen in training, where they are named."""
     if settings.unseen_classes is None:
         return None
     trained = evaluated.settings
@@ -200,14 +198,14 @@ def _unseen(settings: EvaluateSettings, evaluated: Evaluated) -> PairSource | No
         raise SettingsError("unseen_classes are rendered: they are for runs on dataset=shapes without data_dir")
     named = list(settings.unseen_classes)
     if known := [name for name in named if name in evaluated.data.train.class_names]:
-        raise SettingsError(f"unseen_classes holds {known[0]!r}, which training saw: name others")
+        raise SettingsError(f"unseen_classes holds {known[0]!r}, which training contains: name others")
     wanted = dataclasses.replace(trained, classes=named, objects=UNSEEN_OBJECTS, val_objects=2)
     return open_data(wanted, progress=settings.progress).train
 
 
 def _context_pairs(evaluated: Evaluated) -> int:
-    """How many pairs a drawn context holds: as many as the model takes; of one that takes none what a context model of its settings would,
-    since erasure learns from the very pairs."""
+    """How many pairs a drawn context holds: as many as the model takes; for one without contexts as many as a context model of its settings would,
+    since erasure is fitted on these pairs."""
     longest = evaluated.model.longest_context
     if longest == 0:
         longest = evaluated.settings.block_size - 2 if evaluated.settings is not None else max(PUBLISHED_LENGTHS)
@@ -215,7 +213,7 @@ def _context_pairs(evaluated: Evaluated) -> int:
 
 
 def _say(what: str) -> None:
-    """Progress: one line that is written over on a terminal, nothing elsewhere but for the encoding."""
+    """Progress: one line that is overwritten on a terminal; elsewhere only the slow steps."""
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{what} …", end="", file=sys.stderr, flush=True)
     elif what.startswith(("features", "probes", "pair probes", "rendering", "fairness")):

@@ -34,12 +34,12 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
 
     Args:
         settings: see :class:`~contextssl.config.settings.EvaluateSettings`.
-        protocols: by their names, or a user's own as ``package.module:Name``; where left out those of ``evaluate all`` that the data allow.
-        evaluated: your own model and data, in the place of ``settings.load_model`` and the data settings.
+        protocols: by their names, or a user's own as ``package.module:Name``; default: those of ``evaluate all`` that the data allow.
+        evaluated: your own model and data, in place of ``settings.load_model`` and the data settings.
 
     Raises:
-        SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is computed; and where the results that are
-            there, and stay, are of other weights.
+        SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is computed; and where existing results that
+            stay are of other weights.
     """
     named = None if protocols is None else [PROTOCOLS.find(name) for name in protocols]
     check_settings(settings, named or in_all())
@@ -47,7 +47,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     views = "images" if evaluated.data.columns is None else "rows"
     for protocol in named or ():
         if protocol.views not in (None, views):
-            raise SettingsError(f"{protocol.name} is read from {VIEWS[protocol.views]}; these views are {VIEWS[views].split(' (')[0]}")
+            raise SettingsError(f"{protocol.name} is for {VIEWS[protocol.views]}; these views are {VIEWS[views].split(' (')[0]}")
     chosen = named if named is not None else in_all(views)
     model = evaluated.model.to(_device(settings.accelerator))
     plan = Plan.of(settings, evaluated)
@@ -74,7 +74,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
                 # Results from before it was recorded do not say so.
                 run = {**run, "encoder": OWN, "encoder_class": evaluated.own_encoder}
             _check_weights(run, asked, weights, evaluated, settings)
-            # What is still to be made anew, and is of other weights, goes at once.
+            # What is yet to be made anew, and is of other weights, is removed at once.
             kept = {name: made for name, made in run.get("evaluations", {}).items() if made.get("weights") in (None, *weights)}
             gone = {(protocol, about["split"])} | {evaluation_of(name) for name in run.get("evaluations", {}) if name not in kept}
             kept[evaluation_name(protocol, about["split"])] = about
@@ -113,10 +113,10 @@ def _about(plan: Plan, protocol: Protocol, evaluated: Evaluated, seconds: float)
 
 
 def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], evaluated: Evaluated, settings: EvaluateSettings) -> None:
-    """One results file is of one model: what stays beside the rows that are asked for must be of the same weights.
+    """One results file is of one model: rows that stay must be of the same weights as those that are made.
 
     Raises:
-        SettingsError: naming what is there of other weights.
+        SettingsError: naming the results of other weights.
     """
     others = {
         name: made.get("checkpoint") or made.get("settings", {}).get("checkpoint")
@@ -129,7 +129,7 @@ def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], eval
     ours = "these" if evaluated.file is None else evaluated.file.name
     raise SettingsError(
         f"{evaluated.folder / RESULTS} holds numbers of other weights than {ours} ({there}), and one file is of one model: "
-        f"give run_dir=FOLDER to keep these numbers in a folder of their own, or evaluate those protocols anew too"
+        f"give run_dir=FOLDER to keep these numbers in a folder of their own, or evaluate those protocols again too"
     )
 
 

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from contextssl.evaluation.contexts import REPORTED_LENGTH
 from contextssl.evaluation.disturbances import BLANK_IMAGES, ONE_PAIR, RANDOM_ACTIONS, SHUFFLED, ZERO_PAIR, wrong_pairs_name
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
@@ -29,7 +30,6 @@ from contextssl.records.results import ResultRow
 CONTRAST = 0.05
 KEPT = 2 / 3
 LOST = 1 / 3
-REPORTED_LENGTH = 14
 
 ON_ACTIVE = "this model depends on which factors are active, not on the pairs"
 ON_PAIRS = "this model depends on the pairs"

@@ -29,8 +29,8 @@ class Erasure(Protocol):
     columns = (Column("variance_share", None, "share"), Column("r2_pooled", "knn", "kNN"), Column("r2_pooled", "ridge", "ridge"))
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
+        from contextssl.evaluation.contexts import REPORTED_LENGTH
         from contextssl.evaluation.erased import erasure_rows
-        from contextssl.evaluation.plan import REPORTED_LENGTH
 
         settings, model, factors = plan.settings, plan.embedder.model, plan.test.factors
         # Kept are the factors that a context would make active; for a method without contexts, each factor alone.

@@ -11,6 +11,7 @@ from typing import Any
 
 from contextssl import advice
 from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.contexts import REPORTED_LENGTH
 from contextssl.method import METHODS
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.provenance import OWN
@@ -19,8 +20,6 @@ from contextssl.records.results import RESULTS, ResultRow, evaluation_name, eval
 METRICS = "metrics.csv"
 # A warning names at most this many runs of one kind, and counts the others.
 NAMED = 3
-# The context length that sentences report, where it was evaluated.
-REPORTED_LENGTH = 14
 PAPERS_RESOLUTION = 128
 # Settings of an encoder beyond its name.
 PAPERS_ENCODER = {"stem": "default", "pool": "average", "feature_norm": "none", "pretrained": False}

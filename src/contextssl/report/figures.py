@@ -285,8 +285,8 @@ def patience(runs: Sequence[Run], protocol: str) -> str:
     fewer = sorted(epochs for epochs in given if epochs is not None and epochs < published)
     if not fewer:
         return ""
-    given = listed([str(epochs) for epochs in fewer])
-    return f" Trained probes had {given} epochs, not the published {published}: longer training would recover more."
+    epochs_given = listed([str(epochs) for epochs in fewer])
+    return f" Trained probes had {epochs_given} epochs, not the published {published}: longer training would recover more."
 
 
 def sensitivity(runs: Sequence[Run]) -> Picture | None:

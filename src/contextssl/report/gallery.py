@@ -22,7 +22,7 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.stored import is_store
 from contextssl.data_set import DATA_SETS, known_data_set, own_name
 from contextssl.errors import ContextSSLError, DataError, SettingsError
-from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.contexts import REPORTED_LENGTH, ContextPoint
 from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
 from contextssl.evaluation.plan import Plan
@@ -30,7 +30,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
 from contextssl.records.provenance import OWN
-from contextssl.report.collect import REPORTED_LENGTH, Run
+from contextssl.report.collect import Run
 from contextssl.system.files import read_json, write_json
 
 GALLERY = "gallery.json"
