@@ -286,7 +286,7 @@ def test_the_page_holds_all_that_it_shows(made: Comparison, page: Page) -> None:
     assert not re.search(r"@import|url\((?!#)", html) and "default-src &#39;none&#39;" in html
     assert len(page.ids) == len(set(page.ids)) and {value[1:] for _, _, value in page.loads if value.startswith("#")} <= set(page.ids)
     assert "contextssl compare seeds=[0,1,2]" in page.text and "date: 2026-11-24" in page.text
-    assert "not measured in the same way" not in page.text and made.differences == ()
+    assert "not evaluated in the same way" not in page.text and made.differences == ()
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

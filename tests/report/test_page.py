@@ -194,7 +194,7 @@ def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
     half = [dataclasses.replace(row, mean=row.mean / 2) if row.metric == "variance_share" else row for row in rows()]
     two = write_run(tmp_path / "two", half, seed=2)
     page = report_of(one, two)
-    assert "one. 14 tokens" in page.text and "two. 14 tokens" in page.text and "not measured in the same way" not in page.text
+    assert "one. 14 tokens" in page.text and "two. 14 tokens" in page.text and "not evaluated in the same way" not in page.text
     picture = adaptation(read_runs([one, two]))
     assert picture is not None and [label for label, _, _ in picture.legend] == ["one", "two"]
     lines = {line.label: line for line in picture.panels[0].lines}
@@ -232,7 +232,7 @@ def test_the_warning_is_one_line_of_the_page(tmp_path: Path) -> None:
     one, two = (write_run(tmp_path / name, keep=lambda row: row.metric == "mrr") for name in ("one", "two"))
     write_run(two, keep=lambda row: row.metric == "mrr", evaluated=evaluations(queries=0, items=20))
     page = report_of(one, two)
-    assert page.text.count("These runs were not measured in the same way") == 1
+    assert page.text.count("These runs were not evaluated in the same way") == 1
     assert "items (retrieval): 50 in one; 20 in two · queries (retrieval): 50 in one; 0 in two" in page.text
 
 

@@ -1,4 +1,4 @@
-"""Runs read from their folders: description, rows, training curves; and whether several were measured in the same way."""
+"""Runs read from their folders: description, rows, training curves; and whether several were evaluated in the same way."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from contextssl.report.markup import Markup, element, join
 from contextssl.report.panels import Picture
 from contextssl.version import __version__
 
-UNLIKE = "These runs were not measured in the same way, so their numbers cannot be compared. They differ in "
+UNLIKE = "These runs were not evaluated in the same way, so their numbers cannot be compared. They differ in "
 
 
 def pictures_of(runs: Sequence[Run], protocols: Sequence[Protocol] = ()) -> dict[str, Picture | None]:
@@ -75,7 +75,7 @@ def document(title: str, body: Markup) -> str:
 
 
 def warnings(runs: Sequence[Run]) -> Markup | None:
-    """One line where runs were not measured in the same way."""
+    """One line where runs were not evaluated in the same way."""
     differ = differences(runs)
     if not differ:
         return None
