@@ -126,7 +126,8 @@ def overview(names: Sequence[str] | None = None) -> str:
         "usage: contextssl COMMAND key=value …",
         "",
     ]
-    lines += [f"  {name:22}{' '.join(intro.split())}" for name, intro in intros.items() if names is None or name in names]
+    width = 1 + max(map(len, intros))
+    lines += [f"  {name:{width}}{' '.join(intro.split())}" for name, intro in intros.items() if names is None or name in names]
     lines += [
         "",
         "contextssl COMMAND --help lists the settings of a command; -m sweeps over comma-separated values (Hydra's launchers).",
