@@ -42,14 +42,14 @@ def small(**given: object) -> Conditional:
 
 def test_the_environments_name_moves_embeddings_and_predictions() -> None:
     model, views, actions = small(), images(5, 0), torch.randn(5, 6)
-    embedded = {name: model.embed(views, model.told(name)) for name in ENVIRONMENTS}
-    predicted = {name: model.predict(views, actions, model.told(name)) for name in ENVIRONMENTS}
+    embedded = {name: model.embed(views, model.named_context(name)) for name in ENVIRONMENTS}
+    predicted = {name: model.predict(views, actions, model.named_context(name)) for name in ENVIRONMENTS}
     for found in (embedded, predicted):
         for first in ENVIRONMENTS:
             for second in ENVIRONMENTS:
                 assert torch.allclose(found[first], found[second]) is (first == second)
     torch.testing.assert_close(model.embed(views), embedded["none"])
-    torch.testing.assert_close(model.predict(views, torch.zeros(5, 6), model.told("color")), embedded["color"])
+    torch.testing.assert_close(model.predict(views, torch.zeros(5, 6), model.named_context("color")), embedded["color"])
     assert not torch.allclose(predicted["color"], embedded["color"])
 
 
@@ -57,7 +57,7 @@ def test_a_context_is_a_name_whatever_its_pairs() -> None:
     model, views = small(), images(4, 0)
     context = model.context(images(3, 1), torch.randn(3, 6), images(3, 2), environment="color+rotation")
     assert len(context) == 0 == model.longest_context and context.environment == "rotation+color"
-    torch.testing.assert_close(model.embed(views, context), model.embed(views, model.told("rotation+color")))
+    torch.testing.assert_close(model.embed(views, context), model.embed(views, model.named_context("rotation+color")))
     with pytest.raises(InputError, match="told its environment by name, and reads no pairs: name the environment"):
         model.context(images(3, 1), torch.randn(3, 6), images(3, 2))
     torch.manual_seed(0)
@@ -66,7 +66,7 @@ def test_a_context_is_a_name_whatever_its_pairs() -> None:
     with pytest.raises(InputError, match="reads no pairs"):
         model.embed(views, pairs)
     with pytest.raises(InputError, match="not told its environment by name"):
-        with_pairs.told("rotation")
+        with_pairs.named_context("rotation")
 
 
 def test_training_predicts_what_use_does() -> None:
@@ -74,7 +74,7 @@ def test_training_predicts_what_use_does() -> None:
     model, batch = small(), batch_of(8)
     found = model(batch.source, batch.target, batch.told_action, active=batch.active)
     for name, rows in (("rotation", slice(0, 4)), ("color", slice(4, 8))):
-        told = model.told(name)
+        told = model.named_context(name)
         torch.testing.assert_close(found[rows, 0], model.predict(batch.source[rows], batch.told_action[rows], told))
         torch.testing.assert_close(found[rows, 1], model.embed(batch.target[rows], told))
 

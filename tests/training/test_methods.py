@@ -185,7 +185,7 @@ def test_the_conditional_rival_is_trained_resumed_and_evaluated_by_name(data: Da
     assert [key for key in first if not torch.equal(first[key], second[key])] == []
 
     model = contextssl.load(whole)
-    assert isinstance(model, Conditional) and model.told_by_name
+    assert isinstance(model, Conditional) and model.takes_environment_name
     online = [row for row in read_results(whole)[1] if row.metric == "r2_pooled"]
     assert {(row.environment, row.length) for row in online} == {("rotation", 0), ("color", 0)}
     rows = [row for row in evaluated(whole, data) if row.protocol != "online"]

@@ -109,8 +109,8 @@ class Embedder:
 
     def context(self, point: ContextPoint) -> Context | None:
         """The point's context, encoded once for all of its lengths; of a model that takes the environment's name, that."""
-        if point.environment is not None and self.model.told_by_name:
-            return self.model.told(point.environment)
+        if point.environment is not None and self.model.takes_environment_name:
+            return self.model.named_context(point.environment)
         if point.environment is None or point.length == 0:
             return None
         key = (point.environment, point.draw)
@@ -137,7 +137,7 @@ class Embedder:
         }
 
     def _context_made_from(self, point: ContextPoint) -> dict[str, Any] | None:
-        if point.environment is None or self.model.told_by_name:
+        if point.environment is None or self.model.takes_environment_name:
             return None
         pairs = self.contexts[point.draw]
         drawn = (pairs.items, pairs.source_views, pairs.target_views, pairs.action, pairs.source, pairs.target)

@@ -66,12 +66,12 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
     context_features = torch.stack([model.encode(pairs.context.source), model.encode(pairs.context.target)], dim=1)
     encoded = _Encoded(model.encode(queries.source), model.encode(queries.target), context_features, model.encode(pairs.bank))
     rows = _knn_rows(model, encoded, pairs)
-    if model.longest_context == 0 and not model.told_by_name:
+    if model.longest_context == 0 and not model.takes_environment_name:
         return rows
     for environment in environments:
         full = model.context_from_features(encoded.context, pairs.context.action, environment)
         for length in lengths:
-            context = full.prefix(length) if length else full if model.told_by_name else None
+            context = full.prefix(length) if length else full if model.takes_environment_name else None
             embedded = F.normalize(model.embed_features(encoded.target, context), dim=-1)
             latents = None
             if model.reads_latents:

@@ -103,7 +103,7 @@ class Plan:
             test=ViewSet.choose(tested.views, settings.split, 0, settings.items, settings.seed),
             environments=environments,
             lengths=tuple(lengths),
-            points=context_points(environments, lengths, settings.contexts, by_name=model.told_by_name),
+            points=context_points(environments, lengths, settings.contexts, by_name=model.takes_environment_name),
             source=described.get("source"),
             unseen=_unseen(settings, evaluated),
             notes=notes,
@@ -147,7 +147,7 @@ class Plan:
 
     def points_of(self, protocol: Protocol) -> list[ContextPoint]:
         """The context points of :meth:`environments_of`."""
-        by_name = self.embedder.model.told_by_name
+        by_name = self.embedder.model.takes_environment_name
         return context_points(self.environments_of(protocol), self.lengths, self.settings.contexts, by_name=by_name)
 
     def environments_of(self, protocol: Protocol) -> tuple[Environment, ...]:
@@ -171,7 +171,7 @@ def _environments(settings: EvaluateSettings, evaluated: Evaluated, notes: list[
     trained = evaluated.trained_on
     if settings.environments is None:
         chosen = trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
-        if evaluated.model.told_by_name and NO_FACTOR not in [environment.name for environment in chosen]:
+        if evaluated.model.takes_environment_name and NO_FACTOR not in [environment.name for environment in chosen]:
             # A context model is evaluated without a context too; this one without active factors.
             notes.append("this model was not trained on the environment none: its rows show a transfer")
             chosen = (*chosen, factors.environment(NO_FACTOR))

@@ -29,7 +29,7 @@ class Conditional(ContextSSL):
         >>> from contextssl.factors import COLOR, ROTATION, FactorSpace
         >>> encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 32))
         >>> model = Conditional(encoder, FactorSpace((ROTATION, COLOR)), feature_width=32, projection_dim=16, width=64)
-        >>> model.embed(torch.randn(100, 3, 8, 8), model.told("rotation")).shape
+        >>> model.embed(torch.randn(100, 3, 8, 8), model.named_context("rotation")).shape
         torch.Size([100, 16])
     """
 
@@ -41,10 +41,10 @@ class Conditional(ContextSSL):
         return 0
 
     @property
-    def told_by_name(self) -> bool:
+    def takes_environment_name(self) -> bool:
         return True
 
-    def told(self, environment: str | Environment) -> Context:
+    def named_context(self, environment: str | Environment) -> Context:
         environment = self.factors.environment(environment) if isinstance(environment, str) else environment
         nothing = torch.zeros(0, 0, 0, 0, device=self.device)
         return Context(nothing, nothing, environment.name)
@@ -64,7 +64,7 @@ class Conditional(ContextSSL):
         """
         if environment is None:
             raise InputError("this model is told its environment by name, and reads no pairs: name the environment")
-        return self.told(environment)
+        return self.named_context(environment)
 
     def forward(
         self,
@@ -91,7 +91,7 @@ class Conditional(ContextSSL):
 
     def _query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None) -> Float[Tensor, "n D"]:
         if context is not None and len(context):
-            raise InputError("this model is told its environment by name, and reads no pairs: give model.told(environment)")
+            raise InputError("this model is told its environment by name, and reads no pairs: give model.named_context(environment)")
         environment = NO_FACTOR if context is None or context.environment is None else context.environment
         flags = self._flags(self.factors.mask(environment, actions.device)).to(actions.dtype)
         return self.predictor.query(features, torch.cat([actions, flags.expand(len(actions), -1)], dim=-1))

@@ -74,7 +74,7 @@ class ViewEncoder(nn.Module):
         return 0
 
     @property
-    def told_by_name(self) -> bool:
+    def takes_environment_name(self) -> bool:
         """Whether embeddings depend on the name of an environment (:meth:`told`), and on no pairs."""
         return False
 
@@ -113,8 +113,8 @@ class ViewEncoder(nn.Module):
         """k pairs, encoded once into a context."""
         raise InputError("this model takes no context: it was trained by a method that knows none")
 
-    def told(self, environment: str | Environment) -> Context:
-        """An environment as a context that is its name and holds no pairs, where :attr:`told_by_name`."""
+    def named_context(self, environment: str | Environment) -> Context:
+        """An environment as a context that is its name and holds no pairs, where :attr:`takes_environment_name`."""
         raise InputError("this model is not told its environment by name")
 
     # -- training -----------------------------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def _shown(entries: Sequence[Averaged]) -> list[Condition]:
     featured = {line.each.entry.name for line in lines if line.fields["representation"] == "feature"}
 
     def by_features(line: Condition) -> bool:
-        return not line.each.takes_contexts and not line.each.told_by_name and line.each.entry.name in featured
+        return not line.each.takes_contexts and not line.each.takes_environment_name and line.each.entry.name in featured
 
     return [line for line in lines if (line.fields["representation"] == "feature") == by_features(line)]
 

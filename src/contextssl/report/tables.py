@@ -78,7 +78,7 @@ def _conditions(run: Run) -> Iterator[tuple[str, str | None, dict[str, object]]]
     yield "encoder's features, no context", None, {"representation": "feature"}
     yield "no context", None, {"representation": "embedding", "environment": None, "length": 0}
     lengths = sorted({row.length for row in run.rows if row.protocol in ("equivariance", "probe") and row.length})
-    shown = [0] if run.told_by_name else [length for length in lengths if length in (14, lengths[-1])]
+    shown = [0] if run.takes_environment_name else [length for length in lengths if length in (14, lengths[-1])]
     for environment in run.environments:
         for length in shown:
             yield (

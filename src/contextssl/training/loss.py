@@ -93,11 +93,11 @@ def contextssl_loss(
         whole: joins what the processes have, so that each computes the loss of the whole batch.
     """
     everything = whole.batch(batch)
-    if whole.cuts_sequences and not model.told_by_name:
+    if whole.cuts_sequences and not model.takes_environment_name:
         z = model.predictor(whole.rows(model.pair_features(batch.source, batch.target)), everything.told_action, generator)
     else:
         # ẑ = h((f(x), a) | context)
-        told = {"active": batch.active} if model.told_by_name else {}
+        told = {"active": batch.active} if model.takes_environment_name else {}
         z = whole.rows(model(batch.source, batch.target, batch.told_action, generator, **told))
     batch = everything
     if objective.vicreg is not None:
