@@ -61,7 +61,14 @@ def small(words: list[str]) -> list[str]:
     if words[:2] == ["data", "shapes"]:
         extra += SMALL["shapes data"].split()
     if words[:2] == ["evaluate", "fairness"]:
-        extra += ["scarf_epochs=1", "contexts=1", "forget_bottleneck=[0.5]", "adversaries=[logistic]", "accelerator=cpu", "progress=false"]
+        extra += [
+            "scarf_epochs=1",
+            "contexts=1",
+            "fairness_bottleneck=[0.5]",
+            "adversaries=[logistic]",
+            "accelerator=cpu",
+            "progress=false",
+        ]
     replaced = {word.split("=", 1)[0] for word in extra}
     return [word for word in words if word.split("=", 1)[0] not in replaced] + extra
 

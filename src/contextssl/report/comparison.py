@@ -76,7 +76,7 @@ def write_comparison(
         raise SettingsError("a comparison needs entries, and each of them a run")
     averaged = [Averaged.of(entry, split) for entry in entries]
     runs = [run for entry in entries for run in entry.runs]
-    own = [PROTOCOLS.find(name) for name in protocols if name not in PROTOCOLS.names()]
+    own = [each for name in protocols if (each := PROTOCOLS.find(name)).name not in PROTOCOLS.names()]
     made, drawn, lines = tables(averaged, own), picture(averaged), {} if about is None else dict(about)
     page, markdown, every = (out / f"{NAME}.{suffix}" for suffix in ("html", "md", "csv"))
     write_text(page, _page(averaged, runs, made, drawn, lines))

@@ -61,7 +61,7 @@ def write_report(
         place = place / PAGE
     if place.suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"out={place}: name an .html file, or a folder that is there")
-    named = [PROTOCOLS.find(name) for name in protocols if name not in PROTOCOLS.names()]
+    named = [each for name in protocols if (each := PROTOCOLS.find(name)).name not in PROTOCOLS.names()]
     pictures = pictures_of(found, named)
     galleries = []
     for run in found:
