@@ -1,4 +1,4 @@
-"""What protocols say of themselves: which settings each reads, so that what is compared was measured alike."""
+"""What protocols say of themselves: which settings each uses, so that what is compared was evaluated in the same way."""
 
 from __future__ import annotations
 

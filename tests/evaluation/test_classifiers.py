@@ -14,7 +14,7 @@ from contextssl.evaluation.classifiers import fit_classifier
 
 
 def rows(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """A class by whether two numbers have the same sign (no line tells it), and a third number that tells another class by a line."""
+    """A class by whether two numbers have the same sign (not linearly separable), and a third number that separates another class linearly."""
     x = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
     return x, (x[:, 0] * x[:, 1] > 0).long()
 

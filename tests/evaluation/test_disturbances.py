@@ -105,7 +105,7 @@ def test_the_blank_view_is_what_the_encoder_makes_of_black() -> None:
     torch.testing.assert_close(draw.blank, model.encode(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))[0])
 
 
-def test_what_is_told_of_true_pairs() -> None:
+def test_disturbances_that_keep_the_true_pairs() -> None:
     draw = Draw(0, encoded(7, 0), encoded(7, 1), None, torch.zeros(12))
     made = {disturbed.name: disturbed for disturbed in draw.disturbed(5, DISTURBANCES, ROTATION, 0)}
     assert set(made) == {
@@ -120,7 +120,7 @@ def test_what_is_told_of_true_pairs() -> None:
     for name in ("no factor active", "all factors active"):
         assert torch.equal(made[name].pairs.features, draw.own.features[:5]) and torch.equal(made[name].pairs.action, draw.own.action[:5])
     torch.testing.assert_close(made["scaled actions 0.2"].pairs.action, 0.2 * draw.own.action[:5])
-    # Where nothing is told there are no actions to be wrong, small, or left out.
+    # Where no factor is active there are no actions to be wrong, small, or left out.
     empty = {disturbed.name for disturbed in draw.disturbed(5, DISTURBANCES, NONE, 0)}
     assert empty == set(made) - {"random actions", "no factor active"} - {name for name in made if "scaled" in name}
     assert [each.name for each in draw.of_one_pair(DISTURBANCES, ROTATION)] == ["one pair", "one pair of zeros"]

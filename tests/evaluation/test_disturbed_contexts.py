@@ -30,7 +30,7 @@ from tests.evaluation.tiny import FACTORS, encoded, generator, tiny_model, views
 
 # What a seed changes.
 UNSETTLED = {"mean": 0, "std": 0, "item_std": 0}
-PAIRS = 7  # what the tiny model's block of 16 tokens holds beside a query
+PAIRS = 7  # what the tiny model's block of 16 tokens holds next to a query
 TRAIN, VAL = ViewPairs(views_of(9, 4, "train")), ViewPairs(views_of(12, 25))
 ROTATION, COLOR, NONE = (FACTORS.environment(name) for name in ("rotation", "color", "none"))
 
@@ -66,7 +66,7 @@ def test_one_layer_sees_no_order_and_two_do() -> None:
     assert float((embedded(model, pairs, queries) - embedded(model, other, queries)).abs().max()) > 1e-3
     del model.predictor.blocks[1]
     torch.testing.assert_close(embedded(model, pairs, queries), embedded(model, other, queries), rtol=1e-5, atol=1e-5)
-    assert not torch.allclose(embedded(model, pairs, queries), model.embed_features(queries), atol=1e-3)  # the context is read all the same
+    assert not torch.allclose(embedded(model, pairs, queries), model.embed_features(queries), atol=1e-3)  # the context matters all the same
 
 
 def test_beyond_the_block_is_a_model_with_a_larger_block() -> None:
@@ -106,8 +106,10 @@ def test_rows_say_what_was_done() -> None:
     assert {row.factor for row in rows} == {"rotation", "color"}
     cells = {(row.context, row.environment) for row in rows}
     # Each disturbance moves the numbers, and two never agree.
-    alike = ("environment", "active")  # told as another environment is that environment's; all, and nothing, are the same in each
-    shares = [numbers_of(rows, context, environment) for context, environment in cells if not any(word in str(context) for word in alike)]
+    repeated = ("environment", "active")  # another environment's context is that of its own row; all and none are the same in each
+    shares = [
+        numbers_of(rows, context, environment) for context, environment in cells if not any(word in str(context) for word in repeated)
+    ]
     assert len({tuple(share) for share in shares}) == len(shares) == 30
 
 
@@ -174,7 +176,7 @@ def test_rows_are_the_models_in_that_context(kind: str) -> None:
         if kind == "unseen classes":
             strangers = _other_draws(VAL, kind)[index]
             source, action, target = (part[:5] for part in (strangers.source, strangers.action, strangers.target))
-        told = {"no factor active": "none", "all factors active": "all"}.get(kind, "color")
+        environment = {"no factor active": "none", "all factors active": "all"}.get(kind, "color")
         source, target = (part * (kind != "blank images") for part in (source, target))
         action = 0.3 * action if kind == "scaled actions" else action
         if kind == "beyond the block":
@@ -182,7 +184,7 @@ def test_rows_are_the_models_in_that_context(kind: str) -> None:
             parts = ((drawn.source, spare.source), (drawn.action, spare.action), (drawn.target, spare.target))
             source, action, target = (torch.cat(part) for part in parts)
             model = tiny_model(block_size=32)
-        z = F.normalize(model.embed(images, model.context(source, action, target, told)), dim=-1)
+        z = F.normalize(model.embed(images, model.context(source, action, target, environment)), dim=-1)
         expected.append(variance_share(z, basis(test.latents[:, :4], FACTORS["rotation"]), item_folds(test)))
     name = {"wrong pairs": "wrong pairs 50 %", "scaled actions": "scaled actions 0.3"}.get(kind, kind)
     (row,) = [row for row in rows if (row.context, row.metric, row.factor) == (name, "variance_share", "rotation")]
@@ -225,9 +227,9 @@ def test_what_cannot_be_shown_is_left_out() -> None:
 def test_too_few_views_for_a_share_are_said() -> None:
     views = single_views()
     views = replace(views, test=ViewSet.choose(VAL.views, "val", 3, 0, 0), rows=torch.arange(36))
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         rows = rows_of(views, disturbances=[])
-    assert [str(warning.message).split(":")[0] for warning in told] == [
+    assert [str(warning.message).split(":")[0] for warning in caught] == [
         f"the variance share of {name} is left out" for name in ("rotation", "color")
     ]
     assert {row.head for row in rows} == {"knn", "auxiliary"}
@@ -279,7 +281,7 @@ def test_results_keep_the_disturbance_and_old_files_are_read(tmp_path: Path) -> 
 
 
 def test_points_are_those_of_the_embedder() -> None:
-    """A context as drawn is read under the very point that the other protocols cache."""
+    """A context as drawn has the same point that the other protocols cache."""
     views = single_views()
     rows_of(views, (ROTATION,), disturbances=[])
     views.embedder.model.encoder = None  # type: ignore[assignment]  # what is in the cache is not computed

@@ -117,7 +117,7 @@ def test_published_lines(protocol: str, place: Path, in_folder: Path, capsys: py
         assert found == {(*pair, of) for pair in wanted for of in ("feature", "embedding", "prediction")} | {
             (factor, "auxiliary", "embedding") for factor in ("rotation", "color")
         }
-        # Contexts of three kinds for embeddings; nothing is predicted where nothing is told.
+        # Contexts of three kinds for embeddings; nothing is predicted where no factor is active.
         assert {row.environment for row in rows if row.representation == "embedding" and row.length} == {"rotation", "color", "none"}
         predicted = {(row.environment, row.length) for row in rows if row.representation == "prediction"}
         assert predicted == {(environment, length) for environment in ("rotation", "color") for length in lengths}
@@ -356,7 +356,7 @@ def test_retrieval_as_published_is_one_word(tmp_path: Path) -> None:
     assert {(row.metric, row.factor, row.environment, row.length): row.mean for row in again} == pytest.approx(before)
 
 
-def test_probes_read_what_the_model_gives_where_they_are_told_to(tmp_path: Path) -> None:
+def test_probes_take_what_the_model_gives_where_normalize_is_false(tmp_path: Path) -> None:
     found = {}
     asked: dict[str, dict[str, Any]] = {"unit": {}, "plain": {"normalize": False}, "fresh": {"pairs": "fresh", "batch_size": 4}}
     for name, words in asked.items():
@@ -372,7 +372,7 @@ def test_probes_read_what_the_model_gives_where_they_are_told_to(tmp_path: Path)
     assert differ("unit", "fresh", "/linear/")
     ridge = [key for key in found["unit"] if "/ridge/" in key]
     assert all(found["fresh"][key] == pytest.approx(found["unit"][key], abs=1e-6) for key in ridge), "ridge takes all views"
-    # The model's own head reads unit length whatever probes read.
+    # The input of the model's own head has unit length, whatever that of probes.
     own = [key for key in found["unit"] if "auxiliary" in key]
     assert own and all(found["plain"][key] == pytest.approx(found["unit"][key], abs=1e-4) for key in own)
 
@@ -388,7 +388,7 @@ def test_one_file_is_of_one_model(tmp_path: Path) -> None:
         evaluate(EvaluateSettings(**quick), ["retrieval"], evaluated=other)
     assert (tmp_path / "results" / RESULTS).read_text() == text
     evaluate(EvaluateSettings(**quick), ["retrieval"], evaluated=ours)
-    # Whatever is made anew as a whole may be of another model: nothing of the first is left beside it.
+    # Whatever is made anew as a whole may be of another model: nothing of the first is left.
     evaluate(EvaluateSettings(**quick), ["retrieval", "probe"], evaluated=other)
     run, rows = read_results(tmp_path / "results")
     (weights,) = {made["weights"] for made in run["evaluations"].values()}

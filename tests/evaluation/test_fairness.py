@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 def evaluated(data: Data, folder: Path) -> Evaluated:
-    """An untrained model: it forgets nothing."""
+    """An untrained model, which removes nothing."""
     settings = TrainSettings(
         backbone="table_mlp", encoder_width=16, projection_dim=8, width=16, n_layer=1, block_size=8, init="fan_in", auxiliary_width=0
     )
@@ -68,7 +68,7 @@ def plan(data: Data, folder: Path) -> Plan:
 def test_there_is_a_row_for_everything(rows: list[ResultRow]) -> None:
     conditions = {(row.representation, row.environment, row.length, row.bottleneck) for row in rows}
     contexts: set[tuple[str, str | None, int | None, float]] = {("embedding", None, 0, share) for share in (0.0, 0.5)}
-    contexts |= {("embedding", told, 6, share) for told in ("sex", "none") for share in (0.0, 0.5)}
+    contexts |= {("embedding", named, 6, share) for named in ("sex", "none") for share in (0.0, 0.5)}
     contexts |= {("none-erased", None, None, 0.5)}
     assert conditions == contexts | {(name, None, None, 0.0) for name in ("raw", "raw-without", "erased-context", "erased-train", "scarf")}
     for head in ("logistic", "mlp", "boosting"):
@@ -80,8 +80,8 @@ def test_there_is_a_row_for_everything(rows: list[ResultRow]) -> None:
     assert all(row.protocol == "fairness" and row.split == "val" for row in rows)
 
 
-@pytest.mark.parametrize(("method", "told"), [("conditional", {"sex", "none"}), ("simclr", {None})])
-def test_methods_that_read_no_pairs_are_read_too(data: Data, tmp_path: Path, method: str, told: set[str | None]) -> None:
+@pytest.mark.parametrize(("method", "named"), [("conditional", {"sex", "none"}), ("simclr", {None})])
+def test_methods_without_pairs_are_evaluated_too(data: Data, tmp_path: Path, method: str, named: set[str | None]) -> None:
     settings = TrainSettings(
         method=method, backbone="table_mlp", encoder_width=16, projection_dim=8, projector_width=16, width=16, n_layer=1, block_size=8
     )
@@ -90,8 +90,8 @@ def test_methods_that_read_no_pairs_are_read_too(data: Data, tmp_path: Path, met
     environments = tuple(model.factors.environment(name) for name in ("sex", "none"))
     evaluate(asked, ["fairness"], evaluated=Evaluated(model, data, tmp_path, environments, settings))
     rows = read_results(tmp_path)[1]
-    assert {(row.environment, row.length) for row in find(rows, representation="embedding")} == {(name, 0) for name in told}
-    erased = {"erased-context", "erased-train"} | ({"none-erased"} if "none" in told else set())
+    assert {(row.environment, row.length) for row in find(rows, representation="embedding")} == {(name, 0) for name in named}
+    erased = {"erased-context", "erased-train"} | ({"none-erased"} if "none" in named else set())
     assert {row.representation for row in rows if "erased" in str(row.representation)} == erased
     assert all(math.isfinite(row.mean) for row in find(rows, metric="accuracy", factor="sex"))
 

@@ -111,13 +111,13 @@ def test_embeddings_are_read_at_unit_length_but_for_the_class(single: list[Resul
     assert of(single, metric="accuracy", factor="class", **where) == pytest.approx(float((guess == VAL.labels).float().mean()), abs=0.06)
 
 
-def test_predictions_are_of_the_target_where_it_is_told_and_of_the_source_else(single: list[ResultRow]) -> None:
+def test_predictions_are_of_the_target_in_active_factors_and_of_the_source_else(single: list[ResultRow]) -> None:
     ours = embedder()
     mask = FACTORS.mask(FACTORS.environment("rotation"))
 
     def predicted(views: ViewSet, source: Tensor, target: Tensor) -> Tensor:
-        told = FACTORS.relative(views.latents[source], views.latents[target]) * mask
-        return F.normalize(ours.embed(ours.features(views)[source], POINT, told), dim=-1)
+        action = FACTORS.relative(views.latents[source], views.latents[target]) * mask
+        return F.normalize(ours.embed(ours.features(views)[source], POINT, action), dim=-1)
 
     partners = VAL.partners(ROWS, 0)
     where = {"environment": "rotation", "length": 4, "representation": "prediction", "head": "published", "metric": "r2_pooled"}
@@ -134,7 +134,7 @@ def test_predictions_are_of_the_target_where_it_is_told_and_of_the_source_else(s
         expected = float(r2_pooled(net(predicted(VAL, ROWS, partners)[None])[0].detach(), truth))
         assert of(single, factor=name, **where) == pytest.approx(expected, abs=1e-4)
     made = {(row.environment, row.length, row.factor) for row in single if row.representation == "prediction"}
-    # Without a context the action is still told; where none is, nothing is predicted.
+    # Without a context the action still has active factors; without any, nothing is predicted.
     assert made == {("rotation", length, factor) for length in (0, 4) for factor in ("rotation", "color", "class")}
 
 

@@ -78,7 +78,7 @@ class Fixed(Embedder):
         if not self.knows:
             return torch.ones(len(features), self.table.shape[1])
         assert actions is not None
-        # The target is the view of the same item to which the told action leads.
+        # The target is the view of the same item to which the action leads.
         source = features[:, 0].long()
         wanted = []
         for row, action in zip(source.tolist(), actions, strict=True):

@@ -1,4 +1,4 @@
-"""What reads representations: batched heads against heads trained alone, ridge against a slow solve, neighbours, noise."""
+"""Probes: batched heads against heads trained alone, ridge against a slow solve, neighbours, noise."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_the_block_alone() -> None:
 
 
 def test_the_pairs() -> None:
-    """Other partners leave nothing to tell the contexts apart by, wherever both then end."""
+    """Other partners leave no difference between the contexts, wherever both then end."""
     for end in (MIDDLE, dict.fromkeys(DRAWN, DRAWN["rotation"])):
         found = verdict(rows(DRAWN, {"wrong pairs 100 %": end, "random actions": DRAWN}))
         assert found is not None and found.says == ON_PAIRS and "0 % with a target of another item" in found.why
@@ -128,14 +128,14 @@ def test_neighbours_where_there_are_no_shares_and_undefined_numbers() -> None:
 
 
 class Sees(nn.Module):
-    """Latents are written into the first pixels of each image, and read out of them."""
+    """Latents are written into the first pixels of each image, and read from them."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images.flatten(1)[:, :6]
 
 
 class ByHand(ContextSSL):
-    """Keeps the factors that its context asks for: those whose told action ``by`` pair says so, and all where no factor is asked for.
+    """Keeps the factors that are active in its context by the rule ``by``, and all where none is.
 
     ``by="pairs"``: the action is the true one between the two views. ``by="block"``: it is not zero. ``by="nothing"``: everything is kept.
     """
@@ -146,8 +146,8 @@ class ByHand(ContextSSL):
         self.by = by
 
     def context_from_features(self, features: Tensor, action: Tensor, environment: object = None, *, beyond_block: bool = False) -> Context:
-        told = action * FACTORS.mask(FACTORS.environment(str(environment)))
-        wanted = told if self.by == "block" else told - FACTORS.relative(features[:, 0], features[:, 1])
+        masked = action * FACTORS.mask(FACTORS.environment(str(environment)))
+        wanted = masked if self.by == "block" else masked - FACTORS.relative(features[:, 0], features[:, 1])
         sizes = torch.stack([wanted[:, FACTORS.slice(name)].norm(dim=1) for name in FACTORS.names], dim=1)
         asked = (sizes > 0.1) if self.by == "block" else (sizes < 0.1)
         tokens = asked.float().repeat_interleave(2, dim=0)[None, None]
@@ -185,7 +185,7 @@ def test_models_by_hand(by: str, says: str) -> None:
     shares = {(row.environment, row.context, row.factor): row.mean for row in made if row.metric == "variance_share"}
     if by == "pairs":
         assert found.kept is not None and found.kept["one pair"] == pytest.approx(1, abs=0.05)
-        # Nothing happens between two black views: the block that is not told is borne out, and the other is not.
+        # Nothing happens between two black views: the action of the inactive block matches, that of the other does not.
         assert found.kept["blank images"] < 0 and found.kept["one pair of zeros"] < 0
         assert shares["rotation", "all factors active", "color"] > 0.1, "two actions that are borne out ask for both"
         assert shares["rotation", "scaled actions 0.5", "color"] > 0.1, "half an action is not borne out"

@@ -35,8 +35,8 @@ def shifted(rows: Sequence[ResultRow], by: float) -> list[ResultRow]:
 def several(folder: Path, **settings: Any) -> list[Entry]:
     """SimCLR and SIE without contexts, SimCLR+ and ContextSSL with; three seeds 0.1 apart."""
 
-    def seeds(places: dict[Place, tuple[float, float]], told: Sequence[str], *, erased: bool = False) -> list[list[ResultRow]]:
-        return [shifted(rows_of(places, told, erased=erased, heads=("linear", "mlp")), by) for by in (-0.1, 0.0, 0.1)]
+    def seeds(places: dict[Place, tuple[float, float]], active: Sequence[str], *, erased: bool = False) -> list[list[ResultRow]]:
+        return [shifted(rows_of(places, active, erased=erased, heads=("linear", "mlp")), by) for by in (-0.1, 0.0, 0.1)]
 
     plus: dict[Place, tuple[float, float]] = {FEATURE: (0.5, 0.3), NO_CONTEXT: (0.48, 0.07), ("embedding", "none", 126): (0.25, 0.46)}
     context = in_context((0.74, 0.03), (0.34, 0.98))
@@ -87,7 +87,7 @@ def test_cells_are_means_and_deviations_over_seeds(page: Page) -> None:
     assert "A cell is the mean over 3 seeds" in page.text and "5 models on shapes, 3 seeds, val split" in page.text
 
 
-def test_one_seed_has_no_deviation_and_other_counts_are_told(tmp_path: Path) -> None:
+def test_one_seed_has_no_deviation_and_other_counts_are_given(tmp_path: Path) -> None:
     one = entry(tmp_path, "sie:rotation", "rotation", [rows_of(SIE, ["rotation"])])
     assert page_of(tmp_path, one).row("sie:rotation, features")[1] == "0.670"
     two = entry(tmp_path, "sen:rotation", "rotation", [rows_of(SIE, ["rotation"]), shifted(rows_of(SIE, ["rotation"]), 0.1)])
@@ -153,16 +153,16 @@ def test_one_head_for_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "beside"),
+    ("settings", "shown"),
     [(PAPERS, True), ({**PAPERS, "resolution": 64}, False), ({**PAPERS, "backbone": "resnet50"}, False), ({}, False)],
 )
-def test_published_numbers_are_shown_next_to_comparable_ones_alone(tmp_path: Path, settings: dict[str, Any], beside: bool) -> None:
+def test_published_numbers_are_shown_next_to_comparable_ones_alone(tmp_path: Path, settings: dict[str, Any], shown: bool) -> None:
     page = page_of(tmp_path, *several(tmp_path, **settings))
     head = page.row("method, representation")
-    assert ("rotation, published" in head) == ("class, published" in head) == beside
-    assert ("being of other data, another image size" in page.text) == (not beside)
+    assert ("rotation, published" in head) == ("class, published" in head) == shown
+    assert ("being of other data, another image size" in page.text) == (not shown)
     assert ("a", "href", paper_numbers.SOURCE) in page.loads
-    if not beside:
+    if not shown:
         return
     at = [head.index(f"{name}, published") for name in ("rotation", "colour", "class")]
     wanted = {
@@ -222,7 +222,7 @@ def test_where_more_is_better_nobody_at_the_floor_is_the_best(tmp_path: Path) ->
     assert bold(0.1, 0.3, 0.2) == [False, True, False]
 
 
-def test_retrieval_by_told_environment_and_length(page: Page) -> None:
+def test_retrieval_by_environment_and_length(page: Page) -> None:
     rows = tables(page)["tokens | MRR"]
     names = [row[0] if len(row) == 1 else tuple(row[:2]) for row in rows[2:]]
     start = names.index("Told: rotation")
@@ -258,8 +258,8 @@ def test_what_takes_the_environments_name_is_compared_with_contexts(tmp_path: Pa
     retrieval = next(rows for head, rows in tables(page).items() if head.startswith("tokens | MRR"))
     published_at = retrieval[0].index("MRR, published")
     start = [row[0] for row in retrieval].index("Told: rotation") + 1
-    beside = {(row[0], row[1]): row[published_at] for row in retrieval[start : start + 4]}
-    assert beside["conditional", "0"] == "–" and beside["contextssl", "0"] == "0.240"
+    shown = {(row[0], row[1]): row[published_at] for row in retrieval[start : start + 4]}
+    assert shown["conditional", "0"] == "–" and shown["contextssl", "0"] == "0.240"
     erased = [row[0] for row in next(rows for head, rows in tables(page).items() if head.startswith("tokens | rotation R², ridge"))]
     assert "conditional, environment given by name" in erased and "conditional, erased, fitted on all training views" in erased
     html = made.page.read_text()

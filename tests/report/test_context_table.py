@@ -64,7 +64,7 @@ def test_a_checkpoint_chosen_on_the_split_says_so(tmp_path: Path) -> None:
     assert "checkpoint (" in Page((tmp_path / "both.html").read_text()).text
 
 
-def test_bounds_of_one_factor_are_told_apart_from_that_of_everything(tmp_path: Path) -> None:
+def test_bounds_of_one_factor_are_distinguished_from_that_of_everything(tmp_path: Path) -> None:
     bounded = [
         ResultRow("geometry", "factor_nats", nats, factor, "rotation", 14, floor=0.0, bottleneck=0.3, **ABOUT)  # type: ignore[arg-type]
         for factor, nats in (("rotation", 9.1), ("color", 2.46))

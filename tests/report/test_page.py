@@ -92,7 +92,7 @@ def test_published_curves_stand_in_the_figure_only_where_comparable(tmp_path: Pa
     assert (pictures["paper"] is None) == (dataset == "3diebench")
 
 
-def test_the_harder_truth_is_said_with_its_numbers(page: Page) -> None:
+def test_fresh_probes_are_described_with_their_numbers(page: Page) -> None:
     text = " ".join(page.text.split())
     assert "R² of colour (inactive) 0.87 without noise, 0.18 at noise 0.3 and 0.06 at noise 1, floor 0.00" in text
     assert "of rotation (active) 0.90 without noise, 0.89 at noise 0.3 and 0.87 at noise 1, floor 0.46" in text
@@ -298,7 +298,7 @@ def test_training_curves_pass_over_a_cut_line_and_thin_by_means(folder: Path, tm
     assert "No training curves" in report_of(write_run(tmp_path / "run", training=False)).text
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_runs_of_one_name_are_distinguished(tmp_path: Path) -> None:
     runs = read_runs([write_run(tmp_path / "a" / "run"), write_run(tmp_path / "b" / "run")])
     assert [run.name for run in runs] == ["a/run", "b/run"]
 

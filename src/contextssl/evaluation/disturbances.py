@@ -133,7 +133,7 @@ class Draw:
 
     Args:
         index: which draw.
-        own: the pairs as drawn, as many as the block holds beside a query.
+        own: the pairs as drawn, as many as the block holds next to a query.
         spare: at least as many further pairs of the training split, of two items or more if it has them.
         unseen: as many pairs of items of unseen classes.
         blank: what the encoder makes of a view that shows nothing.

@@ -115,9 +115,9 @@ def pairs_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | N
     )
 
 
-def _paper_note(entries: Sequence[Averaged], where: str, beside: str) -> str:
+def _paper_note(entries: Sequence[Averaged], where: str, shown: str) -> str:
     if any(each.entry.comparable for each in entries):
-        return f"Published numbers are of {PAPER}, {where}, and {beside}."
+        return f"Published numbers are of {PAPER}, {where}, and {shown}."
     return f"Published numbers are not shown, being of other data, another image size or encoder: {PAPER}, {where}."
 
 

@@ -110,5 +110,5 @@ class _Thumbs:
         source, target = pair["captions"]
         both = element("div", self.picture(pair["source"], source), "→", self.picture(pair["target"], target), class_="pair")
         apart = [element("span", text, class_=_tone(factor)) for factor, text in zip(pair["apart"], _apart(pair["apart"]), strict=True)]
-        words = element("div", f"{source} → {target}", class_="told")
-        return element("div", both, words, element("div", apart, class_="told"), class_="shown")
+        words = element("div", f"{source} → {target}", class_="caption")
+        return element("div", both, words, element("div", apart, class_="caption"), class_="shown")
