@@ -126,9 +126,7 @@ def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid
             element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in links], aria_label="Contents"),
         ),
         section("picture", drawn.title, figure(drawn, factors)) if drawn is not None else None,
-        section("how-to-read", "How to read the tables", element("p", _cell(averaged), MEANING), element("p", BEST))
-        if made
-        else _nothing(),
+        section("tables", "How to read the tables", element("p", _cell(averaged), MEANING), element("p", BEST)) if made else _nothing(),
         [section(table.anchor, table.title, table.html(), [element("p", with_links(note)) for note in table.notes]) for table in made],
         section(
             "runs",
@@ -143,7 +141,7 @@ def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid
 
 
 def _nothing() -> Markup:
-    return section("how-to-read", "No numbers", element("p", "None of these runs was evaluated on this split.", class_="missing"))
+    return section("tables", "No numbers", element("p", "None of these runs was evaluated on this split.", class_="missing"))
 
 
 def _markdown(
