@@ -1,4 +1,4 @@
-"""What protocols say of themselves: which settings each reads, so that what is compared was measured alike."""
+"""What protocols say of themselves: which settings each uses, so that what is compared was evaluated in the same way."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ def test_what_counts_is_all_that_is_read_but_where_things_are(name: str) -> None
         assert shared in counts
     if name in ("probe", "geometry"):
         assert {"neighbours", "train_items", "train_views", "probe_views", "bottleneck"} <= set(counts)
+
+
+def test_a_former_name_is_accepted_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="the protocol reading is called context-sensitivity"):
+        assert PROTOCOLS.find("reading") is PROTOCOLS.find("context-sensitivity")
+    assert "reading" not in PROTOCOLS.names()
 
 
 def test_which_protocols_are_run_together() -> None:

@@ -106,7 +106,7 @@ def _split(words: list[str]) -> tuple[str, Command, list[str]]:
         if name in COMMANDS:
             return name, COMMANDS[name], words[count:]
     if words[0] == "evaluate" and len(words) > 1 and (command := evaluation_by(words[1])) is not None:
-        return " ".join(words[:2]), command, words[2:]
+        return f"evaluate {command.protocol}", command, words[2:]
     group = [name for name in COMMANDS if name.startswith(words[0] + " ")]
     if group and (len(words) == 1 or words[1] in HELP):
         print(overview(group))
@@ -126,7 +126,8 @@ def overview(names: Sequence[str] | None = None) -> str:
         "usage: contextssl COMMAND key=value …",
         "",
     ]
-    lines += [f"  {name:22}{' '.join(intro.split())}" for name, intro in intros.items() if names is None or name in names]
+    width = 1 + max(map(len, intros))
+    lines += [f"  {name:{width}}{' '.join(intro.split())}" for name, intro in intros.items() if names is None or name in names]
     lines += [
         "",
         "contextssl COMMAND --help lists the settings of a command; -m sweeps over comma-separated values (Hydra's launchers).",

@@ -107,7 +107,7 @@ EXPERIMENTS = {
         Experiment(
             "context-sensitivity",
             "Does the model depend on its context? Contexts shuffled, wrong, random, of wrong pairs, too long (ours)",
-            ("methods=[contextssl]", "protocols=[reading]", "compare_lengths=[0,14]"),
+            ("methods=[contextssl]", "protocols=[context-sensitivity]", "compare_lengths=[0,14]"),
             "nothing of this kind",
         ),
         Experiment(

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from contextssl.evaluation import item_sums, metrics
 from contextssl.evaluation.bootstrap import DRAWS, Resampled, error_of, item_counts, of_items, resample
-from contextssl.evaluation.fairness_errors import resampled_differences, resampled_telling
-from contextssl.evaluation.fairness_metrics import differences, telling
+from contextssl.evaluation.fairness_errors import resampled_class_scores, resampled_differences
+from contextssl.evaluation.fairness_metrics import class_scores, differences
 from contextssl.evaluation.geometry import basis, share_residuals, variance_share
 from contextssl.evaluation.scores import Scores
 from contextssl.factors import COLOR, FLOOR, ROTATION, FactorSpace
-from tests.evaluation.subjects import views_of
+from tests.evaluation.tiny import views_of
 
 ITEMS = torch.arange(12).repeat_interleave(4)[torch.randperm(48, generator=torch.Generator().manual_seed(5))]
 
@@ -47,9 +47,9 @@ def test_of_a_mean_it_is_the_textbook_error() -> None:
 
 def test_all_rows_of_an_item_are_drawn_together() -> None:
     """Ten views that agree are worth one, not ten."""
-    alike = random(40).repeat_interleave(10)
-    together = item_sums.resampled_mean(alike, torch.arange(40).repeat_interleave(10))
-    apart = item_sums.resampled_mean(alike, torch.arange(400))
+    same = random(40).repeat_interleave(10)
+    together = item_sums.resampled_mean(same, torch.arange(40).repeat_interleave(10))
+    apart = item_sums.resampled_mean(same, torch.arange(400))
     assert together is not None and apart is not None
     errors = [error_of([draws]) or 0.0 for draws in (together, apart)]
     assert errors[0] == pytest.approx(10**0.5 * errors[1], rel=0.15)
@@ -108,7 +108,7 @@ def test_distances_between_different_items() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_gaps_between_groups_and_what_is_told(classes: int) -> None:
+def test_gaps_between_groups_and_class_scores(classes: int) -> None:
     generator = torch.Generator().manual_seed(classes)
     items = torch.arange(200).repeat_interleave(2)
     labels, groups = (torch.randint(most, (400,), generator=generator) for most in (classes, 3))
@@ -117,15 +117,15 @@ def test_gaps_between_groups_and_what_is_told(classes: int) -> None:
     chances = chances / chances.sum(1, keepdim=True)
     guess = chances.argmax(1)
     gaps = resampled_differences(guess, labels, groups, classes, items)
-    told = resampled_telling(chances, labels, items)
+    scored = resampled_class_scores(chances, labels, items)
     expected = [differences(guess[rows], labels[rows], groups[rows], classes) for rows in drawn_rows(items)]
     for name in gaps:
         draws = gaps[name]
         assert draws is not None
         np.testing.assert_allclose(draws.values[:3], [each[name] for each in expected], rtol=1e-9)
-    for name, draws in told.items():
+    for name, draws in scored.items():
         assert draws is not None
-        values = [telling(chances[rows], labels[rows])[name][0] for rows in drawn_rows(items)]
+        values = [class_scores(chances[rows], labels[rows])[name][0] for rows in drawn_rows(items)]
         np.testing.assert_allclose(draws.values[:3], values, rtol=1e-6)
 
 
@@ -136,9 +136,9 @@ def drawn_rows(items: Tensor, draws: int = 3) -> list[Tensor]:
 
 def test_what_has_no_error() -> None:
     assert item_sums.resampled_mean(random(5), torch.zeros(5, dtype=torch.long)) is None, "one item cannot be drawn otherwise"
-    alike = torch.zeros(8, dtype=torch.long)
-    assert all(draws is None for draws in resampled_differences(alike, alike, alike, 2, torch.arange(8)).values())
-    assert resampled_telling(torch.rand(8, 2), torch.zeros(8, dtype=torch.long), torch.arange(8))["auroc"] is None
+    same = torch.zeros(8, dtype=torch.long)
+    assert all(draws is None for draws in resampled_differences(same, same, same, 2, torch.arange(8)).values())
+    assert resampled_class_scores(torch.rand(8, 2), torch.zeros(8, dtype=torch.long), torch.arange(8))["auroc"] is None
     assert error_of([]) is None
     undefined = Resampled(np.full(DRAWS, math.nan), 5)
     assert error_of([undefined]) is None
@@ -149,11 +149,11 @@ def test_what_has_no_error() -> None:
 def test_contexts_share_their_items() -> None:
     """The mean over contexts is resampled as a mean: what two contexts read of the same items goes up and down together."""
     first, noise = random(50), random(50, seed=1)
-    alike = [item_sums.resampled_mean(first, torch.arange(50)), item_sums.resampled_mean(first, torch.arange(50))]
+    same = [item_sums.resampled_mean(first, torch.arange(50)), item_sums.resampled_mean(first, torch.arange(50))]
     other = [item_sums.resampled_mean(first, torch.arange(50)), item_sums.resampled_mean(noise, torch.arange(50))]
     both = item_sums.resampled_mean((first + noise) / 2, torch.arange(50))
     assert both is not None
-    assert error_of([draws for draws in alike if draws]) == pytest.approx(error_of([alike[0]] if alike[0] else []))
+    assert error_of([draws for draws in same if draws]) == pytest.approx(error_of([same[0]] if same[0] else []))
     assert error_of([draws for draws in other if draws]) == pytest.approx(error_of([both]))
 
 

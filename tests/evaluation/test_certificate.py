@@ -24,7 +24,7 @@ def test_a_linear_gaussian_channel_is_met() -> None:
     for deviation in (0.3, 1.0, 4.0):
         known = 0.5 * float(torch.logdet(torch.eye(6, dtype=torch.float64) + a @ a.T / deviation**2))
         assert redrawn_nats(again - z, deviation) == pytest.approx(known, rel=0.02)
-        # Without the rest no reader learns more: I(c; z̃) = ½ log det(Σ) - ½ log det(Σ - A Aᵀ).
+        # Without the rest no probe learns more: I(c; z̃) = ½ log det(Σ) - ½ log det(Σ - A Aᵀ).
         noise = deviation**2 * torch.eye(6, dtype=torch.float64)
         alone = 0.5 * float(torch.logdet(a @ a.T + b @ b.T + noise) - torch.logdet(b @ b.T + noise))
         assert alone < redrawn_nats(again - z, deviation)
@@ -41,11 +41,11 @@ def test_what_does_not_move_tells_nothing_and_more_noise_tells_less() -> None:
     wide = random(5, 40)
     product = wide.T @ wide / 10
     assert redrawn_nats(wide, 0.5) == pytest.approx(0.5 * float(torch.logdet(torch.eye(40, dtype=torch.float64) + product / 0.25)))
-    assert redrawn_nats(moved, 1.0, alike=False) > redrawn_nats(moved, 1.0)
+    assert redrawn_nats(moved, 1.0, same_distribution=False) > redrawn_nats(moved, 1.0)
 
 
 def test_a_flipped_bit() -> None:
-    """Two points a distance d apart under noise σ: the bound is ½ log(1 + d² / 4σ²), and no reader learns more."""
+    """Two points a distance d apart under noise σ: the bound is ½ log(1 + d² / 4σ²), and no probe learns more."""
     moved = torch.zeros(10, 3)
     moved[:, 1] = 0.8
     assert flipped_nats(moved, 1.0) == pytest.approx(0.5 * math.log1p(0.16), abs=1e-6)
@@ -67,5 +67,5 @@ def test_each_kind_of_factor() -> None:
     half = torch.cat([moved, torch.zeros(100, 6)])
     assert factor_nats(sex, half, 2.0) == pytest.approx(flipped_nats(moved, 2.0))
     assert factor_nats(race, moved, 0.01) == pytest.approx(math.log(5))
-    assert factor_nats(race, moved, 50.0) == pytest.approx(redrawn_nats(moved, 50.0, alike=False))
+    assert factor_nats(race, moved, 50.0) == pytest.approx(redrawn_nats(moved, 50.0, same_distribution=False))
     assert factor_nats(sex, moved, 0.0) == math.inf

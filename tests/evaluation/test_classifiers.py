@@ -14,7 +14,7 @@ from contextssl.evaluation.classifiers import fit_classifier
 
 
 def rows(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """A class by whether two numbers have the same sign (no line tells it), and a third number that tells another class by a line."""
+    """A class by whether two numbers have the same sign (not linearly separable), and a third number that separates another class linearly."""
     x = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
     return x, (x[:, 0] * x[:, 1] > 0).long()
 
@@ -44,7 +44,7 @@ def test_shuffled_labels_give_chance(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_noise_hides(kind: str) -> None:
-    """One number told by a tenth of a unit: clear without noise, next to nothing under noise of one unit."""
+    """One number that differs by a tenth of a unit: clear without noise, next to nothing under noise of one unit."""
     y = torch.arange(2000) % 2
     x = (0.1 * (2 * y - 1).float())[:, None]
     assert score(kind, x, y, x, y) == 1.0

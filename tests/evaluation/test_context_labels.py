@@ -20,7 +20,7 @@ from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 TRAIN = views_of(9, 4, "train")
 VAL = views_of(6, 5)
@@ -45,7 +45,7 @@ def by_name(rows: Sequence[ResultRow]) -> dict[tuple[str, str | None, str | None
     return found
 
 
-def commonest(labels: list[int]) -> float:
+def most_frequent(labels: list[int]) -> float:
     return max(labels.count(label) for label in labels) / len(labels)
 
 
@@ -76,10 +76,10 @@ def test_accuracies_are_the_loop(bins: int) -> None:
                 shares.append(sum(a == b for a, b in zip(answers, labels, strict=True)) / len(chosen))
                 bin_shares.append(sum(a % bins == b % bins for a, b in zip(answers, labels, strict=True)) / len(chosen))
             row = found["accuracy", f"class+{environment}", environment, length]
-            assert row.mean == pytest.approx(sum(shares) / len(shares)) and row.floor == pytest.approx(commonest(labels))
+            assert row.mean == pytest.approx(sum(shares) / len(shares)) and row.floor == pytest.approx(most_frequent(labels))
             row = found["accuracy", environment, environment, length]
             assert row.mean == pytest.approx(sum(bin_shares) / len(shares))
-            assert row.floor == pytest.approx(commonest([label % bins for label in labels]))
+            assert row.floor == pytest.approx(most_frequent([label % bins for label in labels]))
             assert (row.n, row.count, row.head, row.representation, row.protocol, row.split) == (
                 len(shares), 9, "label", "embedding", "labels", "val",
             )  # fmt: skip

@@ -19,7 +19,7 @@ from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.view_sets import ViewSet, distinct
 from contextssl.models.contextssl import ContextSSL
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 TRAIN = views_of(9, 4, "train")
 VAL = views_of(5, 4)
@@ -127,7 +127,7 @@ def test_evaluations_of_other_sizes_do_not_push_each_other_out(tmp_path: Path) -
     assert len(calls) == 2
 
 
-def test_a_full_cache_forgets_what_was_not_read_for_longest(tmp_path: Path) -> None:
+def test_a_full_cache_drops_the_least_recently_read(tmp_path: Path) -> None:
     """Four arrays of 400 bytes and their headers where three fit."""
     cache = ArrayCache(tmp_path, limit=3 * 600)
 

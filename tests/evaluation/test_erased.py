@@ -22,7 +22,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.head import HEADS
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS, tiny_model
+from tests.evaluation.tiny import FACTORS, tiny_model
 
 CLASSES = 3
 DRAWS = 3
@@ -103,7 +103,7 @@ def value(rows: Sequence[ResultRow], metric: str, **about: object) -> ResultRow:
     return found
 
 
-def test_what_is_told_stays_and_the_rest_goes() -> None:
+def test_active_factors_stay_and_the_rest_goes() -> None:
     rows = rows_of(single_views(), "rotation", "color")
     for remains, goes in (("rotation", "color"), ("color", "rotation")):
         # 13 or 14 polynomials take a seventh of these 92 directions, and some of what should remain with them.
@@ -121,7 +121,7 @@ def test_what_is_told_stays_and_the_rest_goes() -> None:
             assert value(rows, "accuracy", factor="class", head="knn", **of).mean > 0.9
 
 
-def test_nothing_told_is_everything_erased() -> None:
+def test_without_active_factors_everything_is_erased() -> None:
     rows = rows_of(single_views(), "none", lengths=[0])
     assert {row.representation for row in rows} == {"erased-train", "erased-train-basis"}
     for row in rows:
@@ -230,6 +230,6 @@ def test_too_few_views_for_a_variance_share_are_said() -> None:
     views = single_views()
     few = planted("val", 20)
     test = ViewSet.choose(few, "val", 0, 0, 0)
-    with pytest.warns(UserWarning, match="share of .* is left out: 100 val views") as told:
+    with pytest.warns(UserWarning, match="share of .* is left out: 100 val views") as caught:
         rows = rows_of(SingleViews(views.embedder, views.train, test, torch.arange(len(test))), "rotation", lengths=[0])
-    assert len(told) == 2 and rows and not [row for row in rows if row.metric == "variance_share"]
+    assert len(caught) == 2 and rows and not [row for row in rows if row.metric == "variance_share"]

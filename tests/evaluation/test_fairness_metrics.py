@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl.evaluation.fairness_metrics import differences, telling
+from contextssl.evaluation.fairness_metrics import class_scores, differences
 
 
 def rate(guess: list[int], chosen: list[bool]) -> float:
@@ -37,7 +37,7 @@ def test_gaps_against_a_loop(people: list[tuple[int, int, int]]) -> None:
 
 
 def test_by_hand() -> None:
-    """Group 0: both poor told right, one of two rich. Group 1: one of two poor told rich, both rich told right."""
+    """Group 0: both poor predicted right, one of two rich. Group 1: one of two poor predicted rich, both rich right."""
     labels = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1])
     guess = torch.tensor([0, 0, 0, 1, 0, 1, 1, 1])
     groups = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
@@ -57,8 +57,8 @@ def test_by_hand() -> None:
 def test_telling_by_hand() -> None:
     chances = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.8, 0.2]])
     labels = torch.tensor([0, 0, 1, 0])
-    found = telling(chances, labels)
+    found = class_scores(chances, labels)
     assert found["accuracy"] == (0.75, 0.75)
     assert math.isclose(found["balanced_accuracy"][0], (2 / 3 + 1) / 2, rel_tol=1e-6) and found["balanced_accuracy"][1] == 0.5
     assert found["auroc"] == (1.0, 0.5)
-    assert math.isnan(telling(chances, torch.zeros(4, dtype=torch.long))["auroc"][0])
+    assert math.isnan(class_scores(chances, torch.zeros(4, dtype=torch.long))["auroc"][0])

@@ -21,7 +21,7 @@ from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.sensitivity import RAW_COLUMNS, Variations, render_variations, sensitivity, shapes_renderer
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, Factor
-from tests.evaluation.subjects import tiny_model, views_of
+from tests.evaluation.tiny import tiny_model, views_of
 
 
 def hues(count: int = 2000, seed: int = 0) -> Tensor:
@@ -151,9 +151,9 @@ def test_no_renderer_is_said() -> None:
 def test_too_few_views_for_a_share_are_said() -> None:
     train, test = (ViewSet.choose(views_of(4, 3, split), split, 0, 0, 0) for split in ("train", "val"))
     views = SingleViews(Embedder(tiny_model(), [], {}), train, test, torch.arange(len(test)))
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         rows = list(geometry_rows(views, [ContextPoint(None, 0, 0)], shares=[0.0], k=3))
-    for name, warning in zip(("rotation", "color", "class"), told, strict=True):
+    for name, warning in zip(("rotation", "color", "class"), caught, strict=True):
         assert f"share of {name} is left out: 12 val views" in str(warning.message)
     assert not [row for row in rows if row.metric == "variance_share"]
     assert {row.head for row in rows if row.metric == "r2"} == {"knn"}

@@ -94,13 +94,13 @@ def in_the_last_bits(values: Tensor, bits: int = 2, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("cosine", [1.0, 0.73, -0.21])
 def test_what_differs_by_rounding_is_tied(cosine: float) -> None:
-    alike = in_the_last_bits(torch.full((40, 50), cosine))
-    assert len(alike.unique()) > 2, "they are not equal bit by bit"
+    equal = in_the_last_bits(torch.full((40, 50), cosine))
+    assert len(equal.unique()) > 2, "they are not equal bit by bit"
     correct = torch.arange(40)
-    above, tied = tied_places(alike, correct)
+    above, tied = tied_places(equal, correct)
     assert (above == 0).all() and (tied == 49).all()
     assert tied_reciprocal_rank(above, tied).mean().item() == pytest.approx(chance_reciprocal_rank(50))
-    torch.testing.assert_close(nearest_weights(alike, 20), torch.full((40, 50), 0.4))
+    torch.testing.assert_close(nearest_weights(equal, 20), torch.full((40, 50), 0.4))
 
 
 def test_the_tolerance_covers_every_order_of_a_sum_and_no_more() -> None:

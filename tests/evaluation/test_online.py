@@ -32,9 +32,9 @@ def test_rows_are_those_of_the_public_interface(tmp_path: Path) -> None:
                 assert row.mean == pytest.approx(float(r2_pooled(latents[:, block], queries.target_latents[:, block])), abs=1e-4)
                 assert row.floor == pytest.approx(float(r2_pooled_floor(queries.target_latents[:, block])))
                 assert (row.count, row.split, row.head) == (20, "val", "auxiliary")
-            told = queries.action * model.factors.mask(environment)
+            action = queries.action * model.factors.mask(environment)
             predicted, own = (
-                F.normalize(z, dim=-1) for z in (model.predict(queries.source, told, context), model.embed(queries.target, context))
+                F.normalize(z, dim=-1) for z in (model.predict(queries.source, action, context), model.embed(queries.target, context))
             )
             row = found["positive_similarity", None, environment, length, "embedding"]
             assert row.mean == pytest.approx(float((predicted * own).sum(1).mean()), abs=1e-4)

@@ -15,14 +15,14 @@ from contextssl.evaluation import published_probes
 from contextssl.evaluation.contexts import ContextPoint, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
-from contextssl.evaluation.heads import StackedHeads
 from contextssl.evaluation.metrics import r2_pooled
 from contextssl.evaluation.published_probes import published_pair_rows, published_probe_rows
-from contextssl.evaluation.readers import HeadTraining
+from contextssl.evaluation.train_heads import StackedHeads
+from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 TRAIN = ViewSet.choose(views_of(9, 4, "train"), "train", 0, 0, 0)
 VAL = ViewSet.choose(views_of(5, 4, seed=1), "val", 0, 0, 0)
@@ -111,13 +111,13 @@ def test_embeddings_are_read_at_unit_length_but_for_the_class(single: list[Resul
     assert of(single, metric="accuracy", factor="class", **where) == pytest.approx(float((guess == VAL.labels).float().mean()), abs=0.06)
 
 
-def test_predictions_are_of_the_target_where_it_is_told_and_of_the_source_else(single: list[ResultRow]) -> None:
+def test_predictions_are_of_the_target_in_active_factors_and_of_the_source_else(single: list[ResultRow]) -> None:
     ours = embedder()
     mask = FACTORS.mask(FACTORS.environment("rotation"))
 
     def predicted(views: ViewSet, source: Tensor, target: Tensor) -> Tensor:
-        told = FACTORS.relative(views.latents[source], views.latents[target]) * mask
-        return F.normalize(ours.embed(ours.features(views)[source], POINT, told), dim=-1)
+        action = FACTORS.relative(views.latents[source], views.latents[target]) * mask
+        return F.normalize(ours.embed(ours.features(views)[source], POINT, action), dim=-1)
 
     partners = VAL.partners(ROWS, 0)
     where = {"environment": "rotation", "length": 4, "representation": "prediction", "head": "published", "metric": "r2_pooled"}
@@ -134,7 +134,7 @@ def test_predictions_are_of_the_target_where_it_is_told_and_of_the_source_else(s
         expected = float(r2_pooled(net(predicted(VAL, ROWS, partners)[None])[0].detach(), truth))
         assert of(single, factor=name, **where) == pytest.approx(expected, abs=1e-4)
     made = {(row.environment, row.length, row.factor) for row in single if row.representation == "prediction"}
-    # Without a context the action is still told; where none is, nothing is predicted.
+    # Without a context the action still has active factors; without any, nothing is predicted.
     assert made == {("rotation", length, factor) for length in (0, 4) for factor in ("rotation", "color", "class")}
 
 
@@ -145,7 +145,7 @@ def test_pairs_are_read_side_by_side_and_features_as_they_are(monkeypatch: pytes
     partners = VAL.partners(ROWS, 0)
     truth = FACTORS.relative(VAL.latents, VAL.latents[partners])[:, 4:]
     for point, unit, width in ((None, False, 24), (POINT, True, 16)):
-        train, test = (ours.read(views, point, normalize=unit) for views in (TRAIN, VAL))
+        train, test = (ours.representation(views, point, normalize=unit) for views in (TRAIN, VAL))
         net = trained_by_a_plain_loop(
             "color",
             False,

@@ -15,7 +15,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.models.contextssl import ContextSSL
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 SPACE = FactorSpace((ROTATION, COLOR))
 
@@ -78,7 +78,7 @@ class Fixed(Embedder):
         if not self.knows:
             return torch.ones(len(features), self.table.shape[1])
         assert actions is not None
-        # The target is the view of the same item to which the told action leads.
+        # The target is the view of the same item to which the action leads.
         source = features[:, 0].long()
         wanted = []
         for row, action in zip(source.tolist(), actions, strict=True):
@@ -114,7 +114,7 @@ def test_a_collapsed_model_scores_chance(sources: str, per_item: int) -> None:
 
 
 def test_a_collapsed_model_scores_chance_however_its_cosines_are_rounded() -> None:
-    """Embeddings that are alike but for the last bits of their numbers: what is nearest says nothing."""
+    """Embeddings that are equal but for the last bits of their numbers: what is nearest says nothing."""
     generator = torch.Generator().manual_seed(0)
     table = torch.ones(30, 32) * (1 + torch.randint(-2, 3, (30, 32), generator=generator) * 2.0**-23)
     for metric, row in run(False, table).items():
@@ -135,7 +135,7 @@ def test_a_perfect_model_is_always_right(sources: str) -> None:
 
 
 def test_what_predicts_features_is_looked_for_among_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Predictions are right, of the target's features; embeddings are all alike, so that among them it cannot be found."""
+    """Predictions are right, of the target's features; embeddings are all equal, so that among them it cannot be found."""
     views = ViewSet.choose(views_of(items=4, views=5), "val", 0, 0, seed=0)
     # The first number is the row, by which Fixed knows a view.
     table = torch.cat([torch.arange(20.0)[:, None], 20 * torch.randn(20, 8, generator=torch.Generator().manual_seed(0))], dim=1)

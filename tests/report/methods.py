@@ -20,15 +20,19 @@ NO_CONTEXT: Place = ("embedding", None, 0)
 
 
 def rows_of(
-    places: Mapping[Place, tuple[float, float]], told: Sequence[str] = (), *, erased: bool = False, heads: Sequence[str] = ("linear",)
+    places: Mapping[Place, tuple[float, float]],
+    active_in_retrieval: Sequence[str] = (),
+    *,
+    erased: bool = False,
+    heads: Sequence[str] = ("linear",),
 ) -> list[ResultRow]:
     """Rows of every protocol.
 
     Args:
-        places: representation, environment, length; and what pairs tell there of rotation and of colour.
-        told: environments of retrieval.
+        places: representation, environment, length; and R² from pairs there of rotation and of colour.
+        active_in_retrieval: environments of retrieval.
         erased: erasure too.
-        heads: that read pairs, beside ridge.
+        heads: that probe pairs, next to ridge.
     """
     made = []
     for (representation, environment, length), pair in places.items():
@@ -57,8 +61,8 @@ def rows_of(
             for noise in (0.0, 0.3):
                 made.append(ResultRow("probe", "accuracy", 0.9 - 0.1 * noise, "class", head=head, bottleneck=noise, floor=0.2, **where))
         if representation == "embedding":
-            for environment_told in [environment] if environment else told:
-                here = {**where, "environment": environment_told}
+            for active in [environment] if environment else active_in_retrieval:
+                here = {**where, "environment": active}
                 for metric, value, chance in (("mrr", 0.3, 0.09), ("hit@1", 0.2, 0.02), ("hit@5", 0.5, 0.1)):
                     made.append(ResultRow("retrieval", metric, value + 0.001 * (length or 0), floor=chance, **here))
     for remains in FACTORS if erased else ():
@@ -81,7 +85,7 @@ def rows_of(
 
 
 def in_context(rotation: tuple[float, float], color: tuple[float, float], *, none: tuple[float, float] = (0.7, 0.9)) -> dict[Place, Any]:
-    """Places of an in-context model: what pairs tell at 126 tokens of a rotation and of a colour context, and with none; less at 14."""
+    """Places of an in-context model: R² from pairs at 126 tokens of a rotation and of a colour context, and with none; less at 14."""
     return {
         FEATURE: (0.72, 0.93),
         NO_CONTEXT: none,

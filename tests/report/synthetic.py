@@ -15,12 +15,12 @@ from contextssl.records.results import ResultRow, write_results
 LENGTHS = (0, 2, 14, 30, 126)
 FLOORS = {("equivariance", "rotation"): 0.231, ("probe", "rotation"): 0.463}
 SHARES = (0.0, 0.3, 1.0)
-NOISE_FREE = {"told": (0.90, 0.89, 0.87), "other": (0.872, 0.176, 0.061)}
+NOISE_FREE = {"active": (0.90, 0.89, 0.87), "inactive": (0.872, 0.176, 0.061)}
 
 
-def _curve(environment: str, factor: str, start: float, told: float, other: float) -> list[float]:
-    """A number at each length: from ``start`` with no context to ``told`` or ``other``."""
-    end = told if environment == factor else other
+def _curve(environment: str, factor: str, start: float, active: float, inactive: float) -> list[float]:
+    """A number at each length: from ``start`` with no context to ``active`` or ``inactive``."""
+    end = active if environment == factor else inactive
     return [start + (end - start) * (1 - math.exp(-length / 3)) for length in LENGTHS]
 
 
@@ -60,11 +60,11 @@ def rows(n: int = 3, count: int = 500, split: str = "val") -> list[ResultRow]:
                 floor = FLOORS.get(("probe", factor), 0.0)
                 if factor == "rotation":
                     add("equivariance", "angle_deg", 30.0, length, environment, factor=factor, head=head, floor=106.9)
-                for who, told, other in (("auxiliary", 0.9, floor - 0.04), (head, 0.88, 0.74), ("knn", 0.87, floor + 0.1)):
-                    read = _curve(environment, factor, 0.86, told, other)[at]
+                for who, active, inactive in (("auxiliary", 0.9, floor - 0.04), (head, 0.88, 0.74), ("knn", 0.87, floor + 0.1)):
+                    read = _curve(environment, factor, 0.86, active, inactive)[at]
                     add("probe", "r2_pooled", read, length, environment, factor=factor, head=who, floor=floor)
-                for share, told, other in zip(SHARES, *NOISE_FREE.values(), strict=True):
-                    value = told if environment == factor else max(other, floor + 0.01)
+                for share, active, inactive in zip(SHARES, *NOISE_FREE.values(), strict=True):
+                    value = active if environment == factor else max(inactive, floor + 0.01)
                     add("probe", "r2_pooled", value, length, environment, factor=factor, head="ridge", floor=floor, bottleneck=share)
         for at, length in enumerate(LENGTHS):
             for share, nats in ((0.3, 11.5), (1.0, 6.25)):

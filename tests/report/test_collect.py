@@ -1,4 +1,4 @@
-"""What a run says of its data and encoder, and whether the paper's numbers may stand beside its own."""
+"""What a run says of its data and encoder, and whether the paper's numbers are comparable with its own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def with_data(**data: Any) -> dict[str, Any]:
         ({}, {"pretrained": True}, False),
     ],
 )
-def test_the_papers_numbers_stand_beside_its_own_setting_alone(
+def test_the_papers_numbers_are_shown_in_its_own_setting_alone(
     tmp_path: Path, about: dict[str, Any], settings: dict[str, Any], papers: bool
 ) -> None:
     run = run_of(tmp_path / "run", about, **settings)

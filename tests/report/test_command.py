@@ -25,7 +25,7 @@ from tests.test_cli import TINY, error_of
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one tiny epoch on toy views, and its data beside it."""
+    """A run of one tiny epoch on toy views, and its data next to it."""
     folder = tmp_path_factory.mktemp("trained")
     toy_store(folder / "store", ToySource(num_views=6), resolution=16)
     assert main(["train", *TINY, f"data_dir={folder / 'store'}", "resolution=16", f"run_dir={folder / 'run'}"]) == 0
@@ -68,8 +68,8 @@ def test_the_gallery_is_what_a_slow_search_finds(trained: Path, monkeypatch: pyt
             assert found == order[: len(found)]
             mask = model.factors.mask(environment)
             latents = torch.from_numpy(views.latents.reshape(len(images), -1))
-            told = model.factors.relative(latents[source], latents[target]) * mask
-            predicted = F.normalize(model.predict(every[source : source + 1], told[None], context), dim=-1)[0]
+            action = model.factors.relative(latents[source], latents[target]) * mask
+            predicted = F.normalize(model.predict(every[source : source + 1], action[None], context), dim=-1)[0]
             own = range(source // views.num_views * views.num_views, (source // views.num_views + 1) * views.num_views)
             place = 1 + sum(float(unit[row] @ predicted) > float(unit[target] @ predicted) for row in own if row != target)
             assert query["environments"][environment]["rank"] == place
@@ -101,7 +101,7 @@ def test_several_words_are_several_runs(in_folder: Path, capsys: pytest.CaptureF
     assert main(["report", "it's one", "two", "out=both.html"]) == 0
     captured = capsys.readouterr()
     assert "report: both.html" in captured.out and "figures: figures" in captured.out
-    assert "warning: these runs were not measured alike: queries (retrieval): 50 in it's one; 0 in two" in captured.err
+    assert "warning: these runs were not evaluated in the same way: queries (retrieval): 50 in it's one; 0 in two" in captured.err
     assert (in_folder / "figures" / "retrieval.png").stat().st_size > 1000
     headed = [row[0] for row in Page(Path("both.html").read_text()).rows if len(row) == 1]
     assert headed[:2] == ["it’s one, val split, 500 queries", "two, val split, 500 queries"]

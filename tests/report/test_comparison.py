@@ -16,7 +16,7 @@ from PIL import Image
 
 from contextssl.errors import SettingsError
 from contextssl.records.results import ResultRow
-from contextssl.report import published
+from contextssl.report import paper_numbers
 from contextssl.report.collect import differences, read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
 from contextssl.report.labels import HEIGHT, Box, place_labels
@@ -35,8 +35,8 @@ def shifted(rows: Sequence[ResultRow], by: float) -> list[ResultRow]:
 def several(folder: Path, **settings: Any) -> list[Entry]:
     """SimCLR and SIE without contexts, SimCLR+ and ContextSSL with; three seeds 0.1 apart."""
 
-    def seeds(places: dict[Place, tuple[float, float]], told: Sequence[str], *, erased: bool = False) -> list[list[ResultRow]]:
-        return [shifted(rows_of(places, told, erased=erased, heads=("linear", "mlp")), by) for by in (-0.1, 0.0, 0.1)]
+    def seeds(places: dict[Place, tuple[float, float]], active: Sequence[str], *, erased: bool = False) -> list[list[ResultRow]]:
+        return [shifted(rows_of(places, active, erased=erased, heads=("linear", "mlp")), by) for by in (-0.1, 0.0, 0.1)]
 
     plus: dict[Place, tuple[float, float]] = {FEATURE: (0.5, 0.3), NO_CONTEXT: (0.48, 0.07), ("embedding", "none", 126): (0.25, 0.46)}
     context = in_context((0.74, 0.03), (0.34, 0.98))
@@ -87,12 +87,12 @@ def test_cells_are_means_and_deviations_over_seeds(page: Page) -> None:
     assert "A cell is the mean over 3 seeds" in page.text and "5 models on shapes, 3 seeds, val split" in page.text
 
 
-def test_one_seed_has_no_deviation_and_other_counts_are_told(tmp_path: Path) -> None:
+def test_one_seed_has_no_deviation_and_other_counts_are_given(tmp_path: Path) -> None:
     one = entry(tmp_path, "sie:rotation", "rotation", [rows_of(SIE, ["rotation"])])
     assert page_of(tmp_path, one).row("sie:rotation, features")[1] == "0.670"
     two = entry(tmp_path, "sen:rotation", "rotation", [rows_of(SIE, ["rotation"]), shifted(rows_of(SIE, ["rotation"]), 0.1)])
     page = page_of(tmp_path, one, two)
-    assert page.row("method, read from")[1] == "seeds" and "1 to 2 seeds" in page.text
+    assert page.row("method, representation")[1] == "seeds" and "1 to 2 seeds" in page.text
     assert page.row("sie:rotation, features")[1:3] == ["1", "0.670"] and page.row("sen:rotation, features")[1:3] == ["2", "0.720 ± 0.071"]
 
 
@@ -103,7 +103,7 @@ def test_what_is_missing_is_a_dash(tmp_path: Path) -> None:
     other = entry(tmp_path, "other", "rotation", [full, undefined])
     never = entry(tmp_path, "never", "rotation", [undefined])
     page = page_of(tmp_path, some, other, never)
-    head, row = page.row("method, read from"), page.row("some, features")
+    head, row = page.row("method, representation"), page.row("some, features")
     assert [row[head.index(f"{factor} R², fresh ridge")] for factor in ("rotation", "colour")] == ["–", "–"]
     assert page.row("other, features")[head.index("colour R², fresh linear probe")] == "0.010 (1 of 2)"
     assert page.row("never, features")[head.index("colour R², fresh linear probe")] == "undefined"
@@ -118,7 +118,7 @@ def test_what_embeds_views_as_their_features_has_one_line(tmp_path: Path) -> Non
     assert set(names) == {"random, features"}
     noise = "rotation R², ridge, noise 0.3"
     seen = next(table for table in tables(page).values() if noise in table[0])
-    assert seen[-1][seen[0].index(noise)] == "0.250", "what is read under noise stands in the same line"
+    assert seen[-1][seen[0].index(noise)] == "0.250", "the number under noise is in the same line"
     # One number that differs, and they are two.
     other = [replace(embedded[0], mean=embedded[0].mean + 0.01), *embedded[1:]]
     two = page_of(tmp_path, entry(tmp_path, "two", "floor", [[*features, *other]]))
@@ -140,29 +140,29 @@ def test_columns_without_numbers_and_protocols_that_were_not_run_are_left_out(tm
 def test_the_header_names_the_head(tmp_path: Path, heads: tuple[str, ...]) -> None:
     page = page_of(tmp_path, entry(tmp_path, "sie:rotation", "rotation", [rows_of(SIE, ["rotation"], heads=heads)]))
     named = "fresh MLP" if "mlp" in heads else "fresh linear probe"
-    assert page.row("method, read from")[1] == f"rotation R², {named}"
-    assert ("The paper reads rotation by fresh MLP (here: fresh linear probe)" in page.text) == (heads == ("linear",))
+    assert page.row("method, representation")[1] == f"rotation R², {named}"
+    assert ("The paper probes rotation by fresh MLP (here: fresh linear probe)" in page.text) == (heads == ("linear",))
 
 
 def test_one_head_for_all(tmp_path: Path) -> None:
-    """A method that the published head did not read is not set beside those that it did."""
+    """A method without the published head is not compared with those that have it."""
     both = entry(tmp_path, "sie:rotation", "rotation", [rows_of(SIE, ["rotation"], heads=("linear", "mlp"))])
     linear = entry(tmp_path, "sen:rotation", "rotation", [rows_of(SIE, ["rotation"])])
     page = page_of(tmp_path, both, linear)
-    assert page.row("method, read from")[1] == "rotation R², fresh linear probe" and page.row("sie:rotation, features")[1] == "0.670"
+    assert page.row("method, representation")[1] == "rotation R², fresh linear probe" and page.row("sie:rotation, features")[1] == "0.670"
 
 
 @pytest.mark.parametrize(
-    ("settings", "beside"),
+    ("settings", "shown"),
     [(PAPERS, True), ({**PAPERS, "resolution": 64}, False), ({**PAPERS, "backbone": "resnet50"}, False), ({}, False)],
 )
-def test_published_numbers_stand_beside_comparable_ones_alone(tmp_path: Path, settings: dict[str, Any], beside: bool) -> None:
+def test_published_numbers_are_shown_next_to_comparable_ones_alone(tmp_path: Path, settings: dict[str, Any], shown: bool) -> None:
     page = page_of(tmp_path, *several(tmp_path, **settings))
-    head = page.row("method, read from")
-    assert ("rotation, published" in head) == ("class, published" in head) == beside
-    assert ("of other data or another size" in page.text) == (not beside)
-    assert ("a", "href", published.SOURCE) in page.loads
-    if not beside:
+    head = page.row("method, representation")
+    assert ("rotation, published" in head) == ("class, published" in head) == shown
+    assert ("being of other data, another image size" in page.text) == (not shown)
+    assert ("a", "href", paper_numbers.SOURCE) in page.loads
+    if not shown:
         return
     at = [head.index(f"{name}, published") for name in ("rotation", "colour", "class")]
     wanted = {
@@ -222,7 +222,7 @@ def test_where_more_is_better_nobody_at_the_floor_is_the_best(tmp_path: Path) ->
     assert bold(0.1, 0.3, 0.2) == [False, True, False]
 
 
-def test_retrieval_by_told_environment_and_length(page: Page) -> None:
+def test_retrieval_by_environment_and_length(page: Page) -> None:
     rows = tables(page)["tokens | MRR"]
     names = [row[0] if len(row) == 1 else tuple(row[:2]) for row in rows[2:]]
     start = names.index("Told: rotation")
@@ -232,7 +232,7 @@ def test_retrieval_by_told_environment_and_length(page: Page) -> None:
     assert "Told: nothing" in names
 
 
-def test_what_is_told_its_environment_by_name_stands_beside_contexts(tmp_path: Path) -> None:
+def test_what_takes_the_environments_name_is_compared_with_contexts(tmp_path: Path) -> None:
     named: dict[Place, tuple[float, float]] = {
         FEATURE: (0.7, 0.9),
         ("embedding", "rotation", 0): (0.73, 0.1),
@@ -251,22 +251,22 @@ def test_what_is_told_its_environment_by_name_stands_beside_contexts(tmp_path: P
     rows = next(rows for head, rows in tables(page).items() if "rotation R², fresh linear probe" in head)
     names = [row[0] for row in rows]
     rotation = names.index("Rotation: rotation high, colour low")
-    assert set(names[rotation + 1 : rotation + 3]) == {"conditional, rotation told by name", "contextssl, rotation context, 126 tokens"}
-    assert names[names.index("Invariance: every factor low") + 1] == "conditional, nothing told by name"
-    assert page.row("conditional, rotation told by name")[1] == "0.730"
+    assert set(names[rotation + 1 : rotation + 3]) == {"conditional, rotation given by name", "contextssl, rotation context, 126 tokens"}
+    assert names[names.index("Invariance: every factor low") + 1] == "conditional, no factor given by name"
+    assert page.row("conditional, rotation given by name")[1] == "0.730"
     # The paper's number at no context is ContextSSL's.
     retrieval = next(rows for head, rows in tables(page).items() if head.startswith("tokens | MRR"))
     published_at = retrieval[0].index("MRR, published")
     start = [row[0] for row in retrieval].index("Told: rotation") + 1
-    beside = {(row[0], row[1]): row[published_at] for row in retrieval[start : start + 4]}
-    assert beside["conditional", "0"] == "–" and beside["contextssl", "0"] == "0.240"
+    shown = {(row[0], row[1]): row[published_at] for row in retrieval[start : start + 4]}
+    assert shown["conditional", "0"] == "–" and shown["contextssl", "0"] == "0.240"
     erased = [row[0] for row in next(rows for head, rows in tables(page).items() if head.startswith("tokens | rotation R², ridge"))]
-    assert "conditional, told by name" in erased and "conditional, erased by all training views" in erased
+    assert "conditional, environment given by name" in erased and "conditional, erased, fitted on all training views" in erased
     html = made.page.read_text()
     assert "conditional at 0.73, 0.10" in html and "conditional at 0.30, 0.97" in html
 
 
-def test_erasure_stands_beside_the_contexts_own_numbers(page: Page, tmp_path: Path) -> None:
+def test_erasure_is_compared_with_the_contexts_own_numbers(page: Page, tmp_path: Path) -> None:
     rows = tables(page)["tokens | rotation R², ridge"]
     names = [tuple(row[:2]) for row in rows]
     own = rows[names.index(("contextssl, its own context", "126"))]
@@ -275,18 +275,18 @@ def test_erasure_stands_beside_the_contexts_own_numbers(page: Page, tmp_path: Pa
     assert erased[2] == "0.700 ± 0.100" and ("sie:rotation, erased by all training views", "") in names
     assert not any(name.startswith(("simclr", "sie:rotation, its own")) for name, *_ in names)
     without = entry(tmp_path, "contextssl", "context", [rows_of(in_context((0.7, 0.0), (0.3, 0.9)), ["rotation"])])
-    assert "Erasure" not in page_of(tmp_path, without).text
+    assert "Concept erasure" not in page_of(tmp_path, without).text
 
 
 def test_the_page_holds_all_that_it_shows(made: Comparison, page: Page) -> None:
     html = made.page.read_text()
     for tag, _, value in page.loads:
-        assert value.startswith("#") or (tag == "a" and value == published.SOURCE), (tag, value)
+        assert value.startswith("#") or (tag == "a" and value == paper_numbers.SOURCE), (tag, value)
     assert not {"script", "link", "iframe", "object", "embed", "img"} & set(page.tags)
     assert not re.search(r"@import|url\((?!#)", html) and "default-src &#39;none&#39;" in html
     assert len(page.ids) == len(set(page.ids)) and {value[1:] for _, _, value in page.loads if value.startswith("#")} <= set(page.ids)
     assert "contextssl compare seeds=[0,1,2]" in page.text and "date: 2026-11-24" in page.text
-    assert "not measured alike" not in page.text and made.differences == ()
+    assert "not evaluated in the same way" not in page.text and made.differences == ()
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_markdown_holds_the_numbers_of_the_page(made: Comparison, page: Page) ->
             if len(row) > 1 and row[0] != "":
                 assert row in lines, row
     assert text.startswith("# Comparison: 5 models") and "![Rotation against colour](figures/rotation-color.png)" in text
-    assert f"[the paper]({published.SOURCE})" in text
+    assert f"[the paper]({paper_numbers.SOURCE})" in text
 
 
 def test_every_number_is_in_the_csv(made: Comparison) -> None:
@@ -345,7 +345,17 @@ def test_other_factors_name_the_picture(tmp_path: Path) -> None:
 def test_numbers_of_a_further_protocol_have_a_table(tmp_path: Path) -> None:
     rows = [
         ResultRow(
-            "reading", "variance_share", 0.5, "rotation", "rotation", 14, "embedding", split="val", count=9, floor=0.0, context=context
+            "context-sensitivity",
+            "variance_share",
+            0.5,
+            "rotation",
+            "rotation",
+            14,
+            "embedding",
+            split="val",
+            count=9,
+            floor=0.0,
+            context=context,
         )
         for context in (None, "shuffled")
     ]
@@ -360,7 +370,7 @@ def test_rows_of_another_split_play_no_part(tmp_path: Path) -> None:
     assert page.row("sie, features")[1] == "0.470" and "train split" in page.text
 
 
-def test_runs_that_were_not_measured_alike_are_warned_of(tmp_path: Path) -> None:
+def test_runs_that_were_not_measured_in_the_same_way_are_warned_of(tmp_path: Path) -> None:
     runs = []
     for seed in range(7):
         changed = evaluations(queries=7) if seed == 6 else evaluations()

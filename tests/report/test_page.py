@@ -14,7 +14,7 @@ from PIL import Image
 
 from contextssl.errors import DataError, SettingsError
 from contextssl.records.results import ResultRow
-from contextssl.report import published, write_report
+from contextssl.report import paper_numbers, write_report
 from contextssl.report.collect import differences, read_run, read_runs
 from contextssl.report.figures import adaptation, by_length
 from contextssl.report.page import pictures_of
@@ -72,8 +72,8 @@ def test_figures_draw_the_rows(folder: Path) -> None:
     assert r2 is not None and {floor.colour: floor.value for floor in r2.panels[0].floors} == {"rotation": pytest.approx(0.231)}
 
 
-def test_floors_stand_beside_the_numbers(page: Page) -> None:
-    assert page.row("floor: a constant, or the commonest class")[1:4] == ["0.231", "0.000", "106.9°"]
+def test_floors_are_given_with_the_numbers(page: Page) -> None:
+    assert page.row("floor: a constant, or the most frequent class")[1:4] == ["0.231", "0.000", "106.9°"]
     assert page.row("chance", "")[2:4] == ["0.090", "0.020"]
 
 
@@ -92,10 +92,10 @@ def test_published_curves_stand_in_the_figure_only_where_comparable(tmp_path: Pa
     assert (pictures["paper"] is None) == (dataset == "3diebench")
 
 
-def test_the_harder_truth_is_said_with_its_numbers(page: Page) -> None:
+def test_fresh_probes_are_described_with_their_numbers(page: Page) -> None:
     text = " ".join(page.text.split())
-    assert "R² of colour (not told) 0.87 without noise, 0.18 at noise 0.3 and 0.06 at noise 1, floor 0.00" in text
-    assert "of rotation (told) 0.90 without noise, 0.89 at noise 0.3 and 0.87 at noise 1, floor 0.46" in text
+    assert "R² of colour (inactive) 0.87 without noise, 0.18 at noise 0.3 and 0.06 at noise 1, floor 0.00" in text
+    assert "of rotation (active) 0.90 without noise, 0.89 at noise 0.3 and 0.87 at noise 1, floor 0.46" in text
     assert "11.5 nats at noise 0.3 and 6.2 nats at noise 1 in 14 tokens of a rotation context" in text
 
 
@@ -110,7 +110,7 @@ def test_hasty_probes_are_said_to_be(tmp_path: Path, page: Page) -> None:
 def test_the_page_holds_all_that_it_shows(folder: Path, page: Page) -> None:
     html = (folder.parent / "page.html").read_text()
     for tag, _, value in page.loads:
-        assert value.startswith(("#", "data:image/")) or (tag == "a" and value == published.SOURCE), (tag, value)
+        assert value.startswith(("#", "data:image/")) or (tag == "a" and value == paper_numbers.SOURCE), (tag, value)
     assert not {"script", "link", "iframe", "object", "embed"} & set(page.tags)
     assert not re.search(r"@import|url\((?!#)", html) and "http-equiv" in html and "default-src &#39;none&#39;" in html
     assert len(page.ids) == len(set(page.ids))
@@ -151,9 +151,7 @@ def test_a_run_that_was_only_trained(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "trained", online_rows(), evaluated={})
     page = report_of(folder)
     assert f"contextssl evaluate all {folder}" in page.text and f"contextssl evaluate geometry {folder}" in page.text
-    said = (
-        "14 tokens of a rotation context: the model’s own head reads rotation at R² 0.90 (floor 0.46) and colour at R² 0.05 (floor 0.46)."
-    )
+    said = "14 tokens of a rotation context: the model’s own head predicts rotation at R² 0.90 (floor 0.46) and colour at R² 0.05 (floor 0.46)."
     assert said in page.text
     assert page.row("n layer")[1] == "3" and page.row("seed")[1] == "7"
 
@@ -175,7 +173,7 @@ def test_undefined_numbers_are_said_to_be(tmp_path: Path) -> None:
     assert "undefined" in page.row("no context") and "nan" not in page.text.lower().split()
 
 
-def test_environments_are_named_alike_in_every_table(tmp_path: Path) -> None:
+def test_environments_are_named_the_same_in_every_table(tmp_path: Path) -> None:
     other = {"rotation": "rotation+color", "color": "none", None: None}
     page = report_of(write_run(tmp_path / "run", [dataclasses.replace(row, environment=other[row.environment]) for row in rows()]))
     named = {row[0] for row in page.rows if len(row) > 2 and row[1] == "14"}
@@ -196,7 +194,7 @@ def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
     half = [dataclasses.replace(row, mean=row.mean / 2) if row.metric == "variance_share" else row for row in rows()]
     two = write_run(tmp_path / "two", half, seed=2)
     page = report_of(one, two)
-    assert "one. 14 tokens" in page.text and "two. 14 tokens" in page.text and "not measured alike" not in page.text
+    assert "one. 14 tokens" in page.text and "two. 14 tokens" in page.text and "not evaluated in the same way" not in page.text
     picture = adaptation(read_runs([one, two]))
     assert picture is not None and [label for label, _, _ in picture.legend] == ["one", "two"]
     lines = {line.label: line for line in picture.panels[0].lines}
@@ -206,7 +204,7 @@ def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
     assert settings[0] == "seed"
 
 
-def test_runs_that_were_measured_alike_differ_in_nothing(tmp_path: Path) -> None:
+def test_runs_that_were_measured_in_the_same_way_differ_in_nothing(tmp_path: Path) -> None:
     assert differences(read_runs([write_run(tmp_path / "one"), write_run(tmp_path / "two", seed=3)])) == []
 
 
@@ -234,7 +232,7 @@ def test_the_warning_is_one_line_of_the_page(tmp_path: Path) -> None:
     one, two = (write_run(tmp_path / name, keep=lambda row: row.metric == "mrr") for name in ("one", "two"))
     write_run(two, keep=lambda row: row.metric == "mrr", evaluated=evaluations(queries=0, items=20))
     page = report_of(one, two)
-    assert page.text.count("These runs were not measured alike") == 1
+    assert page.text.count("These runs were not evaluated in the same way") == 1
     assert "items (retrieval): 50 in one; 20 in two · queries (retrieval): 50 in one; 0 in two" in page.text
 
 
@@ -300,7 +298,7 @@ def test_training_curves_pass_over_a_cut_line_and_thin_by_means(folder: Path, tm
     assert "No training curves" in report_of(write_run(tmp_path / "run", training=False)).text
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_runs_of_one_name_are_distinguished(tmp_path: Path) -> None:
     runs = read_runs([write_run(tmp_path / "a" / "run"), write_run(tmp_path / "b" / "run")])
     assert [run.name for run in runs] == ["a/run", "b/run"]
 

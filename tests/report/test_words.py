@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from contextssl.report.words import a_context, environment_name, told_name
+from contextssl.report.words import a_context, active_name, environment_name
 
 
 @pytest.mark.parametrize(
-    ("environment", "kind", "told", "sentence"),
+    ("environment", "kind", "active", "sentence"),
     [
         ("color", "colour", "colour", "a colour context"),
         ("rotation+color", "rotation + colour", "rotation + colour", "a rotation + colour context"),
-        ("none", "empty", "nothing", "an empty context"),
+        ("none", "empty", "no factor", "an empty context"),
         ("age", "age", "age", "an age context"),
         ("Ethnicity", "Ethnicity", "Ethnicity", "an Ethnicity context"),
         ("nonesuch", "nonesuch", "nonesuch", "a nonesuch context"),
     ],
 )
-def test_an_environment_in_words(environment: str, kind: str, told: str, sentence: str) -> None:
-    assert (environment_name(environment), told_name(environment), a_context(environment)) == (kind, told, sentence)
+def test_an_environment_in_words(environment: str, kind: str, active: str, sentence: str) -> None:
+    assert (environment_name(environment), active_name(environment), a_context(environment)) == (kind, active, sentence)
 
 
 def test_no_context_is_not_an_empty_one() -> None:

@@ -18,8 +18,8 @@ from contextssl.data.environments import environments_of
 from contextssl.data.pairs import EVERYTHING, PairBatch, ViewPairs
 from contextssl.data.views import Views
 from contextssl.errors import CheckpointError, SettingsError
+from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.run import evaluate
-from contextssl.evaluation.subject import Subject
 from contextssl.method import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.conditional import Conditional
@@ -27,7 +27,7 @@ from contextssl.models.contextssl import ContextSSL
 from contextssl.records.results import ResultRow, read_results
 from contextssl.report import write_report
 from contextssl.training.run import train
-from tests.evaluation.subjects import FACTORS
+from tests.evaluation.tiny import FACTORS
 from tests.training.runs import tiny_settings, toy_data
 
 BASELINES = [name for name in METHODS.built_in if name not in ("contextssl", "conditional")]
@@ -52,7 +52,7 @@ def evaluated(run: Path, data: Data) -> list[ResultRow]:
     content = checkpoints.read(run / "checkpoints" / "last.ckpt")
     trained, model = checkpoints.settings_of(content), contextssl.load_any(run)
     mix = environments_of(trained, model.factors)
-    evaluate(settings, subject=Subject(model, data, run, mix.environments, trained))
+    evaluate(settings, evaluated=Evaluated(model, data, run, mix.environments, trained))
     return read_results(run)[1]
 
 
@@ -192,13 +192,13 @@ def test_the_conditional_baseline_is_trained_resumed_and_evaluated_by_name(data:
     assert {row.protocol for row in rows} == {"equivariance", "retrieval", "probe", "geometry"}
     for protocol in ("equivariance", "retrieval", "probe", "geometry"):
         told = {row.environment for row in rows if row.protocol == protocol and row.representation == "embedding"}
-        assert told == {"rotation", "color", "none"}, "it was never told nothing, and is read so all the same"
+        assert told == {"rotation", "color", "none"}, "it was never trained without active factors, and is evaluated so all the same"
     assert {row.length for row in rows if row.representation == "embedding"} == {0}
     assert {row.environment for row in rows if row.head == "auxiliary"} == {"rotation", "color", "none"}
     by_name = {row.environment: row.mean for row in rows if row.metric == "variance_share" and row.factor == "color" and row.environment}
     assert len(set(by_name.values())) == 3
 
     page = write_report([whole]).page.read_text()
-    assert "whole is told its environment by name and takes no context" in page and "rotation told by name" in page
-    with pytest.raises(SettingsError, match="this model takes none"):
-        evaluate(EvaluateSettings(progress=False), ["reading"], subject=Subject(model, data, whole))
+    assert "whole takes the environment’s name in place of a context" in page and "rotation given by name" in page
+    with pytest.raises(SettingsError, match="this model takes no context pairs"):
+        evaluate(EvaluateSettings(progress=False), ["context-sensitivity"], evaluated=Evaluated(model, data, whole))

@@ -37,7 +37,7 @@ def run_compare(words: list[str]) -> int:
         sweep("compare", CompareSettings, run_one, [*words, f"job={','.join(map(str, left))}"], settings.compare_dir)
     made = tables(jobs, settings, advice.command(["contextssl", "compare", *words]))
     if made.differences:
-        warn(f"these runs were not measured alike: {' · '.join(made.differences)}")
+        warn(f"these runs were not evaluated in the same way: {' · '.join(made.differences)}")
     print(f"tables: {made.markdown} and {made.csv.name}\npage: {made.page}")
     return 0
 

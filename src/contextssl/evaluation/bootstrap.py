@@ -1,9 +1,9 @@
-"""How far a number would move had other items been evaluated: the bootstrap over items (Efron & Tibshirani, 1993), without any refit.
+"""The error of a number over the choice of evaluated items: the bootstrap over items (Efron & Tibshirani, 1993), without any refit.
 
 Most numbers here are functions of sums over the evaluated rows: a mean rank, an R², an accuracy, a gap between rates. So each item (an object, an
 image, a person) is kept by what its rows add to those sums, all rows of an item together, and drawing items anew with replacement only counts
 each item more or less often: one product of a matrix of counts with a matrix of sums. (``scipy.stats.bootstrap`` would gather the data anew for
-every draw.) Heads, neighbours and contexts stay as they are: what is told is the error of the evaluated items alone.
+every draw.) Heads, neighbours and contexts stay fixed: this is the error of the choice of evaluated items alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 DRAWS = 400
 # Counts times sums that are held at once.
 HELD = 1 << 22
-# Fewer defined draws than this share, and there is no error to tell.
+# With fewer defined draws than this share, no error is given.
 DEFINED = 0.5
 
 
@@ -56,7 +56,7 @@ def of_items(rows: Float[Tensor, "n k"], items: Int[Tensor, " n"]) -> Float[np.n
 
 
 def resample(sums: Float[np.ndarray, "N k"], number: Callable[[np.ndarray], np.ndarray]) -> Resampled | None:
-    """A number over draws of the items; None of one item, which cannot be drawn otherwise.
+    """A number over draws of the items; None for one item, which has only one draw.
 
     Args:
         sums: what each item adds to each of k sums.
@@ -73,7 +73,7 @@ def resample(sums: Float[np.ndarray, "N k"], number: Callable[[np.ndarray], np.n
 
 
 def resample_counts(items: int, number: Callable[[np.ndarray], np.ndarray]) -> Resampled | None:
-    """As :func:`resample`, of a number that is no function of sums.
+    """As :func:`resample`, of a number that is not a function of sums.
 
     Args:
         number: of how often each item is there, (draws, items) float64 → (draws,).
@@ -88,7 +88,7 @@ def resample_counts(items: int, number: Callable[[np.ndarray], np.ndarray]) -> R
 
 
 def error_of(several: Sequence[Resampled]) -> float | None:
-    """The standard error of the mean of numbers that were read from the same items (in several contexts): of the means draw by draw.
+    """The standard error of the mean of numbers measured on the same items (in several contexts): of the means draw by draw.
 
     None where there are no draws, or where the number is undefined in most of them.
     """

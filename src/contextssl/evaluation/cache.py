@@ -1,4 +1,4 @@
-"""Arrays on disk, keyed by what they were made from: a stale or damaged one is made again, never used."""
+"""Arrays on disk, keyed by what they were made from: a stale or damaged one is recomputed, never used."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from contextssl.version import __version__
 
 CHUNK_BYTES = 1 << 24
 LIMIT_BYTES = 32 << 30
-# Libraries that settle what views and frozen models give.
+# Libraries whose version may change views or the outputs of frozen models.
 LIBRARIES = ("torch", "torchvision", "timm", "kornia", "numpy", "pillow", "trimesh", "embreex")
 KNOWN = ("contextssl", "torch", "torchvision", "timm", "kornia", "builtins", "numpy")
-# Of the package, what settles no view and no embedding.
+# Parts of the package that change no view and no embedding.
 NOT_COMPUTING = ("report", "training", "config", "records")
 
 
 @dataclass
 class ArrayCache:
-    """A folder of ``NAME-KEY.npy`` with ``NAME-KEY.json`` beside each, which says what the array was made from, and its checksum.
+    """A folder of ``NAME-KEY.npy`` with ``NAME-KEY.json`` next to each, which says what the array was made from, and its checksum.
 
     Arrays of one name that were made from different things stand side by side. Where all of them together grow beyond the limit, those that
     were not read for longest are removed; an array that is larger than the limit by itself is not kept.
@@ -82,7 +82,7 @@ class ArrayCache:
         return array
 
     def _in_memory(self, stem: str, make: Callable[[], Tensor]) -> Tensor:
-        # Whatever was used last stands last.
+        # The most recently used is last.
         array = self._memory.pop(stem) if stem in self._memory else make()
         self._memory[stem] = array
         held = sum(each.nbytes for each in self._memory.values())
@@ -93,7 +93,7 @@ class ArrayCache:
         return array
 
     def _make_room(self, size: int) -> None:
-        """Remove what was not read for longest until an array of so many bytes fits."""
+        """Remove the least recently read arrays until one of that many bytes fits."""
         assert self.folder is not None
         found = []
         for array in self.folder.glob("*.npy"):
@@ -111,7 +111,7 @@ class ArrayCache:
 
 
 def _note_use(path: Path) -> None:
-    """The time of the last reading, set by hand since many disks don't keep it; that of the writing stays."""
+    """Set the access time, which many disks do not keep; the modification time stays."""
     with suppress(OSError):
         os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
 
@@ -127,7 +127,7 @@ def _read(path: Path, about: Path, made_from: dict[str, Any], trusted: bool) -> 
             return None
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
-    # A private mapping: writing to it would not reach the file. Torch knows no read-only tensors.
+    # A private mapping: writing to it would not reach the file. Torch has no read-only tensors.
     return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
 
 
@@ -160,7 +160,7 @@ def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None
 
 @cache
 def code_fingerprint(package: Path = Path(__file__).parent.parent) -> str:
-    """The version, and a digest of every module that settles a view or what a frozen model makes of it.
+    """The version, and a digest of every module that affects a view or a frozen model's output.
 
     All modules of the package count but those that are known not to: one that is added later counts too.
     """

@@ -1,4 +1,4 @@
-"""Settings of an evaluation that cannot be, refused before anything is computed."""
+"""Invalid settings of an evaluation, refused before anything is computed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from contextssl.protocol import Protocol
 def check_settings(settings: EvaluateSettings, protocols: Sequence[Protocol]) -> None:
     """
     Args:
-        protocols: that are to be run.
+        protocols: to be run.
 
     Raises:
-        SettingsError: for values that cannot be, naming the setting.
+        SettingsError: for invalid values, naming the setting.
     """
     checked(settings)
     check_own(settings, [*declared_by(settings), *(protocol.settings for protocol in protocols if protocol.settings is not None)])

@@ -1,4 +1,4 @@
-"""Classifiers that are trained afresh on vectors: who could still read a class out of them, or predict one from them."""
+"""Classifiers trained on frozen vectors: adversaries that predict a factor, and predictors of targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError, nearest
-from contextssl.evaluation.heads import class_loss, train_heads
+from contextssl.evaluation.train_heads import class_loss, train_heads
 from contextssl.randomness import seeded_generator
 
 # Inverse penalties of the logistic regression, on standardised inputs; chosen on held-out training rows.
@@ -46,7 +46,7 @@ def fit_classifier(
 ) -> Fitted:
     """A classifier of one of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`, fitted to noisy rows.
 
-    It is then asked about rows whose noise the caller adds.
+    The caller adds noise to the rows that it predicts.
 
     Args:
         kind: ``"logistic"``: its penalty is chosen on the held-out rows, then it is fitted to all. ``"mlp"``: two hidden layers of 128, Adam
@@ -99,7 +99,7 @@ def _logistic(x: np.ndarray, y: np.ndarray, classes: int, held_out: np.ndarray) 
     def fit(inverse_penalty: float, rows: np.ndarray) -> LogisticRegression:
         # Some processors' kernels raise a floating-point flag for lanes beyond the data; what counts is whether the weights are finite.
         with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-            # A separable class has no best weights; where the iteration stops, all rows are told apart already.
+            # A separable class has no best weights; where the iteration stops, all rows are separated already.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = LogisticRegression(C=inverse_penalty, max_iter=200).fit(x[rows], y[rows])
         if not np.isfinite(model.coef_).all():
@@ -132,8 +132,8 @@ def _spread(model: LogisticRegression | HistGradientBoostingClassifier, classes:
         found = torch.zeros(len(rows), classes)
         # As while it is fitted: a flag is no number.
         with np.errstate(invalid="ignore"):
-            read = model.predict_proba(rows.numpy())
-        found[:, torch.from_numpy(model.classes_)] = torch.from_numpy(read).float()
+            probabilities = model.predict_proba(rows.numpy())
+        found[:, torch.from_numpy(model.classes_)] = torch.from_numpy(probabilities).float()
         return found
 
     return chances

@@ -1,4 +1,4 @@
-"""How often the trained label head answers the question that the context asks: class, and bin of the factor that the context tells."""
+"""Accuracy of the trained label head on labels that depend on the context: the class, and the bin of the active factor."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from contextssl.records.results import ResultRow
 
 
 def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head: LabelHead, space: LabelSpace) -> Iterator[ResultRow]:
-    """Rows of protocol ``"labels"``: no head is trained, and embeddings are read without noise.
+    """Rows of protocol ``"labels"``: no head is trained, and embeddings have no noise.
 
-    Under each environment that tells one of the space's factors, say ``rotation``, the share of views whose label is right (metric
-    ``"accuracy"``, factor ``"class+rotation"``), and whose bin is right whatever the class (factor ``"rotation"``): the class can be known
-    without a context, the question cannot. Without a context one answer is held against every question, so there is a row for each
-    environment at length 0. Floors are the share of the commonest label, and of the commonest bin, under that environment.
+    In each environment of one active factor of the space, say ``rotation``: the share of views whose label is right (metric ``"accuracy"``,
+    factor ``"class+rotation"``), and whose bin is right whatever the class (factor ``"rotation"``). Without a context one prediction is scored
+    in every environment, so there is a row per environment at length 0. Floors are the share of the most frequent label, and of the most
+    frequent bin, in that environment.
 
-    The floor asks little of a reader. What a context is worth shows against ``"accuracy_bound"``, a row of no head at length 0: the accuracy,
-    averaged over the environments, of the best answer that knows class and all bins but not which of them is asked for. A single environment
-    can lie above it without a context (an answer that always takes the rotation to be meant is right under ``rotation``), their mean cannot.
+    Compare with ``"accuracy_bound"``, a row of no head at length 0: the accuracy, averaged over the environments, of the best prediction that
+    knows the class and all bins but not the environment. Without a context one environment can exceed it (a prediction that always takes
+    rotation as active is right under ``rotation``), their mean cannot.
 
     Args:
-        views: those of its ``test`` rows are read; its training views and targets play no part.
-        points: see :func:`~contextssl.evaluation.contexts.context_points`; environments that tell no factor or several have no labels, and no
-            rows.
+        views: the probed ones of ``test`` are used; its training views and targets are not.
+        points: see :func:`~contextssl.evaluation.contexts.context_points`; environments of no or several active factors have no labels,
+            and no rows.
         head: trained, on the embedder's device.
         space: that the head was trained on.
 
     Raises:
-        InputError: where the head has another number of labels than the space.
+        InputError: where head and space differ in their number of labels.
     """
     if head.linear.out_features != space.count:
         raise InputError(
@@ -47,33 +47,33 @@ def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head:
             "give the space that the head was trained on"
         )
     scores = Scores("labels", views.test.split, space.factors)
-    asked = {name: labels_under(views, space, name) for name in space.names}
+    true_labels = {name: labels_under(views, space, name) for name in space.names}
     for point in points:
         questions = space.names if point.environment is None else tuple(name for name in space.names if name == point.environment)
         if not questions:
             continue
         answers = _answers(views, point, head)
         for name in questions:
-            _add(scores, views, answers, asked[name], space, point, name)
+            _add(scores, views, answers, true_labels[name], space, point, name)
         if point.environment is None:
-            bound = bound_without_context(torch.stack(list(asked.values())))
+            bound = bound_without_context(torch.stack(list(true_labels.values())))
             scores.add("accuracy_bound", bound, length=0, factor="class+bin", count=len(answers))
     yield from scores.rows()
 
 
 def labels_under(views: SingleViews, space: LabelSpace, environment: str) -> Int[Tensor, " m"]:
-    """The label of each view that is read, were it in a sequence of this environment."""
+    """The label of each probed view in a sequence of this environment."""
     truth = views.truth
     return space.labels(truth, views.labels, space.factors.mask(environment).expand_as(truth))
 
 
-def bound_without_context(asked: Int[Tensor, "questions m"]) -> float:
-    """The best accuracy, averaged over equally likely questions, of one answer a view that knows all of the view but not the question.
+def bound_without_context(labels: Int[Tensor, "environments m"]) -> float:
+    """The best accuracy, averaged over equally likely environments, of one prediction per view that does not know the environment.
 
-    A view's best answer is the label that most of its questions share. With two unrelated factors of b even bins that is ½ + 1 / 2b.
+    A view's best prediction is the label that most environments share. With two unrelated factors of b even bins that is ½ + 1 / 2b.
     """
-    agreeing = (asked[:, None] == asked[None, :]).sum(dim=1).amax(dim=0)
-    return float(agreeing.double().mean() / len(asked))
+    agreeing = (labels[:, None] == labels[None, :]).sum(dim=1).amax(dim=0)
+    return float(agreeing.double().mean() / len(labels))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The contexts that an evaluation reads embeddings in: fixed pairs of the training split, several draws of them."""
+"""The contexts of an evaluation: fixed pairs of the training split, several draws of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from contextssl.errors import SettingsError
 from contextssl.factors import Environment
 from contextssl.randomness import seeded_generator
 
+# The context length, in tokens, that sentences and tables report where it was evaluated.
+REPORTED_LENGTH = 14
+
 
 @dataclass(frozen=True)
 class ContextPoint:
-    """One condition that embeddings are read under.
+    """One condition of embeddings.
 
     Args:
         environment: its name; None where no context is given.
-        length: of the context in tokens, two a pair; 0 is no context, and under an environment that it is told by name.
+        length: of the context in tokens, two per pair; 0: no context, or an environment that is given by name.
         draw: which of the drawn contexts.
     """
 
@@ -50,7 +53,7 @@ def draw_contexts(train: PairSource, pairs: int, count: int, seed: int) -> list[
 def context_points(environments: Sequence[Environment], lengths: Sequence[int], draws: int, *, by_name: bool = False) -> list[ContextPoint]:
     """Every environment × length × draw; length 0 once, since without a context there is no environment and nothing to draw.
 
-    Of a model that is told its environment by name, every environment once, at length 0.
+    For a model that takes the environment's name, every environment once, at length 0.
     """
     if by_name:
         return [ContextPoint(environment.name, 0, 0) for environment in environments]
@@ -68,7 +71,7 @@ def check_lengths(lengths: Sequence[int], longest: int) -> None:
         raise SettingsError("eval_ctxt names no context length: give at least one, such as eval_ctxt=[0,14]")
     for length in lengths:
         if length < 0 or length % 2:
-            raise SettingsError(f"eval_ctxt holds {length}: context lengths count tokens, two a pair, so they are even and 0 or more")
+            raise SettingsError(f"eval_ctxt holds {length}: context lengths count tokens, two per pair, so they are even and 0 or more")
         if length > longest:
             raise SettingsError(
                 f"eval_ctxt holds {length}, but this model's block of {longest + 2} tokens takes contexts of at most {longest} "

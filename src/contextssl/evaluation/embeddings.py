@@ -1,4 +1,4 @@
-"""Encode once: frozen features of every view that is needed, and embeddings of them in every context, read from disk ever after."""
+"""Frozen features of every view, and embeddings in every context: computed once, then read from disk."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.predictor import Context
 from contextssl.models.view_encoder import ViewEncoder
 
-# How many views are read from the data and go through the encoder at once.
+# Views loaded and encoded at once.
 ENCODE_BATCH = 512
 PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16}
 
 
 @dataclass
 class Embedder:
-    """A frozen model, the contexts that it is read in, and the cache of what it gave.
+    """A frozen model, its contexts, and the cache of its outputs.
 
-    Everything comes as float32 on the CPU, in the order of the view set asked about; no view is dropped or run twice.
+    Everything comes as float32 on the CPU, in the order of the view set; no view is dropped or run twice.
 
     Args:
         model: in evaluation mode, on the device that computes.
-        contexts: the drawn pairs, every factor active, the longest first-to-last order that lengths are prefixes of.
-        data: plain values that settle the data (a fingerprint).
+        contexts: the drawn pairs, every factor active, as many as the longest context; shorter ones are prefixes.
+        data: plain values that identify the data (a fingerprint).
         seed: that the contexts were drawn from.
         precision: ``"32-true"`` or ``"bf16-mixed"``.
         cache: where arrays are kept.
-        progress: called with each thing that is about to be computed.
+        progress: called with what is about to be computed.
     """
 
     model: ViewEncoder
@@ -52,7 +52,7 @@ class Embedder:
     def __post_init__(self) -> None:
         self.model.eval()
         self.weights = weights_fingerprint(self.model)
-        # What no weight tells: settings, activations and strides, and the code of an encoder from elsewhere.
+        # Not in the weights: settings, activations and strides, and the code of an encoder from elsewhere.
         self.architecture = [self.model.architecture(), digest_of(repr(self.model)), own_code(self.model.modules())]
         self._context_features: list[Tensor] = []
         self._full: dict[tuple[str, int], Context] = {}
@@ -66,7 +66,7 @@ class Embedder:
         return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
 
     def features(self, views: ViewSet) -> Float[Tensor, "n F"]:
-        """What the encoder makes of each view, with no context."""
+        """The encoder's output of each view, with no context."""
 
         def make() -> Tensor:
             self.progress(f"features of {len(views):,} {views.split} views")
@@ -76,7 +76,7 @@ class Embedder:
         return self.cache.get(f"features-{views.split}", self._made_from(views), make)
 
     def embeddings(self, views: ViewSet, point: ContextPoint) -> Float[Tensor, "n D"]:
-        """Embeddings of each view (zero action) in the light of a context, as the predictor gives them: not normalised."""
+        """Embeddings of each view (zero action) in a context, as the predictor gives them: not normalised."""
 
         def make() -> Tensor:
             self.progress(f"embeddings of {len(views):,} {views.split} views, {point.name}")
@@ -86,14 +86,14 @@ class Embedder:
         made_from = {**self._made_from(views), "point": condition, "context": self._context_made_from(point)}
         return self.cache.get(f"embedding-{views.split}-{point.name}", made_from, make)
 
-    def read(self, views: ViewSet, point: ContextPoint | None, normalize: bool = True) -> Float[Tensor, "n D"]:
-        """What probes, neighbours and ranks read: embeddings (n, D), or for None features (n, F); L2-normalised unless told otherwise."""
+    def representation(self, views: ViewSet, point: ContextPoint | None, normalize: bool = True) -> Float[Tensor, "n D"]:
+        """Input of probes, neighbours and ranks: embeddings (n, D), or features (n, F) for no point; L2-normalised unless ``normalize`` is false."""
         found = self.features(views) if point is None else self.embeddings(views, point)
         return F.normalize(found, dim=-1) if normalize else found
 
     def unit(self, views: ViewSet, point: ContextPoint | None) -> Float[Tensor, "n D"]:
-        """:meth:`read`, of unit length."""
-        return self.read(views, point)
+        """:meth:`representation`, of unit length."""
+        return self.representation(views, point)
 
     def encode(self, images: Tensor) -> Float[Tensor, "n F"]:
         """Features of images that are in no view set, not cached."""
@@ -108,7 +108,7 @@ class Embedder:
             return self.model.embed_features(features, self.context(point), actions).float().cpu()
 
     def context(self, point: ContextPoint) -> Context | None:
-        """The point's context, encoded once for all of its lengths; of a model that is told it by name, the environment."""
+        """The point's context, encoded once for all of its lengths; of a model that takes the environment's name, that."""
         if point.environment is not None and self.model.takes_environment_name:
             return self.model.named_context(point.environment)
         if point.environment is None or point.length == 0:

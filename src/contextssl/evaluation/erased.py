@@ -1,8 +1,8 @@
-"""Erasure after the fact: frozen features of any method, out of which the factors that an environment does not tell are erased.
+"""Concept erasure: the inactive factors of an environment are erased from frozen features of any method.
 
-It is the rival that needs no context model. A context says by its actions what is to remain; here the absolute factor values of the same
-pairs say what is to go, and a linear map (Belrose et al., "LEACE: Perfect linear concept erasure in closed form", NeurIPS 2023) takes it
-out. As strong as it can be made, the map is fitted on the whole training view set, and to nonlinear functions of the factors as well.
+A baseline that needs no in-context model. A context gives by its actions which factors to keep; here the absolute factor values of the same
+pairs give what to erase, by a linear map (Belrose et al., "LEACE: Perfect linear concept erasure in closed form", NeurIPS 2023). To make the
+baseline as strong as possible, the map is also fitted on all training views, and to nonlinear functions of the factors.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from contextssl.records.results import ResultRow
 
 @dataclass(frozen=True)
 class Fitted:
-    """An erasure, and what it was fitted on: ``representation``, ``environment`` (what remains), ``length`` (tokens; None for the training
-    views) and, of contexts, which draw."""
+    """An erasure, and what it was fitted on: ``representation``, ``environment`` (the factors that are kept), ``length`` (tokens; None for
+    the training views) and, of contexts, which draw."""
 
     erasure: Erasure
     representation: str
@@ -63,22 +63,22 @@ def erasure_rows(
     k: int = 20,
     basis: bool = True,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"erasure"``: every factor and the class read from erased features, and each factor's ``variance_share`` of them.
+    """Rows of protocol ``"erasure"``: probes of every factor and the class on erased features, and each factor's ``variance_share`` of them.
 
-    L2-normalised features are erased and not normalised again, which would bring back a little of what went; noise comes after the erasure,
-    its deviation measured on the erased training views. ``environment`` names what remains. Representations: ``"erased-context"``, fitted on
-    the pairs that a context of this length holds, mean and deviation over the drawn contexts; ``"erased-train"``, fitted on all training views;
-    ``"erased-train-basis"``, the same with polynomials of the factors' values in the place of the values.
+    L2-normalised features are erased and not normalised again, which would bring back a little of what was erased; noise comes after the erasure,
+    its deviation measured on the erased training views. ``environment`` names the factors that are kept. Representations: ``"erased-context"``,
+    fitted on the pairs that a context of this length holds, mean and deviation over the drawn contexts; ``"erased-train"``, fitted on all
+    training views; ``"erased-train-basis"``, the same with polynomials of the factors' values in place of the values.
 
-    After ``"erased-train"`` a ridge without noise finds nothing of a forgotten factor by construction: it is fitted on the same views.
-    What neighbours, the variance share and the other factors say is the news. An erasure takes as many directions as its concept has numbers,
-    whether they hold any of it or not: of features of few dimensions, polynomials take some of what should remain.
+    After ``"erased-train"`` a ridge without noise finds nothing of an erased factor by construction: it is fitted on the same views;
+    kNN, the variance share and the other factors are informative. An erasure takes as many directions as its concept has numbers,
+    whether they hold any of it or not: from features of few dimensions, polynomials also remove some of what should be kept.
 
     Args:
-        views: probes are trained on ``views.train``, from which "erased-train" is fitted too; ``views.seed`` settles the noise.
-        environments: what is to remain; one that tells all factors erases nothing and is left out, "none" erases them all.
-        lengths: of the contexts that are fitted on, in tokens, two a pair; 0 fits nothing and is left out.
-        heads: those that are trained read nothing here.
+        views: probes are trained on ``views.train``, from which "erased-train" is fitted too; ``views.seed`` is that of the noise.
+        environments: the factors to keep; one of all factors erases nothing and is left out, "none" erases them all.
+        lengths: of the contexts that are fitted on, in tokens, two per pair; 0 fits nothing and is left out.
+        heads: only those in closed form are used.
         shares: noise shares; 0 is none.
         k: neighbours.
         basis: whether to fit ``"erased-train-basis"``.
@@ -93,13 +93,13 @@ def erasure_rows(
     parts = [(part, embedder.unit(part.train, None).to(exact), embedder.unit(part.test, None).to(exact)) for part in views.parts()]
     for fitted in fit_erasures(embedder, views.train, environments, lengths, basis=basis):
         embedder.progress(f"erasure, {fitted.name}")
-        for index, (part, train, read) in enumerate(parts):
-            erased, erased_test = fitted.erasure(train).cpu(), fitted.erasure(read).cpu()
+        for index, (part, train, tested) in enumerate(parts):
+            erased, erased_test = fitted.erasure(train).cpu(), fitted.erasure(tested).cpu()
             for share in shares:
                 noisy = _with_noise(erased, erased_test[part.rows], share, part, fitted.name)
                 # Without a point: with one, a row would be called an embedding.
                 add_fitted(scores, part, *noisy, heads, k, None, {**fitted.about, "bottleneck": share})
-            # The first part holds the views that factors are read from.
+            # The first part holds the views that factors are probed on.
             for name, design in designs.items() if index == 0 else ():
                 add_share(scores, erased_test, design, folds, test, None, name, **fitted.about)
     yield from scores.rows()
@@ -108,9 +108,9 @@ def erasure_rows(
 def fit_erasures(
     embedder: Embedder, train: ViewSet, environments: Sequence[Environment], lengths: Sequence[int], *, basis: bool = True
 ) -> Iterator[Fitted]:
-    """For each environment the erasures of every factor that it does not tell, each when it is asked for.
+    """Per environment the erasures of its inactive factors, each fitted when it is requested.
 
-    Few vectors know few directions: outside of the span of a context's own features, at most its length less one, nothing is erased.
+    Few vectors span few directions: outside of the span of a context's own features, at most its length less one, nothing is erased.
     """
     exact, factors = exact_device(embedder.device), train.factors
     lengths = sorted({length for length in lengths if length != 0})
@@ -118,7 +118,7 @@ def fit_erasures(
     for length in lengths:
         if length < 0 or length % 2 or length > longest:
             raise SettingsError(
-                f"an erasure cannot be fitted on a context of {length} tokens: lengths are even, two tokens a pair, and at most {longest}, "
+                f"an erasure cannot be fitted on a context of {length} tokens: lengths are even, two tokens per pair, and at most {longest}, "
                 "which is what was drawn"
             )
     # (pairs, 2, F) and (pairs, 2, A): a prefix holds both views of the first pairs.
@@ -129,22 +129,22 @@ def fit_erasures(
         contexts.append((F.normalize(features, dim=-1).to(exact), latents.to(exact)))
     unit = embedder.unit(train, None).to(exact)
     for environment in environments:
-        forgotten = [name for name in factors.names if name not in environment.factors]
-        if not forgotten:
+        erased_names = [name for name in factors.names if name not in environment.factors]
+        if not erased_names:
             continue
         for length in lengths:
             for draw, (features, latents) in enumerate(contexts):
                 few, known = features[: length // 2].flatten(0, 1), latents[: length // 2].flatten(0, 1)
-                erasure = fit_erasure(few, concept(known, factors, forgotten))
+                erasure = fit_erasure(few, concept(known, factors, erased_names))
                 yield Fitted(erasure, "erased-context", environment.name, length, draw)
         for name, polynomial in (("erased-train", False), ("erased-train-basis", True)):
             if basis or not polynomial:
-                erasure = fit_erasure(unit, concept(train.latents, factors, forgotten, polynomial=polynomial).to(exact))
+                erasure = fit_erasure(unit, concept(train.latents, factors, erased_names, polynomial=polynomial).to(exact))
                 yield Fitted(erasure, name, environment.name)
 
 
 def concept(latents: Float[Tensor, "n A"], factors: FactorSpace, names: Sequence[str], *, polynomial: bool = False) -> Float[Tensor, "n k"]:
-    """What is erased: the named factors' values side by side, or each factor's :func:`~contextssl.evaluation.geometry.basis`, no constant.
+    """What is erased: the named factors' values, concatenated, or each factor's :func:`~contextssl.evaluation.geometry.basis`, no constant.
 
     There are no products between factors.
     """

@@ -1,7 +1,7 @@
-"""Least-squares concept erasure: the smallest linear change after which no linear reader finds a concept.
+"""Least-squares concept erasure: the smallest linear change after which no linear probe finds a concept.
 
-Source: Belrose et al., "LEACE: Perfect linear concept erasure in closed form", NeurIPS 2023, theorem 4.2. It is the rival that needs no context
-model: fitted on labelled vectors once, it changes a representation after the fact.
+Source: Belrose et al., "LEACE: Perfect linear concept erasure in closed form", NeurIPS 2023, theorem 4.2. Fitted once on
+labelled vectors, it changes a frozen representation.
 """
 
 from __future__ import annotations

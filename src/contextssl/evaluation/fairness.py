@@ -1,7 +1,6 @@
-"""Fairness by context: who can still read a factor, what a task loses, how differently groups fare, what a flipped factor changes.
+"""Fairness by context: adversaries that predict a factor, task accuracy, gaps between groups, counterfactual flips.
 
-Everything is asked of rows as they stand in the table, never of corrupted ones. Classifiers are trained afresh on the training rows in the very
-context, with the very noise, under which they are then asked about rows of the evaluated split.
+Rows are as in the table, never corrupted. Classifiers are trained on the training rows in the same context and noise in which they are tested.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from contextssl.records.results import ResultRow
 PROTOCOL = "fairness"
 # Noise shares that are tried, from the least on, until no adversary gains over the raw columns.
 SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
-# Adversaries that the choice of a share listens to.
+# Adversaries that a share is chosen by.
 CHOOSING = ("logistic", "mlp")
 
 
@@ -59,12 +58,12 @@ def fairness_rows(
     ``counterfactual_flips``, the share of people whose prediction changes when that factor alone is replaced.
 
     Args:
-        train, test: their items; each counts once, as it stands in the table.
+        train, test: their items; each counts once, as in the table.
         adversaries: of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`.
-        shares: noise shares beside none; None for one that is chosen on training rows, :func:`choose_share`.
+        shares: noise shares next to none; None for one that is chosen on training rows, :func:`choose_share`.
         baselines: of :data:`~contextssl.config.evaluation_settings.BASELINES`.
         scarf_epochs: that SCARF is trained for.
-        notes: where what a reader must know is added.
+        notes: to which remarks for the results are added.
     """
     people = People.of(train, test, seed)
     scores = Scores(PROTOCOL, people.split, people.bank.factors)
@@ -81,7 +80,7 @@ def fairness_rows(
             deviation = noise_deviation(clean.train, share) if share else 0.0
             noisy = Represented(clean.train, clean.test, clean.flipped, {"bottleneck": share}, point, deviation)
             score(scores, people, noisy, adversaries)
-    for name, represented in rivals(embedder, people, encoded, points, baselines, scarf_epochs, max(shares, default=0.0)):
+    for name, represented in baseline_representations(embedder, people, encoded, points, baselines, scarf_epochs, max(shares, default=0.0)):
         embedder.progress(f"fairness, {name}")
         for one in represented():
             raw = str(one.about["representation"]).startswith("raw")
@@ -91,7 +90,7 @@ def fairness_rows(
 
 @dataclass(frozen=True)
 class Encoded:
-    """Everybody's features, encoded once for all contexts."""
+    """Features of all people, encoded once for all contexts."""
 
     train: Float[Tensor, "n F"]
     test: Float[Tensor, "m F"]
@@ -103,7 +102,7 @@ class Encoded:
         return cls(embedder.encode(people.train), embedder.encode(people.test), flipped)
 
     def embedded(self, embedder: Embedder, point: ContextPoint) -> Represented:
-        """Everybody's normalised embedding in a context, and that of the evaluated with each factor flipped."""
+        """Normalised embeddings of all people in a context, and of the evaluated ones with each factor flipped."""
 
         def unit(features: Tensor) -> Tensor:
             return F.normalize(embedder.embed(features, point), dim=-1)
@@ -115,31 +114,31 @@ class Encoded:
 def choose_share(
     embedder: Embedder, people: People, features: Float[Tensor, "n F"], points: Sequence[ContextPoint]
 ) -> tuple[float | None, str]:
-    """The least noise share at which nobody reads a factor better from where it is not told than from the raw columns without it.
+    """The least noise share at which no adversary predicts an inactive factor better than from the raw columns without it.
 
-    Settled on training rows alone: classifiers learn from four fifths of them and are asked about the rest, in the first drawn context of the
+    Chosen on training rows alone: classifiers are trained on four fifths of them and tested on the rest, in the first drawn context of the
     greatest length of each environment.
 
     Args:
         features: of the training rows.
 
     Returns:
-        The share, or None where no context leaves a factor untold; and a sentence about it for the results.
+        The share, or None where no context has an inactive factor; and a sentence about it for the results.
     """
     longest = max((point.length for point in points), default=0)
     factors = people.bank.row_factors
-    asked = [
+    inactive = [
         (point, factor)
         for point in points
         if point.length == longest and point.draw == 0 and point.environment is not None
         for factor in factors
         if factor.name not in point.environment.split("+")
     ]
-    if not asked:
-        return None, "no noise share was chosen: no context was evaluated that leaves a factor untold"
+    if not inactive:
+        return None, "no noise share was chosen: no evaluated context has an inactive factor"
     held = people.held_out
 
-    def read(rows: Tensor, factor: RowFactor, deviation: float = 0.0) -> float:
+    def adversary(rows: Tensor, factor: RowFactor, deviation: float = 0.0) -> float:
         """The best adversary's accuracy on the held-out training rows."""
         values = factor.of(people.train)
         inner = torch.zeros(int((~held).sum()), dtype=torch.bool)
@@ -152,20 +151,20 @@ def choose_share(
         return max(found)
 
     columns = people.bank.columns
-    raw = {factor.name: read(one_hot(people.train, columns, without=people.bank.row_factors), factor) for factor in factors}
-    units = {point: F.normalize(embedder.embed(features, point), dim=-1) for point, _ in asked}
+    raw = {factor.name: adversary(one_hot(people.train, columns, without=people.bank.row_factors), factor) for factor in factors}
+    units = {point: F.normalize(embedder.embed(features, point), dim=-1) for point, _ in inactive}
     for share in SHARES:
         embedder.progress(f"fairness, choosing a noise share on training rows: {share:g}")
-        if all(read(units[point], factor, noise_deviation(units[point], share)) <= raw[factor.name] for point, factor in asked):
+        if all(adversary(units[point], factor, noise_deviation(units[point], share)) <= raw[factor.name] for point, factor in inactive):
             return share, (
                 f"noise share {share:g}: the least of {', '.join(f'{each:g}' for each in SHARES)} at which, on held-out training rows, no adversary "
-                f"({', '.join(CHOOSING)}) reads an untold factor better than from the raw columns without it"
+                f"({', '.join(CHOOSING)}) predicts an inactive factor better than from the raw columns without it"
             )
-    return SHARES[-1], f"no noise share up to {SHARES[-1]:g} hides the untold factor on held-out training rows; {SHARES[-1]:g} is shown"
+    return SHARES[-1], f"no noise share up to {SHARES[-1]:g} hides the inactive factor on held-out training rows; {SHARES[-1]:g} is shown"
 
 
 def one_hot(rows: Float[Tensor, "n W"], columns: Columns, without: Sequence[RowFactor] = ()) -> Float[Tensor, "n d"]:
-    """Raw columns as a classifier takes them: categories one-hot, numbers standardised; without all that is replaced with these factors."""
+    """Raw columns as a classifier takes them: categories one-hot, numbers standardised; without the columns that are replaced with these factors."""
     left_out = {place for factor in without for place in factor.moved}
     parts = []
     for place, column in enumerate(columns.columns):
@@ -174,12 +173,12 @@ def one_hot(rows: Float[Tensor, "n W"], columns: Columns, without: Sequence[RowF
         if column.kind == "number":
             parts.append(rows[:, place : place + 1])
         else:
-            # No column for what is unknown: it is where all others are 0.
+            # Unknown has no column: all others are 0.
             parts.append(F.one_hot(rows[:, place].long(), 1 + len(column.categories))[:, UNKNOWN + 1 :].float())
     return torch.cat(parts, dim=1)
 
 
-def rivals(
+def baseline_representations(
     embedder: Embedder,
     people: People,
     encoded: Encoded,
@@ -188,11 +187,11 @@ def rivals(
     scarf_epochs: int,
     share: float,
 ) -> Iterator[tuple[str, Callable[[], Iterator[Represented]]]]:
-    """What needs no context, by name; each makes its representations when asked.
+    """Baselines without a context, by name; each computes its representations when called.
 
     ``raw`` and ``raw-without`` are the table's columns with and without the factors'. ``erased-context`` and ``erased-train`` are embeddings with
-    no context after linear erasure of all factors, fitted on each context's own pairs, or on all training rows; ``none-erased`` embeddings in the
-    contexts that tell nothing, after erasure fitted on all training rows, under the noise share. ``scarf`` are SCARF's features.
+    no context after linear erasure of all factors, fitted on each context's own pairs, or on all training rows; ``none-erased`` embeddings in
+    contexts without active factors, after erasure fitted on all training rows, under the noise share. ``scarf`` are SCARF's features.
     """
 
     def raw() -> Iterator[Represented]:
@@ -207,7 +206,7 @@ def rivals(
         latents = people.bank.corruption.latents
         longest = max((point.length for point in points), default=0)
         for pairs in embedder.contexts:
-            # Of a model that takes no context as many pairs as one would hold.
+            # For a model without contexts, as many pairs as one would hold.
             fitted = longest // 2 or len(pairs)
             rows = torch.cat([pairs.source[:fitted], pairs.target[:fitted]])
             z = F.normalize(embedder.embed(embedder.encode(rows), ContextPoint(None, 0, 0)), dim=-1)
@@ -215,8 +214,8 @@ def rivals(
         yield _erased(plain, fit_erasure(plain.train, latents(people.train)), "erased-train")
         for point in points:
             if point.environment == NO_FACTOR and point.length == longest:
-                told = encoded.embedded(embedder, point)
-                both = _erased(told, fit_erasure(told.train, latents(people.train)), "none-erased")
+                embedded = encoded.embedded(embedder, point)
+                both = _erased(embedded, fit_erasure(embedded.train, latents(people.train)), "none-erased")
                 yield replace(
                     both, about={**both.about, "bottleneck": share}, deviation=noise_deviation(both.train, share) if share else 0.0
                 )

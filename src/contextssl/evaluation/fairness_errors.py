@@ -13,10 +13,10 @@ from contextssl.evaluation.fairness_metrics import DIFFERENCES
 from contextssl.evaluation.item_sums import resampled_classes
 
 
-def resampled_telling(
+def resampled_class_scores(
     chances: Float[Tensor, "n classes"], labels: Int[Tensor, " n"], persons: Int[Tensor, " n"]
 ) -> dict[str, Resampled | None]:
-    """:func:`~contextssl.evaluation.fairness_metrics.telling`."""
+    """:func:`~contextssl.evaluation.fairness_metrics.class_scores`."""
     accuracy, balanced = resampled_classes(chances.argmax(dim=1), labels, persons)
     return {"accuracy": accuracy, "balanced_accuracy": balanced, "auroc": _resampled_auroc(chances, labels, persons)}
 
@@ -26,8 +26,8 @@ def _resampled_auroc(chances: Tensor, labels: Tensor, persons: Tensor) -> Resamp
     if len(present) < 2:
         return None
     names, places = (part.numpy() for part in torch.unique(persons, return_inverse=True))
-    asked = [1] if chances.shape[1] == 2 else present
-    sorted_of = [_sorted(chances[:, one].double().numpy(), (labels == one).numpy(), places) for one in asked]
+    scored = [1] if chances.shape[1] == 2 else present
+    sorted_of = [_sorted(chances[:, one].double().numpy(), (labels == one).numpy(), places) for one in scored]
     return resample_counts(len(names), lambda counts: np.mean([_weighted_auroc(counts, *part) for part in sorted_of], axis=0))
 
 
@@ -50,8 +50,8 @@ def _weighted_auroc(counts: np.ndarray, places: np.ndarray, positive: np.ndarray
 def resampled_differences(
     guess: Int[Tensor, " n"], labels: Int[Tensor, " n"], groups: Int[Tensor, " n"], classes: int, persons: Int[Tensor, " n"]
 ) -> dict[str, Resampled | None]:
-    """:func:`~contextssl.evaluation.fairness_metrics.differences`: each a function of how many of a group are, are called, and are rightly called
-    of each class."""
+    """:func:`~contextssl.evaluation.fairness_metrics.differences`: each a function of the counts, per group and
+    class, of true, predicted and correctly predicted rows."""
     there = groups.unique()
     if len(there) < 2:
         return dict.fromkeys(DIFFERENCES)

@@ -1,4 +1,4 @@
-"""How well classes are told, and how differently groups of people fare: numbers of predictions, by scikit-learn and fairlearn."""
+"""Accuracy of predictions, and their differences between groups of people, by scikit-learn and fairlearn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from contextssl.evaluation.metrics import accuracy, balanced_accuracy
 
-# Of a prediction by group; each 0 where all groups fare alike, 1 at the most.
+# Differences of a prediction between groups: 0 where there is none, at most 1.
 DIFFERENCES: dict[str, Callable[..., float]] = {
     "equalized_odds_difference": equalized_odds_difference,
     "equal_opportunity_difference": equal_opportunity_difference,
@@ -21,8 +21,8 @@ DIFFERENCES: dict[str, Callable[..., float]] = {
 }
 
 
-def telling(chances: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> dict[str, tuple[float, float]]:
-    """``accuracy``, ``balanced_accuracy`` and ``auroc`` of predictions, each with what a constant scores.
+def class_scores(chances: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> dict[str, tuple[float, float]]:
+    """``accuracy``, ``balanced_accuracy`` and ``auroc`` of predictions, each with the floor of a constant.
 
     AUROC is of class 1 where there are two, else the mean over classes of each against the rest; NaN where one class alone occurs.
     """
@@ -39,8 +39,8 @@ def telling(chances: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> d
 def _auroc(chances: Tensor, labels: Tensor, present: list[int]) -> float:
     if len(present) < 2:
         return math.nan
-    asked = [1] if chances.shape[1] == 2 else present
-    return float(np.mean([roc_auc_score((labels == one).numpy(), chances[:, one].double().numpy()) for one in asked]))
+    scored = [1] if chances.shape[1] == 2 else present
+    return float(np.mean([roc_auc_score((labels == one).numpy(), chances[:, one].double().numpy()) for one in scored]))
 
 
 def differences(guess: Int[Tensor, " n"], labels: Int[Tensor, " n"], groups: Int[Tensor, " n"], classes: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""All numbers of one representation of people: who reads each factor, how well targets are told, how differently groups fare."""
+"""All fairness numbers of one representation of people: adversaries of each factor, target accuracy, gaps between groups."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from contextssl.data.tables.corruption import RowFactor
 from contextssl.evaluation.certificate import flipped_nats
 from contextssl.evaluation.classifiers import fit_classifier
-from contextssl.evaluation.fairness_errors import resampled_differences, resampled_telling
-from contextssl.evaluation.fairness_metrics import differences, telling
+from contextssl.evaluation.fairness_errors import resampled_class_scores, resampled_differences
+from contextssl.evaluation.fairness_metrics import class_scores, differences
 from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.people import People, Represented
 from contextssl.evaluation.scores import Scores
 
-# Rows that are compared with each other for the distance between two people.
+# Rows compared for the distance between two people.
 APART_ROWS = 2000
 
 
@@ -26,12 +26,12 @@ def score(scores: Scores, people: People, one: Represented, adversaries: Sequenc
     about, count = dict(one.about), len(people.test)
     seen = one.seen(one.test, people.seed)
     for factor in people.bank.row_factors:
-        learnt, asked = people.groups(factor)
+        learnt, tested = people.groups(factor)
         for kind in adversaries:
             classes = len(factor.values)
             fitted = fit_classifier(kind, one.train, learnt, classes, people.held_out, deviation=one.deviation, seed=people.seed)
             shared: dict[str, object] = {"point": one.point, "factor": factor.name, "head": kind, "count": count, **about}
-            _add_telling(scores, people, fitted(seen), asked, shared)
+            _add_class_scores(scores, people, fitted(seen), tested, shared)
         _add_moves(scores, people, one, factor, {"point": one.point, "factor": factor.name, "count": count, **about})
     for target, learnt in people.train_targets.items():
         labels, classes = people.test_targets[target], people.classes(target)
@@ -40,7 +40,7 @@ def score(scores: Scores, people: People, one: Represented, adversaries: Sequenc
             chances = fitted(seen)
             guess = chances.argmax(dim=1)
             shared = {"point": one.point, "target": target, "head": kind, "count": count, **about}
-            _add_telling(scores, people, chances, labels, shared)
+            _add_class_scores(scores, people, chances, labels, shared)
             for factor in people.bank.row_factors:
                 groups = people.groups(factor)[1]
                 draws = resampled_differences(guess, labels, groups, classes, people.persons)
@@ -51,14 +51,14 @@ def score(scores: Scores, people: People, one: Represented, adversaries: Sequenc
                 scores.add("counterfactual_flips", float(changed.mean()), floor=0.0, resampled=flips, factor=factor.name, **shared)  # type: ignore[arg-type]
 
 
-def _add_telling(scores: Scores, people: People, chances: Tensor, labels: Tensor, shared: dict[str, object]) -> None:
-    draws = resampled_telling(chances, labels, people.persons)
-    for metric, (value, floor) in telling(chances, labels).items():
+def _add_class_scores(scores: Scores, people: People, chances: Tensor, labels: Tensor, shared: dict[str, object]) -> None:
+    draws = resampled_class_scores(chances, labels, people.persons)
+    for metric, (value, floor) in class_scores(chances, labels).items():
         scores.add(metric, value, floor=floor, resampled=draws[metric], **shared)  # type: ignore[arg-type]
 
 
 def _add_moves(scores: Scores, people: People, one: Represented, factor: RowFactor, shared: dict[str, object]) -> None:
-    """How far another value of a factor moves people, and under noise what any reader can tell of a factor of two values."""
+    """How far another value of a factor moves people, and under noise the bound on the information about a factor of two values."""
     moved = (one.flipped[factor.name] - one.test).double()
     apart = distance_apart(one.test)
     distance = resampled_mean(moved.norm(dim=1) / apart, people.persons)
@@ -68,12 +68,12 @@ def _add_moves(scores: Scores, people: People, one: Represented, factor: RowFact
 
 
 def counterfactual_distance(rows: Float[Tensor, "n d"], flipped: Float[Tensor, "n d"]) -> float:
-    """The mean distance that a flipped factor moves a row, over the mean distance between two people; NaN where all are alike."""
+    """The mean distance that a flipped factor moves a row, over the mean distance between two people; NaN where all are equal."""
     return float((rows - flipped).double().norm(dim=1).mean() / distance_apart(rows))
 
 
 def distance_apart(rows: Float[Tensor, "n d"]) -> float:
-    """The mean distance between two of the first rows; NaN where all are alike. So many are compared that its own error is nothing."""
+    """The mean distance between two of the first rows; NaN where all are equal. Enough are compared for its error to be negligible."""
     some = rows[: min(len(rows), APART_ROWS)].double()
     apart = float(torch.cdist(some, some).sum() / (len(some) * max(len(some) - 1, 1)))
     return apart if apart > 1e-12 else float("nan")

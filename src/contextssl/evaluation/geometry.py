@@ -1,4 +1,4 @@
-"""What distances see of each factor: its share of the embedding's variance, how far it moves the embedding, what neighbours tell."""
+"""How much each factor counts in distances: its share of the embedding's variance, factor sensitivity, kNN."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.item_sums import resampled_share
 from contextssl.evaluation.noise import noise_deviation
 from contextssl.evaluation.probe import SingleViews, add_fitted, conditions
-from contextssl.evaluation.readers import CLASS
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.sensitivity import Variations, add_sensitivity
+from contextssl.evaluation.trained_probes import CLASS
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Factor
 from contextssl.head import HEADS
@@ -28,7 +28,7 @@ from contextssl.records.results import ResultRow
 FOLDS = 5
 # Relative to an embedding's length, what float32 arithmetic may move it by.
 ROUNDING = 4 * torch.finfo(torch.float32).eps
-# Views for each term of a basis, below which a share is not told.
+# Views per term of a basis, below which a share is left out.
 VIEWS_A_TERM = 20
 
 
@@ -74,7 +74,7 @@ def share_residuals(
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n D"]]:
     """Of each row the squared distance of z from what the other folds predict, and its deviation from the mean: what a variance share is made of."""
     z = z.double() - z.double().mean(0)
-    # Terms of unit size, so that one small number tells which directions the others already span.
+    # Terms of unit size, so that one threshold tells which directions the others already span.
     design = design / design.square().mean(0).sqrt().clamp(min=1e-12)
     gram, cross = design.T @ design, design.T @ z
     residual = z.new_zeros(len(z))
@@ -109,8 +109,7 @@ def item_folds(views: ViewSet) -> Int[Tensor, " n"]:
 
 
 def share_designs(test: ViewSet, with_class: bool = False) -> dict[str, Float[Tensor, "n p"]]:
-    """Of each factor, and of the class, the basis that its variance share is told by; those that the views are too few for are left out, with a
-    warning."""
+    """Of each factor, and of the class, the basis of its variance share; those with too few views are left out, with a warning."""
     designs = {factor.name: basis(test.latents[:, test.factors.slice(factor.name)], factor) for factor in test.factors.factors}
     if with_class and test.source.num_classes > 1:
         designs[CLASS] = torch.cat([torch.ones(len(test), 1), F.one_hot(test.labels, test.source.num_classes)[:, :-1]], dim=1).double()
@@ -126,7 +125,7 @@ def share_designs(test: ViewSet, with_class: bool = False) -> dict[str, Float[Te
 
 
 def _add_factor_nats(scores: Scores, views: SingleViews, moved: Mapping[str, Tensor], point: ContextPoint, share: float) -> None:
-    """The bound on what any reader learns of each factor under a noise share, its deviation that of the probes'."""
+    """The bound on the information about each factor under a noise share, with the deviation of the probes' noise."""
     if share == 0:
         return
     deviation = noise_deviation(views.embedder.unit(views.train, point), share)
@@ -143,12 +142,12 @@ def geometry_rows(
     k: int = 20,
     variations: Variations | None = None,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN read-outs, ``sensitivity`` of each factor, and
+    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN, ``sensitivity`` of each factor, and
     under noise ``factor_nats``, the bound of :mod:`~contextssl.evaluation.certificate`.
 
     Args:
-        views: kNN reads ``views.rows`` of the test views among the training views; variance shares are of all test views.
-        shares: noise shares that kNN reads under.
+        views: kNN is of ``views.rows`` of the test views among the training views; variance shares are of all test views.
+        shares: noise shares of kNN.
         variations: views rendered anew with one factor changed; without them there is no sensitivity.
     """
     embedder, test = views.embedder, views.test

@@ -1,4 +1,4 @@
-"""What an evaluated row adds to each number's sums, and the number as a function of those sums; the bootstrap over items draws from them."""
+"""Metrics as functions of sums over items, for the bootstrap over items: what each row adds, and the number from the sums."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _by_dimension(sums: np.ndarray) -> np.ndarray:
 
 
 def resampled_share(residual: Float[Tensor, " n"], deviation: Float[Tensor, "n D"], items: Int[Tensor, " n"]) -> Resampled | None:
-    """A variance share, from each row's squared residual and its deviation from the mean embedding. The cross-fitted basis stays as it is."""
+    """A variance share, from each row's squared residual and its deviation from the mean embedding. The cross-fitted basis stays fixed."""
     one = torch.ones(len(residual), 1, dtype=torch.float64)
     rows = torch.cat([residual[:, None].double(), deviation.double().square().sum(1, keepdim=True), one, deviation.double()], dim=1)
     return resample(of_items(rows, items), _share)
@@ -63,7 +63,7 @@ def _share(sums: np.ndarray) -> np.ndarray:
 def resampled_classes(
     prediction: Int[Tensor, " n"], labels: Int[Tensor, " n"], items: Int[Tensor, " n"]
 ) -> tuple[Resampled | None, Resampled | None]:
-    """Accuracy, and balanced accuracy: the mean over the classes that are there of what is found of each."""
+    """Accuracy, and balanced accuracy: the mean recall of the classes that occur."""
     right = prediction == labels
     classes = int(labels.max()) + 1
     there = F.one_hot(labels, classes).double()

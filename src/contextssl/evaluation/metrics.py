@@ -27,7 +27,7 @@ def r2_pooled_floor(target: Float[Tensor, "n d"]) -> Scalar:
 
 
 def r2(prediction: Float[Tensor, "n d"], target: Float[Tensor, "n d"]) -> Scalar:
-    """R² a dimension, averaged over dimensions: a constant predictor scores 0 at best. NaN where a dimension is constant."""
+    """R² per dimension, averaged over dimensions: a constant predictor scores 0 at best. NaN where a dimension is constant."""
     prediction, target = prediction.double(), target.double()
     residual = (target - prediction).square().sum(dim=0)
     return _one_minus(residual, (target - target.mean(dim=0)).square().sum(dim=0), target.square().sum(dim=0)).mean()
@@ -43,12 +43,12 @@ def cosine_tolerance(width: int) -> float:
 
     A sum of ``width`` rounded products depends on the order in which a processor's kernel adds them. Its error is at most about width · ε / 2
     and typically grows as its root (Higham, Accuracy and Stability of Numerical Algorithms, sections 3.1 and 2.6); normalising both vectors
-    adds a few ε. At 512 numbers this is 1.1e-5, far below what tells two views of a trained model apart.
+    adds a few ε. At 512 numbers this is 1.1e-5, far below the difference between two views of a trained model.
     """
     return 4 * torch.finfo(torch.float32).eps * math.sqrt(width)
 
 
-# For cosines whose width is not told.
+# For cosines of unknown width.
 TIED = cosine_tolerance(512)
 
 
@@ -88,7 +88,7 @@ def accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> Scalar
 
 
 def balanced_accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> Scalar:
-    """The mean over the classes that occur of the share of each that is found: every class counts alike, however rare."""
+    """The mean recall over the classes that occur: every class has the same weight, however rare."""
     count = target.bincount()
     found = target[prediction == target].bincount(minlength=len(count))
     return (found[count > 0].double() / count[count > 0]).mean()
@@ -113,7 +113,7 @@ def tied_places(
 def tied_reciprocal_rank(above: Int[Tensor, "*batch"], tied: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """The mean of 1 / rank over the places that a tie leaves open, above + 1 to above + 1 + tied.
 
-    To share the mean rank would leave a model to which all candidates are alike with 2 / (V + 1) where chance is H_V / V, the V-th harmonic
+    To share the mean rank would leave a model for which all candidates are equal with 2 / (V + 1) where chance is H_V / V, the V-th harmonic
     number over V; the mean over the places is chance exactly.
     """
     last = int((above + tied).max()) + 1 if above.numel() else 0

@@ -1,4 +1,4 @@
-"""What distances see: read-outs by the nearest neighbours of the training split. Neighbours that tie share their places."""
+"""k nearest neighbours of the training split. Neighbours that tie share their places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def knn_means(
 ) -> Float[Tensor, "n t"]:
     """For each query the plain mean of the targets of its k nearest in the bank by cosine, in float32.
 
-    Where neighbours tie for the last of the k places, they share it: a model to which all are alike gives the bank's mean.
+    Where neighbours tie for the last of the k places, they share it: a model for which all are equal gives the bank's mean.
 
     Args:
         bank, queries: not necessarily normalised.

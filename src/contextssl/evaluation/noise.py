@@ -32,13 +32,13 @@ def with_noise(unit: Float[Tensor, "n D"], deviation: float, generator: torch.Ge
 
 
 def capacity_nats(unit: Float[Tensor, "n D"], deviation: float) -> float:
-    """The most that any reader can learn from one noisy embedding, about all factors together, in nats: ½ Σᵢ log(1 + sᵢ / deviation²).
+    """An upper bound on the information of one noisy embedding about everything together, in nats: ½ Σᵢ log(1 + sᵢ / deviation²).
 
-    sᵢ are the variances along the principal directions. Among embeddings with these variances a Gaussian one would tell the most through
+    sᵢ are the variances along the principal directions. Among embeddings with these variances a Gaussian one holds the most under
     Gaussian noise (Cover & Thomas, Elements of Information Theory, section 9.4), so this bounds the mutual information of the embedding,
     and by the data processing inequality of whatever it was computed from, with its noisy version. Infinite without noise.
 
-    It is no bound on forgetting: a factor that needs a few nats fits many times into what all directions carry together.
+    It says little about a single factor, which may need only a few of these nats.
     """
     if deviation == 0:
         return math.inf

@@ -1,4 +1,4 @@
-"""What is looked at while training, on validation pairs that are fixed by the seed: cheap signals, no probe is trained."""
+"""Evaluation during training, on validation pairs that are fixed by the seed; no probe is trained."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class _Encoded:
 def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]) -> list[ResultRow]:
     """R² of every factor by the auxiliary head on embeddings of the targets, similarity of predictions, and kNN accuracy.
 
-    Of a model without contexts, accuracy alone. Embeddings carry no noise and each view is a query alone after the context. At length 0 no
-    context is given, whatever the environment; a model that is told its environment by name is told it there.
+    For a model without contexts, accuracy alone. Embeddings carry no noise and each view is a query alone after the context. At length 0 no
+    context is given, whatever the environment; a model that takes the environment's name is given it there.
     """
     device = model.device
     queries = pairs.queries.to(device)
@@ -77,8 +77,8 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
             if model.reads_latents:
                 with torch.no_grad():
                     latents = model.auxiliary_prediction(embedded)
-            told = queries.action * model.factors.mask(environment, device)
-            predicted = model.embed_features(encoded.source, context, told)
+            action = queries.action * model.factors.mask(environment, device)
+            predicted = model.embed_features(encoded.source, context, action)
             rows += _context_rows(model, environment.name, length, queries, latents, predicted, embedded)
     return rows
 
@@ -144,9 +144,9 @@ def _knn_rows(model: ViewEncoder, encoded: _Encoded, pairs: OnlinePairs) -> list
 
 
 def watched(rows: Sequence[ResultRow]) -> float:
-    """What the best checkpoint is chosen by: mean R² of the factors that each environment tells, at the longest context.
+    """The criterion of the best checkpoint: mean R² of each environment's active factors, at the longest context.
 
-    Of a model without a head of its own the accuracy of neighbours by features.
+    For a model without a head of its own, kNN accuracy on features.
     """
     scores = [row for row in rows if row.metric == "r2_pooled" and row.environment is not None and row.factor in row.environment.split("+")]
     longest = max((row.length or 0 for row in scores), default=0)

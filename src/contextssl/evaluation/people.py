@@ -1,4 +1,4 @@
-"""People as rows of a table, and what a method makes of them: what the fairness protocol asks about."""
+"""People as rows of a table, and their representations, for the fairness protocol."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from contextssl.randomness import seeded_generator
 
 @dataclass
 class People:
-    """Rows as they are, to train on and to ask about.
+    """Rows as in the table, to train and to test on.
 
     Args:
-        bank: the rows that are asked about, and their corruption.
+        bank: the evaluated rows, and their corruption.
         train, test: (n, W), (m, W) encoded rows.
         held_out: (n,) True at training rows that choices are made on.
         train_targets, test_targets: by name the classes of both.
-        persons: whose row each of those that are asked about is.
-        flipped: by factor the rows that are asked about with another value of that factor.
+        persons: the person of each evaluated row.
+        flipped: by factor the evaluated rows with another value of that factor.
     """
 
     bank: RowViews
@@ -46,12 +46,12 @@ class People:
         """The rows of two view sets, each item once.
 
         Raises:
-            SettingsError: where the views are no rows of a table.
+            SettingsError: where the views are not rows of a table.
         """
         bank, learnt = test.source, train.source
         plain, learnt_plain = test.plain, train.plain
         if not isinstance(bank, RowViews) or not isinstance(learnt, RowViews) or plain is None or learnt_plain is None:
-            raise SettingsError("fairness is read from rows of a table (dataset=adult, mimic3 or table); these views are images")
+            raise SettingsError("fairness is for rows of a table (dataset=adult, mimic3 or table); these views are images")
         people = cls(
             bank=bank,
             train=learnt.rows[learnt_plain.items],
@@ -71,7 +71,7 @@ class People:
         return people
 
     def groups(self, factor: RowFactor) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
-        """The factor's value in each row, to train on and to ask about."""
+        """The factor's value in each row, of the training and of the evaluated rows."""
         return factor.of(self.train), factor.of(self.test)
 
     def classes(self, target: str) -> int:
@@ -98,7 +98,7 @@ class Represented:
     deviation: float = 0.0
 
     def seen(self, rows: Float[Tensor, "m d"], seed: int) -> Float[Tensor, "m d"]:
-        """Rows that are asked about with their noise: the same for a person and their flipped self."""
+        """Evaluated rows with their noise: the same for a person and their flipped row."""
         if self.deviation == 0:
             return rows
         return rows + self.deviation * torch.randn(rows.shape, generator=seeded_generator(seed, "fairness noise"))

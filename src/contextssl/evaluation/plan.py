@@ -1,4 +1,4 @@
-"""What the protocols of an evaluation share: the embedder, the contexts, the views that are looked at."""
+"""What the protocols of an evaluation share: the embedder, the contexts, the views."""
 
 from __future__ import annotations
 
@@ -22,29 +22,27 @@ from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import ArrayCache, own_code
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
-from contextssl.evaluation.readers import HeadTraining
-from contextssl.evaluation.subject import Subject
+from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.head import HEADS, Head
 from contextssl.protocol import Protocol
 from contextssl.system.precision import choose_precision
 
-# Rows of a batch of trained heads: our own, and the paper's.
+# Rows per batch of trained heads: our own, and the paper's.
 BATCH, PUBLISHED_BATCH = 512, 256
-# The context length that one speaks of, where it fits.
-SPOKEN_LENGTH = 14
 PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
-# Objects rendered of each class that training never saw.
+# Objects rendered per class not seen in training.
 UNSEEN_OBJECTS = 20
 CACHE = "cache"
 
 
 @dataclass
 class Plan:
-    """Everything that the protocols share: the embedder, where its contexts were drawn from, the view sets, the context points."""
+    """Everything that the protocols share: the embedder, the source of its contexts, the view sets, the context points."""
 
     settings: EvaluateSettings
     embedder: Embedder
@@ -59,13 +57,13 @@ class Plan:
     notes: list[str]
 
     @classmethod
-    def of(cls, settings: EvaluateSettings, subject: Subject) -> Plan:
+    def of(cls, settings: EvaluateSettings, evaluated: Evaluated) -> Plan:
         """
         Raises:
             SettingsError: for context lengths or environments that this model cannot take.
             DataError: where the data have no stored views.
         """
-        model, data = subject.model, subject.data
+        model, data = evaluated.model, evaluated.data
         if model.factors.names != data.train.factors.names or model.factors.width != data.train.factors.width:
             raise DataError(
                 f"the model knows the factors {', '.join(model.factors.names)}, the data {', '.join(data.train.factors.names)}: "
@@ -77,17 +75,17 @@ class Plan:
             lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
         check_lengths(lengths, longest)
         notes: list[str] = []
-        if (chosen := subject.chosen_on_what_is_read(settings.split)) is not None:
+        if (chosen := evaluated.chosen_on_evaluated_split(settings.split)) is not None:
             notes.append(chosen)
             warnings.warn(chosen, UserWarning, stacklevel=3)
-        environments = _environments(settings, subject, notes)
-        contexts = draw_contexts(data.train, _context_pairs(subject), settings.contexts, settings.seed)
+        environments = _environments(settings, evaluated, notes)
+        contexts = draw_contexts(data.train, _context_pairs(evaluated), settings.contexts, settings.seed)
         described = data.description
         tested = data.split(settings.split)
         fingerprint = described.get("fingerprint") or data.train.views.digest() + tested.views.digest()
-        # Of augmentations of your own a description tells the name alone.
+        # The description of your own augmentations holds their name alone.
         made_by = getattr(getattr(data.train.views, "augmentations", None), "augmentations", ())
-        folder = Path(settings.cache_dir) if settings.cache_dir is not None else subject.folder / CACHE
+        folder = Path(settings.cache_dir) if settings.cache_dir is not None else evaluated.folder / CACHE
         embedder = Embedder(
             model,
             contexts,
@@ -107,7 +105,7 @@ class Plan:
             lengths=tuple(lengths),
             points=context_points(environments, lengths, settings.contexts, by_name=model.takes_environment_name),
             source=described.get("source"),
-            unseen=_unseen(settings, subject),
+            unseen=_unseen(settings, evaluated),
             notes=notes,
         )
 
@@ -116,15 +114,15 @@ class Plan:
         return [HEADS.find(name) for name in self.settings.heads]
 
     @cached_property
-    def read(self) -> Int[Tensor, " m"]:
-        """Which rows of the test views heads read."""
+    def probed(self) -> Int[Tensor, " m"]:
+        """The rows of the test views that are probed."""
         return self.test.rows(self.settings.probe_views, self.settings.seed)
 
     @cached_property
     def single_views(self) -> SingleViews:
-        """What probes of single views are trained on and read."""
+        """The single views that probes are trained and tested on."""
         settings = self.settings
-        return SingleViews(self.embedder, self.train, self.test, self.read, settings.seed, normalize=settings.normalize)
+        return SingleViews(self.embedder, self.train, self.test, self.probed, settings.seed, normalize=settings.normalize)
 
     def training(self, protocol: Protocol, published: bool = False) -> HeadTraining:
         """How a protocol's heads are trained: ours, or as published."""
@@ -153,7 +151,7 @@ class Plan:
         return context_points(self.environments_of(protocol), self.lengths, self.settings.contexts, by_name=by_name)
 
     def environments_of(self, protocol: Protocol) -> tuple[Environment, ...]:
-        """What contexts tell; beside them nothing, where the published probes are trained and no environment was asked for."""
+        """The evaluated environments; none in addition, where the published probes are trained and no environment was given."""
         published = protocol.epochs is not None and PUBLISHED in self.settings.heads
         none = self.embedder.model.factors.environment(NO_FACTOR)
         if not published or self.settings.environments is not None or none in self.environments or not self.embedder.model.longest_context:
@@ -161,21 +159,21 @@ class Plan:
         return (*self.environments, none)
 
     def test_of(self, protocol: Protocol) -> ViewSet:
-        """The views that a protocol looks at."""
+        """The views that a protocol evaluates."""
         settings = self.settings
         if protocol.split(settings) == self.test.split:
             return self.test
         return ViewSet.choose(self.train.source, "train", 0, settings.items, settings.seed)
 
 
-def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]) -> tuple[Environment, ...]:
-    factors: FactorSpace = subject.model.factors
-    trained = subject.trained_on
+def _environments(settings: EvaluateSettings, evaluated: Evaluated, notes: list[str]) -> tuple[Environment, ...]:
+    factors: FactorSpace = evaluated.model.factors
+    trained = evaluated.trained_on
     if settings.environments is None:
         chosen = trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
-        if subject.model.takes_environment_name and NO_FACTOR not in [environment.name for environment in chosen]:
-            # A context model is read with no context too; this one with nothing told.
-            notes.append("this model was not trained with nothing told: read the rows of none as a transfer")
+        if evaluated.model.takes_environment_name and NO_FACTOR not in [environment.name for environment in chosen]:
+            # A context model is evaluated without a context too; this one without active factors.
+            notes.append("this model was not trained on the environment none: its rows show a transfer")
             chosen = (*chosen, factors.environment(NO_FACTOR))
         return chosen
     if not settings.environments:
@@ -184,38 +182,38 @@ def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]
     strange = [name for name in named if trained is not None and name not in [environment.name for environment in trained]]
     if strange and trained is not None:
         known = ", ".join(environment.name for environment in trained)
-        note = f"this model was not trained on contexts of {', '.join(strange)} but of {known}: read those rows as a transfer"
+        note = f"this model was not trained on contexts of {', '.join(strange)} but of {known}: those rows show a transfer"
         notes.append(note)
         warnings.warn(note, UserWarning, stacklevel=4)
     return tuple(named.values())
 
 
-def _unseen(settings: EvaluateSettings, subject: Subject) -> PairSource | None:
-    """Pairs of rendered classes that training never saw, where they are named."""
+def _unseen(settings: EvaluateSettings, evaluated: Evaluated) -> PairSource | None:
+    """Pairs of rendered classes not seen in training, where they are named."""
     if settings.unseen_classes is None:
         return None
-    trained = subject.settings
+    trained = evaluated.settings
     data_set = None if trained is None else known_data_set(trained.dataset)
     if trained is None or data_set is None or not data_set.renders or trained.data_dir is not None:
         raise SettingsError("unseen_classes are rendered: they are for runs on dataset=shapes without data_dir")
     named = list(settings.unseen_classes)
-    if known := [name for name in named if name in subject.data.train.class_names]:
-        raise SettingsError(f"unseen_classes holds {known[0]!r}, which training saw: name others")
+    if known := [name for name in named if name in evaluated.data.train.class_names]:
+        raise SettingsError(f"unseen_classes holds {known[0]!r}, which training contains: name others")
     wanted = dataclasses.replace(trained, classes=named, objects=UNSEEN_OBJECTS, val_objects=2)
     return open_data(wanted, progress=settings.progress).train
 
 
-def _context_pairs(subject: Subject) -> int:
-    """How many pairs a drawn context holds: as many as the model takes; of one that takes none what a context model of its settings would,
-    since erasure learns from the very pairs."""
-    longest = subject.model.longest_context
+def _context_pairs(evaluated: Evaluated) -> int:
+    """How many pairs a drawn context holds: as many as the model takes; for one without contexts as many as a context model of its settings would,
+    since erasure is fitted on these pairs."""
+    longest = evaluated.model.longest_context
     if longest == 0:
-        longest = subject.settings.block_size - 2 if subject.settings is not None else max(PUBLISHED_LENGTHS)
+        longest = evaluated.settings.block_size - 2 if evaluated.settings is not None else max(PUBLISHED_LENGTHS)
     return longest // 2
 
 
 def _say(what: str) -> None:
-    """Progress: one line that is written over on a terminal, nothing elsewhere but for the encoding."""
+    """Progress: one line that is overwritten on a terminal; elsewhere only the slow steps."""
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{what} …", end="", file=sys.stderr, flush=True)
     elif what.startswith(("features", "probes", "pair probes", "rendering", "fairness")):

@@ -1,4 +1,4 @@
-"""What can be read out of single views: class and absolute factor values, from features and from embeddings in every context."""
+"""Probes of single views: class and absolute factor values, from features and from embeddings in every context."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
-from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.trained_probes import CLASS, HeadTraining, Target, stacks, train_probes, trained_heads
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.head import Head, ToRead
+from contextssl.head import Head, ProbeData
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What a probe reads: embeddings in a context, or features (no point), with a noise share."""
+    """The input of a probe: embeddings in a context, or features (no point), with a noise share."""
 
     point: ContextPoint | None
     share: float = 0.0
@@ -38,16 +38,16 @@ class Condition:
 
 @dataclass
 class SingleViews:
-    """Single views to train probes on and to read, under every condition.
+    """Single views to train and to test probes on, under every condition.
 
     Args:
         embedder: gives embeddings.
         train: the views that probes are trained on, of the training split.
-        test: the views that are read.
-        rows: which rows of ``test`` are read.
+        test: the evaluated views.
+        rows: which rows of ``test`` are probed.
         seed: of the noise.
-        targets: what is read: factors and ``"class"``; where left out all of them, a class as long as there are two.
-        normalize: read features and embeddings at unit length; else as the model gives them.
+        targets: factors and ``"class"``; default: all, and the class where there are two or more.
+        normalize: scale features and embeddings to unit length; else as the model gives them.
     """
 
     embedder: Embedder
@@ -60,18 +60,18 @@ class SingleViews:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The factors that are read."""
+        """The factors that are probed."""
         names = self.test.factors.names
         return names if self.targets is None else tuple(name for name in names if name in self.targets)
 
     @property
-    def reads_class(self) -> bool:
+    def probes_class(self) -> bool:
         return (self.targets is None or CLASS in self.targets) and self.test.source.num_classes > 1
 
     def parts(self) -> list[SingleViews]:
-        """Factors are read from these views; so is the class, or, where the data have them, from views that nothing was done to."""
+        """Factors are probed on these views; so is the class, or, where the data have them, on views without augmentation."""
         train, test = self.train.plain, self.test.plain
-        if train is None or test is None or not self.reads_class:
+        if train is None or test is None or not self.probes_class:
             return [self]
         return [replace(self, targets=self.names), replace(self, train=train, test=test, rows=torch.arange(len(test)), targets=(CLASS,))]
 
@@ -85,16 +85,16 @@ class SingleViews:
 
     @property
     def clusters(self) -> Int[Tensor, " m"]:
-        """Of which item each row that is read is."""
+        """The item of each probed row."""
         return self.test.clusters[self.rows]
 
     def inputs(self, condition: Condition) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
-        """Inputs of the training rows and of those that are read, with their noise, and the noise's deviation.
+        """Inputs of the training rows and of the probed rows, with their noise, and the noise's deviation.
 
         The deviation is measured on the training views in this context, and is the same for both.
         """
-        train = self.embedder.read(self.train, condition.point, self.normalize)
-        test = self.embedder.read(self.test, condition.point, self.normalize)[self.rows]
+        train = self.embedder.representation(self.train, condition.point, self.normalize)
+        test = self.embedder.representation(self.test, condition.point, self.normalize)[self.rows]
         if condition.share == 0:
             return train, test, 0.0
         deviation = noise_deviation(train, condition.share)
@@ -122,16 +122,16 @@ def probe_rows(
 
     Args:
         heads: ``"published"`` has rows of its own, see :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
-        shares: noise shares; 0 is none. Features are read without noise.
+        shares: noise shares; 0 is none. Features have no noise.
         training: of the heads that are trained.
-        k: neighbours.
+        k: of kNN.
     """
     scores = Scores("probe", views.test.split, views.test.factors)
     wanted = conditions(points, shares)
     for part in views.parts():
         for condition in wanted:
             _closed_form(scores, part, condition, heads, k)
-        names = [*part.names, *([CLASS] if part.reads_class else [])]
+        names = [*part.names, *([CLASS] if part.probes_class else [])]
         if names and (trained := trained_heads(heads)):
             for group in _groups(wanted, part):
                 _trained(scores, part, group, trained, names, training)
@@ -151,7 +151,7 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
             latents = model.auxiliary_prediction(unit.to(model.device)).float().cpu()
         scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", items=views.clusters, **about)
     if condition.share > 0:
-        clean = views.embedder.read(views.train, point, views.normalize)
+        clean = views.embedder.representation(views.train, point, views.normalize)
         scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)  # type: ignore[arg-type]
 
 
@@ -165,11 +165,11 @@ def add_fitted(
     point: ContextPoint | None,
     about: Mapping[str, object],
 ) -> None:
-    """What each head that is fitted at once reads: latents, and a score of each class (one-hot regression), as far as they are wanted.
+    """Add the predictions of each closed-form head: latents, and class scores (one-hot regression), as far as they are targets.
 
     Args:
         train, test: representations of ``views.train``, and of ``views.rows``.
-        k: neighbours.
+        k: of kNN.
         about: fields of the rows.
     """
     factors = views.train.factors
@@ -178,10 +178,10 @@ def add_fitted(
     for head in heads:
         if head.fit is None:
             continue
-        found = head.fit(ToRead(train, targets, test, views.train.held_out(views.seed), groups, k, views.embedder.device))
+        found = head.fit(ProbeData(train, targets, test, views.train.held_out(views.seed), groups, k, views.embedder.device))
         if views.names:
             scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head.name, items=views.clusters, **about)
-        if views.reads_class:
+        if views.probes_class:
             scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head.name, items=views.clusters, **about)
 
 
@@ -212,7 +212,7 @@ def _trained(
         for name in names
     ]
     for head in heads:
-        found = read_out(
+        found = train_probes(
             head,
             targets,
             lambda rows: train[:, rows],

@@ -1,4 +1,4 @@
-"""What the published probes read: features, embeddings and predictions of rows of a view set, of one head a condition."""
+"""Inputs of the published probes: features, embeddings and predictions of rows of a view set, one head per condition."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.readers import STACK_BYTES
+from contextssl.evaluation.trained_probes import STACK_BYTES
 from contextssl.evaluation.view_sets import ViewSet
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is read: for each head the same rows, as the model gives them and at unit length, (heads, n, d)."""
+    """The same rows for each head, as the model gives them and at unit length, (heads, n, d)."""
 
     plain: Float[Tensor, "heads n d"]
     unit: Float[Tensor, "heads n d"]
@@ -28,7 +28,7 @@ class Inputs:
         return cls(plain, F.normalize(plain, dim=-1))
 
     @classmethod
-    def side_by_side(cls, source: Float[Tensor, "heads n d"], target: Float[Tensor, "heads n d"]) -> Inputs:
+    def concatenated(cls, source: Float[Tensor, "heads n d"], target: Float[Tensor, "heads n d"]) -> Inputs:
         """Of pairs: each end is normalised by itself."""
         ends = cls.of(source), cls.of(target)
         return cls(torch.cat([end.plain for end in ends], dim=-1), torch.cat([end.unit for end in ends], dim=-1))
@@ -38,7 +38,7 @@ class Inputs:
 class Represented:
     """A set of views in several conditions, one for each head: features (the one point None), or embeddings at context points.
 
-    What fits into memory is computed once; of larger sets each batch is embedded when it is asked for.
+    What fits into memory is computed once; larger sets are embedded batch by batch.
     """
 
     embedder: Embedder
@@ -50,7 +50,7 @@ class Represented:
         self.features = self.embedder.features(self.views)
         width = self.features.shape[1] if None in self.points else self.embedder.model.projection_dim
         if 4 * width * len(self.views) * len(self.points) <= STACK_BYTES:
-            held = torch.stack([self.embedder.read(self.views, point, normalize=False) for point in self.points])
+            held = torch.stack([self.embedder.representation(self.views, point, normalize=False) for point in self.points])
             self._held = held.to(self.embedder.device)
 
     def rows(self, rows: Int[Tensor, " n"]) -> Float[Tensor, "heads n d"]:
@@ -63,12 +63,12 @@ class Represented:
 
 @dataclass
 class Predicted:
-    """What told actions make of views, at several context points, one for each head."""
+    """Predictions for views and actions, at several context points, one for each head."""
 
     embedder: Embedder
     views: ViewSet
     points: Sequence[ContextPoint]
 
-    def made(self, sources: Int[Tensor, " n"], told: Float[Tensor, "n A"]) -> Float[Tensor, "heads n d"]:
+    def made(self, sources: Int[Tensor, " n"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "heads n d"]:
         features = self.embedder.features(self.views)[sources]
-        return torch.stack([self.embedder.embed(features, point, told) for point in self.points]).to(self.embedder.device)
+        return torch.stack([self.embedder.embed(features, point, actions) for point in self.points]).to(self.embedder.device)

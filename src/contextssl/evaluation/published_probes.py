@@ -1,11 +1,11 @@
-"""The paper's probes with everything that makes their numbers: what they read, which pairs they learn from, in how many steps.
+"""The paper's probes with everything that affects their numbers: inputs, training pairs, number of steps.
 
-Of features and of embeddings (zero action), and of predictions: what the told action makes of a view (``zr`` in the published code). Rotations
-are read by an MLP 1024-1024, other factors and the class by a linear map. Features are read as the encoder gives them; of embeddings and
-predictions factors are read at unit length, and the class as the predictor gives them. In every epoch each training item gives one new
+They probe features, embeddings (zero action) and predictions (of a view and an action, ``zr`` in the published code). The probe of a rotation is
+an MLP 1024-1024, of other factors and of the class a linear map. Features are unnormalised; embeddings and predictions are scaled to unit
+length for factors, and unnormalised for the class. In every epoch each training item gives one new
 random pair of all its views. Source: linear_probe.py and eval_equivariance.py of Gupta et al., 2024.
 
-Unlike there, every evaluated item is read (their last batch is dropped), on views that are fixed by the seed.
+Unlike there, every evaluated item counts (their last batch is dropped), on views that are fixed by the seed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
-from contextssl.evaluation.heads import StackedHeads, class_loss, regression_loss
 from contextssl.evaluation.probe_inputs import Inputs, Predicted, Represented
-from contextssl.evaluation.readers import CLASS, HeadTraining, stacks
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.train_heads import StackedHeads, class_loss, regression_loss
+from contextssl.evaluation.trained_probes import CLASS, HeadTraining, stacks
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
 HEAD = "published"
-# Of the MLP that reads rotations.
+# Of the MLP for rotations.
 HIDDEN = (1024, 1024)
 
 
@@ -42,8 +42,8 @@ class Probe:
         name: a factor, or ``"class"``.
         width: numbers, or classes.
         mlp: whether it is an MLP; else linear.
-        unit: whether it reads inputs of unit length; else as the model gives them.
-        wanted: rows of a batch of pairs (b, 2) → what is to be read of each input: (n, width) numbers, or (n,) classes.
+        unit: whether its inputs have unit length; else as the model gives them.
+        wanted: rows of a batch of pairs (b, 2) → the target of each input: (n, width) numbers, or (n,) classes.
     """
 
     name: str
@@ -53,14 +53,14 @@ class Probe:
     wanted: Callable[[Int[Tensor, "b 2"]], Tensor]
 
 
-def read_out(
+def train_published(
     probes: Sequence[Probe],
     batches: FreshPairs,
     inputs: Callable[[Int[Tensor, "b 2"]], Inputs],
     test: Inputs,
     training: HeadTraining,
 ) -> dict[str, Float[Tensor, "heads m width"]]:
-    """Train every probe for every head by Adam, and read the test rows: by the probe's name, on the CPU."""
+    """Train every probe for every head by Adam, and predict the test rows: by the probe's name, on the CPU."""
     count, _, width = test.plain.shape
     device = test.plain.device
     nets = {
@@ -72,18 +72,18 @@ def read_out(
     optimiser = torch.optim.Adam([weight for net in nets.values() for weight in net.parameters()], lr=training.learning_rate)
     for epoch in range(training.epochs):
         for batch in batches(epoch):
-            read = inputs(batch)
+            given = inputs(batch)
             terms = []
             for probe in probes:
-                output = nets[probe.name](read.unit if probe.unit else read.plain)
+                output = nets[probe.name](given.unit if probe.unit else given.plain)
                 wanted = probe.wanted(batch).to(device)
                 loss = class_loss if probe.name == CLASS else regression_loss
                 terms.append(loss(output, torch.arange(len(wanted), device=device), wanted))
             optimiser.zero_grad(set_to_none=True)
             torch.stack(terms).sum().backward()
             optimiser.step()
-    given = {probe.name: test.unit if probe.unit else test.plain for probe in probes}
-    return {name: net.predict(lambda rows, held=given[name]: held[:, rows], test.plain.shape[1]) for name, net in nets.items()}  # type: ignore[misc]
+    tested = {probe.name: test.unit if probe.unit else test.plain for probe in probes}
+    return {name: net.predict(lambda rows, held=tested[name]: held[:, rows], test.plain.shape[1]) for name, net in nets.items()}  # type: ignore[misc]
 
 
 def _probes(
@@ -95,9 +95,9 @@ def _probes(
     """A probe of each factor, and of the class where there are labels.
 
     Args:
-        unit: whether factors are read at unit length.
-        latents: rows of a batch, and a factor's name → the numbers to read.
-        labels: how many classes, and rows of a batch → the classes to read.
+        unit: whether inputs of factors have unit length.
+        latents: rows of a batch, and a factor's name → the target numbers.
+        labels: how many classes, and rows of a batch → the target classes.
     """
     made = [
         Probe(
@@ -133,10 +133,10 @@ def published_pair_rows(
 
     Args:
         train: all views of each training item.
-        test, rows: the views that are read, each the source of one pair whose target is another view of its item, fixed by the seed.
+        test, rows: the views that are probed, each the source of one pair whose target is another view of its item, fixed by the seed.
 
     Raises:
-        SettingsError: where there is one view an item.
+        SettingsError: where there is only one view per item.
     """
     scores = Scores("equivariance", test.split, test.factors)
     factors, partners = test.factors, test.partners(rows, seed)
@@ -151,12 +151,12 @@ def published_pair_rows(
     groups = _groups(points, 8 * embedder.model.projection_dim * len(rows))
     for group in groups:
         embedder.progress(f"pair probes as published on {len(group)} representations of {train.num_items:,} items")
-        learnt, asked = Represented(embedder, train, group), Represented(embedder, test, group)
-        found = read_out(
+        learnt, tested = Represented(embedder, train, group), Represented(embedder, test, group)
+        found = train_published(
             _probes(factors, group != [None], action, None),
             batches,
-            lambda batch, learnt=learnt: Inputs.side_by_side(learnt.rows(batch[:, 0]), learnt.rows(batch[:, 1])),  # type: ignore[misc]
-            Inputs.side_by_side(asked.rows(rows), asked.rows(partners)),
+            lambda batch, learnt=learnt: Inputs.concatenated(learnt.rows(batch[:, 0]), learnt.rows(batch[:, 1])),  # type: ignore[misc]
+            Inputs.concatenated(tested.rows(rows), tested.rows(partners)),
             training,
         )
         _add(scores, found, group, truth, None, test.clusters[rows])
@@ -176,13 +176,13 @@ def published_probe_rows(
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"probe"`` by the head ``"published"``: class and absolute factors from features, embeddings and predictions.
 
-    Of a prediction (representation ``"prediction"``) a factor that the environment tells is the target's, one that it does not tell the
-    source's. Environments that tell nothing have no predictions of their own, as published.
+    Of a prediction (representation ``"prediction"``) active factors are the target's, inactive ones the source's. Environments without
+    active factors have no predictions of their own, as published.
 
     Args:
         train: all views of each training item.
-        test, rows: the views that are read; of predictions each is the source of one pair, fixed by the seed.
-        environments: that actions are told of.
+        test, rows: the views that are probed; of predictions each is the source of one pair, fixed by the seed.
+        environments: of the actions.
     """
     scores = Scores("probe", test.split, test.factors)
     plain, plain_test = train.plain, test.plain
@@ -190,7 +190,7 @@ def published_probe_rows(
     if plain is None or plain_test is None or not several:
         _add_settled(scores, embedder, train, test, rows, points, training, True, several)
     else:
-        # The class is read from views that nothing was done to, where the data have them.
+        # The class is probed on views without augmentation, where the data have them.
         _add_settled(scores, embedder, train, test, rows, points, training, True, False)
         _add_settled(scores, embedder, plain, plain_test, torch.arange(len(plain_test)), points, training, False, True)
     if train.per_item > 1 and test.per_item > 1 and embedder.model.longest_context:
@@ -209,7 +209,7 @@ def _add_settled(
     points: Sequence[ContextPoint],
     training: HeadTraining,
     reads_factors: bool,
-    reads_class: bool,
+    probes_class: bool,
 ) -> None:
     """Probes on features, and on embeddings in every context."""
     factors = test.factors
@@ -224,7 +224,7 @@ def _add_settled(
     groups = _groups(points, 4 * embedder.model.projection_dim * len(rows))
     for group in groups:
         embedder.progress(f"probes as published on {len(group)} representations of {train.num_items:,} items")
-        learnt, asked = Represented(embedder, train, group), Represented(embedder, test, group)
+        learnt, tested = Represented(embedder, train, group), Represented(embedder, test, group)
         # Features are learnt from both ends of a pair, embeddings from its second, since the first gives the prediction.
         which = both if group == [None] else second
 
@@ -235,11 +235,11 @@ def _add_settled(
             return train.labels[which(batch)]
 
         probes = _probes(factors, group != [None], latents, (test.source.num_classes, labels))
-        found = read_out(
-            [probe for probe in probes if (reads_class if probe.name == CLASS else reads_factors)],
+        found = train_published(
+            [probe for probe in probes if (probes_class if probe.name == CLASS else reads_factors)],
             batches,
             lambda batch, learnt=learnt, which=which: Inputs.of(learnt.rows(which(batch))),  # type: ignore[misc]
-            Inputs.of(asked.rows(rows)),
+            Inputs.of(tested.rows(rows)),
             training,
         )
         _add(scores, found, group, test.latents[rows], test.labels[rows], test.clusters[rows])
@@ -256,7 +256,7 @@ def _add_predictions(
     training: HeadTraining,
     seed: int,
 ) -> None:
-    """Probes on what the told action makes of a view, in contexts of the same environment and in none."""
+    """Probes of predictions, in contexts of the same environment and in none."""
     factors, classes = test.factors, test.source.num_classes
     mask = factors.mask(environment)
     own = [point for point in points if point.environment in (None, environment.name)]
@@ -267,7 +267,7 @@ def _add_predictions(
         """The factor values that the prediction is of."""
         return torch.where(mask.bool(), latents[target], latents[source])
 
-    def told(latents: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    def action(latents: Tensor, source: Tensor, target: Tensor) -> Tensor:
         return factors.relative(latents[source], latents[target]) * mask
 
     labels = (classes, lambda batch: train.labels[batch[:, 0]]) if classes > 1 else None
@@ -275,12 +275,12 @@ def _add_predictions(
     for group in stacks(len(own), 4 * embedder.model.projection_dim * len(rows)):
         chosen = [own[i] for i in group]
         embedder.progress(f"probes as published on predictions, {environment.name}, {len(chosen)} contexts")
-        learnt, asked = Predicted(embedder, train, chosen), Predicted(embedder, test, chosen)
-        found = read_out(
+        learnt, tested = Predicted(embedder, train, chosen), Predicted(embedder, test, chosen)
+        found = train_published(
             probes,
             batches,
-            lambda batch, learnt=learnt: Inputs.of(learnt.made(batch[:, 0], told(train.latents, *batch.T))),  # type: ignore[misc]
-            Inputs.of(asked.made(rows, told(test.latents, rows, partners))),
+            lambda batch, learnt=learnt: Inputs.of(learnt.made(batch[:, 0], action(train.latents, *batch.T))),  # type: ignore[misc]
+            Inputs.of(tested.made(rows, action(test.latents, rows, partners))),
             training,
         )
         truth = seen(test.latents, rows, partners)

@@ -1,7 +1,7 @@
 """Retrieval: is the predicted target nearer to the true target than to the object's other views?
 
-For each query (source view, target view) the model predicts the target's embedding from the source's features and the told action, in a
-context; all views of the object, embedded in the same context, are ranked by their cosine to it. Source of the protocol: Garrido et al.,
+For each query (source view, target view) the model predicts the target's embedding from the source's features and the action of the active factors,
+in a context; all views of the object, embedded in the same context, are ranked by their cosine similarity to it. Source: Garrido et al.,
 "Self-supervised learning of split invariant equivariant representations" (SIE), 2023; Gupta et al., 2024, table 1.
 """
 
@@ -32,9 +32,9 @@ CHUNK_NUMBERS = 1 << 24
 
 @dataclass(frozen=True)
 class Queries:
-    """Which views of each of N items are asked about: ``q`` pairs of different views, and ``i`` identity queries (target = source).
+    """The queries of each of N items: ``q`` pairs of different views, and ``i`` identity queries (target = source).
 
-    ``views`` is how many each item has. Identity queries make up 1 / views of all (source, target), and are weighed so.
+    ``views`` is how many each item has. Identity queries make up 1 / views of all (source, target), and are weighted accordingly.
     """
 
     source: Int[Tensor, "N q"]
@@ -58,8 +58,8 @@ class Queries:
         number = distinct(items, pairs, per_item or pairs, generator)
         source = number // (views - 1)
         target = (source + 1 + number % (views - 1)) % views
-        asked = views if number.shape[1] == pairs else max(1, round(per_item / 10))
-        return cls(source, target, distinct(items, views, asked, generator), views)
+        identities = views if number.shape[1] == pairs else max(1, round(per_item / 10))
+        return cls(source, target, distinct(items, views, identities, generator), views)
 
     @property
     def count(self) -> int:
@@ -84,8 +84,8 @@ def retrieval_rows(
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"retrieval"``.
 
-    ``mrr``, ``hit@k`` and ``pre`` leave the identity query out; ``mrr_with_identity`` and ``hit@k_with_identity`` count it. At length 0
-    there is no context, but the action told still depends on the environment, so there is a row for each.
+    ``mrr``, ``hit@k`` and ``pre`` exclude identity queries; ``mrr_with_identity`` and ``hit@k_with_identity`` include them. At length 0
+    there is no context, but the action still depends on the environment, so there is a row for each.
 
     Args:
         views: all views of each item, in order.
@@ -110,19 +110,19 @@ def _retrieve(
     """The mean of each metric over each item's queries of different views; ``identity/…`` over its identity queries."""
     shape = (views.num_items, views.per_item, -1)
     features = embedder.features(views).view(shape)
-    candidates = embedder.read(views, None if embedder.model.predicts_features else point, normalize).view(shape)
+    candidates = embedder.representation(views, None if embedder.model.predicts_features else point, normalize).view(shape)
     latents = views.latents.view(shape)
     mask = views.factors.mask(environment)
     means: dict[str, list[Tensor]] = {}
-    asked = {"": (queries.source, queries.target), "identity/": (queries.identity, queries.identity)}
-    for prefix, (source, target) in asked.items():
+    sets = {"": (queries.source, queries.target), "identity/": (queries.identity, queries.identity)}
+    for prefix, (source, target) in sets.items():
         width = max(features.shape[-1], embedder.model.projection_dim, views.per_item)
         step = max(1, CHUNK_NUMBERS // (source.shape[1] * width))
         for start in range(0, views.num_items, step):
             part = slice(start, start + step)
             s, t, poses = source[part], target[part], latents[part]
-            told = views.factors.relative(_pick(poses, s), _pick(poses, t)) * mask
-            predicted = embedder.embed(_pick(features[part], s).flatten(0, 1), point, told.flatten(0, 1))
+            action = views.factors.relative(_pick(poses, s), _pick(poses, t)) * mask
+            predicted = embedder.embed(_pick(features[part], s).flatten(0, 1), point, action.flatten(0, 1))
             predicted = (F.normalize(predicted, dim=-1) if normalize else predicted).view(*s.shape, -1)
             cosines = torch.bmm(predicted, candidates[part].transpose(1, 2))
             # Inner products are rounded in proportion to the lengths of both.

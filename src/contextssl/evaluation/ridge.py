@@ -1,4 +1,4 @@
-"""Ridge regression in closed form: the reader that needs no training, and digs deeper than one that is trained for a while.
+"""Ridge regression in closed form: a probe that needs no training, and a stronger one than those trained for a limited time.
 
 Everything it needs of the data are sums of products, so one pass serves all targets and all penalties. The penalty of each group of targets
 is chosen on held-out rows of the training split, never on what is reported; the weights are then fitted to all rows.

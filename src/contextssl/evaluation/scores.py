@@ -21,11 +21,11 @@ from contextssl.records.results import ResultRow
 
 
 @dataclass
-class Read:
-    """What was read of a factor (n, w) float, or of the class (n,) int64, beside the truth; what several metrics need of it once.
+class Probed:
+    """Predictions of a factor (n, w) float, or of the class (n,) int64, and the truth; what several metrics need is computed once.
 
     Args:
-        items: of which item each row is.
+        items: the item of each row.
     """
 
     predicted: Tensor
@@ -38,7 +38,7 @@ class Read:
 
     @cached_property
     def r2_draws(self) -> tuple[Resampled | None, Resampled | None]:
-        """R² pooled, and a dimension, over draws of the items."""
+        """R² pooled, and per dimension, over draws of the items."""
         return item_sums.resampled_r2(self.predicted, self.true, self.items)
 
     @cached_property
@@ -49,7 +49,7 @@ class Read:
 
 @dataclass
 class Scores:
-    """Numbers of one protocol and split, a context at a time; :meth:`rows` gives their means and deviations over contexts.
+    """Numbers of one protocol and split, added per context; :meth:`rows` gives their means and deviations over contexts.
 
     Args:
         protocol, split: of every row.
@@ -91,14 +91,14 @@ class Scores:
         if resampled is not None:
             draws.append(resampled)
 
-    def _add_shared(self, of: str, read: Read, point: ContextPoint | None, relation: str | None, about: Mapping[str, object]) -> bool:
+    def _add_shared(self, of: str, probed: Probed, point: ContextPoint | None, relation: str | None, about: Mapping[str, object]) -> bool:
         """Every metric that is computed of a factor, or of the class. Whether one of them is undefined."""
         undefined = False
         for metric in METRICS.all():
             if metric.of == of and metric.score is not None and metric.relation in (None, relation):
-                value, floor, draws = metric.score(read)
+                value, floor, draws = metric.score(probed)
                 undefined |= math.isnan(value)
-                self.add(metric.name, value, floor=floor, point=point, resampled=draws, count=len(read.true), **about)
+                self.add(metric.name, value, floor=floor, point=point, resampled=draws, count=len(probed.true), **about)
         return undefined
 
     def add_factors(
@@ -111,22 +111,22 @@ class Scores:
         items: Int[Tensor, " n"],
         **about: object,
     ) -> None:
-        """Every metric of a factor (R², pooled and a dimension; for rotations the mean angle) of the named ones: their blocks lie side by side
-        in both.
+        """Every metric of a factor (R², pooled and per dimension; for rotations the mean angle) for each of ``names``, whose blocks are
+        concatenated in both.
 
         A factor that does not vary has no R²: its rows are there without a number, and a warning says so once.
 
         Args:
-            items: of which item each row is.
+            items: the item of each row.
         """
         start = 0
         for name in names:
             factor = self.factors[name]
             block = slice(start, start + factor.width)
             start += factor.width
-            read = Read(prediction[:, block].detach().cpu(), target[:, block].cpu(), items)
-            if self._add_shared("factor", read, point, factor.relation, {"factor": name, **about}):
-                self._warn_constant(name, read.true)
+            probed = Probed(prediction[:, block].detach().cpu(), target[:, block].cpu(), items)
+            if self._add_shared("factor", probed, point, factor.relation, {"factor": name, **about}):
+                self._warn_constant(name, probed.true)
 
     def add_class(
         self,
@@ -137,12 +137,12 @@ class Scores:
         items: Int[Tensor, " n"],
         **about: object,
     ) -> None:
-        """Every metric of the class: accuracy and balanced accuracy; their floors are the commonest class, and one class of those that occur."""
-        self._add_shared("class", Read(prediction.cpu(), labels.cpu(), items), point, None, {"factor": "class", **about})
+        """Every metric of the class: accuracy and balanced accuracy; floors: the share of the most frequent class, and 1 / classes."""
+        self._add_shared("class", Probed(prediction.cpu(), labels.cpu(), items), point, None, {"factor": "class", **about})
 
     def rows(self) -> list[ResultRow]:
-        """A row a number: mean over contexts, their standard deviation (n - 1 in the denominator; none for one), how many, mean floor, and
-        the mean's standard error by the choice of items."""
+        """One row per number: mean over contexts, their standard deviation (n - 1 in the denominator; none for one), how many, mean floor, and
+        the mean's standard error over the choice of items."""
         rows = []
         for row, (values, floors, draws) in self._values.items():
             series = torch.tensor(values, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""How far the embedding moves when one factor alone changes: the renderer changes it, everything else stays as it is."""
+"""Factor sensitivity: how far the embedding moves when one factor alone is drawn anew, by rendering the view again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Variations:
 
     Args:
         original: (n, C, H, W) uint8, or (n, W) rows of a table, as they are; row r is of item ``items[r]``.
-        items: (n,) of which item each is.
+        items: (n,) the item of each.
         changed: by factor, the same with that factor's value of a new draw.
     """
 
@@ -48,7 +48,7 @@ class Variations:
         return len(self.original)
 
     def features(self, embedder: Embedder) -> dict[str, Float[Tensor, "n F"]]:
-        """Of the views (under ``""``) and of each changed set; encoded once, by whichever model asks first."""
+        """Of the views (under ``""``) and of each changed set; encoded once, by the first model that needs them."""
         if not self._features:
             self._features[""] = embedder.encode(self.original)
             self._features.update({name: embedder.encode(images) for name, images in self.changed.items()})
@@ -76,10 +76,10 @@ def sensitivity(embedder: Embedder, variations: Variations, point: ContextPoint 
     """By factor: E |z(x) - z(x′)|² / E |z(x) - z(y)|² of normalised embeddings; x′ is x with the factor drawn anew, y of another item.
 
     The denominator is twice the embedding's variance, so this is the factor's total-effect index (Saltelli et al., 2010), on the same scale
-    as the variance share, its first-order index: the share that the factor explains alone, against the share that it takes part in. 1 is as
-    far as another object's view, the square root a ratio of distances.
+    as the variance share, its first-order index: the share that the factor explains alone, against the share that it explains with its interactions.
+    1 is as far as another object's view, the square root a ratio of distances.
 
-    NaN where all embeddings are alike.
+    NaN where all embeddings are equal.
     """
     return _relative(*variations.moves(embedder, point), variations.items)
 
@@ -115,7 +115,7 @@ def render_variations(
     """
     bank = views.source
     if views.num_items < 2:
-        return None, f"factor sensitivity is left out: it needs views of another object, and the {views.split} split has one"
+        return None, f"factor sensitivity is left out: it needs views of another object, and the {views.split} split has only one"
     if isinstance(bank, Redrawable):
         return _redrawn(views, bank, max_items, per_item, seed), None
     if source is None or source.get("kind") != "shapes" or not isinstance(bank, Views) or bank.raw_latents is None:

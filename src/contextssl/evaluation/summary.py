@@ -1,4 +1,4 @@
-"""The main numbers of an evaluation as one table: a row a context."""
+"""The main numbers of an evaluation as one table: one row per context."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Context:
 def summary(rows: Sequence[ResultRow], protocol: Protocol, split: str) -> Group:
     """The main numbers of a protocol by context, means over contexts; the last rows hold the floors and the largest ± of each column.
 
-    A cell about factors holds one number for each, in the order that the title tells: narrow enough for 80 columns.
+    A cell about factors holds one number for each, in the order of the title: narrow enough for 80 columns.
     """
     rows = [row for row in rows if row.protocol == protocol.name and row.split == split]
     if not protocol.all_representations:

@@ -1,4 +1,4 @@
-"""Which views of a split an evaluation looks at: fixed by a seed, the same number of every item, no item left out."""
+"""The views of a split that an evaluation uses: fixed by a seed, the same number per item, no item left out."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class ViewSet:
 
     @cached_property
     def clusters(self) -> Int[Tensor, " n"]:
-        """What each row's view is drawn with when items are drawn anew: its item, or the person whose items there are several of."""
+        """The bootstrap cluster of each row: its item, or the person, where one has several items."""
         people = getattr(self.source, "people", None)
         return self.items if people is None else torch.from_numpy(people)[self.items]
 
     @property
     def plain(self) -> ViewSet | None:
-        """Each item's one view that nothing was done to; None where the data have none."""
+        """Each item's one view without augmentation; None where the data have none."""
         view = self.source.plain_view
         if view is None:
             return None
@@ -88,12 +88,12 @@ class ViewSet:
             SettingsError: where an item has one view here, and so no other.
         """
         if self.per_item < 2:
-            raise SettingsError(f"one view of each {self.split} item is looked at, but pairs need two: raise train_views to 2 or more")
+            raise SettingsError(f"one view of each {self.split} item is used, but pairs need two: raise train_views to 2 or more")
         step = 1 + torch.randint(self.per_item - 1, rows.shape, generator=seeded_generator(seed, "partners", self.split))
         return rows // self.per_item * self.per_item + (rows + step) % self.per_item
 
     def held_out(self, seed: int, share: float = 0.2) -> Bool[Tensor, " n"]:
-        """True at the rows of a fifth of the items (of the rows, where there is one item): what choices are made on."""
+        """True at the rows of a fifth of the items (of the rows, where there is one item), for choosing penalties and the like."""
         generator = seeded_generator(seed, "held out", self.split)
         groups = self.num_items if self.num_items > 1 else len(self)
         chosen = torch.zeros(groups, dtype=torch.bool)

@@ -22,15 +22,15 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.stored import is_store
 from contextssl.data_set import DATA_SETS, known_data_set, own_name
 from contextssl.errors import ContextSSLError, DataError, SettingsError
-from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.contexts import REPORTED_LENGTH, ContextPoint
+from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
 from contextssl.evaluation.plan import Plan
-from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
 from contextssl.records.provenance import OWN
-from contextssl.report.collect import SPOKEN_LENGTH, Run
+from contextssl.report.collect import Run
 from contextssl.system.files import read_json, write_json
 
 GALLERY = "gallery.json"
@@ -61,7 +61,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
     embedder, views = plan.embedder, plan.test
     if embedder.model.longest_context == 0:
         raise SettingsError("a gallery shows neighbours in contexts, and this method takes none")
-    length = min(SPOKEN_LENGTH, embedder.model.longest_context)
+    length = min(REPORTED_LENGTH, embedder.model.longest_context)
     pictures = _Pictures(views)
     asked = _choose(views, queries, plan.settings.seed)
     features = embedder.features(views)
@@ -194,12 +194,12 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
         eval_ctxt=[0],
     )
     settings = EvaluateSettings(**given)
-    subject = open_subject(settings)
-    plan = Plan.of(settings, subject)
+    evaluated = open_evaluated(settings)
+    plan = Plan.of(settings, evaluated)
     if len(plan.test) > MOST_VIEWS:
         # Fewer candidates, which nothing else will ask the cache for.
         settings = dataclasses.replace(settings, items=max(2, MOST_VIEWS // plan.test.per_item), cache=False)
-        plan = Plan.of(settings, subject)
+        plan = Plan.of(settings, evaluated)
     return plan
 
 
@@ -242,8 +242,8 @@ def _ranked(
     """The object's views by their distance to the prediction of the target."""
     views = plan.test
     factors: FactorSpace = views.factors
-    told = factors.relative(views.latents[source], views.latents[target]) * factors.mask(environment)
-    predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, told[None]), dim=-1)[0]
+    action = factors.relative(views.latents[source], views.latents[target]) * factors.mask(environment)
+    predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, action[None]), dim=-1)[0]
     first = source // views.per_item * views.per_item
     cosines = unit[first : first + views.per_item] @ predicted
     above, tied = tied_places(cosines[None], torch.tensor([target - first]), cosine_tolerance(unit.shape[1]))

@@ -1,4 +1,4 @@
-"""Which heads read what, and training the ones that are trained: linear maps and MLPs, on all versions of the inputs at once."""
+"""Training the probe heads that are trained: linear maps and MLPs, on all versions of the inputs at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from contextssl.evaluation.heads import class_loss, regression_loss, train_heads
+from contextssl.evaluation.train_heads import class_loss, regression_loss, train_heads
 from contextssl.head import Head
 
 CLASS = "class"
@@ -52,11 +52,11 @@ class HeadTraining:
 
 
 def trained_heads(heads: Sequence[Head]) -> list[Head]:
-    """Those that are trained by :func:`read_out`."""
+    """Those that are trained by :func:`train_probes`."""
     return [head for head in heads if head.hidden is not None]
 
 
-def read_out(
+def train_probes(
     head: Head,
     targets: Sequence[Target],
     train_inputs: Callable[[Int[Tensor, " b"]], Tensor],
@@ -70,15 +70,15 @@ def read_out(
     rows: int | None = None,
     batches: Callable[[int], Iterable[Tensor]] | None = None,
 ) -> dict[str, Tensor]:
-    """Train ``count`` heads for each target and read the test rows: (count, test_rows, t) by the target's name, on the CPU.
+    """Train ``count`` heads for each target and predict the test rows: (count, test_rows, t) by the target's name, on the CPU.
 
     Linear heads of several targets are the columns of one map, which is the same as training each alone; MLPs share nothing.
 
     Args:
         head: one that is trained.
         train_inputs, test_inputs: row numbers on ``device`` → inputs of every head (count, b, width).
-        rows: how many there are to train on; as many as the targets hold where left out.
-        batches: of each epoch's rows; every row once where left out.
+        rows: how many there are to train on; default: as many as the targets hold.
+        batches: of each epoch's rows; default: every row once.
     """
     hidden = head.hidden or ()
     found = {}
@@ -104,7 +104,7 @@ def read_out(
 
 
 def _joint_loss(targets: Sequence[Target], columns: Sequence[slice], device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
-    """The sum of the losses of targets that lie side by side in the output."""
+    """The sum of the losses of targets that are concatenated in the output."""
     held = [target.values.to(device) if isinstance(target.values, Tensor) else target.values for target in targets]
 
     def loss(output: Tensor, rows: Tensor) -> Tensor:
@@ -120,6 +120,6 @@ def _joint_loss(targets: Sequence[Target], columns: Sequence[slice], device: tor
 
 
 def stacks(conditions: int, bytes_each: int) -> list[range]:
-    """Conditions in groups that are trained together, as memory allows. Heads don't touch each other, so groups change no number."""
+    """Conditions in groups that are trained together, as memory allows. Heads are independent, so groups change no number."""
     size = max(1, STACK_BYTES // max(1, bytes_each))
     return [range(start, min(start + size, conditions)) for start in range(0, conditions, size)]

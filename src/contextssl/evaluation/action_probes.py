@@ -1,4 +1,4 @@
-"""What can be read out of two views together: the action between them, from their concatenated embeddings in every context."""
+"""Probes of pairs: the action between two views, regressed from their concatenated embeddings in every context."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
-from contextssl.evaluation.readers import HeadTraining, Target, read_out, stacks, trained_heads
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.trained_probes import HeadTraining, Target, stacks, train_probes, trained_heads
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.head import Head, ToRead
+from contextssl.head import Head, ProbeData
 from contextssl.records.results import ResultRow
 
 
@@ -33,16 +33,16 @@ def pair_probe_rows(
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"equivariance"``: each factor's action regressed from [z(source), z(target)].
 
-    Every view that is looked at is the source of one pair, whose target is another view of its item, fixed by the seed.
+    Every probed view is the source of one pair, whose target is another view of its item, fixed by the seed.
 
     Args:
         train: views of the training split, two of each item at least.
-        test, rows: the views that are read.
-        heads: those that read no pairs are left out.
+        test, rows: the views that are probed.
+        heads: those that do not probe pairs are left out.
         normalize: each end is L2-normalised; else it is as the model gives it.
 
     Raises:
-        SettingsError: where there is one view an item.
+        SettingsError: where there is only one view per item.
     """
     scores = Scores("equivariance", test.split, test.factors)
     factors, device = test.factors, embedder.device
@@ -53,39 +53,39 @@ def pair_probe_rows(
     items = test.clusters[test_sources]
     wanted: list[ContextPoint | None] = [None, *points]
 
-    heads = [head for head in heads if head.reads_pairs]
+    heads = [head for head in heads if head.probes_pairs]
     groups, held = tuple(factors.slice(name) for name in factors.names), train.held_out(seed)
     for head in heads:
         for point in wanted if head.fit is not None else ():
-            pairs = _pairs(embedder.read(train, point, normalize), sources, targets)
-            asked = _pairs(embedder.read(test, point, normalize), test_sources, test_targets)
-            found = head.fit(ToRead(pairs, action, asked, held, groups, 1, device))  # type: ignore[misc]
+            pairs = _pairs(embedder.representation(train, point, normalize), sources, targets)
+            tested = _pairs(embedder.representation(test, point, normalize), test_sources, test_targets)
+            found = head.fit(ProbeData(pairs, action, tested, held, groups, 1, device))  # type: ignore[misc]
             scores.add_factors(found, truth, factors.names, point, head=head.name, items=items, **_about(point))
 
     trained = trained_heads(heads)
     bytes_each = 4 * embedder.model.projection_dim * (len(train) + 2 * len(rows))
     everywhere: list[list[ContextPoint | None]] = [[None]]
     everywhere += [[points[i] for i in group] for group in stacks(len(points), bytes_each)]
-    read = torch.cat([test_sources, test_targets])
+    probed = torch.cat([test_sources, test_targets])
     ends = sources.to(device), targets.to(device)
     fresh = FreshPairs(train, training.batch_size, training.seed) if training.fresh else None
 
     def values(name: str) -> Tensor | Callable[[Tensor], Tensor]:
-        """The actions to read: of the fixed pairs, or of those of a batch."""
+        """The target actions: of the fixed pairs, or of those of a batch."""
         block = factors.slice(name)
         return action[:, block] if fresh is None else lambda pairs: factors.relative(*train.latents[pairs.cpu().T])[:, block]
 
     for group in everywhere if trained else []:
-        embedded = torch.stack([embedder.read(train, point, normalize) for point in group]).to(device)
-        embedded_test = torch.stack([embedder.read(test, point, normalize)[read] for point in group]).to(device)
+        embedded = torch.stack([embedder.representation(train, point, normalize) for point in group]).to(device)
+        embedded_test = torch.stack([embedder.representation(test, point, normalize)[probed] for point in group]).to(device)
         embedder.progress(f"pair probes on {len(group)} representations of {len(sources):,} pairs")
         for head in trained:
-            read_pairs = read_out(
+            predicted = train_probes(
                 head,
                 [Target(name, values(name), factors[name].width) for name in factors.names],
                 partial(_gathered, embedded, *ends) if fresh is None else partial(_gathered_pairs, embedded),
                 partial(
-                    _gathered, embedded_test, torch.arange(len(rows), device=device), torch.arange(len(rows), len(read), device=device)
+                    _gathered, embedded_test, torch.arange(len(rows), device=device), torch.arange(len(rows), len(probed), device=device)
                 ),
                 count=len(group),
                 width=2 * embedded.shape[2],
@@ -95,7 +95,7 @@ def pair_probe_rows(
                 rows=len(sources),
                 batches=fresh,
             )
-            for name, output in read_pairs.items():
+            for name, output in predicted.items():
                 for index, point in enumerate(group):
                     scores.add_factors(
                         output[index], truth[:, factors.slice(name)], (name,), point, head=head.name, items=items, **_about(point)

@@ -1,4 +1,4 @@
-"""What is evaluated: from the settings to a model with its data."""
+"""The model that is evaluated and its data, from the settings."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from contextssl.records.run_folder import new_run_folder
 
 
 @dataclass
-class Subject:
-    """What is evaluated: a model with its data, and the folder that its results go to.
+class Evaluated:
+    """A model that is evaluated, its data, and the folder of its results.
 
     Args:
         model: in evaluation mode.
         data: what it is evaluated on; contexts and probes come from its training split.
         folder: where ``results.json`` is, or will be.
-        trained_on: the environments of the run's training; None where that is not known.
+        trained_on: the environments of its training; None if unknown.
         settings: of the run's training, where there was one.
-        own_encoder: the class of an encoder of the user's own; None for one of ours.
+        own_encoder: the class of a user's own encoder, else None.
         backbone: of a published checkpoint.
-        file: the checkpoint that the model is from, where it is from one.
+        file: its checkpoint, if any.
     """
 
     model: ViewEncoder
@@ -52,25 +52,25 @@ class Subject:
 
     @property
     def checkpoint(self) -> str | None:
-        """The checkpoint's name, such as ``"last"``; None of a model that is from none."""
+        """The checkpoint's name, such as ``"last"``; None for a model without one."""
         return None if self.file is None else self.file.stem
 
     @property
     def chosen_on(self) -> str | None:
-        """The split whose items the checkpoint was chosen on; training keeps as ``best`` what scored best on validation pairs."""
+        """The split that the checkpoint was chosen on: ``best`` scored best on validation pairs during training."""
         return "val" if self.checkpoint is not None and self.checkpoint.split("-")[0] == "best" else None
 
-    def chosen_on_what_is_read(self, split: str) -> str | None:
+    def chosen_on_evaluated_split(self, split: str) -> str | None:
         """A note where the checkpoint was chosen on the very split that is evaluated."""
         if self.chosen_on != split:
             return None
         return (
-            f"checkpoint={self.checkpoint} was chosen while training by its score on the {split} split, so its numbers there are better than it is: "
+            f"checkpoint={self.checkpoint} was chosen while training by its score on the {split} split, so its numbers there are biased upwards: "
             "report checkpoint=last, or another split"
         )
 
 
-def open_subject(settings: EvaluateSettings) -> Subject:
+def open_evaluated(settings: EvaluateSettings) -> Evaluated:
     """The model and the data that the settings name.
 
     Raises:
@@ -105,7 +105,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
     data = open_data(_data_settings(settings, trained, made["data"], str(named)), progress=settings.progress)
     if trained is None:
         folder = _results_folder(settings) or new_run_folder(settings.output_dir, f"evaluate-{file.stem}")
-        return Subject(model, data, folder, backbone=published_backbone(model.encoder.state_dict()), file=file)
+        return Evaluated(model, data, folder, backbone=published_backbone(model.encoder.state_dict()), file=file)
     if made.get("columns") is not None:
         _check_columns(made["columns"], data, named)
     recorded = made["data"].get("fingerprint")
@@ -118,7 +118,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
         )
     folder = _results_folder(settings) or (file.parent.parent if file.parent.name == "checkpoints" else file.parent)
     mix = environments_of(trained, model.factors)
-    return Subject(model, data, folder, mix.environments, trained, made["encoder"], file=file)
+    return Evaluated(model, data, folder, mix.environments, trained, made["encoder"], file=file)
 
 
 def _results_folder(settings: EvaluateSettings) -> Path | None:
@@ -139,10 +139,10 @@ def _results_folder(settings: EvaluateSettings) -> Path | None:
 
 
 def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:
-    """A code means the category that it meant in training, or nothing that is read from these rows means anything.
+    """Check that the table has the columns, categories and scales of the training, on which the meaning of its codes depends.
 
     Raises:
-        DataError: where the table's columns, categories or scales have become others.
+        DataError: where they differ.
     """
     now = [] if data.columns is None else data.columns.to_list()
     if now == trained_on:
@@ -150,8 +150,8 @@ def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) ->
     strange = [column["name"] for column in now if column not in trained_on] + [c["name"] for c in trained_on if c not in now]
     differ = ", ".join(dict.fromkeys(strange))
     raise DataError(
-        f"the table is not the one that {named} was trained on: {differ} would be read otherwise; name the file that it was trained on, or train "
-        "on this one"
+        f"the table is not the one that {named} was trained on: {differ} would be encoded differently; name the file that it was trained on, or "
+        "train on this one"
     )
 
 
@@ -159,13 +159,13 @@ def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, re
     """Of the run's training, where there was one, and of the settings whatever is given.
 
     Raises:
-        SettingsError: where the run's own augmentations are to be named again.
+        SettingsError: where the run's own augmentations must be named again.
     """
     base = trained if trained is not None else TrainSettings()
     given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(EvaluatedDataSettings)}
     given = {name: value for name, value in given.items() if value is not None}
     refuse_named_code(given.get("dataset", base.dataset), base.factors, settings.factors, where)
-    # The very store that the run was trained on, as long as nothing else is asked for, wherever this is called from.
+    # The very store that the run was trained on, unless other data are given, from any working folder.
     found = at_recorded_places(base, recorded, store=not set(given) - {"factors"})
-    # Processes of the training that would pack are none of the evaluation's.
+    # An evaluation does not pack with the processes of the training.
     return dataclasses.replace(base, **{**found, **given}, own={**base.own, **settings.own}, workers=-1)

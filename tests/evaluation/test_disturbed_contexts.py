@@ -16,21 +16,21 @@ from contextssl.data.pairs import ViewPairs
 from contextssl.errors import DataError, InputError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint, context_points, draw_contexts
 from contextssl.evaluation.disturbances import DISTURBANCES, EncodedPairs, cycle, shuffled
+from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.geometry import basis, geometry_rows, item_folds, variance_share
 from contextssl.evaluation.probe import SingleViews, probe_rows
-from contextssl.evaluation.readers import HeadTraining
-from contextssl.evaluation.reading import reading_rows
+from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import derive_seed, seeded_generator
 from contextssl.records.results import RESULTS, ResultRow, read_results, write_results
-from tests.evaluation.subjects import FACTORS, encoded, generator, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, encoded, generator, tiny_model, views_of
 
 # What a seed changes.
 UNSETTLED = {"mean": 0, "std": 0, "item_std": 0}
-PAIRS = 7  # what the tiny model's block of 16 tokens holds beside a query
+PAIRS = 7  # what the tiny model's block of 16 tokens holds next to a query
 TRAIN, VAL = ViewPairs(views_of(9, 4, "train")), ViewPairs(views_of(12, 25))
 ROTATION, COLOR, NONE = (FACTORS.environment(name) for name in ("rotation", "color", "none"))
 
@@ -42,7 +42,7 @@ def single_views(model: ContextSSL | None = None, draws: int = 2) -> SingleViews
 
 
 def rows_of(views: SingleViews | None = None, environments: tuple[Environment, ...] = (ROTATION, COLOR), **given: Any) -> list[ResultRow]:
-    return list(reading_rows(views or single_views(), TRAIN, environments, **{"k": 5, "lengths": [6], **given}))
+    return list(context_sensitivity_rows(views or single_views(), TRAIN, environments, **{"k": 5, "lengths": [6], **given}))
 
 
 def numbers(rows: list[ResultRow]) -> dict[ResultRow, float]:
@@ -58,7 +58,7 @@ def embedded(model: ContextSSL, pairs: EncodedPairs, queries: Tensor, *, beyond_
 
 
 def test_one_layer_sees_no_order_and_two_do() -> None:
-    """A query sees all pairs alike, but from the second layer on what it sees of a pair has itself seen the earlier pairs."""
+    """A query sees all pairs in the same way, but from the second layer on what it sees of a pair has itself seen the earlier pairs."""
     pairs, queries = encoded(7, 0), torch.randn(20, 12, generator=generator())
     other = shuffled(pairs, generator())
     model = tiny_model()
@@ -66,7 +66,7 @@ def test_one_layer_sees_no_order_and_two_do() -> None:
     assert float((embedded(model, pairs, queries) - embedded(model, other, queries)).abs().max()) > 1e-3
     del model.predictor.blocks[1]
     torch.testing.assert_close(embedded(model, pairs, queries), embedded(model, other, queries), rtol=1e-5, atol=1e-5)
-    assert not torch.allclose(embedded(model, pairs, queries), model.embed_features(queries), atol=1e-3)  # the context is read all the same
+    assert not torch.allclose(embedded(model, pairs, queries), model.embed_features(queries), atol=1e-3)  # the context matters all the same
 
 
 def test_beyond_the_block_is_a_model_with_a_larger_block() -> None:
@@ -86,14 +86,17 @@ def test_rows_say_what_was_done() -> None:
     rows = rows_of(unseen=VAL, lengths=None)
     assert {row.context for row in rows if row.environment == "rotation"} == {
         None, "shuffled", "wrong environment (color)", "random actions", "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %",
-        "blank images", "nothing told", "all told", "scaled actions 0.5", "scaled actions 0.3", "scaled actions 0.2", "scaled actions 0.1",
+        "blank images", "no factor active", "all factors active",
+        "scaled actions 0.5", "scaled actions 0.3", "scaled actions 0.2", "scaled actions 0.1",
         "one pair", "one pair of zeros", "unseen classes", "beyond the block",
     }  # fmt: skip
     assert {row.context for row in rows if row.environment == "color"} >= {"wrong environment (rotation)", "shuffled"}
     assert {row.length for row in rows if row.context == "beyond the block"} == {28}
     assert {row.length for row in rows if str(row.context).startswith("one pair")} == {2}
     assert {row.length for row in rows if not str(row.context).startswith(("one pair", "beyond"))} == {14}
-    assert {(row.representation, row.split, row.bottleneck, row.protocol) for row in rows} == {("embedding", "val", 0, "reading")}
+    assert {(row.representation, row.split, row.bottleneck, row.protocol) for row in rows} == {
+        ("embedding", "val", 0, "context-sensitivity")
+    }
     assert {row.context for row in rows if row.n != 2} == {"one pair of zeros"}
     assert {(row.metric, row.head, row.count) for row in rows if row.metric in ("variance_share", "r2_pooled")} == {
         ("variance_share", None, 300),
@@ -103,8 +106,10 @@ def test_rows_say_what_was_done() -> None:
     assert {row.factor for row in rows} == {"rotation", "color"}
     cells = {(row.context, row.environment) for row in rows}
     # Each disturbance moves the numbers, and two never agree.
-    alike = ("environment", "told")  # told as another environment is that environment's; all, and nothing, are the same in each
-    shares = [numbers_of(rows, context, environment) for context, environment in cells if not any(word in str(context) for word in alike)]
+    repeated = ("environment", "active")  # another environment's context is that of its own row; all and none are the same in each
+    shares = [
+        numbers_of(rows, context, environment) for context, environment in cells if not any(word in str(context) for word in repeated)
+    ]
     assert len({tuple(share) for share in shares}) == len(shares) == 30
 
 
@@ -126,19 +131,30 @@ def test_as_drawn_is_what_geometry_and_probe_say() -> None:
     assert heads == pytest.approx(numbers([row for row in probed if row.head == "auxiliary"]), abs=1e-6)
 
 
-def test_told_as_another_environment_is_that_environments_context() -> None:
-    """The pairs are the same: an environment is nothing but which blocks of their actions are told."""
+def test_another_environment_is_that_environments_context() -> None:
+    """The pairs are the same: an environment is only which blocks of their actions are active."""
     rows = rows_of(disturbances=["wrong environment"])
     for own, other in (("rotation", "color"), ("color", "rotation")):
         assert numbers_of(rows, f"wrong environment ({other})", own) == numbers_of(rows, None, other) != numbers_of(rows, None, own)
     both = FACTORS.environment("both")
-    named = {row.context for row in rows_of(environments=(ROTATION,), disturbances=["wrong environment"], told_as=[both, COLOR, NONE])}
-    assert named == {None, "wrong environment (color)"}  # several factors, or none, are not told in a wrong place
+    named = {
+        row.context for row in rows_of(environments=(ROTATION,), disturbances=["wrong environment"], other_environments=[both, COLOR, NONE])
+    }
+    assert named == {None, "wrong environment (color)"}  # only environments of one factor stand in the place of another
 
 
 @pytest.mark.parametrize(
     "kind",
-    ["random actions", "wrong pairs", "blank images", "nothing told", "all told", "scaled actions", "unseen classes", "beyond the block"],
+    [
+        "random actions",
+        "wrong pairs",
+        "blank images",
+        "no factor active",
+        "all factors active",
+        "scaled actions",
+        "unseen classes",
+        "beyond the block",
+    ],
 )
 def test_rows_are_the_models_in_that_context(kind: str) -> None:
     """From images, by the model's own doors and a context made by hand."""
@@ -160,7 +176,7 @@ def test_rows_are_the_models_in_that_context(kind: str) -> None:
         if kind == "unseen classes":
             strangers = _other_draws(VAL, kind)[index]
             source, action, target = (part[:5] for part in (strangers.source, strangers.action, strangers.target))
-        told = {"nothing told": "none", "all told": "all"}.get(kind, "color")
+        environment = {"no factor active": "none", "all factors active": "all"}.get(kind, "color")
         source, target = (part * (kind != "blank images") for part in (source, target))
         action = 0.3 * action if kind == "scaled actions" else action
         if kind == "beyond the block":
@@ -168,7 +184,7 @@ def test_rows_are_the_models_in_that_context(kind: str) -> None:
             parts = ((drawn.source, spare.source), (drawn.action, spare.action), (drawn.target, spare.target))
             source, action, target = (torch.cat(part) for part in parts)
             model = tiny_model(block_size=32)
-        z = F.normalize(model.embed(images, model.context(source, action, target, told)), dim=-1)
+        z = F.normalize(model.embed(images, model.context(source, action, target, environment)), dim=-1)
         expected.append(variance_share(z, basis(test.latents[:, :4], FACTORS["rotation"]), item_folds(test)))
     name = {"wrong pairs": "wrong pairs 50 %", "scaled actions": "scaled actions 0.3"}.get(kind, kind)
     (row,) = [row for row in rows if (row.context, row.metric, row.factor) == (name, "variance_share", "rotation")]
@@ -200,9 +216,9 @@ def test_what_cannot_be_shown_is_left_out() -> None:
     one_pair = {row.context for row in rows_of(environments=(ROTATION,), lengths=[0, 2])}
     assert {"shuffled", "random actions"} & one_pair == set() and {None, "wrong pairs 100 %", "blank images"} <= one_pair
     telling_nothing = {row.context for row in rows_of(environments=(NONE,), lengths=[6])}
-    assert {"random actions", "nothing told", "scaled actions 0.5"} & telling_nothing == set() and "shuffled" in telling_nothing
+    assert {"random actions", "no factor active", "scaled actions 0.5"} & telling_nothing == set() and "shuffled" in telling_nothing
     telling_all = {row.context for row in rows_of(environments=(FACTORS.environment("all"),), lengths=[6])}
-    assert "all told" not in telling_all and "nothing told" in telling_all
+    assert "all factors active" not in telling_all and "no factor active" in telling_all
     headless = tiny_model()
     headless.auxiliary = None
     assert {row.head for row in rows_of(single_views(headless), (ROTATION,), disturbances=[])} == {None, "knn"}
@@ -211,9 +227,9 @@ def test_what_cannot_be_shown_is_left_out() -> None:
 def test_too_few_views_for_a_share_are_said() -> None:
     views = single_views()
     views = replace(views, test=ViewSet.choose(VAL.views, "val", 3, 0, 0), rows=torch.arange(36))
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         rows = rows_of(views, disturbances=[])
-    assert [str(warning.message).split(":")[0] for warning in told] == [
+    assert [str(warning.message).split(":")[0] for warning in caught] == [
         f"the variance share of {name} is left out" for name in ("rotation", "color")
     ]
     assert {row.head for row in rows} == {"knn", "auxiliary"}
@@ -239,7 +255,7 @@ def test_wrong_words() -> None:
     with pytest.raises(SettingsError, match="takes contexts of at most 14"):
         rows_of(lengths=[16])
     with pytest.raises(DataError, match="wrong pairs need a target of another item"):
-        list(reading_rows(single_views(), ViewPairs(views_of(1, 4, "train")), [ROTATION]))
+        list(context_sensitivity_rows(single_views(), ViewPairs(views_of(1, 4, "train")), [ROTATION]))
     assert all("'" not in kind and "%" not in kind for kind in DISTURBANCES)  # they are words of the command line
 
 
@@ -248,12 +264,12 @@ def test_a_model_without_contexts_is_refused() -> None:
 
     views = single_views()
     views.embedder.model = ViewEncoder(views.embedder.model.encoder, FACTORS, feature_width=12)
-    with pytest.raises(SettingsError, match="this model takes none"):
+    with pytest.raises(SettingsError, match="this model takes no context pairs"):
         rows_of(views)
 
 
 def test_results_keep_the_disturbance_and_old_files_are_read(tmp_path: Path) -> None:
-    rows = [ResultRow("reading", "variance_share", 0.5, context="shuffled"), ResultRow("geometry", "variance_share", 0.25)]
+    rows = [ResultRow("context-sensitivity", "variance_share", 0.5, context="shuffled"), ResultRow("geometry", "variance_share", 0.25)]
     write_results(tmp_path, {}, rows)
     assert read_results(tmp_path)[1] == rows
     content = json.loads((tmp_path / RESULTS).read_text())
@@ -265,7 +281,7 @@ def test_results_keep_the_disturbance_and_old_files_are_read(tmp_path: Path) -> 
 
 
 def test_points_are_those_of_the_embedder() -> None:
-    """A context as drawn is read under the very point that the other protocols cache."""
+    """A context as drawn has the same point that the other protocols cache."""
     views = single_views()
     rows_of(views, (ROTATION,), disturbances=[])
     views.embedder.model.encoder = None  # type: ignore[assignment]  # what is in the cache is not computed

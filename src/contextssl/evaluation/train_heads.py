@@ -75,8 +75,8 @@ def train_heads(
     Args:
         inputs: row numbers (on ``device``) → inputs of every head.
         rows: how many there are to train on.
-        loss: outputs and row numbers → a sum of one term a head (Adam treats every weight by itself, so heads don't touch each other).
-        batches: the rows of each epoch's batches, in the place of every row once in a random order.
+        loss: outputs and row numbers → a sum of one term per head (Adam treats every weight separately, so heads are independent).
+        batches: the rows of each epoch's batches, in place of every row once in a random order.
         count, widths: how many heads, and the widths of their layers from input to output.
     """
     heads = StackedHeads(count, widths, seeded_generator(seed, "heads", len(widths))).to(device)
