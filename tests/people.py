@@ -33,15 +33,13 @@ def write_people(path: Path, count: int = 400, seed: int = 0) -> Path:
 
 
 def people_settings(path: Path, **given: object) -> DataSettings:
-    words = {"dataset": "table", "path": str(path), "label": "income", "factors": ["sex"], "giveaway_columns": ["title"], **given}
+    words = {"dataset": "table", "path": str(path), "label": "income", "factors": ["sex"], "proxy_columns": ["title"], **given}
     return DataSettings(**words)  # type: ignore[arg-type]
 
 
 def opened_people(path: Path, **given: object) -> OpenTable:
     settings = people_settings(write_people(path), **given)
-    table = read_table(
-        path, label=settings.label, factors=settings.factors, giveaways=settings.giveaway_columns, drop=settings.drop_columns
-    )
+    table = read_table(path, label=settings.label, factors=settings.factors, proxies=settings.proxy_columns, drop=settings.drop_columns)
     return open_table(table, settings)
 
 

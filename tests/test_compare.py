@@ -207,6 +207,11 @@ def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, ca
         assert "experiment=shapes" not in experiment.described(["data_dir=3DIEBench"])
     with pytest.raises(SettingsError, match="unknown experiment 'figure4': did you mean 'figure3'"):
         experiment_named("figure4")
+    with pytest.warns(
+        UserWarning, match="reproduce reading is reproduce context-sensitivity now, and is no longer accepted from version 1.0"
+    ):
+        former = experiment_named("reading")
+    assert former == replace(EXPERIMENTS["context-sensitivity"], name="reading"), "its runs are in the folder of that name"
     quick = [*words, f"compare_dir={tmp_path}", "seeds=[0]", "evaluation=quick"]
     assert main(["reproduce", "labels", *quick, "compare_lengths=[0,6]"]) == 0
     out = capsys.readouterr().out

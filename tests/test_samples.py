@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import contextssl
+from contextssl import checkpoints
 from contextssl.cli import main
 from contextssl.data.store import open_store
 from contextssl.records.results import ResultRow, read_results
+from contextssl.training.resume import stored_settings
 
 SAMPLES = Path(__file__).parent / "samples"
 VERSIONS = sorted(path.name for path in SAMPLES.iterdir())
@@ -49,6 +51,18 @@ def test_a_run_is_evaluated_to_the_same_numbers(sample: Path) -> None:
         # Other processors add up sums in another order; trained heads carry that on.
         np.testing.assert_allclose(after[key][0], mean, atol=5e-3, rtol=1e-3, err_msg=str(key))
         assert (floor is None) == (after[key][1] is None)
+
+
+def test_settings_have_their_present_names(sample: Path) -> None:
+    """The run's files say weight_untold and giveaways."""
+    written = json.loads((sample / "run/settings.json").read_text())["settings"]
+    assert written["weight_untold"] == 10.0 and "weight_inactive" not in written
+    content = checkpoints.read(sample / "run/checkpoints/last.ckpt")
+    about = read_results(sample / "run")[0]
+    for settings in (vars(checkpoints.settings_of(content)), stored_settings(sample / "run"), about["settings"]):
+        assert (settings["weight_inactive"], settings["proxies"], settings["proxy_columns"]) == (10.0, "drop", None)
+    for made in about["evaluations"].values():
+        assert made["settings"]["fairness_bottleneck"] is None and "forget_bottleneck" not in made["settings"]
 
 
 def test_a_run_is_reported_and_resumed(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:

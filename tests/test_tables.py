@@ -31,7 +31,7 @@ TRAIN = [
 EVALUATE = [
     *("epochs=1", "contexts=2", "eval_ctxt=[0,6]", "train_views=3", "probe_views=3", "queries=2", "neighbours=3", "scarf_epochs=1"),
     # Boosting takes most of the time, and tests/evaluation/test_fairness.py has it.
-    *("forget_bottleneck=[0.5]", "adversaries=[logistic]", "accelerator=cpu", "progress=false"),
+    *("fairness_bottleneck=[0.5]", "adversaries=[logistic]", "accelerator=cpu", "progress=false"),
 ]
 
 
@@ -79,7 +79,7 @@ def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_run_reads_new_rows_and_knows_its_columns(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_people(in_folder / "people.csv")
-    words = ["experiment=table", "path=people.csv", "label=income", "factors=[sex,job]", "giveaway_columns={title:sex}", *TRAIN]
+    words = ["experiment=table", "path=people.csv", "label=income", "factors=[sex,job]", "proxy_columns={title:sex}", *TRAIN]
     assert main(["train", *words[:-1], "progress=true", "run_dir=runs/p"]) == 0
     said = capsys.readouterr().err
     assert "3 columns: 2 read as categories (sex, job); 1 read as numbers (age)" in said and "rows are left out" in said

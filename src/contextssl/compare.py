@@ -153,8 +153,8 @@ def _made_alike(made: Mapping[str, Any], protocol: Protocol, asked: EvaluateSett
     there = made.get(evaluation_name(protocol.name, protocol.split(asked)), {}).get("settings")
     if there is None:
         return False
-    # Before there were plug-ins none had settings, and data of the user's own had a setting beside the data set.
-    there = {"own": {}, **there, "dataset": there.get("data_factory") or there.get("dataset")}
+    # Before there were plug-ins none had settings.
+    there = {"own": {}, **there}
     return all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
 
 

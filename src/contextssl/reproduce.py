@@ -5,8 +5,9 @@ Source of every published number: Gupta et al., "In-Context Symmetries", NeurIPS
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contextssl import advice
 from contextssl.errors import SettingsError, nearest
@@ -104,8 +105,8 @@ EXPERIMENTS = {
             "nothing: the paper draws one a batch",
         ),
         Experiment(
-            "reading",
-            "Does it read the context, or guess? Contexts shuffled, wrong, random, of wrong pairs, too long (ours)",
+            "context-sensitivity",
+            "Does the model depend on its context? Contexts shuffled, wrong, random, of wrong pairs, too long (ours)",
             ("methods=[contextssl]", "protocols=[reading]", "compare_lengths=[0,14]"),
             "nothing of this kind",
         ),
@@ -136,6 +137,10 @@ EXPERIMENTS = {
 }
 
 
+# Experiments by the names that they had.
+RENAMED = {"reading": "context-sensitivity"}
+
+
 def experiment_named(name: str | None) -> Experiment:
     """
     Raises:
@@ -143,6 +148,10 @@ def experiment_named(name: str | None) -> Experiment:
     """
     if name is None:
         raise SettingsError(f"say which experiment: contextssl reproduce NAME, one of {', '.join(EXPERIMENTS)}")
+    if now := RENAMED.get(name):
+        warnings.warn(f"reproduce {name} is reproduce {now} now, and is no longer accepted from version 1.0", UserWarning, stacklevel=2)
+        # Its runs stay in the folder of that name.
+        return replace(EXPERIMENTS[now], name=name)
     if name not in EXPERIMENTS:
         raise SettingsError(f"unknown experiment {name!r}: {nearest(name, EXPERIMENTS)}")
     return EXPERIMENTS[name]

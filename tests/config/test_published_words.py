@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -96,6 +97,23 @@ def _check(command: str, schema: type[Any], word: str, honoured: dict[str, Any])
         assert settings == schema(), f"{word} is taken for something else"
         (message,) = [str(warning.message) for warning in said]
         assert message.startswith(f"{word} is accepted but means nothing here: ") and len(message.split(": ", 1)[1]) > 20
+
+
+@pytest.mark.parametrize(
+    ("command", "word", "now"),
+    [
+        ("train", "weight_untold=2", "weight_inactive=2"),
+        ("train", "giveaways=keep", "proxies=keep"),
+        ("train", "giveaway_columns=[title]", "proxy_columns=[title]"),
+        ("compare", "vary={weight_untold:[0,2]}", "vary={weight_inactive:[0,2]}"),
+        ("evaluate fairness", "forget_bottleneck=[0.5]", "fairness_bottleneck=[0.5]"),
+    ],
+)
+def test_a_former_name_of_a_setting_is_accepted_with_a_warning(command: str, word: str, now: str) -> None:
+    former, present = (re.split("[=:]", text.removeprefix("vary={"))[0] for text in (word, now))
+    with pytest.warns(UserWarning, match=f"{former}= is {present}= now, and is no longer accepted from version 1.0"):
+        settings = settings_from(command, COMMANDS[command].schema, [word])
+    assert settings == settings_from(command, COMMANDS[command].schema, [now])
 
 
 def test_both_files_whole() -> None:

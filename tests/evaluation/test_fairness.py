@@ -52,7 +52,7 @@ def subject(data: Data, folder: Path) -> Subject:
 @pytest.fixture(scope="module")
 def rows(data: Data, tmp_path_factory: pytest.TempPathFactory) -> list[ResultRow]:
     folder = tmp_path_factory.mktemp("results")
-    settings = EvaluateSettings(**SETTINGS, scarf_epochs=2, forget_bottleneck=[0.5])  # type: ignore[arg-type]
+    settings = EvaluateSettings(**SETTINGS, scarf_epochs=2, fairness_bottleneck=[0.5])  # type: ignore[arg-type]
     evaluate(settings, ["fairness"], subject=subject(data, folder))
     return read_results(folder)[1]
 
@@ -86,7 +86,7 @@ def test_methods_that_read_no_pairs_are_read_too(data: Data, tmp_path: Path, met
         method=method, backbone="table_mlp", encoder_width=16, projection_dim=8, projector_width=16, width=16, n_layer=1, block_size=8
     )
     model = fresh_model(settings, data, None).eval()
-    asked = EvaluateSettings(**{**SETTINGS, "eval_ctxt": None}, scarf_epochs=1, forget_bottleneck=[0.5], adversaries=["logistic"])  # type: ignore[arg-type]
+    asked = EvaluateSettings(**{**SETTINGS, "eval_ctxt": None}, scarf_epochs=1, fairness_bottleneck=[0.5], adversaries=["logistic"])  # type: ignore[arg-type]
     environments = tuple(model.factors.environment(name) for name in ("sex", "none"))
     evaluate(asked, ["fairness"], subject=Subject(model, data, tmp_path, environments, settings))
     rows = read_results(tmp_path)[1]
@@ -153,7 +153,7 @@ def test_a_constant_embedding_gives_the_floor(data: Data, tmp_path: Path) -> Non
     with torch.no_grad():
         one.model.predictor.read_out.weight.zero_()
         one.model.predictor.read_out.bias.fill_(1.0)
-    evaluate(EvaluateSettings(**SETTINGS, baselines=[], forget_bottleneck=[]), ["fairness"], subject=one)  # type: ignore[arg-type]
+    evaluate(EvaluateSettings(**SETTINGS, baselines=[], fairness_bottleneck=[]), ["fairness"], subject=one)  # type: ignore[arg-type]
     found = find(read_results(tmp_path)[1], representation="embedding")
     read = [row for row in found if row.metric in ("accuracy", "balanced_accuracy", "auroc")]
     assert read and all(row.floor is not None and math.isclose(row.mean, row.floor, abs_tol=1e-9) for row in read)
@@ -196,7 +196,7 @@ def test_images_have_no_fairness(tmp_path: Path) -> None:
     [
         ({"adversaries": ["svm"]}, "adversaries holds 'svm'"),
         ({"baselines": ["leace"]}, "baselines holds 'leace'"),
-        ({"forget_bottleneck": [-0.1]}, "forget_bottleneck holds"),
+        ({"fairness_bottleneck": [-0.1]}, "fairness_bottleneck holds"),
     ],
 )
 def test_settings_that_cannot_be(data: Data, tmp_path: Path, given: dict[str, object], message: str) -> None:

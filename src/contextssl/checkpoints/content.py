@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from contextssl.config.published_words import by_current_names
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import check_value
 from contextssl.config.values import Unfit, conform
@@ -135,11 +136,8 @@ def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict
     Raises:
         CheckpointError: for settings of a later version, which this one does not know.
     """
-    renamed = {FORMER_SETTINGS.get(name, name): value for name, value in written.items()}
+    renamed = {FORMER_SETTINGS.get(name, name): value for name, value in by_current_names(written).items()}
     renamed.pop(None, None)
-    # Data of the user's own stood beside the data set that they took the place of.
-    if (own := renamed.pop("data_factory", None)) is not None:
-        renamed["dataset"] = own
     if unknown := sorted(str(name) for name in set(renamed) - {field.name for field in dataclasses.fields(TrainSettings)}):
         raise CheckpointError(
             f"{where} was written by version {version}, with settings that this version does not know: {', '.join(unknown)}; "

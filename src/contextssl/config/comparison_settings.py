@@ -56,4 +56,6 @@ class CompareSettings(ComparisonSettings, TrainSettings):
 class ReproduceSettings(ComparisonSettings, TrainSettings):
     """An experiment of the paper by its name, on 3DIEBench where it is (data_dir=DIR), else on rendered shapes."""
 
-    what: str | None = setting(None, "figure3, table1, masks, auxiliary, bottleneck, environments, reading, labels, single or subsets")
+    what: str | None = setting(
+        None, "figure3, table1, masks, auxiliary, bottleneck, environments, context-sensitivity, labels, single or subsets"
+    )

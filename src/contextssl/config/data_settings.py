@@ -99,13 +99,13 @@ class TablesSettings(ColumnSettings):
     path: str | None = setting(None, "of dataset=table: the CSV, TSV (also .gz) or Parquet file", path=True)
     label: str | None = setting(None, "the column that is to be predicted; of adult income, of mimic3 long_stay where left out")
     person: str | None = setting(None, "of dataset=table: the column that says whose row it is; nobody is in two splits")
-    giveaways: str = setting(
+    proxies: str = setting(
         "drop",
         "columns that say a factor's value outright (adult's relationship: Husband, Wife) are left out, replaced together with the factor "
         "in views, or kept like any other",
         choices=("drop", "together", "keep"),
     )
-    giveaway_columns: list[str] | dict[str, str] | None = setting(
+    proxy_columns: list[str] | dict[str, str] | None = setting(
         None, "which those are: names, or with several factors {column: factor}; of adult relationship where left out"
     )
     corruption: float = setting(

@@ -157,7 +157,7 @@ class FairnessSettings:
     adversaries: list[str] = setting(
         ["logistic", "mlp", "boosting"], "classifiers that are trained afresh to read each factor: logistic, mlp, boosting"
     )
-    forget_bottleneck: list[float] | None = setting(
+    fairness_bottleneck: list[float] | None = setting(
         None,
         "noise shares beside none; where left out the least under which adversaries gain nothing over raw columns, by training rows",
         least=0,

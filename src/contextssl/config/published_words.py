@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from contextssl.errors import SettingsError
 
@@ -31,8 +32,14 @@ class PublishedWord:
     otherwise: str = ""
 
 
-# Settings of ours that had another name.
-RENAMED: Mapping[str, str] = {"data_factory": "dataset"}
+# Settings of ours by the names that they had.
+RENAMED: Mapping[str, str] = {
+    "data_factory": "dataset",
+    "weight_untold": "weight_inactive",
+    "forget_bottleneck": "fairness_bottleneck",
+    "giveaways": "proxies",
+    "giveaway_columns": "proxy_columns",
+}
 
 _NORMALISED = PublishedWord(why="embeddings are always L2-normalised before they are evaluated")
 _NAMED = PublishedWord(why="a run has the name of its folder: run_dir=DIR")
@@ -117,6 +124,16 @@ def renamed(word: str, settings: Collection[str]) -> str:
         return word
     warnings.warn(f"{word}= is {now}= now, and is no longer accepted from version 1.0", UserWarning, stacklevel=3)
     return now
+
+
+def by_current_names(written: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Settings as this or an earlier version wrote them into a file, by the names that they have now."""
+    settings = dict(written)
+    for former, now in RENAMED.items():
+        # Files hold a former name next to the present one, which it took the place of where it was set.
+        if former in settings and ((value := settings.pop(former)) is not None or now not in settings):
+            settings[now] = value
+    return settings
 
 
 def told_for(word: str, text: str, known: PublishedWord) -> str:

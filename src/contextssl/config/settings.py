@@ -91,7 +91,7 @@ class ObjectiveSettings:
         "summed over the told factors",
         least=0,
     )
-    weight_untold: float = setting(
+    weight_inactive: float = setting(
         0.0,
         "weight of the squared distance between the tokens of pairs that differ in untold factors alone (of tables, exact_chance of them); "
         "0 is published",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
+from contextssl.config.published_words import renamed
 from contextssl.config.setting import MOST_SEED, Range
 from contextssl.config.values import LONGEST_NAME, Unfit, conform, read_value, takes
 from contextssl.errors import SettingsError, nearest
@@ -114,6 +115,7 @@ def _are_devices(devices: int | list[int] | str) -> bool:
 def _check_vary(settings: Any) -> None:
     """The values of settings that are varied are values of those settings; they are put in the type that each takes."""
     schema = type(settings)
+    settings.vary = {renamed(name, fields_of(schema)): values for name, values in settings.vary.items()}
     for name, values in settings.vary.items():
         if name not in fields_of(schema):
             raise SettingsError(f"vary: unknown setting {name!r}: {nearest(name, fields_of(schema))}")

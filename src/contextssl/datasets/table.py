@@ -28,7 +28,7 @@ def _open(settings: DataSettings, progress: bool) -> Data:
         factors=settings.factors,
         person=settings.person,
         drop=settings.drop_columns,
-        giveaways=settings.giveaway_columns,
+        proxies=settings.proxy_columns,
         delimiter=settings.delimiter,
         decimal=settings.decimal,
         encoding=settings.encoding,

@@ -28,14 +28,14 @@ def without_actions(parts: Parts) -> ViewEncoder:
 def objective(settings: TrainSettings, own: Any) -> Objective:
     from contextssl.training.loss import Objective, clamp_of
 
-    weights = (settings.weight_equiv_loss, settings.weight_untold, settings.weight_labels)
+    weights = (settings.weight_equiv_loss, settings.weight_inactive, settings.weight_labels)
     return Objective(settings.temperature, clamp_of(settings), *weights)
 
 
 READS = (
     *IN_CONTEXT,
     *("bottleneck", "clamp_similarities", "temperature"),
-    *("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_untold", "label_bins", "env_ratio", "env_per"),
+    *("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_inactive", "label_bins", "env_ratio", "env_per"),
 )
 METHOD = Method(
     "contextssl",

@@ -24,7 +24,7 @@ class Fairness(Protocol):
     place = 8
     in_all = True
     views = "rows"
-    reads = ("train_items", "adversaries", "forget_bottleneck", "baselines", "scarf_epochs")
+    reads = ("train_items", "adversaries", "fairness_bottleneck", "baselines", "scarf_epochs")
     metrics = (
         Metric("auroc", "AUROC"),
         Metric("equalized_odds_difference", "equalized-odds gap"),
@@ -56,7 +56,7 @@ class Fairness(Protocol):
             plan.test,
             plan.points,
             adversaries=settings.adversaries,
-            shares=settings.forget_bottleneck,
+            shares=settings.fairness_bottleneck,
             baselines=settings.baselines,
             scarf_epochs=settings.scarf_epochs,
             seed=settings.seed,

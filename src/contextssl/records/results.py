@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from contextssl.config.published_words import by_current_names
 from contextssl.errors import DataError
 from contextssl.system.files import storage_error, write_json
 from contextssl.system.locks import locked
@@ -107,6 +108,9 @@ def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
             _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
         for made in run.get("evaluations", {}).values():
             _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
+        for made in (run, *run.get("evaluations", {}).values()):
+            if "settings" in made:
+                made["settings"] = by_current_names(made["settings"])
         _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
     if newer := sorted({name for row in rows for name in row} - {*_KINDS, *FORMER}):
         raise DataError(

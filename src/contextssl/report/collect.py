@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
+from contextssl.data_set import own_name
 from contextssl.errors import DataError, SettingsError
 from contextssl.method import METHODS
 from contextssl.protocol import PROTOCOLS
@@ -86,7 +87,7 @@ class Run:
         """The kind of the data of the evaluation where that was recorded or told, else of the training."""
         for evaluation in self.evaluations.values():
             data, settings = evaluation.get("data", {}), evaluation.get("settings", {})
-            if named := data.get("kind") or (OWN if settings.get("data_factory") else settings.get("dataset")):
+            if named := data.get("kind") or (OWN if own_name(settings.get("dataset")) else settings.get("dataset")):
                 return str(named)
         return self.trained_on or ("3diebench" if "load_model" in self.about else None)
 

@@ -206,7 +206,7 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
 def _own_data(run: Run) -> str:
     """What the run's results call its data, for a message alone."""
     settings = run.about.get("settings") or {}
-    return own_name(settings.get("data_factory") or settings.get("dataset")) or "module:function"
+    return own_name(settings.get("dataset")) or "module:function"
 
 
 def _choose(views: ViewSet, queries: int, seed: int) -> list[tuple[int, int]]:

@@ -37,8 +37,8 @@ def test_the_files_as_they_are(tmp_path: Path) -> None:
     assert set(table.targets["income"]) == {"<=50K", ">50K"}
     assert not {"fnlwgt", "education", "income"} & set(table.frame.columns)
     assert table.frame["workclass"].isna().sum() == 40 and table.frame["age"].tolist()[:4] == [39, 50, 28, 37]
-    assert table.factors == {"gender": "sex"} and table.giveaways == {"relationship": "gender"}
-    assert read_adult(tmp_path, factors=["race", "age"]).giveaways == {}
+    assert table.factors == {"gender": "sex"} and table.proxies == {"relationship": "gender"}
+    assert read_adult(tmp_path, factors=["race", "age"]).proxies == {}
 
 
 @real

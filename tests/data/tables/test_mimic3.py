@@ -151,7 +151,7 @@ def test_diagnoses_are_of_stays_that_were_over(table: Table) -> None:
     for chapter in ("circulatory", "infection"):
         assert column(table, f"earlier_{chapter}") == ["no", "yes", "yes", "no", "no", "no"]
     assert column(table, "earlier_health_factor") == ["no"] * 6
-    assert dict(table.giveaways) == {"earlier_pregnancy": "gender"}
+    assert dict(table.proxies) == {"earlier_pregnancy": "gender"}
 
 
 def test_diagnoses_of_the_stay_itself_come_on_request_with_a_note(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_diagnoses_of_the_stay_itself_come_on_request_with_a_note(tmp_path: Path
     assert column(table, "earlier_admissions") == [0, 1, 1, 0, 0, 0]
     assert not [name for name in table.frame if str(name).startswith("earlier_") and name != "earlier_admissions"]
     assert any("known at its discharge alone" in note for note in table.notes)
-    assert dict(table.giveaways) == {"diagnosis_pregnancy": "gender"}
+    assert dict(table.proxies) == {"diagnosis_pregnancy": "gender"}
     assert table.description["diagnoses"] == "admission"
 
 

@@ -81,20 +81,20 @@ def test_what_a_row_must_have(tmp_path: Path) -> None:
         opened_people(tmp_path / "a.csv", row_views=1)
 
 
-def test_giveaways(tmp_path: Path) -> None:
+def test_proxies(tmp_path: Path) -> None:
     dropped = opened_people(tmp_path / "a.csv")
-    together = opened_people(tmp_path / "b.csv", giveaways="together")
-    kept = opened_people(tmp_path / "c.csv", giveaways="keep")
+    together = opened_people(tmp_path / "b.csv", proxies="together")
+    kept = opened_people(tmp_path / "c.csv", proxies="keep")
     assert "title" not in dropped.columns.names
     title = together.columns.places("title")
     assert set(title) <= set(together.pairs["train"].views.row_factors[0].moved)
     assert "title" in kept.columns.names and not set(title) <= set(kept.pairs["train"].views.row_factors[0].moved)
-    with pytest.raises(SettingsError, match="unknown giveaways='hide'"):
-        opened_people(tmp_path / "d.csv", giveaways="hide")
+    with pytest.raises(SettingsError, match="unknown proxies='hide'"):
+        opened_people(tmp_path / "d.csv", proxies="hide")
     with pytest.raises(SettingsError, match=r"unknown factor 'sec'.*did you mean 'sex'"):
-        opened_people(tmp_path / "e.csv", giveaway_columns={"title": "sec"})
+        opened_people(tmp_path / "e.csv", proxy_columns={"title": "sec"})
     with pytest.raises(SettingsError, match="names 'sex', which is a factor itself"):
-        opened_people(tmp_path / "f.csv", giveaway_columns=["sex"])
+        opened_people(tmp_path / "f.csv", proxy_columns=["sex"])
 
 
 def test_splits_hold_what_the_file_holds(opened: OpenTable) -> None:

@@ -61,7 +61,7 @@ def test_nobody_is_in_two_splits(tmp_path: Path) -> None:
         ({"drop": ["sex"]}, SettingsError, r"drop_columns holds 'sex', which is the label, the person or a factor"),
         ({"label": "age", "factors": ["sex"]}, None, ""),
         ({"person": "who"}, SettingsError, r"no column 'who' for the person"),
-        ({"factors": ["sex", "job"], "giveaways": ["title"]}, SettingsError, r"giveaway_columns: with several factors say of which one"),
+        ({"factors": ["sex", "job"], "proxies": ["title"]}, SettingsError, r"proxy_columns: with several factors say of which one"),
         ({"test_fraction": 1.0}, SettingsError, r"test_fraction=1"),
     ],
 )

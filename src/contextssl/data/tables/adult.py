@@ -41,7 +41,7 @@ TRAIN_FILE, TEST_FILE = "adult.data", "adult.test"
 LABEL = "income"
 FACTORS = {"gender": "sex", "race": "race", "age": "age"}
 # Husband and Wife say the sex outright.
-GIVEAWAYS = {"relationship": "gender"}
+PROXIES = {"relationship": "gender"}
 
 
 def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), val_fraction: float = 0.1, seed: int = 0) -> Table:
@@ -70,7 +70,7 @@ def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), va
         factors={name: FACTORS[name] for name in factors},
         targets=pd.DataFrame({LABEL: income}),
         splits=np.concatenate([splits, np.full(len(test), "test")]),
-        giveaways={column: factor for column, factor in GIVEAWAYS.items() if factor in factors},
+        proxies={column: factor for column, factor in PROXIES.items() if factor in factors},
         description={"kind": "adult", "val_fraction": val_fraction, "seed": seed, "rows": [len(train), len(test)]},
     )
 

@@ -147,7 +147,7 @@ def read_mimic3(
         factors={"gender": "gender"},
         targets=targets,
         splits=splits,
-        giveaways={name: "gender" for name in map(str, frame) if name.endswith("_pregnancy")},
+        proxies={name: "gender" for name in map(str, frame) if name.endswith("_pregnancy")},
         description={
             "kind": "mimic3",
             "path": str(folder.resolve()),

@@ -13,7 +13,7 @@ from contextssl.digest import digest_of_bytes
 from contextssl.errors import SettingsError, nearest
 
 # Settings of dataset=table that its files need.
-OF_FILES = ("path", "person", "delimiter", "decimal", "encoding", "giveaway_columns")
+OF_FILES = ("path", "person", "delimiter", "decimal", "encoding", "proxy_columns")
 
 
 def open_rows(table: Table, settings: DataSettings, path: str, progress: bool) -> Data:

@@ -18,7 +18,7 @@ from contextssl.data.tables.values import as_words
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.randomness import derive_seed
 
-GIVEAWAY_CHOICES = ("drop", "together", "keep")
+PROXY_CHOICES = ("drop", "together", "keep")
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,19 @@ def open_table(table: Table, settings: TablesSettings) -> OpenTable:
         SettingsError: for settings that do not fit the table.
         DataError: for a factor with one value, or a column that cannot be read.
     """
-    if settings.giveaways not in GIVEAWAY_CHOICES:
-        raise SettingsError(f"unknown giveaways={settings.giveaways!r}: {nearest(settings.giveaways, GIVEAWAY_CHOICES)}")
+    if settings.proxies not in PROXY_CHOICES:
+        raise SettingsError(f"unknown proxies={settings.proxies!r}: {nearest(settings.proxies, PROXY_CHOICES)}")
     table = with_label_first(table, settings.label)
     frame = table.frame.drop(columns=[name for name in settings.drop_columns if name in table.frame])
     together: dict[str, list[str]] = {}
-    for column, factor in table.giveaways.items():
+    for column, factor in table.proxies.items():
         if factor not in table.factors:
-            raise SettingsError(f"giveaway_columns: unknown factor {factor!r}: {nearest(factor, table.factors)}")
+            raise SettingsError(f"proxy_columns: unknown factor {factor!r}: {nearest(factor, table.factors)}")
         if column in table.factors.values():
-            raise SettingsError(f"giveaway_columns names {column!r}, which is a factor itself")
-        if settings.giveaways == "drop":
+            raise SettingsError(f"proxy_columns names {column!r}, which is a factor itself")
+        if settings.proxies == "drop":
             frame = frame.drop(columns=[column], errors="ignore")
-        elif settings.giveaways == "together" and column in frame:
+        elif settings.proxies == "together" and column in frame:
             together.setdefault(factor, []).append(column)
     for column in table.factors.values():
         if column not in frame:

@@ -24,7 +24,7 @@ class Table:
         factors: by factor the column of ``frame`` that holds its value.
         targets: (n) a column a target, categories without missing values; the first is what probes call the class.
         splits: (n,) ``"train"``, ``"val"`` or ``"test"``.
-        giveaways: by column of ``frame`` that says a factor's value outright (Husband, Wife) that factor.
+        proxies: by column of ``frame`` that says a factor's value outright (Husband, Wife) that factor.
         description: plain values that settle the table: kind, path, splits, choices.
         notes: what a person should be told before they read numbers.
         people: (n) whose row each is, where a person may have several; None where every row is a person's.
@@ -37,7 +37,7 @@ class Table:
     factors: Mapping[str, str]
     targets: pd.DataFrame
     splits: np.ndarray
-    giveaways: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     people: np.ndarray | None = None

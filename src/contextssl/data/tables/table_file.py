@@ -55,7 +55,7 @@ def read_table(
     factors: Sequence[str] | None,
     person: str | None = None,
     drop: Sequence[str] = (),
-    giveaways: Sequence[str] | Mapping[str, str] | None = None,
+    proxies: Sequence[str] | Mapping[str, str] | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
@@ -70,7 +70,7 @@ def read_table(
         factors: the columns whose values are factors; a number is cut into four bands.
         person: the column that says whose row it is: the splits are then by person. It is not read by the model.
         drop: columns that are left out.
-        giveaways: columns that say a factor's value outright; with several factors by column which one.
+        proxies: columns that say a factor's value outright; with several factors by column which one.
         delimiter, decimal, encoding: of a text file, see :func:`~contextssl.data.tables.text_file.read_text`.
 
     Raises:
@@ -79,9 +79,9 @@ def read_table(
     """
     path = Path(path)
     frame = read_file(path, delimiter, decimal, encoding)
-    given = giveaways if isinstance(giveaways, Mapping) else dict.fromkeys(giveaways or (), (factors or [""])[0])
-    if giveaways and not isinstance(giveaways, Mapping) and len(factors or ()) > 1:
-        raise SettingsError("giveaway_columns: with several factors say of which one, such as 'giveaway_columns={title:sex}'")
+    given = proxies if isinstance(proxies, Mapping) else dict.fromkeys(proxies or (), (factors or [""])[0])
+    if proxies and not isinstance(proxies, Mapping) and len(factors or ()) > 1:
+        raise SettingsError("proxy_columns: with several factors say of which one, such as 'proxy_columns={title:sex}'")
     for what, names in (("label", [label]), ("factor", factors or []), ("person", [person]), ("column", drop), ("column", given)):
         for name in names:
             if name is not None and name not in frame:
@@ -116,7 +116,7 @@ def read_table(
         factors={name: name for name in factors},
         targets=pd.DataFrame({label: labels}),
         splits=splits,
-        giveaways=given,
+        proxies=given,
         description={
             "kind": "table",
             "path": str(path.resolve()),

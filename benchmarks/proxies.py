@@ -1,4 +1,4 @@
-"""What UCI Adult's relationship column (Husband, Wife) gives away, and what it is worth: python benchmarks/giveaways.py DATA_DIR
+"""What UCI Adult's relationship column (Husband, Wife) gives away, and what it is worth: python benchmarks/proxies.py DATA_DIR
 
 Fresh classifiers on the raw columns without the sex, trained on adult.data, asked about its held-out tenth (no test row is read): how well they read
 the sex, and how well income is told, with relationship and without.
@@ -21,8 +21,8 @@ from contextssl.evaluation.fairness import one_hot
 def main(data_dir: str) -> None:
     print("| relationship | sex read by " + " / ".join(CLASSIFIERS) + " | income told by " + " / ".join(CLASSIFIERS) + " |")
     print("|---|---|---|")
-    for giveaways, name in (("keep", "kept"), ("drop", "dropped (default)")):
-        data = open_data(DataSettings(dataset="adult", data_dir=data_dir, giveaways=giveaways), progress=False)
+    for proxies, name in (("keep", "kept"), ("drop", "dropped (default)")):
+        data = open_data(DataSettings(dataset="adult", data_dir=data_dir, proxies=proxies), progress=False)
         train, val = data.train.views, data.val.views
         assert isinstance(train, RowViews) and isinstance(val, RowViews)
         (factor,) = train.row_factors
