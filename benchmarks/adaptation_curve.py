@@ -15,8 +15,8 @@ from pathlib import Path
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
+from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.evaluation.run import evaluate
-from contextssl.evaluation.subject import open_subject
 from contextssl.records.results import ResultRow, read_results
 
 LENGTH = 14
@@ -38,10 +38,10 @@ def main(run: str, words: list[str]) -> None:
         settings = settings_from("evaluate all", EvaluateSettings, [*WORDS, "progress=false", *words])
         settings.load_model = str(file)
         with tempfile.TemporaryDirectory() as folder:
-            subject = replace(open_subject(settings), folder=Path(folder))
-            evaluate(settings, ["geometry", "probe", "equivariance"], subject=subject)
+            evaluated = replace(open_evaluated(settings), folder=Path(folder))
+            evaluate(settings, ["geometry", "probe", "equivariance"], evaluated=evaluated)
             rows = [row for row in read_results(Path(folder))[1] if row.representation == "embedding"]
-        factors = subject.model.factors.names
+        factors = evaluated.model.factors.names
         if not titled:
             titles = [f"{title}: {' / '.join(factors)}" for title, *_ in COLUMNS]
             print(f"| epoch | context | {' | '.join(titles)} | class, linear | class, ridge |")

@@ -15,8 +15,8 @@ from pathlib import Path
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.evaluation.deviations import deviation
+from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.evaluation.run import evaluate
-from contextssl.evaluation.subject import open_subject
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow, read_results
 
@@ -44,8 +44,8 @@ def main(run: str, train_items: int) -> None:
             progress=False,
         )
         with tempfile.TemporaryDirectory() as folder:
-            subject = replace(open_subject(settings), folder=Path(folder))
-            evaluate(settings, ["probe"], subject=subject)
+            evaluated = replace(open_evaluated(settings), folder=Path(folder))
+            evaluate(settings, ["probe"], evaluated=evaluated)
             rows = [row for row in read_results(Path(folder))[1] if row.representation == "embedding"]
         epoch = checkpoints.read(file)["epoch"] + 1
         for environment in (None, "rotation", "color"):

@@ -12,7 +12,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.pairs import ViewPairs
 from contextssl.training.run import fresh_model
-from tests.evaluation.subjects import views_of
+from tests.evaluation.tiny import views_of
 from tests.training.runs import tiny_settings
 
 

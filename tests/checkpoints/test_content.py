@@ -18,7 +18,7 @@ from contextssl.checkpoints.content import check_resumable, settings_of
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import CheckpointError, DataError, SettingsError
-from contextssl.evaluation.subject import open_subject
+from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.training.run import train
 from tests.made_checkpoints import content_of, write
 from tests.training.runs import tiny_settings
@@ -212,14 +212,14 @@ def test_no_module_is_imported_because_a_checkpoint_names_it(in_folder: Path, wo
     with pytest.raises(SettingsError, match=message):
         train(again)
     with pytest.raises(SettingsError, match=message):
-        open_subject(on_others)
+        open_evaluated(on_others)
     content[RECIPE]["settings"].update(factors=["crop"])
     write(path, content)
     message = "evil.ckpt was trained on data of your own, which are not opened because a file names them: give them again by dataset=evil_data:data"
     with pytest.raises(CheckpointError, match=message):
         train(again)
     with pytest.raises(CheckpointError, match=message):
-        open_subject(evaluation)
+        open_evaluated(evaluation)
     with pytest.raises(DataError, match="no data"):
-        open_subject(on_others)
+        open_evaluated(on_others)
     assert not Path("imported").exists()

@@ -18,7 +18,7 @@ from contextssl.evaluation.fairness_metrics import differences, telling
 from contextssl.evaluation.geometry import basis, share_residuals, variance_share
 from contextssl.evaluation.scores import Scores
 from contextssl.factors import COLOR, FLOOR, ROTATION, FactorSpace
-from tests.evaluation.subjects import views_of
+from tests.evaluation.tiny import views_of
 
 ITEMS = torch.arange(12).repeat_interleave(4)[torch.randperm(48, generator=torch.Generator().manual_seed(5))]
 

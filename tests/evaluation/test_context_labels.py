@@ -20,7 +20,7 @@ from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 TRAIN = views_of(9, 4, "train")
 VAL = views_of(6, 5)

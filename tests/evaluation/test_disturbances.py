@@ -21,7 +21,7 @@ from contextssl.evaluation.disturbances import (
 )
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.reading import _draws
-from tests.evaluation.subjects import FACTORS, encoded, generator, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, encoded, generator, tiny_model, views_of
 
 ROTATION, NONE = FACTORS.environment("rotation"), FACTORS.environment("none")
 

@@ -19,7 +19,7 @@ from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.view_sets import ViewSet, distinct
 from contextssl.models.contextssl import ContextSSL
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 TRAIN = views_of(9, 4, "train")
 VAL = views_of(5, 4)

@@ -22,7 +22,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.head import HEADS
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS, tiny_model
+from tests.evaluation.tiny import FACTORS, tiny_model
 
 CLASSES = 3
 DRAWS = 3

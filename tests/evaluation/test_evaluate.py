@@ -21,14 +21,14 @@ from contextssl.data.dataset import Data
 from contextssl.data.folder import write_folder
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import CheckpointError, DataError, SettingsError
+from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.run import evaluate
-from contextssl.evaluation.subject import Subject
 from contextssl.factors import Factor, FactorSpace
 from contextssl.protocol import PROTOCOLS, in_all
 from contextssl.records.results import RESULTS, ResultRow, read_results
 from contextssl.training.run import train
-from tests.evaluation.subjects import tiny_model, views_of
+from tests.evaluation.tiny import tiny_model, views_of
 from tests.reference import published_state
 from tests.sources import ToySource, toy_store
 from tests.training.runs import tiny_settings
@@ -275,13 +275,13 @@ def test_no_model_and_no_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixtu
         evaluate(EvaluateSettings(load_model="x"), ["prob"])
 
 
-def subject(folder: Path, val_items: int = 4, constant: str | None = None) -> Subject:
+def evaluated(folder: Path, val_items: int = 4, constant: str | None = None) -> Evaluated:
     train_views, val_views = views_of(8, 5, "train"), views_of(val_items, 5)
     if constant is not None:
         block = val_views.factors.slice(constant)
         val_views.latents[..., block] = val_views.latents[0, 0, block]
     folder.mkdir(exist_ok=True)
-    return Subject(tiny_model(), Data(ViewPairs(train_views), ViewPairs(val_views), (3, 8, 8)), folder)
+    return Evaluated(tiny_model(), Data(ViewPairs(train_views), ViewPairs(val_views), (3, 8, 8)), folder)
 
 
 QUIET: dict[str, Any] = {"eval_ctxt": [0, 6], "contexts": 2, "heads": ["ridge"], "progress": False, "accelerator": "cpu", "train_views": 3}
@@ -290,7 +290,7 @@ QUIET: dict[str, Any] = {"eval_ctxt": [0, 6], "contexts": 2, "heads": ["ridge"],
 @pytest.mark.filterwarnings("ignore:the variance share", "ignore:factor sensitivity")
 def test_constant_latents_have_no_r2(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="R² of color is undefined on the val split.*floor hue and light hue does not vary"):
-        evaluate(EvaluateSettings(**QUIET), ["probe"], subject=subject(tmp_path / "results", constant="color"))
+        evaluate(EvaluateSettings(**QUIET), ["probe"], evaluated=evaluated(tmp_path / "results", constant="color"))
     raw = json.loads((tmp_path / "results" / RESULTS).read_text())["rows"]
     color = [row for row in raw if row["factor"] == "color" and row["metric"].startswith("r2")]
     assert color and all(row["mean"] is None for row in color)
@@ -302,7 +302,7 @@ def test_constant_latents_have_no_r2(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:the variance share", "ignore:factor sensitivity", "ignore:R² of")
 def test_a_split_with_one_object_is_evaluated(tmp_path: Path) -> None:
     """Retrieval ranks among that object's views; there is no other object to compare a factor's effect with."""
-    evaluate(EvaluateSettings(**QUIET, queries=0), subject=subject(tmp_path / "results", val_items=1))
+    evaluate(EvaluateSettings(**QUIET, queries=0), evaluated=evaluated(tmp_path / "results", val_items=1))
     content, rows = read_results(tmp_path / "results")
     (mrr,) = [row for row in rows if row.metric == "mrr" and row.environment == "color" and row.length == 6]
     assert mrr.count == 20 and mrr.floor == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5)
@@ -310,13 +310,13 @@ def test_a_split_with_one_object_is_evaluated(tmp_path: Path) -> None:
 
 
 def test_data_of_other_factors_are_refused(tmp_path: Path) -> None:
-    ours = subject(tmp_path / "results")
+    ours = evaluated(tmp_path / "results")
     views = replace(views_of(4, 5), factors=FactorSpace((Factor("pose", 4), Factor("color", 2))))
     with pytest.raises(DataError, match="the model knows the factors rotation, color, the data pose, color"):
         evaluate(
             EvaluateSettings(**QUIET),
             ["probe"],
-            subject=Subject(ours.model, Data(ViewPairs(views), ViewPairs(views), (3, 8, 8)), ours.folder),
+            evaluated=Evaluated(ours.model, Data(ViewPairs(views), ViewPairs(views), (3, 8, 8)), ours.folder),
         )
 
 
@@ -333,7 +333,7 @@ def test_evaluation_is_in_float32_unless_less_is_asked_for(tmp_path: Path, monke
     for precision in (None, "auto", "32-true", "bf16-mixed"):
         words: dict[str, Any] = {} if precision is None else {"precision": precision}
         folder = tmp_path / str(precision)
-        evaluate(EvaluateSettings(**{**QUIET, **words}, queries=3), ["retrieval"], subject=subject(folder))
+        evaluate(EvaluateSettings(**{**QUIET, **words}, queries=3), ["retrieval"], evaluated=evaluated(folder))
         made[precision] = read_results(folder)[0]["evaluations"]["retrieval"]["precision"]
     assert made == {None: "32-true", "auto": "bf16-mixed", "32-true": "32-true", "bf16-mixed": "bf16-mixed"}
 
@@ -341,8 +341,8 @@ def test_evaluation_is_in_float32_unless_less_is_asked_for(tmp_path: Path, monke
 def test_retrieval_as_published_is_one_word(tmp_path: Path) -> None:
     """The training split, the first view of each item as the source, the query whose target is its source counted."""
     folder = tmp_path / "results"
-    evaluate(EvaluateSettings(**QUIET, sources="published"), ["retrieval"], subject=subject(folder))
-    evaluate(EvaluateSettings(**QUIET, sources="first"), ["retrieval"], subject=subject(folder))
+    evaluate(EvaluateSettings(**QUIET, sources="published"), ["retrieval"], evaluated=evaluated(folder))
+    evaluate(EvaluateSettings(**QUIET, sources="first"), ["retrieval"], evaluated=evaluated(folder))
     run, rows = read_results(folder)
     assert list(run["evaluations"]) == ["retrieval (train)", "retrieval"]
     assert run["evaluations"]["retrieval (train)"]["items"] == 8 and run["evaluations"]["retrieval"]["items"] == 4
@@ -351,7 +351,7 @@ def test_retrieval_as_published_is_one_word(tmp_path: Path) -> None:
     assert (found["train", "mrr"], found["train", "mrr_with_identity"]) == (8 * 4, 8 * 5)
     assert found["val", "mrr"] == 4 * 4
     before = {key: row.mean for row in rows if row.split == "train" for key in [(row.metric, row.factor, row.environment, row.length)]}
-    evaluate(EvaluateSettings(**QUIET, sources="first", split="train"), ["retrieval"], subject=subject(folder))
+    evaluate(EvaluateSettings(**QUIET, sources="first", split="train"), ["retrieval"], evaluated=evaluated(folder))
     again = [row for row in read_results(folder)[1] if row.split == "train"]
     assert {(row.metric, row.factor, row.environment, row.length): row.mean for row in again} == pytest.approx(before)
 
@@ -361,7 +361,7 @@ def test_probes_read_what_the_model_gives_where_they_are_told_to(tmp_path: Path)
     asked: dict[str, dict[str, Any]] = {"unit": {}, "plain": {"normalize": False}, "fresh": {"pairs": "fresh", "batch_size": 4}}
     for name, words in asked.items():
         settings = EvaluateSettings(**{**QUIET, "heads": ["linear", "ridge"], "eval_ctxt": [6]}, epochs=1, bottleneck=[0.0], **words)
-        evaluate(settings, ["equivariance", "probe"], subject=subject(tmp_path / name))
+        evaluate(settings, ["equivariance", "probe"], evaluated=evaluated(tmp_path / name))
         found[name] = numbers(tmp_path / name)
     assert found["unit"].keys() == found["plain"].keys() == found["fresh"].keys()
 
@@ -378,18 +378,18 @@ def test_probes_read_what_the_model_gives_where_they_are_told_to(tmp_path: Path)
 
 
 def test_one_file_is_of_one_model(tmp_path: Path) -> None:
-    ours, other = subject(tmp_path / "results"), subject(tmp_path / "results")
+    ours, other = evaluated(tmp_path / "results"), evaluated(tmp_path / "results")
     ours.file, other.file = Path("last.ckpt"), Path("epoch=0000.ckpt")
     other.model = tiny_model(seed=5)
     quick: dict[str, Any] = {**QUIET, "queries": 3, "bottleneck": [0.0], "sensitivity_items": 0}
-    evaluate(EvaluateSettings(**quick), ["probe"], subject=ours)
+    evaluate(EvaluateSettings(**quick), ["probe"], evaluated=ours)
     text = (tmp_path / "results" / RESULTS).read_text()
     with pytest.raises(SettingsError, match=r"holds numbers of other weights than epoch=0000.ckpt \(probe of last\).*run_dir=FOLDER"):
-        evaluate(EvaluateSettings(**quick), ["retrieval"], subject=other)
+        evaluate(EvaluateSettings(**quick), ["retrieval"], evaluated=other)
     assert (tmp_path / "results" / RESULTS).read_text() == text
-    evaluate(EvaluateSettings(**quick), ["retrieval"], subject=ours)
+    evaluate(EvaluateSettings(**quick), ["retrieval"], evaluated=ours)
     # Whatever is made anew as a whole may be of another model: nothing of the first is left beside it.
-    evaluate(EvaluateSettings(**quick), ["retrieval", "probe"], subject=other)
+    evaluate(EvaluateSettings(**quick), ["retrieval", "probe"], evaluated=other)
     run, rows = read_results(tmp_path / "results")
     (weights,) = {made["weights"] for made in run["evaluations"].values()}
     assert {row.weights for row in rows} == {weights} and {row.protocol for row in rows} == {"retrieval", "probe"}
@@ -439,10 +439,10 @@ def test_rows_that_another_process_adds_meanwhile_stay(tmp_path: Path, monkeypat
 
     def interrupted(plan: Plan) -> Any:
         yield from rows_of(plan)
-        evaluate(EvaluateSettings(**quick), ["probe"], subject=subject(folder))
+        evaluate(EvaluateSettings(**quick), ["probe"], evaluated=evaluated(folder))
 
     monkeypatch.setattr(retrieval, "rows", interrupted)
-    evaluate(EvaluateSettings(**quick), ["retrieval"], subject=subject(folder))
+    evaluate(EvaluateSettings(**quick), ["retrieval"], evaluated=evaluated(folder))
     run, rows = read_results(folder)
     assert set(run["evaluations"]) == {"retrieval", "probe"} == {row.protocol for row in rows}
 

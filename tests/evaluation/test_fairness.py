@@ -18,12 +18,12 @@ from contextssl.data.tables.corruption import row_factors
 from contextssl.data.tables.rows import RowViews
 from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.fairness import Encoded, one_hot
 from contextssl.evaluation.fairness_scores import counterfactual_distance
 from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.people import People
 from contextssl.evaluation.run import Plan, evaluate
-from contextssl.evaluation.subject import Subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.records.results import ResultRow, read_results
@@ -39,21 +39,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return people_data(tmp_path_factory.mktemp("people") / "people.csv")
 
 
-def subject(data: Data, folder: Path) -> Subject:
+def evaluated(data: Data, folder: Path) -> Evaluated:
     """An untrained model: it forgets nothing."""
     settings = TrainSettings(
         backbone="table_mlp", encoder_width=16, projection_dim=8, width=16, n_layer=1, block_size=8, init="fan_in", auxiliary_width=0
     )
     model = fresh_model(settings, data, None).eval()
     environments = tuple(model.factors.environment(name) for name in ("sex", "none"))
-    return Subject(model, data, folder, environments)
+    return Evaluated(model, data, folder, environments)
 
 
 @pytest.fixture(scope="module")
 def rows(data: Data, tmp_path_factory: pytest.TempPathFactory) -> list[ResultRow]:
     folder = tmp_path_factory.mktemp("results")
     settings = EvaluateSettings(**SETTINGS, scarf_epochs=2, fairness_bottleneck=[0.5])  # type: ignore[arg-type]
-    evaluate(settings, ["fairness"], subject=subject(data, folder))
+    evaluate(settings, ["fairness"], evaluated=evaluated(data, folder))
     return read_results(folder)[1]
 
 
@@ -62,7 +62,7 @@ def find(rows: list[ResultRow], **fields: object) -> list[ResultRow]:
 
 
 def plan(data: Data, folder: Path) -> Plan:
-    return Plan.of(EvaluateSettings(**SETTINGS), subject(data, folder))  # type: ignore[arg-type]
+    return Plan.of(EvaluateSettings(**SETTINGS), evaluated(data, folder))  # type: ignore[arg-type]
 
 
 def test_there_is_a_row_for_everything(rows: list[ResultRow]) -> None:
@@ -88,7 +88,7 @@ def test_methods_that_read_no_pairs_are_read_too(data: Data, tmp_path: Path, met
     model = fresh_model(settings, data, None).eval()
     asked = EvaluateSettings(**{**SETTINGS, "eval_ctxt": None}, scarf_epochs=1, fairness_bottleneck=[0.5], adversaries=["logistic"])  # type: ignore[arg-type]
     environments = tuple(model.factors.environment(name) for name in ("sex", "none"))
-    evaluate(asked, ["fairness"], subject=Subject(model, data, tmp_path, environments, settings))
+    evaluate(asked, ["fairness"], evaluated=Evaluated(model, data, tmp_path, environments, settings))
     rows = read_results(tmp_path)[1]
     assert {(row.environment, row.length) for row in find(rows, representation="embedding")} == {(name, 0) for name in told}
     erased = {"erased-context", "erased-train"} | ({"none-erased"} if "none" in told else set())
@@ -148,12 +148,12 @@ def test_distance_by_hand() -> None:
 
 
 def test_a_constant_embedding_gives_the_floor(data: Data, tmp_path: Path) -> None:
-    one = subject(data, tmp_path)
+    one = evaluated(data, tmp_path)
     assert isinstance(one.model, ContextSSL)
     with torch.no_grad():
         one.model.predictor.read_out.weight.zero_()
         one.model.predictor.read_out.bias.fill_(1.0)
-    evaluate(EvaluateSettings(**SETTINGS, baselines=[], fairness_bottleneck=[]), ["fairness"], subject=one)  # type: ignore[arg-type]
+    evaluate(EvaluateSettings(**SETTINGS, baselines=[], fairness_bottleneck=[]), ["fairness"], evaluated=one)  # type: ignore[arg-type]
     found = find(read_results(tmp_path)[1], representation="embedding")
     read = [row for row in found if row.metric in ("accuracy", "balanced_accuracy", "auroc")]
     assert read and all(row.floor is not None and math.isclose(row.mean, row.floor, abs_tol=1e-9) for row in read)
@@ -166,7 +166,7 @@ def test_a_share_is_chosen_on_training_rows_alone(data: Data, tmp_path: Path) ->
     for split in ("val", "test"):
         folder = tmp_path / split
         settings = EvaluateSettings(**SETTINGS, split=split, adversaries=["logistic"], baselines=[])  # type: ignore[arg-type]
-        evaluate(settings, ["fairness"], subject=subject(data, folder))
+        evaluate(settings, ["fairness"], evaluated=evaluated(data, folder))
         run, rows = read_results(folder)
         name = "fairness" if split == "val" else "fairness (test)"
         notes.append(run["evaluations"][name]["notes"])
@@ -188,7 +188,7 @@ def test_images_have_no_fairness(tmp_path: Path) -> None:
     data = toy_data(tmp_path / "store")
     model = fresh_model(TrainSettings(resolution=8, backbone="resnet_compact", projection_dim=8, width=16, block_size=8), data, None)
     with pytest.raises(SettingsError, match="fairness is read from rows of a table"):
-        evaluate(EvaluateSettings(**SETTINGS), ["fairness"], subject=Subject(model, data, tmp_path))  # type: ignore[arg-type]
+        evaluate(EvaluateSettings(**SETTINGS), ["fairness"], evaluated=Evaluated(model, data, tmp_path))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_images_have_no_fairness(tmp_path: Path) -> None:
 )
 def test_settings_that_cannot_be(data: Data, tmp_path: Path, given: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        evaluate(EvaluateSettings(**{**SETTINGS, **given}), ["fairness"], subject=subject(data, tmp_path))  # type: ignore[arg-type]
+        evaluate(EvaluateSettings(**{**SETTINGS, **given}), ["fairness"], evaluated=evaluated(data, tmp_path))  # type: ignore[arg-type]
 
 
 def test_every_number_has_the_error_of_the_people_asked(rows: list[ResultRow]) -> None:

@@ -21,7 +21,7 @@ from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.sensitivity import RAW_COLUMNS, Variations, render_variations, sensitivity, shapes_renderer
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, Factor
-from tests.evaluation.subjects import tiny_model, views_of
+from tests.evaluation.tiny import tiny_model, views_of
 
 
 def hues(count: int = 2000, seed: int = 0) -> Tensor:

@@ -22,7 +22,7 @@ from contextssl.evaluation.readers import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 TRAIN = ViewSet.choose(views_of(9, 4, "train"), "train", 0, 0, 0)
 VAL = ViewSet.choose(views_of(5, 4, seed=1), "val", 0, 0, 0)

@@ -26,7 +26,7 @@ from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import derive_seed, seeded_generator
 from contextssl.records.results import RESULTS, ResultRow, read_results, write_results
-from tests.evaluation.subjects import FACTORS, encoded, generator, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, encoded, generator, tiny_model, views_of
 
 # What a seed changes.
 UNSETTLED = {"mean": 0, "std": 0, "item_std": 0}

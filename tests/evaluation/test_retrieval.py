@@ -15,7 +15,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.models.contextssl import ContextSSL
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 SPACE = FactorSpace((ROTATION, COLOR))
 

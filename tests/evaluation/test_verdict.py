@@ -22,7 +22,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.predictor import Context
 from contextssl.records.results import ResultRow
-from tests.evaluation.subjects import FACTORS
+from tests.evaluation.tiny import FACTORS
 
 Shares = tuple[float, float]
 # Shares of (rotation, colour) by environment, of a trained model: contexts as drawn, and with all pairs wrong.

@@ -14,7 +14,7 @@ from contextssl.models.build import build_model
 from contextssl.models.conditional import Conditional
 from contextssl.models.contextssl import ContextSSL
 from contextssl.training.loss import Objective, contextssl_loss
-from tests.evaluation.subjects import FACTORS
+from tests.evaluation.tiny import FACTORS
 from tests.models.test_contextssl import images
 from tests.training.test_loss import batch_of
 

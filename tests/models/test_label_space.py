@@ -20,7 +20,7 @@ from contextssl.errors import SettingsError
 from contextssl.factors import COLOR, ROTATION, Factor, FactorSpace
 from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace, bin_edges, coarse_number, context_label_loss, factor_bins
-from tests.evaluation.subjects import FACTORS, tiny_model, views_of
+from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 GENDER = Factor("gender", 2, "category", ("female", "male"))
 

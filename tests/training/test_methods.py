@@ -18,8 +18,8 @@ from contextssl.data.environments import environments_of
 from contextssl.data.pairs import EVERYTHING, PairBatch, ViewPairs
 from contextssl.data.views import Views
 from contextssl.errors import CheckpointError, SettingsError
+from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.run import evaluate
-from contextssl.evaluation.subject import Subject
 from contextssl.method import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.conditional import Conditional
@@ -27,7 +27,7 @@ from contextssl.models.contextssl import ContextSSL
 from contextssl.records.results import ResultRow, read_results
 from contextssl.report import write_report
 from contextssl.training.run import train
-from tests.evaluation.subjects import FACTORS
+from tests.evaluation.tiny import FACTORS
 from tests.training.runs import tiny_settings, toy_data
 
 RIVALS = [name for name in METHODS.built_in if name not in ("contextssl", "conditional")]
@@ -52,7 +52,7 @@ def evaluated(run: Path, data: Data) -> list[ResultRow]:
     content = checkpoints.read(run / "checkpoints" / "last.ckpt")
     trained, model = checkpoints.settings_of(content), contextssl.load_any(run)
     mix = environments_of(trained, model.factors)
-    evaluate(settings, subject=Subject(model, data, run, mix.environments, trained))
+    evaluate(settings, evaluated=Evaluated(model, data, run, mix.environments, trained))
     return read_results(run)[1]
 
 
@@ -201,4 +201,4 @@ def test_the_conditional_rival_is_trained_resumed_and_evaluated_by_name(data: Da
     page = write_report([whole]).page.read_text()
     assert "whole is told its environment by name and takes no context" in page and "rotation told by name" in page
     with pytest.raises(SettingsError, match="this model takes none"):
-        evaluate(EvaluateSettings(progress=False), ["reading"], subject=Subject(model, data, whole))
+        evaluate(EvaluateSettings(progress=False), ["reading"], evaluated=Evaluated(model, data, whole))

@@ -22,10 +22,10 @@ from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import ArrayCache, own_code
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
 from contextssl.evaluation.readers import HeadTraining
-from contextssl.evaluation.subject import Subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.head import HEADS, Head
@@ -59,13 +59,13 @@ class Plan:
     notes: list[str]
 
     @classmethod
-    def of(cls, settings: EvaluateSettings, subject: Subject) -> Plan:
+    def of(cls, settings: EvaluateSettings, evaluated: Evaluated) -> Plan:
         """
         Raises:
             SettingsError: for context lengths or environments that this model cannot take.
             DataError: where the data have no stored views.
         """
-        model, data = subject.model, subject.data
+        model, data = evaluated.model, evaluated.data
         if model.factors.names != data.train.factors.names or model.factors.width != data.train.factors.width:
             raise DataError(
                 f"the model knows the factors {', '.join(model.factors.names)}, the data {', '.join(data.train.factors.names)}: "
@@ -77,17 +77,17 @@ class Plan:
             lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
         check_lengths(lengths, longest)
         notes: list[str] = []
-        if (chosen := subject.chosen_on_what_is_read(settings.split)) is not None:
+        if (chosen := evaluated.chosen_on_what_is_read(settings.split)) is not None:
             notes.append(chosen)
             warnings.warn(chosen, UserWarning, stacklevel=3)
-        environments = _environments(settings, subject, notes)
-        contexts = draw_contexts(data.train, _context_pairs(subject), settings.contexts, settings.seed)
+        environments = _environments(settings, evaluated, notes)
+        contexts = draw_contexts(data.train, _context_pairs(evaluated), settings.contexts, settings.seed)
         described = data.description
         tested = data.split(settings.split)
         fingerprint = described.get("fingerprint") or data.train.views.digest() + tested.views.digest()
         # Of augmentations of your own a description tells the name alone.
         made_by = getattr(getattr(data.train.views, "augmentations", None), "augmentations", ())
-        folder = Path(settings.cache_dir) if settings.cache_dir is not None else subject.folder / CACHE
+        folder = Path(settings.cache_dir) if settings.cache_dir is not None else evaluated.folder / CACHE
         embedder = Embedder(
             model,
             contexts,
@@ -107,7 +107,7 @@ class Plan:
             lengths=tuple(lengths),
             points=context_points(environments, lengths, settings.contexts, by_name=model.takes_environment_name),
             source=described.get("source"),
-            unseen=_unseen(settings, subject),
+            unseen=_unseen(settings, evaluated),
             notes=notes,
         )
 
@@ -168,12 +168,12 @@ class Plan:
         return ViewSet.choose(self.train.source, "train", 0, settings.items, settings.seed)
 
 
-def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]) -> tuple[Environment, ...]:
-    factors: FactorSpace = subject.model.factors
-    trained = subject.trained_on
+def _environments(settings: EvaluateSettings, evaluated: Evaluated, notes: list[str]) -> tuple[Environment, ...]:
+    factors: FactorSpace = evaluated.model.factors
+    trained = evaluated.trained_on
     if settings.environments is None:
         chosen = trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
-        if subject.model.takes_environment_name and NO_FACTOR not in [environment.name for environment in chosen]:
+        if evaluated.model.takes_environment_name and NO_FACTOR not in [environment.name for environment in chosen]:
             # A context model is read with no context too; this one with nothing told.
             notes.append("this model was not trained with nothing told: read the rows of none as a transfer")
             chosen = (*chosen, factors.environment(NO_FACTOR))
@@ -190,27 +190,27 @@ def _environments(settings: EvaluateSettings, subject: Subject, notes: list[str]
     return tuple(named.values())
 
 
-def _unseen(settings: EvaluateSettings, subject: Subject) -> PairSource | None:
+def _unseen(settings: EvaluateSettings, evaluated: Evaluated) -> PairSource | None:
     """Pairs of rendered classes that training never saw, where they are named."""
     if settings.unseen_classes is None:
         return None
-    trained = subject.settings
+    trained = evaluated.settings
     data_set = None if trained is None else known_data_set(trained.dataset)
     if trained is None or data_set is None or not data_set.renders or trained.data_dir is not None:
         raise SettingsError("unseen_classes are rendered: they are for runs on dataset=shapes without data_dir")
     named = list(settings.unseen_classes)
-    if known := [name for name in named if name in subject.data.train.class_names]:
+    if known := [name for name in named if name in evaluated.data.train.class_names]:
         raise SettingsError(f"unseen_classes holds {known[0]!r}, which training saw: name others")
     wanted = dataclasses.replace(trained, classes=named, objects=UNSEEN_OBJECTS, val_objects=2)
     return open_data(wanted, progress=settings.progress).train
 
 
-def _context_pairs(subject: Subject) -> int:
+def _context_pairs(evaluated: Evaluated) -> int:
     """How many pairs a drawn context holds: as many as the model takes; of one that takes none what a context model of its settings would,
     since erasure learns from the very pairs."""
-    longest = subject.model.longest_context
+    longest = evaluated.model.longest_context
     if longest == 0:
-        longest = subject.settings.block_size - 2 if subject.settings is not None else max(PUBLISHED_LENGTHS)
+        longest = evaluated.settings.block_size - 2 if evaluated.settings is not None else max(PUBLISHED_LENGTHS)
     return longest // 2
 
 

@@ -15,9 +15,9 @@ from contextssl.data.dataset import data_kind
 from contextssl.errors import SettingsError
 from contextssl.evaluation.cache import code_fingerprint, weights_fingerprint
 from contextssl.evaluation.checks import check_settings
+from contextssl.evaluation.evaluated import Evaluated, open_evaluated
 from contextssl.evaluation.plan import CACHE as CACHE
 from contextssl.evaluation.plan import Plan as Plan
-from contextssl.evaluation.subject import Subject, open_subject
 from contextssl.protocol import PROTOCOLS, Protocol, definitions_of, in_all
 from contextssl.records.provenance import OWN, describe_run
 from contextssl.records.results import RESULTS, ResultRow, evaluation_name, evaluation_of, read_results, update_results
@@ -26,7 +26,7 @@ from contextssl.version import __version__
 VIEWS = {"rows": "rows of a table (dataset=adult, mimic3 or table)", "images": "images"}
 
 
-def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None, *, subject: Subject | None = None) -> Path:
+def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None, *, evaluated: Evaluated | None = None) -> Path:
     """Evaluate a model by some protocols, and return the folder of its ``results.json``.
 
     Rows of the same protocols and split are replaced there, others kept; ``run["evaluations"]`` says how each protocol's were made. They are
@@ -35,7 +35,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     Args:
         settings: see :class:`~contextssl.config.settings.EvaluateSettings`.
         protocols: by their names, or a user's own as ``package.module:Name``; where left out those of ``evaluate all`` that the data allow.
-        subject: your own model and data, in the place of ``settings.load_model`` and the data settings.
+        evaluated: your own model and data, in the place of ``settings.load_model`` and the data settings.
 
     Raises:
         SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is computed; and where the results that are
@@ -43,22 +43,22 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     """
     named = None if protocols is None else [PROTOCOLS.find(name) for name in protocols]
     check_settings(settings, named or in_all())
-    subject = subject if subject is not None else open_subject(settings)
-    views = "images" if subject.data.columns is None else "rows"
+    evaluated = evaluated if evaluated is not None else open_evaluated(settings)
+    views = "images" if evaluated.data.columns is None else "rows"
     for protocol in named or ():
         if protocol.views not in (None, views):
             raise SettingsError(f"{protocol.name} is read from {VIEWS[protocol.views]}; these views are {VIEWS[views].split(' (')[0]}")
     chosen = named if named is not None else in_all(views)
-    model = subject.model.to(_device(settings.accelerator))
-    plan = Plan.of(settings, subject)
+    model = evaluated.model.to(_device(settings.accelerator))
+    plan = Plan.of(settings, evaluated)
     weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}
     asked = {evaluation_name(protocol.name, protocol.split(settings)) for protocol in chosen}
-    if (subject.folder / RESULTS).is_file():
-        _check_weights(read_results(subject.folder)[0], asked, weights, subject, settings)
+    if (evaluated.folder / RESULTS).is_file():
+        _check_weights(read_results(evaluated.folder)[0], asked, weights, evaluated, settings)
     for protocol in chosen:
         began = time.monotonic()
         rows = [dataclasses.replace(row, weights=plan.embedder.weights) for row in protocol.rows(plan)]
-        about = _about(plan, protocol, subject, round(time.monotonic() - began, 2))
+        about = _about(plan, protocol, evaluated, round(time.monotonic() - began, 2))
         if verdict := protocol.says(rows):
             about["verdict"] = dataclasses.asdict(verdict)
 
@@ -69,22 +69,22 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
             rows: list[ResultRow] = rows,
             about: dict[str, Any] = about,
         ) -> tuple[dict[str, Any], list[ResultRow]]:
-            run = run if run is not None else _described(subject, settings)
-            if subject.own_encoder is not None:
+            run = run if run is not None else _described(evaluated, settings)
+            if evaluated.own_encoder is not None:
                 # Results from before it was recorded do not say so.
-                run = {**run, "encoder": OWN, "encoder_class": subject.own_encoder}
-            _check_weights(run, asked, weights, subject, settings)
+                run = {**run, "encoder": OWN, "encoder_class": evaluated.own_encoder}
+            _check_weights(run, asked, weights, evaluated, settings)
             # What is still to be made anew, and is of other weights, goes at once.
             kept = {name: made for name, made in run.get("evaluations", {}).items() if made.get("weights") in (None, *weights)}
             gone = {(protocol, about["split"])} | {evaluation_of(name) for name in run.get("evaluations", {}) if name not in kept}
             kept[evaluation_name(protocol, about["split"])] = about
             return {**run, "evaluations": kept}, [*(row for row in before if (row.protocol, row.split) not in gone), *rows]
 
-        update_results(subject.folder, add)
-    return subject.folder
+        update_results(evaluated.folder, add)
+    return evaluated.folder
 
 
-def _about(plan: Plan, protocol: Protocol, subject: Subject, seconds: float) -> dict[str, Any]:
+def _about(plan: Plan, protocol: Protocol, evaluated: Evaluated, seconds: float) -> dict[str, Any]:
     """How a protocol's rows were made."""
     settings, views = plan.settings, plan.test_of(protocol)
     return {
@@ -103,16 +103,16 @@ def _about(plan: Plan, protocol: Protocol, subject: Subject, seconds: float) -> 
         "code": code_fingerprint(),
         "precision": plan.embedder.precision,
         "device": plan.embedder.device.type,
-        "checkpoint": subject.checkpoint,
-        "checkpoint_chosen_on": subject.chosen_on,
+        "checkpoint": evaluated.checkpoint,
+        "checkpoint_chosen_on": evaluated.chosen_on,
         "weights": plan.embedder.weights,
-        "data": {**plan.embedder.data, "kind": data_kind(subject.data)},
+        "data": {**plan.embedder.data, "kind": data_kind(evaluated.data)},
         "seconds": seconds,
         "date": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
 
 
-def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], subject: Subject, settings: EvaluateSettings) -> None:
+def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], evaluated: Evaluated, settings: EvaluateSettings) -> None:
     """One results file is of one model: what stays beside the rows that are asked for must be of the same weights.
 
     Raises:
@@ -126,20 +126,20 @@ def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], subj
     if not others:
         return
     there = ", ".join(name if checkpoint is None else f"{name} of {checkpoint}" for name, checkpoint in others.items())
-    ours = "these" if subject.file is None else subject.file.name
+    ours = "these" if evaluated.file is None else evaluated.file.name
     raise SettingsError(
-        f"{subject.folder / RESULTS} holds numbers of other weights than {ours} ({there}), and one file is of one model: "
+        f"{evaluated.folder / RESULTS} holds numbers of other weights than {ours} ({there}), and one file is of one model: "
         f"give run_dir=FOLDER to keep these numbers in a folder of their own, or evaluate those protocols anew too"
     )
 
 
-def _described(subject: Subject, settings: EvaluateSettings) -> dict[str, Any]:
+def _described(evaluated: Evaluated, settings: EvaluateSettings) -> dict[str, Any]:
     """A description of the run, where there are no results yet."""
-    if subject.settings is not None:
-        return describe_run(subject.settings, subject.data, subject.own_encoder)
-    about = {"load_model": settings.load_model, "architecture": subject.model.architecture()}
-    data = {**subject.data.description, "kind": data_kind(subject.data)}
-    return {**about, "data": data, "encoder": subject.backbone or OWN}
+    if evaluated.settings is not None:
+        return describe_run(evaluated.settings, evaluated.data, evaluated.own_encoder)
+    about = {"load_model": settings.load_model, "architecture": evaluated.model.architecture()}
+    data = {**evaluated.data.description, "kind": data_kind(evaluated.data)}
+    return {**about, "data": data, "encoder": evaluated.backbone or OWN}
 
 
 def _device(accelerator: str) -> torch.device:

@@ -23,9 +23,9 @@ from contextssl.data.stored import is_store
 from contextssl.data_set import DATA_SETS, known_data_set, own_name
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
 from contextssl.evaluation.plan import Plan
-from contextssl.evaluation.subject import open_subject
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
@@ -194,12 +194,12 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
         eval_ctxt=[0],
     )
     settings = EvaluateSettings(**given)
-    subject = open_subject(settings)
-    plan = Plan.of(settings, subject)
+    evaluated = open_evaluated(settings)
+    plan = Plan.of(settings, evaluated)
     if len(plan.test) > MOST_VIEWS:
         # Fewer candidates, which nothing else will ask the cache for.
         settings = dataclasses.replace(settings, items=max(2, MOST_VIEWS // plan.test.per_item), cache=False)
-        plan = Plan.of(settings, subject)
+        plan = Plan.of(settings, evaluated)
     return plan
 
 

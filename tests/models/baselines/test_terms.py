@@ -26,7 +26,7 @@ from contextssl.models.baselines.sequence import SequencePrediction, sequences
 from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.supervision import ClassSupervision, LatentSupervision
 from contextssl.models.baselines.term import Seen, Term
-from tests.evaluation.subjects import FACTORS
+from tests.evaluation.tiny import FACTORS
 from tests.models.test_objectives import naive_nt_xent
 
 F_WIDTH, A = 8, FACTORS.width

@@ -27,7 +27,7 @@ from contextssl.records.run_folder import new_run_folder
 
 
 @dataclass
-class Subject:
+class Evaluated:
     """What is evaluated: a model with its data, and the folder that its results go to.
 
     Args:
@@ -70,7 +70,7 @@ class Subject:
         )
 
 
-def open_subject(settings: EvaluateSettings) -> Subject:
+def open_evaluated(settings: EvaluateSettings) -> Evaluated:
     """The model and the data that the settings name.
 
     Raises:
@@ -105,7 +105,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
     data = open_data(_data_settings(settings, trained, made["data"], str(named)), progress=settings.progress)
     if trained is None:
         folder = _results_folder(settings) or new_run_folder(settings.output_dir, f"evaluate-{file.stem}")
-        return Subject(model, data, folder, backbone=published_backbone(model.encoder.state_dict()), file=file)
+        return Evaluated(model, data, folder, backbone=published_backbone(model.encoder.state_dict()), file=file)
     if made.get("columns") is not None:
         _check_columns(made["columns"], data, named)
     recorded = made["data"].get("fingerprint")
@@ -118,7 +118,7 @@ def open_subject(settings: EvaluateSettings) -> Subject:
         )
     folder = _results_folder(settings) or (file.parent.parent if file.parent.name == "checkpoints" else file.parent)
     mix = environments_of(trained, model.factors)
-    return Subject(model, data, folder, mix.environments, trained, made["encoder"], file=file)
+    return Evaluated(model, data, folder, mix.environments, trained, made["encoder"], file=file)
 
 
 def _results_folder(settings: EvaluateSettings) -> Path | None:

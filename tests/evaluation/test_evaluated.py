@@ -9,7 +9,7 @@ import torch
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError
-from contextssl.evaluation.subject import _data_settings, open_subject
+from contextssl.evaluation.evaluated import _data_settings, open_evaluated
 from contextssl.models.published import IMAGE_MEAN, IMAGE_STD
 from tests.reference import published_state
 from tests.sources import ToySource, toy_store
@@ -21,7 +21,7 @@ OWN = "mine:Solarize"
 def test_a_published_checkpoint_normalises_as_published_whatever_the_data(tmp_path: Path, given: dict[str, Any]) -> None:
     store = toy_store(tmp_path / "store", ToySource({"train": 4, "val": 2}), resolution=8)
     torch.save(published_state(), tmp_path / "published.pt")
-    subject = open_subject(
+    evaluated = open_evaluated(
         EvaluateSettings(
             load_model=str(tmp_path / "published.pt"),
             data_dir=str(tmp_path / "store"),
@@ -31,11 +31,11 @@ def test_a_published_checkpoint_normalises_as_published_whatever_the_data(tmp_pa
         )
     )
     mean, std = (given["image_mean"], given["image_std"]) if given else (IMAGE_MEAN, IMAGE_STD)
-    assert subject.model.image_mean is not None and subject.model.image_std is not None
-    torch.testing.assert_close(subject.model.image_mean.flatten(), torch.tensor(mean))
-    torch.testing.assert_close(subject.model.image_std.flatten(), torch.tensor(std))
+    assert evaluated.model.image_mean is not None and evaluated.model.image_std is not None
+    torch.testing.assert_close(evaluated.model.image_mean.flatten(), torch.tensor(mean))
+    torch.testing.assert_close(evaluated.model.image_std.flatten(), torch.tensor(std))
     assert abs(store.image_mean[0] - mean[0]) > 1e-3
-    assert subject.backbone == "resnet18"
+    assert evaluated.backbone == "resnet18"
 
 
 def test_augmentations_of_ones_own_count_where_they_are_named_again() -> None:
