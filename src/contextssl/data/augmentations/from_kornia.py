@@ -244,7 +244,7 @@ def _told(module: Any, shape: tuple[int, int, int], refuse: Any) -> Recorded:
         else:
             shapes[key], dtypes[key] = tuple(value.shape[1:]), value.dtype
             if value[0].numel() > MOST_NUMBERS:
-                raise refuse(f"its {key} is {value[0].numel()} numbers an image")
+                raise refuse(f"its {key} is {value[0].numel()} numbers per image")
     return Recorded(shapes, dtypes, fixed)
 
 
