@@ -15,7 +15,7 @@ from pathlib import Path
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run, read_run
-from contextssl.report.fairness import Asked, Condition, asked
+from contextssl.report.fairness_table import Asked, Condition, asked
 from contextssl.report.words import factor_name, number
 
 FIRST = (

@@ -74,10 +74,10 @@ def test_a_comparison_makes_what_is_missing_and_no_more(
     )
 
     # Another evaluation is made anew, of the same runs; other settings of the training are refused before anything is trained.
-    assert main([*asked, "protocols=[reading]"]) == 0
+    assert main([*asked, "protocols=[context-sensitivity]"]) == 0
     assert "6 runs in runs/compare: 4 are there, 2 to do" in capsys.readouterr().out, "methods without contexts have none to read"
     _, rows = read_results(root / "contextssl/seed0")
-    assert {row.context for row in rows if row.protocol == "reading"} > {None, "shuffled", "random actions"}
+    assert {row.context for row in rows if row.protocol == "context-sensitivity"} > {None, "shuffled", "random actions"}
     message = error_of(capsys, *asked, "epochs=2")
     assert "is of another comparison (epochs: 1 there, 2 asked): choose another compare_dir" in message
 

@@ -30,6 +30,12 @@ def test_what_counts_is_all_that_is_read_but_where_things_are(name: str) -> None
         assert {"neighbours", "train_items", "train_views", "probe_views", "bottleneck"} <= set(counts)
 
 
+def test_a_former_name_is_accepted_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="the protocol reading is called context-sensitivity"):
+        assert PROTOCOLS.find("reading") is PROTOCOLS.find("context-sensitivity")
+    assert "reading" not in PROTOCOLS.names()
+
+
 def test_which_protocols_are_run_together() -> None:
     assert [protocol.name for protocol in in_all("images")] == ["equivariance", "probe", "geometry", "retrieval"]
     assert {protocol.name for protocol in in_all()} - {protocol.name for protocol in in_all("images")} == {"fairness"}

@@ -106,7 +106,7 @@ def _split(words: list[str]) -> tuple[str, Command, list[str]]:
         if name in COMMANDS:
             return name, COMMANDS[name], words[count:]
     if words[0] == "evaluate" and len(words) > 1 and (command := evaluation_by(words[1])) is not None:
-        return " ".join(words[:2]), command, words[2:]
+        return f"evaluate {command.protocol}", command, words[2:]
     group = [name for name in COMMANDS if name.startswith(words[0] + " ")]
     if group and (len(words) == 1 or words[1] in HELP):
         print(overview(group))

@@ -56,6 +56,7 @@ def jobs_of(settings: CompareSettings) -> list[Job]:
     Raises:
         SettingsError: for methods, conditions, seeds or protocols that cannot be.
     """
+    settings.protocols = [PROTOCOLS.current(name) for name in settings.protocols]
     for protocol in settings.protocols:
         PROTOCOLS.find(protocol)
     if not settings.protocols:

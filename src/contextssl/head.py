@@ -1,4 +1,4 @@
-"""What reads factors and the class out of frozen embeddings: a name, how it is trained or solved, how it is called in tables."""
+"""Probe heads: what predicts factors and the class from frozen embeddings, and how it is trained or solved."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ToRead:
-    """What a head that is fitted at once reads.
+class ProbeData:
+    """The data of a head that is fitted in closed form.
 
     Args:
-        train: float32, of the training split.
-        targets: what is to be read of each: latents, then classes as one-hot numbers.
-        test: what is read.
+        train: float32 embeddings of the training split.
+        targets: of each training row: latents, then one-hot classes.
+        test: embeddings to predict for.
         held_out: the training rows that a penalty may be chosen on; all views of an item lie on one side.
-        groups: columns of the targets that belong together: a factor's, the classes'.
+        groups: columns of the targets per factor, and of the classes.
         neighbours: k of kNN.
         device: to compute on.
     """
@@ -42,15 +42,15 @@ class ToRead:
 class Head:
     """
     Args:
-        name: of the setting ``heads``, and in rows.
+        name: in the setting ``heads`` and in rows.
         title: in sentences and tables.
-        short: over a column of the terminal.
-        about: for ``--help``.
-        definition: how to read its numbers.
+        short: title of a column in the terminal.
+        about: in ``--help``.
+        definition: of its numbers, kept with the results.
         hidden: widths of the hidden layers of one that is trained by Adam; () is a linear map.
-        fit: of one that is fitted at once: what is read of ``test``, (m, t) float on the CPU.
-        trains: whether the settings of training (epochs and the rest) are its.
-        reads_pairs: whether it reads actions from two embeddings side by side too.
+        fit: of one in closed form: the predictions for ``test``, (m, t) float on the CPU.
+        trains: whether it has the settings of training (epochs, learning rate, …).
+        probes_pairs: whether it regresses actions from two embeddings too.
     """
 
     name: str
@@ -59,9 +59,9 @@ class Head:
     about: str = ""
     definition: str = ""
     hidden: tuple[int, ...] | None = None
-    fit: Callable[[ToRead], Float[Tensor, "m t"]] | None = None
+    fit: Callable[[ProbeData], Float[Tensor, "m t"]] | None = None
     trains: bool = False
-    reads_pairs: bool = True
+    probes_pairs: bool = True
     place: int = 100
     settings: None = None
 

@@ -1,6 +1,6 @@
-"""A number of a results file: what it is called, how it is written and defined; and, of those that several protocols share, how it is computed.
+"""Metrics: the title, format and definition of a number in a results file.
 
-Those that are computed of every factor, or of the class, wherever a protocol reads one, are the files of :mod:`contextssl.metrics`.
+Those that every protocol computes per factor, or of the class, are the files of :mod:`contextssl.metrics`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from contextssl.plugins import Kind
 
 if TYPE_CHECKING:
     from contextssl.evaluation.bootstrap import Resampled
-    from contextssl.evaluation.scores import Read
+    from contextssl.evaluation.scores import Probed
 
-    # The number, the floor that a constant reaches, and the number over draws of the items.
+    # The value, the floor (of a constant prediction), and the values over bootstrap draws of the items.
     Score = tuple[float, float, Resampled | None]
 
 
@@ -25,12 +25,12 @@ class Metric:
     """
     Args:
         name: in rows.
-        title: in tables; the name where left out.
-        definition: how to read it.
-        digits, unit: as it is written.
-        of: what it is computed of: ``"factor"`` or ``"class"``; None of a protocol's own.
-        score: of one that is computed so.
-        relation: of which factors, such as ``"rotation"``; None of all.
+        title: in tables; default: the name.
+        definition: kept with the results.
+        digits, unit: of its format.
+        of: ``"factor"`` or ``"class"``; None of a protocol's own metric.
+        score: computes one of a factor or of the class.
+        relation: of the factors that it applies to, such as ``"rotation"``; None: all.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Metric:
     digits: int = 3
     unit: str = ""
     of: str | None = None
-    score: Callable[[Read], Score] | None = None
+    score: Callable[[Probed], Score] | None = None
     relation: str | None = None
     place: int = 100
 

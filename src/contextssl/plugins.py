@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -33,6 +34,7 @@ class Kind(Generic[Part]):
         package: whose modules they are, where not that of the group's name.
         taken: what a name of the user's own, or an entry point, stands for, made a part; raises a SettingsError for what is none. It is given the
             name and the object.
+        former: names that parts had, and the names that they have now.
     """
 
     what: str
@@ -40,6 +42,7 @@ class Kind(Generic[Part]):
     attribute: str
     taken: Callable[[str, Any], Part]
     package: str | None = None
+    former: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def built_in(self) -> Mapping[str, Part]:
@@ -63,11 +66,20 @@ class Kind(Generic[Part]):
         """Whether it is code of the user's own, by its place, which the user has to name each time."""
         return ":" in name
 
+    def current(self, name: str) -> str:
+        """The name that a part has now; a former one is accepted with a warning."""
+        if name not in self.former:
+            return name
+        now = self.former[name]
+        warnings.warn(f"the {self.what} {name} is called {now}: its former name is accepted until version 1.0", UserWarning, stacklevel=3)
+        return now
+
     def find(self, name: str) -> Part:
         """
         Raises:
             SettingsError: for a name that is unknown, naming the nearest; for code that cannot be imported or is no such part.
         """
+        name = self.current(name)
         if name in self.built_in:
             return self.built_in[name]
         if self.is_own(name):

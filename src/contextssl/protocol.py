@@ -1,6 +1,6 @@
-"""One way of evaluating a model, with all that the command line, the evaluation, the report and a comparison ask of it.
+"""Evaluation protocols: everything that the command line, the evaluation, the report and a comparison need of one.
 
-Each lies in a file of :mod:`contextssl.protocols`; a user's own is a subclass of :class:`Protocol`.
+Each is a file of :mod:`contextssl.protocols`; a user's own is a subclass of :class:`Protocol`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from contextssl.config.evaluation_settings import CHANGE_NOTHING, READ_BY_ALL
+from contextssl.config.published_words import RENAMED_PROTOCOLS
 from contextssl.errors import SettingsError
 from contextssl.head import HEADS, Head
 from contextssl.metric import METRICS, Metric
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the terminal's table.
+    """A column of the table in the terminal.
 
     Args:
-        by_factor: a cell holds a number for each factor; else the one row of that metric and head.
+        by_factor: whether a cell holds one number per factor.
     """
 
     metric: str
@@ -51,17 +52,17 @@ class Protocol(ABC):
     Attributes:
         name: in ``contextssl evaluate NAME``, and in rows.
         intro: one sentence, for ``--help``.
-        title: over its table of a comparison; the name where left out.
-        place: among others: in ``evaluate all``, in tables.
+        title: of its table in a comparison; default: the name.
+        place: its order in ``evaluate all`` and in tables.
         in_all: whether ``evaluate all`` runs it.
-        views: ``"rows"`` where it is of tables alone; None of all views.
-        reads: settings of an evaluation beside those that every protocol reads.
-        settings: its own, a dataclass; read by :func:`~contextssl.config.own_settings.own_of`.
-        epochs: passes of trained heads over the training data where none are given, as published.
-        metrics: that are its own.
-        definitions: how to read whatever else its rows hold.
-        columns: of the terminal's table; a column for each metric and head where left out.
-        all_representations: whether the terminal shows rows of more than embeddings.
+        views: ``"rows"`` for tables only; None for all data.
+        reads: evaluation settings that it uses, next to those that every protocol uses.
+        settings: its own, a dataclass; parsed by :func:`~contextssl.config.own_settings.own_of`.
+        epochs: default of the trained heads, as published.
+        metrics: its own.
+        definitions: of what else its rows hold.
+        columns: of the table in the terminal; default: one per metric and head.
+        all_representations: whether the terminal shows rows of other representations than embeddings.
     """
 
     name: ClassVar[str]
@@ -80,14 +81,14 @@ class Protocol(ABC):
 
     @abstractmethod
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
-        """The numbers.
+        """Compute the numbers.
 
         Args:
-            plan: settings, model, contexts and views; what it shares with other protocols is computed once.
+            plan: settings, model, contexts and views; what protocols share is computed once.
         """
 
     def split(self, settings: EvaluateSettings) -> str:
-        """Which split its rows are of."""
+        """The split that its rows are of."""
         return settings.split
 
     def is_of(self, settings: Any) -> bool:
@@ -95,7 +96,7 @@ class Protocol(ABC):
         return True
 
     def says(self, rows: Sequence[ResultRow]) -> Verdict | None:
-        """What its rows say together, where there is a rule for that."""
+        """A verdict from its rows, where it has a rule for one."""
         return None
 
     def summary(self, rows: Sequence[ResultRow], split: str) -> RenderableType:
@@ -109,7 +110,7 @@ class Protocol(ABC):
         return {}
 
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
-        """Its sections of the report; every number stands in the page's last one anyway.
+        """Its sections of the report. The last section lists every number in any case.
 
         Args:
             pictures: of all protocols.
@@ -118,7 +119,7 @@ class Protocol(ABC):
         return ()
 
     def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
-        """Its tables of a comparison: every number, where nothing better is known. None where there are no rows for one."""
+        """Its tables of a comparison; default: every number. None where there are no rows for one."""
         from contextssl.report.comparison_tables import every_number
 
         return (every_number(entries, self, factors),)
@@ -129,48 +130,48 @@ def _protocol(name: str, found: Any) -> Protocol:
     if not isinstance(found, Protocol):
         raise SettingsError(f"protocol {name!r} is a {type(found).__name__}: it must be a subclass of contextssl.protocol.Protocol")
     if found.name in PROTOCOLS.built_in:
-        raise SettingsError(f"protocol {name!r} calls itself {found.name!r}, as one that is built in: rename it")
+        raise SettingsError(f"protocol {name!r} has the name {found.name!r} of a built-in protocol: rename it")
     return found
 
 
-PROTOCOLS = Kind("protocol", "contextssl.protocols", "PROTOCOL", _protocol)
+PROTOCOLS = Kind("protocol", "contextssl.protocols", "PROTOCOL", _protocol, former=RENAMED_PROTOCOLS)
 # What every row may hold, whatever its protocol.
 SHARED_DEFINITIONS: Mapping[str, str] = {
-    "inputs": "every probe, neighbour, rank and variance reads L2-normalised features or embeddings, of unit length, unless normalize is false",
-    "prediction": "what the told action makes of a view; a factor that is told is the target view's, another the source's",
-    "mean, std": "over contexts; std with n - 1 in the denominator, and without the choice of items",
-    "item_std": "standard error of the mean by the choice of the evaluated items: bootstrap over items, all views of an item (rows of a person) "
-    "together; heads, neighbours and contexts stay as they are",
-    "length": "of the context in tokens, two a pair; at 0 there is no context",
+    "inputs": "probes, neighbours, ranks and variances are of L2-normalised features or embeddings, unless normalize is false",
+    "prediction": "the embedding predicted for a view and an action; its active factors are the target view's, its inactive ones the source's",
+    "mean, std": "over contexts; std with n - 1 in the denominator; it does not include the choice of items",
+    "item_std": "standard error of the mean over the choice of evaluated items: bootstrap over items, all views of an item (rows of a person) "
+    "together, with heads, neighbours and contexts fixed",
+    "length": "of the context in tokens, two per pair; 0: no context",
     "bottleneck": "variance of the Gaussian noise on normalised embeddings, as a share of their total variance over the training views in "
     "the same context; probes are trained and tested on noisy embeddings",
-    "auxiliary": "the model's own head; it has no loss where a factor is not told, so how far below the floor it falls there is its own affair",
+    "auxiliary": "the model's own head; it has no loss on inactive factors, so its values below the floor mean nothing",
 }
 
 
 def definitions_of(protocol: Protocol) -> dict[str, str]:
-    """How to read each number of its rows; kept beside them in every results file."""
+    """The definition of each number in its rows; kept with them in every results file."""
     parts: list[Head | Metric] = [*HEADS.all(), *METRICS.all(), *protocol.metrics]
     return {**SHARED_DEFINITIONS, **{part.name: part.definition for part in parts if part.definition}, **protocol.definitions}
 
 
 def in_all(views: str | None = None) -> list[Protocol]:
-    """Those of ``evaluate all``, of one kind of views where it is named."""
+    """The protocols of ``evaluate all``, for one kind of views where it is given."""
     return [protocol for protocol in PROTOCOLS.all() if protocol.in_all and (views is None or protocol.views in (None, views))]
 
 
 def settings_read(*protocols: Protocol) -> tuple[str, ...]:
-    """The names of all settings of an evaluation that one of these protocols reads."""
+    """The evaluation settings that any of these protocols uses."""
     return (*READ_BY_ALL, *dict.fromkeys(name for protocol in protocols for name in protocol.reads))
 
 
 def settings_that_count(protocol: Protocol) -> tuple[str, ...]:
-    """Those of them that change its numbers: two evaluations that agree in all of these can stand side by side."""
+    """The settings that change its numbers: two evaluations that agree in all of these can be compared."""
     return tuple(name for name in settings_read(protocol) if name not in CHANGE_NOTHING)
 
 
 @cache
 def metric_of(name: str) -> Metric:
-    """The metric of a row; one that nobody declared has its name as its title."""
+    """The metric of a row; an undeclared one has its name as its title."""
     known = {metric.name: metric for metric in METRICS.all()} | {each.name: each for part in PROTOCOLS.all() for each in part.metrics}
     return known.get(name, Metric(name, name))

@@ -19,8 +19,8 @@ from contextssl.evaluation.disturbances import (
     wrong_pairs,
     zero_pair,
 )
+from contextssl.evaluation.disturbed_contexts import _draws
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.reading import _draws
 from tests.evaluation.tiny import FACTORS, encoded, generator, tiny_model, views_of
 
 ROTATION, NONE = FACTORS.environment("rotation"), FACTORS.environment("none")
@@ -109,16 +109,20 @@ def test_what_is_told_of_true_pairs() -> None:
     draw = Draw(0, encoded(7, 0), encoded(7, 1), None, torch.zeros(12))
     made = {disturbed.name: disturbed for disturbed in draw.disturbed(5, DISTURBANCES, ROTATION, 0)}
     assert set(made) == {
-        "shuffled", "random actions", "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %", "blank images", "nothing told", "all told",
+        "shuffled", "random actions", "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %", "blank images", "no factor active",
+        "all factors active",
         "scaled actions 0.5", "scaled actions 0.3", "scaled actions 0.2", "scaled actions 0.1",
     }  # fmt: skip
-    assert {name: each.told for name, each in made.items() if each.told != "rotation"} == {"nothing told": "none", "all told": "all"}
-    for name in ("nothing told", "all told"):
+    assert {name: each.environment for name, each in made.items() if each.environment != "rotation"} == {
+        "no factor active": "none",
+        "all factors active": "all",
+    }
+    for name in ("no factor active", "all factors active"):
         assert torch.equal(made[name].pairs.features, draw.own.features[:5]) and torch.equal(made[name].pairs.action, draw.own.action[:5])
     torch.testing.assert_close(made["scaled actions 0.2"].pairs.action, 0.2 * draw.own.action[:5])
     # Where nothing is told there are no actions to be wrong, small, or left out.
     empty = {disturbed.name for disturbed in draw.disturbed(5, DISTURBANCES, NONE, 0)}
-    assert empty == set(made) - {"random actions", "nothing told"} - {name for name in made if "scaled" in name}
+    assert empty == set(made) - {"random actions", "no factor active"} - {name for name in made if "scaled" in name}
     assert [each.name for each in draw.of_one_pair(DISTURBANCES, ROTATION)] == ["one pair", "one pair of zeros"]
     # The pair of zeros is the same in every draw, so one is enough.
     assert [each.name for each in replace(draw, index=1).of_one_pair(DISTURBANCES, ROTATION)] == ["one pair"]

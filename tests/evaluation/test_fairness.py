@@ -181,7 +181,7 @@ def test_the_table_on_the_screen(rows: list[ResultRow]) -> None:
     console.print(fairness_summary(rows, "val"))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 80
-    assert "sex and income" in text and "LEACE, all rows" in text and "nothing told" in text and "commonest" in text
+    assert "sex and income" in text and "LEACE, all rows" in text and "no factor active" in text and "commonest" in text
 
 
 def test_images_have_no_fairness(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from contextssl.evaluation import published_probes
 from contextssl.evaluation.contexts import ContextPoint, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
-from contextssl.evaluation.heads import StackedHeads
 from contextssl.evaluation.metrics import r2_pooled
 from contextssl.evaluation.published_probes import published_pair_rows, published_probe_rows
-from contextssl.evaluation.readers import HeadTraining
+from contextssl.evaluation.train_heads import StackedHeads
+from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow

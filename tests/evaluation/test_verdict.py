@@ -1,4 +1,4 @@
-"""Whether a model reads its context: the rule on made-up rows, and on models made by hand that read one thing or the other."""
+"""Whether a model depends on its context: the rule on made-up rows, and on models made by hand that depend on one thing or the other."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from contextssl.data.pairs import ViewPairs
 from contextssl.data.views import Views
 from contextssl.evaluation.contexts import draw_contexts
+from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.probe import SingleViews
-from contextssl.evaluation.reading import reading_rows
-from contextssl.evaluation.verdict import READS_BLOCK, READS_NOTHING, READS_PAIRS, verdict
+from contextssl.evaluation.verdict import ON_ACTIVE, ON_NOTHING, ON_PAIRS, verdict
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.predictor import Context
@@ -39,12 +39,12 @@ def rows(
             for factor, share in zip(("rotation", "color"), shares, strict=True):
                 at = 2 if str(context).startswith("one pair") else length
                 about = {"environment": environment, "length": at, "context": context, "std": std, "n": n}
-                made.append(ResultRow("reading", "variance_share", share, factor, **about))  # type: ignore[arg-type]
+                made.append(ResultRow("context-sensitivity", "variance_share", share, factor, **about))  # type: ignore[arg-type]
     return made
 
 
 def test_the_block_alone() -> None:
-    """A published model as it was measured: nothing but the told block counts."""
+    """A published model as it was measured: nothing but which block is active counts."""
     found = verdict(
         rows(
             DRAWN,
@@ -56,31 +56,31 @@ def test_the_block_alone() -> None:
             },
         )
     )
-    assert found is not None and found.says == READS_BLOCK and found.length == 14 and found.measure == "variance_share"
+    assert found is not None and found.says == ON_ACTIVE and found.length == 14 and found.measure == "variance_share"
     assert found.contrast == pytest.approx(0.60)
     # By hand: ⟨(0.54, -0.59), (0.55, -0.60)⟩ / |(0.55, -0.60)|².
     assert found.kept is not None and found.kept["wrong pairs 100 %"] == pytest.approx((0.54 * 0.55 + 0.59 * 0.6) / (0.55**2 + 0.6**2))
     assert found.kept["one pair of zeros"] == pytest.approx(1)
     assert found.sentence.startswith(
-        "This model reads the block, not the pairs: what is told changes the share of the variance of color by 0.60"
+        "This model depends on which factors are active, not on the pairs: the active factors change the share of the variance of color by 0.60"
     )
     assert "100 % with one pair of zeros" in found.sentence and "98 % with a target of another item in every pair" in found.sentence
 
 
 def test_the_pairs() -> None:
-    """Partners dealt anew leave nothing to tell the contexts apart by, wherever both then end."""
+    """Other partners leave nothing to tell the contexts apart by, wherever both then end."""
     for end in (MIDDLE, dict.fromkeys(DRAWN, DRAWN["rotation"])):
         found = verdict(rows(DRAWN, {"wrong pairs 100 %": end, "random actions": DRAWN}))
-        assert found is not None and found.says == READS_PAIRS and "0 % with a target of another item" in found.why
+        assert found is not None and found.says == ON_PAIRS and "0 % with a target of another item" in found.why
     alone = verdict(rows(DRAWN, {"random actions": MIDDLE}))
-    assert alone is not None and alone.says == READS_PAIRS
+    assert alone is not None and alone.says == ON_PAIRS
 
 
 def test_nothing_of_the_context() -> None:
     flat = {"rotation": (0.23, 0.24), "color": (0.22, 0.26)}
     found = verdict(rows(flat, {"wrong pairs 100 %": flat, "random actions": flat}))
-    assert found is not None and found.says == READS_NOTHING and "by more than 0.02" in found.why
-    # What is told changes nothing, and wrong pairs do: neither of the three.
+    assert found is not None and found.says == ON_NOTHING and "by more than 0.02" in found.why
+    # The active factors change nothing, and wrong pairs do: neither of the three.
     other = verdict(rows(flat, {"wrong pairs 100 %": {"rotation": (0.05, 0.24), "color": (0.05, 0.26)}}))
     assert other is not None and other.says is None and "and yet wrong pairs or actions do, by 0.18" in other.why
 
@@ -103,21 +103,23 @@ def test_an_environment_that_tells_nothing_and_lengths() -> None:
     """Its actions are zeros: at another pair they are the same zeros."""
     drawn = {"rotation": (0.5, 0.0), "none": (0.02, 0.04)}
     found = verdict(rows(drawn, {"random actions": {"rotation": (0.49, 0.0)}}))
-    assert found is not None and found.says == READS_BLOCK
+    assert found is not None and found.says == ON_ACTIVE
     both = [*rows(DRAWN, {"wrong pairs 100 %": DRAWN}, 2), *rows(DRAWN, {"wrong pairs 100 %": MIDDLE}, 62)]
     longest = verdict(both)
-    assert longest is not None and longest.length == 62 and longest.says == READS_PAIRS
+    assert longest is not None and longest.length == 62 and longest.says == ON_PAIRS
 
 
 def test_neighbours_where_there_are_no_shares_and_undefined_numbers() -> None:
     by_neighbours = [
-        ResultRow("reading", "r2_pooled", row.mean, row.factor, row.environment, row.length, "embedding", "knn", context=row.context)
+        ResultRow(
+            "context-sensitivity", "r2_pooled", row.mean, row.factor, row.environment, row.length, "embedding", "knn", context=row.context
+        )
         for row in rows(DRAWN, {"wrong pairs 100 %": DRAWN})
     ]
-    own = [ResultRow("reading", "r2_pooled", -9.0, "color", "rotation", 14, "embedding", "auxiliary")]
+    own = [ResultRow("context-sensitivity", "r2_pooled", -9.0, "color", "rotation", 14, "embedding", "auxiliary")]
     found = verdict([*by_neighbours, *own])
-    assert found is not None and found.says == READS_BLOCK and "R² by nearest neighbours of color by 0.60" in found.why
-    undefined = [ResultRow("reading", "variance_share", math.nan, "rotation", name, 14) for name in DRAWN]
+    assert found is not None and found.says == ON_ACTIVE and "R² by nearest neighbours of color by 0.60" in found.why
+    undefined = [ResultRow("context-sensitivity", "variance_share", math.nan, "rotation", name, 14) for name in DRAWN]
     nothing = verdict(undefined)
     assert nothing is not None and nothing.says is None
 
@@ -170,14 +172,14 @@ def seen(items: int, views: int, seed: int) -> ViewPairs:
     )
 
 
-@pytest.mark.parametrize(("by", "says"), [("pairs", READS_PAIRS), ("block", READS_BLOCK), ("nothing", READS_NOTHING)])
+@pytest.mark.parametrize(("by", "says"), [("pairs", ON_PAIRS), ("block", ON_ACTIVE), ("nothing", ON_NOTHING)])
 def test_models_by_hand(by: str, says: str) -> None:
     train, val = seen(9, 4, 0), seen(12, 25, 1)
     embedder = Embedder(ByHand(by).eval(), draw_contexts(train, 7, 2, 0), {})
     sets = ViewSet.choose(train.views, "train", 0, 0, 0), ViewSet.choose(val.views, "val", 0, 0, 0)
     views = SingleViews(embedder, *sets, sets[1].rows(3, 0))
     environments = [FACTORS.environment(name) for name in ("rotation", "color")]
-    made = [row for row in reading_rows(views, train, environments, k=5, lengths=[14]) if row.head != "auxiliary"]
+    made = [row for row in context_sensitivity_rows(views, train, environments, k=5, lengths=[14]) if row.head != "auxiliary"]
     found = verdict(made)
     assert found is not None and found.says == says, found and found.sentence
     shares = {(row.environment, row.context, row.factor): row.mean for row in made if row.metric == "variance_share"}
@@ -185,8 +187,8 @@ def test_models_by_hand(by: str, says: str) -> None:
         assert found.kept is not None and found.kept["one pair"] == pytest.approx(1, abs=0.05)
         # Nothing happens between two black views: the block that is not told is borne out, and the other is not.
         assert found.kept["blank images"] < 0 and found.kept["one pair of zeros"] < 0
-        assert shares["rotation", "all told", "color"] > 0.1, "two actions that are borne out ask for both"
+        assert shares["rotation", "all factors active", "color"] > 0.1, "two actions that are borne out ask for both"
         assert shares["rotation", "scaled actions 0.5", "color"] > 0.1, "half an action is not borne out"
     if by == "block":
         assert found.kept is not None and found.kept["blank images"] == pytest.approx(1) == found.kept["one pair of zeros"]
-        assert shares["rotation", "scaled actions 0.5", "color"] < 0.01 and shares["color", "nothing told", "rotation"] > 0.1
+        assert shares["rotation", "scaled actions 0.5", "color"] < 0.01 and shares["color", "no factor active", "rotation"] > 0.1

@@ -152,3 +152,14 @@ def test_names_of_evaluations() -> None:
     assert [evaluation_name("probe", split) for split in ("val", "train")] == ["probe", "probe (train)"]
     for protocol, split in (("probe", "val"), ("retrieval", "train")):
         assert evaluation_of(evaluation_name(protocol, split)) == (protocol, split)
+
+
+def test_protocols_and_disturbances_by_the_names_that_they_had(tmp_path: Path) -> None:
+    rows = [
+        ResultRow("reading", "variance_share", 0.5, split="test", context=name) for name in (None, "nothing told", "all told", "shuffled")
+    ]
+    write_results(tmp_path, {"evaluations": {"reading (test)": {"seed": 3}, "probe": {"seed": 4}}}, rows)
+    run, read = read_results(tmp_path)
+    assert run["evaluations"] == {"context-sensitivity (test)": {"seed": 3}, "probe": {"seed": 4}}
+    assert {row.protocol for row in read} == {"context-sensitivity"}
+    assert [row.context for row in read] == [None, "no factor active", "all factors active", "shuffled"]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from contextssl.errors import SettingsError
 from contextssl.records.results import ResultRow
-from contextssl.report import published
+from contextssl.report import paper_numbers
 from contextssl.report.collect import differences, read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
 from contextssl.report.labels import HEIGHT, Box, place_labels
@@ -161,7 +161,7 @@ def test_published_numbers_stand_beside_comparable_ones_alone(tmp_path: Path, se
     head = page.row("method, read from")
     assert ("rotation, published" in head) == ("class, published" in head) == beside
     assert ("of other data or another size" in page.text) == (not beside)
-    assert ("a", "href", published.SOURCE) in page.loads
+    assert ("a", "href", paper_numbers.SOURCE) in page.loads
     if not beside:
         return
     at = [head.index(f"{name}, published") for name in ("rotation", "colour", "class")]
@@ -281,7 +281,7 @@ def test_erasure_stands_beside_the_contexts_own_numbers(page: Page, tmp_path: Pa
 def test_the_page_holds_all_that_it_shows(made: Comparison, page: Page) -> None:
     html = made.page.read_text()
     for tag, _, value in page.loads:
-        assert value.startswith("#") or (tag == "a" and value == published.SOURCE), (tag, value)
+        assert value.startswith("#") or (tag == "a" and value == paper_numbers.SOURCE), (tag, value)
     assert not {"script", "link", "iframe", "object", "embed", "img"} & set(page.tags)
     assert not re.search(r"@import|url\((?!#)", html) and "default-src &#39;none&#39;" in html
     assert len(page.ids) == len(set(page.ids)) and {value[1:] for _, _, value in page.loads if value.startswith("#")} <= set(page.ids)
@@ -307,7 +307,7 @@ def test_markdown_holds_the_numbers_of_the_page(made: Comparison, page: Page) ->
             if len(row) > 1 and row[0] != "":
                 assert row in lines, row
     assert text.startswith("# Comparison: 5 models") and "![Rotation against colour](figures/rotation-color.png)" in text
-    assert f"[the paper]({published.SOURCE})" in text
+    assert f"[the paper]({paper_numbers.SOURCE})" in text
 
 
 def test_every_number_is_in_the_csv(made: Comparison) -> None:
@@ -345,7 +345,17 @@ def test_other_factors_name_the_picture(tmp_path: Path) -> None:
 def test_numbers_of_a_further_protocol_have_a_table(tmp_path: Path) -> None:
     rows = [
         ResultRow(
-            "reading", "variance_share", 0.5, "rotation", "rotation", 14, "embedding", split="val", count=9, floor=0.0, context=context
+            "context-sensitivity",
+            "variance_share",
+            0.5,
+            "rotation",
+            "rotation",
+            14,
+            "embedding",
+            split="val",
+            count=9,
+            floor=0.0,
+            context=context,
         )
         for context in (None, "shuffled")
     ]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from contextssl.errors import DataError, SettingsError
 from contextssl.records.results import ResultRow
-from contextssl.report import published, write_report
+from contextssl.report import paper_numbers, write_report
 from contextssl.report.collect import differences, read_run, read_runs
 from contextssl.report.figures import adaptation, by_length
 from contextssl.report.page import pictures_of
@@ -110,7 +110,7 @@ def test_hasty_probes_are_said_to_be(tmp_path: Path, page: Page) -> None:
 def test_the_page_holds_all_that_it_shows(folder: Path, page: Page) -> None:
     html = (folder.parent / "page.html").read_text()
     for tag, _, value in page.loads:
-        assert value.startswith(("#", "data:image/")) or (tag == "a" and value == published.SOURCE), (tag, value)
+        assert value.startswith(("#", "data:image/")) or (tag == "a" and value == paper_numbers.SOURCE), (tag, value)
     assert not {"script", "link", "iframe", "object", "embed"} & set(page.tags)
     assert not re.search(r"@import|url\((?!#)", html) and "http-equiv" in html and "default-src &#39;none&#39;" in html
     assert len(page.ids) == len(set(page.ids))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contextssl.report.words import a_context, environment_name, told_name
+from contextssl.report.words import a_context, active_name, environment_name
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from contextssl.report.words import a_context, environment_name, told_name
     ],
 )
 def test_an_environment_in_words(environment: str, kind: str, told: str, sentence: str) -> None:
-    assert (environment_name(environment), told_name(environment), a_context(environment)) == (kind, told, sentence)
+    assert (environment_name(environment), active_name(environment), a_context(environment)) == (kind, told, sentence)
 
 
 def test_no_context_is_not_an_empty_one() -> None:

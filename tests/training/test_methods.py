@@ -200,5 +200,5 @@ def test_the_conditional_rival_is_trained_resumed_and_evaluated_by_name(data: Da
 
     page = write_report([whole]).page.read_text()
     assert "whole is told its environment by name and takes no context" in page and "rotation told by name" in page
-    with pytest.raises(SettingsError, match="this model takes none"):
-        evaluate(EvaluateSettings(progress=False), ["reading"], evaluated=Evaluated(model, data, whole))
+    with pytest.raises(SettingsError, match="this model takes no context pairs"):
+        evaluate(EvaluateSettings(progress=False), ["context-sensitivity"], evaluated=Evaluated(model, data, whole))

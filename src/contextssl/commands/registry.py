@@ -55,6 +55,7 @@ def _evaluation(about: str, protocol: str | None = None) -> Command:
 
 def evaluation_by(name: str) -> Command | None:
     """``contextssl evaluate NAME`` of a protocol that is installed, or a user's own as ``package.module:Name``; None where there is none."""
+    name = PROTOCOLS.current(name)
     return _evaluation(PROTOCOLS.find(name).intro, name) if PROTOCOLS.is_own(name) or name in PROTOCOLS.names() else None
 
 

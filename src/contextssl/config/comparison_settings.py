@@ -33,7 +33,8 @@ class ComparisonSettings:
     )
     evaluation: str = setting("quick", "the demo's probes, or the paper's, which take longer", choices=("quick", "published"))
     protocols: list[str] = setting(
-        ["equivariance", "retrieval", "probe", "geometry", "erasure"], "what every run is evaluated by; reading and labels are further ones"
+        ["equivariance", "retrieval", "probe", "geometry", "erasure"],
+        "that every run is evaluated by; also: context-sensitivity, labels",
     )
     compare_environments: list[str] | None = setting(
         None, "what contexts tell in the evaluation, such as [rotation,color,rotation+color,none]; where left out, what each was trained on"

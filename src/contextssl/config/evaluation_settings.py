@@ -185,7 +185,8 @@ class EvaluateSettings(FairnessSettings, SensitivitySettings, RetrievalSettings,
         "heads=[published]",
     )
     unseen_classes: list[str] | None = setting(
-        None, "of evaluate reading on rendered shapes: names of classes that training never saw, [mug,lamp], whose pairs make contexts too"
+        None,
+        "of evaluate context-sensitivity on rendered shapes: classes not seen in training, such as [mug,lamp], whose pairs make further contexts",
     )
     contexts: int = setting(3, "contexts drawn from the training split; numbers are means over them, with their deviation", least=1)
     split: str = setting("val", "what is evaluated; probes are always trained on the training split", choices=("val", "train", "test"))

@@ -41,6 +41,9 @@ RENAMED: Mapping[str, str] = {
     "giveaway_columns": "proxy_columns",
 }
 
+# Protocols by the names that they had, on the command line and in results files.
+RENAMED_PROTOCOLS: Mapping[str, str] = {"reading": "context-sensitivity"}
+
 _NORMALISED = PublishedWord(why="embeddings are always L2-normalised before they are evaluated")
 _NAMED = PublishedWord(why="a run has the name of its folder: run_dir=DIR")
 _ALWAYS = {

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError, nearest
-from contextssl.evaluation.heads import class_loss, train_heads
+from contextssl.evaluation.train_heads import class_loss, train_heads
 from contextssl.randomness import seeded_generator
 
 # Inverse penalties of the logistic regression, on standardised inputs; chosen on held-out training rows.

@@ -1,4 +1,4 @@
-"""Contexts that are disturbed, each in a way that a reader of some part of them would notice."""
+"""Disturbances of a context: each breaks one thing that a model may depend on."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ WRONG_ENVIRONMENT = "wrong environment"
 RANDOM_ACTIONS = "random actions"
 WRONG_PAIRS = "wrong pairs"
 BLANK_IMAGES = "blank images"
-NOTHING_TOLD = "nothing told"
-ALL_TOLD = "all told"
+NONE_ACTIVE = "no factor active"
+ALL_ACTIVE = "all factors active"
 SCALED_ACTIONS = "scaled actions"
 ONE_PAIR = "one pair"
 ZERO_PAIR = "one pair of zeros"
 UNSEEN_CLASSES = "unseen classes"
 BEYOND_BLOCK = "beyond the block"
 DISTURBANCES = (
-    SHUFFLED, WRONG_ENVIRONMENT, RANDOM_ACTIONS, WRONG_PAIRS, BLANK_IMAGES, NOTHING_TOLD, ALL_TOLD, SCALED_ACTIONS, ONE_PAIR, ZERO_PAIR,
+    SHUFFLED, WRONG_ENVIRONMENT, RANDOM_ACTIONS, WRONG_PAIRS, BLANK_IMAGES, NONE_ACTIVE, ALL_ACTIVE, SCALED_ACTIONS, ONE_PAIR, ZERO_PAIR,
     UNSEEN_CLASSES, BEYOND_BLOCK,
 )  # fmt: skip
 # Which part of the pairs is wrong.
 WRONG_SHARES = (0.25, 0.5, 1.0)
-# What told actions are multiplied by.
+# Multiples of the actions.
 SCALES = (0.5, 0.3, 0.2, 0.1)
-# Every number of the told block in a pair of zeros.
+# Every number of the active block in a pair of zeros.
 CONSTANT = 0.5
 
 
@@ -88,7 +88,7 @@ def shuffled(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
 
 
 def random_actions(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
-    """The same views and the same actions, each action at another pair. Actions that happen to be alike (categories) may still fit."""
+    """The same views and the same actions, each action moved to another pair. Actions that are equal (categories) may still fit."""
     return replace(pairs, action=pairs.action[cycle(len(pairs), generator)])
 
 
@@ -120,11 +120,11 @@ def zero_pair(pairs: EncodedPairs) -> EncodedPairs:
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A context: how it was disturbed, its pairs, and the environment that its actions are told as."""
+    """A context: how it was disturbed, its pairs, and the environment whose factors are active in it."""
 
     name: str
     pairs: EncodedPairs
-    told: str
+    environment: str
 
 
 @dataclass(frozen=True)
@@ -146,27 +146,27 @@ class Draw:
     blank: Float[Tensor, " F"]
 
     def disturbed(self, pairs: int, kinds: Sequence[str], environment: Environment, seed: int) -> Iterator[Disturbed]:
-        """Contexts of so many pairs; what cannot be shown is left out: another order of a single pair, wrong actions where none is told."""
-        own, told = self.own[:pairs], environment.name
+        """Contexts of that many pairs. Left out where impossible: another order of a single pair, wrong actions where no factor is active."""
+        own, name = self.own[:pairs], environment.name
         if SHUFFLED in kinds and pairs > 1:
-            yield Disturbed(SHUFFLED, shuffled(own, seeded_generator(seed, SHUFFLED, self.index)), told)
+            yield Disturbed(SHUFFLED, shuffled(own, seeded_generator(seed, SHUFFLED, self.index)), name)
         if RANDOM_ACTIONS in kinds and pairs > 1 and environment.factors:
-            yield Disturbed(RANDOM_ACTIONS, random_actions(own, seeded_generator(seed, RANDOM_ACTIONS, self.index)), told)
+            yield Disturbed(RANDOM_ACTIONS, random_actions(own, seeded_generator(seed, RANDOM_ACTIONS, self.index)), name)
         if WRONG_PAIRS in kinds:
             for share in WRONG_SHARES:
                 generator = seeded_generator(seed, WRONG_PAIRS, self.index)
-                yield Disturbed(wrong_pairs_name(share), wrong_pairs(own, self.spare, share, generator), told)
+                yield Disturbed(wrong_pairs_name(share), wrong_pairs(own, self.spare, share, generator), name)
         if BLANK_IMAGES in kinds:
-            yield Disturbed(BLANK_IMAGES, blank_images(own, self.blank), told)
-        if NOTHING_TOLD in kinds and environment.factors:
-            yield Disturbed(NOTHING_TOLD, own, NO_FACTOR)
-        if ALL_TOLD in kinds:
-            yield Disturbed(ALL_TOLD, own, "all")
+            yield Disturbed(BLANK_IMAGES, blank_images(own, self.blank), name)
+        if NONE_ACTIVE in kinds and environment.factors:
+            yield Disturbed(NONE_ACTIVE, own, NO_FACTOR)
+        if ALL_ACTIVE in kinds:
+            yield Disturbed(ALL_ACTIVE, own, "all")
         if SCALED_ACTIONS in kinds and environment.factors:
             for scale in SCALES:
-                yield Disturbed(f"{SCALED_ACTIONS} {scale:g}", replace(own, action=scale * own.action), told)
+                yield Disturbed(f"{SCALED_ACTIONS} {scale:g}", replace(own, action=scale * own.action), name)
         if UNSEEN_CLASSES in kinds and self.unseen is not None:
-            yield Disturbed(UNSEEN_CLASSES, self.unseen[:pairs], told)
+            yield Disturbed(UNSEEN_CLASSES, self.unseen[:pairs], name)
 
     def of_one_pair(self, kinds: Sequence[str], environment: Environment) -> Iterator[Disturbed]:
         """Contexts of two tokens."""

@@ -60,7 +60,7 @@ class Evaluated:
         """The split whose items the checkpoint was chosen on; training keeps as ``best`` what scored best on validation pairs."""
         return "val" if self.checkpoint is not None and self.checkpoint.split("-")[0] == "best" else None
 
-    def chosen_on_what_is_read(self, split: str) -> str | None:
+    def chosen_on_evaluated_split(self, split: str) -> str | None:
         """A note where the checkpoint was chosen on the very split that is evaluated."""
         if self.chosen_on != split:
             return None

@@ -1,4 +1,4 @@
-"""The numbers of the fairness protocol as one table: a row a context, or a rival that needs none."""
+"""The numbers of the fairness protocol as one table: one row per context, or per baseline without context."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
 
-RIVALS = {
+BASELINE_NAMES = {
     "raw": "raw columns",
     "raw-without": "raw, no factor",
     "erased-context": "LEACE, context",
     "erased-train": "LEACE, all rows",
-    "none-erased": "none and LEACE",
+    "none-erased": "no factor, LEACE",
     "scarf": "SCARF",
 }
 
@@ -28,16 +28,16 @@ _SHORT = {"logistic": "log.", "mlp": "MLP", "boosting": "boost."}
 
 
 def representation_name(representation: str | None, environment: str | None) -> str:
-    """What is read, in words: a rival's name, or the context that the embedding is of."""
-    if representation in RIVALS:
-        return RIVALS[representation]
+    """A baseline's name, or the active factors of the embedding's context."""
+    if representation in BASELINE_NAMES:
+        return BASELINE_NAMES[representation]
     if environment is None:
         return "no context"
-    return "nothing told" if environment == NO_FACTOR else f"{environment} told"
+    return "no factor active" if environment == NO_FACTOR else f"{environment} active"
 
 
 def fairness_summary(rows: Sequence[ResultRow], split: str) -> Group:
-    """For each factor and the first target: who reads the factor, how well the task is told, the gap between groups, what a flip changes.
+    """Per factor and target: accuracy of adversaries, accuracy of the task, the gap between groups, what a flip changes.
 
     Means over contexts; a cell of adversaries holds the accuracy of each, in the order of the title. ``gap`` is of equalized odds, ``flips`` the
     share of predictions that change when the factor alone is replaced, ``moves`` how far that moves a row.
@@ -53,10 +53,10 @@ def fairness_summary(rows: Sequence[ResultRow], split: str) -> Group:
 
 
 def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
-    readers = [kind for kind in CLASSIFIERS if any(row.head == kind and row.target is None for row in rows)]
+    adversaries = [kind for kind in CLASSIFIERS if any(row.head == kind and row.target is None for row in rows)]
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("read from", no_wrap=True)
-    for name in ("tok.", "noise", f"{factor} by\n{'/'.join(_SHORT[kind] for kind in readers)}", "task", "gap", "flips", "moves"):
+    table.add_column("representation", no_wrap=True)
+    for name in ("tok.", "noise", f"{factor} by\n{'/'.join(_SHORT[kind] for kind in adversaries)}", "task", "gap", "flips", "moves"):
         table.add_column(name, justify="right", no_wrap=True)
     for condition in dict.fromkeys(map(_condition, rows)):
         found = {(row.metric, row.factor, row.target, row.head): row for row in rows if _condition(row) == condition}
@@ -71,7 +71,7 @@ def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
             name,
             "" if length is None else str(length),
             f"{noise:g}" if noise else "",
-            "/".join(cell("accuracy", factor, None, kind) for kind in readers),
+            "/".join(cell("accuracy", factor, None, kind) for kind in adversaries),
             cell("accuracy", None, target, "logistic"),
             cell("equalized_odds_difference", factor, target, "logistic"),
             cell("counterfactual_flips", factor, target, "logistic"),
@@ -80,9 +80,9 @@ def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
     floors = [row.floor for row in rows if row.metric == "accuracy" and row.factor == factor and row.floor is not None]
     tasks = [row.floor for row in rows if row.metric == "accuracy" and row.target == target and row.floor is not None]
     table.add_section()
-    table.add_row("commonest", "", "", f"{floors[0]:.3f}" if floors else "", f"{tasks[0]:.3f}" if tasks else "", "", "", "")
+    table.add_row("most frequent", "", "", f"{floors[0]:.3f}" if floors else "", f"{tasks[0]:.3f}" if tasks else "", "", "", "")
     largest = [
-        "/".join(_largest(rows, "accuracy", factor, None, kind) for kind in readers),
+        "/".join(_largest(rows, "accuracy", factor, None, kind) for kind in adversaries),
         _largest(rows, "accuracy", None, target, "logistic"),
         _largest(rows, "equalized_odds_difference", factor, target, "logistic"),
         _largest(rows, "counterfactual_flips", factor, target, "logistic"),

@@ -25,7 +25,7 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
-from contextssl.evaluation.readers import HeadTraining
+from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.head import HEADS, Head
@@ -35,7 +35,7 @@ from contextssl.system.precision import choose_precision
 # Rows of a batch of trained heads: our own, and the paper's.
 BATCH, PUBLISHED_BATCH = 512, 256
 # The context length that one speaks of, where it fits.
-SPOKEN_LENGTH = 14
+REPORTED_LENGTH = 14
 PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
 # Objects rendered of each class that training never saw.
 UNSEEN_OBJECTS = 20
@@ -77,7 +77,7 @@ class Plan:
             lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
         check_lengths(lengths, longest)
         notes: list[str] = []
-        if (chosen := evaluated.chosen_on_what_is_read(settings.split)) is not None:
+        if (chosen := evaluated.chosen_on_evaluated_split(settings.split)) is not None:
             notes.append(chosen)
             warnings.warn(chosen, UserWarning, stacklevel=3)
         environments = _environments(settings, evaluated, notes)
@@ -116,15 +116,15 @@ class Plan:
         return [HEADS.find(name) for name in self.settings.heads]
 
     @cached_property
-    def read(self) -> Int[Tensor, " m"]:
-        """Which rows of the test views heads read."""
+    def probed(self) -> Int[Tensor, " m"]:
+        """The rows of the test views that are probed."""
         return self.test.rows(self.settings.probe_views, self.settings.seed)
 
     @cached_property
     def single_views(self) -> SingleViews:
-        """What probes of single views are trained on and read."""
+        """The single views that probes are trained and tested on."""
         settings = self.settings
-        return SingleViews(self.embedder, self.train, self.test, self.read, settings.seed, normalize=settings.normalize)
+        return SingleViews(self.embedder, self.train, self.test, self.probed, settings.seed, normalize=settings.normalize)
 
     def training(self, protocol: Protocol, published: bool = False) -> HeadTraining:
         """How a protocol's heads are trained: ours, or as published."""

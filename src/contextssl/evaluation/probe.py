@@ -15,10 +15,10 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
-from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.trained_probes import CLASS, HeadTraining, Target, stacks, train_probes, trained_heads
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.head import Head, ToRead
+from contextssl.head import Head, ProbeData
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
@@ -178,7 +178,7 @@ def add_fitted(
     for head in heads:
         if head.fit is None:
             continue
-        found = head.fit(ToRead(train, targets, test, views.train.held_out(views.seed), groups, k, views.embedder.device))
+        found = head.fit(ProbeData(train, targets, test, views.train.held_out(views.seed), groups, k, views.embedder.device))
         if views.names:
             scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head.name, items=views.clusters, **about)
         if views.reads_class:
@@ -212,7 +212,7 @@ def _trained(
         for name in names
     ]
     for head in heads:
-        found = read_out(
+        found = train_probes(
             head,
             targets,
             lambda rows: train[:, rows],

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.readers import STACK_BYTES
+from contextssl.evaluation.trained_probes import STACK_BYTES
 from contextssl.evaluation.view_sets import ViewSet
 
 

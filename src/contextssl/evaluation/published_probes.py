@@ -20,10 +20,10 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
-from contextssl.evaluation.heads import StackedHeads, class_loss, regression_loss
 from contextssl.evaluation.probe_inputs import Inputs, Predicted, Represented
-from contextssl.evaluation.readers import CLASS, HeadTraining, stacks
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.train_heads import StackedHeads, class_loss, regression_loss
+from contextssl.evaluation.trained_probes import CLASS, HeadTraining, stacks
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
@@ -53,7 +53,7 @@ class Probe:
     wanted: Callable[[Int[Tensor, "b 2"]], Tensor]
 
 
-def read_out(
+def train_published(
     probes: Sequence[Probe],
     batches: FreshPairs,
     inputs: Callable[[Int[Tensor, "b 2"]], Inputs],
@@ -152,7 +152,7 @@ def published_pair_rows(
     for group in groups:
         embedder.progress(f"pair probes as published on {len(group)} representations of {train.num_items:,} items")
         learnt, asked = Represented(embedder, train, group), Represented(embedder, test, group)
-        found = read_out(
+        found = train_published(
             _probes(factors, group != [None], action, None),
             batches,
             lambda batch, learnt=learnt: Inputs.side_by_side(learnt.rows(batch[:, 0]), learnt.rows(batch[:, 1])),  # type: ignore[misc]
@@ -235,7 +235,7 @@ def _add_settled(
             return train.labels[which(batch)]
 
         probes = _probes(factors, group != [None], latents, (test.source.num_classes, labels))
-        found = read_out(
+        found = train_published(
             [probe for probe in probes if (reads_class if probe.name == CLASS else reads_factors)],
             batches,
             lambda batch, learnt=learnt, which=which: Inputs.of(learnt.rows(which(batch))),  # type: ignore[misc]
@@ -276,7 +276,7 @@ def _add_predictions(
         chosen = [own[i] for i in group]
         embedder.progress(f"probes as published on predictions, {environment.name}, {len(chosen)} contexts")
         learnt, asked = Predicted(embedder, train, chosen), Predicted(embedder, test, chosen)
-        found = read_out(
+        found = train_published(
             probes,
             batches,
             lambda batch, learnt=learnt: Inputs.of(learnt.made(batch[:, 0], told(train.latents, *batch.T))),  # type: ignore[misc]

@@ -21,7 +21,7 @@ from contextssl.records.results import ResultRow
 
 
 @dataclass
-class Read:
+class Probed:
     """What was read of a factor (n, w) float, or of the class (n,) int64, beside the truth; what several metrics need of it once.
 
     Args:
@@ -91,7 +91,7 @@ class Scores:
         if resampled is not None:
             draws.append(resampled)
 
-    def _add_shared(self, of: str, read: Read, point: ContextPoint | None, relation: str | None, about: Mapping[str, object]) -> bool:
+    def _add_shared(self, of: str, read: Probed, point: ContextPoint | None, relation: str | None, about: Mapping[str, object]) -> bool:
         """Every metric that is computed of a factor, or of the class. Whether one of them is undefined."""
         undefined = False
         for metric in METRICS.all():
@@ -124,7 +124,7 @@ class Scores:
             factor = self.factors[name]
             block = slice(start, start + factor.width)
             start += factor.width
-            read = Read(prediction[:, block].detach().cpu(), target[:, block].cpu(), items)
+            read = Probed(prediction[:, block].detach().cpu(), target[:, block].cpu(), items)
             if self._add_shared("factor", read, point, factor.relation, {"factor": name, **about}):
                 self._warn_constant(name, read.true)
 
@@ -138,7 +138,7 @@ class Scores:
         **about: object,
     ) -> None:
         """Every metric of the class: accuracy and balanced accuracy; their floors are the commonest class, and one class of those that occur."""
-        self._add_shared("class", Read(prediction.cpu(), labels.cpu(), items), point, None, {"factor": "class", **about})
+        self._add_shared("class", Probed(prediction.cpu(), labels.cpu(), items), point, None, {"factor": "class", **about})
 
     def rows(self) -> list[ResultRow]:
         """A row a number: mean over contexts, their standard deviation (n - 1 in the denominator; none for one), how many, mean floor, and

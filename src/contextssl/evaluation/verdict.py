@@ -1,14 +1,14 @@
-"""What the rows of ``evaluate reading`` say together: whether a model reads its context, and if so the told block alone or the pairs.
+"""The verdict of ``evaluate context-sensitivity``: whether a model depends on its context, and if so on the active factors alone or on the pairs.
 
 The rule. s(e) are the shares of the variance that each factor has in a context of environment e as drawn, s(e, d) those when it is disturbed by d.
 
 1. *Contrast*: the largest difference of one factor's share between two environments. Their contexts have the same pairs, so it is the effect of
-   what is told. Below :data:`CONTRAST`, and where wrong pairs and random actions move no share by as much either, the model **does not read its
-   context**.
-2. *What is kept of it* under d: Σ ⟨s(e, d) - s(f, d), s(e) - s(f)⟩ / Σ |s(e) - s(f)|² over pairs of environments e, f. 1: the contexts are told
-   apart as well as before; 0: not at all. Wrong pairs and random actions leave the told block as it is, and all that is wrong is that the pairs
-   do not bear it out. Where :data:`KEPT` is kept under both, the model **reads the block, not the pairs**; where no more than :data:`LOST` is
-   under one of them, it **reads the pairs**.
+   which factors are active. Below :data:`CONTRAST`, and where wrong pairs and random actions change no share by as much either, the model **does
+   not depend on its context**.
+2. *What is kept of it* under d: Σ ⟨s(e, d) - s(f, d), s(e) - s(f)⟩ / Σ |s(e) - s(f)|² over pairs of environments e, f. 1: the contexts are
+   distinguished as well as before; 0: not at all. Wrong pairs and random actions leave the active block non-zero; only the actions no longer
+   match the views. Where :data:`KEPT` is kept under both, the model **depends on which factors are active, not on the pairs**; where no more than
+   :data:`LOST` is kept under one of them, it **depends on the pairs**.
 3. Between these, where the contrast is within twice its own error over contexts, with fewer than two environments, or without these rows, there
    is no verdict.
 
@@ -29,19 +29,19 @@ from contextssl.records.results import ResultRow
 CONTRAST = 0.05
 KEPT = 2 / 3
 LOST = 1 / 3
-SPOKEN_LENGTH = 14
+REPORTED_LENGTH = 14
 
-READS_BLOCK = "this model reads the block, not the pairs"
-READS_PAIRS = "this model reads the pairs"
-READS_NOTHING = "this model does not read its context"
+ON_ACTIVE = "this model depends on which factors are active, not on the pairs"
+ON_PAIRS = "this model depends on the pairs"
+ON_NOTHING = "this model does not depend on its context"
 
 ALL_WRONG = wrong_pairs_name(1)
-# What breaks the pairs and leaves the told block as it is, and what else is told of in numbers.
+# Disturbances that break the pairs and leave the active block non-zero; and further ones that the sentence names.
 BREAKING = (ALL_WRONG, RANDOM_ACTIONS)
 FURTHER = (BLANK_IMAGES, ONE_PAIR, ZERO_PAIR, SHUFFLED)
 IN_WORDS = {
     ALL_WRONG: "with a target of another item in every pair",
-    RANDOM_ACTIONS: "with each action at another pair",
+    RANDOM_ACTIONS: "with each action moved to another pair",
     BLANK_IMAGES: "with black images",
     ONE_PAIR: "with the first pair alone",
     ZERO_PAIR: "with one pair of zeros",
@@ -58,8 +58,8 @@ class Verdict:
     """A verdict with the numbers behind it.
 
     Args:
-        says: one of three sentences; None where it cannot be told.
-        why: the numbers in words.
+        says: one of three sentences; None where there is no verdict.
+        why: the numbers behind it, in words.
         length: of the contexts as drawn, in tokens.
         measure: the metric that contexts were compared by.
         contrast: the largest difference between two environments.
@@ -80,43 +80,43 @@ class Verdict:
 
 
 def verdict(rows: Sequence[ResultRow]) -> Verdict | None:
-    """Of the ``"reading"`` rows of one split among these; None where there are none."""
-    rows = [row for row in rows if row.protocol == "reading"]
+    """Of the rows of this protocol among these, of one split; None where there are none."""
+    rows = [row for row in rows if row.protocol == "context-sensitivity"]
     drawn = [row for row in rows if row.context is None]
     if not drawn:
         return None
     lengths = sorted({row.length or 0 for row in drawn})
-    length = SPOKEN_LENGTH if SPOKEN_LENGTH in lengths else lengths[-1]
+    length = REPORTED_LENGTH if REPORTED_LENGTH in lengths else lengths[-1]
     measure = "variance_share" if any(row.metric == "variance_share" for row in drawn) else "r2_pooled"
     table = _Table([row for row in rows if row.metric == measure and row.head in (None, "knn") and math.isfinite(row.mean)], length)
     pairs = [(a, b) for a, b in combinations(table.environments, 2) if table.shared(a, b)]
     if not pairs:
-        return Verdict(None, "it takes contexts of two environments to tell", length, measure)
+        return Verdict(None, "it takes contexts of two environments", length, measure)
     contrast, error, where = max(table.difference(a, b, factor) for a, b in pairs for factor in table.shared(a, b))
     kept = {kind: value for kind in (*BREAKING, *FURTHER) if (value := table.kept(kind, pairs)) is not None}
     about = {"length": length, "measure": measure, "contrast": contrast, "kept": kept}
     name = MEASURES[measure]
-    changed = f"what is told changes the {name} of {where} by {contrast:.2f} ({length} tokens)"
+    changed = f"the active factors change the {name} of {where} by {contrast:.2f} ({length} tokens)"
     if contrast < CONTRAST:
-        return _unread(table, f"what is told changes no {name} by more than {contrast:.2f} ({length} tokens)", about)
+        return _insensitive(table, f"the active factors change no {name} by more than {contrast:.2f} ({length} tokens)", about)
     if contrast < 2 * error:
         return Verdict(None, f"{changed}, which is within the error over contexts, {error:.2f}", **about)  # type: ignore[arg-type]
     breaking = [kept[kind] for kind in BREAKING if kind in kept]
     if not breaking:
         return Verdict(None, f"{changed}, and no contexts of wrong pairs or actions were evaluated", **about)  # type: ignore[arg-type]
-    told = "; ".join(f"{100 * value:.0f} % {IN_WORDS[kind]}" for kind, value in kept.items())
-    says = READS_BLOCK if min(breaking) >= KEPT else READS_PAIRS if min(breaking) <= LOST else None
-    return Verdict(says, f"{changed}, and of all such differences there remain {told}", **about)  # type: ignore[arg-type]
+    parts = "; ".join(f"{100 * value:.0f} % {IN_WORDS[kind]}" for kind, value in kept.items())
+    says = ON_ACTIVE if min(breaking) >= KEPT else ON_PAIRS if min(breaking) <= LOST else None
+    return Verdict(says, f"{changed}, and of all such differences there remain {parts}", **about)  # type: ignore[arg-type]
 
 
-def _unread(table: _Table, unchanged: str, about: Mapping[str, object]) -> Verdict:
-    """What is told changes nothing; the pairs may."""
+def _insensitive(table: _Table, unchanged: str, about: Mapping[str, object]) -> Verdict:
+    """The active factors change nothing; the pairs may."""
     moves = [move for kind in BREAKING for move in table.moves(kind)]
     if not moves:
         return Verdict(None, f"{unchanged}, and no contexts of wrong pairs or actions were evaluated", **about)  # type: ignore[arg-type]
     if max(moves) >= CONTRAST:
         return Verdict(None, f"{unchanged}, and yet wrong pairs or actions do, by {max(moves):.2f}", **about)  # type: ignore[arg-type]
-    return Verdict(READS_NOTHING, f"{unchanged}, nor do wrong pairs or actions ({max(moves):.2f})", **about)  # type: ignore[arg-type]
+    return Verdict(ON_NOTHING, f"{unchanged}, nor do wrong pairs or actions ({max(moves):.2f})", **about)  # type: ignore[arg-type]
 
 
 class _Table:
@@ -141,7 +141,7 @@ class _Table:
 
     def disturbed(self, environment: str, kind: str) -> _Numbers | None:
         found = self.numbers.get((environment, kind))
-        # Where no action is told, none is wrong.
+        # Where no factor is active, no action is wrong.
         return self.numbers[environment, None] if found is None and kind == RANDOM_ACTIONS and environment == NO_FACTOR else found
 
     def kept(self, kind: str, pairs: Sequence[tuple[str, str]]) -> float | None:

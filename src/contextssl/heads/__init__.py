@@ -1,1 +1,1 @@
-"""The heads that read factors and the class, one a file."""
+"""The probe heads, one per file."""

@@ -1,4 +1,4 @@
-"""The nearest training views: what distances see."""
+"""k-nearest-neighbour regression."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from contextssl.head import Head
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from contextssl.head import ToRead
+    from contextssl.head import ProbeData
 
 
-def _fit(asked: ToRead) -> Tensor:
+def _fit(data: ProbeData) -> Tensor:
     from contextssl.evaluation.neighbours import knn_means
 
-    device = asked.device
-    return knn_means(asked.train.to(device), asked.targets.to(device), asked.test.to(device), asked.neighbours).cpu()
+    device = data.device
+    return knn_means(data.train.to(device), data.targets.to(device), data.test.to(device), data.neighbours).cpu()
 
 
 HEAD = Head(
     "knn",
     "nearest neighbours",
     "kNN",
-    "the mean over nearest neighbours, of single views",
-    "plain mean over the k nearest training views by cosine; those that tie for the last place share it",
+    "k nearest neighbours, single views only",
+    "mean over the k nearest training views by cosine similarity; ties for the last place share it",
     fit=_fit,
-    reads_pairs=False,
+    probes_pairs=False,
     place=5,
 )

@@ -6,9 +6,9 @@ HEAD = Head(
     "published",
     "the paper's probe",
     "paper",
-    "the paper's probes with their inputs, pairs and environments: rotations by an MLP 1024-1024, the rest by a linear map, of predictions too",
-    "the paper's probes: features as the encoder gives them, embeddings and predictions at unit length but for the class; a new random pair of "
-    "each training item in each epoch; rotations by an MLP, the rest by a linear map",
+    "the paper's probes: an MLP 1024-1024 for rotations, else linear, of predictions too; with the paper's inputs, pairs and environments",
+    "the paper's probes: features unnormalised; embeddings and predictions at unit length, except for the class; a new random pair of "
+    "each training item per epoch; an MLP for rotations, else a linear map",
     trains=True,
     place=1,
 )

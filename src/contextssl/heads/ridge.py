@@ -1,4 +1,4 @@
-"""Ridge regression, solved exactly: the strongest reader here."""
+"""Ridge regression, solved exactly."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextssl.head import Head
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from contextssl.head import ToRead
+    from contextssl.head import ProbeData
 
 
-def _fit(asked: ToRead) -> Tensor:
+def _fit(data: ProbeData) -> Tensor:
     from contextssl.evaluation.ridge import exact_device, fit_ridge
 
-    exact = exact_device(asked.device)
-    ridge = fit_ridge(asked.train.to(exact), asked.targets.to(exact), asked.held_out.to(exact), asked.groups)
-    return ridge.predict(asked.test.to(exact)).cpu()
+    exact = exact_device(data.device)
+    ridge = fit_ridge(data.train.to(exact), data.targets.to(exact), data.held_out.to(exact), data.groups)
+    return ridge.predict(data.test.to(exact)).cpu()
 
 
 HEAD = Head(
@@ -25,7 +25,7 @@ HEAD = Head(
     "fresh ridge",
     "ridge",
     "ridge regression",
-    "penalty chosen on a fifth of the training items, for each factor; then fitted to all of them",
+    "penalty chosen on a fifth of the training items, per factor; then fitted to all of them",
     fit=_fit,
     place=4,
 )

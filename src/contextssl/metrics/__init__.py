@@ -1,1 +1,1 @@
-"""The metrics that every protocol shares, one a file: each is computed wherever a factor, or the class, is read."""
+"""The metrics that every protocol shares, one per file: each is computed wherever a factor, or the class, is probed."""

@@ -1,4 +1,4 @@
-"""How many classes are read right."""
+"""Accuracy of the class."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from contextssl.metric import Metric
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.scores import Read
+    from contextssl.evaluation.scores import Probed
     from contextssl.metric import Score
 
 
-def _score(read: Read) -> Score:
+def _score(probed: Probed) -> Score:
     from contextssl.evaluation import metrics
 
-    counts = read.true.bincount()
-    return float(metrics.accuracy(read.predicted, read.true)), float(counts.max() / counts.sum()), read.class_draws[0]
+    counts = probed.true.bincount()
+    return float(metrics.accuracy(probed.predicted, probed.true)), float(counts.max() / counts.sum()), probed.class_draws[0]
 
 
 METRIC = Metric("accuracy", "accuracy", of="class", score=_score, place=4)

@@ -1,4 +1,4 @@
-"""How far off a rotation is read."""
+"""Mean geodesic angle between predicted and true rotations."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 from contextssl.metric import Metric
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.scores import Read
+    from contextssl.evaluation.scores import Probed
     from contextssl.metric import Score
 
 
-def _score(read: Read) -> Score:
+def _score(probed: Probed) -> Score:
     from contextssl.evaluation import item_sums, metrics
 
-    angles = metrics.rotation_angles(read.predicted, read.true)
-    return float(angles.mean()), float(metrics.rotation_angle_floor(read.true)), item_sums.resampled_mean(angles, read.items)
+    angles = metrics.rotation_angles(probed.predicted, probed.true)
+    return float(angles.mean()), float(metrics.rotation_angle_floor(probed.true)), item_sums.resampled_mean(angles, probed.items)
 
 
 METRIC = Metric(
     "angle_deg",
     "mean angle",
-    "mean geodesic angle in degrees, q and -q alike; its floor is that of the mean rotation",
+    "mean geodesic angle in degrees, q and -q are the same rotation; its floor is that of the mean rotation",
     digits=1,
     unit="°",
     of="factor",

@@ -1,4 +1,4 @@
-"""How many are read right of each class, averaged over the classes that are there."""
+"""Accuracy per class, averaged over the classes that occur."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 from contextssl.metric import Metric
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.scores import Read
+    from contextssl.evaluation.scores import Probed
     from contextssl.metric import Score
 
 
-def _score(read: Read) -> Score:
+def _score(probed: Probed) -> Score:
     from contextssl.evaluation import metrics
 
-    return float(metrics.balanced_accuracy(read.predicted, read.true)), 1 / int((read.true.bincount() > 0).sum()), read.class_draws[1]
+    return (
+        float(metrics.balanced_accuracy(probed.predicted, probed.true)),
+        1 / int((probed.true.bincount() > 0).sum()),
+        probed.class_draws[1],
+    )
 
 
 METRIC = Metric("balanced_accuracy", "balanced accuracy", of="class", score=_score, place=5)

@@ -1,4 +1,4 @@
-"""R² of each component, averaged."""
+"""R² per dimension, averaged."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from contextssl.metric import Metric
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.scores import Read
+    from contextssl.evaluation.scores import Probed
     from contextssl.metric import Score
 
 
-def _score(read: Read) -> Score:
+def _score(probed: Probed) -> Score:
     from contextssl.evaluation import metrics
 
-    return float(metrics.r2(read.predicted, read.true)), 0.0, read.r2_draws[1]
+    return float(metrics.r2(probed.predicted, probed.true)), 0.0, probed.r2_draws[1]
 
 
-METRIC = Metric("r2", "R² a dimension", "R² of each dimension, averaged; floor 0", of="factor", score=_score, place=2)
+METRIC = Metric("r2", "R² per dimension", "R² of each dimension, averaged; floor 0", of="factor", score=_score, place=2)

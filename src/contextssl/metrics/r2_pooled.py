@@ -1,4 +1,4 @@
-"""R² about one mean of all components, as published."""
+"""R² about the one mean of all components, as published."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from contextssl.metric import Metric
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.scores import Read
+    from contextssl.evaluation.scores import Probed
     from contextssl.metric import Score
 
 
-def _score(read: Read) -> Score:
+def _score(probed: Probed) -> Score:
     from contextssl.evaluation import metrics
 
-    if read.is_constant:
-        # Components that are constant, each at a value of its own, vary about their one mean: a number, but of nothing.
-        return math.nan, math.nan, read.r2_draws[0]
-    return float(metrics.r2_pooled(read.predicted, read.true)), float(metrics.r2_pooled_floor(read.true)), read.r2_draws[0]
+    if probed.is_constant:
+        # Components that are constant, each at its own value, vary about their one mean: R² would be defined but meaningless.
+        return math.nan, math.nan, probed.r2_draws[0]
+    return float(metrics.r2_pooled(probed.predicted, probed.true)), float(metrics.r2_pooled_floor(probed.true)), probed.r2_draws[0]
 
 
 METRIC = Metric(

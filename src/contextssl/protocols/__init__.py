@@ -1,1 +1,1 @@
-"""The protocols that models are evaluated by, one a file. What is imported inside a function waits until a protocol is run or shown."""
+"""The evaluation protocols, one per file. Heavy modules are imported inside functions, when a protocol is run or shown."""

@@ -1,4 +1,4 @@
-"""Which action lies between two views: read from their embeddings side by side, as the paper does."""
+"""The action between two views, regressed from their concatenated embeddings, as in the paper."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 class Equivariance(Protocol):
     name = "equivariance"
-    intro = "Read the action between two views from their embeddings, in contexts of every kind and length."
+    intro = "Probes that regress the action between two views from their two embeddings, per environment and context length."
     place = 1
     in_all = True
     reads = (*TRAINED_HEADS, *SINGLE_VIEWS)
     epochs = 200
-    columns = tuple(Column("r2_pooled", head.name, head.short) for head in HEADS.built_in.values() if head.reads_pairs)
+    columns = tuple(Column("r2_pooled", head.name, head.short) for head in HEADS.built_in.values() if head.probes_pairs)
     all_representations = False
 
     def rows(self, plan: Plan) -> Iterator[ResultRow]:
-        from contextssl.evaluation.equivariance import pair_probe_rows
+        from contextssl.evaluation.action_probes import pair_probe_rows
         from contextssl.evaluation.published_probes import HEAD, published_pair_rows
 
         settings = plan.settings
@@ -38,7 +38,7 @@ class Equivariance(Protocol):
             plan.embedder,
             plan.train,
             plan.test,
-            plan.read,
+            plan.probed,
             plan.points,
             heads=plan.heads,
             training=plan.training(self),
@@ -48,7 +48,7 @@ class Equivariance(Protocol):
         if HEAD in settings.heads:
             views, training = plan.published(self)
             yield from published_pair_rows(
-                plan.embedder, views, plan.test, plan.read, plan.points_of(self), training=training, seed=settings.seed
+                plan.embedder, views, plan.test, plan.probed, plan.points_of(self), training=training, seed=settings.seed
             )
 
     def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
@@ -61,7 +61,7 @@ class Equivariance(Protocol):
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
         from contextssl.report import sections
 
-        return sections.read_outs(runs, pictures, factors), sections.results(runs)
+        return sections.action_probes(runs, pictures, factors), sections.results(runs)
 
     def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
         from contextssl.report.comparison_tables import pairs_table

@@ -1,4 +1,4 @@
-"""What is left of a factor that is erased from frozen features after the fact: the rival that needs no context."""
+"""Concept erasure: what is left of a factor that is linearly erased from frozen features, a baseline without context."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 class Erasure(Protocol):
     name = "erasure"
-    intro = "Erase factors from frozen features after the fact (LEACE), and read what is left: the rival that needs no context."
+    intro = "Concept erasure (LEACE) of the inactive factors from frozen features, then probes: a baseline without context."
     place = 5
     reads = ("heads", *SINGLE_VIEWS, "bottleneck", "neighbours")
     definitions: ClassVar[Mapping[str, str]] = {
         VARIANCE_SHARE.name: VARIANCE_SHARE.definition,
-        "erased-context, erased-train, erased-train-basis": "features after linear erasure (LEACE) of what the environment does not tell, fitted "
+        "erased-context, erased-train, erased-train-basis": "features after linear erasure (LEACE) of the inactive factors, fitted "
         "on a context's pairs, on all training views, on polynomials of the factors there",
     }
     columns = (Column("variance_share", None, "share"), Column("r2_pooled", "knn", "kNN"), Column("r2_pooled", "ridge", "ridge"))
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
         from contextssl.evaluation.erased import erasure_rows
-        from contextssl.evaluation.plan import SPOKEN_LENGTH
+        from contextssl.evaluation.plan import REPORTED_LENGTH
 
         settings, model, factors = plan.settings, plan.embedder.model, plan.test.factors
-        # What remains is what a context would tell; of a method without contexts, each factor alone.
-        asked = model.longest_context or model.takes_environment_name
+        # Kept are the factors that a context would make active; for a method without contexts, each factor alone.
+        asked = model.longest_context or model.told_by_name
         names = [environment.name for environment in plan.environments] if asked else list(factors.names)
         longest = 2 * len(plan.embedder.contexts[0])
-        lengths = [length for length in plan.lengths if length] or [min(SPOKEN_LENGTH, longest), longest]
+        lengths = [length for length in plan.lengths if length] or [min(REPORTED_LENGTH, longest), longest]
         remain = [factors.environment(name) for name in names]
         return erasure_rows(plan.single_views, remain, lengths, heads=plan.heads, shares=settings.bottleneck, k=settings.neighbours)
 

@@ -1,4 +1,4 @@
-"""Who can still read what a person is, and how differently groups fare: of rows of a table."""
+"""Fairness on tables: how well adversaries predict a protected factor, and the gaps between its groups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class Fairness(Protocol):
     name = "fairness"
-    intro = "Of rows of a table: who can read a factor, what tasks lose, how differently groups fare, what a flipped factor changes."
+    intro = "On tables: adversaries that predict a factor, task accuracy, gaps between groups, counterfactual flips of a factor."
     place = 8
     in_all = True
     views = "rows"
@@ -42,8 +42,8 @@ class Fairness(Protocol):
         ),
     )
     definitions: ClassVar[Mapping[str, str]] = {
-        "equalized_odds_difference, …": "of a fresh logistic regression's predictions between the values of the factor; the largest gap in true "
-        "or false positive rates, in true positive rates, in positive rates",
+        "equalized_odds_difference, …": "the largest difference between groups (values of the factor) in the predictions of a logistic regression: "
+        "in true or false positive rates, in true positive rates, in positive rates",
     }
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
@@ -69,9 +69,9 @@ class Fairness(Protocol):
         return fairness_summary(rows, split)
 
     def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
-        from contextssl.report import fairness
+        from contextssl.report import fairness_table
 
-        return {"fairness": fairness.tradeoff(runs)}
+        return {"fairness": fairness_table.tradeoff(runs)}
 
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
         from contextssl.report import sections

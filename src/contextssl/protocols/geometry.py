@@ -1,4 +1,4 @@
-"""What distances see of each factor."""
+"""How much each factor counts in distances between embeddings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VARIANCE_SHARE = Metric(
 
 class Geometry(Protocol):
     name = "geometry"
-    intro = "What distances see: variance share, factor sensitivity and kNN read-outs of every factor."
+    intro = "The share of the embedding's variance that each factor explains, factor sensitivity, and kNN regression."
     place = 3
     in_all = True
     reads = (*SINGLE_VIEWS, "bottleneck", "neighbours", "sensitivity_items", "sensitivity_views")
@@ -41,9 +41,9 @@ class Geometry(Protocol):
         Metric(
             "factor_nats",
             "bound, nats",
-            "½ log det(I + C / noise), C the mean covariance of the embedding when that factor alone is drawn anew: the most that one noisy "
-            "embedding tells of it, where it is drawn independently of the rest (else: beyond what the rest tells); two embeddings with noise of "
-            "their own tell more",
+            "½ log det(I + C / noise), C the mean covariance of the embedding when that factor alone is drawn anew: an upper bound on "
+            "the information of one noisy embedding about it, where it is drawn independently of the rest (else: given the rest); two embeddings "
+            "with independent noise hold more",
             digits=2,
         ),
     )
@@ -81,7 +81,7 @@ class Geometry(Protocol):
         return (sections.adaptation(runs, pictures, factors),)
 
     def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
-        """Its numbers stand beside those of probes, in their table."""
+        """Its numbers stand in the table of the probes."""
         return ()
 
 

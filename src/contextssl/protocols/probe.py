@@ -1,4 +1,4 @@
-"""What probes read of class and factors in single views."""
+"""Probes of class and factors on single views."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 class Probe(Protocol):
     name = "probe"
-    intro = "Read class and factor values from single views: trained probes, ridge, the model's own head, under noise."
+    intro = "Probes of class and factor values on single views: trained heads, ridge, the model's own head, with and without noise."
     place = 2
     in_all = True
     reads = (*TRAINED_HEADS, *SINGLE_VIEWS, "bottleneck", "neighbours")
@@ -30,8 +30,8 @@ class Probe(Protocol):
         Metric(
             "capacity_nats",
             "bound on everything together, nats",
-            "½ Σ log(1 + signal / noise) over principal directions: the most that one noisy embedding tells about everything together; it says "
-            "nothing of a single factor",
+            "½ Σ log(1 + signal / noise) over principal directions: an upper bound on the information of one noisy embedding about everything "
+            "together; no bound for a single factor",
             digits=2,
         ),
     )
@@ -66,7 +66,7 @@ class Probe(Protocol):
                 plan.embedder,
                 views,
                 plan.test,
-                plan.read,
+                plan.probed,
                 plan.points_of(self),
                 plan.environments_of(self),
                 training=training,
@@ -76,12 +76,12 @@ class Probe(Protocol):
     def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
         from contextssl.report import figures
 
-        return {"noise": figures.noise(runs), "readers": figures.readers(runs)}
+        return {"noise": figures.noise(runs), "probes": figures.probes(runs)}
 
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
         from contextssl.report import sections
 
-        return (sections.harder(runs, pictures, factors),)
+        return (sections.fresh_probes(runs, pictures, factors),)
 
     def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
         from contextssl.report.comparison_tables import views_table

@@ -1,4 +1,4 @@
-"""Is the predicted view found among an object's views?"""
+"""Retrieval of the predicted view among the views of its object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 class Retrieval(Protocol):
     name = "retrieval"
-    intro = "Find the predicted view among an object's views: MRR, H@k, prediction error."
+    intro = "Retrieval of the predicted view among the views of its object: MRR, H@k, prediction error."
     place = 4
     in_all = True
     reads = ("sources", "queries", "normalize")
@@ -35,8 +35,8 @@ class Retrieval(Protocol):
         ),
     )
     definitions: ClassVar[Mapping[str, str]] = {
-        "mrr, hit@k": "rank by cosine among all views of the object; ties, within rounding, count by the mean over their places; identity "
-        "queries left out, or counted in …_with_identity; floors are chance",
+        "mrr, hit@k": "rank by cosine similarity among all views of the object; ties (within rounding) take their mean; without identity "
+        "queries (target = source), which …_with_identity includes; floors are chance",
     }
     columns = (Column("mrr", None, "MRR", by_factor=False), Column("hit@1", None, "H@1", by_factor=False))
     all_representations = False
@@ -57,7 +57,7 @@ class Retrieval(Protocol):
         )
 
     def split(self, settings: EvaluateSettings) -> str:
-        """As published it is of the training split, whatever is asked for."""
+        """The training split where sources=published, whatever ``split`` is."""
         return "train" if settings.sources == "published" else settings.split
 
     def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:

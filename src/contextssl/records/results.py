@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from contextssl.config.published_words import by_current_names
+from contextssl.config.published_words import RENAMED_PROTOCOLS
 from contextssl.errors import DataError
 from contextssl.system.files import storage_error, write_json
 from contextssl.system.locks import locked
@@ -42,7 +42,7 @@ class ResultRow:
         mean, std, n: over n contexts or seeds; which of them, ``over`` says. The deviation knows nothing of the choice of items.
         floor: what a constant predictor (or chance) scores.
         target: what is predicted, where a data set has several.
-        context: how the context was disturbed (protocol ``"reading"``); None: as drawn.
+        context: how the context was disturbed (protocol ``"context-sensitivity"``); None: as drawn.
         weights: a fingerprint of the weights that gave it; None of rows that training wrote.
         over: what ``n`` counts: ``"contexts"``, ``"seeds"``; None where there is one number and nothing was drawn, or in older files.
         item_std: standard error of the mean by the choice of the evaluated items, by :mod:`~contextssl.evaluation.bootstrap`; None where it is
@@ -117,6 +117,8 @@ def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
             f"{path} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update contextssl to read it"
         )
     with _sound(path, folder):
+        if made := run.get("evaluations"):
+            run["evaluations"] = {_current_evaluation(name): about for name, about in made.items()}
         return run, [_row(row) for row in rows]
 
 
@@ -157,6 +159,11 @@ def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow
 _KINDS = get_type_hints(ResultRow)
 # What rows of earlier versions hold and nobody reads.
 FORMER = ("seconds",)
+# Values of rows that earlier versions wrote otherwise.
+RENAMED: Mapping[str, Mapping[str, str]] = {
+    "protocol": RENAMED_PROTOCOLS,
+    "context": {"nothing told": "no factor active", "all told": "all factors active"},
+}
 
 
 def _row(values: Mapping[str, Any]) -> ResultRow:
@@ -166,6 +173,7 @@ def _row(values: Mapping[str, Any]) -> ResultRow:
         # A whole number may stand where others have a fraction.
         fits = isinstance(value, _KINDS[name]) or (isinstance(value, int) and isinstance(0.0, _KINDS[name]))
         _check(fits and not isinstance(value, bool), f"{name} is {value!r}")
+    row |= {name: names.get(row[name], row[name]) for name, names in RENAMED.items() if name in row}
     return ResultRow(**row)
 
 
@@ -191,6 +199,11 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 def evaluation_name(protocol: str, split: str) -> str:
     """Under which name a results file keeps how a protocol's rows of a split were made."""
     return protocol if split == "val" else f"{protocol} ({split})"
+
+
+def _current_evaluation(name: str) -> str:
+    protocol, split = evaluation_of(name)
+    return evaluation_name(RENAMED_PROTOCOLS.get(protocol, protocol), split)
 
 
 def evaluation_of(name: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, join, table
 from contextssl.report.words import listed
 
-# Settings of training that a reader asks about first.
+# The training settings shown first.
 MATTER = (
     "backbone",
     "resolution",
@@ -37,7 +37,7 @@ UNSAID = "not recorded"
 
 
 def run_table(runs: Sequence[Run]) -> Markup:
-    """A row a fact, a column a run; facts that differ between runs are set in bold."""
+    """One row per fact, one column per run; facts that differ between runs are bold."""
     facts = [_facts(run) for run in runs]
     head = ["", *(run.name for run in runs)]
     body: list[Sequence[Content]] = []
@@ -102,8 +102,8 @@ def _checkpoint(evaluation: Mapping[str, Any]) -> str:
 
 
 def _evaluated(run: Run) -> dict[str, str]:
-    """How the protocols were run: one line for those that were run alike."""
-    alike: dict[str, list[str]] = {}
+    """How the protocols were run: one line for those that were run in the same way."""
+    same: dict[str, list[str]] = {}
     for protocol, evaluation in run.evaluations.items():
         said = [
             f"{evaluation.get('items')} {evaluation.get('split')} items",
@@ -115,8 +115,8 @@ def _evaluated(run: Run) -> dict[str, str]:
             str(evaluation.get("date")),
         ]
         words = ", ".join(part for part in said if "None" not in part)
-        alike.setdefault(words, []).append(f"{protocol} ({evaluation.get('seconds') or 0:.0f} s)")
-    return {f"evaluated: {', '.join(protocols)}": words for words, protocols in alike.items()}
+        same.setdefault(words, []).append(f"{protocol} ({evaluation.get('seconds') or 0:.0f} s)")
+    return {f"evaluated: {', '.join(protocols)}": words for words, protocols in same.items()}
 
 
 def in_short(run: Run) -> str:
@@ -128,7 +128,7 @@ def in_short(run: Run) -> str:
 
 
 def definitions(runs: Sequence[Run]) -> Markup | None:
-    """How to read the numbers, as the evaluation wrote it down."""
+    """The definitions of the numbers, as the evaluation recorded them."""
     texts: dict[str, str] = {}
     for run in runs:
         for evaluation in run.evaluations.values():
@@ -139,12 +139,14 @@ def definitions(runs: Sequence[Run]) -> Markup | None:
 
 
 def missing(run: Run, protocol: str, why: str) -> Markup:
-    """One line in the place of what there are no rows for, and the command that makes them."""
+    """One line in place of missing rows, and the command that makes them."""
     split = [] if run.split == "val" else [f"split={run.split}"]
     command = advice.command(["contextssl", "evaluate", *protocol.split(), run.folder, *split])
     kind, *words = protocol.split()
     heads = " by the published heads" if words else ""
-    return element("p", f"{run.name} has no {kind} rows{heads}, so {why} is missing. To fill it: ", _code(command), class_="missing")
+    return element(
+        "p", f"{run.name} was not evaluated by {kind}{heads}, so {why} is missing. To add it: ", _code(command), class_="missing"
+    )
 
 
 def _code(text: str) -> Markup:

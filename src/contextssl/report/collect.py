@@ -1,4 +1,4 @@
-"""Runs from their folders: what made them, their rows, their training curves; and whether several were measured alike."""
+"""Runs read from their folders: description, rows, training curves; and whether several were measured in the same way."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from contextssl.records.provenance import OWN
 from contextssl.records.results import RESULTS, ResultRow, evaluation_name, evaluation_of, read_results
 
 METRICS = "metrics.csv"
-# A warning names so many runs of one kind, and counts the others.
+# A warning names at most this many runs of one kind, and counts the others.
 NAMED = 3
-# The context length that sentences speak of, where it was evaluated.
-SPOKEN_LENGTH = 14
+# The context length that sentences report, where it was evaluated.
+REPORTED_LENGTH = 14
 PAPERS_RESOLUTION = 128
-# What of an encoder its name does not say.
+# Settings of an encoder beyond its name.
 PAPERS_ENCODER = {"stem": "default", "pool": "average", "feature_norm": "none", "pretrained": False}
 # Settings that say which rows there are, not what their numbers mean.
 WHICH_ROWS = ("heads",)
@@ -84,7 +84,7 @@ class Run:
 
     @property
     def dataset(self) -> str | None:
-        """The kind of the data of the evaluation where that was recorded or told, else of the training."""
+        """The kind of the data of the evaluation where that was recorded or given, else of the training."""
         for evaluation in self.evaluations.values():
             data, settings = evaluation.get("data", {}), evaluation.get("settings", {})
             if named := data.get("kind") or (OWN if own_name(settings.get("dataset")) else settings.get("dataset")):
@@ -93,9 +93,9 @@ class Run:
 
     @property
     def in_papers_setting(self) -> bool:
-        """Whether the paper's numbers are of the same data, image size and encoder: 3DIEBench at 128 px, read by a ResNet-18 as it is."""
-        told = [evaluation.get("settings", {}).get("resolution") for evaluation in self.evaluations.values()]
-        resolutions = {number for number in told if number is not None} or {self.settings.get("resolution", PAPERS_RESOLUTION)}
+        """Whether the paper's numbers are of the same data, image size and encoder: 3DIEBench at 128 px, an unchanged ResNet-18."""
+        given = [evaluation.get("settings", {}).get("resolution") for evaluation in self.evaluations.values()]
+        resolutions = {number for number in given if number is not None} or {self.settings.get("resolution", PAPERS_RESOLUTION)}
         changed = [name for name, usual in PAPERS_ENCODER.items() if self.settings.get(name, usual) != usual]
         return self.dataset == "3diebench" and self.encoder == "resnet18" and resolutions == {PAPERS_RESOLUTION} and not changed
 
@@ -119,12 +119,12 @@ class Run:
 
     @property
     def takes_context(self) -> bool:
-        """Whether its method reads the pairs of a context; a run of an unknown method does."""
+        """Whether its method takes the pairs of a context; assumed for an unknown method."""
         return self._of_method("contexts", True)
 
     @property
-    def takes_environment_name(self) -> bool:
-        """Whether its method is told the environment by name, in the place of a context."""
+    def told_by_name(self) -> bool:
+        """Whether its method is given the environment's name in place of a context."""
         return self._of_method("by_name", False)
 
     def _of_method(self, what: str, unknown: bool) -> bool:
@@ -154,13 +154,13 @@ class Run:
     def lengths(self, protocol: str, metric: str) -> list[int]:
         return sorted({row.length for row in self.find(protocol=protocol, metric=metric) if row.length})
 
-    def spoken_length(self, protocol: str, metric: str) -> int | None:
+    def reported_length(self, protocol: str, metric: str) -> int | None:
         """14 tokens, or the longest length there is."""
         lengths = self.lengths(protocol, metric)
-        return SPOKEN_LENGTH if SPOKEN_LENGTH in lengths else lengths[-1] if lengths else None
+        return REPORTED_LENGTH if REPORTED_LENGTH in lengths else lengths[-1] if lengths else None
 
     def wanted_head(self, factor: str) -> str:
-        """Which of the heads that read a factor is nearest to the paper's, of runs that were not read by its own probes."""
+        """The head nearest to the paper's probe of a factor, for runs without the published heads."""
         return "mlp" if any(row.metric == "angle_deg" for row in self.find(factor=factor)) else "linear"
 
     def published_head(self, factor: str, protocol: str = "equivariance") -> str | None:
@@ -206,8 +206,8 @@ def read_run(folder: Path, name: str | None = None, split: str = "val", prefer_p
         raise DataError(f"no run at {folder}: check the path")
     if not (folder / RESULTS).is_file():
         resume = advice.command(["contextssl", "train", f"resume={folder}"])
-        mend = f"finish it by {resume}" if (folder / "checkpoints").is_dir() else "name the folder of a run"
-        raise DataError(f"{folder} has no {RESULTS}: {mend}")
+        fix = f"finish it by {resume}" if (folder / "checkpoints").is_dir() else "name the folder of a run"
+        raise DataError(f"{folder} has no {RESULTS}: {fix}")
     about, rows = read_results(folder)
     if not rows:
         raise DataError(f"{folder / RESULTS} holds no numbers: make some by {advice.command(['contextssl', 'evaluate', 'all', folder])}")
@@ -242,7 +242,7 @@ def read_training(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' names, with as many of their parents as tell them apart."""
+    """The folders' names, with as many of their parents as distinguish them."""
     for depth in range(1, max(len(folder.parts) for folder in folders)):
         names = ["/".join(folder.parts[-depth:]) for folder in folders]
         if len(set(names)) == len(names):
@@ -259,17 +259,17 @@ def differences(runs: Sequence[Run]) -> list[str]:
             continue
         made = {run.name: _definition(run, protocol) for run in measured}
         for what in dict.fromkeys(key for definition in made.values() for key in definition):
-            alike: dict[str, list[str]] = {}
+            same: dict[str, list[str]] = {}
             for run in measured:
                 if what in made[run.name]:
-                    alike.setdefault(_plain(made[run.name][what]), []).append(run.name)
-            if len(alike) > 1:
-                told = tuple(f"{value} in {_few(names)}" for value, names in alike.items())
-                found.setdefault((what, told), []).append(protocol)
+                    same.setdefault(_plain(made[run.name][what]), []).append(run.name)
+            if len(same) > 1:
+                parts = tuple(f"{value} in {_few(names)}" for value, names in same.items())
+                found.setdefault((what, parts), []).append(protocol)
     found.update(_mixed(runs))
-    phrases = [f"{what} ({', '.join(protocols)}): {'; '.join(told)}" for (what, told), protocols in found.items()]
+    phrases = [f"{what} ({', '.join(protocols)}): {'; '.join(parts)}" for (what, parts), protocols in found.items()]
     texts = [about["definitions"] for run in runs for about in run.evaluations.values() if isinstance(about.get("definitions"), Mapping)]
-    # What one of them has no rows for it does not define.
+    # An evaluation defines only what it has rows for.
     said: dict[str, set[str]] = {}
     for text in texts:
         for key, meaning in text.items():

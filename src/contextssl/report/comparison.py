@@ -32,13 +32,13 @@ __all__ = ["Comparison", "Entry", "write_comparison"]
 NAME = "comparison"
 FIGURES = "figures"
 MEANING = (
-    "A number that not every seed has says of how many it is; – was not evaluated. Floors are what the best constant, or the commonest "
-    "class, scores."
+    "A number that some seeds lack says how many have it; – was not evaluated. Floors are the scores of the best constant, or of the most "
+    "frequent class."
 )
 BEST = (
-    "Bold is best in its group: high and above the floor where a factor is told or the class is read, low where a factor is to go, and there "
-    "whatever lies at or below the floor. Of an environment’s group are the methods that were trained for it, and the in-context model in its "
-    "context."
+    "Bold is best in its group: the highest above the floor for active factors and the class, the lowest for inactive factors, where all "
+    "values at or below the floor count as equal. The group of an environment holds the methods that were trained for it, and the in-context "
+    "model in its context."
 )
 CSV_FIELDS = (
     "entry", "group", "seeds", "condition", "metric", "factor", "mean", "std", "floor", "protocol", "head", "noise", "representation",
@@ -100,7 +100,7 @@ def _in_short(averaged: Sequence[Averaged]) -> str:
 
 
 def _cell(averaged: Sequence[Averaged]) -> str:
-    """What a cell and its ± are; a run's own number is a mean over contexts."""
+    """The meaning of a cell and its ±; a run's own number is a mean over contexts."""
     most = max(each.seeds for each in averaged)
     cell = f"the mean over {most} seeds, or as many as there are, of means over contexts" if most > 1 else "the number of one run"
     around = deviation_words((row for each in averaged for row in each.run.rows), "seeds" if most > 1 else None)
@@ -126,12 +126,14 @@ def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid
             element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in links], aria_label="Contents"),
         ),
         section("picture", drawn.title, figure(drawn, factors)) if drawn is not None else None,
-        section("reading", "How to read the tables", element("p", _cell(averaged), MEANING), element("p", BEST)) if made else _nothing(),
+        section("how-to-read", "How to read the tables", element("p", _cell(averaged), MEANING), element("p", BEST))
+        if made
+        else _nothing(),
         [section(table.anchor, table.title, table.html(), [element("p", with_links(note)) for note in table.notes]) for table in made],
         section(
             "runs",
             "The runs",
-            element("p", "The first seed of each model; bold is what differs."),
+            element("p", "The first seed of each model; values that differ are bold."),
             element("details", element("summary", "What each was"), runs_about.run_table([each.entry.runs[0] for each in averaged])),
             element("details", element("summary", "Definitions"), meanings) if meanings else None,
         ),
@@ -141,7 +143,7 @@ def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid
 
 
 def _nothing() -> Markup:
-    return section("reading", "No numbers", element("p", "None of these runs was evaluated on this split.", class_="missing"))
+    return section("how-to-read", "No numbers", element("p", "None of these runs was evaluated on this split.", class_="missing"))
 
 
 def _markdown(
@@ -161,7 +163,7 @@ def _markdown(
 
 
 def _csv(averaged: Sequence[Averaged]) -> str:
-    """A line a number, means over seeds; empty where there is none."""
+    """One line per number, means over seeds; empty where there is none."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CSV_FIELDS)

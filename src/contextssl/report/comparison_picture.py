@@ -1,4 +1,4 @@
-"""The picture of a comparison: what is read of one factor against what is read of another, a point a method and context."""
+"""The figure of a comparison: R² of one factor against R² of another, one point per method and context."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextssl.report.grid import Column
 from contextssl.report.panels import Floor, Line, Panel, Picture, outside
 from contextssl.report.words import capitalised, environment_name, factor_name, floor_of, head_name
 
-# Groups that say nothing of what is wanted share a panel.
+# Groups without a wanted direction share a panel.
 REST = ("context", "ceiling", "floor")
 
 
@@ -29,7 +29,7 @@ class Point:
 
 
 def picture(entries: Sequence[Averaged]) -> Picture | None:
-    """The first two factors against each other; None where there are not two, or nobody has both numbers."""
+    """The first two factors against each other; None where there are not two, or no method has both numbers."""
     factors = factors_of(entries)[:2]
     if len(factors) < 2:
         return None
@@ -40,7 +40,7 @@ def picture(entries: Sequence[Averaged]) -> Picture | None:
     methods = list(dict.fromkeys(_method(point) for point in points))
     panels = []
     for name in in_order([point.panel for point in points], factors):
-        # Points of other panels orient; they lie below the panel's own.
+        # Points of other panels are for orientation; they are drawn below the panel's own.
         others = [_drawn(point, "muted", methods, faint=True) for point in points if point.panel != name]
         own = [_drawn(point, _colour(name, factors), methods) for point in points if point.panel == name]
         floors = [
@@ -66,14 +66,14 @@ def picture(entries: Sequence[Averaged]) -> Picture | None:
         "-".join(factors),
         f"{capitalised(first)} against {second}",
         panels,
-        f"Right: more is read of {first}. Up: more of {second}. Methods without contexts by their features, in-context models by their embeddings: "
-        "the same weights in every panel, moved by the context (or its name) alone; c = 0 is no context. Means over seeds, bars the ± of the "
-        "tables; faint are the points of the other panels, dotted the floors." + outside(panels),
+        f"Right: higher R² of {first}. Up: higher R² of {second}. Methods without contexts by their features, in-context models by their embeddings: "
+        "the same weights in every panel, only the context (or the environment's name) differs; c = 0 is no context. Means over seeds; bars are "
+        "the ± of the tables. Points of the other panels are faint, floors dotted." + outside(panels),
     )
 
 
 def _column(entries: Sequence[Averaged], factor: str) -> Column:
-    """As in the paper's table; where pairs were not read, single views by ridge."""
+    """As in the paper's table; where pairs were not probed, single views by ridge."""
     head = pair_head(entries, factor)
     if head is None and not any(each.run.has("equivariance") for each in entries):
         fields = {"metric": "r2_pooled", "factor": factor, "head": "ridge"}
@@ -85,7 +85,7 @@ def _column(entries: Sequence[Averaged], factor: str) -> Column:
 
 
 def _shown(entries: Sequence[Averaged]) -> list[Condition]:
-    """Features of methods without contexts (embeddings, where nobody read features), embeddings of those that are told their environment."""
+    """Features of methods without contexts (embeddings where features were not probed), embeddings of those that take an environment."""
     lines = lines_of(entries)
     featured = {line.each.entry.name for line in lines if line.fields["representation"] == "feature"}
 

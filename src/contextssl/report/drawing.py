@@ -21,7 +21,7 @@ from contextssl.report.markup import Markup, element
 from contextssl.report.panels import LOWEST, Line, Panel, Picture
 from contextssl.system.files import write_bytes
 
-# Okabe and Ito's colours, which the colour-blind tell apart; their lighter relatives for a dark page are in page.css.
+# Okabe and Ito's colours, which the colour-blind can distinguish; their lighter relatives for a dark page are in page.css.
 PALETTE = {"rotation": "#0072b2", "color": "#d55e00", "class": "#007a5a"}
 OTHERS = ("#8a3f8f", "#a67c00", "#007a5a", "#4a4a4a")
 LIGHT = {"ink": "#1c2430", "muted": "#5d6775", "grid": "#dfe3e8", "paper": "#ffffff"}
@@ -76,8 +76,8 @@ def inline_svg(panel: Panel, factors: Sequence[str], prefix: str) -> Markup:
     with _style():
         figure = Figure(figsize=(4.8, 3.15))
         # Margins by the length of what stands right of the panel: many times as fast as to measure it, and panels align.
-        beside = [1.15 * len(line.end) for line in panel.lines if not panel.points] + [0.9 * len(floor.label) for floor in panel.floors]
-        figure.subplots_adjust(left=0.145, right=0.97 - 0.0172 * max(beside, default=0.0), bottom=0.155, top=0.9)
+        widths = [1.15 * len(line.end) for line in panel.lines if not panel.points] + [0.9 * len(floor.label) for floor in panel.floors]
+        figure.subplots_adjust(left=0.145, right=0.97 - 0.0172 * max(widths, default=0.0), bottom=0.155, top=0.9)
         draw_panel(figure.subplots(), panel, PLACEHOLDERS, factors)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -273,7 +273,7 @@ def picture_files(picture: Picture, factors: Sequence[str], folder: Path, *, sub
             ]
             figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), labelcolor=colours["ink"])
         if any(panel.points for panel in panels):
-            # Names beside points need to know how large their axes came out.
+            # Names next to points need to know how large their axes came out.
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
         for axes, panel in zip(layout.flat, panels, strict=False):

@@ -1,4 +1,4 @@
-"""Entries of a comparison: methods over seeds, the means of their runs' numbers, and the conditions that they are read in."""
+"""Entries of a comparison: methods over seeds, the means of their runs' numbers, and the conditions that they are evaluated in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contextssl.report.words import context_name
 
 # What the rows of two seeds may differ in, and be the same number.
 UNLIKE: dict[str, Any] = dict.fromkeys(("std", "floor", "count", "weights", "over", "item_std", "items")) | {"mean": 0.0, "n": 1}
-# Protocols that read embeddings and features as they are.
+# Protocols of embeddings and features as the model gives them.
 PROBED = ("equivariance", "probe", "geometry")
 
 
@@ -27,7 +27,7 @@ class Entry:
     Args:
         name: as on the command line, such as ``"sie:rotation"``.
         group: what it was trained for: ``"invariance"``, an environment such as ``"rotation+color"``, ``"context"``, ``"ceiling"``, ``"floor"``.
-        runs: one a seed.
+        runs: one per seed.
         published: what the paper calls the method, where it has it.
     """
 
@@ -67,7 +67,7 @@ class Averaged:
 
     @cached_property
     def factors(self) -> list[str]:
-        """Those that something was read of; the run's own list would hold what further protocols made up of them."""
+        """Those that were probed; the run's own list also holds what further protocols derive from them."""
         found = [row.factor for row in self.run.rows if row.protocol in (*PROBED, "erasure") and row.factor not in (None, "class")]
         return list(dict.fromkeys(name for name in found if name is not None))
 
@@ -117,12 +117,12 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
 
 @dataclass(frozen=True)
 class Condition:
-    """An entry and what is read of it: a line of a table.
+    """An entry in a condition: a line of a table.
 
     Args:
         each: the entry.
-        group: the lines that it stands among.
-        words: its cells of words: the entry's name and what is read, and more.
+        group: of lines.
+        words: its cells of words: the entry's name, the representation, and more.
         fields: of its rows.
         protocol: in the place of a column's, where the line's numbers are another protocol's.
     """
@@ -145,16 +145,16 @@ class Condition:
 
 
 def conditions(each: Averaged) -> list[Condition]:
-    """Features, embeddings with no context, and each environment at its longest length, or told by name; as far as there are rows."""
+    """Features, embeddings with no context, and each environment at its longest length, or given by name; those that have rows."""
     name, group, made = each.entry.name, each.entry.group, []
     rows = [row for row in each.run.rows if row.protocol in PROBED]
-    # A method without a space of its own embeds views as their features: one line, that of embeddings, which are read under noise too.
-    alike = not each.takes_contexts and not each.takes_environment_name and _numbers(rows, "feature") == _numbers(rows, "embedding")
-    if not alike and any(row.representation == "feature" for row in rows):
+    # A method without a predictor embeds views as their features: one line, that of embeddings, which are probed under noise too.
+    same = not each.takes_contexts and not each.told_by_name and _numbers(rows, "feature") == _numbers(rows, "embedding")
+    if not same and any(row.representation == "feature" for row in rows):
         made.append(Condition(each, group, (f"{name}, features",), {"representation": "feature", "environment": None, "length": None}))
     embedded = [row for row in rows if row.representation == "embedding"]
     if any(row.environment is None and row.length == 0 for row in embedded):
-        words = f"{name}, no context" if each.takes_contexts else f"{name}, features" if alike else f"{name}, embedding"
+        words = f"{name}, no context" if each.takes_contexts else f"{name}, features" if same else f"{name}, embedding"
         made.append(Condition(each, group, (words,), {"representation": "embedding", "environment": None, "length": 0}))
     for environment in dict.fromkeys(row.environment for row in embedded if row.environment is not None):
         length = max(row.length or 0 for row in embedded if row.environment == environment)
@@ -165,7 +165,7 @@ def conditions(each: Averaged) -> list[Condition]:
 
 
 def _numbers(rows: Sequence[ResultRow], representation: str) -> dict[tuple[object, ...], float]:
-    """What was read without noise and without a context."""
+    """The numbers without noise and without a context."""
     return {
         (row.protocol, row.metric, row.factor, row.head, row.target): row.mean
         for row in rows
@@ -174,14 +174,14 @@ def _numbers(rows: Sequence[ResultRow], representation: str) -> dict[tuple[objec
 
 
 def _group_in(entry: Entry, environment: str) -> str:
-    """What an in-context model is asked for by a context is what rivals are trained for."""
+    """The group of an in-context model in a context is that of the baselines trained for its environment."""
     if entry.group != "context":
         return entry.group
     return "invariance" if environment == NO_FACTOR else environment
 
 
 def wanted(group: str, factor: str, factors: Sequence[str]) -> int:
-    """Whether a factor should be high (1) or low (-1) in a group; 0 where nobody says."""
+    """Whether a factor should be high (1) or low (-1) in a group; 0 where neither is wanted."""
     if group == "invariance":
         return -1
     named = set(group.split("+"))

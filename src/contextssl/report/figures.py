@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from contextssl.evaluation.deviations import deviation, deviation_words
+from contextssl.factors import NO_FACTOR
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow
-from contextssl.report import published
+from contextssl.report import paper_numbers
 from contextssl.report.collect import Run
 from contextssl.report.panels import Floor, Line, Panel, Picture, length_ticks, line, outside, position, same_height
-from contextssl.report.words import a_context, environment_name, factor_name, floor_of, head_name, listed, metric_name, told_name
+from contextssl.report.words import a_context, active_name, environment_name, factor_name, floor_of, head_name, listed, metric_name
 
-# Who reads: fresh probes, the strongest first, what distances see, the model's own head. Each has its dash in every figure.
-READERS = ("ridge", "published", "knn", "auxiliary")
-ADAPTS = "The embedding adapts to what its context tells"
-DOES_NOT = "What each factor explains of the embedding, by context"
+# Probes, the strongest first, kNN, and the model's own head. Each has its dash pattern in every figure.
+PROBES = ("ridge", "published", "knn", "auxiliary")
+ADAPTS = "The embedding adapts to its context"
+DOES_NOT = "Variance share of each factor by context"
 
 
 def environments_of(runs: Sequence[Run]) -> list[str]:
@@ -38,10 +39,10 @@ def panel_colour(environment: str) -> str:
 def by_length(
     runs: Sequence[Run], protocol: str, metric: str, *, ylabel: str, floors: bool = True, high: float | None = 1.0, paper: bool = False
 ) -> list[Panel]:
-    """A panel an environment: every factor's metric over context length; lines of one dash are one run's.
+    """One panel per environment: every factor's metric over context length; lines of one dash pattern are of one run.
 
     Args:
-        paper: beside the lines the published ones, where the runs are on the paper's data.
+        paper: add the published lines, where the runs are on the paper's data.
     """
     panels = []
     for environment in environments_of(runs):
@@ -62,10 +63,10 @@ def by_length(
             floor = floor_of(found)
             if floors and floor is not None and abs(floor) > 0.005:
                 under.append(Floor(floor, f"floor {floor:.2f}", factor))
-            if paper and found and (environment, factor) in published.CURVES:
-                x = [position(length) for length in published.LENGTHS]
-                lines.append(Line(f"{factor_name(factor)}, paper", x, published.CURVES[environment, factor], colour=factor, faint=True))
-                lengths += published.LENGTHS
+            if paper and found and (environment, factor) in paper_numbers.CURVES:
+                x = [position(length) for length in paper_numbers.LENGTHS]
+                lines.append(Line(f"{factor_name(factor)}, paper", x, paper_numbers.CURVES[environment, factor], colour=factor, faint=True))
+                lengths += paper_numbers.LENGTHS
         if lines:
             title = f"{environment_name(environment)} context"
             panels.append(
@@ -83,27 +84,28 @@ def by_length(
 
 
 def adaptation(runs: Sequence[Run]) -> Picture | None:
-    """The headline: variance share of each factor against context length, a panel an environment."""
+    """The headline: variance share of each factor against context length, one panel per environment."""
     panels = by_length(runs, "geometry", "variance_share", ylabel="share of the variance", floors=False, high=None)
     panels = [replace(panel, percent=True) for panel in panels]
     rows = [row for run in runs for row in run.find(protocol="geometry", metric="variance_share")]
     if not panels:
         return None
-    several = " Each dash is a run." if len(runs) > 1 else ""
+    several = " Each dash pattern is a run." if len(runs) > 1 else ""
+    empty = " In an empty context no factor is active." if NO_FACTOR in environments_of(runs) else ""
     return Picture(
         "adaptation",
         ADAPTS if all(map(adapts, runs)) else DOES_NOT,
         panels,
-        "As the context grows, from none at the left, the factor that its pairs tell should take over the embedding's variance, and the "
-        "other one leave it; no weight changes. A factor that plays no part scores 0. Lines are means over contexts, bands "
-        f"{deviation_words(rows)}.{several}",
+        "With longer contexts (left: none) the active factor should explain more of the embedding's variance and the inactive one less, with the "
+        "weights unchanged. A factor that explains nothing scores 0. Lines are means over contexts, bands "
+        f"{deviation_words(rows)}.{several}{empty}",
         run_legend(runs),
     )
 
 
 def adapts(run: Run) -> bool:
-    """Whether at the spoken length every factor that is told has a larger share than with no context, and every other one a smaller."""
-    length = run.spoken_length("geometry", "variance_share")
+    """Whether at the reported length every active factor has a larger share than with no context, and every inactive one a smaller."""
+    length = run.reported_length("geometry", "variance_share")
     for environment in run.environments:
         for factor in run.factors:
             shares = {row.length: row.mean for row in run.curve("geometry", "variance_share", environment, factor=factor)}
@@ -113,15 +115,15 @@ def adapts(run: Run) -> bool:
 
 
 def published_r2(runs: Sequence[Run]) -> Picture | None:
-    """The paper's figure 3, right: pooled R² of the relative factors, read from pairs by the published probes."""
+    """The paper's figure 3, right: pooled R² of the relative factors by the published probes of pairs."""
     comparable = all(run.in_papers_setting for run in runs)
     panels = by_length(runs, "equivariance", "r2_pooled", ylabel="R², pooled", paper=comparable)
     if not panels:
         return None
-    beside = (
+    published = (
         " Faint lines are the paper's (3DIEBench, ResNet-18, 128 px)."
         if comparable
-        else " The paper's curves are in a figure of their own below, since they are of other data, another image size or another encoder."
+        else " The paper's curves are in a separate figure below: they are of other data, another image size or another encoder."
     )
     others = sorted(
         {
@@ -131,31 +133,31 @@ def published_r2(runs: Sequence[Run]) -> Picture | None:
             if r.has("equivariance") and r.published_head(f) is None
         }
     )
-    instead = f" Where the published head was not run, another stands in: {listed(others)}." if others else ""
+    instead = f" Where the published head was not run, another one is shown: {listed(others)}." if others else ""
     return Picture(
         "r2",
-        "What the paper's probes read from pairs of adapted embeddings",
+        "The paper's probes of pairs of embeddings",
         panels,
-        "The paper's figure 3, right: an MLP reads relative rotations, a linear map every other relative factor, from two embeddings side by side. "
-        "A forgotten factor falls to the dotted line, which is what the best constant guess scores: with the pooled R² that is not 0 for "
-        "quaternions, whose components have different means." + instead + beside + patience(runs, "equivariance") + outside(panels),
+        "The paper's figure 3, right: an MLP regresses relative rotations, a linear map every other relative factor, from two concatenated "
+        "embeddings. An inactive factor should fall to the dotted line, the floor of the best constant prediction: with the pooled R² it is not 0 "
+        "for quaternions, whose components have different means." + instead + published + patience(runs, "equivariance") + outside(panels),
         run_legend(runs),
     )
 
 
 def pair_head(run: Run, factor: str) -> str | None:
-    """The published head where it read pairs, else ridge."""
+    """The published head where it was run on pairs, else ridge."""
     return run.published_head(factor) or "ridge"
 
 
 def paper_only() -> Picture:
-    """The paper's own curves, to orient by where a run is on other data."""
-    ticks = length_ticks(published.LENGTHS)
-    x = [position(length) for length in published.LENGTHS]
+    """The paper's own curves, for orientation where a run is on other data."""
+    ticks = length_ticks(paper_numbers.LENGTHS)
+    x = [position(length) for length in paper_numbers.LENGTHS]
     panels = []
     for environment in ("rotation", "color"):
         lines = [
-            Line(factor_name(factor), x, published.CURVES[environment, factor], colour=factor, faint=True, end=factor_name(factor))
+            Line(factor_name(factor), x, paper_numbers.CURVES[environment, factor], colour=factor, faint=True, end=factor_name(factor))
             for factor in ("rotation", "color")
         ]
         title = f"Paper: {environment_name(environment)} context"
@@ -164,24 +166,24 @@ def paper_only() -> Picture:
         "paper",
         "For orientation: the paper's curves, on other data",
         panels,
-        f"Published on {published.SETTING}: not comparable with the run above number by number. What to compare is the shape: after a long "
-        "training fresh probes lose the factor that the context does not tell within 14 tokens.",
+        f"Published on {paper_numbers.SETTING}: its numbers are not comparable with the run above, only the shape of the curves is: after a "
+        "long training, fresh probes no longer find the inactive factor from 14 tokens on.",
     )
 
 
-def readers(runs: Sequence[Run]) -> Picture | None:
-    """R² of the absolute factors from single views, by who reads: neighbours, the model's own head, fresh probes."""
-    panels, styles = [], {head: index for index, head in enumerate(READERS)}
+def probes(runs: Sequence[Run]) -> Picture | None:
+    """R² of the absolute factors from single views, per probe: kNN, the model's own head, fresh probes."""
+    panels, styles = [], {head: index for index, head in enumerate(PROBES)}
     used: dict[str, None] = {}
     for run in runs:
         for environment in run.environments:
             for factor in run.factors:
                 lines, floors, lengths = [], [], []
-                for head in READERS:
-                    rows = reader_rows(run, head, factor, environment)
+                for head in PROBES:
+                    rows = probe_curve(run, head, factor, environment)
                     if any(row.length for row in rows):
                         used[head] = None
-                        lines.append(line(rows, reader_name(head), colour=factor, style=styles[head]))
+                        lines.append(line(rows, probe_name(head), colour=factor, style=styles[head]))
                         lengths += [row.length or 0 for row in rows]
                         floors = [floor for floor in [floor_of(rows)] if floor is not None]
                 if not lines:
@@ -193,20 +195,20 @@ def readers(runs: Sequence[Run]) -> Picture | None:
     if not panels:
         return None
     return Picture(
-        "readers",
-        "Who can still read a factor",
+        "probes",
+        "Each factor by every probe",
         panels,
-        "Absolute factors read from single views. Nearest neighbours and the model's own head should follow the context; a probe that is trained "
-        "afresh on many adapted embeddings can dig out what little is left, ridge best of all, until a noise bottleneck covers it. The own "
-        "head has no loss on the factor that is not told, so part of its fall is the head's own."
+        "Absolute factors from single views. Nearest neighbours and the model's own head should follow the context; a fresh probe that is trained on "
+        "many embeddings can still recover a factor of small variance, ridge the most, unless a noise bottleneck prevents it. The model's own head "
+        "has no loss on inactive factors, so part of its fall is due to the head."
         + (patience(runs, "probe") if "published" in used else "")
         + outside(panels),
-        [(reader_name(head), "ink", styles[head]) for head in READERS if head in used],
+        [(probe_name(head), "ink", styles[head]) for head in PROBES if head in used],
     )
 
 
-def reader_rows(run: Run, head: str, factor: str, environment: str | None, bottleneck: float = 0.0) -> list[ResultRow]:
-    """Pooled R² of a factor by one of :data:`READERS`, over context length; kNN of either protocol that has it."""
+def probe_curve(run: Run, head: str, factor: str, environment: str | None, bottleneck: float = 0.0) -> list[ResultRow]:
+    """Pooled R² of a factor by one of :data:`PROBES`, over context length; kNN of either protocol that has it."""
     named = run.published_head(factor, "probe") if head == "published" else head
     if named is None:
         return []
@@ -217,17 +219,17 @@ def reader_rows(run: Run, head: str, factor: str, environment: str | None, bottl
     return []
 
 
-def reader_name(head: str) -> str:
-    return "fresh probe as published" if head == "published" else head_name(head)
+def probe_name(head: str) -> str:
+    return "published probe" if head == "published" else head_name(head)
 
 
 def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "knn")) -> Picture | None:
-    """What fresh probes read through the noise bottleneck, at the spoken context length."""
+    """Fresh probes under the noise bottleneck, at the reported context length."""
     panels = []
     used: dict[str, None] = {}
     for run in runs:
         shares = sorted({row.bottleneck for row in run.rows if row.protocol == "probe"})
-        length = run.spoken_length("probe", "r2_pooled")
+        length = run.reported_length("probe", "r2_pooled")
         if len(shares) < 2 or length is None:
             continue
         ticks = [(float(index), f"{share:g}") for index, share in enumerate(shares)]
@@ -236,7 +238,7 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
             for factor in run.factors:
                 for head in heads:
                     found = [
-                        next((row for row in reader_rows(run, head, factor, environment, share) if row.length == length), None)
+                        next((row for row in probe_curve(run, head, factor, environment, share) if row.length == length), None)
                         for share in shares
                     ]
                     rows = [(index, row) for index, row in enumerate(found) if row is not None]
@@ -246,12 +248,12 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
                     around = [deviation(row) or 0.0 for _, row in rows]
                     lines.append(
                         Line(
-                            f"{factor_name(factor)}, {reader_name(head)}",
+                            f"{factor_name(factor)}, {probe_name(head)}",
                             [float(index) for index, _ in rows],
                             [row.mean for _, row in rows],
                             around if any(around) else None,
                             colour=factor,
-                            style=READERS.index(head),
+                            style=PROBES.index(head),
                             end=factor_name(factor) if head == heads[0] else "",
                         )
                     )
@@ -266,13 +268,13 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
         return None
     return Picture(
         "noise",
-        "The harder truth: fresh probes, with and without noise",
+        "Fresh probes, with and without noise",
         panels,
-        "Probes trained afresh on adapted embeddings to which Gaussian noise was added, its variance a share of the embedding's own (left: "
-        "none). The line of the factor that the context tells should stay where it is; the other one's should fall to its dotted floor."
+        "Fresh probes on embeddings with Gaussian noise, its variance a share of the embedding's own (left: none). The line of the active factor "
+        "should stay where it is; that of the inactive factor should fall to its dotted floor."
         + (patience(runs, "probe") if "published" in used else "")
         + outside(panels),
-        [(reader_name(head), "ink", READERS.index(head)) for head in heads if head in used],
+        [(probe_name(head), "ink", PROBES.index(head)) for head in heads if head in used],
     )
 
 
@@ -283,8 +285,8 @@ def patience(runs: Sequence[Run], protocol: str) -> str:
     fewer = sorted(epochs for epochs in given if epochs is not None and epochs < published)
     if not fewer:
         return ""
-    told = listed([str(epochs) for epochs in fewer])
-    return f" Trained probes had {told} epochs, not the published {published}: a more patient one reads more of what is left."
+    given = listed([str(epochs) for epochs in fewer])
+    return f" Trained probes had {given} epochs, not the published {published}: longer training would recover more."
 
 
 def sensitivity(runs: Sequence[Run]) -> Picture | None:
@@ -293,16 +295,16 @@ def sensitivity(runs: Sequence[Run]) -> Picture | None:
         return None
     return Picture(
         "sensitivity",
-        "How far the embedding moves when one factor alone changes",
+        "Factor sensitivity: how far the embedding moves when one factor changes",
         panels,
-        "One factor is drawn anew and the rest kept as it is: the mean squared distance that the embedding moves, over that to another "
-        "item's view (1). The variance share is what a factor explains alone; this is all that it takes part in, so it is the larger.",
+        "One factor is drawn anew, the others are kept: the mean squared distance that the embedding moves, divided by that to a view of another "
+        "item (1). It includes interactions with other factors, unlike the variance share, and so is the larger.",
         run_legend(runs),
     )
 
 
 def retrieval(runs: Sequence[Run]) -> Picture | None:
-    """MRR and H@1 over context length, a line an environment."""
+    """MRR and H@1 over context length, one line per environment."""
     panels = []
     for metric in ("mrr", "hit@1"):
         lines, floors, lengths = [], [], []
@@ -310,15 +312,15 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
             for index, run in enumerate(runs):
                 rows = run.curve("retrieval", metric, environment)
                 if rows:
-                    name = f"{told_name(environment)} told"
+                    name = f"{active_name(environment)} active"
                     label = f"{name}, {run.name}" if len(runs) > 1 else name
                     lines.append(line(rows, label, colour=panel_colour(environment), style=index, end=name if index == 0 else ""))
                     floors += [row.floor for row in rows if row.floor is not None]
                     lengths += [row.length or 0 for row in rows]
         if all(run.in_papers_setting for run in runs) and lines:
-            y = [published.table1()[str(length)][metric] for length in published.LENGTHS]
-            lines.append(Line("rotation told, paper", [position(n) for n in published.LENGTHS], y, colour="rotation", faint=True))
-            lengths += published.LENGTHS
+            y = [paper_numbers.table1()[str(length)][metric] for length in paper_numbers.LENGTHS]
+            lines.append(Line("rotation active, paper", [position(n) for n in paper_numbers.LENGTHS], y, colour="rotation", faint=True))
+            lengths += paper_numbers.LENGTHS
         if lines:
             under = [Floor(floors[0], f"chance {floors[0]:.2f}")] if floors else []
             panels.append(Panel(metric_name(metric), lines, metric_name(metric), ticks=length_ticks(lengths), floors=under, high=None))
@@ -326,9 +328,9 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
         return None
     return Picture(
         "retrieval",
-        "Finding the predicted view",
+        "Retrieval of the predicted view",
         panels,
         "From a view and an action the model predicts the embedding of the target; all views of the item are ranked by their distance to it. "
-        "MRR is the mean of 1 / rank, H@1 how often the target comes first. A longer context should find it more often; dotted is chance.",
+        "MRR is the mean of 1 / rank, H@1 the share of queries whose target ranks first. Both should rise with the context; dotted is chance.",
         run_legend(runs),
     )

@@ -30,7 +30,7 @@ from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
 from contextssl.records.provenance import OWN
-from contextssl.report.collect import SPOKEN_LENGTH, Run
+from contextssl.report.collect import REPORTED_LENGTH, Run
 from contextssl.system.files import read_json, write_json
 
 GALLERY = "gallery.json"
@@ -61,7 +61,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
     embedder, views = plan.embedder, plan.test
     if embedder.model.longest_context == 0:
         raise SettingsError("a gallery shows neighbours in contexts, and this method takes none")
-    length = min(SPOKEN_LENGTH, embedder.model.longest_context)
+    length = min(REPORTED_LENGTH, embedder.model.longest_context)
     pictures = _Pictures(views)
     asked = _choose(views, queries, plan.settings.seed)
     features = embedder.features(views)
@@ -242,8 +242,8 @@ def _ranked(
     """The object's views by their distance to the prediction of the target."""
     views = plan.test
     factors: FactorSpace = views.factors
-    told = factors.relative(views.latents[source], views.latents[target]) * factors.mask(environment)
-    predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, told[None]), dim=-1)[0]
+    action = factors.relative(views.latents[source], views.latents[target]) * factors.mask(environment)
+    predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, action[None]), dim=-1)[0]
     first = source // views.per_item * views.per_item
     cosines = unit[first : first + views.per_item] @ predicted
     above, tied = tied_places(cosines[None], torch.tensor([target - first]), cosine_tolerance(unit.shape[1]))

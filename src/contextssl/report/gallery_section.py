@@ -1,4 +1,4 @@
-"""The gallery on the page: a query, its context, its neighbours under each context, the views in the order of the prediction."""
+"""The gallery on the page: a query, its context, its neighbours in each context, and the item's views ranked by the prediction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextssl.report.collect import Run
 from contextssl.report.gallery import SMALL, rank_words
 from contextssl.report.markup import Content, Markup, element, join
 from contextssl.report.sections import section
-from contextssl.report.words import environment_name, factor_name, listed, told_name
+from contextssl.report.words import active_name, environment_name, factor_name, listed
 
 
 def gallery(entries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]]) -> Markup:
@@ -31,28 +31,28 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
     candidates = f"all {found['items'] * views:,} views of {found['items']:,} {split} items"
     kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["context"][0]["apart"].items()}
     distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
-    names = [told_name(name) for name in found["environments"]]
+    names = [active_name(name) for name in found["environments"]]
     either = " or ".join(names) if names else "its own factors"
     parts: list[Content] = [
         element("h3", f"The context: {length} tokens"),
         element("div", [show.pair(pair) for pair in found["context"]], class_="pairs"),
         element(
             "p",
-            "Pairs of training views. Every context is made of the same pairs; what it tells of them differs: under each stands how far the "
-            f"target’s factors are from the source’s, and a context tells {either} alone.",
+            "Pairs of training views. All contexts are made of the same pairs and differ in their active factors. Under each pair: how far the "
+            f"factors of its two views are apart; the actions of a context hold only {either}.",
         ),
         element(
             "p",
-            f"Under each neighbour stands how far its factors are from the picture that it is compared with: {distances}. Under a context the "
-            "neighbours should agree in the factor that it tells and be free in the other; with another context they change, the weights do not. "
-            "A green frame marks the true target.",
+            f"Under each neighbour: how far its factors are from those of the query, or of the target: {distances}. In a context the neighbours "
+            "should agree in the active factor and may differ in the inactive one; they change with the context, the weights do not. A green "
+            "frame marks the true target.",
         ),
     ]
     for query in found["queries"]:
         columns = []
         for name, under in query["environments"].items():
             nearest = f"nearest to the query among {candidates}"
-            ranked = f"nearest to the predicted target ({told_name(name)} told) among the item’s {views} views: "
+            ranked = f"nearest to the predicted target ({active_name(name)} active) among the item’s {views} views: "
             columns.append(
                 element(
                     "div",
@@ -65,7 +65,7 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
             )
         first = [
             show.thumb(query["query"], [f"query: {query['class']}", query["captions"][0]]),
-            show.thumb(query["target"], [f"target: {query['captions'][1]}", "away by", *_apart(query["apart"])]),
+            show.thumb(query["target"], [f"target: {query['captions'][1]}", "differs by", *_apart(query["apart"])]),
         ]
         parts.append(element("div", element("div", first, class_="strip"), element("div", columns, class_="columns"), class_="query"))
     return join(parts)
@@ -80,7 +80,7 @@ def _apart(apart: Mapping[str, str]) -> list[str]:
 
 
 class _Thumbs:
-    """Pictures of one gallery with what stands under them."""
+    """Pictures of one gallery with their captions."""
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         self.images = found["images"]
@@ -109,6 +109,6 @@ class _Thumbs:
     def pair(self, pair: Mapping[str, Any]) -> Markup:
         source, target = pair["captions"]
         both = element("div", self.picture(pair["source"], source), "→", self.picture(pair["target"], target), class_="pair")
-        told = [element("span", text, class_=_tone(factor)) for factor, text in zip(pair["apart"], _apart(pair["apart"]), strict=True)]
+        apart = [element("span", text, class_=_tone(factor)) for factor, text in zip(pair["apart"], _apart(pair["apart"]), strict=True)]
         words = element("div", f"{source} → {target}", class_="told")
-        return element("div", both, words, element("div", told, class_="told"), class_="shown")
+        return element("div", both, words, element("div", apart, class_="told"), class_="shown")

@@ -25,7 +25,7 @@ class Column:
         title: of the column.
         protocols: the first one that has the number gives it.
         fields: of its rows.
-        higher: more is better, in every group that is judged; None: as its factor is wanted in the group.
+        higher: whether higher is better in every group; None: as its factor is wanted in the group.
         judged: whether the best is marked at all.
     """
 
@@ -41,7 +41,7 @@ class Column:
         return found if isinstance(found, str) else None
 
     def rows(self, run: Run) -> list[ResultRow]:
-        """All that could stand in this column, whatever was read."""
+        """All rows that could stand in this column."""
         fields = {**PLAIN, **self.fields}
         return [row for protocol in self.protocols for row in run.find(protocol=protocol, **fields)]
 
@@ -52,7 +52,7 @@ class Column:
         return None
 
     def wish(self, group: str, factors: Sequence[str]) -> int:
-        """1 where more is better, -1 where less is, 0 where nothing is."""
+        """1 where higher is better, -1 where lower is, 0 where neither is."""
         if not self.judged or group in ("ceiling", "floor"):
             return 0
         if self.higher is not None:
@@ -75,7 +75,7 @@ class Grid:
         head: column titles; the first ``left`` are of words.
         floors: the first row.
         groups: title (none where empty) and rows.
-        notes: how to read it, a paragraph each, links as in Markdown.
+        notes: explanations, one paragraph each, links as in Markdown.
     """
 
     anchor: str
@@ -121,23 +121,23 @@ def grid(
     Args:
         words: titles of the cells that say what a line is; a count of seeds follows where it differs.
         groups: their titles, in their order.
-        published: the paper's number of a line and column; a column of them stands beside ours where there are any.
+        published: the paper's number of a line and column; shown in a column next to ours where there are any.
     """
     columns = [column for column in columns if any(column.row(line) is not None for line in lines)]
     lines = [line for line in lines if any(column.row(line) is not None for column in columns)]
     if not lines:
         return None
-    beside = {column.title for column in columns if any(published(line, column) is not None for line in lines)}
+    next_to = {column.title for column in columns if any(published(line, column) is not None for line in lines)}
     differ = len({line.each.seeds for line in lines}) > 1
     head = [*words, *(["seeds"] if differ else [])]
     left = len(head)
     for column in columns:
         about = factor_name(column.factor) if column.factor else column.title
-        head += [column.title, *([f"{about}, published"] if column.title in beside else [])]
+        head += [column.title, *([f"{about}, published"] if column.title in next_to else [])]
     floors = [floor, *[""] * (left - 1)]
     for column in columns:
         found = [row for line in lines if (row := column.row(line)) is not None]
-        floors += [floor_cell(found), *([""] if column.title in beside else [])]
+        floors += [floor_cell(found), *([""] if column.title in next_to else [])]
     made = []
     for group, heading in groups.items():
         own = [line for line in lines if line.group == group]
@@ -149,7 +149,7 @@ def grid(
             best = _best(values, column.wish(group, factors))
             for cells, line, value, is_best in zip(rows, own, values, best, strict=True):
                 cells.append(Cell(_written(value, line.each.seeds), is_best))
-                if column.title in beside:
+                if column.title in next_to:
                     stated = published(line, column)
                     cells.append(Cell(NOTHING if stated is None else number(stated)))
         made.append((heading, rows))

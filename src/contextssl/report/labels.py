@@ -1,4 +1,4 @@
-"""Names beside points: each where it hides nothing, as far as there is room."""
+"""Labels of points, placed where they hide nothing as far as there is room."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _candidates(x: float, y: float, width: float) -> list[tuple[float, float]]:
 
 
 def label_points(axes: Axes, panel: Panel, of: Callable[[str], str]) -> None:
-    """Write the ``end`` of each line beside its point; names that had to go far are tied to it by a thin line."""
+    """Write the ``end`` of each line next to its point; a label far from its point is connected to it by a thin line."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     area = axes.get_position()
     figure = axes.get_figure(root=True)

@@ -15,14 +15,14 @@ from contextssl.report.markup import Markup, element, join
 from contextssl.report.panels import Picture
 from contextssl.version import __version__
 
-UNLIKE = "These runs were not measured alike, so their numbers cannot be compared one by one. They differ in "
+UNLIKE = "These runs were not measured in the same way, so their numbers cannot be compared. They differ in "
 
 
 def pictures_of(runs: Sequence[Run], protocols: Sequence[Protocol] = ()) -> dict[str, Picture | None]:
     """Every figure of these runs by its name; None where there are no rows for it.
 
     Args:
-        protocols: a user's own, beside those that are built in or installed.
+        protocols: a user's own, in addition to those that are built in or installed.
     """
     found: dict[str, Picture | None] = {}
     for protocol in (*PROTOCOLS.all(), *protocols):
@@ -39,7 +39,7 @@ def page(
     """The whole page as HTML.
 
     Args:
-        protocols: a user's own, beside those that are built in or installed.
+        protocols: a user's own, in addition to those that are built in or installed.
     """
     factors = figures.factors_of(runs)
     title = "contextssl: " + ", ".join(run.name for run in runs)
@@ -75,7 +75,7 @@ def document(title: str, body: Markup) -> str:
 
 
 def warnings(runs: Sequence[Run]) -> Markup | None:
-    """One line where runs were not measured alike."""
+    """One line where runs were not measured in the same way."""
     differ = differences(runs)
     if not differ:
         return None
@@ -85,24 +85,24 @@ def warnings(runs: Sequence[Run]) -> Markup | None:
 def _headlines(runs: Sequence[Run]) -> Markup:
     said = []
     for run in runs:
-        told, *rest = headline(run) or [
+        first, *rest = headline(run) or [
             f"{run.name} holds no numbers by context yet."
             if run.takes_context
-            else f"{run.name} is of a method that takes no context: its numbers stand in the tables."
+            else f"{run.name} is of a method that takes no context: its numbers are in the tables."
         ]
         if len(runs) == 1:
-            sentences = [told, *rest]
+            sentences = [first, *rest]
             said += [element("p", sentence, class_=None if sentence.startswith("With no") else "headline") for sentence in sentences]
             said.append(element("p", about.in_short(run), class_="short"))
         else:
-            said.append(element("p", element("strong", f"{run.name}. "), " ".join([told, *rest])))
+            said.append(element("p", element("strong", f"{run.name}. "), " ".join([first, *rest])))
     only_trained = [run for run in runs if not run.evaluations and all(row.protocol == "online" for row in run.rows)]
     for run in only_trained:
         said.append(
             element(
                 "p",
-                f"{run.name} was trained and not evaluated: what is here comes from a few validation pairs looked at while training. "
-                "To fill the rest: ",
+                f"{run.name} was trained but not evaluated: the numbers here are of a few validation pairs during training. "
+                "To add the rest: ",
                 element("code", advice.command(["contextssl", "evaluate", "all", run.folder])),
                 class_="missing",
             )

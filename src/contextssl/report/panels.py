@@ -24,7 +24,7 @@ class Line:
         across: half the width of a point's error bar.
         colour: a factor, ``"class"``, or ``"ink"``.
         style: which dash and marker: 0, 1, …
-        faint: drawn as something to orient by.
+        faint: drawn for orientation.
         end: what stands at its end; nothing where empty.
     """
 
@@ -41,7 +41,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Floor:
-    """A level to read lines against: what a constant, or chance, scores; ``upright`` of the x axis."""
+    """A reference level: what a constant, or chance, scores; ``upright`` of the x axis."""
 
     value: float
     label: str
@@ -54,10 +54,10 @@ class Panel:
     """Lines over one axis.
 
     Args:
-        ticks: places on the x axis and what stands there; numbers, whole ones where ``whole``, where left out.
+        ticks: places on the x axis and their labels; default: numbers, whole ones where ``whole``.
         low, high: of the y axis, widened where values lie beyond; None fits it to them.
         percent: the y axis counts per cent.
-        points: each line is a point, with its name beside it; both axes show what the y axis would.
+        points: each line is a point, with its name next to it; both axes show what the y axis would.
     """
 
     title: str
@@ -110,7 +110,7 @@ def length_ticks(lengths: Sequence[int]) -> list[tuple[float, str]]:
 def outside(panels: Sequence[Panel]) -> str:
     """A sentence where values lie below what is drawn."""
     low = any(value < LOWEST for panel in panels for line in panel.lines for value in (*line.y, *(line.x if panel.points else ())))
-    return f" Values below {LOWEST:.2f} leave the picture; the numbers have them.".replace("-", "−") if low else ""
+    return f" Values below {LOWEST:.2f} are cut off in the figure; its table has them.".replace("-", "−") if low else ""
 
 
 def same_height(panels: Sequence[Panel]) -> list[Panel]:

@@ -1,4 +1,4 @@
-"""What a terminal of 80 columns shows of a run: one row a context, the numbers in which it adapts."""
+"""A run on a terminal of 80 columns: one row per context, the numbers that show its adaptation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.words import environment_name, factor_name, floor_of, number
 
-# The noise share that a fresh ridge regression, an adversary, reads under.
+# The noise share under which a fresh ridge regression, an adversary, is fitted.
 NOISE = 0.3
 
 COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -30,7 +30,7 @@ def adaptation_screen(run: Run) -> Table | None:
     Each cell holds a mean over contexts for every factor; the last row what a constant predictor, or chance, scores. None where nothing was
     evaluated.
     """
-    length = run.spoken_length("geometry", "variance_share") or run.spoken_length("probe", "r2_pooled")
+    length = run.reported_length("geometry", "variance_share") or run.reported_length("probe", "r2_pooled")
     if length is None:
         return None
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
@@ -44,12 +44,12 @@ def adaptation_screen(run: Run) -> Table | None:
         name = "no context" if environment is None else f"{environment_name(environment)}, {at} tokens"
         cells = []
         for title, finders in columns:
-            # Without a context one number serves all environments, but for retrieval: there the told action still differs.
+            # Without a context one number serves all environments, but for retrieval: there the action still differs.
             asked = [environment] if environment else run.environments[: None if title == RETRIEVAL else 1]
-            cells.append("/".join(_at(find(told), at) for find in finders for told in asked))
+            cells.append("/".join(_at(find(name), at) for find in finders for name in asked))
         table.add_row(name, *cells)
-    told = run.environments[0]
-    table.add_row("constant, chance", *("/".join(_floor(find(told)) for find in finders) for _, finders in columns), style="dim")
+    first = run.environments[0]
+    table.add_row("constant, chance", *("/".join(_floor(find(first)) for find in finders) for _, finders in columns), style="dim")
     return table
 
 
@@ -58,7 +58,7 @@ def _finder(run: Run, protocol: str = "", metric: str = "", **fields: object) ->
 
 
 def _at(rows: list[ResultRow], length: int) -> str:
-    # How far below a guess a head is that was never asked says nothing more.
+    # How far the head of an inactive factor falls below the floor means nothing.
     return next(("<−1" if row.mean < -1 else number(row.mean, 2) for row in rows if row.length == length), "–")
 
 

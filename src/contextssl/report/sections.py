@@ -1,4 +1,4 @@
-"""The sections of the page, each from runs to HTML; what there are no numbers for says so in one line."""
+"""The sections of the page, each from runs to HTML; one line says where there are no numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contextssl.evaluation.deviations import deviation_words
-from contextssl.report import about, fairness, figures, published, reading
+from contextssl.report import about, context_table, fairness_table, figures, paper_numbers
 from contextssl.report.collect import Run, in_order
 from contextssl.report.drawing import DASHES, MARKERS, colour_key, inline_svg
-from contextssl.report.headline import bounds, factor_bounds, harder_truth
+from contextssl.report.headline import bounds, factor_bounds, probe_sentences
 from contextssl.report.markup import Content, Markup, element, join
 from contextssl.report.panels import Picture
 from contextssl.report.tables import every_number, numbers_of, results_table, retrieval_table
@@ -82,9 +82,9 @@ def _contextless(runs: Sequence[Run]) -> list[Markup]:
     return [
         element(
             "p",
-            f"{run.name} is told its environment by name and takes no context: its numbers under each stand in the tables."
-            if run.takes_environment_name
-            else f"{run.name} takes no context, so nothing changes with one: its numbers stand in the tables.",
+            f"{run.name} takes the environment's name in place of a context: its numbers per environment are in the tables."
+            if run.told_by_name
+            else f"{run.name} takes no context: its numbers are in the tables.",
             class_="missing",
         )
         for run in runs
@@ -103,7 +103,7 @@ def adaptation(runs: Sequence[Run], pictures: Mapping[str, Picture | None], fact
     return Section("adaptation", "Adaptation", 10, content)
 
 
-def read_outs(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
+def action_probes(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     picture, paper = pictures["r2"], pictures["paper"]
     content = section(
         "r2",
@@ -120,52 +120,54 @@ def read_outs(runs: Sequence[Run], pictures: Mapping[str, Picture | None], facto
     return Section("r2", "R²", 20, content)
 
 
-def harder(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
-    """Fresh probes beside distances, the noise bottleneck, and how far the embedding moves."""
-    noise, readers, moves = pictures["noise"], pictures["readers"], pictures["sensitivity"]
-    spoken: list[Markup] = []
+def fresh_probes(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
+    """Fresh probes compared with distances, the noise bottleneck, and factor sensitivity."""
+    noise, probes, moves = pictures["noise"], pictures["probes"], pictures["sensitivity"]
+    sentences_of_runs: list[Markup] = []
     for run in runs:
-        sentences = harder_truth(run, figures.reader_rows, (("ridge", "fresh ridge"),))
-        sentences = sentences or harder_truth(run, figures.reader_rows, (("published", "the published probes, trained afresh"),))
+        sentences = probe_sentences(run, figures.probe_curve, (("ridge", "fresh ridge"),))
+        sentences = sentences or probe_sentences(run, figures.probe_curve, (("published", "the published probes"),))
         everything, each = bounds(run), factor_bounds(run)
         if sentences:
             title = f"In numbers: {run.name}" if len(runs) > 1 else "In numbers"
-            spoken.append(join(element("h3", title), element("ul", [element("li", sentence) for sentence in sentences], class_="plain")))
+            sentences_of_runs.append(
+                join(element("h3", title), element("ul", [element("li", sentence) for sentence in sentences], class_="plain"))
+            )
         if each:
             bound = (
-                "Noise of known variance bounds every reader, trained or not. Of a factor that is drawn independently of the rest one "
-                f"noisy embedding tells at most {'; '.join(each)}. Estimated from views with that factor alone drawn anew; a second "
-                "embedding of the same view, with noise of its own, tells more."
+                "Noise of known variance bounds the information that any probe can use. About a factor that is drawn independently of the others, "
+                f"one noisy embedding holds at most {'; '.join(each)}. Estimated from views with that factor alone drawn anew; a second embedding of "
+                "the same view, with independent noise, holds more."
             )
-            spoken.append(element("p", bound))
+            sentences_of_runs.append(element("p", bound))
         if everything:
             bound = (
-                f"Of everything together, each factor and all else, it tells at most {'; '.join(everything)}. That says nothing of a single factor: "
-                "any of them alone fits into so many nats."
+                f"About everything together, factors and all else, it holds at most {'; '.join(everything)}. It does not say how much of that is "
+                "about a single factor."
             )
-            spoken.append(element("p", bound))
+            sentences_of_runs.append(element("p", bound))
     content = section(
-        "harder-truth",
-        "The harder truth: what a fresh probe still digs out",
+        "fresh-probes",
+        "Fresh probes, with and without noise",
         element(
             "p",
-            "The variance share says what distances, neighbours and clusters see. A probe that is trained afresh sees more: it can amplify a "
-            "direction that holds half a percent of the variance, and then a factor that no distance sees is still there to be read. Both are "
-            "true. Ridge, solved exactly on many embeddings, is the strongest such reader here; the published probes are trained as in the paper.",
+            "The variance share says how much a factor counts in distances, neighbours and clusters. A fresh probe can find more: it can amplify a "
+            "direction that holds half a percent of the variance, and so recover a factor that hardly affects any distance. Ridge, solved exactly on "
+            "many embeddings, is the strongest probe here; the published probes are trained as in the paper.",
         ),
         element(
             "p",
-            "A noise bottleneck is to close the gap: Gaussian noise on the embedding, its variance a share of the embedding's own. What the context "
-            "has shrunk drowns in it; what the context tells hardly notices. Share 0 is the published model.",
+            "A noise bottleneck closes this gap: Gaussian noise on the embedding, its variance a share of the embedding's own. It hides inactive "
+            "factors, whose variance the context has reduced, and hardly affects active ones. Share 0 is the published model.",
         ),
         figure(noise, factors) if noise else None,
-        spoken,
-        _missing(runs, "probe", "what fresh probes read, with and without noise"),
-        figure(readers, factors, titled=True) if readers else None,
+        sentences_of_runs,
+        _missing(runs, "probe", "R² of fresh probes, with and without noise"),
+        figure(probes, factors, titled=True) if probes else None,
         figure(moves, factors, titled=True) if moves else None,
         None if moves else _no_sensitivity(runs),
     )
-    return Section("harder-truth", "The harder truth", 30, content)
+    return Section("fresh-probes", "Fresh probes", 30, content)
 
 
 def _no_sensitivity(runs: Sequence[Run]) -> list[Markup]:
@@ -178,7 +180,7 @@ def _no_sensitivity(runs: Sequence[Run]) -> list[Markup]:
 
 
 def _around(runs: Sequence[Run], *protocols: str) -> str:
-    """What ± is in a table of these protocols."""
+    """The meaning of ± in a table of these protocols."""
     return f"± is {deviation_words(row for run in runs for row in run.rows if row.protocol in protocols)}."
 
 
@@ -186,21 +188,21 @@ def results(runs: Sequence[Run]) -> Section:
     made = results_table(runs)
     content = section(
         "results",
-        "Results beside the paper's",
+        "Results next to the paper's",
         element(
             "p",
-            "What fresh probes read from pairs of embeddings (relative factors), and the class from single views; means over contexts. "
-            f"{_around(runs, 'equivariance', 'probe')} Bold is the factor that the context tells. R² pooled is the paper's: it divides "
-            "by the variance about one mean of all components, so a constant guess scores above 0 on quaternions; beside it stand R² a "
-            "dimension (floor 0) and the mean angle.",
+            "Fresh probes of relative factors from pairs of embeddings, and of the class from single views; means over contexts. "
+            f"{_around(runs, 'equivariance', 'probe')} Bold is the active factor. R² pooled is the paper's: it divides by the variance about one "
+            "mean of all components, so a constant prediction scores above 0 on quaternions; next to it are R² per dimension (floor 0) and the "
+            "mean angle.",
         )
         if made
         else None,
         made,
-        element("p", "The paper's numbers: ", element("a", "arXiv 2405.18193", href=published.SOURCE), ", figure 3 left.")
+        element("p", "The paper's numbers: ", element("a", "arXiv 2405.18193", href=paper_numbers.SOURCE), ", figure 3 left.")
         if made
         else None,
-        _missing(runs, "equivariance", "what is read from pairs"),
+        _missing(runs, "equivariance", "R² from pairs"),
         _missing(runs, "probe", "the class accuracy"),
     )
     return Section("results", "Results", 40, content)
@@ -217,34 +219,34 @@ def fair(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: S
         figure(picture, factors),
         element(
             "p",
-            "Rows as they stand in the table; classifiers are trained afresh on training rows under the very context and noise. A prediction "
-            "flips where it changes when the factor's value alone is replaced; a flip moves an embedding by so much of the distance between "
-            f"two people. {_around(runs, 'fairness')} What this does and does not promise: docs/tables.md.",
+            "Rows as in the table; classifiers are trained on training rows in the same context and noise. A prediction flips if it changes when "
+            "only the factor's value is replaced; how far such a flip moves an embedding is given as a share of the distance between two people. "
+            f"{_around(runs, 'fairness')} What this does and does not guarantee: docs/tables.md.",
         ),
-        fairness.section_content(runs),
+        fairness_table.section_content(runs),
     )
     return (Section("fairness", "Fairness", 50, content),)
 
 
-def read(runs: Sequence[Run]) -> Sequence[Section]:
-    """What is read of a context, where that was asked."""
-    if not any(run.has(reading.PROTOCOL) for run in runs):
+def context_sensitivity(runs: Sequence[Run]) -> Sequence[Section]:
+    """Whether the model depends on its context, where that was evaluated."""
+    if not any(run.has(context_table.PROTOCOL) for run in runs):
         return ()
-    content = section("reading", "What the model reads of its context", reading.section_content(runs))
-    return (Section("reading", "Reading", 60, content),)
+    content = section("context-sensitivity", "Context sensitivity", context_table.section_content(runs))
+    return (Section("context-sensitivity", "Context sensitivity", 60, content),)
 
 
 def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
     picture, made = pictures["retrieval"], retrieval_table(runs)
     content = section(
         "retrieval",
-        "Retrieval: finding the predicted view",
+        "Retrieval of the predicted view",
         figure(picture, factors) if picture else None,
         made,
         element(
             "p",
-            "PRE is how far the factor of the nearest view is from the target's: the factor that is told should come near 0, the other stay near "
-            "chance. Identity queries (target = source) are left out unless said. The paper's script ranks the training split: its table 1. "
+            "PRE is the distance between the factor of the nearest view and the target's: near 0 for an active factor, near chance for an inactive "
+            "one. Identity queries (target = source) are excluded unless stated. The paper's table 1 is of the training split. "
             f"{_around(runs, 'retrieval')}",
         )
         if made
@@ -261,7 +263,7 @@ def training(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factor
         "Training curves",
         figure(picture, factors)
         if picture
-        else element("p", "No training curves: no metrics.csv lies beside the results.", class_="missing"),
+        else element("p", "No training curves: there is no metrics.csv next to the results.", class_="missing"),
     )
     return Section("training", "Training", 120, content)
 
@@ -269,7 +271,7 @@ def training(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factor
 def the_runs(runs: Sequence[Run]) -> Section:
     content = section(
         "run",
-        "What the runs were" if len(runs) > 1 else "What the run was",
+        "The runs" if len(runs) > 1 else "The run",
         about.run_table(runs),
         element("details", element("summary", "All settings of training"), about.all_settings(runs))
         if any(run.settings for run in runs)
@@ -286,7 +288,7 @@ def all_numbers(runs: Sequence[Run]) -> Section:
             if found is not None:
                 title = f"{protocol}, {run.name}" if len(runs) > 1 else protocol
                 made.append(element("details", element("summary", f"Every number of {title}"), found))
-    told = about.definitions(runs)
-    meanings = element("details", element("summary", "Definitions"), told) if told else None
+    found = about.definitions(runs)
+    meanings = element("details", element("summary", "Definitions"), found) if found else None
     around = element("p", _around(runs, *dict.fromkeys(row.protocol for run in runs for row in run.rows))) if made else None
     return Section("numbers", "Every number", 140, section("numbers", "Every number, and how it is defined", meanings, around, made))

@@ -1,14 +1,14 @@
-"""Tables of results: the paper's rows beside ours, retrieval, and every number of a protocol."""
+"""Tables of results: the paper's rows next to ours, retrieval, and every number of a protocol."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 
-from contextssl.evaluation.fairness_summary import RIVALS
+from contextssl.evaluation.fairness_summary import BASELINE_NAMES
 from contextssl.protocol import metric_of
 from contextssl.records.results import ResultRow
-from contextssl.report import published
+from contextssl.report import paper_numbers
 from contextssl.report.collect import Run
 from contextssl.report.figures import factors_of
 from contextssl.report.markup import Content, Markup, element, group_row, join, table
@@ -20,7 +20,7 @@ RETRIEVAL = ("mrr", "hit@1", "hit@2", "hit@5", "hit@10")
 
 
 def results_table(runs: Sequence[Run]) -> Markup | None:
-    """The paper's rows: what its probes read of each factor, and the class, by context; pooled R², and what it hides."""
+    """The paper's rows: its probes of each factor and of the class, by context: pooled R², R² per dimension, mean angle."""
     runs = [run for run in runs if run.has("equivariance") or run.has("probe")]
     if not runs:
         return None
@@ -36,7 +36,7 @@ def results_table(runs: Sequence[Run]) -> Markup | None:
     body: list[Sequence[Content] | Markup] = []
     for run in runs:
         body.append(group_row(run.name, len(head)))
-        heads = {column: _reader(run, *column) for column in columns}
+        heads = {column: _head_of(run, *column) for column in columns}
         found: list[list[ResultRow]] = [[] for _ in columns]
         for label, environment, fields in _conditions(run):
             rows = [_one(run, protocol, metric, factor, heads[protocol, metric, factor], fields) for protocol, metric, factor in columns]
@@ -49,15 +49,15 @@ def results_table(runs: Sequence[Run]) -> Markup | None:
                 for row, (_, _, factor) in zip(rows, columns, strict=True)
             ]
             body.append([label, *cells])
-        body.append(["floor: a constant, or the commonest class", *(floor_cell(rows) for rows in found)])
-        body.append(["read by", *(head_name(heads[column]) for column in columns)])
-    body.append(group_row(f"The paper: {published.SETTING}{_not_comparable(runs)}", len(head)))
+        body.append(["floor: a constant, or the most frequent class", *(floor_cell(rows) for rows in found)])
+        body.append(["probe", *(head_name(heads[column]) for column in columns)])
+    body.append(group_row(f"The paper: {paper_numbers.SETTING}{_not_comparable(runs)}", len(head)))
     body += list(_paper_rows(columns))
     return table(head, body)
 
 
 def _paper_rows(columns: Sequence[tuple[str, str, str]]) -> Iterator[Markup]:
-    for method in published.figure3():
+    for method in paper_numbers.figure3():
         values = {("r2_pooled", "rotation"): method.rotation, ("r2_pooled", "color"): method.color, ("accuracy", "class"): method.accuracy}
         cells = [values.get((metric, factor)) for _, metric, factor in columns]
         label = f"{factor_name(method.group)}: {method.name}"
@@ -70,11 +70,11 @@ def _paper_rows(columns: Sequence[tuple[str, str, str]]) -> Iterator[Markup]:
 
 
 def _not_comparable(runs: Sequence[Run]) -> str:
-    return "" if all(run.in_papers_setting for run in runs) else " (other data, size or encoder: not comparable number by number)"
+    return "" if all(run.in_papers_setting for run in runs) else " (other data, size or encoder: not comparable)"
 
 
 def _conditions(run: Run) -> Iterator[tuple[str, str | None, dict[str, object]]]:
-    """The encoder's features, embeddings with no context, and each environment at 14 tokens and at its longest, or told by name."""
+    """The encoder's features, embeddings with no context, and each environment at 14 tokens and at its longest, or given by name."""
     yield "encoder's features, no context", None, {"representation": "feature"}
     yield "no context", None, {"representation": "embedding", "environment": None, "length": 0}
     lengths = sorted({row.length for row in run.rows if row.protocol in ("equivariance", "probe") and row.length})
@@ -88,7 +88,7 @@ def _conditions(run: Run) -> Iterator[tuple[str, str | None, dict[str, object]]]
             )
 
 
-def _reader(run: Run, protocol: str, metric: str, factor: str) -> str | None:
+def _head_of(run: Run, protocol: str, metric: str, factor: str) -> str | None:
     """The paper's head where it was run, else ridge, else whatever there is."""
     there = [row.head for row in run.find(protocol=protocol, metric=metric, factor=factor) if row.head != "auxiliary"]
     wanted = run.published_head(factor, protocol) or ("linear" if factor == "class" else None)
@@ -128,8 +128,8 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
                 body.append([environment_name(environment), str(length), *map(measured, rows)])
         found = [run.find(protocol="retrieval", metric=metric, factor=factor) for metric, factor in columns]
         body.append(["chance", "", *(floor_cell(rows) for rows in found)])
-    body.append(group_row(f"The paper: {published.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
-    for name, values in published.table1().items():
+    body.append(group_row(f"The paper: {paper_numbers.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
+    for name, values in paper_numbers.table1().items():
         first, tokens = ("rotation", name) if name.isdigit() else (name, "")
         cells = [tokens, *(number(values[metric]) if metric in values else "" for metric, _ in columns)]
         body.append(
@@ -139,7 +139,7 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
 
 
 def every_number(run: Run, protocol: str) -> Markup | None:
-    """All rows of a protocol: a row a context (and noise share), a column a metric."""
+    """All rows of a protocol: one row per context (and noise share), one column per metric."""
     rows = run.find(protocol=protocol)
     if not rows:
         return None
@@ -151,7 +151,7 @@ def every_number(run: Run, protocol: str) -> Markup | None:
     body: list[Sequence[Content] | Markup] = []
     for condition in conditions:
         representation, environment, length, share, disturbed = condition
-        first = "features" if representation == "feature" else RIVALS.get(representation, environment_name(environment))
+        first = "features" if representation == "feature" else BASELINE_NAMES.get(representation, environment_name(environment))
         first = f"prediction, {first}" if representation == "prediction" else first
         first = f"{first}, {disturbed}" if disturbed else first
         marks = [first, "" if length is None else str(length), *([f"{share:g}"] if noisy else [])]
@@ -172,7 +172,7 @@ def column_title(metric: str, factor: str | None, head: str | None, target: str 
 
 
 def numbers_of(picture: Picture) -> Markup:
-    """What a figure shows, as tables: a panel a table."""
+    """The numbers of a figure: one table per panel."""
     return join([_panel_table(panel) for panel in picture.panels if panel.ticks is not None])
 
 

@@ -1,4 +1,4 @@
-"""The figure of training: losses, and what the model's own head reads, over steps."""
+"""The figure of training: losses, and R² of the model's own head, over steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POINTS = 300
 
 
 def training(runs: Sequence[Run]) -> Picture | None:
-    """Losses, and what the model's own head reads from validation views, over steps."""
+    """Losses, and R² of the model's own head on validation views, over steps."""
     losses = [("train/contrastive_loss", "contrastive loss"), ("train/auxiliary_loss", "auxiliary loss")]
     panels = []
     for meter, title in losses:
@@ -43,8 +43,8 @@ def training(runs: Sequence[Run]) -> Picture | None:
         "training",
         "Training",
         panels,
-        "Losses of the training batches, and R² that the model's own head reads from validation views at the longest context looked at. The "
-        "factor that the context tells should rise, the other fall.",
+        "Losses of the training batches, and R² of the model's own head on validation views at the longest context evaluated in training. The active "
+        "factor should rise, the inactive one fall.",
         run_legend(runs),
     )
 

@@ -12,7 +12,7 @@ from contextssl.records.results import ResultRow
 
 UNDEFINED = "undefined"
 VOWELS = frozenset("aeiou")
-# Readers that are no heads of the setting.
+# Heads beyond those of the setting.
 OTHER_HEADS = {"auxiliary": "the model's own head", "logistic": "logistic regression", "boosting": "gradient boosting"}
 
 
@@ -21,13 +21,13 @@ def factor_name(name: str | None) -> str:
 
 
 def environment_name(name: str | None) -> str:
-    """What kind of context it is: ``"rotation + colour"``; ``"empty"`` where its actions tell nothing."""
-    return "empty" if name == NO_FACTOR else told_name(name) if name else "no context"
+    """What kind of context it is: ``"rotation + colour"``; ``"empty"`` where no factor is active."""
+    return "empty" if name == NO_FACTOR else active_name(name) if name else "no context"
 
 
-def told_name(environment: str) -> str:
-    """What it tells: ``"rotation + colour"``, ``"nothing"``."""
-    return "nothing" if environment == NO_FACTOR else " + ".join(factor_name(part) for part in environment.split("+"))
+def active_name(environment: str) -> str:
+    """Its active factors: ``"rotation + colour"``, ``"no factor"``."""
+    return "no factor" if environment == NO_FACTOR else " + ".join(factor_name(part) for part in environment.split("+"))
 
 
 def a_context(environment: str) -> str:
@@ -37,10 +37,10 @@ def a_context(environment: str) -> str:
 
 
 def context_name(environment: str | None, length: int | None) -> str:
-    """``"rotation context, 14 tokens"``; ``"rotation told by name"`` of a model that reads no pairs."""
+    """``"rotation context, 14 tokens"``; ``"rotation given by name"`` of a model that takes no pairs."""
     if environment is None:
         return "no context"
-    return f"{environment_name(environment)} context, {length} tokens" if length else f"{told_name(environment)} told by name"
+    return f"{environment_name(environment)} context, {length} tokens" if length else f"{active_name(environment)} given by name"
 
 
 def head_name(head: str | None) -> str:
@@ -60,7 +60,7 @@ def metric_name(metric: str) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """With a true minus sign; a number that there is none of is "undefined"."""
+    """With a true minus sign; a missing one is "undefined"."""
     if value is None or math.isnan(value):
         return UNDEFINED
     written = f"{value:.{digits}f}"

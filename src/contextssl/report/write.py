@@ -44,9 +44,9 @@ def write_report(
 
     Args:
         runs: their folders.
-        out: the page; where left out ``RUN/report.html``, for several ``report.html`` in the present folder.
+        out: the page; default: ``RUN/report.html``, for several ``report.html`` in the working folder.
         split: which rows are shown.
-        figures: write each figure as PNG and SVG too, into the folder ``figures`` beside the page.
+        figures: write each figure as PNG and SVG too, into the folder ``figures`` next to the page.
         gallery: make a gallery where there is none and a run's checkpoint and data are at hand.
         data_dir: where the data of the galleries have moved.
         own: for the galleries of runs with data, augmentations or an encoder of your own.
@@ -71,6 +71,6 @@ def write_report(
     written: list[Path] = []
     for picture in pictures.values() if figures else ():
         if picture is not None:
-            told = headline(found[0])[0] if picture.name == "adaptation" and len(found) == 1 else ""
-            written += picture_files(picture, factors_of(found), place.parent / FIGURES, subtitle=told)
+            first = headline(found[0])[0] if picture.name == "adaptation" and len(found) == 1 else ""
+            written += picture_files(picture, factors_of(found), place.parent / FIGURES, subtitle=first)
     return Report(place, tuple(written), tuple(differences(found)))

@@ -1,4 +1,4 @@
-"""Does a model read its context, or guess?"""
+"""Does a model depend on its context?"""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from contextssl.report.sections import Section
 
 
-class Reading(Protocol):
-    name = "reading"
-    intro = "Does it read the context, or guess? Contexts that are shuffled, wrong, random, black, short, strange, too long; and a verdict."
-    title = "Does it read its context?"
+class ContextSensitivity(Protocol):
+    name = "context-sensitivity"
+    intro = "Whether embeddings depend on the context: shuffled, wrong, random, blank, short, of unseen classes, too long."
+    title = "Context sensitivity"
     place = 6
     reads = (*SINGLE_VIEWS, "neighbours", "unseen_classes")
     definitions: ClassVar[Mapping[str, str]] = {
         VARIANCE_SHARE.name: VARIANCE_SHARE.definition,
-        "context": "how a context was disturbed; none: as drawn",
+        "context": "how the context was disturbed; none: as drawn",
     }
     columns = (Column("variance_share", None, "share"), Column("r2_pooled", "knn", "kNN"), Column("r2_pooled", "auxiliary", "aux"))
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
-        from contextssl.evaluation.reading import reading_rows
+        from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows
 
         settings = plan.settings
-        return reading_rows(
+        return context_sensitivity_rows(
             plan.single_views,
             plan.pairs,
             plan.environments,
@@ -56,7 +56,7 @@ class Reading(Protocol):
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
         from contextssl.report import sections
 
-        return sections.read(runs)
+        return sections.context_sensitivity(runs)
 
 
-PROTOCOL = Reading()
+PROTOCOL = ContextSensitivity()

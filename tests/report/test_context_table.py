@@ -1,4 +1,4 @@
-"""What a model reads of its context, on the page and beside other methods; and what ± holds there."""
+"""Context sensitivity on the page and in a comparison; and what ± means there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.report.synthetic import evaluations, rows, write_run
 ABOUT = {"representation": "embedding", "split": "val", "count": 500}
 
 
-def reading_rows() -> list[ResultRow]:
+def context_sensitivity_rows() -> list[ResultRow]:
     return [replace(row, **ABOUT) for row in reading(DRAWN, {"wrong pairs 100 %": DRAWN, "blank images": DRAWN})]  # type: ignore[arg-type]
 
 
@@ -29,17 +29,20 @@ def page_of(folder: Path) -> Page:
 
 
 def test_the_verdict_stands_on_the_page_with_its_rows(tmp_path: Path) -> None:
-    page = page_of(write_run(tmp_path / "run", [*rows(), *reading_rows()]))
-    assert "This model reads the block, not the pairs: what is told changes the share of the variance of color by 0.60" in page.text
+    page = page_of(write_run(tmp_path / "run", [*rows(), *context_sensitivity_rows()]))
+    assert (
+        "This model depends on which factors are active, not on the pairs: the active factors change the share of the variance of color by 0.60"
+        in page.text
+    )
     assert page.row("blank images", "14")[2:] == page.row("as drawn", "14")[2:] == ["0.540 ± 0.010", "−0.020 ± 0.010"]
-    assert "What the model reads of its context" not in page_of(write_run(tmp_path / "other")).text
+    assert "Context sensitivity" not in page_of(write_run(tmp_path / "other")).text
 
 
 def test_a_comparison_says_it_of_each_method(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", [*rows(), *reading_rows()])
+    folder = write_run(tmp_path / "run", [*rows(), *context_sensitivity_rows()])
     averaged = Averaged.of(Entry("contextssl", "context", (read_run(folder),)), "val")
-    table = every_number([averaged], PROTOCOLS.find("reading"), ["rotation", "color"])
-    assert table is not None and table.notes[0].startswith("contextssl. This model reads the block, not the pairs: ")
+    table = every_number([averaged], PROTOCOLS.find("context-sensitivity"), ["rotation", "color"])
+    assert table is not None and table.notes[0].startswith("contextssl. This model depends on which factors are active, not on the pairs: ")
 
 
 def test_seeds_are_evaluated_on_the_same_items(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Does the model read its context, or guess? The same views in contexts that are disturbed, each in a way that a reader would notice."""
+"""Context sensitivity: the same views probed in contexts as drawn and in contexts that are disturbed in one way each."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ LENGTH = 14
 
 
 @dataclass
-class Reader:
-    """Single views read in any context, with all that is the same in each."""
+class Probed:
+    """Single views probed in any context, with what is the same in each."""
 
     views: SingleViews
     model: ContextSSL
@@ -48,21 +48,21 @@ class Reader:
     def __post_init__(self) -> None:
         test = self.views.test
         self.embedder = self.views.embedder
-        self.scores = Scores("reading", test.split, test.factors)
+        self.scores = Scores("context-sensitivity", test.split, test.factors)
         self.folds = item_folds(test)
         self.designs = share_designs(test)
 
-    def read_drawn(self, point: ContextPoint, name: str | None = None, *, told: Environment | None = None) -> None:
-        """In the context of a point as it is drawn, its actions told as another environment's where one is given."""
-        drawn = point if told is None else replace(point, environment=told.name)
+    def add_drawn(self, point: ContextPoint, name: str | None = None, *, environment: Environment | None = None) -> None:
+        """In the context of a point as drawn, with the active factors of another environment where one is given."""
+        drawn = point if environment is None else replace(point, environment=environment.name)
         self._add(point, name, *(self.embedder.unit(views, drawn) for views in (self.views.train, self.views.test)))
 
-    def read(self, point: ContextPoint, disturbed: Disturbed) -> None:
-        """In a disturbed context, which is called after a point."""
-        self.embedder.progress(f"reading, {point.name}, {disturbed.name}")
+    def add_disturbed(self, point: ContextPoint, disturbed: Disturbed) -> None:
+        """In a disturbed context; rows have the environment and length of ``point``."""
+        self.embedder.progress(f"context sensitivity, {point.name}, {disturbed.name}")
         model, pairs, beyond = self.model, disturbed.pairs, disturbed.name == BEYOND_BLOCK
         with self.embedder.autocast():
-            context = model.context_from_features(pairs.features, pairs.action, disturbed.told, beyond_block=beyond)
+            context = model.context_from_features(pairs.features, pairs.action, disturbed.environment, beyond_block=beyond)
             train, test = (
                 F.normalize(model.embed_features(self.embedder.features(views), context).float().cpu(), dim=-1)
                 for views in (self.views.train, self.views.test)
@@ -83,73 +83,73 @@ class Reader:
 
 
 @torch.no_grad()
-def reading_rows(
+def context_sensitivity_rows(
     views: SingleViews,
     source: PairSource,
     environments: Sequence[Environment],
     *,
     lengths: Sequence[int] | None = None,
     disturbances: Sequence[str] = DISTURBANCES,
-    told_as: Sequence[Environment] | None = None,
+    other_environments: Sequence[Environment] | None = None,
     unseen: PairSource | None = None,
     k: int = 20,
     seed: int = 0,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"reading"``: ``variance_share``, kNN and the model's own head on every factor, in contexts as drawn and disturbed.
+    """Rows of protocol ``"context-sensitivity"``: variance share, kNN and the model's own head per factor, in contexts as drawn and disturbed.
 
-    ``context`` names the disturbance: None as drawn; ``"shuffled"``; ``"wrong environment (color)"``, the actions told as that environment's
-    (all environments have the same pairs, so this is the context of color as drawn, under the name of the one that it is mistaken for);
-    ``"random actions"``; ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"blank images"``; ``"nothing told"`` and ``"all told"``, the true pairs
-    with all blocks zero or none; ``"scaled actions 0.5"``, ``0.3``, ``0.2``, ``0.1``; ``"unseen classes"``. Once, at two tokens, ``"one pair"``
-    and ``"one pair of zeros"``; once, at twice the longest context that the block holds, ``"beyond the block"``. Means are over the embedder's
-    draws of contexts, each draw disturbed in the same way everywhere. What they say together: :mod:`~contextssl.evaluation.verdict`.
+    ``context`` names the disturbance: None as drawn; ``"shuffled"``; ``"wrong environment (color)"``, with the active factors of that environment
+    (all environments share their pairs, so this is the context of color as drawn, in a row of the other environment); ``"random actions"``;
+    ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"blank images"``; ``"no factor active"`` and ``"all factors active"``, the true pairs with
+    every block of the action zero, or none; ``"scaled actions 0.5"``, ``0.3``, ``0.2``, ``0.1``; ``"unseen classes"``. Once, at two tokens,
+    ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the block holds, ``"beyond the block"``.
+    Means are over the embedder's draws of contexts. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
 
     Args:
-        views: variance shares are of all test views; the heads read ``views.rows`` of them.
-        source: of the training split, where the embedder's contexts were drawn from.
+        views: variance shares are of all test views; ``views.rows`` of them are probed.
+        source: the training split that the embedder's contexts were drawn from.
         environments: of the contexts.
-        lengths: in tokens; at 0 there is nothing to disturb, and no row. Where left out 14, and the longest that the block holds.
+        lengths: in tokens; length 0 gives no rows. Default: 14, and the longest that the block holds.
         disturbances: of :data:`DISTURBANCES`.
-        told_as: environments that the model was trained on; those of one factor are told in the wrong place. Where left out ``environments``.
-        unseen: items of classes that training never saw; without it there is no ``"unseen classes"``.
-        k: neighbours.
+        other_environments: those of one factor are given in the place of the true one. Default: ``environments``.
+        unseen: items of classes not seen in training; None omits ``"unseen classes"``.
+        k: of kNN.
         seed: of the disturbances.
 
     Raises:
         SettingsError: for an unknown disturbance, a length that the block does not hold, or a model that takes no context.
-        DataError: where wrong pairs are asked for and there is but one item.
+        DataError: where there is only one item to make wrong pairs from.
     """
     for kind in disturbances:
         if kind not in DISTURBANCES:
             raise SettingsError(f"unknown disturbance {kind!r}: {nearest(kind, DISTURBANCES)} (choices: {', '.join(DISTURBANCES)})")
     model = views.embedder.model
-    if not isinstance(model, ContextSSL) or model.takes_environment_name:
-        raise SettingsError("reading compares contexts, and this model takes none: evaluate it by other protocols")
+    if not isinstance(model, ContextSSL) or model.told_by_name:
+        raise SettingsError("this model takes no context pairs: evaluate it by other protocols than context-sensitivity")
     longest = model.longest_context
     lengths = sorted({min(LENGTH, longest), longest} if lengths is None else set(lengths))
     check_lengths(lengths, longest)
     if WRONG_PAIRS in disturbances and source.num_items < 2:
-        raise DataError(f"{WRONG_PAIRS} need a target of another item, and there is one: leave them out of the disturbances")
+        raise DataError(f"{WRONG_PAIRS} need a target of another item, and there is only one item: leave them out of the disturbances")
     draws = _draws(views.embedder, source, longest // 2, unseen if UNSEEN_CLASSES in disturbances else None, seed)
-    reader = Reader(views, model, k)
+    probed = Probed(views, model, k)
     for environment in environments:
         for length in lengths:
             for draw in draws if length else ():
                 point = ContextPoint(environment.name, length, draw.index)
-                reader.read_drawn(point)
-                for other in environments if told_as is None else told_as:
+                probed.add_drawn(point)
+                for other in environments if other_environments is None else other_environments:
                     if WRONG_ENVIRONMENT in disturbances and len(other.factors) == 1 and other != environment:
-                        reader.read_drawn(point, f"{WRONG_ENVIRONMENT} ({other.name})", told=other)
+                        probed.add_drawn(point, f"{WRONG_ENVIRONMENT} ({other.name})", environment=other)
                 for disturbed in draw.disturbed(length // 2, disturbances, environment, seed):
-                    # Where all is told as it is, that is no disturbance.
-                    if disturbed.told != "all" or len(environment.factors) < len(model.factors.factors):
-                        reader.read(point, disturbed)
+                    # Where all factors are active already, that is no disturbance.
+                    if disturbed.environment != "all" or len(environment.factors) < len(model.factors.factors):
+                        probed.add_disturbed(point, disturbed)
         for draw in draws:
             for disturbed in draw.of_one_pair(disturbances, environment):
-                reader.read(ContextPoint(environment.name, 2, draw.index), disturbed)
+                probed.add_disturbed(ContextPoint(environment.name, 2, draw.index), disturbed)
             if BEYOND_BLOCK in disturbances:
-                reader.read(ContextPoint(environment.name, 2 * longest, draw.index), draw.beyond_block(environment))
-    yield from reader.scores.rows()
+                probed.add_disturbed(ContextPoint(environment.name, 2 * longest, draw.index), draw.beyond_block(environment))
+    yield from probed.scores.rows()
 
 
 def _draws(embedder: Embedder, source: PairSource, pairs: int, unseen: PairSource | None, seed: int) -> list[Draw]:

@@ -1,6 +1,6 @@
-"""The paper's numbers that stand beside ours: Gupta et al., "In-Context Symmetries", NeurIPS 2024, arXiv 2405.18193.
+"""The paper's numbers, shown next to ours: Gupta et al., "In-Context Symmetries", NeurIPS 2024, arXiv 2405.18193.
 
-All on 3DIEBench with a ResNet-18 at 128 px. R² is pooled, of relative latents, read from pairs.
+All on 3DIEBench with a ResNet-18 at 128 px. R² is pooled, of relative latents, by probes of pairs.
 """
 
 from __future__ import annotations

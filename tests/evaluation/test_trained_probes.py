@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contextssl.evaluation.heads import StackedHeads, class_loss, regression_loss, train_heads
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
-from contextssl.evaluation.readers import CLASS, HeadTraining, Target, read_out, stacks, trained_heads
 from contextssl.evaluation.ridge import PENALTIES, fit_ridge
+from contextssl.evaluation.train_heads import StackedHeads, class_loss, regression_loss, train_heads
+from contextssl.evaluation.trained_probes import CLASS, HeadTraining, Target, stacks, train_probes, trained_heads
 from contextssl.head import HEADS
 from contextssl.randomness import seeded_generator
 
@@ -40,7 +40,7 @@ def test_heads_together_are_heads_alone(kind: str) -> None:
 
     def read(x: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         inputs = partial(rows_of, x)
-        return read_out(
+        return train_probes(
             HEADS.find(kind), targets, inputs, inputs, count=len(x), width=5, test_rows=x.shape[1], training=training, device=CPU
         )
 

@@ -1,4 +1,4 @@
-"""Fairness on the page: what a task and the gap between groups trade, who still reads a factor, and all of it in a table."""
+"""Fairness on the page: task accuracy against the gap between groups and against the best adversary, and a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
-from contextssl.evaluation.fairness_summary import RIVALS, representation_name
+from contextssl.evaluation.fairness_summary import BASELINE_NAMES, representation_name
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, table
@@ -15,13 +15,13 @@ from contextssl.report.words import factor_name, head_name, listed, measured, me
 
 PROTOCOL = "fairness"
 GAPS = ("equalized_odds_difference", "equal_opportunity_difference", "demographic_parity_difference")
-# Of points in the figure: contexts by colour, rivals by marker.
-RIVAL_MARKS = {"raw": 2, "raw-without": 3, "erased-context": 4, "erased-train": 5, "none-erased": 0, "scarf": 1}
+# Of points in the figure: contexts by colour, baselines by marker.
+BASELINE_MARKS = {"raw": 2, "raw-without": 3, "erased-context": 4, "erased-train": 5, "none-erased": 0, "scarf": 1}
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What is read: a representation in a context, under a noise share."""
+    """A representation in a context, under a noise share."""
 
     representation: str | None
     environment: str | None
@@ -63,12 +63,12 @@ class Asked:
         )
         return found[0] if found else None
 
-    def read(self, condition: Condition, head: str) -> ResultRow | None:
-        """How well a fresh classifier reads the factor."""
+    def adversary(self, condition: Condition, head: str) -> ResultRow | None:
+        """The accuracy of a freshly trained classifier of the factor."""
         return self.row(condition, "accuracy", factor=self.factor, target=None, head=head)
 
-    def best_reader(self, condition: Condition) -> ResultRow | None:
-        rows = [row for head in CLASSIFIERS if (row := self.read(condition, head)) is not None]
+    def best_adversary(self, condition: Condition) -> ResultRow | None:
+        rows = [row for head in CLASSIFIERS if (row := self.adversary(condition, head)) is not None]
         return max(rows, key=lambda row: row.mean, default=None)
 
     def task(self, condition: Condition, metric: str = "accuracy", head: str = "logistic") -> ResultRow | None:
@@ -88,7 +88,7 @@ def asked(runs: Sequence[Run]) -> Iterator[Asked]:
 
 
 def tradeoff(runs: Sequence[Run]) -> Picture | None:
-    """A point a method and context: what is kept of the task against the gap between groups, and against who still reads the factor."""
+    """One point per method and context: task accuracy against the gap between groups, and against the best adversary of the factor."""
     panels: list[Panel] = []
     legend: dict[tuple[str, str, int], None] = {}
     for each in asked(runs):
@@ -100,30 +100,32 @@ def tradeoff(runs: Sequence[Run]) -> Picture | None:
                     continue
                 name = condition.name if head == "logistic" else f"{condition.name}, {head_name(head)}"
                 colour, style = _look(condition, each.factor)
-                # The raw columns' three classifiers share a marker and tell themselves apart in the table.
+                # The raw columns' three classifiers share a marker; the table distinguishes them.
                 legend.setdefault((condition.name, colour, style), None)
-                points.append((name, colour, style, task.mean, gap.mean, each.best_reader(condition)))
+                points.append((name, colour, style, task.mean, gap.mean, each.best_adversary(condition)))
         if not points:
             continue
         title = f"{each.target}, {factor_name(each.factor)}"
         title = f"{each.run.name}: {title}" if len(runs) > 1 else title
         gaps = [Line(name, [gap], [task], colour=colour, style=style) for name, colour, style, task, gap, _ in points]
-        panels.append(_panel(title, gaps, f"accuracy, {each.target}", "equalized-odds gap (0: groups fare alike)"))
-        told = [
-            Line(name, [read.mean], [task], colour=colour, style=style)
-            for name, colour, style, task, _, read in points
-            if read is not None and not name.startswith(RIVALS["raw"] + ",")
+        panels.append(_panel(title, gaps, f"accuracy, {each.target}", "equalized-odds gap (0: none)"))
+        adversaries = [
+            Line(name, [best.mean], [task], colour=colour, style=style)
+            for name, colour, style, task, _, best in points
+            if best is not None and not name.startswith(BASELINE_NAMES["raw"] + ",")
         ]
-        panels.append(_panel(f"Who reads {factor_name(each.factor)}", told, f"accuracy, {each.target}", "best adversary's accuracy"))
+        panels.append(
+            _panel(f"Adversaries of {factor_name(each.factor)}", adversaries, f"accuracy, {each.target}", "best adversary's accuracy")
+        )
     if not panels:
         return None
     return Picture(
         "fairness",
-        "What is kept of the task, and what is still known of the person",
+        "Task accuracy against group gaps and adversaries",
         panels,
-        "Every point is a method or a context; up is a better prediction. Left: further left is a smaller gap between groups. Right: further "
-        "left, an adversary that is trained afresh reads less of the factor. Contexts of one model lie apart with no weight changed; "
-        "raw columns are read by logistic regression, an MLP and gradient boosting, everything else by logistic regression.",
+        "Every point is a method or a context; higher is more accurate on the task. Left panel: further left is a smaller gap between groups. Right "
+        "panel: further left, a freshly trained adversary is less accurate on the factor. Contexts of one model share its weights. The task is "
+        "predicted by logistic regression; from raw columns also by an MLP and gradient boosting.",
         [(name, colour, style) for name, colour, style in legend],
     )
 
@@ -134,34 +136,34 @@ def _panel(title: str, lines: list[Line], ylabel: str, xlabel: str) -> Panel:
 
 def _look(condition: Condition, factor: str) -> tuple[str, int]:
     """Colour and marker of a point."""
-    if condition.representation in RIVAL_MARKS:
-        return "muted", RIVAL_MARKS[condition.representation]
-    told = (condition.environment or "").split("+")
-    colour = "ink" if condition.environment is None else factor if factor in told else "class"
+    if condition.representation in BASELINE_MARKS:
+        return "muted", BASELINE_MARKS[condition.representation]
+    active = (condition.environment or "").split("+")
+    colour = "ink" if condition.environment is None else factor if factor in active else "class"
     return colour, 1 if condition.noise else 0
 
 
 def fairness_table(each: Asked) -> Markup:
-    """A row a condition: adversaries, the task, the gaps, what a flipped factor changes."""
+    """One row per condition: adversaries, the task, the gaps, what a flipped factor changes."""
     gaps = [gap for gap in GAPS if any(each.gap(condition, gap) for condition in each.conditions())]
-    readers = [head for head in CLASSIFIERS if any(each.read(condition, head) for condition in each.conditions())]
+    adversaries = [head for head in CLASSIFIERS if any(each.adversary(condition, head) for condition in each.conditions())]
     bounded = bool(each.run.find(protocol=PROTOCOL, metric="factor_nats", factor=each.factor))
     head = [
-        "read from",
-        *(f"{factor_name(each.factor)} read by {head_name(reader)}" for reader in readers),
+        "representation",
+        *(f"{factor_name(each.factor)} by {head_name(head)}" for head in adversaries),
         f"{each.target}, accuracy",
         f"{each.target}, AUROC",
         *(metric_name(gap) for gap in gaps),
         "prediction flips",
         "a flip moves",
-        *(["bound on every reader, nats"] if bounded else []),
+        *(["bound on the information, nats"] if bounded else []),
     ]
     body: list[Sequence[Content] | Markup] = []
     for condition in each.conditions():
         body.append(
             [
                 condition.name,
-                *(measured(each.read(condition, reader)) for reader in readers),
+                *(measured(each.adversary(condition, head)) for head in adversaries),
                 measured(each.task(condition)),
                 measured(each.task(condition, "auroc")),
                 *(measured(each.gap(condition, gap)) for gap in gaps),
@@ -171,8 +173,8 @@ def fairness_table(each: Asked) -> Markup:
             ]
         )
     first = each.conditions()[0]
-    read, task = each.best_reader(first), each.task(first)
-    floors = ["the commonest value", *(_floor(read) for _ in readers), _floor(task), "", *[""] * len(gaps), "", "", *[""] * bounded]
+    best, task = each.best_adversary(first), each.task(first)
+    floors = ["the most frequent value", *(_floor(best) for _ in adversaries), _floor(task), "", *[""] * len(gaps), "", "", *[""] * bounded]
     body.append(floors)
     return table(head, body)
 
@@ -181,25 +183,27 @@ def _floor(row: ResultRow | None) -> str:
     return "" if row is None or row.floor is None else number(row.floor)
 
 
-def spoken(each: Asked) -> list[str]:
-    """The trade in sentences: where the factor is told and where it is not, beside the raw columns without it."""
+def sentences_of(each: Asked) -> list[str]:
+    """The trade-off in sentences, in each context and from the raw columns without the factor."""
     raw = Condition("raw-without", None, None, 0.0)
-    rival = each.best_reader(raw)
+    baseline = each.best_adversary(raw)
     sentences = []
     for condition in each.conditions():
-        read, task, gap = each.best_reader(condition), each.task(condition), each.gap(condition, GAPS[0])
+        best, task, gap = each.best_adversary(condition), each.task(condition), each.gap(condition, GAPS[0])
         flips = each.gap(condition, "counterfactual_flips")
-        if condition.environment is None or read is None or task is None or gap is None or flips is None:
+        if condition.environment is None or best is None or task is None or gap is None or flips is None:
             continue
-        told = [
-            f"the best adversary reads {factor_name(each.factor)} at {number(read.mean)}",
-            f"{each.target} is told at {number(task.mean)}",
+        parts = [
+            f"the best adversary predicts {factor_name(each.factor)} with accuracy {number(best.mean)}",
+            f"{each.target} is predicted with accuracy {number(task.mean)}",
             f"the equalized-odds gap is {number(gap.mean)}",
             f"{number(100 * flips.mean, 1)} % of predictions change with {factor_name(each.factor)} alone",
         ]
-        sentences.append(f"{condition.name}: {listed(told)}.")
-    if rival is not None and sentences:
-        sentences.append(f"From the raw columns without {factor_name(each.factor)} an adversary reads it at {number(rival.mean)}.")
+        sentences.append(f"{condition.name}: {listed(parts)}.")
+    if baseline is not None and sentences:
+        sentences.append(
+            f"From the raw columns without {factor_name(each.factor)} an adversary predicts it with accuracy {number(baseline.mean)}."
+        )
     return sentences
 
 
@@ -209,7 +213,7 @@ def section_content(runs: Sequence[Run]) -> list[Markup]:
     for each in asked(runs):
         name = f"{each.run.name}: " if len(runs) > 1 else ""
         parts.append(element("h3", f"{name}{each.target} and {factor_name(each.factor)}"))
-        parts.append(element("ul", [element("li", sentence) for sentence in spoken(each)], class_="plain"))
+        parts.append(element("ul", [element("li", sentence) for sentence in sentences_of(each)], class_="plain"))
         parts.append(fairness_table(each))
     notes = dict.fromkeys(note for run in runs for note in run.evaluations.get(PROTOCOL, {}).get("notes", ()))
     data_notes = dict.fromkeys(note for run in runs for note in run.about.get("data", {}).get("notes", ()))

@@ -12,10 +12,10 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
-from contextssl.evaluation.readers import HeadTraining, Target, read_out, stacks, trained_heads
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.trained_probes import HeadTraining, Target, stacks, train_probes, trained_heads
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.head import Head, ToRead
+from contextssl.head import Head, ProbeData
 from contextssl.records.results import ResultRow
 
 
@@ -53,13 +53,13 @@ def pair_probe_rows(
     items = test.clusters[test_sources]
     wanted: list[ContextPoint | None] = [None, *points]
 
-    heads = [head for head in heads if head.reads_pairs]
+    heads = [head for head in heads if head.probes_pairs]
     groups, held = tuple(factors.slice(name) for name in factors.names), train.held_out(seed)
     for head in heads:
         for point in wanted if head.fit is not None else ():
             pairs = _pairs(embedder.read(train, point, normalize), sources, targets)
             asked = _pairs(embedder.read(test, point, normalize), test_sources, test_targets)
-            found = head.fit(ToRead(pairs, action, asked, held, groups, 1, device))  # type: ignore[misc]
+            found = head.fit(ProbeData(pairs, action, asked, held, groups, 1, device))  # type: ignore[misc]
             scores.add_factors(found, truth, factors.names, point, head=head.name, items=items, **_about(point))
 
     trained = trained_heads(heads)
@@ -80,7 +80,7 @@ def pair_probe_rows(
         embedded_test = torch.stack([embedder.read(test, point, normalize)[read] for point in group]).to(device)
         embedder.progress(f"pair probes on {len(group)} representations of {len(sources):,} pairs")
         for head in trained:
-            read_pairs = read_out(
+            read_pairs = train_probes(
                 head,
                 [Target(name, values(name), factors[name].width) for name in factors.names],
                 partial(_gathered, embedded, *ends) if fresh is None else partial(_gathered_pairs, embedded),

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from contextssl.evaluation.heads import class_loss, regression_loss, train_heads
+from contextssl.evaluation.train_heads import class_loss, regression_loss, train_heads
 from contextssl.head import Head
 
 CLASS = "class"
@@ -52,11 +52,11 @@ class HeadTraining:
 
 
 def trained_heads(heads: Sequence[Head]) -> list[Head]:
-    """Those that are trained by :func:`read_out`."""
+    """Those that are trained by :func:`train_probes`."""
     return [head for head in heads if head.hidden is not None]
 
 
-def read_out(
+def train_probes(
     head: Head,
     targets: Sequence[Target],
     train_inputs: Callable[[Int[Tensor, " b"]], Tensor],

@@ -1,4 +1,4 @@
-"""`contextssl evaluate reading` and `erasure` from the command line, contexts of classes that training never saw among them."""
+"""`contextssl evaluate context-sensitivity` and `erasure` from the command line, contexts of classes that training never saw among them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ SHAPES = ["dataset=shapes", "classes=[chair,car]", "objects=6", "val_objects=15"
 def test_contexts_of_unseen_classes_and_what_cannot_be(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *SHAPES, *TINY, "run_dir=run"]) == 0
     quick = ["items=10", "train_views=2", "contexts=1", "accelerator=cpu", "progress=false"]
-    assert main(["evaluate", "reading", "run", *quick, "eval_ctxt=[6]", "unseen_classes=[mug]"]) == 0
+    assert main(["evaluate", "context-sensitivity", "run", *quick, "eval_ctxt=[6]", "unseen_classes=[mug]"]) == 0
     out = capsys.readouterr().out
     assert "o verdict: " in out or "his model " in out, "what the rows say together"
     run = read_results(in_folder / "run")[0]
-    assert {"says", "why", "kept", "contrast", "length", "measure"} == set(run["evaluations"]["reading"]["verdict"])
+    assert {"says", "why", "kept", "contrast", "length", "measure"} == set(run["evaluations"]["context-sensitivity"]["verdict"])
     assert "unseen classes" in out and "wrong environment (color)" in out and "random actions" in out
-    rows = [row for row in read_results(in_folder / "run")[1] if row.protocol == "reading"]
+    rows = [row for row in read_results(in_folder / "run")[1] if row.protocol == "context-sensitivity"]
     assert {row.context for row in rows} >= {None, "shuffled", "unseen classes", "beyond the block", "wrong pairs 50 %"}
-    assert "training saw: name others" in error_of(capsys, "evaluate", "reading", "run", *quick, "unseen_classes=[car]")
+    assert main(["evaluate", "reading", "run", *quick, "eval_ctxt=[6]", "unseen_classes=[mug]", "run_dir=former"]) == 0
+    assert "the protocol reading is called context-sensitivity: its former name is accepted until version 1.0" in capsys.readouterr().err
+    assert read_results(in_folder / "former")[1] == rows
+    assert "training saw: name others" in error_of(capsys, "evaluate", "context-sensitivity", "run", *quick, "unseen_classes=[car]")
     assert main(["evaluate", "erasure", "run", *quick, "eval_ctxt=[6]", "heads=[ridge,knn]", "bottleneck=[0]"]) == 0
     assert "erased-train-basis" in capsys.readouterr().out
     assert "has no head for labels that depend on the context: train one" in error_of(capsys, "evaluate", "labels", "run", *quick)
@@ -41,5 +44,5 @@ def test_contexts_of_unseen_classes_and_what_cannot_be(in_folder: Path, capsys: 
 
     assert main(["train", *SHAPES, *TINY, "method=simclr", "projector_width=16", "run_dir=rival"]) == 0
     assert "class by nearest neighbours of features" in capsys.readouterr().out
-    assert "this model takes none" in error_of(capsys, "evaluate", "reading", "rival", *quick)
+    assert "this model takes no context pairs" in error_of(capsys, "evaluate", "context-sensitivity", "rival", *quick)
     assert "this model takes no context: leave eval_ctxt out" in error_of(capsys, "evaluate", "erasure", "rival", *quick, "eval_ctxt=[6]")

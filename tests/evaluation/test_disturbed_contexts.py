@@ -16,11 +16,11 @@ from contextssl.data.pairs import ViewPairs
 from contextssl.errors import DataError, InputError, SettingsError
 from contextssl.evaluation.contexts import ContextPoint, context_points, draw_contexts
 from contextssl.evaluation.disturbances import DISTURBANCES, EncodedPairs, cycle, shuffled
+from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.geometry import basis, geometry_rows, item_folds, variance_share
 from contextssl.evaluation.probe import SingleViews, probe_rows
-from contextssl.evaluation.readers import HeadTraining
-from contextssl.evaluation.reading import reading_rows
+from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
@@ -42,7 +42,7 @@ def single_views(model: ContextSSL | None = None, draws: int = 2) -> SingleViews
 
 
 def rows_of(views: SingleViews | None = None, environments: tuple[Environment, ...] = (ROTATION, COLOR), **given: Any) -> list[ResultRow]:
-    return list(reading_rows(views or single_views(), TRAIN, environments, **{"k": 5, "lengths": [6], **given}))
+    return list(context_sensitivity_rows(views or single_views(), TRAIN, environments, **{"k": 5, "lengths": [6], **given}))
 
 
 def numbers(rows: list[ResultRow]) -> dict[ResultRow, float]:
@@ -86,14 +86,17 @@ def test_rows_say_what_was_done() -> None:
     rows = rows_of(unseen=VAL, lengths=None)
     assert {row.context for row in rows if row.environment == "rotation"} == {
         None, "shuffled", "wrong environment (color)", "random actions", "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %",
-        "blank images", "nothing told", "all told", "scaled actions 0.5", "scaled actions 0.3", "scaled actions 0.2", "scaled actions 0.1",
+        "blank images", "no factor active", "all factors active",
+        "scaled actions 0.5", "scaled actions 0.3", "scaled actions 0.2", "scaled actions 0.1",
         "one pair", "one pair of zeros", "unseen classes", "beyond the block",
     }  # fmt: skip
     assert {row.context for row in rows if row.environment == "color"} >= {"wrong environment (rotation)", "shuffled"}
     assert {row.length for row in rows if row.context == "beyond the block"} == {28}
     assert {row.length for row in rows if str(row.context).startswith("one pair")} == {2}
     assert {row.length for row in rows if not str(row.context).startswith(("one pair", "beyond"))} == {14}
-    assert {(row.representation, row.split, row.bottleneck, row.protocol) for row in rows} == {("embedding", "val", 0, "reading")}
+    assert {(row.representation, row.split, row.bottleneck, row.protocol) for row in rows} == {
+        ("embedding", "val", 0, "context-sensitivity")
+    }
     assert {row.context for row in rows if row.n != 2} == {"one pair of zeros"}
     assert {(row.metric, row.head, row.count) for row in rows if row.metric in ("variance_share", "r2_pooled")} == {
         ("variance_share", None, 300),
@@ -126,19 +129,30 @@ def test_as_drawn_is_what_geometry_and_probe_say() -> None:
     assert heads == pytest.approx(numbers([row for row in probed if row.head == "auxiliary"]), abs=1e-6)
 
 
-def test_told_as_another_environment_is_that_environments_context() -> None:
+def test_another_environment_is_that_environments_context() -> None:
     """The pairs are the same: an environment is nothing but which blocks of their actions are told."""
     rows = rows_of(disturbances=["wrong environment"])
     for own, other in (("rotation", "color"), ("color", "rotation")):
         assert numbers_of(rows, f"wrong environment ({other})", own) == numbers_of(rows, None, other) != numbers_of(rows, None, own)
     both = FACTORS.environment("both")
-    named = {row.context for row in rows_of(environments=(ROTATION,), disturbances=["wrong environment"], told_as=[both, COLOR, NONE])}
-    assert named == {None, "wrong environment (color)"}  # several factors, or none, are not told in a wrong place
+    named = {
+        row.context for row in rows_of(environments=(ROTATION,), disturbances=["wrong environment"], other_environments=[both, COLOR, NONE])
+    }
+    assert named == {None, "wrong environment (color)"}  # only environments of one factor stand in the place of another
 
 
 @pytest.mark.parametrize(
     "kind",
-    ["random actions", "wrong pairs", "blank images", "nothing told", "all told", "scaled actions", "unseen classes", "beyond the block"],
+    [
+        "random actions",
+        "wrong pairs",
+        "blank images",
+        "no factor active",
+        "all factors active",
+        "scaled actions",
+        "unseen classes",
+        "beyond the block",
+    ],
 )
 def test_rows_are_the_models_in_that_context(kind: str) -> None:
     """From images, by the model's own doors and a context made by hand."""
@@ -160,7 +174,7 @@ def test_rows_are_the_models_in_that_context(kind: str) -> None:
         if kind == "unseen classes":
             strangers = _other_draws(VAL, kind)[index]
             source, action, target = (part[:5] for part in (strangers.source, strangers.action, strangers.target))
-        told = {"nothing told": "none", "all told": "all"}.get(kind, "color")
+        told = {"no factor active": "none", "all factors active": "all"}.get(kind, "color")
         source, target = (part * (kind != "blank images") for part in (source, target))
         action = 0.3 * action if kind == "scaled actions" else action
         if kind == "beyond the block":
@@ -200,9 +214,9 @@ def test_what_cannot_be_shown_is_left_out() -> None:
     one_pair = {row.context for row in rows_of(environments=(ROTATION,), lengths=[0, 2])}
     assert {"shuffled", "random actions"} & one_pair == set() and {None, "wrong pairs 100 %", "blank images"} <= one_pair
     telling_nothing = {row.context for row in rows_of(environments=(NONE,), lengths=[6])}
-    assert {"random actions", "nothing told", "scaled actions 0.5"} & telling_nothing == set() and "shuffled" in telling_nothing
+    assert {"random actions", "no factor active", "scaled actions 0.5"} & telling_nothing == set() and "shuffled" in telling_nothing
     telling_all = {row.context for row in rows_of(environments=(FACTORS.environment("all"),), lengths=[6])}
-    assert "all told" not in telling_all and "nothing told" in telling_all
+    assert "all factors active" not in telling_all and "no factor active" in telling_all
     headless = tiny_model()
     headless.auxiliary = None
     assert {row.head for row in rows_of(single_views(headless), (ROTATION,), disturbances=[])} == {None, "knn"}
@@ -239,7 +253,7 @@ def test_wrong_words() -> None:
     with pytest.raises(SettingsError, match="takes contexts of at most 14"):
         rows_of(lengths=[16])
     with pytest.raises(DataError, match="wrong pairs need a target of another item"):
-        list(reading_rows(single_views(), ViewPairs(views_of(1, 4, "train")), [ROTATION]))
+        list(context_sensitivity_rows(single_views(), ViewPairs(views_of(1, 4, "train")), [ROTATION]))
     assert all("'" not in kind and "%" not in kind for kind in DISTURBANCES)  # they are words of the command line
 
 
@@ -248,12 +262,12 @@ def test_a_model_without_contexts_is_refused() -> None:
 
     views = single_views()
     views.embedder.model = ViewEncoder(views.embedder.model.encoder, FACTORS, feature_width=12)
-    with pytest.raises(SettingsError, match="this model takes none"):
+    with pytest.raises(SettingsError, match="this model takes no context pairs"):
         rows_of(views)
 
 
 def test_results_keep_the_disturbance_and_old_files_are_read(tmp_path: Path) -> None:
-    rows = [ResultRow("reading", "variance_share", 0.5, context="shuffled"), ResultRow("geometry", "variance_share", 0.25)]
+    rows = [ResultRow("context-sensitivity", "variance_share", 0.5, context="shuffled"), ResultRow("geometry", "variance_share", 0.25)]
     write_results(tmp_path, {}, rows)
     assert read_results(tmp_path)[1] == rows
     content = json.loads((tmp_path / RESULTS).read_text())

@@ -1,4 +1,4 @@
-"""What a model reads of its context, on the page: the verdict, and the shares of each factor in contexts that were disturbed."""
+"""Context sensitivity on the page: the verdict, and the numbers of each factor in disturbed contexts."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from contextssl.report.markup import Content, Markup, element, group_row, table
 from contextssl.report.tables import column_title
 from contextssl.report.words import environment_name, measured
 
-PROTOCOL = "reading"
+PROTOCOL = "context-sensitivity"
 COLUMNS = (("variance_share", None), ("r2_pooled", "knn"), ("r2_pooled", "auxiliary"))
 HOW = (
-    "The same views in contexts that are disturbed one way at a time: compare each row with the one as drawn. A model that reads what its "
-    "context tells by the block of its actions that is not zero is moved by what is told alone; one that reads the pairs is moved where "
-    "they do not bear it out."
+    "The same views embedded in contexts that are disturbed in one way each: compare each row with the one as drawn. The embeddings of a model that "
+    "uses the pairs change where the actions do not match the views; those of a model that only uses which factors are active do not."
 )
 
 
 def section_content(runs: Sequence[Run]) -> list[Markup]:
-    """Sentences and tables of every run that has such rows."""
+    """The verdict and the table of every run that has such rows."""
     parts = [element("p", HOW)]
     for run in runs:
         if not run.has(PROTOCOL):
@@ -30,18 +29,18 @@ def section_content(runs: Sequence[Run]) -> list[Markup]:
         name = f"{run.name}: " if len(runs) > 1 else ""
         if said is not None:
             parts.append(element("p", element("strong", f"{name}{said.sentence}")))
-        parts.append(reading_table(run))
+        parts.append(disturbance_table(run))
     rows = [row for run in runs for row in run.find(protocol=PROTOCOL)]
     return [*parts, element("p", f"± is {deviation_words(rows)}.")]
 
 
-def reading_table(run: Run) -> Markup:
-    """A row a disturbance, in groups of one environment and length."""
+def disturbance_table(run: Run) -> Markup:
+    """One row per disturbance, grouped by environment and length."""
     rows = run.find(protocol=PROTOCOL)
     there = {(row.metric, row.head, row.factor) for row in rows}
-    columns = [(*read, factor) for read in COLUMNS for factor in run.factors if (*read, factor) in there]
+    columns = [(*column, factor) for column in COLUMNS for factor in run.factors if (*column, factor) in there]
     cells = {(row.environment, row.length, row.context, row.metric, row.head, row.factor): row for row in rows}
-    head = ["context", "tokens", *(column_title(metric, factor, reader) for metric, reader, factor in columns)]
+    head = ["context", "tokens", *(column_title(metric, factor, probe) for metric, probe, factor in columns)]
     body: list[Sequence[Content] | Markup] = []
     for environment in dict.fromkeys(row.environment for row in rows):
         body.append(group_row(f"{environment_name(environment)} context", len(head)))
