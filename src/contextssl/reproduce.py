@@ -105,8 +105,8 @@ EXPERIMENTS = {
             "nothing: the paper draws one a batch",
         ),
         Experiment(
-            "reading",
-            "Does it read the context, or guess? Contexts shuffled, wrong, random, of wrong pairs, too long (ours)",
+            "context-sensitivity",
+            "Does the model depend on its context? Contexts shuffled, wrong, random, of wrong pairs, too long (ours)",
             ("methods=[contextssl]", "protocols=[context-sensitivity]", "compare_lengths=[0,14]"),
             "nothing of this kind",
         ),

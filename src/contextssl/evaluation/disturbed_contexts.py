@@ -123,7 +123,7 @@ def context_sensitivity_rows(
         if kind not in DISTURBANCES:
             raise SettingsError(f"unknown disturbance {kind!r}: {nearest(kind, DISTURBANCES)} (choices: {', '.join(DISTURBANCES)})")
     model = views.embedder.model
-    if not isinstance(model, ContextSSL) or model.told_by_name:
+    if not isinstance(model, ContextSSL) or model.takes_environment_name:
         raise SettingsError("this model takes no context pairs: evaluate it by other protocols than context-sensitivity")
     longest = model.longest_context
     lengths = sorted({min(LENGTH, longest), longest} if lengths is None else set(lengths))

@@ -34,7 +34,7 @@ class Erasure(Protocol):
 
         settings, model, factors = plan.settings, plan.embedder.model, plan.test.factors
         # Kept are the factors that a context would make active; for a method without contexts, each factor alone.
-        asked = model.longest_context or model.told_by_name
+        asked = model.longest_context or model.takes_environment_name
         names = [environment.name for environment in plan.environments] if asked else list(factors.names)
         longest = 2 * len(plan.embedder.contexts[0])
         lengths = [length for length in plan.lengths if length] or [min(REPORTED_LENGTH, longest), longest]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from contextssl.config.published_words import RENAMED_PROTOCOLS
+from contextssl.config.published_words import RENAMED_PROTOCOLS, by_current_names
 from contextssl.errors import DataError
 from contextssl.system.files import storage_error, write_json
 from contextssl.system.locks import locked

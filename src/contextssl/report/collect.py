@@ -123,7 +123,7 @@ class Run:
         return self._of_method("contexts", True)
 
     @property
-    def told_by_name(self) -> bool:
+    def takes_environment_name(self) -> bool:
         """Whether its method is given the environment's name in place of a context."""
         return self._of_method("by_name", False)
 

@@ -241,7 +241,7 @@ def _noisy(title: str, fields: Mapping[str, object]) -> Column:
 def _erased_lines(each: Averaged) -> Iterator[Condition]:
     rows = [row for row in each.run.find(protocol="erasure") if row.representation in ERASURES]
     by_context = {(row.environment, row.length) for row in rows if row.length}
-    named = {row.environment for row in rows} if each.told_by_name else set()
+    named = {row.environment for row in rows} if each.takes_environment_name else set()
     own = dict.fromkeys((row.environment, row.length) for row in each.run.find(protocol="probe", representation="embedding"))
     for environment, length in own:
         if (environment, length) in by_context or environment in named:

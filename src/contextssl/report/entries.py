@@ -149,7 +149,7 @@ def conditions(each: Averaged) -> list[Condition]:
     name, group, made = each.entry.name, each.entry.group, []
     rows = [row for row in each.run.rows if row.protocol in PROBED]
     # A method without a predictor embeds views as their features: one line, that of embeddings, which are probed under noise too.
-    same = not each.takes_contexts and not each.told_by_name and _numbers(rows, "feature") == _numbers(rows, "embedding")
+    same = not each.takes_contexts and not each.takes_environment_name and _numbers(rows, "feature") == _numbers(rows, "embedding")
     if not same and any(row.representation == "feature" for row in rows):
         made.append(Condition(each, group, (f"{name}, features",), {"representation": "feature", "environment": None, "length": None}))
     embedded = [row for row in rows if row.representation == "embedding"]

@@ -83,7 +83,7 @@ def _contextless(runs: Sequence[Run]) -> list[Markup]:
         element(
             "p",
             f"{run.name} takes the environment's name in place of a context: its numbers per environment are in the tables."
-            if run.told_by_name
+            if run.takes_environment_name
             else f"{run.name} takes no context: its numbers are in the tables.",
             class_="missing",
         )
