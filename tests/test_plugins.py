@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from contextssl import protocol
 from contextssl.cli import main, overview
-from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
 from contextssl.head import HEADS
 from contextssl.method import METHODS
@@ -18,10 +15,9 @@ from contextssl.metric import METRICS
 from contextssl.plugins import Kind
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import read_results
+from tests.example_package import PLUGIN, installed_example, look_again
 from tests.sources import write_photos
 
-PLUGIN = Path(__file__).parents[1] / "examples/plugin"
-KINDS = (METHODS, DATA_SETS, PROTOCOLS, HEADS, METRICS)
 SMALL = "epochs=1 batch_size=16 projection_dim=8 backbone=resnet_compact val_pairs=8 eval_ctxt=[0,4] log_interval=1 accelerator=cpu progress=false"
 IN_CONTEXT = "width=16 n_layer=1 n_head=2 block_size=8 auxiliary_width=8"
 
@@ -34,26 +30,9 @@ def beside(monkeypatch: pytest.MonkeyPatch, in_folder: Path) -> Path:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch, beside: Path) -> Iterator[Path]:
-    """As ``pip install`` leaves it: metadata with the entry points that its pyproject.toml declares."""
-    declared = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"]
-    folder = beside / "site/contextssl_example-1.dist-info"
-    folder.mkdir(parents=True)
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {declared['name']}\nVersion: {declared['version']}\n")
-    groups = declared["entry-points"].items()
-    lines = [line for group, names in groups for line in (f"[{group}]", *(f"{name} = {place}" for name, place in names.items()))]
-    (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    monkeypatch.syspath_prepend(str(folder.parent))
-    _forget()
-    yield beside
-    _forget()
-
-
-def _forget() -> None:
-    """What was found on the path before it changed."""
-    for kind in KINDS:
-        kind.__dict__.pop("_installed", None)
-    protocol.metric_of.cache_clear()
+def installed(monkeypatch: pytest.MonkeyPatch, in_folder: Path) -> Iterator[Path]:
+    with installed_example(in_folder, monkeypatch):
+        yield in_folder
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -125,7 +104,7 @@ def test_what_is_no_part_is_refused(beside: Path) -> None:
 def test_a_broken_package_harms_only_who_names_it(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = installed / "site/contextssl_example-1.dist-info/entry_points.txt"
     entry.write_text("[contextssl.heads]\nbroken = no_such_module:HEAD\n")
-    _forget()
+    look_again()
     kind: Kind[object] = HEADS  # type: ignore[assignment]
     assert "broken" in kind.names() and len(list(kind.all())) == len(kind.built_in)
     with pytest.raises(SettingsError, match=r"the installed head 'broken' \(no_such_module:HEAD\) cannot be imported"):
