@@ -44,12 +44,12 @@ def installed(monkeypatch: pytest.MonkeyPatch, beside: Path) -> Iterator[Path]:
     lines = [line for group, names in groups for line in (f"[{group}]", *(f"{name} = {place}" for name, place in names.items()))]
     (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
     monkeypatch.syspath_prepend(str(folder.parent))
-    _forget()
+    _unload()
     yield beside
-    _forget()
+    _unload()
 
 
-def _forget() -> None:
+def _unload() -> None:
     """What was found on the path before it changed."""
     for kind in KINDS:
         kind.__dict__.pop("_installed", None)
@@ -125,7 +125,7 @@ def test_what_is_no_part_is_refused(beside: Path) -> None:
 def test_a_broken_package_harms_only_who_names_it(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = installed / "site/contextssl_example-1.dist-info/entry_points.txt"
     entry.write_text("[contextssl.heads]\nbroken = no_such_module:HEAD\n")
-    _forget()
+    _unload()
     kind: Kind[object] = HEADS  # type: ignore[assignment]
     assert "broken" in kind.names() and len(list(kind.all())) == len(kind.built_in)
     with pytest.raises(SettingsError, match=r"the installed head 'broken' \(no_such_module:HEAD\) cannot be imported"):

@@ -101,7 +101,7 @@ def test_several_words_are_several_runs(in_folder: Path, capsys: pytest.CaptureF
     assert main(["report", "it's one", "two", "out=both.html"]) == 0
     captured = capsys.readouterr()
     assert "report: both.html" in captured.out and "figures: figures" in captured.out
-    assert "warning: these runs were not measured alike: queries (retrieval): 50 in it's one; 0 in two" in captured.err
+    assert "warning: these runs were not evaluated in the same way: queries (retrieval): 50 in it's one; 0 in two" in captured.err
     assert (in_folder / "figures" / "retrieval.png").stat().st_size > 1000
     headed = [row[0] for row in Page(Path("both.html").read_text()).rows if len(row) == 1]
     assert headed[:2] == ["it’s one, val split, 500 queries", "two, val split, 500 queries"]

@@ -1,4 +1,4 @@
-"""``contextssl report``: a page of one run or of several."""
+"""``contextssl report``: a page about one run or several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run_report(settings: ReportSettings) -> int:
         own=OwnCode(settings.factors, settings.dataset, settings.encoder_factory, settings.method),
     )
     if report.differences:
-        warn(f"these runs were not measured alike: {' · '.join(report.differences)}")
+        warn(f"these runs were not evaluated in the same way: {' · '.join(report.differences)}")
     if report.figures:
         print(f"figures: {report.figures[0].parent}")
     print(f"report: {report.page}")
