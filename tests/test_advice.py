@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "src/contextssl/config/experiment").glob("*.yaml"))]
 
 
-def told(page: Path) -> list[str]:
+def advised(page: Path) -> list[str]:
     """The commands that a page shows whole: in its blocks, and in its sentences."""
     text = page.read_text()
     lines = [line for block in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL) for line in block.splitlines()]
@@ -37,7 +37,7 @@ def pasted(line: str) -> list[str]:
 @pytest.mark.filterwarnings("ignore:.*means nothing here")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_a_page_shows_is_settings_when_pasted(page: Path) -> None:
-    for line in told(page):
+    for line in advised(page):
         words = pasted(line)
         name = next(
             name for name in (" ".join(words[:2]), words[0]) if name in COMMANDS or name in ("evaluate", "data", "import", "--help")
@@ -53,7 +53,7 @@ def test_every_command_that_a_page_shows_is_settings_when_pasted(page: Path) -> 
 def test_settings_that_the_documentation_shows_keep_their_braces() -> None:
     """bash takes {a,b} apart, where it stands in no quotes."""
     for page in PAGES[:-1]:
-        for line in told(page):
+        for line in advised(page):
             assert not re.search(r"(?<!['\"])\b\w+=\{[^}]*,", line) or page.suffix == ".yaml", f"{page.name}: {line}"
 
 

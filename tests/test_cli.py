@@ -60,7 +60,8 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == f"contextssl {__version__}"
     for name in COMMANDS:
         assert main([*name.split(), "--help"]) == 0
-        assert f"usage: contextssl {name} key=value" in capsys.readouterr().out
+        without_name = "".join(f" [{setting.upper()}" for setting in COMMANDS[name].positional)
+        assert f"usage: contextssl {name}{without_name}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,16 @@ def test_help_tells_what_is_read_with_the_choice(
     assert main([words[0], *(word for word in words[1:2] if words[0] == "evaluate"), "--help", "all"]) == 0
     everything = capsys.readouterr().out
     assert [name for name in (*there, *absent) if f"  {name}=" not in everything] == []
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+def test_help_is_as_wide_as_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for words in ([], ["train"], ["evaluate", "all"], ["compare"], ["data", "check"]):
+        assert main([*words, "--help"]) == 0
+        widest = max(map(len, capsys.readouterr().out.splitlines()))
+        assert widest <= max(80, min(columns, 130)), words
+        assert widest > 78 or words == [], "lines are used"
 
 
 def test_help_begins_with_what_everyone_needs(capsys: pytest.CaptureFixture[str]) -> None:

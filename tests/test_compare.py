@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.cli import _split, main
-from contextssl.compare import _check_same, _evaluation, _made_alike
+from contextssl.compare import _check_same, _evaluation, _made_with_same
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
@@ -47,8 +47,8 @@ def test_a_comparison_makes_what_is_missing_and_no_more(
     asked = ["compare", *words, "methods=[simclr,sie:rotation,contextssl]", "seeds=[0,1]", "compare_lengths=[0,6]"]
     assert main(asked) == 0
     out = capsys.readouterr().out
-    assert "6 runs in runs/compare: 0 are there, 6 to do" in out and "run 6 of 6: contextssl, seed 1" in out
-    assert [path.name for path in tmp_path.iterdir()] == ["runs"], "nothing is left beside the runs"
+    assert "6 runs in runs/compare: 0 finished, 6 to do" in out and "run 6 of 6: contextssl, seed 1" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"], "nothing is left next to the runs"
     root = tmp_path / "runs/compare"
     runs = sorted(path.parent for path in root.glob("*/*/results.json"))
     assert [str(run.relative_to(root)) for run in runs] == [
@@ -67,15 +67,15 @@ def test_a_comparison_makes_what_is_missing_and_no_more(
     before = {run: (run / "results.json").stat().st_mtime_ns for run in runs}
     (runs[0] / "results.json").unlink()
     assert main(asked) == 0
-    assert "6 runs in runs/compare: 5 are there, 1 to do" in capsys.readouterr().out
+    assert "6 runs in runs/compare: 5 finished, 1 to do" in capsys.readouterr().out
     assert all((run / "results.json").stat().st_mtime_ns == when for run, when in before.items() if run != runs[0])
     assert read_results(runs[0])[0]["steps"] == read_results(runs[1])[0]["steps"], (
-        "a run whose results are missing goes on from its checkpoint"
+        "a run whose results are missing resumes from its checkpoint"
     )
 
     # Another evaluation is made anew, of the same runs; other settings of the training are refused before anything is trained.
     assert main([*asked, "protocols=[context-sensitivity]"]) == 0
-    assert "6 runs in runs/compare: 4 are there, 2 to do" in capsys.readouterr().out, "methods without contexts have none to read"
+    assert "6 runs in runs/compare: 4 finished, 2 to do" in capsys.readouterr().out, "methods without contexts have none to disturb"
     _, rows = read_results(root / "contextssl/seed0")
     assert {row.context for row in rows if row.protocol == "context-sensitivity"} > {None, "shuffled", "random actions"}
     message = error_of(capsys, *asked, "epochs=2")
@@ -83,14 +83,14 @@ def test_a_comparison_makes_what_is_missing_and_no_more(
 
 
 def test_a_comparison_deletes_no_folder(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands in a run's place without a checkpoint to go on from is kept under another name, whatever it holds."""
+    """A folder in the place of a run that has no checkpoint to resume from is kept under another name, whatever it holds."""
     asked = ["compare", *words, f"compare_dir={tmp_path}", "methods=[random]", "seeds=[0]", "protocols=[geometry]"]
     folder = tmp_path / "random/seed0"
     for number, name in enumerate(("notes.txt", "checkpoints/best.ckpt", "checkpoints/before-non-finite.ckpt"), 1):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
         with pytest.warns(
-            UserWarning, match=f"seed0 has no checkpoint to go on from: it is kept as .*seed0.stopped-{number}, and trained anew"
+            UserWarning, match=f"seed0 has no checkpoint to resume from: it is kept as .*seed0.stopped-{number}, and trained again"
         ):
             monkeypatch.setattr("contextssl.system.console._show_warning", warnings.showwarning)
             assert main(asked) == 0
@@ -144,7 +144,7 @@ def test_the_commands_of_the_guides_are_commands(page: str) -> None:
 
 def test_every_method_but_one_that_needs_longer_is_compared() -> None:
     assert set(METHODS.built_in) - set(CompareSettings().methods) == {"seq-jepa"}
-    assert CompareSettings().methods[-2:] == ["conditional", "contextssl"], "what a context adds stands beside what has none"
+    assert CompareSettings().methods[-2:] == ["conditional", "contextssl"], "the row of contexts is next to that of the same model without"
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_an_evaluation_of_other_settings_is_made_anew(name: str, value: object) 
     asked = EvaluateSettings(load_model="here", cache_dir="there")
     made = {"probe": {"settings": asdict(EvaluateSettings(load_model="elsewhere", progress=False))}}
     probe, geometry = PROTOCOLS.find("probe"), PROTOCOLS.find("geometry")
-    assert _made_alike(made, probe, asked) and not _made_alike(made, geometry, asked)
-    assert not _made_alike(made, probe, replace(asked, **{name: value}))  # type: ignore[arg-type]
+    assert _made_with_same(made, probe, asked) and not _made_with_same(made, geometry, asked)
+    assert not _made_with_same(made, probe, replace(asked, **{name: value}))  # type: ignore[arg-type]
     del made["probe"]["settings"][name]
-    assert not _made_alike(made, probe, asked), "what an older version did not record is not known to be the same"
+    assert not _made_with_same(made, probe, asked), "what an older version did not record is not known to be the same"
 
 
 def test_published_evaluation_is_the_papers_retrieval_too(tmp_path: Path) -> None:
@@ -169,7 +169,9 @@ def test_published_evaluation_is_the_papers_retrieval_too(tmp_path: Path) -> Non
     assert "published" in published.heads and "published" not in quick.heads
     asked = {"settings": asdict(published)}
     retrieval = PROTOCOLS.find("retrieval")
-    assert _made_alike({"retrieval (train)": asked}, retrieval, published) and not _made_alike({"retrieval": asked}, retrieval, published)
+    assert _made_with_same({"retrieval (train)": asked}, retrieval, published) and not _made_with_same(
+        {"retrieval": asked}, retrieval, published
+    )
     assert "evaluation=published" in EXPERIMENTS["table1"].settings
 
 
@@ -201,9 +203,9 @@ def test_variants_by_method_condition_and_value() -> None:
 
 def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, experiment in EXPERIMENTS.items():
-        told = experiment.described([])
-        assert "command: contextssl compare experiment=shapes_minutes" in told and f"compare_dir=runs/{name}" in told
-        assert "published: " in told and "setting: " in told
+        shown = experiment.described([])
+        assert "command: contextssl compare experiment=shapes_minutes" in shown and f"compare_dir=runs/{name}" in shown
+        assert "published: " in shown and "setting: " in shown
         assert "experiment=shapes" not in experiment.described(["data_dir=3DIEBench"])
     with pytest.raises(SettingsError, match="unknown experiment 'figure4': did you mean 'figure3'"):
         experiment_named("figure4")
@@ -223,7 +225,7 @@ def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, ca
     assert "ridge, noise 0.2" in (tmp_path / "comparison.md").read_text()
     settings = [json.loads((tmp_path / f"mask_prob-{p}/seed0/settings.json").read_text())["settings"]["mask_prob"] for p in ("0", "0.5")]
     assert settings == [0, 0.5]
-    assert "say which experiment" in error_of(capsys, "reproduce")
+    assert "name the experiment" in error_of(capsys, "reproduce")
 
 
 def test_a_single_transformation_of_the_experiments_own_settings(words: list[str], tmp_path: Path) -> None:

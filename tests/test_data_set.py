@@ -192,7 +192,7 @@ def test_a_run_that_was_stopped_early_names_no_code_either(mine: str) -> None:
 def test_a_comparison_on_data_of_ones_own_goes_on(mine: str, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["compare", f"dataset={mine}:data", *TINY, "methods=[simclr]", "seeds=[0]", "protocols=[geometry]", "compare_bottleneck=[0]"]
     assert main(asked) == 0
-    assert "0 are there, 1 to do" in capsys.readouterr().out
+    assert "0 finished, 1 to do" in capsys.readouterr().out
     assert read_results(Path("runs/compare/simclr/seed0"))[0]["data"]["kind"] == "own"
     # What was evaluated under the setting's former name is the same.
     path = Path("runs/compare/simclr/seed0/results.json")
@@ -200,7 +200,7 @@ def test_a_comparison_on_data_of_ones_own_goes_on(mine: str, capsys: pytest.Capt
     written["run"]["evaluations"]["geometry"]["settings"].update(dataset=None, data_factory=f"{mine}:data")
     path.write_text(json.dumps(written))
     assert main(asked) == 0
-    assert "1 are there, 0 to do" in capsys.readouterr().out
+    assert "1 finished, 0 to do" in capsys.readouterr().out
 
 
 def test_data_of_ones_own_are_looked_over(mine: str, capsys: pytest.CaptureFixture[str]) -> None:

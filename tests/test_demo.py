@@ -106,23 +106,23 @@ def test_the_demo_shows_adaptation(in_folder: Path) -> None:
     def value(protocol: str, metric: str, context: str, **fields: object) -> float:
         environment, length = (None, 0) if context == "none" else (context, 14)
         if protocol == "retrieval" and length == 0:
-            environment = str(fields.pop("told"))
+            environment = str(fields.pop("active"))
         wanted = {"bottleneck": 0.0, "representation": "embedding", "environment": environment, "length": length, **fields}
         found = [r for r in rows if (r.protocol, r.metric) == (protocol, metric) and all(getattr(r, k) == v for k, v in wanted.items())]
         assert len(found) == 1, (protocol, metric, wanted)
         return found[0].mean
 
     other = {"rotation": "color", "color": "rotation"}
-    for told, untold in other.items():
-        share = {factor: value("geometry", "variance_share", told, factor=factor) for factor in other}
-        assert value("geometry", "variance_share", "none", factor=told) >= 0.10
-        assert share[told] >= 0.35 and share[untold] <= 0.03
-        own = {factor: value("probe", "r2_pooled", told, factor=factor, head="auxiliary") for factor in other}
-        before = value("probe", "r2_pooled", "none", factor=untold, head="auxiliary")
-        assert own[told] >= {"rotation": 0.80, "color": 0.75}[told]
-        assert before - own[untold] >= {"rotation": 0.15, "color": 0.40}[untold]
-        assert value("retrieval", "mrr", told) >= {"rotation": 0.35, "color": 0.40}[told]
-        assert value("retrieval", "mrr", told) > value("retrieval", "mrr", "none", told=told)
+    for active, inactive in other.items():
+        share = {factor: value("geometry", "variance_share", active, factor=factor) for factor in other}
+        assert value("geometry", "variance_share", "none", factor=active) >= 0.10
+        assert share[active] >= 0.35 and share[inactive] <= 0.03
+        own = {factor: value("probe", "r2_pooled", active, factor=factor, head="auxiliary") for factor in other}
+        before = value("probe", "r2_pooled", "none", factor=inactive, head="auxiliary")
+        assert own[active] >= {"rotation": 0.80, "color": 0.75}[active]
+        assert before - own[inactive] >= {"rotation": 0.15, "color": 0.40}[inactive]
+        assert value("retrieval", "mrr", active) >= {"rotation": 0.35, "color": 0.40}[active]
+        assert value("retrieval", "mrr", active) > value("retrieval", "mrr", "none", active=active)
     near = [value("geometry", "r2_pooled", context, factor="color", head="knn") for context in ("none", "rotation")]
     assert near[0] - near[1] >= 0.4
     assert value("probe", "r2_pooled", "rotation", factor="color", head="ridge", bottleneck=0.3) <= 0.25 + 0.05

@@ -137,7 +137,7 @@ def test_it_stands_in_a_comparison(words: list[str], tmp_path: Path, capsys: pyt
     assert settings[pull]["own"] == {"pull_weight": 2.0} and settings["random"]["own"] == settings[follow]["own"] == {}
     assert settings[follow]["method"] == FOLLOW and settings[follow]["condition"] == "color"
     assert main([*asked, "pull_weight=2"]) == 0
-    assert "3 are there, 0 to do" in capsys.readouterr().out
+    assert "3 finished, 0 to do" in capsys.readouterr().out
     assert "own: {'pull_weight': 2.0} there, {'pull_weight': 3.0} asked" in error_of(capsys, *asked, "pull_weight=3")
     (table,) = tmp_path.glob("*.md")
     assert f"{FOLLOW}:color" in table.read_text() and PULL in table.read_text()

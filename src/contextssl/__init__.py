@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextssl.models.contextssl import ContextSSL
     from contextssl.training.run import train
 
-# The public names and where they live; imported when first asked for, so that `contextssl --help` does not wait for PyTorch.
+# The public names and their modules, imported on first use, so that `contextssl --help` does not wait for PyTorch.
 _HOME = {
     "ContextSSL": "models.contextssl",
     "Data": "data.dataset",

@@ -1,4 +1,4 @@
-"""``contextssl``, and ``python -m contextssl``, which is also what torchrun starts: the command, which answers signals from its first moment."""
+"""``contextssl``, and ``python -m contextssl``, which torchrun starts too: the command, which handles signals from the start."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ import sys
 
 def main() -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until ours is there, Ctrl-C ends the process without a traceback.
+        # Until our handler is set, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from contextssl.system import interruptions
 

@@ -1,4 +1,4 @@
-"""Words and commands as a shell takes them, so that what a message or a page advises works where it is pasted."""
+"""Words and commands quoted for the shell, so that a command in a message or on a page works when it is pasted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 from contextssl.config.values import quoted, split
 
-# Letters that bash leaves as they are. Braces, though plain to read, it expands.
+# Characters that bash leaves unchanged; braces it expands.
 _PLAIN = re.compile(r"[\w@%+=:,./\[\]-]+")
 
 
 def word(text: object) -> str:
-    """One word, in quotes where the shell would change or divide it."""
+    """One word, in quotes if the shell would change or split it."""
     return str(text) if _PLAIN.fullmatch(str(text)) else shlex.quote(str(text))
 
 
@@ -23,5 +23,5 @@ def command(words: Iterable[object]) -> str:
 
 
 def named(setting: str, names: Iterable[str]) -> str:
-    """A setting that takes names, such as ``drop_columns=[age]``."""
+    """A setting with names, such as ``drop_columns=[age]``."""
     return word(f"{setting}=[{','.join(name if split(name) == [name] and name[:1] not in '[{' else quoted(name) for name in names)}]")

@@ -1,15 +1,17 @@
-"""The command ``contextssl``: Hydra's ``key=value`` words after a command; what the user can mend is said in one line."""
+"""The command ``contextssl``: a command and ``key=value`` settings; an error that the user can fix is one line."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from contextssl.commands import COMMANDS, Command, evaluation_by
 from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF
+from contextssl.config.help import text_width
 from contextssl.config.overrides import experiment_of, given_words, help_text, settings_of
 from contextssl.config.own_settings import own_schemas
 from contextssl.config.uses import needless, unread
@@ -22,13 +24,15 @@ from contextssl.version import __version__
 
 SWEEP = ("-m", "--multirun")
 HELP = ("-h", "--help", "help")
-# After --help: every setting, whatever is chosen.
+# After --help: lists every setting, whatever is chosen.
 EVERYTHING = "all"
+# Columns before the descriptions of commands.
+OVERVIEW_INDENT = 32
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code: 0, 2 for something that the user can mend, 128 and the number of a signal that ended it (130 for
-    Ctrl-C). As a program (without ``arguments``) it ends within ten seconds of a signal, in any case."""
+    """Runs a command and returns its exit code: 0; 2 for an error that the user can fix; 128 plus the number of the signal that ended it (130 for
+    Ctrl-C). As a program (without ``arguments``) it always ends within ten seconds of a signal."""
     with plain_output(), interruptions.command() if arguments is None else nullcontext() as signals:
         try:
             return _dispatch(without_blanks(sys.argv[1:] if arguments is None else arguments))
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signals.leave()
             return signals.code
         except BrokenPipeError:
-            # Whoever read the output has gone, as head does; what Python has yet to print would only say so again.
+            # The reader of the output has ended, as head does; further output would only repeat this error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
         except (MemoryError, RuntimeError, OSError) as error:
@@ -69,7 +73,7 @@ def _dispatch(words: list[str]) -> int:
         print(_help(name, command, [word for word in rest if word not in HELP]), end="")
         return 0
     rest = named(name, command.schema, command.positional, command.several, rest)
-    # Libraries that are interrupted while they load leave errors of their own; nothing has begun that were worth waiting for.
+    # Libraries that are interrupted while they load raise errors of their own; there is no work yet to wait for.
     with interruptions.deferred(patience=0.0) as signals:
         function = command.function()
     if signals.asked is not None:
@@ -82,25 +86,26 @@ def _dispatch(words: list[str]) -> int:
     settled = settings_of(name, command.schema, given, command.parts)
     usual = experiment_of(name, given)
     if usual is not None and usual != EXPERIMENT_OF[name] and EXPERIMENT not in given and settled.progress:
-        print(f"note: what is not said is as in experiment={usual} (experiment=null takes the paper's defaults)", file=sys.stderr)
+        print(f"note: the defaults are those of experiment={usual} (experiment=null: those of the paper)", file=sys.stderr)
     for sentence in needless(name, settled, list(given)):
         warn(sentence)
     return int(function(settled))
 
 
 def _help(name: str, command: Command, chosen: list[str]) -> str:
-    """Of the settings that are read with the words that stand beside ``--help``; of all where they say so."""
+    """Help on the settings that are read with the choices given next to ``--help``, or on all settings."""
     words = named(name, command.schema, command.positional, command.several, [word for word in chosen if word != EVERYTHING])
     words = [word for word in words if "=" in word and not word.lstrip("+~").startswith("hydra")]
     given = given_words(name, command.schema, words, command.parts)
     settled = settings_of(name, command.schema, given, command.parts)
     left_out = {} if EVERYTHING in chosen else unread(name, settled)
     own = own_schemas(command.schema, given, command.parts)
-    return help_text(name, command.schema, command.intro, left_out, experiment_of(name, given), settled, own)
+    experiment = experiment_of(name, given)
+    return help_text(name, command.schema, command.intro, left_out, experiment, settled, own, command.shown_positional)
 
 
 def _split(words: list[str]) -> tuple[str, Command, list[str]]:
-    """The command's name, of one word or two, the command, and the rest."""
+    """The command's name (one word or two), the command, and the remaining words."""
     for count in (2, 1):
         name = " ".join(words[:count])
         if name in COMMANDS:
@@ -113,11 +118,11 @@ def _split(words: list[str]) -> tuple[str, Command, list[str]]:
         raise SystemExit(0 if len(words) > 1 else 2)
     if group:
         raise SettingsError(f"unknown command {' '.join(words[:2])!r}: {nearest(' '.join(words[:2]), group)}")
-    raise SettingsError(f"unknown command {words[0]!r}: {nearest(words[0], COMMANDS)} (contextssl --help says more)")
+    raise SettingsError(f"unknown command {words[0]!r}: {nearest(words[0], COMMANDS)} (contextssl --help lists all)")
 
 
 def overview(names: Sequence[str] | None = None) -> str:
-    """What ``contextssl --help`` prints: of all commands, those of installed protocols too, or of some."""
+    """The text of ``contextssl --help``: all commands, those of installed protocols included, or some of them."""
     intros = {name: command.intro for name, command in COMMANDS.items()}
     intros |= {f"evaluate {protocol.name}": protocol.intro for protocol in PROTOCOLS.all()}
     lines = [
@@ -126,11 +131,13 @@ def overview(names: Sequence[str] | None = None) -> str:
         "usage: contextssl COMMAND key=value …",
         "",
     ]
-    width = 1 + max(map(len, intros))
-    lines += [f"  {name:{width}}{' '.join(intro.split())}" for name, intro in intros.items() if names is None or name in names]
+    for name, intro in intros.items():
+        if names is None or name in names:
+            first, *more = textwrap.wrap(" ".join(intro.split()), text_width() - OVERVIEW_INDENT)
+            lines += [f"  {name:{OVERVIEW_INDENT - 2}}{first}", *(f"{'':{OVERVIEW_INDENT}}{line}" for line in more)]
     lines += [
         "",
-        "contextssl COMMAND --help lists the settings of a command; -m sweeps over comma-separated values (Hydra's launchers).",
+        "contextssl COMMAND --help lists the settings of a command. train -m sweeps over comma-separated values.",
         "Try it: contextssl demo",
     ]
     return "\n".join(lines)

@@ -1,6 +1,6 @@
-"""A comparison: whatever is missing is trained and evaluated, what is there is used again, and the tables are written.
+"""A comparison: trains and evaluates the runs that are missing, uses those that are finished, and writes the tables.
 
-Each run is a job of a Hydra sweep, so that a launcher (joblib, Slurm) spreads them over cores or machines; stopped anywhere, it goes on.
+Each run is a job of a Hydra sweep, so that a launcher (joblib, Slurm) can distribute them over cores or machines; a stopped comparison resumes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied
 
-# The paper's probes (and retrieval), ridge and neighbours beside them; quick ones are the demo's.
+# The paper's probes (and retrieval), together with ridge and kNN; the quick ones are the demo's.
 PUBLISHED_HEADS = ("published", "ridge", "knn")
 
 
@@ -51,10 +51,10 @@ class Job:
 
 
 def jobs_of(settings: CompareSettings) -> list[Job]:
-    """Seed by seed, so that a comparison that is stopped has whole tables of fewer seeds. The data are opened, and made where they can be.
+    """The runs, seed by seed, so that a stopped comparison has complete tables of fewer seeds. Opens the data, which may render or pack them.
 
     Raises:
-        SettingsError: for methods, conditions, seeds or protocols that cannot be.
+        SettingsError: for invalid methods, conditions, seeds or protocols.
     """
     settings.protocols = [PROTOCOLS.current(name) for name in settings.protocols]
     for protocol in settings.protocols:
@@ -70,10 +70,10 @@ def jobs_of(settings: CompareSettings) -> list[Job]:
 
 
 def unfinished(jobs: Sequence[Job], settings: CompareSettings) -> list[int]:
-    """The numbers of the jobs that are left to do.
+    """The numbers of the jobs that are not finished.
 
     Raises:
-        SettingsError: where a run with other settings stands in a job's place.
+        SettingsError: if the folder of a job holds a run with other settings.
     """
     left = []
     for number, job in enumerate(jobs):
@@ -86,14 +86,14 @@ def unfinished(jobs: Sequence[Job], settings: CompareSettings) -> list[int]:
 
 
 def run_job(job: Job, settings: CompareSettings) -> Path:
-    """Train the run unless it is there, evaluate it unless it was; its folder."""
+    """Trains and evaluates the run, as far as that is not done; returns its folder."""
     wanted = job.variant.settings(settings, job.seed, Path(settings.compare_dir))
     folder = Path(str(wanted.run_dir))
     _check_same(wanted, folder)
     _train(wanted, folder)
     if missing := _missing(wanted, folder, settings):
         evaluate(_evaluation(wanted, folder, settings), missing)
-        # Features of many runs would soon outgrow the runs.
+        # The cached features of many runs would take more space than the runs.
         shutil.rmtree(folder / CACHE, ignore_errors=True)
     return folder
 
@@ -104,27 +104,27 @@ def _check_same(wanted: TrainSettings, folder: Path) -> None:
     there = stored_settings(folder)
     if differ := differing(there, wanted):
         raise SettingsError(
-            f"{folder} is of another comparison ({'; '.join(differ[:3])}): choose another compare_dir, or remove that folder"
+            f"{folder} belongs to another comparison ({'; '.join(differ[:3])}): choose another compare_dir, or remove that folder"
         )
 
 
 def _train(wanted: TrainSettings, folder: Path) -> None:
     if (folder / RESULTS).is_file():
         return
-    # What was stopped before its first checkpoint is begun anew in its own folder.
+    # A run that was stopped before its first checkpoint starts again in the same folder.
     if folder.is_dir() and not is_early(folder):
         try:
             find_checkpoint(folder)
         except CheckpointError:
-            # It cannot go on, but whether anything in it is worth keeping is not ours to say.
+            # It cannot be resumed, but only the user can say whether to delete it.
             with held(folder):
                 aside = _set_aside(folder)
             (aside / LOCK).unlink(missing_ok=True)
-            warnings.warn(f"{folder} has no checkpoint to go on from: it is kept as {aside}, and trained anew", stacklevel=2)
+            warnings.warn(f"{folder} has no checkpoint to resume from: it is kept as {aside}, and trained again", stacklevel=2)
         else:
-            # The time that a run has is its own here, however often it is stopped.
+            # A resumed run does not inherit max_minutes, so it is given again.
             again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
-            # What is the user's own is named again: no code is imported because a checkpoint names it.
+            # The user's own code is named again: none is imported because a checkpoint names it.
             own = ("method", "dataset", "factors", "encoder_factory")
             train(replace(again, **{name: getattr(wanted, name) for name in own}))
             return
@@ -132,7 +132,7 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
 
 
 def _set_aside(folder: Path) -> Path:
-    """Another name beside its own for a folder, the first that is free: ``seed0.stopped-1``."""
+    """Renames a folder to the first free name: ``seed0.stopped-1``."""
     for number in itertools.count(1):
         aside = folder.with_name(f"{folder.name}.stopped-{number}")
         if not aside.exists():
@@ -142,25 +142,25 @@ def _set_aside(folder: Path) -> Path:
 
 
 def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> list[str]:
-    """Protocols that a run has not been evaluated by in the way that is asked for; of those that its method has."""
+    """The protocols by which a run has yet to be evaluated with these settings, of those that apply to its method."""
     made = read_results(folder)[0].get("evaluations", {})
     asked = _evaluation(wanted, folder, settings)
     named = {name: PROTOCOLS.find(name) for name in settings.protocols}
-    return [name for name, protocol in named.items() if protocol.is_of(wanted) and not _made_alike(made, protocol, asked)]
+    return [name for name, protocol in named.items() if protocol.is_of(wanted) and not _made_with_same(made, protocol, asked)]
 
 
-def _made_alike(made: Mapping[str, Any], protocol: Protocol, asked: EvaluateSettings) -> bool:
-    """Whether a protocol's numbers are there, made with the same of every setting that changes them. One that is not recorded is another."""
+def _made_with_same(made: Mapping[str, Any], protocol: Protocol, asked: EvaluateSettings) -> bool:
+    """Whether a protocol's numbers were made with the same settings, as far as they change numbers. One that is not recorded counts as different."""
     there = made.get(evaluation_name(protocol.name, protocol.split(asked)), {}).get("settings")
     if there is None:
         return False
-    # Before there were plug-ins none had settings.
+    # Results of earlier versions have no settings of plug-ins.
     there = {"own": {}, **there}
     return all(name in there and there[name] == getattr(asked, name) for name in settings_that_count(protocol))
 
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
-    """The same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
+    """The evaluation, the same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
     method = METHODS.find(wanted.method)
     if settings.evaluation == "quick":
         probes = evaluation_settings(folder, settings)
@@ -182,7 +182,7 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
 
 
 def tables(jobs: Sequence[Job], settings: CompareSettings, command: str) -> Comparison:
-    """Read every run's results and write the comparison into ``settings.compare_dir``. ``command`` is told on the page."""
+    """Reads every run's results and writes the comparison into ``settings.compare_dir``. The page shows ``command``."""
     root = Path(settings.compare_dir)
     entries: dict[str, list[Job]] = {}
     for job in jobs:

@@ -1,7 +1,7 @@
-"""What a data set is to the rest of the package: found by its name, it opens itself, says which settings it reads, and is looked over and told of.
+"""A data set: its name, the settings that it reads, and how to open, check and describe it.
 
-One of the package is one file in :mod:`contextssl.datasets`. One of the user's own is named by its place, ``dataset=package.module:name``: a
-:class:`DataSet`, or a function that returns a :class:`contextssl.Data`, called without arguments or, where it takes one, with the settings.
+Those of this package are the files of :mod:`contextssl.datasets`, one each. ``dataset=package.module:name`` is the user's own: a :class:`DataSet`,
+or a function that returns a :class:`contextssl.Data`, called without arguments, or with the settings if it takes one argument.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
     from contextssl.data.sample_views import Sample
     from contextssl.factors import FactorSpace
 
-    # What was found, and some views for a picture.
+    # The findings of a check, and some views for a picture.
     Checked: TypeAlias = tuple[CheckReport, Sequence[Sample]]
 
-# What a data set of the user's own is, for messages.
+# What a function of the user's own returns, for messages.
 WANTED = "a contextssl.Data"
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set. Whatever is heavy is imported when its functions are called.
+    """A data set. Heavy modules are imported when its functions are called.
 
     Args:
         name: as in ``dataset=NAME``.
-        open: the data of some settings, rendered or packed first where that is missing; whether progress is shown.
-        place: in lists; in this order they are asked whether a folder is theirs.
-        views: ``"images"`` or ``"rows"`` of a table; None where that is known only when it is open.
-        reads: the settings of data that it reads; None where that may be any.
-        settings: those that it declares for itself, which :func:`~contextssl.config.own_settings.own_of` gives.
-        usual: the experiment that ships whose settings stand in the place of the defaults; None where the paper's run makes sense.
+        open: returns the data, given the settings and whether to show progress; renders or packs them first if that is missing.
+        place: in lists, and the order in which :attr:`recognises` is tried.
+        views: ``"images"`` or ``"rows"`` of a table; None if that is known only when the data are open.
+        reads: the data settings that it reads; None if it may read any.
+        settings: a dataclass of its own settings, read by :func:`~contextssl.config.own_settings.own_of`.
+        usual: the experiment of this package whose settings replace the defaults; None to start from the paper's run.
         found_by: the setting that names its folder or file.
-        source: what the descriptions of its sources call themselves, where that is not its name.
-        packed_by: of ``reads`` those that a packed store of it was made by, and that change nothing of one.
-        augments: its factors are augmentations, which may be code of the user's own.
-        renders: its classes are rendered, those that training never saw too.
-        foreseen: its factors and the shape of a view, where the settings alone say so before anything is packed; raises a SettingsError for what
-            cannot be. None where they don't.
-        recognises: whether what lies at a path is this data set, for ``contextssl data check``; None where it never is.
-        check: looks over what lies there, and gives some of its views for a picture.
-        about: of the description of a source what a report says beside the name; None where it has no more than counts.
+        source: the ``kind`` in the description of its sources (default: the name).
+        packed_by: those of ``reads`` that determine a packed store, and cannot change an existing one.
+        augments: whether its factors are augmentations, which may be the user's own code.
+        renders: whether its views are rendered, which makes classes available that training never saw.
+        foreseen: its factors and the shape of a view, if the settings alone determine them before anything is packed, else None; raises a
+            SettingsError for invalid settings.
+        recognises: whether the files at a path are this data set, for ``contextssl data check``; None for never.
+        check: checks those files, and returns some views for a picture.
+        about: text for a report from the description of a source; None if the counts are enough.
     """
 
     name: str
@@ -89,7 +89,7 @@ def _taken(name: str, found: Any) -> DataSet:
 def _opened(name: str, function: Callable[[DataSettings, bool], Any], settings: DataSettings, progress: bool) -> Data:
     """
     Raises:
-        SettingsError: where the user's code fails, or returns something else.
+        SettingsError: if the user's code fails, or returns something else.
     """
     from contextssl.data.dataset import Data
     from contextssl.named_code import made
@@ -99,7 +99,7 @@ def _opened(name: str, function: Callable[[DataSettings, bool], Any], settings: 
 
 
 def _takes_one(function: Callable[..., Any]) -> bool:
-    """Whether a function has to be given something."""
+    """Whether a function requires an argument."""
     parameters = inspect.signature(function).parameters.values()
     return any(each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
 
@@ -108,16 +108,15 @@ DATA_SETS: Kind[DataSet] = Kind("dataset", "contextssl.datasets", "DATA_SET", _t
 
 
 def known_data_set(name: str | None) -> DataSet | None:
-    """The data set of a name that a file holds; None of code of somebody's own, which is not imported because a file names it, and of a name that
-    is unknown."""
+    """The data set of a name in a file; None for an unknown name, and for the user's own code, which is not imported because a file names it."""
     return DATA_SETS.find(name) if name is not None and name in DATA_SETS.names() else None
 
 
 def own_name(name: str | None) -> str | None:
-    """A data set's name where it is code of the user's own, which is to be named again each time."""
+    """A data set's name if it is the user's own code, which has to be named each time; else None."""
     return name if name is not None and DATA_SETS.is_own(name) else None
 
 
 def of_source(kind: str | None) -> DataSet | None:
-    """The data set whose sources call themselves so in their descriptions."""
+    """The data set whose sources have this ``kind`` in their descriptions."""
     return next((each for each in DATA_SETS.all() if kind is not None and kind == (each.source or each.name)), None)

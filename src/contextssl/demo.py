@@ -1,4 +1,4 @@
-"""The whole way in one call: render what is missing, train, evaluate by every protocol, draw the page."""
+"""Everything in one call: renders the data, trains, evaluates by every protocol, and writes the report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contextssl.report import write_report
 from contextssl.report.gallery import OwnCode
 from contextssl.training.run import train
 
-# What two CPU cores evaluate in a minute or two. The published rotation probe, an MLP, takes longer than the training: docs/results.md has it.
+# An evaluation in a minute or two on two CPU cores. The published rotation probe, an MLP, takes longer than the training: see docs/results.md.
 HEADS = ["linear", "ridge", "knn"]
 EPOCHS = 20
 TRAIN_VIEWS = 5
@@ -26,7 +26,7 @@ QUERIES = 10
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo left, and the seconds that each part took.
+    """The files of a demo, and the seconds that each part took.
 
     Args:
         folder: of the run.
@@ -42,10 +42,10 @@ class Demo:
 def demo(settings: TrainSettings) -> Demo:
     """
     Args:
-        settings: of the training and its data; :class:`~contextssl.config.settings.EvaluateSettings` are fixed, for time.
+        settings: of training and data; those of the evaluation are fixed, to save time.
 
     Raises:
-        ContextSSLError: of whichever part cannot go on; what was finished before it is kept.
+        ContextSSLError: from a part that fails; the results of earlier parts are kept.
     """
     clock = [time.monotonic()]
     data = open_data(settings, progress=settings.progress)
@@ -60,7 +60,7 @@ def demo(settings: TrainSettings) -> Demo:
 
 
 def evaluation_settings(folder: Path, settings: TrainSettings) -> EvaluateSettings:
-    """The demo's evaluation of a run, which ``contextssl evaluate all`` repeats with the same words."""
+    """The demo's evaluation of a run; ``contextssl evaluate all`` with the same settings repeats it."""
     return EvaluateSettings(
         load_model=str(folder),
         heads=list(HEADS),

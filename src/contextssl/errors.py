@@ -1,7 +1,7 @@
-"""Errors that a user can mend: each says what is wrong, where, and what to do about it.
+"""Errors that the user can fix: each says what is wrong, where, and how to fix it.
 
 The command line prints the message alone; the library raises it as an ordinary exception, so that a caller can catch either
-:class:`ContextSSLError` or the built-in kind it also is.
+:class:`ContextSSLError` or the built-in class that it also is.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import difflib
 import re
 from collections.abc import Iterable
 
-# So many names are told in full.
+# Up to this many known names are listed in a message.
 FEW = 24
 
 
 class ContextSSLError(Exception):
-    """Something that the user can mend. The message is one line: the thing, what is wrong with it, the mend."""
+    """An error that the user can fix. The message is one line: the thing, what is wrong with it, the fix."""
 
 
 class SettingsError(ContextSSLError, ValueError):
@@ -23,7 +23,7 @@ class SettingsError(ContextSSLError, ValueError):
 
 
 class InputError(ContextSSLError, ValueError):
-    """A tensor handed to the library that has the wrong shape, dtype, range or channel order, or is not finite."""
+    """A tensor passed to the library with the wrong shape, dtype, range or channel order, or values that are not finite."""
 
 
 class DataError(ContextSSLError, ValueError):
@@ -35,7 +35,7 @@ class CheckpointError(ContextSSLError, ValueError):
 
 
 class TrainingError(ContextSSLError, RuntimeError):
-    """A run that cannot go on, such as one whose loss is no longer finite."""
+    """A run that cannot continue, such as one whose loss is no longer finite."""
 
 
 class BusyError(ContextSSLError, RuntimeError):
@@ -43,10 +43,10 @@ class BusyError(ContextSSLError, RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
-    """The end of an error message about an unknown ``name``: the nearest of the ``known`` names; where none is near all of them, or of many three.
+    """The end of an error message about an unknown ``name``: the nearest ``known`` names; if none is near, all of them, or the nearest three of many.
 
     Args:
-        count: how many near ones are named at most.
+        count: maximum number of near names.
     """
     known = sorted(set(known))
     close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
@@ -70,10 +70,10 @@ KILLED_WORKER = re.compile(r"DataLoader worker .*(killed by signal: (Killed|Bus 
 
 
 def out_of_memory(error: BaseException) -> str | None:
-    """What to say of an error that means that memory ran out, in one sentence; None of any other."""
+    """A message for an error that means that memory ran out; None for any other error."""
     text = str(error)
     if KILLED_WORKER.search(text):
-        where = "a process that drew batches was killed, most likely for want of memory (or of /dev/shm)"
+        where = "a process that drew batches was killed, most likely for lack of memory (or of /dev/shm)"
         return f"{where}: lower workers, batch_size or resolution; what was saved is whole"
     if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError" and not any(sign in text for sign in NO_MEMORY):
         return None

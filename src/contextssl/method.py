@@ -1,6 +1,6 @@
-"""What a method is: what it is called and trained for, which settings it reads, what its model and its loss are made of, and its published numbers.
+"""A method: its name, what it is trained for, the settings that it reads, its model and loss, and its published numbers.
 
-Those of this package are the files of ``contextssl.methods``, one each. Settings read this, so neither it nor they import torch at their top.
+Those of this package are the files of ``contextssl.methods``, one each. The settings depend on them, so none imports torch at its top.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from contextssl.training.loss import Objective
 
 Terms: TypeAlias = "list[Term]"
-# What methods are trained for, in the order in which help tells them.
+# What methods are trained for, in the order of the help.
 AIMS: Mapping[str, str] = {
-    "context": "follow what a context, or the environment's name, tells",
-    "invariance": "ignore every factor",
-    "equivariance": "follow one action",
-    "ceiling": "learn from labels, as ceilings",
-    "floor": "untrained, as the floor",
+    "context": "adapt to a context, or to the environment's name",
+    "invariance": "invariant to every factor",
+    "equivariance": "equivariant to one action",
+    "ceiling": "supervised, as upper bounds",
+    "floor": "untrained, as the lower bound",
 }
 # Settings that every in-context model reads.
 IN_CONTEXT = ("width", "n_layer", "n_head", "random_mask", "mask_prob", "init", "projection_dim")
@@ -41,12 +41,12 @@ class Parts:
 
     Args:
         settings: of the run.
-        encoder: that the method trains; what follows it slowly starts as its copy.
+        encoder: that the method trains; an EMA encoder starts as its copy.
         feature_width: F, the width of the encoder's features.
-        classes: how many the data have.
+        classes: their number in the data.
         image_mean, image_std: of each channel, in units of 0 to 1.
-        labels: that depend on the context, where a head is to learn them.
-        own: the method's own settings, of the class :attr:`Method.settings`; None of a method that has none.
+        labels: that depend on the context, where a head is trained on them.
+        own: the method's own settings, of the class :attr:`Method.settings`; None if it has none.
     """
 
     settings: TrainSettings
@@ -66,7 +66,7 @@ class PublishedRow:
 
     Args:
         place: in the figure.
-        group: what the method was trained for, or the environment that it is told.
+        group: what the method was trained for, or the environment of its actions or context.
     """
 
     place: int
@@ -82,22 +82,22 @@ class Method:
     """One method: a list of terms over the features of the encoder; or a model of its own with an objective.
 
     Args:
-        name: of the setting ``method``. One of the user's own has the name that it is found by.
+        name: in ``method=NAME``; of the user's own code ``package.module:Name``.
         aim: what it is trained for: ``"context"``, ``"invariance"``, ``"equivariance"``, ``"ceiling"`` or ``"floor"``.
         terms: of its loss, each a :class:`~contextssl.models.baselines.term.Term`; they are summed.
-        model: in the place of terms: an in-context model, or any that gives named losses of a batch, as
+        model: instead of terms: an in-context model, or any that returns named losses of a batch, as
             :class:`~contextssl.models.baselines.baseline.Baseline` does.
         objective: of an in-context model, from the run's settings and the method's own.
-        title: as papers write it; the name where left out.
+        title: as papers write it (default: the name).
         place: among those of this package, in a comparison's tables.
-        contexts: whether its model reads the pairs of a context.
-        by_name: whether it is told its environment by name, in the place of a context.
-        source: where it comes from.
-        compared: whether a comparison that names no methods has it.
-        reads: the training settings that it reads, of those that not every method reads.
-        settings: a dataclass of settings of its own; None for none.
+        contexts: whether its model takes the pairs of a context.
+        by_name: whether it is given the environment's name instead of a context.
+        source: authors and year.
+        compared: whether a comparison includes it by default.
+        reads: the training settings that it reads, of those that only some methods read.
+        settings: a dataclass of its own settings, or None.
         published: its rows of the paper's figure 3.
-        published_retrieval: its rows of the paper's table 1, by metric, under its title, an in-context model's under the length in tokens.
+        published_retrieval: its rows of the paper's table 1, metrics by row name: its title, or the context length in tokens.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Method:
         return self.aim != "floor"
 
     def own(self, settings: TrainSettings) -> Any:
-        """Its own settings, as those of a run hold them; None of a method that has none."""
+        """Its own settings, from those of a run; None if it has none."""
         from contextssl.config.own_settings import own_of
 
         return None if self.settings is None else own_of(settings, self.settings)
@@ -130,7 +130,7 @@ class Method:
 def _taken(name: str, found: Any) -> Method:
     """
     Raises:
-        SettingsError: for what is no method, has no aim that there is, or reads settings that there are not.
+        SettingsError: for an object that is no method, an unknown aim, or an unknown setting in ``reads``.
     """
     if not isinstance(found, Method):
         raise SettingsError(f"method {name!r} is a {type(found).__name__}: it must be a contextssl.method.Method")
@@ -140,7 +140,7 @@ def _taken(name: str, found: Any) -> Method:
 
     known = [each.name for each in fields(TrainSettings)]
     if strange := [setting for setting in found.reads if setting not in known]:
-        raise SettingsError(f"method {name!r} reads {strange[0]!r}, which is no setting of training: {nearest(strange[0], known)}")
+        raise SettingsError(f"method {name!r} reads {strange[0]!r}, which is not a setting of training: {nearest(strange[0], known)}")
     return replace(found, name=name, title=found.title or name)
 
 
@@ -148,9 +148,9 @@ METHODS = Kind("method", "contextssl.methods", "METHOD", _taken)
 
 
 def method_and_condition(named: str) -> tuple[str, str | None]:
-    """A method as a comparison names it, with its condition where it has one: ``sie``, ``sie:rotation``, ``mine:Foo``, ``mine:Foo:rotation``.
+    """Splits a method as a comparison names it into method and condition: ``sie``, ``sie:rotation``, ``mine:Foo``, ``mine:Foo:rotation``.
 
-    What stands before the first colon is a method where there is one of that name, else the module of the user's own.
+    The part before the first colon is a known method, or else the module of the user's own.
     """
     first, _, rest = named.partition(":")
     if not rest or first in METHODS.names():
@@ -160,7 +160,7 @@ def method_and_condition(named: str) -> tuple[str, str | None]:
 
 
 class _Compared(Kind[Method]):
-    """Methods as a comparison names them: with a condition, or without."""
+    """Methods as a comparison names them: with or without a condition."""
 
     def find(self, name: str) -> Method:
         return super().find(method_and_condition(name)[0])
@@ -170,9 +170,9 @@ COMPARED = _Compared("method", "contextssl.methods", "METHOD", _taken)
 
 
 def methods_by_aim() -> str:
-    """Every method that is there, for help."""
-    there: dict[str, list[str]] = {aim: [] for aim in AIMS}
+    """Every method by its aim, for the help."""
+    by_aim: dict[str, list[str]] = {aim: [] for aim in AIMS}
     for method in METHODS.all():
-        there[method.aim].append(method.name)
-    told = "; ".join(f"{', '.join(names)} ({AIMS[aim]})" for aim, names in there.items() if names)
-    return f"what is trained: {told}; or your own, package.module:Name"
+        by_aim[method.aim].append(method.name)
+    shown = "; ".join(f"{', '.join(names)} ({AIMS[aim]})" for aim, names in by_aim.items() if names)
+    return f"{shown}; or your own, package.module:Name"

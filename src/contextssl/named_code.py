@@ -1,7 +1,7 @@
-"""Code of the user's own that a setting names as ``package.module:attribute``.
+"""The user's own code, which a setting names as ``package.module:attribute``.
 
-It is imported because the user named it, never because a file did: a checkpoint or a results file may come from anywhere, and importing a module
-runs it. So what such a file names has to be named again.
+It is imported because the user names it, never because a file does: a checkpoint or a results file may come from anywhere, and importing a module
+runs it. So the user has to name again what such a file names.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from contextssl.errors import ContextSSLError, SettingsError
 if TYPE_CHECKING:
     from torch import nn
 
-# Of the library's augmentations, kornia:RandomSolarize: a name with a colon that is no code of the user's own.
+# Prefix of kornia's augmentations, kornia:RandomSolarize: names with a colon that are not the user's own code.
 KORNIA = "kornia:"
 
 
 def imported(name: str, what: str) -> Any:
-    """What ``name``, ``package.module:attribute``, names.
+    """The object that ``name``, ``package.module:attribute``, names.
 
-    A module in the working directory is found too, as by ``python -m``: that directory joins the end of Python's path where the module is found
-    in no other place.
+    A module in the working directory is found too, as with ``python -m``: if the module is nowhere else, that directory is appended to Python's
+    path.
 
     Args:
-        what: it is, for messages, such as ``"augmentation"``.
+        what: its kind, for messages, such as ``"augmentation"``.
 
     Raises:
-        SettingsError: where it cannot be imported, whatever its module raises.
+        SettingsError: if it cannot be imported, whatever its module raises.
     """
     module, _, attribute = name.partition(":")
     if not module or not attribute:
@@ -48,7 +48,7 @@ def imported(name: str, what: str) -> Any:
 
 
 def _findable(module: str) -> bool:
-    """Whether the module's outermost package is loaded, or found on Python's path as it is."""
+    """Whether the module's outermost package is loaded, or found on Python's present path."""
     outermost = module.split(".")[0]
     if outermost in sys.modules or "" in sys.path:
         return True
@@ -58,10 +58,10 @@ def _findable(module: str) -> bool:
 
 
 def made_by(name: str, setting: str, of_kind: type | tuple[type, ...], kind: str) -> Any:
-    """What the function (or class) that ``setting=name`` names returns, called without arguments.
+    """The return value of the function (or class) that ``setting=name`` names, called without arguments.
 
     Raises:
-        SettingsError: where it cannot be imported or called, or returns something else.
+        SettingsError: if it cannot be imported or called, or returns something else.
     """
     function: Callable[[], Any] = imported(name, f"{setting}=")
     if not callable(function):
@@ -70,14 +70,14 @@ def made_by(name: str, setting: str, of_kind: type | tuple[type, ...], kind: str
 
 
 def made(function: Callable[..., Any], named: str, of_kind: type | tuple[type, ...], kind: str, *given: Any) -> Any:
-    """What a function of the user's own returns.
+    """The return value of a function of the user's own.
 
     Args:
-        named: the word that names it.
+        named: the setting that names it.
         given: its arguments.
 
     Raises:
-        SettingsError: where it fails, or returns something else.
+        SettingsError: if it fails, or returns something else.
     """
     try:
         returned = function(*given)
@@ -91,12 +91,12 @@ def made(function: Callable[..., Any], named: str, of_kind: type | tuple[type, .
 
 
 def own_encoder(name: str, seed: int = 0) -> nn.Module:
-    """What ``encoder_factory=name`` makes; its weights are a function of the seed.
+    """The encoder that ``encoder_factory=name`` returns; its weights are a function of the seed.
 
     Raises:
-        SettingsError: where it cannot be imported or called, or makes no module.
+        SettingsError: if it cannot be imported or called, or returns no module.
     """
-    # Settings find plug-ins by this module, and must not wait for PyTorch.
+    # Settings find plug-ins through this module, and must not wait for PyTorch.
     from torch import nn
 
     from contextssl.randomness import DrawingFrom, seeded_generator
@@ -107,5 +107,5 @@ def own_encoder(name: str, seed: int = 0) -> nn.Module:
 
 
 def own_names(names: Sequence[str] | None) -> list[str]:
-    """Those of a list of names that are code of the user's own."""
+    """The names in a list that are the user's own code."""
     return [name for name in names or () if isinstance(name, str) and ":" in name and not name.startswith(KORNIA)]

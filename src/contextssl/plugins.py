@@ -1,7 +1,7 @@
-"""Methods, data sets and protocols by name: those of this package, one file each; those that are installed, by entry points; and a user's own, as
-``package.module:Name``.
+"""Methods, data sets, protocols, heads and metrics by name: those of this package, one file each; installed ones, by entry points; and a user's own,
+as ``package.module:Name``.
 
-Adding one to the package is adding its file. Nothing is imported because a *file* names it: a name with a colon is the user's word.
+To add one to the package, add its file. Nothing is imported because a *file* names it: a name with a colon comes from the user.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Kind(Generic[Part]):
     """One kind of part, such as methods.
 
     Args:
-        what: one is called, for messages: ``"method"``.
-        group: the package whose modules hold one each, and the name of its entry points: ``"contextssl.methods"``.
-        attribute: under which a module holds it: ``"METHOD"``.
-        package: whose modules they are, where not that of the group's name.
-        taken: what a name of the user's own, or an entry point, stands for, made a part; raises a SettingsError for what is none. It is given the
-            name and the object.
-        former: names that parts had, and the names that they have now.
+        what: its name in messages: ``"method"``.
+        group: the package whose modules hold one part each, and the group of its entry points: ``"contextssl.methods"``.
+        attribute: the name of the part in its module: ``"METHOD"``.
+        taken: makes a part of the name and the object that an entry point or the user's own name refers to; raises a SettingsError for an object
+            that is none.
+        package: of the modules (default: the group).
+        former: former names of parts, and their names now.
     """
 
     what: str
@@ -46,7 +46,7 @@ class Kind(Generic[Part]):
 
     @cached_property
     def built_in(self) -> Mapping[str, Part]:
-        """Those of this package by name, in their order."""
+        """The parts of this package by name, in order."""
         package = importlib.import_module(self.package or self.group)
         modules = [importlib.import_module(f"{package.__name__}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
         found = [getattr(module, self.attribute) for module in modules if hasattr(module, self.attribute)]
@@ -59,11 +59,11 @@ class Kind(Generic[Part]):
         return {point.name: point for point in entry_points(group=self.group) if point.name not in self.built_in}
 
     def names(self) -> tuple[str, ...]:
-        """Of all that are there: built in, then installed."""
+        """The names of all parts: built-in, then installed."""
         return (*self.built_in, *sorted(self._installed))
 
     def is_own(self, name: str) -> bool:
-        """Whether it is code of the user's own, by its place, which the user has to name each time."""
+        """Whether it names the user's own code, which the user has to name each time."""
         return ":" in name
 
     def current(self, name: str) -> str:
@@ -77,7 +77,7 @@ class Kind(Generic[Part]):
     def find(self, name: str) -> Part:
         """
         Raises:
-            SettingsError: for a name that is unknown, naming the nearest; for code that cannot be imported or is no such part.
+            SettingsError: for an unknown name, with the nearest known one; for code that cannot be imported or is no such part.
         """
         name = self.current(name)
         if name in self.built_in:
@@ -97,7 +97,7 @@ class Kind(Generic[Part]):
         return self.taken(name, found)
 
     def all(self) -> Iterator[Part]:
-        """Every one that is built in or installed; an installed one that cannot be imported is passed over."""
+        """Every built-in or installed part; an installed one that cannot be imported is left out."""
         yield from self.built_in.values()
         for name in sorted(self._installed):
             try:

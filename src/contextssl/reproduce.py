@@ -1,4 +1,4 @@
-"""The paper's experiments by name: each is a comparison whose words are written down, with what was published and what it takes.
+"""The paper's experiments by name: each is a comparison with known settings, with the published numbers, time and memory.
 
 Source of every published number: Gupta et al., "In-Context Symmetries", NeurIPS 2024, arXiv 2405.18193.
 """
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from contextssl import advice
 from contextssl.errors import SettingsError, nearest
 
-# What a run trains on where no data are named.
+# The default data of a run.
 SHAPES = "experiment=shapes_minutes"
-PAPER = "3DIEBench, ResNet-18, 128 px, 1000 epochs: 7 to 8 hours and about 10 GB of GPU memory a run on one A6000"
-MINUTES = "rendered shapes, 32 px, a compact encoder: 4 to 9 minutes a run on two CPU cores at epochs=26, in proportion at fewer; 4 GiB"
+PAPER = "3DIEBench, ResNet-18, 128 px, 1000 epochs: 7 to 8 hours and about 10 GB of GPU memory per run on one A6000"
+MINUTES = "rendered shapes, 32 px, a compact encoder: 4 to 9 minutes per run on two CPU cores at epochs=26, in proportion at fewer; 4 GiB"
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Experiment:
     """One experiment.
 
     Args:
-        name, title: of the command, and of the paper.
+        name, title: in the command, and in the paper.
         settings: words of ``contextssl compare``.
-        on_shapes: words that stand in their place where they are trained on rendered shapes.
-        published: what the paper found, in words.
+        on_shapes: words that replace them on rendered shapes.
+        published: the paper's result, in words.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Experiment:
     on_shapes: tuple[str, ...] = ()
 
     def words(self, given: Sequence[str]) -> list[str]:
-        """Words of ``contextssl compare``: the experiment's, then the user's, which win."""
+        """Words of ``contextssl compare``: the experiment's, overridden by the user's."""
         kept = [word for word in given if not word.startswith("what=")]
         shapes = not any(word.startswith(("data_dir=", "dataset=", "experiment=")) for word in kept)
         own = [SHAPES, *(self.on_shapes or self.settings)] if shapes else list(self.settings)
@@ -45,7 +45,7 @@ class Experiment:
         return [*(word for word in own if word.split("=", 1)[0] not in named), *where, *kept]
 
     def described(self, given: Sequence[str]) -> str:
-        """What is about to be run: its command, setting, published numbers, time and memory."""
+        """A description before the run: command, setting, published numbers, time and memory."""
         words = self.words(given)
         shapes = SHAPES in words
         return "\n".join(
@@ -58,7 +58,7 @@ class Experiment:
         )
 
 
-# Of three factors: what training shows. Neither shows rotation+light, all three, or none.
+# Environments of training with three factors. Neither has rotation+light, all three, or none.
 SINGLES = "{rotation:0.5,floor:0.25,light:0.25}"
 SINGLES_AND_PAIRS = "{rotation:0.25,floor:0.125,light:0.125,rotation+floor:0.25,floor+light:0.25}"
 PAPERS_METHODS = "methods=[simclr,simclr+,vicreg,vicreg+,equimod,sie,sen,conditional,contextssl]"
@@ -94,15 +94,15 @@ EXPERIMENTS = {
         ),
         Experiment(
             "bottleneck",
-            "A noise bottleneck while training, and while reading (ours)",
+            "A noise bottleneck during training, and for probes (ours)",
             ("methods=[contextssl]", "vary={bottleneck:[0,0.1,0.3,0.5,1.0]}", "compare_bottleneck=[0,0.1,0.3,1.0]"),
             "nothing: the paper has no bottleneck; 0 is its model",
         ),
         Experiment(
             "environments",
-            "One environment a batch, or a sequence (ours)",
+            "One environment per batch, or per sequence (ours)",
             ("methods=[contextssl]", "vary={env_per:[batch,sequence]}"),
-            "nothing: the paper draws one a batch",
+            "nothing: the paper draws one per batch",
         ),
         Experiment(
             "context-sensitivity",
@@ -124,7 +124,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             "subsets",
-            "Three factors, contexts for every subset, those never seen in training among them (ours)",
+            "Three factors, contexts for every subset of them, seen in training or not (ours)",
             (
                 "methods=[contextssl]",
                 "factors=[rotation,floor,light]",
@@ -137,20 +137,20 @@ EXPERIMENTS = {
 }
 
 
-# Experiments by the names that they had.
+# Experiments by their former names.
 RENAMED = {"reading": "context-sensitivity"}
 
 
 def experiment_named(name: str | None) -> Experiment:
     """
     Raises:
-        SettingsError: where none is named, or an unknown one.
+        SettingsError: if none is named, or an unknown one.
     """
     if name is None:
-        raise SettingsError(f"say which experiment: contextssl reproduce NAME, one of {', '.join(EXPERIMENTS)}")
+        raise SettingsError(f"name the experiment: contextssl reproduce NAME, one of {', '.join(EXPERIMENTS)}")
     if now := RENAMED.get(name):
         warnings.warn(f"reproduce {name} is reproduce {now} now, and is no longer accepted from version 1.0", UserWarning, stacklevel=2)
-        # Its runs stay in the folder of that name.
+        # Its runs are in the folder of the former name.
         return replace(EXPERIMENTS[now], name=name)
     if name not in EXPERIMENTS:
         raise SettingsError(f"unknown experiment {name!r}: {nearest(name, EXPERIMENTS)}")

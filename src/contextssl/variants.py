@@ -1,4 +1,4 @@
-"""What a comparison trains: a variant is a method, or a change of settings, under a name; each is run with every seed in a folder of its own."""
+"""What a comparison trains: a variant is a method, or changed settings, under a name; each seed of it is a run in a folder of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextssl.errors import SettingsError, nearest
 from contextssl.method import COMPARED, METHODS, method_and_condition
 from contextssl.training.resume import FREE_TO_CHANGE
 
-# What a run's numbers don't depend on: a comparison goes on although these differ. How long it is trained is no such thing.
+# Settings that don't change a run's numbers: a comparison may resume with other values. How long a run trains does change them.
 WHERE_AND_HOW = {"seed", "output_dir", "run_dir", "resume", *FREE_TO_CHANGE} - {"max_minutes"}
 
 
@@ -24,9 +24,9 @@ class Variant:
 
     Args:
         name: as on the command line, such as ``"sie:rotation"`` or ``"mask_prob=0.5"``.
-        group: what it was trained for, for tables: ``"invariance"``, a condition, ``"context"``, ``"ceiling"``, ``"floor"``.
+        group: what it was trained for, in tables: ``"invariance"``, a condition, ``"context"``, ``"ceiling"``, ``"floor"``.
         changes: settings that differ from those of the whole comparison.
-        published: what papers call the method.
+        published: the method's name in papers.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Variant:
     published: str | None = None
 
     def settings(self, base: TrainSettings, seed: int, root: Path) -> TrainSettings:
-        """Those of one run. ``base`` may know more than training does."""
+        """The settings of one run. ``base`` may have more than those of training."""
         values = {each.name: getattr(base, each.name) for each in dataclasses.fields(TrainSettings)}
         made = TrainSettings(**{**values, **self.changes, "seed": seed, "run_dir": str(self.folder(root, seed))})
-        # What other methods of the comparison declare for themselves means nothing to this one.
+        # Settings that other methods of the comparison declare mean nothing to this one.
         others = _declared(*getattr(base, "methods", ())) - _declared(made.method)
         made.own = {name: value for name, value in made.own.items() if name not in others}
         return made
@@ -49,19 +49,19 @@ class Variant:
 
 
 def _declared(*methods: str) -> set[str]:
-    """The settings that methods, as a comparison names them, have of their own."""
+    """The own settings of methods, named as in a comparison."""
     schemas = [COMPARED.find(named).settings for named in methods]
     return {name for schema in schemas if schema is not None for name in fields_of(schema)}
 
 
 def method_variants(names: Sequence[str], conditions: Sequence[str]) -> list[Variant]:
-    """The methods named; one that follows an action once for each condition, unless its name says one (``sie:rotation``).
+    """The methods named; one that follows an action once per condition, unless its name has one (``sie:rotation``).
 
     Args:
         conditions: environments, such as ``rotation`` or ``rotation+color``.
 
     Raises:
-        SettingsError: for an unknown method, one named twice, or a condition of a method that has none.
+        SettingsError: for an unknown method, one named twice, or a condition for a method without.
     """
     variants: list[Variant] = []
     for named in names:
@@ -69,7 +69,7 @@ def method_variants(names: Sequence[str], conditions: Sequence[str]) -> list[Var
         method = METHODS.find(name)
         if method.aim != "equivariance":
             if own:
-                raise SettingsError(f"{named}: {name} does not follow one action, so it has no condition: name it without one")
+                raise SettingsError(f"{named}: {name} does not follow one action, so it takes no condition: name it without")
             variants.append(Variant(name, method.aim, {"method": name}, method.title))
             continue
         for condition in [own] if own else conditions:
@@ -83,7 +83,7 @@ def method_variants(names: Sequence[str], conditions: Sequence[str]) -> list[Var
 
 
 def varied(variants: Sequence[Variant], vary: Mapping[str, Sequence[Any]] | None) -> list[Variant]:
-    """Each variant with each value of each setting that is varied, one at a time.
+    """Each variant with each value of each varied setting, one at a time.
 
     Raises:
         SettingsError: for an unknown setting, or one without values.
@@ -111,7 +111,7 @@ def _plain(value: Any) -> str:
 
 
 def differing(there: Mapping[str, Any], wanted: TrainSettings) -> list[str]:
-    """Settings that change what is computed and differ between a run that is there and the one wanted, as ``epochs: 3 there, 4 asked``."""
+    """The settings that change what is computed and differ between the existing run and the wanted one, as ``epochs: 3 there, 4 asked``."""
     asked = dataclasses.asdict(wanted)
     return [
         f"{name}: {there[name]} there, {asked[name]} asked"

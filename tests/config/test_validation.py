@@ -42,7 +42,7 @@ STRANGE = [
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_no_word_ends_in_anything_but_settings_or_one_line(command: str) -> None:
     schema = COMMANDS[command].schema
-    # What others have alike is tried once.
+    # Settings that commands share are tried once.
     shared = {"train": {}, "evaluate all": {}}.get(command, {**TRAIN_FIELDS, **EVALUATE_FIELDS})
     for name, field in fields_of(schema).items():
         for text in STRANGE if field is not shared.get(name) else ():
@@ -109,7 +109,7 @@ def test_values_that_are_varied_are_of_their_settings_types(vary: str, message: 
 
 
 @pytest.mark.usefixtures("unchecked_types")
-def test_settings_made_in_python_are_checked_alike() -> None:
+def test_settings_made_in_python_are_checked_too() -> None:
     wrong: tuple[tuple[str, Any], ...] = (
         ("seed", -1),
         ("epochs", "many"),

@@ -119,7 +119,7 @@ def test_what_may_be_of_several_kinds(word: str, value: object) -> None:
         ("output_dir=null", "output_dir is 'null'"),
     ],
 )
-def test_the_likely_mend_is_said(word: str, message: str) -> None:
+def test_the_likely_fix_is_named(word: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         train_settings(word)
 

@@ -36,14 +36,14 @@ def pasted(lines: str) -> list[str]:
 
 @pytest.mark.filterwarnings("ignore:.*means nothing here")
 @pytest.mark.parametrize("lines", README_COMMANDS)
-@pytest.mark.parametrize("how", ["pasted", "one line", "mended", "carriage returns"])
+@pytest.mark.parametrize("how", ["pasted", "one line", "fixed", "carriage returns"])
 def test_the_published_commands_as_a_shell_hands_them_over(lines: str, how: str, capsys: pytest.CaptureFixture[str]) -> None:
     broken = "\\ \n" in lines
     made = {
         "pasted": lines,
         # As a browser or a chat joins lines: the backslash then quotes a space, which sticks to the next word.
         "one line": lines.replace("\\ \n", "\\ ").replace("\\\n", ""),
-        "mended": lines.replace("\\ \n", "\\\n"),
+        "fixed": lines.replace("\\ \n", "\\\n"),
         "carriage returns": lines.replace("\\ \n", "\\\n").rstrip("\n") + "\r\n",
     }[how]
     words = without_blanks(pasted(made))
@@ -52,7 +52,7 @@ def test_the_published_commands_as_a_shell_hands_them_over(lines: str, how: str,
     assert ("blank word" in said) is (broken and how in ("pasted", "one line"))
     assert len(said.splitlines()) <= 1
     if said:
-        assert "the shell takes the lines that follow as commands of their own" in said
+        assert "the shell takes the following lines as commands of their own" in said
     count = 2 if words[0] == "evaluate" else 1
     name = " ".join(words[:count])
     command = COMMANDS[name]

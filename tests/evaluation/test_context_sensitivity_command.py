@@ -43,7 +43,7 @@ def test_contexts_of_unseen_classes_and_what_cannot_be(in_folder: Path, capsys: 
     assert all(row.item_std is not None and row.items == 10 for row in rows if row.metric == "r2" and row.mean == row.mean)
 
     assert main(["train", *SHAPES, *TINY, "method=simclr", "projector_width=16", "run_dir=baseline"]) == 0
-    assert "class by nearest neighbours of features" in capsys.readouterr().out
+    assert "class accuracy by kNN on features" in capsys.readouterr().out
     assert "this model takes no context pairs" in error_of(capsys, "evaluate", "context-sensitivity", "baseline", *quick)
     assert "this model takes no context: leave eval_ctxt out" in error_of(
         capsys, "evaluate", "erasure", "baseline", *quick, "eval_ctxt=[6]"

@@ -1,4 +1,4 @@
-"""The commands of ``contextssl``, in one table; what each does lies in a file of its own, which is imported when the command is given."""
+"""The commands of ``contextssl``, in one registry; each runs from a file of its own, imported when the command is given."""
 
 from contextssl.commands.registry import COMMANDS, Command, evaluation_by
 

@@ -1,4 +1,4 @@
-"""``contextssl data check``: a look at data before anything is trained."""
+"""``contextssl data check``: checks data before training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``contextssl compare`` and ``reproduce``: many runs side by side."""
+"""``contextssl compare`` and ``reproduce``: many runs, compared in tables."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run_compare(words: list[str]) -> int:
         print(f"{jobs[settings.job].name}: {run_job(jobs[settings.job], settings)}")
         return 0
     left = unfinished(jobs, settings)
-    print(f"{len(jobs)} runs in {settings.compare_dir}: {len(jobs) - len(left)} are there, {len(left)} to do", flush=True)
+    print(f"{len(jobs)} runs in {settings.compare_dir}: {len(jobs) - len(left)} finished, {len(left)} to do", flush=True)
 
     def run_one(given: CompareSettings) -> int:
-        # A launcher that runs it elsewhere takes the jobs along.
+        # The jobs are closed over, so that a launcher can run this elsewhere.
         print(f"run {given.job + 1} of {len(jobs)}: {jobs[given.job].name}", flush=True)
         run_job(jobs[given.job], given)
         return 0
@@ -43,7 +43,7 @@ def run_compare(words: list[str]) -> int:
 
 
 def run_reproduce(words: list[str]) -> int:
-    """An experiment is a comparison whose words are known: they are shown, then run."""
+    """An experiment is a comparison with known settings: its command is printed, then run."""
     asked = settings_from("reproduce", ReproduceSettings, without_launcher(words))
     experiment = experiment_named(asked.what)
     print(experiment.described(words), flush=True)

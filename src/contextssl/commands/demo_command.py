@@ -1,4 +1,4 @@
-"""``contextssl demo``: a run from nothing, and what it shows."""
+"""``contextssl demo``: renders, trains and evaluates from scratch, and shows the result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def run_demo(settings: DemoSettings) -> int:
     run = read_run(made.folder)
     console = Console(highlight=False)
     evaluated = next(iter(run.evaluations.values()))
-    told = f"{evaluated['items']} unseen objects, mean of {evaluated['contexts']} contexts"
-    console.print(f"\nOne model, no weight changed: {told}", style="bold")
+    measured = f"{evaluated['items']} unseen objects, mean of {evaluated['contexts']} contexts"
+    console.print(f"\nOne model, no weight changed: {measured}", style="bold")
     if (screen := adaptation_screen(run)) is not None:
         show(screen, console)
-    console.print("share: of the embedding's variance; then R² by neighbours, the model's own head,")
-    console.print("fresh ridge from noisy embeddings: docs/evaluation.md")
+    console.print("share: of the embedding's variance; then R² by kNN, by the auxiliary head,")
+    console.print("by ridge regression on noisy embeddings: docs/evaluation.md")
     took = ", ".join(f"{part} {seconds / 60:.1f} min" for part, seconds in made.seconds.items())
     console.print(f"{took}; at most {peak_memory_mib() / 1024:.1f} GiB")
     console.print(f"open the report: {made.report}", style="bold")

@@ -1,4 +1,4 @@
-"""``contextssl evaluate``: the numbers of a model by one protocol, or by all."""
+"""``contextssl evaluate``: evaluates a model by one protocol, or by all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextssl.system.console import show
 
 
 def run_evaluate(settings: EvaluateSettings, protocol: str | None = None) -> int:
-    """By the protocol named; by all of them where none is."""
+    """By the protocol named (default: all of them)."""
     folder = evaluate(settings, None if protocol is None else [protocol])
     run, rows = read_results(folder)
     console = Console()

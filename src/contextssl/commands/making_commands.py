@@ -1,4 +1,4 @@
-"""``contextssl data shapes`` and ``data pack``: data made ready for training."""
+"""``contextssl data shapes`` and ``data pack``: make data ready for training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run_shapes(settings: RenderSettings) -> int:
 
 def run_pack(settings: PackSettings) -> int:
     if settings.data_dir is None:
-        raise SettingsError("say which folder to pack: contextssl data pack DIR [OUT] resolution=128")
+        raise SettingsError("name the folder to pack: contextssl data pack DIR [OUT] resolution=128")
     root = Path(settings.data_dir)
     out = Path(settings.out) if settings.out is not None else packed_folder(root, settings.resolution, settings.resize)
     source = ThreeDIEBenchSource(root, check_ranges=settings.check_ranges, resize=settings.resize)

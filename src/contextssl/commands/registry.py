@@ -1,4 +1,4 @@
-"""Every command: its settings, what runs it, and which settings may be bare words."""
+"""Every command: its settings, the function that runs it, and the settings that may be given without a name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Command:
     """One command.
 
     Args:
-        schema: its settings; their docstring is its line in ``contextssl --help``.
+        schema: its settings; their docstring is its description in ``contextssl --help``.
         runs: ``"module:function"`` in :mod:`contextssl.commands`, imported when the command is given.
-        positional: settings that may be bare words, in their order.
-        several: all bare words together are the one positional setting, a list.
-        launches: it runs by Hydra, and is given its words in the place of settings.
-        protocol: of an evaluation by one.
-        about: its line in ``contextssl --help``, where its settings' docstring is not.
+        positional: settings that may be given without a name, in this order.
+        several: all words without a name together are the one positional setting, a list.
+        launches: it starts its own runs through Hydra, so it is given words instead of settings.
+        protocol: the one protocol of an evaluation.
+        about: its description in ``contextssl --help`` (default: the docstring of its settings).
     """
 
     schema: type[Any]
@@ -39,8 +39,13 @@ class Command:
         return self.about or str(self.schema.__doc__)
 
     @property
+    def shown_positional(self) -> list[str]:
+        """The settings without a name, as the usage shows them: ``[DATA_DIR]``, ``[RUNS …]``."""
+        return [f"[{name.upper()}{' …' if self.several else ''}]" for name in self.positional]
+
+    @property
     def parts(self) -> list[Any]:
-        """The plug-in that the command names, whose settings are its own."""
+        """The plug-in that the command names, whose settings it has too."""
         return [] if self.protocol is None or self.protocol in PROTOCOLS.built_in else [PROTOCOLS.find(self.protocol)]
 
     def function(self) -> Callable[[Any], int]:
@@ -54,7 +59,7 @@ def _evaluation(about: str, protocol: str | None = None) -> Command:
 
 
 def evaluation_by(name: str) -> Command | None:
-    """``contextssl evaluate NAME`` of a protocol that is installed, or a user's own as ``package.module:Name``; None where there is none."""
+    """``contextssl evaluate NAME`` of an installed protocol, or of the user's own as ``package.module:Name``; None if there is none."""
     name = PROTOCOLS.current(name)
     return _evaluation(PROTOCOLS.find(name).intro, name) if PROTOCOLS.is_own(name) or name in PROTOCOLS.names() else None
 
@@ -65,7 +70,7 @@ COMMANDS = {
     "data shapes": Command(data_settings.RenderSettings, "making_commands:run_shapes", ("out",)),
     "data pack": Command(data_settings.PackSettings, "making_commands:run_pack", ("data_dir", "out")),
     "data check": Command(data_settings.CheckSettings, "check_command:run_check", ("data_dir",)),
-    "evaluate all": _evaluation("Evaluate by every protocol that the data allow, with one encoding."),
+    "evaluate all": _evaluation("Evaluate by every standard protocol that suits the data; views are encoded once."),
     **{f"evaluate {protocol.name}": _evaluation(protocol.intro, protocol.name) for protocol in PROTOCOLS.built_in.values()},
     "compare": Command(comparison_settings.CompareSettings, "compare_command:run_compare", launches=True),
     "reproduce": Command(comparison_settings.ReproduceSettings, "compare_command:run_reproduce", ("what",), launches=True),

@@ -1,4 +1,4 @@
-"""``contextssl report``: a page of one run or of several."""
+"""``contextssl report``: a page about one run or several."""
 
 from __future__ import annotations
 

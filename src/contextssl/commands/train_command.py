@@ -1,4 +1,4 @@
-"""``contextssl train``: a run, and how it adapts."""
+"""``contextssl train``: trains a model, and shows how it adapts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run_train(settings: TrainSettings) -> int:
             show(table, console)
         for row in rows:
             if row.metric == "accuracy" and row.representation == "feature":
-                console.print(f"class by nearest neighbours of features: {row.mean:.3f} (the commonest {row.floor:.2f})", highlight=False)
+                console.print(f"class accuracy by kNN on features: {row.mean:.3f} (most frequent class {row.floor:.2f})", highlight=False)
         console.print(
             f"{run['steps']:,} steps, {run['images']:,} views in {run['seconds'] / 60:.1f} min; run folder: {folder}", highlight=False
         )
@@ -29,7 +29,7 @@ def run_train(settings: TrainSettings) -> int:
 
 
 def adaptation_table(rows: list[ResultRow]) -> Table | None:
-    """R² of each factor by the auxiliary head (validation pairs), a row a context; None of a method without that head."""
+    """R² of each factor by the auxiliary head on validation pairs, one row per context; None if the method has no such head."""
     scores = [row for row in rows if row.metric == "r2_pooled" and row.head == "auxiliary"]
     if not scores:
         return None
@@ -41,7 +41,7 @@ def adaptation_table(rows: list[ResultRow]) -> Table | None:
     for factor in factors:
         table.add_column(f"{factor} (floor {floors[factor]:.2f})", justify="right")
     cells = {(row.environment, row.length, row.factor): row.mean for row in scores}
-    # Without a context all environments are one, but for a model that is told them by name: it has no contexts at all.
+    # Without a context all environments are the same, except for a model that is given their names and takes no contexts.
     by_name = not any(row.length for row in scores)
     contexts = dict.fromkeys((None, 0) if row.length == 0 and not by_name else (row.environment, row.length) for row in scores)
     first = scores[0].environment if scores else None

@@ -11,7 +11,7 @@ from contextssl.errors import SettingsError, nearest
 
 FOLDER = Path(__file__).parent / "experiment"
 EXPERIMENT = "experiment"
-# Commands that take experiment=NAME, and the one that each starts from.
+# Commands that take experiment=NAME, and the default of each.
 EXPERIMENT_OF: Mapping[str, str | None] = {"train": None, "demo": "shapes_minutes", "compare": None, "reproduce": None}
 
 
@@ -21,7 +21,7 @@ def experiments() -> list[str]:
 
 
 def experiment_values(name: str) -> dict[str, Any]:
-    """What a file sets, over what the files that it names as ``defaults`` set.
+    """The settings of a file, on top of those of the files that it names as ``defaults``.
 
     Raises:
         SettingsError: for an unknown name, naming the nearest.
@@ -33,7 +33,7 @@ def experiment_values(name: str) -> dict[str, Any]:
 
 @cache
 def _values(name: str) -> Mapping[str, Any]:
-    # Help is told without it.
+    # Help does not need it.
     from omegaconf import OmegaConf
 
     content: Any = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))

@@ -1,17 +1,21 @@
-"""What ``--help`` prints: settings with their default, meaning, unit and choices, by group; first what everyone needs, and unless all are asked for
-those alone that the chosen data set, method or protocol reads."""
+"""What ``--help`` prints: settings with their default, meaning, unit and choices, by group, those that everyone needs first. Unless all are asked
+for, only those that the chosen data set, method or protocol reads."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
+import shutil
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from contextssl.config.experiments import EXPERIMENT_OF, experiments
 
-# Groups that everyone needs, in this order; the others follow.
-FIRST = ("Comparison", "Data", "Method", "Run", "Optimisation")
+# Groups that everyone needs, in this order, after the settings of the command itself; the others follow.
+FIRST = ("Comparison", "Evaluated model", "Data (default: the run's)", "Evaluation", "Data", "Method", "Run", "Optimisation")
+# Columns of text; the meanings of settings begin after so many.
+NARROWEST, WIDEST, INDENT = 80, 130, 32
 
 
 def help_text(
@@ -22,40 +26,41 @@ def help_text(
     experiment: str | None = None,
     values: Any = None,
     own: Sequence[type[Any]] = (),
+    positional: Sequence[str] = (),
 ) -> str:
-    """The help of a command.
+    """The help of a command, as wide as the terminal within 80 to 130 columns.
 
     Args:
+        unread: settings that are not read with these choices, by the reason; they are counted instead of listed.
         experiment: the set of settings that it starts from, where there is one.
-        values: settings whose values are told; the defaults where left out.
-        own: what plug-ins that are chosen declare.
-        unread: settings that are not read with what is chosen, by the reason, which are counted in the place of being told.
+        values: settings whose values are shown (default: the defaults).
+        own: settings that the chosen plug-ins declare.
+        positional: what may be given without a name, as the usage shows it.
     """
+    width = text_width()
     left_out = {name for names in (unread or {}).values() for name in names}
-    lines = [intro.strip(), "", f"usage: contextssl {command} key=value …", ""]
+    lines = [*_wrap(intro, width), "", f"usage: contextssl {' '.join([command, *positional])} key=value …", ""]
     if command in EXPERIMENT_OF:
-        told = textwrap.wrap(f"a set of settings that ships with the package: {', '.join(experiments())}", 98)
-        lines += [f"  experiment={experiment or 'NAME':18} {told[0]}", *(f"{'':32}{line}" for line in told[1:])]
-        lines += [f"{'':32}what is not said is as in this set; the values below are those", ""] if experiment else [""]
+        meaning = f"a set of settings that ships with the package: {', '.join(experiments())}"
+        meaning += "; the values below are those of this set" if experiment else ""
+        lines += [*_entry(f"experiment={experiment or 'NAME'}", meaning, width), ""]
     for title, fields in [*_groups(schema), *(group for declared in own for group in _groups(declared, titled=True))]:
         if shown := [field for field in fields if field.name not in left_out]:
-            lines += [*([f"{title}:"] if title else []), *(line for field in shown for line in _help_line(field, values)), ""]
+            lines += [*([f"{title}:"] if title else []), *(line for field in shown for line in _help_line(field, values, width)), ""]
     if left_out:
-        reasons = ", ".join(why.removeprefix("not used ") for why, names in (unread or {}).items() if names)
-        lines += textwrap.wrap(
-            f"{len(left_out)} more settings are not used {reasons}. Name another choice to see what it reads "
-            f"(contextssl train dataset=images --help), or ask for all: contextssl {command} --help all",
-            130,
-            break_on_hyphens=False,
-        )
+        # What a command has instead of a setting is said where that setting is given.
+        reasons = dict.fromkeys(why.removeprefix("not used ").split(", which")[0] for why, names in (unread or {}).items() if names)
+        counted = "1 more setting is" if len(left_out) == 1 else f"{len(left_out)} more settings are"
+        other = f" Other choices show theirs: contextssl {command} dataset=images --help" if command in EXPERIMENT_OF else ""
+        lines += _wrap(f"{counted} not used {', '.join(reasons)}: contextssl {command} --help all lists all.{other}", width)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _groups(schema: type[Any], titled: bool = False) -> list[tuple[str, list[dataclasses.Field[Any]]]]:
-    """The settings of each group under its title; those of the command itself have none, and come last.
+    """The settings of each group under its title; those of the command itself have none, and come first.
 
     Args:
-        titled: they have one too, which a plug-in's do.
+        titled: they have one too, as those of a plug-in do.
     """
     found, placed = [], set()
     for group in reversed(schema.__mro__):
@@ -63,24 +68,36 @@ def _groups(schema: type[Any], titled: bool = False) -> list[tuple[str, list[dat
         placed |= {field.name for field in fields}
         if fields:
             found.append(("" if group is schema and not titled else (group.__doc__ or group.__name__).split(".")[0], fields))
-    return sorted(found, key=lambda each: (not each[0], FIRST.index(each[0]) if each[0] in FIRST else len(FIRST)))
+    return sorted(found, key=lambda each: (bool(each[0]), FIRST.index(each[0]) if each[0] in FIRST else len(FIRST)))
 
 
-def _help_line(field: dataclasses.Field[Any], values: Any) -> list[str]:
+def text_width() -> int:
+    """Columns of the terminal, within the limits in which help reads well; the widest where there is no terminal."""
+    return min(max(shutil.get_terminal_size((WIDEST, 0)).columns, NARROWEST), WIDEST)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
+def _help_line(field: dataclasses.Field[Any], values: Any, width: int) -> list[str]:
     default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
     if values is not None:
-        # A plug-in's own lie in a mapping.
+        # A plug-in's own are in a mapping.
         default = getattr(values, field.name) if hasattr(values, field.name) else values.own.get(field.name, default)
     written = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default).replace("'", "")
     meaning = field.metadata["help"]
     meaning = meaning if isinstance(meaning, str) else meaning()
     if unit := field.metadata["unit"]:
         meaning += f" [{unit}]"
-    if choices := field.metadata["choices"]:
+    if (choices := field.metadata["choices"]) and not all(re.search(rf"(?<![\w-]){choice}(?![\w-])", meaning) for choice in choices):
         meaning += f" ({', '.join(choices)})"
-    head = f"  {field.name}={written}"
-    body = textwrap.wrap(meaning, 98) or [""]
-    if len(head) > 30:
-        head_lines = textwrap.wrap(head.strip(), 130, subsequent_indent="  ", break_long_words=False)
-        return [*(f"  {line}" for line in head_lines), *(f"{'':32}{line}" for line in body)]
-    return [f"{head:<32}{body[0]}", *(f"{'':32}{line}" for line in body[1:])]
+    return _entry(f"{field.name}={written}", meaning, width)
+
+
+def _entry(head: str, meaning: str, width: int) -> list[str]:
+    """A setting and its value on the left, its meaning on the right; a long value has lines of its own."""
+    body = [f"{'':{INDENT}}{line}" for line in _wrap(meaning, width - INDENT)]
+    if len(head) > INDENT - 4:
+        return [*textwrap.wrap(head, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False), *body]
+    return [f"  {head:<{INDENT - 2}}{body[0].strip()}", *body[1:]]

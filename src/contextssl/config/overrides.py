@@ -1,4 +1,4 @@
-"""From ``key=value`` words to typed settings; what is wrong with a word is said in one line."""
+"""From ``key=value`` words to typed settings; an error in a word is one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF, experiment_values, experiments
 from contextssl.config.help import help_text
 from contextssl.config.own_settings import own_fields, own_schemas, read_own
-from contextssl.config.published_words import renamed, told_for, words_of
+from contextssl.config.published_words import no_meaning, renamed, words_of
 from contextssl.config.validation import checked, fields_of, hints_of, read_setting
 from contextssl.config.values import conform, unquoted
 from contextssl.data_set import DATA_SETS
@@ -22,15 +22,15 @@ Settings = TypeVar("Settings")
 
 
 def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Sequence[Any] = ()) -> dict[str, str]:
-    """The text of each setting that the words give, by its name here; of two words with one name the later counts.
+    """The text of each setting in the words, by its present name; of two words with the same name the later counts.
 
-    Published words that mean nothing here are passed over with a warning that says why.
+    Published words without a meaning here are ignored with a warning that says why.
 
     Args:
-        parts: plug-ins that the command chooses; others are chosen by the words themselves.
+        parts: plug-ins that the command chooses; others are chosen by the words.
 
     Raises:
-        SettingsError: for a word that is not ``key=value``, and an unknown key (naming the nearest).
+        SettingsError: for a word that is not ``key=value``, and for an unknown key, with the nearest known one.
     """
     given: dict[str, str] = {}
     published = words_of(command)
@@ -39,14 +39,14 @@ def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Se
         if word.startswith("+") or (word.startswith("~") and "/" not in word):
             raise SettingsError(f"{word!r}: give settings as key=value; they can be set, but not added or removed")
         if word.startswith("-"):
-            raise SettingsError(f"{word!r} is no option of {command}: settings are written key=value, without dashes")
+            raise SettingsError(f"{word!r} is not an option of {command}: settings are written key=value, without dashes")
         key, equals, text = word.partition("=")
         if not equals:
             raise SettingsError(f"{word!r} is not a setting of {command}: write key=value")
         key = renamed(key, fields_of(schema))
         if known := published.get(key):
             if known.setting not in fields_of(schema):
-                warnings.warn(told_for(key, text, known), UserWarning, stacklevel=2)
+                warnings.warn(no_meaning(key, text, known), UserWarning, stacklevel=2)
                 continue
             key, text = str(known.setting), known.values.get(text, text)
         if key.startswith("hydra"):
@@ -62,7 +62,7 @@ def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Se
 
 
 def settings_from(command: str, schema: type[Settings], words: Sequence[str]) -> Settings:
-    """The settings that ``words`` describe: defaults, over them those of :func:`experiment_of`, over them what is given.
+    """The settings that ``words`` describe: defaults, overridden by those of :func:`experiment_of`, overridden by the words.
 
     Raises:
         SettingsError: for an unknown key, a value of the wrong type, out of its range, or not among its choices.
@@ -71,7 +71,7 @@ def settings_from(command: str, schema: type[Settings], words: Sequence[str]) ->
 
 
 def experiment_of(command: str, given: Mapping[str, str]) -> str | None:
-    """The set of settings that stands in the place of the defaults: the one that the words name, the command's own, or that of the data set named."""
+    """The experiment whose settings replace the defaults: the one given, the command's, or that of the chosen data set."""
     if EXPERIMENT in given:
         text = given[EXPERIMENT]
         plain = unquoted(text)
@@ -82,13 +82,13 @@ def experiment_of(command: str, given: Mapping[str, str]) -> str | None:
 
 
 def _usual(text: str) -> str | None:
-    """That of the data set that a text names; None of an unknown one, which is said when it is read."""
+    """That of the data set that a text names; None for an unknown one, which is an error when the setting is read."""
     name = unquoted(text) or text
     return DATA_SETS.find(name).usual if DATA_SETS.is_own(name) or name in DATA_SETS.names() else None
 
 
 def settings_of(command: str, schema: type[Settings], given: Mapping[str, str], parts: Sequence[Any] = ()) -> Settings:
-    """As :func:`settings_from`, of words that are read already.
+    """As :func:`settings_from`, from the words as :func:`given_words` returns them.
 
     Args:
         parts: plug-ins that the command chooses.

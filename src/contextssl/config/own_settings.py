@@ -1,4 +1,4 @@
-"""Settings that a plug-in declares for itself: given by their names as all others, and kept in one mapping, so that files hold plain values.
+"""Settings that a plug-in declares: given by their names as all others, and kept in one mapping, so that files hold plain values.
 
 A part (a method, a data set, a protocol) has ``settings``, a dataclass of :func:`~contextssl.config.setting.setting` fields, or None.
 """
@@ -20,40 +20,40 @@ from contextssl.plugins import Kind
 
 Own = TypeVar("Own")
 
-# Code of the user's own by its place; of a comparison's method with its condition.
+# The user's own code as package.module:Name; a method of a comparison may have a condition after it.
 _PLACE = re.compile(r"[\w.]+:[\w.+:-]+")
-# Of Hydra's ways to sweep the one that names things.
+# Hydra's sweep syntax for names.
 _SWEPT = re.compile(r"choice\((.*)\)", re.DOTALL)
-# The settings that name parts, one or several, and of which kind.
+# The settings that name parts, one or several, and the kind of those.
 CHOOSERS: Mapping[str, Kind[Any]] = {"method": METHODS, "methods": COMPARED, "dataset": DATA_SETS}
 
 
 def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any] = ()) -> tuple[type[Any], ...]:
-    """The settings that the parts declare which these words choose; each stands once.
+    """The settings, each schema once, that the parts declare which these words choose.
 
     Args:
         schema: of the command.
-        given: the text of each setting that is given.
+        given: the text of each given setting.
         parts: those that the command chooses.
 
     Raises:
-        SettingsError: for a part that cannot be found, and for one that declares a setting of a name that is taken.
+        SettingsError: for a part that cannot be found, and for a declared setting whose name is taken.
     """
     if "own" not in fields_of(schema):
         return ()
     chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(given[word]) if word in given else ())]
-    # An evaluation names a method for its code; its settings are those of the run.
+    # An evaluation names a method to find its code; the method's settings are those of the run.
     chosen = [(name, kind) for name, kind in chosen if kind is not METHODS or issubclass(schema, MethodSettings)]
-    # What is built in declares its settings with the command's. What is unknown is said where the setting is read.
+    # Settings of built-in parts are those of the command. An unknown name is an error where the setting is read.
     found = [kind.find(name) for name, kind in chosen if name not in kind.built_in and (_PLACE.fullmatch(name) or name in kind.names())]
     return without_clashes(schema, [*parts, *found])
 
 
 def without_clashes(schema: type[Any], parts: Sequence[Any]) -> tuple[type[Any], ...]:
-    """What these parts declare, each once.
+    """The settings that these parts declare, each schema once.
 
     Raises:
-        SettingsError: for a setting of a name that is taken.
+        SettingsError: for a setting whose name is taken.
     """
     found = {part.settings: part.name for part in reversed(parts) if part.settings is not None}
     taken = dict.fromkeys(fields_of(schema), "contextssl")
@@ -66,7 +66,7 @@ def without_clashes(schema: type[Any], parts: Sequence[Any]) -> tuple[type[Any],
 
 
 def read_own(schemas: Sequence[type[Any]], given: Mapping[str, str]) -> dict[str, Any]:
-    """The values of those words that are settings of these schemas.
+    """The values of the given settings that belong to these schemas.
 
     Raises:
         SettingsError: for one that is of the wrong type, out of its range, or not among its choices.
@@ -80,7 +80,7 @@ def read_own(schemas: Sequence[type[Any]], given: Mapping[str, str]) -> dict[str
 
 
 def own_of(settings: Any, schema: type[Own]) -> Own:
-    """A part's own settings, as the command's settings hold them.
+    """A part's own settings, from those of the command.
 
     Raises:
         SettingsError: for one that is of the wrong type, out of its range, or not among its choices.
@@ -89,7 +89,7 @@ def own_of(settings: Any, schema: type[Own]) -> Own:
 
 
 def declared_by(settings: Any) -> list[type[Any]]:
-    """What the parts declare that these settings name."""
+    """The settings that the parts declare which these settings name."""
     parts = [kind.find(getattr(settings, word)) for word, kind in CHOOSERS.items() if isinstance(getattr(settings, word, None), str)]
     return [part.settings for part in parts if part.settings is not None]
 
@@ -104,12 +104,12 @@ def check_own(settings: Any, schemas: Sequence[type[Any]]) -> None:
     """
     known = [name for schema in schemas for name in fields_of(schema)]
     if strange := [name for name in settings.own if name not in known]:
-        mend = nearest(strange[0], known) if known else "leave it out"
-        raise SettingsError(f"own holds {strange[0]!r}, which no plug-in that is used declares: {mend}")
+        fix = nearest(strange[0], known) if known else "leave it out"
+        raise SettingsError(f"own holds {strange[0]!r}, which no plug-in that is used declares: {fix}")
 
 
 def _names(text: str) -> list[str]:
-    """The names that the text of a setting holds, of one name, of a list, or of several that are swept over."""
+    """The names in the text of a setting: a single one, a list, or several to sweep over."""
     swept = _SWEPT.fullmatch(text.strip())
     try:
         read = [read_value(part, list[str] | None) for part in split(swept[1] if swept else text)]

@@ -1,7 +1,7 @@
-"""Words of the published configuration files (config.yml and eval_config.yml of Gupta et al., 2024) that are no settings here, or mean another
-thing here: each is another setting's name, or is accepted with the reason why it means nothing. None is silently taken for something else.
+"""Words of the published configuration files (config.yml and eval_config.yml of Gupta et al., 2024) that are no settings here, or have another
+meaning: each is another name of a setting, or is accepted with a warning that says why it has no meaning here. None is silently reinterpreted.
 
-What every other word of those files is, the settings of the same name say.
+All other words of those files are settings of the same name.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from contextssl.errors import SettingsError
 class PublishedWord:
     """
     Args:
-        setting: the setting that it is here, of a command that has it; None of a word that means nothing here.
-        values: published values that are called otherwise here.
-        why: it means nothing here.
-        only: values under which it means nothing; any other would be another model or run than what is made here.
-        otherwise: what to do for those other values.
+        setting: its name here, for a command that has this setting; None if it means nothing here.
+        values: published values that have another name here.
+        why: the reason why it means nothing here.
+        only: values that mean nothing here; any other value would change the model or run, and is an error.
+        otherwise: what to do for such another value.
     """
 
     setting: str | None = None
@@ -32,7 +32,7 @@ class PublishedWord:
     otherwise: str = ""
 
 
-# Settings of ours by the names that they had.
+# Settings of ours by their former names.
 RENAMED: Mapping[str, str] = {
     "data_factory": "dataset",
     "weight_untold": "weight_inactive",
@@ -45,7 +45,7 @@ RENAMED: Mapping[str, str] = {
 RENAMED_PROTOCOLS: Mapping[str, str] = {"reading": "context-sensitivity"}
 
 _NORMALISED = PublishedWord(why="embeddings are always L2-normalised before they are evaluated")
-_NAMED = PublishedWord(why="a run has the name of its folder: run_dir=DIR")
+_NAMED = PublishedWord(why="a run is named by its folder: run_dir=DIR")
 _ALWAYS = {
     "dataset": PublishedWord("dataset", {"3drotcolor": "3diebench"}),
     "method": PublishedWord("method", {"ContextSSL": "contextssl"}),
@@ -54,22 +54,22 @@ _ALWAYS = {
     "custom_name": _NAMED,
     "debug_mode": PublishedWord(why="nothing is logged to Weights & Biases unless wandb=PROJECT is given to contextssl train"),
     "dataparallel": PublishedWord(
-        why="one process is the default", only=("false",), otherwise="devices=2 under torchrun spreads a training over GPUs"
+        why="one process is the default", only=("false",), otherwise="devices=2 under torchrun trains on several GPUs"
     ),
     "test_batch_size": PublishedWord(why="the published code does not use it, and evaluation chooses its own batches"),
-    "epoch": PublishedWord(why="it counts epochs in the published code", only=("0",), otherwise="did you mean 'epochs'?"),
-    "momentum": PublishedWord(why="the published code does not use it: it trains with Adam; of byol and seq-jepa ema_momentum is meant"),
-    "moving_average_decay": PublishedWord(why="the published code does not use it; of byol and seq-jepa ema_momentum is that number"),
+    "epoch": PublishedWord(why="the published code uses it as a counter", only=("0",), otherwise="did you mean 'epochs'?"),
+    "momentum": PublishedWord(why="the published code does not use it: it trains with Adam; for byol and seq-jepa set ema_momentum"),
+    "moving_average_decay": PublishedWord(why="the published code does not use it; for byol and seq-jepa set ema_momentum"),
     "cache_type": PublishedWord(why="the published code does not use it; contexts are always drawn from the training split"),
     "proj_hidden_dim": PublishedWord(why="the published model has no projector"),
     "hidden_dim": PublishedWord(why="the published code does not use it: the predictor's width is width (n_embd there)"),
     "eval_predictor": PublishedWord(why="the published code does not use it; features and embeddings are both evaluated"),
     "is_invariant": PublishedWord(
-        why="it is False here too: actions are told",
+        why="it is False here too: the predictor is given actions",
         only=("false",),
         otherwise="the model without actions is contextssl train method=simclr+",
     ),
-    "load_online_linear_probe": PublishedWord(why="probes are always trained afresh"),
+    "load_online_linear_probe": PublishedWord(why="probes are always newly trained"),
     "aug_method": PublishedWord(
         why="actions are always concatenated", only=("concat",), otherwise="the published code has no other either: leave it out"
     ),
@@ -77,20 +77,22 @@ _ALWAYS = {
     "readintype": PublishedWord(
         why="the read-in is always linear", only=("linear",), otherwise="the published code has no other either: leave it out"
     ),
-    "equiv_eval": PublishedWord(why="it shapes a head that the published code never uses; heads=[…] of contextssl evaluate chooses probes"),
-    "env_type": PublishedWord(why="environments=[…] says which contexts are evaluated, env_ratio=… which are trained on"),
+    "equiv_eval": PublishedWord(
+        why="it configures a head that the published code never uses; heads=[…] of contextssl evaluate chooses probes"
+    ),
+    "env_type": PublishedWord(why="environments=[…] sets the environments of evaluated contexts, env_ratio=… those of training"),
     "wandb.entity": PublishedWord(why="Weights & Biases reads it from WANDB_ENTITY"),
 }
-_OF_THE_CHECKPOINT = PublishedWord(why="the checkpoint says it")
-_OF_TRAINING = PublishedWord(why="it is of training, and the model is trained")
-_ONCE = PublishedWord(why="every number is computed once, at the end of the probes' epochs")
+_OF_THE_CHECKPOINT = PublishedWord(why="the checkpoint holds it")
+_OF_TRAINING = PublishedWord(why="it is a setting of training, and the model is already trained")
+_ONCE = PublishedWord(why="every number is computed once, after the last epoch of the probes")
 
 TRAIN: Mapping[str, PublishedWord] = {
     **_ALWAYS,
     "n_embd": PublishedWord("width"),
     "wandb.project": PublishedWord("wandb"),
-    "load_model": PublishedWord(why="the published training starts from fresh weights too; resume=RUN goes on with a run"),
-    "pretrained_model_dir": PublishedWord(why="the published training starts from fresh weights too"),
+    "load_model": PublishedWord(why="the published training starts from new weights too; resume=RUN resumes a run"),
+    "pretrained_model_dir": PublishedWord(why="the published training starts from new weights too"),
 }
 EVALUATE: Mapping[str, PublishedWord] = {
     **_ALWAYS,
@@ -100,9 +102,9 @@ EVALUATE: Mapping[str, PublishedWord] = {
     "eval_normalize": PublishedWord("normalize", why=_NORMALISED.why),
     "n_layer": _OF_THE_CHECKPOINT,
     "wandb.project": PublishedWord(why="evaluations are not logged to Weights & Biases"),
-    "workers": PublishedWord(why="views are read in the process itself"),
+    "workers": PublishedWord(why="an evaluation reads views in its own process"),
     "log_interval": _ONCE,
-    "save_interval": PublishedWord(why="probes are trained anew, and none is saved"),
+    "save_interval": PublishedWord(why="probes are newly trained, and not saved"),
     **dict.fromkeys(
         ("warmup_epochs", "weight_decay", "temperature", "weight_equiv_loss", "env_ratio", "random_mask", "mask_prob"), _OF_TRAINING
     ),
@@ -110,14 +112,14 @@ EVALUATE: Mapping[str, PublishedWord] = {
 
 
 def words_of(command: str) -> Mapping[str, PublishedWord]:
-    """The published words that a command knows."""
+    """The published words that a command accepts."""
     if command in ("train", "compare", "reproduce"):
         return TRAIN
     return EVALUATE if command.startswith("evaluate ") else {}
 
 
 def renamed(word: str, settings: Collection[str]) -> str:
-    """The name that a setting has now; the former one is accepted with a warning.
+    """The present name of a setting; a former one is accepted with a warning.
 
     Args:
         settings: of the command.
@@ -130,17 +132,17 @@ def renamed(word: str, settings: Collection[str]) -> str:
 
 
 def by_current_names(written: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Settings as this or an earlier version wrote them into a file, by the names that they have now."""
+    """Settings as this or an earlier version wrote them into a file, by their present names."""
     settings = dict(written)
     for former, now in RENAMED.items():
-        # Files hold a former name next to the present one, which it took the place of where it was set.
+        # Where a file has both names, the former overrode the present one if it was set.
         if former in settings and ((value := settings.pop(former)) is not None or now not in settings):
             settings[now] = value
     return settings
 
 
-def told_for(word: str, text: str, known: PublishedWord) -> str:
-    """Why a published word means nothing here, in a sentence.
+def no_meaning(word: str, text: str, known: PublishedWord) -> str:
+    """A sentence that says why a published word means nothing here.
 
     Raises:
         SettingsError: for a value that would be another model or run.

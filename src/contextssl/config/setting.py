@@ -1,4 +1,4 @@
-"""A setting with its meaning, unit and range beside it, so that ``--help``, the checks and the documentation cannot fall behind."""
+"""A setting together with its meaning, unit and range, from which ``--help`` and the checks are made."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from contextssl.plugins import Kind
 
-# Seeds are whole numbers that fit 64 bits.
+# Seeds are 64-bit integers.
 MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Range:
-    """What a number, or each number of a list, may be; None where there is no such end. No number may be infinite or not a number."""
+    """The range of a number, or of each number of a list; None for no such limit. Infinity and NaN are never allowed."""
 
     least: float | None = None
     most: float | None = None
@@ -57,10 +57,10 @@ def setting(
     """A dataclass field with its help.
 
     Args:
-        meaning: or a function that tells it when help is asked for.
-        least, most, above, below: the ends of its range.
-        path: a file or folder, in which ``~`` is the home folder.
-        names: of what kind its value is the name of one.
+        meaning: or a function that returns it, called for help only.
+        least, most, above, below: the limits of its range.
+        path: whether it is a file or folder, in which ``~`` is the home folder.
+        names: the kind of part that its value names.
     """
     metadata = {"help": meaning, "unit": unit, "choices": choices, "range": Range(least, most, above, below), "path": path, "names": names}
     if isinstance(default, (list, dict)):

@@ -1,6 +1,6 @@
 """``-m``: one run for each combination of comma-separated values, by Hydra's launchers (joblib, Slurm, …).
 
-Hydra makes the combinations and launches the jobs. Each value travels to its job as it was written, and is read there as any other word is.
+Hydra makes the combinations and launches the jobs. Each value is passed to its job as it was written, and parsed there as any other word.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from contextssl.errors import ContextSSLError, SettingsError
 from contextssl.system.console import plain_output, warn
 from contextssl.system.files import storage_error
 
-# Commands whose runs Hydra launches; of a comparison it is the comparison that asks for it.
+# Commands whose runs Hydra launches; a comparison calls this by itself.
 SWEPT = ("train", "compare")
-# Hydra's ways to write several values; taken as they are.
+# Hydra's functions of several values; passed on as they are.
 _FUNCTION = re.compile(r"(choice|range|interval|shuffle|sort|tag|glob)\(.*\)", re.DOTALL)
 _MARK = "word:"
-# Where Hydra keeps the words, apart from its own and from folders of this package that it takes for groups of settings.
+# Prefix of the words in Hydra's configuration, which keeps them apart from Hydra's own.
 _PLACE = "given."
 
 
 def without_launcher(words: Sequence[str]) -> list[str]:
-    """The words that are settings: those that begin with ``hydra`` choose and set up the launcher."""
+    """The words that are settings; those that begin with ``hydra`` choose and configure the launcher."""
     return [word for word in words if not is_launcher(word)]
 
 
@@ -51,22 +51,22 @@ def is_launcher(word: str) -> bool:
 
 
 def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Sequence[str], folder: str | None = None) -> int:
-    """Hand the words to Hydra; each job makes a run folder of its own. Words that begin with ``hydra`` choose and set up the launcher.
+    """Runs a sweep through Hydra; each job has a run folder of its own. Words that begin with ``hydra`` choose and configure the launcher.
 
-    Every job's settings are read before the first is started.
+    The settings of every job are checked before the first is started.
 
     Args:
         run: called with the settings of each job, in this process or in one of the launcher's.
-        folder: where Hydra and its launcher keep what is theirs, of a comparison, whose ``job`` alone is swept over; where left out that of the
-            runs, and every setting with several values is swept over.
+        folder: for files of Hydra and its launcher, given by a comparison, which sweeps over ``job`` alone; default: the folder of the runs,
+            with a sweep over every setting that has several values.
 
     Raises:
-        SettingsError: for a command that cannot be swept over, what :func:`~contextssl.config.overrides.settings_from` refuses of any job, and
-            runs that would go to one folder.
-        DataError: where nothing can be written to the folder.
+        SettingsError: for a command without sweeps, settings of any job that :func:`~contextssl.config.overrides.settings_from` refuses, and
+            runs that would share a folder.
+        DataError: if the folder cannot be written to.
     """
     if command not in SWEPT:
-        raise SettingsError(f"{command} cannot be swept over: -m goes with train")
+        raise SettingsError(f"{command} cannot be swept over: -m is for train")
     given = given_words(command, schema, without_launcher(words))
     swept = {"job"} if folder is not None else set(given)
     texts = [f"++{_PLACE}{name}={_sent(text, name in swept)}" for name, text in given.items()]
@@ -107,13 +107,13 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
 
 
 def _check_jobs(command: str, schema: type[Any], given: dict[str, str], texts: Sequence[str], launcher: Sequence[str]) -> str:
-    """Reads the settings of every job, and says what no job reads. The folder of the runs.
+    """Checks the settings of every job, warns of those that no job reads, and returns the folder of the runs.
 
     Raises:
-        SettingsError: for what is wrong with any of them.
+        SettingsError: for an error in any of them.
     """
     if any(word.lstrip("+~").startswith("hydra/sweeper") for word in launcher):
-        # It alone knows its jobs, which may depend on what the first ones found.
+        # Only that sweeper knows its jobs, which may depend on the results of the first ones.
         return TrainSettings().output_dir
     try:
         parsed = OverridesParser.create().parse_overrides(list(texts))
@@ -131,7 +131,7 @@ def _check_jobs(command: str, schema: type[Any], given: dict[str, str], texts: S
 
 
 def _sent(text: str, swept: bool) -> str:
-    """A value as Hydra takes it without looking into it, or several."""
+    """A value, or several, encoded so that Hydra passes it on without parsing it."""
     if swept and _FUNCTION.fullmatch(text.strip()):
         return text
     parts = _parts(text) if swept else [text]
@@ -143,7 +143,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _received(words: Sequence[str]) -> dict[str, str]:
-    """What :func:`_sent` sent."""
+    """Decodes the words of :func:`_sent`."""
     given = {}
     for word in words:
         key, _, text = word.partition("=")
@@ -160,7 +160,7 @@ def _escaped(folder: str) -> str:
 
 @contextmanager
 def _own_hydra(arguments: list[str]) -> Iterator[None]:
-    """Hydra for the time of a sweep: what a program around this one has of it is put aside, and put back. Errors of jobs come out as they are."""
+    """Hydra for the time of a sweep: the state of a surrounding program is saved and restored. Errors of jobs are raised unchanged."""
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     around, its_config, its_version = GlobalHydra.instance().hydra, HydraConfig.instance().cfg, VersionBase.instance().getbase()
     sys.argv = arguments
@@ -186,7 +186,7 @@ class _Writes(Protocol):
 
 
 class _WithoutHydrasLine:
-    """Standard error without the line in which Hydra writes a failed job's words: the error names those that differ."""
+    """Standard error without the line in which Hydra repeats a failed job's words: the error names those that differ."""
 
     def __init__(self, stream: _Writes) -> None:
         self.stream = stream

@@ -1,7 +1,7 @@
-"""Which settings a data set, a method and a protocol read, so that nobody believes to have changed what was never looked at.
+"""Which settings a data set, a method and a protocol read, so that a setting without effect is not overlooked.
 
-A word that is not read is named in a warning. One that contradicts what is there already (the pixels of a packed store) is an error. Words of an
-experiment's file and defaults are never spoken of: only what the user said.
+A given setting that is not read is named in a warning. One that contradicts existing data (the pixels of a packed store) is an error. Only
+settings that the user gave count: not defaults, nor those of an experiment's file.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Use:
 
     Args:
         names: the settings.
-        where: the setting that decides. Where it is a list, one of its members is enough.
-        among, other_than: they are read where that is, or is not, one of these.
+        where: the setting that decides; of a list one member is enough.
+        among, other_than: they are read if its value is, or is not, one of these.
     """
 
     names: Collection[str]
@@ -42,12 +42,12 @@ class Use:
         return any((self.among is None or each in self.among) and each not in self.other_than for each in values)
 
     def unread(self, values: Collection[Any]) -> Collection[str]:
-        """Those that are read under none of these values of the setting that decides."""
+        """Those that are read with none of these values of the deciding setting."""
         return () if any(self.read(value) for value in values) else self.names
 
 
 class MethodUse(Use):
-    """Settings of which each method says by itself whether it reads them."""
+    """Settings that a method reads if it declares so."""
 
     def unread(self, values: Collection[Any]) -> Collection[str]:
         methods = [METHODS.find(value) for value in values]
@@ -56,10 +56,10 @@ class MethodUse(Use):
 
 
 class DataUse(Use):
-    """Settings of which each data set says by itself whether it reads them; of an encoder's settings the kind of its views does."""
+    """Settings that a data set reads if it declares so; those of an encoder depend on the kind of views."""
 
     def unread(self, values: Collection[Any]) -> Collection[str]:
-        # An evaluation that names none is on the data of its run.
+        # The default of an evaluation is the data of its run.
         chosen = [None if value is None else DATA_SETS.find(value) for value in values]
         reads = [
             None if each is None or each.reads is None else (*each.reads, *ENCODERS.get(str(each.views), OF_ENCODERS)) for each in chosen
@@ -68,13 +68,13 @@ class DataUse(Use):
         return [name for name in self.names if name not in read]
 
 
-# What encoders of one kind of views read, and others don't.
+# Settings that only encoders of one kind of views read.
 ENCODERS: Mapping[str, tuple[str, ...]] = {
     "images": ("pretrained", "stem", "pool"),
     "rows": ("encoder_width", "encoder_depth", "column_width"),
 }
 OF_ENCODERS = tuple(name for names in ENCODERS.values() for name in names)
-# What some data set of this package reads, and not every one.
+# Settings that some data sets of this package read, and some don't.
 OF_DATA = tuple(dict.fromkeys(name for each in DATA_SETS.built_in.values() for name in each.reads or () if name != "factors"))
 AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
     "crop": ("crop_area", "crop_ratio"),
@@ -85,9 +85,9 @@ AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
     "grayscale": ("grayscale_chance",),
 }
 
-# What a method reads that is trained at all.
+# Settings that every method reads that is trained.
 OF_TRAINING = ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval")
-# What some method of this package reads, and not every one; ContextSSL's first.
+# Settings that some methods of this package read, and some don't; ContextSSL's first.
 OF_METHODS = tuple(dict.fromkeys(name for method in reversed(list(METHODS.built_in.values())) for name in method.reads))
 
 TRAIN_USES = (
@@ -98,7 +98,7 @@ TRAIN_USES = (
     Use(("label_bins",), "weight_labels", other_than=(0,)),
     Use(("output_dir",), "run_dir", (None,)),
 )
-# A comparison names its own methods, seeds and folders.
+# A comparison has its own settings for methods, seeds and folders.
 COMPARE_USES = tuple(use for use in TRAIN_USES if use.where != "run_dir")
 NOT_OF_COMPARE: Mapping[str, str] = {
     "method": "methods",
@@ -110,7 +110,7 @@ NOT_OF_COMPARE: Mapping[str, str] = {
 }
 
 _TRAINED_HEADS = tuple(head.name for head in HEADS.built_in.values() if head.trains)
-# What some protocol reads, and not every one.
+# Settings that some protocols read, and some don't.
 OF_PROTOCOLS = frozenset(name for protocol in PROTOCOLS.built_in.values() for name in protocol.reads)
 EVALUATE_USES = (
     DataUse(tuple(name for name in OF_DATA if name in fields_of(EvaluateSettings)), "dataset"),
@@ -121,16 +121,18 @@ EVALUATE_USES = (
     Use(("cache_dir",), "cache", (True,)),
 )
 RENDER_USES = (Use(("image_format",), "layout", ("folder",)),)
+# Values of a setting that a message shows.
+MOST_SHOWN = 4
 
 
 def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
     """Sentences about the given settings that are not read, such as ``"not used with method=simclr: mask_prob, n_layer"``.
 
     Args:
-        given: the names that the user said. One that has its default is no fault, whatever it is of.
+        given: names of the settings that the user gave. One with its default value is never reported.
 
     Raises:
-        SettingsError: for those that contradict a packed store.
+        SettingsError: for settings that contradict a packed store.
     """
     defaults = type(settings)()
     said = [name for name in given if hasattr(settings, name) and getattr(settings, name) != getattr(defaults, name)]
@@ -140,32 +142,33 @@ def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
 
 
 def unread(command: str, settings: Any) -> dict[str, list[str]]:
-    """The settings that are not read with these choices of data set, method and protocol, by the reason, such as ``"not used with method=simclr"``;
-    each stands once."""
-    told: dict[str, list[str]] = {}
+    """The settings that are not read with these choices of data set, method and protocol, each once, by the reason, such as
+    ``"not used with method=simclr"``."""
+    found: dict[str, list[str]] = {}
 
-    def tell(why: str, names: Iterable[str]) -> None:
-        already = {name for those in told.values() for name in those}
-        told.setdefault(why, []).extend(name for name in names if name not in already)
+    def add(why: str, names: Iterable[str]) -> None:
+        already = {name for those in found.values() for name in those}
+        found.setdefault(why, []).extend(name for name in names if name not in already)
 
     if command in ("compare", "reproduce"):
         for name, instead in NOT_OF_COMPARE.items():
-            tell(f"not used by {command}, which has {instead}", [name])
+            add(f"not used by {command}, which has {instead}", [name])
     if command.startswith("evaluate "):
         name = command.removeprefix("evaluate ")
         run = protocols_in_all() if name == "all" else [PROTOCOLS.find(name)]
-        tell(f"not used by {command}", sorted(OF_PROTOCOLS - {setting for protocol in run for setting in protocol.reads}))
+        add(f"not used by {command}", sorted(OF_PROTOCOLS - {setting for protocol in run for setting in protocol.reads}))
     uses = {"train": TRAIN_USES, "demo": TRAIN_USES, "compare": COMPARE_USES, "reproduce": COMPARE_USES, "data shapes": RENDER_USES}
     for use in EVALUATE_USES if command.startswith("evaluate ") else uses.get(command, ()):
         values = _values(command, settings, use.where)
         if names := use.unread(values):
-            shown = "/".join(_shown(value) for value in values)
-            tell(f"not used with {_title(command, use.where)}={shown}", names)
-    return told
+            title = _title(command, use.where)
+            chosen = f"{title}={'/'.join(map(_shown, values))}" if len(values) <= MOST_SHOWN else f"these {title}"
+            add(f"not used with {chosen}", names)
+    return found
 
 
 def in_all(sentences: Iterable[list[str]]) -> list[str]:
-    """What is said of every run of a sweep: a word that one of them reads has its use."""
+    """The sentences that hold for every run of a sweep: a setting that one run reads is used."""
     every = [{name: line for line in lines for name in line.partition(": ")[2].split(", ")} for lines in sentences]
     common = [name for name in every[0] if all(name in said for said in every)] if every else []
     if not common:
@@ -175,12 +178,12 @@ def in_all(sentences: Iterable[list[str]]) -> list[str]:
 
 
 def _values(command: str, settings: Any, name: str) -> list[Any]:
-    """What decides: of a comparison every method that it names, and every value that it varies."""
+    """The values of a deciding setting: of a comparison all methods that it names, and all values over which it varies."""
     augments = name == "factors" and DATA_SETS.find(settings.dataset).augments
     if augments and settings.factors is None:
         return [["crop", "blur"]]
     if name == "factors" and not augments:
-        # Factors of rendered objects and of tables are no augmentations; the data set says that already.
+        # Factors of rendered objects and of tables are no augmentations; the data set covers that.
         return [list(AUGMENTATION_RANGES)]
     values = [getattr(settings, name)]
     if command in ("compare", "reproduce"):
@@ -201,10 +204,10 @@ def _shown(value: Any) -> str:
 
 
 def _check_store(settings: Any, said: Collection[str]) -> None:
-    """A packed store holds what it holds, whatever the words of its making are.
+    """The settings that a packed store was made with cannot change it any more.
 
     Raises:
-        SettingsError: for those of them that were said.
+        SettingsError: for those of them that were given.
     """
     fields = {field.name for field in dataclasses.fields(settings)}
     if not {"data_dir", "dataset"} <= fields or settings.data_dir is None:

@@ -1,4 +1,4 @@
-"""What a setting may be: its type, its range, its choices. Said before anything is made."""
+"""Checks of a setting's type, range and choices, before anything is computed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contextssl.errors import SettingsError, nearest
 from contextssl.plugins import Kind
 
 Settings = TypeVar("Settings")
-# Letters of a value that a message shows.
+# Characters of a value that a message shows.
 SHOWN = 80
 
 
@@ -42,7 +42,7 @@ def _fields(schema: Any) -> Mapping[str, dataclasses.Field[Any]]:
 def read_setting(schema: type[Any], name: str, text: str) -> Any:
     """
     Raises:
-        SettingsError: for a text that is of no type that the setting takes.
+        SettingsError: for a text that is not of the setting's type.
     """
     hint = hints_of(schema)[name]
     try:
@@ -52,10 +52,10 @@ def read_setting(schema: type[Any], name: str, text: str) -> Any:
 
 
 def checked(settings: Settings) -> Settings:
-    """The same settings, once each is of its type, in its range and among its choices.
+    """The same settings, if each is of its type, in its range and among its choices.
 
     Raises:
-        SettingsError: naming the setting, what it is and what it may be.
+        SettingsError: with the setting, its value and what it may be.
     """
     schema = type(settings)
     for name, field in fields_of(schema).items():
@@ -75,7 +75,7 @@ def checked(settings: Settings) -> Settings:
 def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
     """
     Raises:
-        SettingsError: for a value out of its range, not among its choices, or the name of nothing.
+        SettingsError: for a value out of its range or not among its choices, or an unknown name.
     """
     if (kind := field.metadata.get("names")) and value is not None:
         _find(name, value, kind)
@@ -87,13 +87,13 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
         if number not in allowed:
             holds = "holds" if isinstance(value, (list, tuple, dict)) else "is"
             shown = str(number) if isinstance(number, int) else f"{number:g}"
-            # Which every other seed is below goes without saying.
+            # Only a seed beyond the upper limit has that limit in its message.
             beyond = f" and at most {MOST_SEED}" if allowed.most == MOST_SEED and number > MOST_SEED else ""
             raise SettingsError(f"{name} {holds} {shown}: it must be {allowed}{beyond}")
 
 
 def _find(name: str, value: str | Sequence[str], kind: Kind[Any]) -> None:
-    """The value, or each of a list, is the name of one of that kind."""
+    """Checks that the value, or each of a list, is a known name of that kind."""
     if isinstance(value, str):
         kind.find(value)
         return
@@ -113,7 +113,7 @@ def _are_devices(devices: int | list[int] | str) -> bool:
 
 
 def _check_vary(settings: Any) -> None:
-    """The values of settings that are varied are values of those settings; they are put in the type that each takes."""
+    """Checks the values over which settings are varied, and converts them to the type of each setting."""
     schema = type(settings)
     settings.vary = {renamed(name, fields_of(schema)): values for name, values in settings.vary.items()}
     for name, values in settings.vary.items():
@@ -150,7 +150,7 @@ def _shown(value: Any) -> str:
 
 
 def _advice(schema: type[Any], name: str, text: str) -> str:
-    """What was most likely meant."""
+    """What was most likely intended."""
     taken = takes(hints_of(schema)[name])
     if not text.strip():
         return f"; leave {name} out, or give it a value"

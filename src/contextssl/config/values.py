@@ -1,7 +1,7 @@
 """From the text of one setting to its value.
 
-Text is taken as it is: a path, a column's name or a delimiter may hold any character. Numbers, lists of numbers and nested values have Hydra's
-grammar. What a setting takes is said by its annotation alone.
+Text is taken literally: a path, a column name or a delimiter may hold any character. Numbers, lists of numbers and nested values follow Hydra's
+grammar. The annotation of a setting alone determines which types it takes.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from typing import Any, Union, get_args, get_origin
 
 _QUOTED = re.compile(r"""(['"])((?:\\.|(?!\1)[^\\])*)\1""", re.DOTALL)
 _OPEN, _CLOSE = "[{", "]}"
-# Bytes of the longest name of a file.
+# Maximum length of a file's name, in bytes.
 LONGEST_NAME = 255
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class Unfit(ValueError):
-    """A value that is of no type that its setting takes."""
+    """A value of a type that its setting does not take."""
 
 
 def read_value(text: str, hint: Any, path: bool = False) -> Any:
-    """The value that a text stands for.
+    """The value of a text.
 
     Args:
         hint: the annotation of the setting.
         path: ``~`` at the front is the home folder.
 
     Raises:
-        Unfit: where it stands for none.
+        Unfit: if it has none.
     """
     text = text.strip() if unquoted(text.strip()) is not None else text
     options = _options(hint)
@@ -65,10 +65,10 @@ def read_value(text: str, hint: Any, path: bool = False) -> Any:
 
 
 def conform(value: Any, hint: Any) -> Any:
-    """The same value in the type that a setting takes.
+    """The same value, converted to the type that a setting takes.
 
     Raises:
-        Unfit: where it is of another one.
+        Unfit: if that is not possible.
     """
     for option in _options(hint):
         try:
@@ -79,7 +79,7 @@ def conform(value: Any, hint: Any) -> Any:
 
 
 def takes(hint: Any) -> str:
-    """What a setting takes, in words."""
+    """The types that a setting takes, in words."""
     named = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     words = []
     for option in _options(hint):
@@ -97,12 +97,12 @@ def takes(hint: Any) -> str:
 
 
 def split(text: str, separator: str = ",") -> list[str]:
-    """The parts of a list; separators in quotes, and in nested lists and mappings, are text."""
+    """The parts of a list; separators in quotes and in nested lists and mappings do not count."""
     parts, depth, start, at = [], 0, 0, 0
     before = separator
     while at < len(text):
         letter = text[at]
-        # Quotes and brackets count where a part begins: elsewhere they are letters of a name.
+        # Quotes and brackets count only where a part begins; elsewhere they belong to a name.
         begins = before in (separator, *",:" + _OPEN)
         found = _QUOTED.match(text, at) if begins else None
         if found and text[found.end() :].lstrip()[:1] in ("", separator, *",:" + _CLOSE):
@@ -122,14 +122,14 @@ def split(text: str, separator: str = ",") -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """In quotes, so that it is one part of a list and is taken as it is."""
+    """The text in quotes, so that it is one part of a list and taken literally."""
     inner = re.sub(r"(\\*)'", lambda found: 2 * found[1] + "\\'", text)
     trailing = len(inner) - len(inner.rstrip("\\"))
     return f"'{inner}{trailing * chr(92)}'"
 
 
 def unquoted(text: str) -> str | None:
-    """What stands between quotes; None of a text that is not all in quotes."""
+    """The text between quotes; None if the text is not entirely in quotes."""
     found = _QUOTED.fullmatch(text)
     if found is None:
         return None
@@ -147,7 +147,7 @@ def _text(text: str, path: bool) -> str:
         raise Unfit
     if path and plain.startswith("~"):
         with suppress(RuntimeError):
-            # Of a user whom this machine does not know it stays a name.
+            # With a user whom this machine does not know it stays a plain name.
             return str(Path(plain).expanduser())
     return plain
 
@@ -165,7 +165,7 @@ def _enclosed(text: str, brackets: str) -> bool:
 
 
 def _hydra_value(text: str) -> Any:
-    # A third of a second that most commands, and their help, do without.
+    # Takes a third of a second to import, which most commands and their help don't need.
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -191,7 +191,7 @@ def _conform(value: Any, kind: Any) -> Any:
     elif get_origin(kind) is list:
         if isinstance(value, Sequence) and not isinstance(value, str):
             return [conform(each, get_args(kind)[0]) for each in value]
-        # One name is a list of one.
+        # A single name is a list of one.
         if isinstance(value, str) and value and get_args(kind) == (str,):
             return [value]
     elif get_origin(kind) is dict:

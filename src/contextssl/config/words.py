@@ -1,4 +1,4 @@
-"""What the shell hands over, before it is a setting: blank words, and bare words in the place of settings."""
+"""The words that the shell passes, before they are settings: blank words, and values without a name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLAGS = ("-m", "--multirun")
 
 
 def without_blanks(words: Sequence[str]) -> list[str]:
-    """The words but those that hold nothing, as a backslash and a space at a line's end make; a space before a word goes for the same reason."""
+    """The words without blank ones, which a backslash and a space at the end of a line make; for the same reason without spaces before a word."""
     kept = []
     blank = False
     for word in words:
@@ -30,21 +30,21 @@ def without_blanks(words: Sequence[str]) -> list[str]:
         kept.append(plain)
     if blank:
         warn(
-            "a blank word was passed over: a backslash joins the next line only as the very last letter of its line. After a backslash and a space "
-            "the command ends there, and the shell takes the lines that follow as commands of their own: remove that space, and give them again"
+            "a blank word was ignored: a backslash continues a command on the next line only as the very last character of its line. With a space "
+            "after it the command ends there, and the shell takes the following lines as commands of their own: remove that space and run it again"
         )
     return kept
 
 
 def named(command: str, schema: type[Any], positional: Sequence[str], several: bool, words: Sequence[str]) -> list[str]:
-    """Bare words as the settings that they stand for: ``data check DIR`` is ``data check data_dir=DIR``.
+    """Values without a name, with the names of their settings: ``data check DIR`` becomes ``data check data_dir=DIR``.
 
     Args:
-        positional: the settings that bare words stand for, in order.
-        several: all bare words together are the one positional setting, a list.
+        positional: the settings that may be given without a name, in order.
+        several: all values without a name together are the one positional setting, a list.
 
     Raises:
-        SettingsError: for more bare words than the command takes.
+        SettingsError: for more such values than the command takes.
     """
     bare: list[str] = []
     made: list[str] = []
@@ -67,5 +67,5 @@ def _is_bare(schema: type[Any], word: str) -> bool:
     key, equals, _ = word.partition("=")
     if not equals or not _KEY.fullmatch(key):
         return True
-    # A path with an equals sign, such as a folder of lr=0.1, where no setting has that name.
+    # A path with an equals sign, such as runs/lr=0.1, unless a setting has that name.
     return key not in (*fields_of(schema), EXPERIMENT) and Path(word).exists()

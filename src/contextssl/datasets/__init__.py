@@ -1,1 +1,1 @@
-"""The data sets, one file each: what :class:`contextssl.data_set.DataSet` asks of it. How files are read is in :mod:`contextssl.data`."""
+"""The data sets, one file each, with its ``DATA_SET``; :mod:`contextssl.data` reads their files."""

@@ -1,4 +1,4 @@
-"""UCI Adult (Becker and Kohavi, 1996): rows whose gender, race and age are factors."""
+"""UCI Adult (Becker and Kohavi, 1996): one row per person; gender, race and age are factors."""
 
 from __future__ import annotations
 

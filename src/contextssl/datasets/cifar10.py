@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contextssl.factors import FactorSpace
 
 FOLDER = "datasets/cifar10"
-# Of other photos; here they mean nothing.
+# Settings of dataset=images that mean nothing here.
 OF_IMAGES = ("channels", "labels", "split_file", "unreadable")
 
 

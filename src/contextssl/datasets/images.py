@@ -25,7 +25,7 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     from contextssl.data.stored import is_store
 
     if settings.data_dir is None:
-        raise DataError("no data: give data_dir=DIR, a folder of images (a folder a class, or none), or a tar or zip of one")
+        raise DataError("no data: give data_dir=DIR, a folder of images (one subfolder per class, or none), or a tar or zip of one")
     root = Path(settings.data_dir)
     if is_store(root):
         return augmented(open_store(root), settings)
@@ -55,7 +55,7 @@ def _foreseen(settings: TrainSettings) -> tuple[FactorSpace, tuple[int, ...]]:
 
 
 def _recognises(path: Path) -> bool:
-    """What none before this one has recognised; what it is no folder or archive of is said by the check."""
+    """Anything that no earlier data set recognises; the check reports what is no folder or archive of images."""
     return True
 
 

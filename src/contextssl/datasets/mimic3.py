@@ -1,4 +1,4 @@
-"""MIMIC-III (Johnson et al., 2016): a row an admission, gender is the factor."""
+"""MIMIC-III (Johnson et al., 2016): one row per admission; gender is the factor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendered objects under 3DIEBench's protocol: classes that are built in, or a folder of meshes."""
+"""Rendered objects under 3DIEBench's protocol: built-in classes, or a folder of meshes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextssl.data.shapes import ShapesSource
     from contextssl.factors import FactorSpace
 
-# A store is named after its classes while their names have so many letters.
+# A store is named after its classes if their names have at most this many characters.
 MOST_NAMES = 80
 
 

@@ -1,4 +1,4 @@
-"""Any CSV, TSV or Parquet file: which column is the label and which are factors is said by the settings."""
+"""Any CSV, TSV or Parquet file: the settings name the label and the factors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""3DIEBench (Garrido et al., 2023) as it is published, or packed into a store."""
+"""3DIEBench (Garrido et al., 2023) as published, or packed into a store."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ DATA_SET = DataSet(
     views="images",
     reads=("data_dir", "resolution", "factors", "resize"),
     source="3DIEBench folder",
-    # A store of shapes is opened by this name too.
+    # This name opens a store of shapes too.
     packed_by=names_of(ShapesSettings),
     foreseen=_foreseen,
     recognises=_recognises,

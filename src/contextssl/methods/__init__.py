@@ -1,1 +1,1 @@
-"""One file a method, each with its ``METHOD``; found by :data:`contextssl.method.METHODS`."""
+"""One file per method, with its ``METHOD``; found by :data:`contextssl.method.METHODS`."""

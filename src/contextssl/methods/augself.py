@@ -1,4 +1,4 @@
-"""AugSelf: SimCLR's term, and the action regressed from both views' features."""
+"""AugSelf: SimCLR's term, and regression of the action on both views' features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The in-context model with the environment's name in the place of a context."""
+"""The in-context model, given the environment's name instead of a context."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ METHOD = Method(
     title="conditional (environment by name)",
     place=14,
     by_name=True,
-    # It has no context that pairs could be hidden of.
+    # It has no context pairs to mask.
     reads=tuple(name for name in in_context.READS if name not in ("random_mask", "mask_prob")),
 )

@@ -1,4 +1,4 @@
-"""BYOL: one view predicts the other's projection by a network that follows slowly."""
+"""BYOL: one view predicts the other's projection by an exponential moving average (EMA) network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ContextSSL: contrast of predictions in a context, and the auxiliary regression of what the context tells."""
+"""ContextSSL: contrastive loss on predictions in a context, and auxiliary regression of the active factors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def model(parts: Parts) -> ViewEncoder:
 
 
 def without_actions(parts: Parts) -> ViewEncoder:
-    """Of methods that put another loss on the same transformer."""
+    """The model of methods that train the same transformer by another loss."""
     from contextssl.models.build import in_context_model
 
     return in_context_model(parts, auxiliary=False)

@@ -1,4 +1,4 @@
-"""seq-JEPA: from several views of an item and the actions between them, the features of the next view."""
+"""seq-JEPA: predicts the next view's features from several views of an item and the actions between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHOD = Method(
     title="seq-JEPA",
     place=10,
     source="Ghaemi et al., 2025",
-    # At the length of a comparison on a CPU it learns nothing: docs/compare.md.
+    # As long as a comparison trains on a CPU it learns nothing: docs/compare.md.
     compared=False,
     reads=("projector_width", "ema_momentum", "sequence_layers", "sequence_heads"),
 )

@@ -1,10 +1,10 @@
-"""SIE: one half of the features ignores the action, the other follows it."""
+"""SIE: one half of the features is invariant to the action, the other equivariant."""
 
 from __future__ import annotations
 
 from contextssl.method import Method, Parts, PublishedRow, Terms
 
-# equivariance_weight where none is given: the smaller of the two published factors (of the invariance coefficient).
+# Default of equivariance_weight: the smaller of the two published multiples of the invariance coefficient.
 EQUIVARIANCE_WEIGHT = 0.45
 
 

@@ -1,4 +1,4 @@
-"""SimCLR: two views of an item are alike, among views of other items."""
+"""SimCLR: contrastive loss between two views of an item, with other items' views as negatives."""
 
 from __future__ import annotations
 

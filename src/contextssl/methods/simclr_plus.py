@@ -1,4 +1,4 @@
-"""SimCLR+: SimCLR's loss on the in-context transformer, which is given no actions."""
+"""SimCLR+: SimCLR's loss on the in-context transformer, without actions."""
 
 from __future__ import annotations
 

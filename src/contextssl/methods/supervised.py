@@ -1,4 +1,4 @@
-"""The class, learnt from its labels: what can be reached where it is told."""
+"""Supervised by class labels: an upper bound for the class."""
 
 from __future__ import annotations
 

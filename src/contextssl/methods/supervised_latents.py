@@ -1,4 +1,4 @@
-"""Every factor, learnt from the latents themselves: what can be reached where they are told."""
+"""Supervised by the latents: an upper bound for every factor."""
 
 from __future__ import annotations
 

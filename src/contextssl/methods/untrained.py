@@ -1,4 +1,4 @@
-"""The encoder as it is drawn."""
+"""The randomly initialised encoder, not trained."""
 
 from contextssl.method import Method
 

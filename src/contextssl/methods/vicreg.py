@@ -1,4 +1,4 @@
-"""VICReg: two views of an item are alike, and the numbers of an embedding vary and do not repeat each other."""
+"""VICReg: invariance between two views of an item, variance and decorrelation of the embedding's dimensions."""
 
 from __future__ import annotations
 

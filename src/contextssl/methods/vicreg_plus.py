@@ -1,4 +1,4 @@
-"""VICReg+: VICReg's loss on the in-context transformer, which is given no actions."""
+"""VICReg+: VICReg's loss on the in-context transformer, without actions."""
 
 from __future__ import annotations
 
