@@ -48,7 +48,7 @@ class ImagesSource(SingleViewSource):
         split_file: a file that says the split of every image, see :func:`~contextssl.data.layout.read_split_file`; folders of splits then
             mean nothing.
         channels: 3, or 1 for grey.
-        unreadable: ``"refuse"`` to stop at an image that cannot be decoded, ``"skip"`` to decode all of them first, leave those out, name
+        unreadable: ``"refuse"`` to stop at an image that cannot be decoded, ``"skip"`` to decode all of them first, skip those, name
             them in ``skipped``, and warn.
         seed: of the cut.
         workers: processes that check for unreadable images; default: one per processor; 0 or 1: none but this one.
@@ -57,7 +57,7 @@ class ImagesSource(SingleViewSource):
     Attributes:
         labelled: whether there are classes; else the only class is ``unlabelled``.
         skipped: the images skipped as unreadable.
-        notes: what is worth telling and no fault, such as empty folders.
+        notes: what is worth noting and no fault, such as empty folders.
 
     Raises:
         DataError: where there are no images, too few to train on, the folders contradict each other, a class has no training image, or

@@ -41,7 +41,7 @@ class Listing:
     """The images of a folder or an archive.
 
     Args:
-        files: what reads them.
+        files: that they are read from.
         top: the one folder that all of them lie in, with its slash, or nothing.
         names: their paths below that, sorted.
         folders: the folders below that, empty ones too.

@@ -72,7 +72,7 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
 
     Raises:
         DataError: where an item cannot be read, the disk is full, or ``out`` holds something else. What is packed is kept, and the same
-            call goes on from there.
+            call resumes from there.
         SettingsError: for a resolution or a number of workers that cannot be.
     """
     out = Path(out)

@@ -1,8 +1,8 @@
-"""The world model: an encoder, an in-context predictor, and the auxiliary head that keeps them honest.
+"""The world model: an encoder, an in-context predictor, and an auxiliary head that regresses latents.
 
     z = f(x)                                  encode
     ẑ = h((z, a) | context)                   predict: what the action makes of the view
-    ẑ = h((z, 0) | context)                   embed: the view itself, in the light of the context
+    ẑ = h((z, 0) | context)                   embed: the view itself, in its context
 
 Source: Gupta et al., "In-Context Symmetries: Self-Supervised Learning through Contextual World Models", NeurIPS 2024.
 """

@@ -46,7 +46,7 @@ def build_encoder(
         stem: ``"small"`` puts a 3 × 3 convolution of stride 1 in place of a ResNet's stem and drops its max-pooling, for images near 32 px.
         pool: ``"average"`` over the final map, or ``"flatten"`` it through a linear layer, which keeps where things are.
         feature_norm: ``"batch"`` normalises features over the batch (no affine parameters): their scale then suits the predictor's read-in.
-        pretrained: fetch timm's weights.
+        pretrained: download timm's weights.
 
     Raises:
         SettingsError: for an unknown backbone (naming the nearest) or a combination that the backbone does not offer.
@@ -71,7 +71,7 @@ def build_encoder(
     elif len(made) != 2:
         raise SettingsError(f"backbone={backbone} gives {made} for an image, not one row of features: choose another")
     else:
-        # The output has the last word: a backbone whose head has a hidden layer is wider there than its num_features say.
+        # The measured output counts: a backbone whose head has a hidden layer is wider there than its num_features say.
         width = made[1]
     if feature_norm == "batch":
         parts.append(nn.BatchNorm1d(width, affine=False))
@@ -91,7 +91,7 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
     if name == COMPACT:
         if pretrained:
             raise SettingsError(f"{COMPACT} has no pretrained weights: leave pretrained=false")
-        # A deep stem of width 16 is timm's way to say that the first stage reads 32 channels; the stem itself is one convolution. The stage at
+        # A deep stem of width 16 is timm's way to say that the first stage takes 32 channels; the stem itself is one convolution. The stage at
         # the stem's resolution is omitted: it would take more than half of the time.
         body: Any = ResNet(
             BasicBlock,  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ class Context:
     """Keys and values of k encoded pairs: all that a query needs of them.
 
     Args:
-        keys, values: (layers, heads, 2k tokens, channels a head).
+        keys, values: (layers, heads, 2k tokens, channels per head).
         environment: its name, where one was given.
     """
 

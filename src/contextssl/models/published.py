@@ -16,7 +16,7 @@ METHOD = "contextssl"
 IMAGE_MEAN = (0.5016, 0.5037, 0.5060)
 IMAGE_STD = (0.1030, 0.0999, 0.0969)
 
-# Where state dicts are kept in files of other tools; the first that has the published names counts.
+# Where state dicts are kept in files of other tools; the first that has the published names is used.
 NESTED = ("state_dict", "model", "model_state_dict", "net", "network", "module")
 # How deep a state dict may lie in dictionaries.
 DEEPEST = 3

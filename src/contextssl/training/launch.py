@@ -71,7 +71,7 @@ def check_launch(settings: RunSettings) -> None:
 
 def without_requeue() -> list[ClusterEnvironment]:
     """For a trainer under Slurm, whose warning a training answers by saving and stopping. Lightning would write files and queue the job again within
-    the signal's handler, which hangs where the signal comes at a bad moment."""
+    the signal's handler, which hangs where the signal comes at an unsafe point."""
     slurm = not TorchElasticEnvironment.detect() and SLURMEnvironment.detect()
     return [SLURMEnvironment(auto_requeue=False)] if slurm else []
 

@@ -90,8 +90,8 @@ def render_views(mesh: trimesh.Trimesh, raw_latents: np.ndarray, resolution: int
         mesh: within the ball of radius 0.5 about the origin, see :class:`~contextssl.data.shapes.scene.Scene`.
         raw_latents: (V, 7) in the order of ``RAW_LATENTS``: extrinsic xyz Euler angles, floor hue, light θ and φ (radians), light hue.
             Hues outside [0, 1] wrap round.
-        resolution: pixels a side.
-        supersample: s, for s × s rays a pixel and the mean of their light.
+        resolution: pixels per side.
+        supersample: s, for s × s rays per pixel and the mean of their light.
 
     Returns:
         (V, resolution, resolution, 3) uint8.

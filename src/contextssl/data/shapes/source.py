@@ -53,7 +53,7 @@ class ShapesSource:
         val_objects_per_class: objects of each class to validate on.
         num_views: views of each object.
         seed: from 0 up.
-        supersample: s, for s × s rays a pixel.
+        supersample: s, for s × s rays per pixel.
         meshes: a folder with one folder of mesh files per class, in place of the built-in classes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a term of a method's loss sees, and what it may offer."""
+"""A term of a method's loss: its inputs, and what it may provide."""
 
 from __future__ import annotations
 
