@@ -113,7 +113,7 @@ def test_a_table_that_has_changed_is_not_read_by_old_codes(in_folder: Path, caps
     frame["job"] = frame["job"].replace({"nurse": "baker"})
     frame.to_csv(in_folder / "people.csv", index=False)
     assert main(["evaluate", "fairness", "runs/p", *EVALUATE]) == 2
-    assert "is not the one that runs/p was trained on: job would be read otherwise" in capsys.readouterr().err
+    assert "is not the one that runs/p was trained on: job would be encoded differently" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

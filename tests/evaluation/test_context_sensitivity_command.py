@@ -27,7 +27,6 @@ def test_contexts_of_unseen_classes_and_what_cannot_be(in_folder: Path, capsys: 
     rows = [row for row in read_results(in_folder / "run")[1] if row.protocol == "context-sensitivity"]
     assert {row.context for row in rows} >= {None, "shuffled", "unseen classes", "beyond the block", "wrong pairs 50 %"}
     assert main(["evaluate", "reading", "run", *quick, "eval_ctxt=[6]", "unseen_classes=[mug]", "run_dir=former"]) == 0
-    assert "the protocol reading is called context-sensitivity: its former name is accepted until version 1.0" in capsys.readouterr().err
     assert read_results(in_folder / "former")[1] == rows
     assert "training contains: name others" in error_of(capsys, "evaluate", "context-sensitivity", "run", *quick, "unseen_classes=[car]")
     assert main(["evaluate", "erasure", "run", *quick, "eval_ctxt=[6]", "heads=[ridge,knn]", "bottleneck=[0]"]) == 0

@@ -203,7 +203,7 @@ def test_points() -> None:
     assert [p.name for p in points[:3]] == ["none-given", "rotation-2-0", "rotation-2-1"]
     assert len(points) == 1 + 2 * 2 * 3
     assert context_points([rotation], [2], 1) == [ContextPoint("rotation", 2, 0)]
-    for lengths, words in (([3], "two a pair"), ([-2], "two a pair"), ([16], "at most 14"), ([], "names no context")):
+    for lengths, words in (([3], "two per pair"), ([-2], "two per pair"), ([16], "at most 14"), ([], "names no context")):
         with pytest.raises(SettingsError, match=words):
             check_lengths(lengths, 14)
     check_lengths([0, 2, 14], 14)

@@ -242,7 +242,7 @@ def test_an_environment_that_training_never_saw_is_noted(run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["eval_ctxt=[0,3]"], "eval_ctxt holds 3: context lengths count tokens, two a pair, so they are even"),
+        (["eval_ctxt=[0,3]"], "eval_ctxt holds 3: context lengths count tokens, two per pair, so they are even"),
         (["eval_ctxt=[8]"], "this model's block of 8 tokens takes contexts of at most 6"),
         (["heads=[rigde]"], "did you mean 'ridge'"),
         (["environments=[rotatoin]"], "did you mean 'rotation'"),

@@ -225,11 +225,15 @@ def test_where_more_is_better_nobody_at_the_floor_is_the_best(tmp_path: Path) ->
 def test_retrieval_by_environment_and_length(page: Page) -> None:
     rows = tables(page)["tokens | MRR"]
     names = [row[0] if len(row) == 1 else tuple(row[:2]) for row in rows[2:]]
-    start = names.index("Told: rotation")
-    assert names[start : start + 5] == ["Told: rotation", ("sie:rotation", "0"), *(("contextssl", length) for length in ("0", "14", "126"))]
+    start = names.index("Active: rotation")
+    assert names[start : start + 5] == [
+        "Active: rotation",
+        ("sie:rotation", "0"),
+        *(("contextssl", length) for length in ("0", "14", "126")),
+    ]
     assert rows[1] == ["chance", "", "0.090", "0.020", "0.100"]
     assert rows[names.index(("contextssl", "126")) + 2][2:] == ["0.426 ± 0.100", "0.326 ± 0.100", "0.626 ± 0.100"]
-    assert "Told: nothing" in names
+    assert "Active: no factor" in names
 
 
 def test_what_takes_the_environments_name_is_compared_with_contexts(tmp_path: Path) -> None:
@@ -257,7 +261,7 @@ def test_what_takes_the_environments_name_is_compared_with_contexts(tmp_path: Pa
     # The paper's number at no context is ContextSSL's.
     retrieval = next(rows for head, rows in tables(page).items() if head.startswith("tokens | MRR"))
     published_at = retrieval[0].index("MRR, published")
-    start = [row[0] for row in retrieval].index("Told: rotation") + 1
+    start = [row[0] for row in retrieval].index("Active: rotation") + 1
     shown = {(row[0], row[1]): row[published_at] for row in retrieval[start : start + 4]}
     assert shown["conditional", "0"] == "–" and shown["contextssl", "0"] == "0.240"
     erased = [row[0] for row in next(rows for head, rows in tables(page).items() if head.startswith("tokens | rotation R², ridge"))]
@@ -271,8 +275,8 @@ def test_erasure_is_compared_with_the_contexts_own_numbers(page: Page, tmp_path:
     names = [tuple(row[:2]) for row in rows]
     own = rows[names.index(("contextssl, its own context", "126"))]
     assert own[2:4] == ["0.740 ± 0.100", "0.650 ± 0.100"]
-    erased = rows[names.index(("sie:rotation, erased by a context", "126"))]
-    assert erased[2] == "0.700 ± 0.100" and ("sie:rotation, erased by all training views", "") in names
+    erased = rows[names.index(("sie:rotation, erased, fitted on a context", "126"))]
+    assert erased[2] == "0.700 ± 0.100" and ("sie:rotation, erased, fitted on all training views", "") in names
     assert not any(name.startswith(("simclr", "sie:rotation, its own")) for name, *_ in names)
     without = entry(tmp_path, "contextssl", "context", [rows_of(in_context((0.7, 0.0), (0.3, 0.9)), ["rotation"])])
     assert "Concept erasure" not in page_of(tmp_path, without).text

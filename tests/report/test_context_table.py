@@ -54,7 +54,7 @@ def test_seeds_are_evaluated_on_the_same_items(tmp_path: Path) -> None:
     assert (shared.item_std, shared.items, shared.over, shared.std, shared.n) == (0.05, 50, "seeds", 0, 2)
     page = page_of(tmp_path / "seed0")
     assert "± 0.050" in page.text and "bootstrap, all views of an item together" in page.text
-    assert "alone: the choice of the evaluated items is in no number" in page_of(write_run(tmp_path / "old")).text
+    assert "alone: it does not include the choice of evaluated items" in page_of(write_run(tmp_path / "old")).text
 
 
 def test_a_checkpoint_chosen_on_the_split_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The gallery: what a model's neighbours look like in each context. Made from a run's checkpoint and its data, kept as ``gallery.json``."""
+"""The gallery: nearest neighbours of views in each context. Made from a run's checkpoint and its data, kept as ``gallery.json``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FORMAT = 2
 QUERIES = 3
 NEIGHBOURS = 6
 SHOWN_PAIRS = 7
-# Views that neighbours are looked for among, where an evaluation has not embedded more already.
+# Candidates for neighbours, where an evaluation has not embedded more already.
 MOST_VIEWS = 5000
 # Height and width of a picture on the page, at most.
 SIDE = 96
@@ -117,7 +117,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
 
 @dataclasses.dataclass(frozen=True)
 class OwnCode:
-    """Code of the user's own that a run was made with, named anew: what its files call it is never imported.
+    """The user's own code that a run was made with, named again by the user: code that only a file names is never imported.
 
     Args:
         factors, dataset, encoder_factory, method: as in the settings of the same names.
@@ -165,7 +165,7 @@ def _kept(run: Run) -> Mapping[str, Any] | None:
 
 
 def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
-    """The evaluation's own settings where it was evaluated, so that its cache serves; never data that must be rendered or packed first."""
+    """The evaluation's own settings where it was evaluated, so that its cache is used; never data that must be rendered or packed first."""
     data_set = known_data_set(run.dataset)
     if data_set is not None and data_set.views == "rows":
         raise DataError("rows of a table have no pictures to show")
@@ -176,7 +176,7 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     content = checkpoints.read(file)
     path = content.get(checkpoints.RECIPE, {}).get("data", {}).get("path")
     where = data_dir or given.get("data_dir") or path
-    # What a file calls code of the user's own is not named by it.
+    # The user's own code is named by the user, not by the file.
     given.update(dataclasses.asdict(own), dataset=own.dataset or (None if own_name(given.get("dataset")) else given.get("dataset")))
     if own.dataset is not None or (data_set is not None and data_set.name not in DATA_SETS.built_in):
         where = None
