@@ -15,7 +15,9 @@ import pytest
 import torch
 from torch import nn
 
-from contextssl.cli import main
+from contextssl.cli import _split, main
+from contextssl.config.overrides import settings_from
+from contextssl.config.words import named
 from contextssl.data.folder import write_folder
 from tests.example_package import installed_example
 from tests.people import write_people
@@ -152,6 +154,17 @@ def test_the_python_of_the_guide_on_extending_runs(in_folder: Path) -> None:
     scope: dict[str, Any] = {"train_arrays": arrays(20), "val_arrays": arrays(6), "my_encoder": MyEncoder()}
     exec(build, scope)
     assert (scope["run"] / "results.json").exists()
+
+
+@pytest.mark.parametrize(("page", "least"), [("evaluation", 3), ("report", 3), ("results", 10)])
+def test_the_commands_of_other_guides_are_commands(page: str, least: int) -> None:
+    """Their settings are known and have values that are allowed; they run for too long for a test."""
+    text = (ROOT / f"docs/{page}.md").read_text()
+    asked = [shlex.split(line) for line in re.findall(r"^ *contextssl (.*)$", text, flags=re.MULTILINE)]
+    assert len(asked) >= least
+    for words in asked:
+        name, command, given = _split(words)
+        settings_from(name, command.schema, named(name, command.schema, command.positional, command.several, given))
 
 
 @pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda page: page.name)
