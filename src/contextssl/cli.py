@@ -137,7 +137,8 @@ def overview(names: Sequence[str] | None = None) -> str:
             lines += [f"  {name:{OVERVIEW_INDENT - 2}}{first}", *(f"{'':{OVERVIEW_INDENT}}{line}" for line in more)]
     lines += [
         "",
-        "contextssl COMMAND --help lists the settings of a command. train -m sweeps over comma-separated values.",
+        "contextssl COMMAND --help lists the settings of a command.",
+        "contextssl train -m sweeps over comma-separated values.",
         "Try it: contextssl demo",
     ]
     return "\n".join(lines)
