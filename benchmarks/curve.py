@@ -15,8 +15,8 @@ from pathlib import Path
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.evaluation.deviations import deviation
+from contextssl.evaluation.evaluate import evaluate
 from contextssl.evaluation.evaluated import open_evaluated
-from contextssl.evaluation.run import evaluate
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow, read_results
 

@@ -46,7 +46,7 @@ STEMS = (
 READ = """
 import json, resource, time
 start = time.perf_counter()
-from contextssl.data.tables.mimic3 import read_mimic3
+from contextssl.data.tables.mimic3_cohort import read_mimic3
 imported = time.perf_counter() - start
 table = read_mimic3({folder!r})
 seconds = time.perf_counter() - start

@@ -15,7 +15,7 @@ from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.data.dataset import open_data
 from contextssl.data.tables.rows import RowViews
 from contextssl.evaluation.classifiers import fit_classifier
-from contextssl.evaluation.fairness import one_hot
+from contextssl.evaluation.fairness_rows import one_hot
 
 
 def main(data_dir: str) -> None:

@@ -23,7 +23,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.pairs import PairSampler, ViewPairs
-from contextssl.data.threediebench import FACTORS, RAW_RANGES, absolute_latents
+from contextssl.data.threediebench_folder import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
 from contextssl.system.machine import processor
 from contextssl.system.precision import choose_precision

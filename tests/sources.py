@@ -14,7 +14,7 @@ from PIL import Image
 from contextssl.data.pack import pack
 from contextssl.data.source import Item
 from contextssl.data.store import Store, open_store
-from contextssl.data.threediebench import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
+from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
 from contextssl.factors import FactorSpace
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from contextssl import advice
 from contextssl.commands import COMMANDS
+from contextssl.config.bare_words import named
 from contextssl.config.overrides import settings_from
 from contextssl.config.sweep import is_launcher
-from contextssl.config.words import named
 from contextssl.reproduce import EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]

@@ -17,16 +17,16 @@ from torch import Tensor, nn
 
 import contextssl
 from contextssl.data.pairs import PairBatch
-from contextssl.data.threediebench import FACTORS, absolute_latents
+from contextssl.data.threediebench_folder import FACTORS, absolute_latents
 from contextssl.evaluation.metrics import r2_pooled, tied_hits, tied_places, tied_reciprocal_rank
 from contextssl.evaluation.neighbours import knn_labels
-from contextssl.models.baselines.equivariance import PredictedContrast
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
+from contextssl.models.baselines.predicted_contrast import PredictedContrast
 from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.term import Seen
 from contextssl.models.objectives import PUBLISHED_CLAMP, auxiliary_regression, cosine_similarities, mean_similarities, nt_xent, sie, vicreg
 from contextssl.models.predictor import Predictor, context_mask, pair_mask
-from contextssl.models.published import rename, rename_predictor
+from contextssl.models.published_weights import rename, rename_predictor
 from contextssl.training.loss import Objective, contextssl_loss
 from contextssl.training.schedule import peak_learning_rate, warmup_cosine
 from tests.reference import input_tensor, outputs, predictor_state, published_state

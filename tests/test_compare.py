@@ -15,11 +15,11 @@ import pytest
 
 from contextssl.cli import _split, main
 from contextssl.compare import _check_same, _evaluation, _made_with_same
+from contextssl.config.bare_words import named
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
-from contextssl.config.words import named
 from contextssl.errors import DataError, SettingsError
 from contextssl.method import METHODS
 from contextssl.protocol import PROTOCOLS

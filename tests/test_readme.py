@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from contextssl.cli import _split, main
+from contextssl.config.bare_words import named
 from contextssl.config.overrides import settings_from
-from contextssl.config.words import named
 from contextssl.data.folder import write_folder
 from tests.example_package import installed_example
 from tests.people import write_people

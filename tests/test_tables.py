@@ -19,7 +19,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.models.table_encoder import TableEncoder
 from contextssl.records.results import read_results
-from tests.data.tables.test_adult import write_adult
+from tests.data.tables.test_adult_files import write_adult
 from tests.people import people, write_people
 
 GUIDE = (Path(__file__).parents[1] / "docs/tables.md").read_text()

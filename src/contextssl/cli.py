@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from contextssl.commands import COMMANDS, Command, evaluation_by
+from contextssl.config.bare_words import named, without_blanks
 from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF
 from contextssl.config.help import text_width
 from contextssl.config.overrides import experiment_of, given_words, help_text, settings_of
 from contextssl.config.own_settings import own_schemas
 from contextssl.config.uses import needless, unread
-from contextssl.config.words import named, without_blanks
 from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
 from contextssl.protocol import PROTOCOLS
 from contextssl.system import interruptions

@@ -21,7 +21,7 @@ from contextssl.data.dataset import open_data
 from contextssl.data_set import own_name
 from contextssl.demo import evaluation_settings
 from contextssl.errors import CheckpointError, SettingsError
-from contextssl.evaluation.run import CACHE, evaluate
+from contextssl.evaluation.evaluate import CACHE, evaluate
 from contextssl.method import METHODS
 from contextssl.named_code import own_names
 from contextssl.protocol import PROTOCOLS, Protocol, settings_that_count

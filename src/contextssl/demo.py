@@ -10,7 +10,7 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.data_set import own_name
-from contextssl.evaluation.run import evaluate
+from contextssl.evaluation.evaluate import evaluate
 from contextssl.method import METHODS
 from contextssl.report import write_report
 from contextssl.report.gallery import OwnCode

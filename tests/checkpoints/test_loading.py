@@ -11,7 +11,7 @@ import contextssl
 from contextssl.checkpoints import find_checkpoint, read
 from contextssl.errors import CheckpointError
 from contextssl.factors import Factor, FactorSpace
-from contextssl.models.published import rename
+from contextssl.models.published_weights import rename
 from tests.reference import published_state
 
 

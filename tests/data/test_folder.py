@@ -14,7 +14,7 @@ from PIL import Image
 
 from contextssl.data import folder as module
 from contextssl.data.folder import write_folder
-from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.data.threediebench_folder import ThreeDIEBenchSource
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import COLOR, FactorSpace
 from tests.data.test_pack import Failing

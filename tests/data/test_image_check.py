@@ -18,7 +18,7 @@ from contextssl.data.image_check import scan as scan_listing
 from contextssl.data.layout import list_images
 from contextssl.errors import DataError
 from tests.data.test_archive import archived
-from tests.data.test_images import damage, deep, numbered, write_images
+from tests.data.test_image_folder import damage, deep, numbered, write_images
 
 
 @pytest.fixture

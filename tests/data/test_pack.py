@@ -23,7 +23,7 @@ from contextssl.data.folder import write_folder
 from contextssl.data.journal import SETTINGS, progress_of
 from contextssl.data.pack import pack
 from contextssl.data.store import CHECKSUMS, LABELS, LATENTS, NAMES, RAW_LATENTS, open_store
-from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.data.threediebench_folder import ThreeDIEBenchSource
 from contextssl.errors import DataError, SettingsError
 from tests.sources import ToySource
 

@@ -21,14 +21,14 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data import pack as packing
 from contextssl.data.dataset import Data, open_data
 from contextssl.data.folder import write_folder
-from contextssl.data.images import ImagesSource
+from contextssl.data.image_folder import ImagesSource
 from contextssl.data.pack import pack
 from contextssl.data.store import open_store
 from contextssl.data.stored import stored
-from contextssl.data.threediebench import ThreeDIEBenchSource
+from contextssl.data.threediebench_folder import ThreeDIEBenchSource
 from contextssl.data.views import Views
 from contextssl.errors import DataError
-from tests.data.test_images import numbered, quiet, write_images
+from tests.data.test_image_folder import numbered, quiet, write_images
 from tests.sources import ToySource
 
 

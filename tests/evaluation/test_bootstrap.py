@@ -15,8 +15,8 @@ from contextssl.evaluation import item_sums, metrics
 from contextssl.evaluation.bootstrap import DRAWS, Resampled, error_of, item_counts, of_items, resample
 from contextssl.evaluation.fairness_errors import resampled_class_scores, resampled_differences
 from contextssl.evaluation.fairness_metrics import class_scores, differences
-from contextssl.evaluation.geometry import basis, share_residuals, variance_share
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.variance_share import basis, share_residuals, variance_share
 from contextssl.factors import COLOR, FLOOR, ROTATION, FactorSpace
 from tests.evaluation.tiny import views_of
 

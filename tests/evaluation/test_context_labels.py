@@ -14,7 +14,7 @@ from contextssl.errors import InputError
 from contextssl.evaluation.context_labels import bound_without_context, context_label_rows, labels_under
 from contextssl.evaluation.contexts import ContextPoint, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.probe import SingleViews
+from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_head import LabelHead

@@ -18,9 +18,9 @@ from contextssl.evaluation.contexts import ContextPoint, context_points, draw_co
 from contextssl.evaluation.disturbances import DISTURBANCES, EncodedPairs, cycle, shuffled
 from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.geometry import basis, geometry_rows, item_folds, variance_share
-from contextssl.evaluation.probe import SingleViews, probe_rows
+from contextssl.evaluation.single_views import SingleViews, probe_rows
 from contextssl.evaluation.trained_probes import HeadTraining
+from contextssl.evaluation.variance_share import basis, geometry_rows, item_folds, variance_share
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL

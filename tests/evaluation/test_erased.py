@@ -15,9 +15,9 @@ from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.erased import concept, erasure_rows
-from contextssl.evaluation.erasure import fit_erasure
-from contextssl.evaluation.geometry import basis, item_folds, variance_share
-from contextssl.evaluation.probe import SingleViews
+from contextssl.evaluation.leace import fit_erasure
+from contextssl.evaluation.single_views import SingleViews
+from contextssl.evaluation.variance_share import basis, item_folds, variance_share
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment
 from contextssl.head import HEADS

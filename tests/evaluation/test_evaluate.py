@@ -21,9 +21,9 @@ from contextssl.data.dataset import Data
 from contextssl.data.folder import write_folder
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import CheckpointError, DataError, SettingsError
+from contextssl.evaluation.evaluate import evaluate
 from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.plan import Plan
-from contextssl.evaluation.run import evaluate
 from contextssl.factors import Factor, FactorSpace
 from contextssl.protocol import PROTOCOLS, in_all
 from contextssl.records.results import RESULTS, ResultRow, read_results

@@ -10,7 +10,7 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import SettingsError
 from contextssl.evaluation.evaluated import _data_settings, open_evaluated
-from contextssl.models.published import IMAGE_MEAN, IMAGE_STD
+from contextssl.models.published_weights import IMAGE_MEAN, IMAGE_STD
 from tests.reference import published_state
 from tests.sources import ToySource, toy_store
 

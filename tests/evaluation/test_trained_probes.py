@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
-from contextssl.evaluation.ridge import PENALTIES, fit_ridge
+from contextssl.evaluation.ridge_regression import PENALTIES, fit_ridge
 from contextssl.evaluation.train_heads import StackedHeads, class_loss, regression_loss, train_heads
 from contextssl.evaluation.trained_probes import CLASS, HeadTraining, Target, stacks, train_probes, trained_heads
 from contextssl.head import HEADS

@@ -16,7 +16,7 @@ from contextssl.data.views import Views
 from contextssl.evaluation.contexts import draw_contexts
 from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.probe import SingleViews
+from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.verdict import ON_ACTIVE, ON_NOTHING, ON_PAIRS, verdict
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL

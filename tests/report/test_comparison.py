@@ -19,7 +19,7 @@ from contextssl.records.results import ResultRow
 from contextssl.report import paper_numbers
 from contextssl.report.collect import differences, read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
-from contextssl.report.labels import HEIGHT, Box, place_labels
+from contextssl.report.label_layout import HEIGHT, Box, place_labels
 from tests.report.methods import FEATURE, NO_CONTEXT, Place, entry, in_context, rows_of
 from tests.report.pages import Page
 from tests.report.synthetic import evaluations, online_rows, write_run

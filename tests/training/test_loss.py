@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from contextssl.data.pairs import PairBatch
-from contextssl.data.threediebench import FACTORS
+from contextssl.data.threediebench_folder import FACTORS
 from contextssl.models.objectives import mean_similarities
 from contextssl.training.loss import Objective, contextssl_loss
 from contextssl.training.meters import TrainMeters

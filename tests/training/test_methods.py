@@ -18,8 +18,8 @@ from contextssl.data.environments import environments_of
 from contextssl.data.pairs import EVERYTHING, PairBatch, ViewPairs
 from contextssl.data.views import Views
 from contextssl.errors import CheckpointError, SettingsError
+from contextssl.evaluation.evaluate import evaluate
 from contextssl.evaluation.evaluated import Evaluated
-from contextssl.evaluation.run import evaluate
 from contextssl.method import METHODS
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.conditional import Conditional

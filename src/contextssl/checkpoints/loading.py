@@ -25,10 +25,10 @@ from contextssl.checkpoints.file import read_checked
 from contextssl.checkpoints.weights import check_same_tensors, load_weights
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data, data_kind
-from contextssl.data.threediebench import FACTORS as THREEDIEBENCH
+from contextssl.data.threediebench_folder import FACTORS as THREEDIEBENCH
 from contextssl.errors import CheckpointError, ContextSSLError
 from contextssl.factors import Factor, FactorSpace
-from contextssl.models import published
+from contextssl.models import published_weights as published
 from contextssl.models.build import build_model
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoders import build_encoder
@@ -154,7 +154,7 @@ def load_any(
         n_head, block_size: of a published checkpoint, whose tensors do not hold them; default: 4 and 128, as in the paper.
         factors: of a published checkpoint; default: 3DIEBench's, where the widths agree.
         image_mean, image_std: of a published checkpoint: what its images were normalised by, in units of 0 to 1; default: the published
-            constants (:data:`~contextssl.models.published.IMAGE_MEAN`).
+            constants (:data:`~contextssl.models.published_weights.IMAGE_MEAN`).
 
     Raises:
         CheckpointError: naming the tensors that differ, where the file is of another architecture; see also :func:`read`.

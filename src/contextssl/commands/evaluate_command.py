@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from contextssl.config.evaluation_settings import EvaluateSettings
-from contextssl.evaluation.run import evaluate
+from contextssl.evaluation.evaluate import evaluate
 from contextssl.protocol import PROTOCOLS, in_all
 from contextssl.records.results import RESULTS, evaluation_name, read_results
 from contextssl.system.console import show

@@ -9,8 +9,8 @@ from contextssl import advice
 from contextssl.config.data_settings import PackSettings, RenderSettings
 from contextssl.data.folder import write_folder
 from contextssl.data.pack import pack
-from contextssl.data.shapes.source import shapes_source
-from contextssl.data.threediebench import ThreeDIEBenchSource, packed_folder
+from contextssl.data.shapes.rendered_items import shapes_source
+from contextssl.data.threediebench_folder import ThreeDIEBenchSource, packed_folder
 from contextssl.errors import SettingsError
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.published_layout import FOLDER_FILE, meta_files
 from contextssl.data.source import ItemSource
-from contextssl.data.threediebench import FACTORS, RAW_LATENTS
+from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS
 from contextssl.errors import DataError, SettingsError
 from contextssl.system.files import array_bytes, atomic_folder, read_json, storage_error, write_array, write_json
 from contextssl.system.locks import locked

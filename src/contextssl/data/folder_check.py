@@ -17,7 +17,7 @@ from contextssl.data.check_report import CheckReport, note_twins, note_unused
 from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.published_layout import IMAGE_SUFFIXES, Meta, find_published, listed_splits, read_meta, view_count
 from contextssl.data.sample_views import PICTURE_ITEMS, PICTURE_VIEWS, Sample
-from contextssl.data.threediebench import FACTORS, FORMATS, absolute_latents, read_image, read_latent
+from contextssl.data.threediebench_folder import FACTORS, FORMATS, absolute_latents, read_image, read_latent
 from contextssl.errors import ContextSSLError, DataError
 from contextssl.system.files import read_regular, readable_bytes, storage_error
 from contextssl.system.progress import Meter

@@ -13,7 +13,7 @@ from contextssl.data.pairs import PairSource, ViewPairs
 from contextssl.data.source import ItemSource
 from contextssl.data.store import Store
 from contextssl.data.stored import stored
-from contextssl.data.threediebench import FACTORS, factors_named
+from contextssl.data.threediebench_folder import FACTORS, factors_named
 from contextssl.digest import digest_of
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import FactorSpace

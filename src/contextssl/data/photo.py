@@ -66,7 +66,7 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
     """Decodes an image file: upright by its EXIF orientation, the first frame, transparent parts over white, 16 bits scaled to 8.
 
     With a ``resolution`` the shorter side is scaled to it and the middle square cut out. A JPEG is decoded straight to the smallest of 1/1,
-    1/2, 1/4 and 1/8 of its size that is not below that, as in :func:`contextssl.data.threediebench.read_image`.
+    1/2, 1/4 and 1/8 of its size that is not below that, as in :func:`contextssl.data.threediebench_folder.read_image`.
 
     Args:
         data: the bytes of the file.

@@ -15,7 +15,7 @@ from contextssl.errors import DataError
 from contextssl.system.progress import Meter
 
 if TYPE_CHECKING:
-    from contextssl.data.images import ImagesSource
+    from contextssl.data.image_folder import ImagesSource
 
 Found = TypeVar("Found")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def _open(settings: DataSettings, progress: bool) -> Data:
     with extra():
-        from contextssl.data.tables.adult import read_adult
+        from contextssl.data.tables.adult_files import read_adult
         from contextssl.data.tables.open_rows import check_columns, open_rows, refuse_words_of_files
     if settings.data_dir is None:
         raise DataError("no data: give data_dir=DIR, the folder of UCI Adult's files")
@@ -38,7 +38,7 @@ def _recognises(path: Path) -> bool:
 
 def _check(settings: CheckSettings) -> Checked:
     with extra():
-        from contextssl.data.tables.adult import read_adult
+        from contextssl.data.tables.adult_files import read_adult
         from contextssl.data.tables.table_check import check_splits
     path = Path(str(settings.data_dir))
     return check_splits(path, read_adult(path), settings), ()

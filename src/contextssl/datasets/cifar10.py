@@ -20,7 +20,7 @@ OF_IMAGES = ("channels", "labels", "split_file", "unreadable")
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
-    from contextssl.data.cifar10 import cifar10_source
+    from contextssl.data.cifar10_files import cifar10_source
     from contextssl.data.opened import packed
     from contextssl.data.photos import augmented, folder_of
     from contextssl.data.store import open_store

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
-    from contextssl.data.images import ImagesSource
+    from contextssl.data.image_folder import ImagesSource
     from contextssl.data.opened import packed, saying, workers_of
     from contextssl.data.photos import augmented, folder_of
     from contextssl.data.small_images import refuse_constant

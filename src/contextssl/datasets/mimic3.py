@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _open(settings: DataSettings, progress: bool) -> Data:
     with extra():
         from contextssl.data.opened import saying
-        from contextssl.data.tables.mimic3 import read_mimic3
+        from contextssl.data.tables.mimic3_cohort import read_mimic3
         from contextssl.data.tables.open_rows import check_columns, open_rows, refuse_words_of_files
     if settings.data_dir is None:
         raise DataError("no data: give data_dir=DIR, the folder of MIMIC-III's files")
@@ -43,7 +43,7 @@ def _recognises(path: Path) -> bool:
 
 def _check(settings: CheckSettings) -> Checked:
     with extra():
-        from contextssl.data.tables.mimic3 import read_mimic3
+        from contextssl.data.tables.mimic3_cohort import read_mimic3
         from contextssl.data.tables.table_check import check_splits
     path = Path(str(settings.data_dir))
     return check_splits(path, read_mimic3(path), settings), ()

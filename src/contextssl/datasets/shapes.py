@@ -20,7 +20,7 @@ MOST_NAMES = 80
 
 def _open(settings: DataSettings, progress: bool) -> Data:
     from contextssl.data.opened import packed, rendered, saying
-    from contextssl.data.shapes.source import shapes_source
+    from contextssl.data.shapes.rendered_items import shapes_source
     from contextssl.data.store import open_store
     from contextssl.data.stored import is_store
 

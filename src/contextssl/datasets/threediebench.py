@@ -19,7 +19,7 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     from contextssl.data.opened import packed, rendered
     from contextssl.data.store import open_store
     from contextssl.data.stored import is_store
-    from contextssl.data.threediebench import ThreeDIEBenchSource, packed_folder
+    from contextssl.data.threediebench_folder import ThreeDIEBenchSource, packed_folder
 
     if settings.data_dir is None:
         raise DataError(

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contextssl.evaluation.ridge import one_thread
+from contextssl.evaluation.ridge_regression import one_thread
 from contextssl.factors import Factor
 
 

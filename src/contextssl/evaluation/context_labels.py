@@ -12,8 +12,8 @@ from contextssl.errors import InputError
 from contextssl.evaluation import metrics
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.item_sums import resampled_mean
-from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.single_views import SingleViews
 from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
 from contextssl.records.results import ResultRow

@@ -24,10 +24,10 @@ from contextssl.evaluation.disturbances import (
     EncodedPairs,
 )
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.geometry import add_share, item_folds, share_designs
 from contextssl.evaluation.neighbours import knn_means
-from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.single_views import SingleViews
+from contextssl.evaluation.variance_share import add_share, item_folds, share_designs
 from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import derive_seed

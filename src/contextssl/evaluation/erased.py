@@ -17,13 +17,13 @@ from torch import Tensor
 
 from contextssl.errors import SettingsError
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.erasure import Erasure, fit_erasure
-from contextssl.evaluation.geometry import add_share, item_folds, share_designs
-from contextssl.evaluation.geometry import basis as polynomial_basis
+from contextssl.evaluation.leace import Erasure, fit_erasure
 from contextssl.evaluation.noise import noise_deviation, with_noise
-from contextssl.evaluation.probe import SingleViews, add_fitted
-from contextssl.evaluation.ridge import exact_device
+from contextssl.evaluation.ridge_regression import exact_device
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.single_views import SingleViews, add_fitted
+from contextssl.evaluation.variance_share import add_share, item_folds, share_designs
+from contextssl.evaluation.variance_share import basis as polynomial_basis
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.head import Head
@@ -144,7 +144,7 @@ def fit_erasures(
 
 
 def concept(latents: Float[Tensor, "n A"], factors: FactorSpace, names: Sequence[str], *, polynomial: bool = False) -> Float[Tensor, "n k"]:
-    """What is erased: the named factors' values, concatenated, or each factor's :func:`~contextssl.evaluation.geometry.basis`, no constant.
+    """What is erased: the named factors' values, concatenated, or each factor's :func:`~contextssl.evaluation.variance_share.basis`, no constant.
 
     There are no products between factors.
     """

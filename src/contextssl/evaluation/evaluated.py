@@ -19,7 +19,7 @@ from contextssl.data.environments import environments_of
 from contextssl.data.places import at_recorded_places
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment
-from contextssl.models.published import backbone_of as published_backbone
+from contextssl.models.published_weights import backbone_of as published_backbone
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.named_code import own_encoder
 from contextssl.records.results import RESULTS

@@ -23,8 +23,8 @@ from contextssl.evaluation.cache import ArrayCache, own_code
 from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.evaluated import Evaluated
-from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
+from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR, Environment, FactorSpace

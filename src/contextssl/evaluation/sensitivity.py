@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from contextssl.data.shapes import ShapesSource
-from contextssl.data.threediebench import RAW_RANGES
+from contextssl.data.threediebench_folder import RAW_RANGES
 from contextssl.data.views import Views
 from contextssl.errors import ContextSSLError
 from contextssl.evaluation.contexts import ContextPoint

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _fit(data: ProbeData) -> Tensor:
-    from contextssl.evaluation.ridge import exact_device, fit_ridge
+    from contextssl.evaluation.ridge_regression import exact_device, fit_ridge
 
     exact = exact_device(data.device)
     ridge = fit_ridge(data.train.to(exact), data.targets.to(exact), data.held_out.to(exact), data.groups)

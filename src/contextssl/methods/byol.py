@@ -6,7 +6,7 @@ from contextssl.method import Method, Parts, Terms
 
 
 def terms(parts: Parts) -> Terms:
-    from contextssl.models.baselines.bootstrap import Bootstrap
+    from contextssl.models.baselines.ema_prediction import Bootstrap
     from contextssl.models.baselines.momentum import momentum_of
 
     settings = parts.settings

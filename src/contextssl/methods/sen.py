@@ -6,7 +6,7 @@ from contextssl.method import Method, Parts, PublishedRow, Terms
 
 
 def terms(parts: Parts) -> Terms:
-    from contextssl.models.baselines.equivariance import PredictedContrast
+    from contextssl.models.baselines.predicted_contrast import PredictedContrast
 
     settings = parts.settings
     weight = 1.0 if settings.equivariance_weight is None else settings.equivariance_weight

@@ -47,7 +47,7 @@ class Fairness(Protocol):
     }
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
-        from contextssl.evaluation.fairness import fairness_rows
+        from contextssl.evaluation.fairness_rows import fairness_rows
 
         settings = plan.settings
         return fairness_rows(

@@ -56,8 +56,8 @@ class Geometry(Protocol):
     all_representations = False
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
-        from contextssl.evaluation.geometry import geometry_rows
         from contextssl.evaluation.sensitivity import render_variations
+        from contextssl.evaluation.variance_share import geometry_rows
 
         settings, variations = plan.settings, None
         if settings.sensitivity_items > 0:

@@ -48,8 +48,8 @@ class Probe(Protocol):
     all_representations = False
 
     def rows(self, plan: Plan) -> Iterator[ResultRow]:
-        from contextssl.evaluation.probe import probe_rows
         from contextssl.evaluation.published_probes import HEAD, published_probe_rows
+        from contextssl.evaluation.single_views import probe_rows
 
         settings = plan.settings
         yield from probe_rows(

@@ -42,7 +42,7 @@ class Retrieval(Protocol):
     all_representations = False
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
-        from contextssl.evaluation.retrieval import retrieval_rows
+        from contextssl.evaluation.retrieval_queries import retrieval_rows
 
         settings = plan.settings
         return retrieval_rows(

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from contextssl.report.labels import label_points
+from contextssl.report.label_layout import label_points
 from contextssl.report.markup import Markup, element
 from contextssl.report.panels import LOWEST, Line, Panel, Picture
 from contextssl.system.files import write_bytes

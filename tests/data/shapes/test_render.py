@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from contextssl.data.shapes import normalise, render_views, shape_mesh
 from contextssl.data.shapes.render import SPOT, SPOT_INNER, SPOT_OUTER, SUN, hue_colour, light_position, pixel_grid
-from contextssl.data.threediebench import RAW_RANGES
+from contextssl.data.threediebench_folder import RAW_RANGES
 from contextssl.errors import InputError, SettingsError
 
 LOW, HIGH = np.array(RAW_RANGES).T

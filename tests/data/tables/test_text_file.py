@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from contextssl.data.tables.cells import as_words, is_dates
 from contextssl.data.tables.text_file import read_text
-from contextssl.data.tables.values import as_words, is_dates
 from contextssl.errors import DataError, SettingsError
 
 

@@ -17,11 +17,11 @@ from contextssl.errors import InputError, SettingsError
 from contextssl.method import METHODS, Parts
 from contextssl.models.baselines.action_regression import ActionRegression
 from contextssl.models.baselines.baseline import Baseline
-from contextssl.models.baselines.bootstrap import Bootstrap
-from contextssl.models.baselines.equivariance import PredictedContrast
+from contextssl.models.baselines.ema_prediction import Bootstrap
 from contextssl.models.baselines.heads import HypernetworkPredictor
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance
 from contextssl.models.baselines.momentum import MovingAverage
+from contextssl.models.baselines.predicted_contrast import PredictedContrast
 from contextssl.models.baselines.sequence import SequencePrediction, sequences
 from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.supervision import ClassSupervision, LatentSupervision

@@ -2,7 +2,7 @@
 
 from contextssl.data.shapes.classes import CLASSES, shape_mesh
 from contextssl.data.shapes.render import render_views
+from contextssl.data.shapes.rendered_items import ShapesSource
 from contextssl.data.shapes.scene import normalise
-from contextssl.data.shapes.source import ShapesSource
 
 __all__ = ["CLASSES", "ShapesSource", "normalise", "render_views", "shape_mesh"]

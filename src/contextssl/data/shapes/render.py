@@ -1,6 +1,6 @@
 """3DIEBench's scene, rendered on a CPU: an object over a coloured floor under a coloured spot light, seen by a fixed camera.
 
-The camera, the floor and the light's distance are constants; the seven raw latents (:data:`~contextssl.data.threediebench.RAW_LATENTS`) say
+The camera, the floor and the light's distance are constants; the seven raw latents (:data:`~contextssl.data.threediebench_folder.RAW_LATENTS`) say
 the rest. Instead of turning the object, its rays are turned the other way, so that one acceleration structure serves all of its views.
 """
 

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float32
 
 from contextssl import advice
-from contextssl.data.tables.values import DAY, EPOCH, as_days, as_numbers, as_words, is_dates, spellings, tidied
+from contextssl.data.tables.cells import DAY, EPOCH, as_days, as_numbers, as_words, is_dates, spellings, tidied
 from contextssl.errors import DataError, SettingsError, nearest
 
 Kind = Literal["category", "number"]

@@ -8,7 +8,7 @@ from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import Data
 from contextssl.data.opened import saying
 from contextssl.data.tables.open_table import open_table
-from contextssl.data.tables.table import Table
+from contextssl.data.tables.records_table import Table
 from contextssl.digest import digest_of_bytes
 from contextssl.errors import SettingsError, nearest
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from contextssl.config.data_settings import TablesSettings
+from contextssl.data.tables.cells import as_words
 from contextssl.data.tables.columns import Columns, Kind
 from contextssl.data.tables.corruption import Corruption, known, row_factors
+from contextssl.data.tables.records_table import SPLITS, Table
 from contextssl.data.tables.rows import Labels, RowPairs, RowViews
 from contextssl.data.tables.suspect_columns import suspect_columns
-from contextssl.data.tables.table import SPLITS, Table
-from contextssl.data.tables.values import as_words
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.randomness import derive_seed
 

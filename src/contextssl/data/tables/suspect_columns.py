@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from contextssl import advice
+from contextssl.data.tables.cells import as_words, tidied
 from contextssl.data.tables.columns import MOST_CATEGORIES, inferred_kind, is_identifier
-from contextssl.data.tables.values import as_words, tidied
 
 # With fewer rows all values may differ by chance.
 FEW_ROWS = 20

@@ -8,11 +8,11 @@ import pandas as pd
 
 from contextssl.config.data_settings import ColumnSettings
 from contextssl.data.check_report import CheckReport
+from contextssl.data.tables.cells import DAY, EPOCH, as_numbers, as_words, is_dates
 from contextssl.data.tables.columns import inferred_kind
+from contextssl.data.tables.records_table import SPLITS, Table
 from contextssl.data.tables.suspect_columns import suspect_columns
-from contextssl.data.tables.table import SPLITS, Table
 from contextssl.data.tables.table_file import read_file
-from contextssl.data.tables.values import DAY, EPOCH, as_numbers, as_words, is_dates
 from contextssl.errors import ContextSSLError, SettingsError, nearest
 
 # Of a column's commonest categories that are shown.

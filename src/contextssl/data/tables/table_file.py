@@ -10,9 +10,9 @@ import pandas as pd
 
 from contextssl.data.splits import split_rows
 from contextssl.data.tables import OTHER, PARQUET, is_table_file
-from contextssl.data.tables.table import Table
+from contextssl.data.tables.cells import as_words, tidied
+from contextssl.data.tables.records_table import Table
 from contextssl.data.tables.text_file import read_text
-from contextssl.data.tables.values import as_words, tidied
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.system.files import storage_error
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from contextssl import advice
-from contextssl.data.tables.values import tidied
+from contextssl.data.tables.cells import tidied
 from contextssl.errors import DataError, SettingsError
 from contextssl.system.files import storage_error
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from contextssl.evaluation.erasure import fit_erasure
+from contextssl.evaluation.leace import fit_erasure
 
 
 def data(seed: int, count: int = 200, width: int = 6) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contextssl.data.images import ImagesSource
+from contextssl.data.image_folder import ImagesSource
 from contextssl.data.layout import list_images
 from contextssl.data.pack import pack
 from contextssl.data.small_images import refuse_constant

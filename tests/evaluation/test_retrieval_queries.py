@@ -10,7 +10,7 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.metrics import chance_reciprocal_rank
-from contextssl.evaluation.retrieval import HITS, Queries, query_scores, retrieval_rows
+from contextssl.evaluation.retrieval_queries import HITS, Queries, query_scores, retrieval_rows
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.models.contextssl import ContextSSL

@@ -17,7 +17,7 @@ from torchvision.transforms import Resize
 from contextssl.data.folder import write_folder
 from contextssl.data.published_layout import read_meta
 from contextssl.data.source import Item
-from contextssl.data.threediebench import (
+from contextssl.data.threediebench_folder import (
     FACTORS,
     ThreeDIEBenchSource,
     absolute_latents,

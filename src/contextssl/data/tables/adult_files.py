@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from contextssl.data.splits import split_rows
-from contextssl.data.tables.table import Table
+from contextssl.data.tables.records_table import Table
 from contextssl.data.tables.text_file import read_text
 from contextssl.errors import DataError, SettingsError, nearest
 

@@ -16,9 +16,9 @@ from contextssl.evaluation.certificate import factor_nats
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.item_sums import resampled_share
 from contextssl.evaluation.noise import noise_deviation
-from contextssl.evaluation.probe import SingleViews, add_fitted, conditions
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.sensitivity import Variations, add_sensitivity
+from contextssl.evaluation.single_views import SingleViews, add_fitted, conditions
 from contextssl.evaluation.trained_probes import CLASS
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Factor

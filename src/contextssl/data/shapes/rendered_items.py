@@ -18,7 +18,7 @@ from contextssl.data.shapes.meshes import list_meshes, load_mesh, mesh_mark, spl
 from contextssl.data.shapes.render import render_views
 from contextssl.data.shapes.scene import require_renderer
 from contextssl.data.source import Item
-from contextssl.data.threediebench import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
+from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
 from contextssl.system.files import read_regular

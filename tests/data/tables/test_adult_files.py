@@ -10,7 +10,7 @@ import pytest
 
 from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import open_data
-from contextssl.data.tables.adult import read_adult
+from contextssl.data.tables.adult_files import read_adult
 from contextssl.errors import DataError, SettingsError
 
 REAL = Path(__file__).parents[4] / "shared/data/adult"

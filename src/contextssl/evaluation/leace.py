@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contextssl.evaluation.ridge import one_thread
+from contextssl.evaluation.ridge_regression import one_thread
 
 # Directions whose variance is below this share of the largest are left as they are: too few vectors to know them.
 TOLERANCE = 1e-6

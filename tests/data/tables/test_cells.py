@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl.data.tables.values import as_numbers, as_words, tidied, word
+from contextssl.data.tables.cells import as_numbers, as_words, tidied, word
 from contextssl.errors import DataError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from contextssl.commands import COMMANDS
+from contextssl.config.bare_words import named, without_blanks
 from contextssl.config.overrides import settings_from
-from contextssl.config.words import named, without_blanks
 
 # The published README's commands with the program's name changed, its backslash and space included.
 TRAIN = (

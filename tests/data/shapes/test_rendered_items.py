@@ -15,7 +15,7 @@ import trimesh
 from contextssl.data.shapes import CLASSES, ShapesSource, shape_mesh
 from contextssl.data.shapes.meshes import split_names
 from contextssl.data.source import ItemSource
-from contextssl.data.threediebench import FACTORS, RAW_RANGES, absolute_latents
+from contextssl.data.threediebench_folder import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 

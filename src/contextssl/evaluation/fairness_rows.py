@@ -19,8 +19,8 @@ from contextssl.errors import SettingsError
 from contextssl.evaluation.classifiers import fit_classifier
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.erasure import Erasure, fit_erasure
 from contextssl.evaluation.fairness_scores import score
+from contextssl.evaluation.leace import Erasure, fit_erasure
 from contextssl.evaluation.noise import noise_deviation
 from contextssl.evaluation.people import People, Represented
 from contextssl.evaluation.scores import Scores

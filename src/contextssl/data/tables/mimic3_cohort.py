@@ -41,7 +41,7 @@ from contextssl.data.tables.mimic3_codes import (
     service_group,
 )
 from contextssl.data.tables.mimic3_files import TableFile, find_tables, read_table_file
-from contextssl.data.tables.table import SPLITS, Table
+from contextssl.data.tables.records_table import SPLITS, Table
 from contextssl.errors import DataError, SettingsError, nearest
 
 DIAGNOSES = ("earlier", "admission")

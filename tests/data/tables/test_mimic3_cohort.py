@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contextssl.data.tables.mimic3 import read_mimic3
 from contextssl.data.tables.mimic3_codes import (
     diagnosis_chapter,
     drug_group,
@@ -19,7 +18,8 @@ from contextssl.data.tables.mimic3_codes import (
     procedure_group,
     service_group,
 )
-from contextssl.data.tables.table import Table
+from contextssl.data.tables.mimic3_cohort import read_mimic3
+from contextssl.data.tables.records_table import Table
 from contextssl.errors import DataError, SettingsError
 
 DEMO = Path(__file__).parents[3].parent / "shared" / "data" / "mimic3_demo"

@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import check_integrity
 
-from contextssl.data.images import check_fraction
+from contextssl.data.image_folder import check_fraction
 from contextssl.data.photo import fitted
 from contextssl.data.source import Item, SingleViewSource
 from contextssl.data.splits import stratified_cut

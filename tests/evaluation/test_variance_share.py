@@ -13,12 +13,12 @@ from torch import Tensor
 from contextssl.data.pack import pack
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.store import open_store
-from contextssl.data.threediebench import THREE_FACTORS
+from contextssl.data.threediebench_folder import THREE_FACTORS
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.geometry import basis, geometry_rows, item_folds, variance_share
-from contextssl.evaluation.probe import SingleViews
 from contextssl.evaluation.sensitivity import RAW_COLUMNS, Variations, render_variations, sensitivity, shapes_renderer
+from contextssl.evaluation.single_views import SingleViews
+from contextssl.evaluation.variance_share import basis, geometry_rows, item_folds, variance_share
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import COLOR, ROTATION, Factor
 from tests.evaluation.tiny import tiny_model, views_of

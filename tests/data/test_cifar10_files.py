@@ -17,7 +17,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from contextssl.config.data_settings import DataSettings
-from contextssl.data.cifar10 import cifar10_source
+from contextssl.data.cifar10_files import cifar10_source
 from contextssl.data.dataset import open_data
 from contextssl.data.pack import pack
 from contextssl.data.source import Item

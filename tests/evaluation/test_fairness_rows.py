@@ -18,12 +18,12 @@ from contextssl.data.tables.corruption import row_factors
 from contextssl.data.tables.rows import RowViews
 from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.evaluate import Plan, evaluate
 from contextssl.evaluation.evaluated import Evaluated
-from contextssl.evaluation.fairness import Encoded, one_hot
+from contextssl.evaluation.fairness_rows import Encoded, one_hot
 from contextssl.evaluation.fairness_scores import counterfactual_distance
 from contextssl.evaluation.fairness_summary import fairness_summary
 from contextssl.evaluation.people import People
-from contextssl.evaluation.run import Plan, evaluate
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
 from contextssl.records.results import ResultRow, read_results
