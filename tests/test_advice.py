@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from contextssl.config.bare_words import named
 from contextssl.config.overrides import settings_from
 from contextssl.config.sweep import is_launcher
 from contextssl.reproduce import EXPERIMENTS
+from tests.example_package import installed_example
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "src/contextssl/config/experiment").glob("*.yaml"))]
@@ -34,6 +37,35 @@ def pasted(line: str) -> list[str]:
     return subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout.decode().split("\0")[:-1]
 
 
+# The module that the pages call the user's own.
+MINE = """
+from dataclasses import dataclass, replace
+
+from contextssl.config.setting import setting
+from contextssl_example import BARLOW, Solarize
+from contextssl_example import gratings as data
+
+
+@dataclass
+class PullSettings:
+    pull_weight: float = setting(1.0, "weight")
+
+
+Pull = replace(BARLOW, settings=PullSettings)
+"""
+
+
+@pytest.fixture
+def own_code(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The example package is installed, and ``mine`` is in the working directory."""
+    (in_folder / "mine.py").write_text(MINE)
+    monkeypatch.syspath_prepend(str(in_folder))
+    with installed_example(in_folder, monkeypatch):
+        yield
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.usefixtures("own_code")
 @pytest.mark.filterwarnings("ignore:.*means nothing here")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_a_page_shows_is_settings_when_pasted(page: Path) -> None:
