@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.head import HEADS, Head
 from contextssl.protocol import Protocol
 from contextssl.system.precision import choose_precision
+from contextssl.system.progress import say
 
 # Rows per batch of trained heads: our own, and the paper's.
 BATCH, PUBLISHED_BATCH = 512, 256
@@ -213,8 +213,5 @@ def _context_pairs(evaluated: Evaluated) -> int:
 
 
 def _say(what: str) -> None:
-    """Progress: one line that is overwritten on a terminal; elsewhere only the slow steps."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[2K{what} …", end="", file=sys.stderr, flush=True)
-    elif what.startswith(("features", "probes", "pair probes", "rendering", "fairness")):
-        print(f"{what} …", file=sys.stderr, flush=True)
+    """Progress: off a terminal only the slow steps."""
+    say(what, lasting=what.startswith(("features", "probes", "pair probes", "rendering", "fairness")))
