@@ -19,9 +19,14 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self._open: list[str] = []
         self._cell: list[str] | None = None
+        self.doctype = ""
         self.feed(html)
         self.close()
+        assert html.startswith("<!doctype html>") and self.doctype == "doctype html", "without it browsers lay a page out as of old"
         assert self._open == [], self._open
+
+    def handle_decl(self, decl: str) -> None:
+        self.doctype = decl
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)

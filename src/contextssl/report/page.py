@@ -71,7 +71,7 @@ def document(title: str, body: Markup) -> str:
         element("title", title),
         element("style", Markup(css)),
     )
-    return "<!doctype html>\n" + element("html", head, element("body", body), lang="en") + "\n"
+    return Markup("<!doctype html>\n") + element("html", head, element("body", body), lang="en") + "\n"
 
 
 def warnings(runs: Sequence[Run]) -> Markup | None:
