@@ -83,8 +83,8 @@ def test_help_tells_what_is_read_with_the_choice(
 ) -> None:
     assert main([*words, "--help"]) == 0
     text = capsys.readouterr().out
-    assert [name for name in there if f"  {name}=" not in text] == []
-    assert [name for name in absent if f"  {name}=" in text] == []
+    assert [name for name in there if f"\n  {name}=" not in text] == []
+    assert [name for name in absent if f"\n  {name}=" in text] == []
     assert "more settings are not used " in text
     assert main([words[0], *(word for word in words[1:2] if words[0] == "evaluate"), "--help", "all"]) == 0
     everything = capsys.readouterr().out

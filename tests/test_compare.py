@@ -79,7 +79,7 @@ def test_a_comparison_makes_what_is_missing_and_no_more(
     _, rows = read_results(root / "contextssl/seed0")
     assert {row.context for row in rows if row.protocol == "context-sensitivity"} > {None, "shuffled", "random actions"}
     message = error_of(capsys, *asked, "epochs=2")
-    assert "is of another comparison (epochs: 1 there, 2 asked): choose another compare_dir" in message
+    assert "belongs to another comparison (epochs: 1 there, 2 asked): choose another compare_dir" in message
 
 
 def test_a_comparison_deletes_no_folder(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

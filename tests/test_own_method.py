@@ -175,7 +175,7 @@ def test_the_demos_evaluation_names_it() -> None:
         ("tests.own_methods:Nothing", "method 'tests.own_methods:Nothing' cannot be imported"),
         ("tests.own_methods:Pulled", "method 'tests.own_methods:Pulled' is a .*: it must be a contextssl.method.Method"),
         ("tests.own_methods:NoAim", "has the aim 'glory': it must be one of context, invariance"),
-        ("tests.own_methods:Misread", r"reads 'projecton_dim', which is no setting of training: did you mean 'projection_dim'\?"),
+        ("tests.own_methods:Misread", r"reads 'projecton_dim', which is not a setting of training: did you mean 'projection_dim'\?"),
     ],
 )
 def test_what_is_no_method_is_said_in_one_line(named: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

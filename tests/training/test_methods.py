@@ -172,7 +172,7 @@ def test_a_baseline_has_a_report_without_curves_over_contexts(data: Data, tmp_pa
     run = train(tiny_settings(method="vicreg", epochs=1, projector_width=16, run_dir=str(tmp_path / "run")), data=data)
     evaluated(run, data)
     page = write_report([run]).page.read_text()
-    assert "run is of a method that takes no context" in page and "run takes no context, so nothing changes with one" in page
+    assert "run is of a method that takes no context" in page and "run takes no context: its numbers are in the tables" in page
 
 
 def test_the_conditional_baseline_is_trained_resumed_and_evaluated_by_name(data: Data, tmp_path: Path) -> None:

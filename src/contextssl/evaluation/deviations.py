@@ -33,4 +33,4 @@ def deviation_words(rows: Iterable[ResultRow], over: str | None = "contexts") ->
         return f"the deviation over {over} (n - 1) alone: {NOT_ITEMS}"
     larger = f"the larger of the deviation over {over} (n - 1) and {ITEMS}"
     # What is undefined in most draws, or of one item, has no such error either; a file of an older version has none at all.
-    return larger if 2 * len(known) >= len(measured) else f"{larger}, where that is known"
+    return larger if 2 * len(known) >= len(measured) else f"{larger}, where that is known; elsewhere {NOT_ITEMS}"
