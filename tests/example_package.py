@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from contextssl import protocol
+from contextssl.data.augmentations.compose import KINDS as AUGMENTATIONS
 from contextssl.data_set import DATA_SETS
 from contextssl.head import HEADS
-from contextssl.method import METHODS
+from contextssl.method import COMPARED, METHODS
 from contextssl.metric import METRICS
 from contextssl.protocol import PROTOCOLS
 
 PLUGIN = Path(__file__).parents[1] / "examples/plugin"
-KINDS = (METHODS, DATA_SETS, PROTOCOLS, HEADS, METRICS)
+KINDS = (METHODS, COMPARED, DATA_SETS, PROTOCOLS, HEADS, METRICS, AUGMENTATIONS)
 
 
 @contextmanager
