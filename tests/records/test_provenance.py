@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.records.provenance import commit
+from contextssl.records.provenance import PACKAGE, commit
 
 NAME = '[project]\nname = "{}"\n'
 
@@ -28,6 +28,13 @@ def test_the_packages_own_checkout_names_its_commit(tmp_path: Path, monkeypatch:
     repository(tmp_path / "other", "other")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
     assert commit(package) == found
+
+
+def test_the_package_that_runs_is_looked_for_where_it_lies() -> None:
+    """Whichever of its folders this module is in."""
+    assert PACKAGE.name == "contextssl" and (PACKAGE / "version.py").is_file()
+    if (PACKAGE.parents[1] / ".git").exists():
+        assert commit() is not None
 
 
 def test_a_strangers_repository_is_not_named(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from contextssl.version import __version__
 
 # What the kind of the data, and the encoder, are called where they are the user's own.
 OWN = "own"
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def describe_run(settings: TrainSettings, data: Data, encoder: nn.Module | str | None = None) -> dict[str, Any]:
