@@ -7,8 +7,6 @@ import math
 from contextlib import suppress
 from typing import Any
 
-import timm
-from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 
 from contextssl.errors import SettingsError
@@ -87,6 +85,10 @@ def _output_of(body: nn.Module, backbone: str, channels: int, resolution: int) -
 
 
 def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: bool) -> nn.Module:
+    # As long to load as torch itself: whoever builds no encoder, such as a report, does not wait for it.
+    import timm
+    from timm.models.resnet import BasicBlock, ResNet
+
     options: dict[str, Any] = {"num_classes": 0, "in_chans": channels, "global_pool": "" if pool == "flatten" else "avg"}
     if name == COMPACT:
         if pretrained:
