@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from contextssl import Data, Factor, FactorSpace, ViewPairs, Views
 from contextssl.config.setting import setting
@@ -26,23 +25,23 @@ class BarlowSettings:
 class RedundancyReduction(Term):
     def __init__(self, feature_width: int, width: int, weight: float) -> None:
         super().__init__()
-        self.projector, self.embedding_width, self.weight = nn.Linear(feature_width, width), width, weight
+        self.projector, self.embedding_width, self.weight = torch.nn.Linear(feature_width, width), width, weight
 
     def forward(self, seen):
         z = self.projector(seen.features)  # (pairs, 2, D)
         one, other = ((z - z.mean(0)) / (z.std(0) + 1e-6)).unbind(1)
-        correlation = one.T @ other / len(one)
-        wrong = (correlation - torch.eye(len(correlation), device=z.device)).square()
+        wrong = (one.T @ other / len(one) - torch.eye(z.shape[-1], device=z.device)).square()
         return {"redundancy": wrong.diagonal().sum() + self.weight * (wrong.sum() - wrong.diagonal().sum())}
 
     def embed(self, features):
         return self.projector(features)
 
 
-BARLOW = Method(
-    "barlow-twins", "invariance", title="Barlow Twins", source="Zbontar et al., 2021", settings=BarlowSettings, reads=("projection_dim",),
-    terms=lambda parts: [RedundancyReduction(parts.feature_width, parts.settings.projection_dim, parts.own.redundancy_weight)],
-)  # fmt: skip
+BARLOW = Method("barlow-twins", "invariance", title="Barlow Twins", source="Zbontar et al., 2021", settings=BarlowSettings, reads=("projection_dim",),
+    terms=lambda p: [RedundancyReduction(p.feature_width, p.settings.projection_dim, p.own.redundancy_weight)])  # fmt: skip
+
+
+FACTORS = FactorSpace((Factor("angle", 1), Factor("frequency", 1)))
 
 
 def gratings() -> Data:
@@ -51,9 +50,8 @@ def gratings() -> Data:
         x, y = np.meshgrid(np.arange(16), np.arange(16))
         angle, frequency = np.pi / 4 * latents[..., :1, None], 0.6 + 0.3 * latents[..., 1:, None]
         waves = 127.5 * (1 + np.sin(frequency * (x * np.cos(angle) + y * np.sin(angle))))
-        factors = FactorSpace((Factor("angle", 1), Factor("frequency", 1)))
         images = np.repeat(waves[..., None], 3, -1).astype(np.uint8)
-        return Views(images, latents, np.arange(items) % 2, factors, ("even", "odd"), list(map(str, range(items))))
+        return Views(images, latents, np.arange(items) % 2, FACTORS, ("even", "odd"), list(map(str, range(items))))
 
     return Data(ViewPairs(drawn(64, 0)), ViewPairs(drawn(16, 1)), (3, 16, 16), (0.5, 0.5, 0.5), (0.35, 0.35, 0.35))
 
