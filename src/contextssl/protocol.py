@@ -160,6 +160,15 @@ def in_all(views: str | None = None) -> list[Protocol]:
     return [protocol for protocol in PROTOCOLS.all() if protocol.in_all and (views is None or protocol.views in (None, views))]
 
 
+def every_protocol(own: Sequence[str] = ()) -> list[Protocol]:
+    """Those that are built in or installed, then a user's own of these names.
+
+    Raises:
+        SettingsError: for a name that is unknown, or of no protocol.
+    """
+    return [*PROTOCOLS.all(), *(each for name in own if (each := PROTOCOLS.find(name)).name not in PROTOCOLS.names())]
+
+
 def settings_read(*protocols: Protocol) -> tuple[str, ...]:
     """The evaluation settings that any of these protocols uses."""
     return (*READ_BY_ALL, *dict.fromkeys(name for protocol in protocols for name in protocol.reads))

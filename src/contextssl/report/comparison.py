@@ -10,7 +10,6 @@ from pathlib import Path
 
 from contextssl.errors import SettingsError
 from contextssl.evaluation.deviations import deviation_words
-from contextssl.protocol import PROTOCOLS
 from contextssl.records.provenance import OWN
 from contextssl.report import about as runs_about
 from contextssl.report.collect import Run, differences
@@ -76,8 +75,7 @@ def write_comparison(
         raise SettingsError("a comparison needs entries, and each of them a run")
     averaged = [Averaged.of(entry, split) for entry in entries]
     runs = [run for entry in entries for run in entry.runs]
-    own = [each for name in protocols if (each := PROTOCOLS.find(name)).name not in PROTOCOLS.names()]
-    made, drawn, lines = tables(averaged, own), picture(averaged), {} if about is None else dict(about)
+    made, drawn, lines = tables(averaged, protocols), picture(averaged), {} if about is None else dict(about)
     page, markdown, every = (out / f"{NAME}.{suffix}" for suffix in ("html", "md", "csv"))
     write_text(page, _page(averaged, runs, made, drawn, lines))
     write_text(markdown, _markdown(averaged, runs, made, drawn, lines))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from contextssl.protocol import PROTOCOLS, Protocol
+from contextssl.protocol import Protocol, every_protocol
 from contextssl.report import paper_numbers
 from contextssl.report.entries import Averaged, Condition, conditions, in_order
 from contextssl.report.figures import patience
@@ -34,14 +34,14 @@ def lines_of(entries: Sequence[Averaged]) -> list[Condition]:
     return [line for each in entries for line in conditions(each)]
 
 
-def tables(entries: Sequence[Averaged], protocols: Sequence[Protocol] = ()) -> list[Grid]:
+def tables(entries: Sequence[Averaged], protocols: Sequence[str] = ()) -> list[Grid]:
     """Those that there are numbers for.
 
     Args:
-        protocols: a user's own, in addition to those that are built in or installed.
+        protocols: names of a user's own, in addition to those that are built in or installed.
     """
     factors = factors_of(entries)
-    made = [table for protocol in (*PROTOCOLS.all(), *protocols) for table in protocol.tables(entries, factors)]
+    made = [table for protocol in every_protocol(protocols) for table in protocol.tables(entries, factors)]
     return [table for table in made if table is not None]
 
 

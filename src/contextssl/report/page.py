@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
-from contextssl.protocol import PROTOCOLS, Protocol
+from contextssl.protocol import every_protocol
 from contextssl.report import about, figures, gallery_section, sections, training_curves
 from contextssl.report.collect import Run, differences
 from contextssl.report.headline import headline
@@ -18,14 +18,14 @@ from contextssl.version import __version__
 UNLIKE = "These runs were not evaluated in the same way, so their numbers cannot be compared. They differ in "
 
 
-def pictures_of(runs: Sequence[Run], protocols: Sequence[Protocol] = ()) -> dict[str, Picture | None]:
+def pictures_of(runs: Sequence[Run], protocols: Sequence[str] = ()) -> dict[str, Picture | None]:
     """Every figure of these runs by its name; None where there are no rows for it.
 
     Args:
-        protocols: a user's own, in addition to those that are built in or installed.
+        protocols: names of a user's own, in addition to those that are built in or installed.
     """
     found: dict[str, Picture | None] = {}
-    for protocol in (*PROTOCOLS.all(), *protocols):
+    for protocol in every_protocol(protocols):
         found.update(protocol.pictures(runs))
     return {**found, "training": training_curves.training(runs)}
 
@@ -34,16 +34,16 @@ def page(
     runs: Sequence[Run],
     pictures: Mapping[str, Picture | None],
     galleries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]],
-    protocols: Sequence[Protocol] = (),
+    protocols: Sequence[str] = (),
 ) -> str:
     """The whole page as HTML.
 
     Args:
-        protocols: a user's own, in addition to those that are built in or installed.
+        protocols: names of a user's own, in addition to those that are built in or installed.
     """
     factors = figures.factors_of(runs)
     title = "contextssl: " + ", ".join(run.name for run in runs)
-    own = [made for protocol in (*PROTOCOLS.all(), *protocols) for made in protocol.sections(runs, pictures, factors)]
+    own = [made for protocol in every_protocol(protocols) for made in protocol.sections(runs, pictures, factors)]
     about_runs = [
         sections.Section("gallery", "Gallery", 110, gallery_section.gallery(galleries)),
         sections.training(runs, pictures, factors),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl.errors import SettingsError
-from contextssl.protocol import PROTOCOLS
 from contextssl.report.collect import differences, read_runs
 from contextssl.report.drawing import picture_files
 from contextssl.report.figures import factors_of
@@ -61,13 +60,12 @@ def write_report(
         place = place / PAGE
     if place.suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"out={place}: name an .html file, or a folder that is there")
-    named = [each for name in protocols if (each := PROTOCOLS.find(name)).name not in PROTOCOLS.names()]
-    pictures = pictures_of(found, named)
+    pictures = pictures_of(found, protocols)
     galleries = []
     for run in found:
         made, reason = gallery_of(run, data_dir, own) if gallery else (None, "gallery=false")
         galleries.append((run, made, reason))
-    write_text(place, page(found, pictures, galleries, named))
+    write_text(place, page(found, pictures, galleries, protocols))
     written: list[Path] = []
     for picture in pictures.values() if figures else ():
         if picture is not None:
