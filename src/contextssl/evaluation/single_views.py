@@ -175,10 +175,11 @@ def add_fitted(
     factors = views.train.factors
     targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
     groups = (*(factors.slice(name) for name in factors.names), slice(factors.width, targets.shape[1]))
+    held_out = views.train.held_out(views.seed)
     for head in heads:
         if head.fit is None:
             continue
-        found = head.fit(ProbeData(train, targets, test, views.train.held_out(views.seed), groups, k, views.embedder.device))
+        found = head.fit(ProbeData(train, targets, test, held_out, groups, k, views.embedder.device))
         if views.names:
             scores.add_factors(found[:, : factors.width], views.truth, factors.names, point, head=head.name, items=views.clusters, **about)
         if views.probes_class:
