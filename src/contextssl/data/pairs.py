@@ -107,11 +107,22 @@ class PairSource(Protocol):
     @property
     def class_names(self) -> tuple[str, ...]: ...
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
+    def draw(
+        self,
+        items: Int[Tensor, " n"],
+        generator: torch.Generator,
+        share: slice = EVERYTHING,
+        held: Bool[Tensor, "n A"] | None = None,
+    ) -> PairBatch:
         """One pair of each item named (repeats allowed), every factor active.
 
         Args:
             share: which of those pairs to return. All are drawn, so that a pair is the same whatever share it is part of.
+            held: True at the numbers of the factors whose value both views of a pair share; every other factor's differs, and pairs of one
+                item differ from each other in every factor, where the data allow. None: any two different views.
+
+        Raises:
+            DataError: where the data have no two such views.
         """
         ...
 
