@@ -35,6 +35,8 @@ class ToySource:
     channels: int = 3
     factors: FactorSpace = FACTORS
     seed: int = 0
+    # So many poses × so many colours of each item, with the factors of 3DIEBench; then num_views is their product.
+    grid: tuple[int, int] | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -65,6 +67,12 @@ class ToySource:
         generator = np.random.default_rng([self.seed, zlib.crc32(split.encode()), index])
         if self.published:
             low, high = np.array(RAW_RANGES).T
+            if self.grid is not None:
+                poses, colours = self.grid
+                raw = generator.uniform(low, high, (poses * colours, len(RAW_LATENTS)))
+                rows, columns = np.divmod(np.arange(len(raw)), colours)
+                raw[:, :3], raw[:, [3, 6]] = raw[rows, :3], raw[columns][:, [3, 6]]
+                return raw
             return generator.uniform(low, high, (self.num_views, len(RAW_LATENTS)))
         raw = generator.uniform(0, 1, (self.num_views, self.factors.width))
         for factor in self.factors.factors:

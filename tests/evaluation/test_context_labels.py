@@ -12,7 +12,7 @@ from torch import Tensor
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import InputError
 from contextssl.evaluation.context_labels import bound_without_context, context_label_rows, labels_under
-from contextssl.evaluation.contexts import ContextPoint, context_points, draw_contexts
+from contextssl.evaluation.contexts import ContextPoint, Contexts, context_points
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.view_sets import ViewSet
@@ -34,7 +34,7 @@ def label_space(bins: int = 2) -> LabelSpace:
 
 def single_views(rows: Tensor | None = None, embedder: Embedder | None = None) -> SingleViews:
     if embedder is None:
-        embedder = Embedder(tiny_model(), draw_contexts(ViewPairs(TRAIN), 7, 2, 0), {"fingerprint": "a"})
+        embedder = Embedder(tiny_model(), Contexts.draw(ViewPairs(TRAIN), 7, 2, 0), {"fingerprint": "a"})
     train, test = ViewSet.choose(TRAIN, "train", 0, 0, 0), ViewSet.choose(VAL, "val", 0, 0, 0)
     return SingleViews(embedder, train, test, torch.arange(len(test)) if rows is None else rows)
 
@@ -67,7 +67,7 @@ def test_accuracies_are_the_loop(bins: int) -> None:
         for length in (0, 4):
             shares, bin_shares = [], []
             for draw in range(2 if length else 1):
-                pairs = views.embedder.contexts[draw]
+                pairs = views.embedder.contexts.shared[draw]
                 context = model.context(pairs.source[:2], pairs.action[:2], pairs.target[:2], environment) if length else None
                 answers = []
                 for r in chosen:
@@ -102,7 +102,7 @@ class Planted(Embedder):
 
 def planted() -> tuple[SingleViews, LabelHead, LabelSpace]:
     space = label_space()
-    embedder = Planted(tiny_model(), draw_contexts(ViewPairs(TRAIN), 7, 2, 0), {"fingerprint": "a"})
+    embedder = Planted(tiny_model(), Contexts.draw(ViewPairs(TRAIN), 7, 2, 0), {"fingerprint": "a"})
     embedder.space = space
     head = LabelHead(space.count, space.count)
     with torch.no_grad():

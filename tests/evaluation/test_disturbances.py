@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from contextssl.data.pairs import ViewPairs
-from contextssl.evaluation.contexts import draw_contexts
+from contextssl.evaluation.contexts import Contexts
 from contextssl.evaluation.disturbances import (
     DISTURBANCES,
     Draw,
@@ -77,7 +77,7 @@ def test_wrong_targets_are_of_other_items(share: float, count: int, items: int) 
 
 def test_a_block_of_one_pair_has_a_wrong_target_too() -> None:
     few = ViewPairs(views_of(2, 4, "train"))
-    embedder = Embedder(tiny_model(block_size=4), draw_contexts(few, 1, 8, 0), {})
+    embedder = Embedder(tiny_model(block_size=4), Contexts.draw(few, 1, 8, 0), {})
     for draw in _draws(embedder, few, 1, None, 0):
         wrong = next(draw.disturbed(1, ["wrong pairs"], ROTATION, 0)).pairs
         assert int(wrong.items[0, 0]) != int(wrong.items[0, 1])
@@ -101,7 +101,7 @@ def test_images_without_anything_in_them_and_a_pair_of_zeros() -> None:
 def test_the_blank_view_is_what_the_encoder_makes_of_black() -> None:
     train = ViewPairs(views_of(4, 4, "train"))
     model = tiny_model()
-    (draw,) = _draws(Embedder(model, draw_contexts(train, 3, 1, 0), {}), train, 3, None, 0)
+    (draw,) = _draws(Embedder(model, Contexts.draw(train, 3, 1, 0), {}), train, 3, None, 0)
     torch.testing.assert_close(draw.blank, model.encode(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))[0])
 
 
@@ -109,8 +109,8 @@ def test_disturbances_that_keep_the_true_pairs() -> None:
     draw = Draw(0, encoded(7, 0), encoded(7, 1), None, torch.zeros(12))
     made = {disturbed.name: disturbed for disturbed in draw.disturbed(5, DISTURBANCES, ROTATION, 0)}
     assert set(made) == {
-        "shuffled", "random actions", "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %", "blank images", "no factor active",
-        "all factors active",
+        "shuffled", "random actions", "partners dealt anew", "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %",
+        "one image everywhere", "blank images", "no factor active", "all factors active",
         "scaled actions 0.5", "scaled actions 0.3", "scaled actions 0.2", "scaled actions 0.1",
     }  # fmt: skip
     assert {name: each.environment for name, each in made.items() if each.environment != "rotation"} == {

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import DataError, InputError, SettingsError
-from contextssl.evaluation.contexts import ContextPoint, context_points, draw_contexts
+from contextssl.evaluation.contexts import ContextPoint, Contexts, context_points, draw_contexts
 from contextssl.evaluation.disturbances import DISTURBANCES, EncodedPairs, cycle, shuffled
 from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows
 from contextssl.evaluation.embeddings import Embedder
@@ -36,7 +36,7 @@ ROTATION, COLOR, NONE = (FACTORS.environment(name) for name in ("rotation", "col
 
 
 def single_views(model: ContextSSL | None = None, draws: int = 2) -> SingleViews:
-    embedder = Embedder(model or tiny_model(), draw_contexts(TRAIN, PAIRS, draws, 0), {})
+    embedder = Embedder(model or tiny_model(), Contexts.draw(TRAIN, PAIRS, draws, 0), {})
     train, test = ViewSet.choose(TRAIN.views, "train", 0, 0, 0), ViewSet.choose(VAL.views, "val", 0, 0, 0)
     return SingleViews(embedder, train, test, test.rows(3, 0))
 
@@ -85,8 +85,8 @@ def test_beyond_the_block_is_a_model_with_a_larger_block() -> None:
 def test_rows_say_what_was_done() -> None:
     rows = rows_of(unseen=VAL, lengths=None)
     assert {row.context for row in rows if row.environment == "rotation"} == {
-        None, "shuffled", "wrong environment (color)", "random actions", "wrong pairs 25 %", "wrong pairs 50 %", "wrong pairs 100 %",
-        "blank images", "no factor active", "all factors active",
+        None, "shuffled", "wrong environment (color)", "random actions", "partners dealt anew", "wrong pairs 25 %",
+        "wrong pairs 50 %", "wrong pairs 100 %", "one image everywhere", "blank images", "no factor active", "all factors active",
         "scaled actions 0.5", "scaled actions 0.3", "scaled actions 0.2", "scaled actions 0.1",
         "one pair", "one pair of zeros", "unseen classes", "beyond the block",
     }  # fmt: skip
@@ -164,7 +164,7 @@ def test_rows_are_the_models_in_that_context(kind: str) -> None:
     assert isinstance(model, ContextSSL)
     images = VAL.views.gather_views(test.items, test.views)
     expected = []
-    for index, drawn in enumerate(views.embedder.contexts):
+    for index, drawn in enumerate(views.embedder.contexts.shared):
         source, action, target = (part[:5].clone() for part in (drawn.source, drawn.action, drawn.target))
         if kind == "random actions":
             action = action[cycle(5, seeded_generator(3, kind, index))]
@@ -201,7 +201,7 @@ def test_the_seed_settles_every_disturbance_and_not_what_was_drawn() -> None:
     assert first == again and [asdict(row) | UNSETTLED for row in first] == [asdict(row) | UNSETTLED for row in other]
     for context in {row.context for row in first}:
         same = numbers_of(first, context, "rotation") == numbers_of(other, context, "rotation")
-        seeded = str(context).startswith(("shuffled", "random actions", "wrong pairs", "unseen classes", "beyond the block"))
+        seeded = str(context).startswith(("shuffled", "random actions", "partners", "wrong pairs", "unseen classes", "beyond the block"))
         assert same == (not seeded)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import SettingsError
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, weights_fingerprint
-from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
+from contextssl.evaluation.contexts import ContextPoint, Contexts, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.view_sets import ViewSet, distinct
 from contextssl.models.contextssl import ContextSSL
@@ -27,7 +27,7 @@ POINT = ContextPoint("rotation", 4, 1)
 
 
 def embedder(folder: Path | None, model: ContextSSL | None = None, seed: int = 0, data: dict[str, Any] | None = None) -> Embedder:
-    contexts = draw_contexts(ViewPairs(TRAIN), 7, 2, seed)
+    contexts = Contexts.draw(ViewPairs(TRAIN), 7, 2, seed)
     return Embedder(model or tiny_model(), contexts, data or {"fingerprint": "a"}, seed, cache=ArrayCache(folder))
 
 
@@ -42,7 +42,7 @@ def test_embeddings_are_the_models_own(tmp_path: Path) -> None:
     images = VAL.gather_views(views.items, views.views)
     assert len(views) == 5 * 4 == len(set(zip(views.items.tolist(), views.views.tolist(), strict=True)))
     torch.testing.assert_close(ours.features(views), ours.model.encode(images))
-    pairs = ours.contexts[1]
+    pairs = ours.contexts.shared[1]
     context = model.context(pairs.source[:2], pairs.action[:2], pairs.target[:2], environment="rotation")
     torch.testing.assert_close(ours.embeddings(views, POINT), model.embed(images, context), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ours.embeddings(views, ContextPoint(None, 0, 0)), model.embed(images), rtol=1e-4, atol=1e-5)

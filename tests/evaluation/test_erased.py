@@ -12,7 +12,7 @@ from torch import Tensor
 from contextssl.data.pairs import ViewPairs
 from contextssl.data.views import Views
 from contextssl.errors import SettingsError
-from contextssl.evaluation.contexts import draw_contexts
+from contextssl.evaluation.contexts import Contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.erased import concept, erasure_rows
 from contextssl.evaluation.leace import fit_erasure
@@ -77,7 +77,7 @@ def planted(split: str, items: int, views: int = 5, *, squares: float = 0.0, kin
 
 def single_views(*, squares: float = 0.0, kind: type[Views] = Views) -> SingleViews:
     train, test = planted("train", 240, squares=squares, kind=kind), planted("val", 64, squares=squares, kind=kind)
-    embedder = Planted(tiny_model(), draw_contexts(ViewPairs(train), 60, DRAWS, 0), {})
+    embedder = Planted(tiny_model(), Contexts.draw(ViewPairs(train), 60, DRAWS, 0), {})
     read = ViewSet.choose(test, "val", 0, 0, 0)
     return SingleViews(embedder, ViewSet.choose(train, "train", 0, 0, 0), read, read.rows(3, 0))
 
@@ -181,7 +181,7 @@ def test_a_context_row_is_the_mean_over_contexts_of_both_views_of_its_first_pair
     test = views.test
     design, folds = basis(test.latents[:, FACTORS.slice("color")], FACTORS["color"]), item_folds(test)
     found = []
-    for pairs in views.embedder.contexts:
+    for pairs in views.embedder.contexts.shared:
         few, known = [], []
         for pair in range(8):
             for images, latents in ((pairs.source, pairs.source_latents), (pairs.target, pairs.target_latents)):

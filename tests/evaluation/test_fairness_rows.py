@@ -124,7 +124,7 @@ def test_people_are_rows_as_they_stand(data: Data, tmp_path: Path) -> None:
     assert torch.equal(flipped[:, others], people.test[:, others])
     point = ContextPoint("none", 6, 1)
     got = Encoded.of(made.embedder, people).embedded(made.embedder, point)
-    pairs, model = made.embedder.contexts[1], made.embedder.model
+    pairs, model = made.embedder.contexts.shared[1], made.embedder.model
     assert isinstance(model, ContextSSL)
     context = model.context(pairs.source, pairs.action, pairs.target, "none")
     assert torch.allclose(got.test, F.normalize(model.embed(bank.rows, context), dim=-1), atol=1e-5)

@@ -22,7 +22,7 @@ def test_rows_are_those_of_the_public_interface(tmp_path: Path) -> None:
     environments = [model.factors.environment(name) for name in ("rotation", "color")]
     rows = online_rows(model, pairs, environments, [0, 4])
     found = {(row.metric, row.factor, row.environment, row.length, row.representation): row for row in rows}
-    queries, shown = pairs.queries, pairs.context
+    queries, shown = pairs.drawn.queries, pairs.drawn.context
     for environment in ("rotation", "color"):
         short = model.context(shown.source[:2], shown.action[:2], shown.target[:2], environment=environment)
         for length, context in ((0, None), (4, short)):
@@ -45,9 +45,10 @@ def test_rows_are_those_of_the_public_interface(tmp_path: Path) -> None:
 def test_pairs_are_fixed_by_the_seed_and_spread_over_the_items(tmp_path: Path) -> None:
     data = toy_data(tmp_path / "store")
     first, again, other = (OnlinePairs.draw(data.train, data.val, 20, 7, seed) for seed in (0, 0, 1))
-    assert torch.equal(first.queries.source, again.queries.source) and torch.equal(first.context.action, again.context.action)
-    assert not torch.equal(first.queries.source, other.queries.source)
-    counts = first.queries.items.bincount()
+    assert torch.equal(first.drawn.queries.source, again.drawn.queries.source)
+    assert torch.equal(first.drawn.context.action, again.drawn.context.action)
+    assert not torch.equal(first.drawn.queries.source, other.drawn.queries.source)
+    counts = first.drawn.queries.items.bincount()
     assert len(counts) == 8 and counts.min() >= 2 and counts.max() <= 3
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import SettingsError
 from contextssl.evaluation import published_probes
-from contextssl.evaluation.contexts import ContextPoint, draw_contexts
+from contextssl.evaluation.contexts import ContextPoint, Contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.metrics import r2_pooled
@@ -32,7 +32,7 @@ TRAINING = HeadTraining(epochs=2, batch_size=4, seed=3)
 
 
 def embedder() -> Embedder:
-    return Embedder(tiny_model(), draw_contexts(ViewPairs(views_of(9, 4, "train")), 7, 1, 0), {})
+    return Embedder(tiny_model(), Contexts.draw(ViewPairs(views_of(9, 4, "train")), 7, 1, 0), {})
 
 
 def of(rows: list[ResultRow], **about: object) -> float:

@@ -14,7 +14,7 @@ from contextssl.data.pack import pack
 from contextssl.data.shapes import ShapesSource
 from contextssl.data.store import open_store
 from contextssl.data.threediebench_folder import THREE_FACTORS
-from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.contexts import ContextPoint, Contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.sensitivity import RAW_COLUMNS, Variations, render_variations, sensitivity, shapes_renderer
 from contextssl.evaluation.single_views import SingleViews
@@ -99,7 +99,7 @@ def test_sensitivity_is_a_slow_loop_and_zero_where_nothing_moves() -> None:
     other = torch.randint(256, (12, 3, 8, 8), generator=generator, dtype=torch.uint8)
     items = torch.arange(4).repeat_interleave(3)
     variations = Variations(original, items, {"rotation": other, "color": original})
-    embedder = Embedder(model, [], {})
+    embedder = Embedder(model, Contexts([]), {})
     point = ContextPoint(None, 0, 0)
     found = sensitivity(embedder, variations, point)
     z, moved = (torch.nn.functional.normalize(model.embed(images), dim=-1) for images in (original, other))
@@ -150,7 +150,7 @@ def test_no_renderer_is_said() -> None:
 
 def test_too_few_views_for_a_share_are_said() -> None:
     train, test = (ViewSet.choose(views_of(4, 3, split), split, 0, 0, 0) for split in ("train", "val"))
-    views = SingleViews(Embedder(tiny_model(), [], {}), train, test, torch.arange(len(test)))
+    views = SingleViews(Embedder(tiny_model(), Contexts([]), {}), train, test, torch.arange(len(test)))
     with pytest.warns(UserWarning) as caught:
         rows = list(geometry_rows(views, [ContextPoint(None, 0, 0)], shares=[0.0], k=3))
     for name, warning in zip(("rotation", "color", "class"), caught, strict=True):

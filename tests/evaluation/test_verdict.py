@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from contextssl.data.pairs import ViewPairs
 from contextssl.data.views import Views
-from contextssl.evaluation.contexts import draw_contexts
+from contextssl.evaluation.contexts import Contexts
 from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.single_views import SingleViews
@@ -175,7 +175,7 @@ def seen(items: int, views: int, seed: int) -> ViewPairs:
 @pytest.mark.parametrize(("by", "says"), [("pairs", ON_PAIRS), ("block", ON_ACTIVE), ("nothing", ON_NOTHING)])
 def test_models_by_hand(by: str, says: str) -> None:
     train, val = seen(9, 4, 0), seen(12, 25, 1)
-    embedder = Embedder(ByHand(by).eval(), draw_contexts(train, 7, 2, 0), {})
+    embedder = Embedder(ByHand(by).eval(), Contexts.draw(train, 7, 2, 0), {})
     sets = ViewSet.choose(train.views, "train", 0, 0, 0), ViewSet.choose(val.views, "val", 0, 0, 0)
     views = SingleViews(embedder, *sets, sets[1].rows(3, 0))
     environments = [FACTORS.environment(name) for name in ("rotation", "color")]

@@ -36,9 +36,11 @@ def tiny_model(seed: int = 0, block_size: int = 16, size: int = SIZE) -> Context
         ).eval()
 
 
-def views_of(items: int = 6, views: int = 5, split: str = "val", size: int = SIZE, seed: int = 0) -> Views:
-    """Toy views in memory."""
-    source = ToySource({split: items}, num_views=views, seed=seed)
+def views_of(
+    items: int = 6, views: int = 5, split: str = "val", size: int = SIZE, seed: int = 0, grid: tuple[int, int] | None = None
+) -> Views:
+    """Toy views in memory; of a grid of poses × colours where one is given."""
+    source = ToySource({split: items}, num_views=views if grid is None else grid[0] * grid[1], seed=seed, grid=grid)
     read = [source.read(split, index, size) for index in range(items)]
     return Views(
         images=np.stack([images for images, _ in read]),

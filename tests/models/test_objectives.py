@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from contextssl.models.objectives import (
+    alike_in_context,
     auxiliary_regression,
     cosine_similarities,
     covariance_penalty,
@@ -18,6 +19,7 @@ from contextssl.models.objectives import (
     mean_similarities,
     negative_cosine,
     nt_xent,
+    nt_xent_from_similarities,
     sie,
     variance_hinge,
     vicreg,
@@ -190,3 +192,29 @@ def test_negative_cosine_by_hand_gives_the_target_no_gradient() -> None:
     assert float(loss.detach()) == pytest.approx((0 + 2) / 2)
     loss.backward()
     assert target.grad is None and prediction.grad is not None
+
+
+def test_views_that_count_as_the_same_are_no_negatives() -> None:
+    """Two items, two pairs each; a pose and a colour. In a context of poses, a view of the same item and pose counts as the same."""
+    items = torch.tensor([0, 0, 1, 1])
+    #            pair 0 (pose 1)   pair 1 (nothing)  pair 2 (pose 1)   pair 3 (colour 5)
+    latents = torch.tensor([[[1, 5], [1, 6]], [[1, 7], [2, 8]], [[1, 5], [1, 6]], [[3, 5], [4, 5]]]).float()
+    active = torch.tensor([[True, False], [False, False], [True, False], [False, True]])
+    alike = alike_in_context(items, latents, active)
+    naive = torch.zeros(8, 8, dtype=torch.bool)
+    values, of, counted = latents.flatten(0, 1), items.repeat_interleave(2), active.repeat_interleave(2, dim=0)
+    for i in range(8):
+        for j in range(8):
+            naive[i, j] = of[i] == of[j] and all(values[i, k] == values[j, k] for k in range(2) if counted[i, k])
+    assert torch.equal(alike, naive)
+    # The first view: its partner, and the first view of the second pair, which has the same pose; not the second, which has not.
+    assert alike[0].nonzero()[:, 0].tolist() == [0, 1, 2]
+    # Where no factor is active, every view of the item; in a context of colours, only those of the same.
+    assert alike[2].nonzero()[:, 0].tolist() == [0, 1, 2, 3] and alike[6].nonzero()[:, 0].tolist() == [4, 6, 7]
+    z = torch.randn(4, 2, 8, generator=torch.Generator().manual_seed(0))
+    cosines = cosine_similarities(z)
+    expected = 0.0
+    for i in range(8):
+        others = [j for j in range(8) if j == i ^ 1 or not naive[i, j]]
+        expected -= math.log(float((cosines[i, i ^ 1] / 0.1).exp() / (cosines[i, others] / 0.1).exp().sum()))
+    assert float(nt_xent_from_similarities(cosines, 0.1, alike=alike)) == pytest.approx(expected / 8, rel=1e-4)

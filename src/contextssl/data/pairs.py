@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from contextssl.data.environment_mix import EnvironmentMix
+from contextssl.data.shared_values import sharing_pairs
 from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import FactorSpace
@@ -163,11 +164,40 @@ class ViewPairs(OfViews):
         if self.views.num_views < 2:
             raise DataError(f"pairs need at least two views per item; this data set has {self.views.num_views}")
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
+    def draw(
+        self,
+        items: Int[Tensor, " n"],
+        generator: torch.Generator,
+        share: slice = EVERYTHING,
+        held: Bool[Tensor, "n A"] | None = None,
+    ) -> PairBatch:
+        if held is not None:
+            source, target = self._sharing(items, held, generator)
+            return self.pairs(items[share], source[share], target[share])
         count = self.views.num_views
         source = torch.randint(count, items.shape, generator=generator)
         target = (source + 1 + torch.randint(count - 1, items.shape, generator=generator)) % count
         return self.pairs(items[share], source[share], target[share])
+
+    def _sharing(
+        self, items: Int[Tensor, " n"], held: Bool[Tensor, "n A"], generator: torch.Generator
+    ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+        """Source and target views that share the held factors' values and differ in the others'."""
+        there, rows = items.unique(return_inverse=True)
+        latents = torch.from_numpy(self.views.latents[there.numpy()])
+        blocks = self.factors.slices
+        source, target, found = sharing_pairs(latents, blocks, rows, held[:, [block.start for block in blocks]], generator)
+        if not bool(found.all()):
+            missing = int((~found).nonzero()[0, 0])
+            names = [name for name, block in zip(self.factors.names, blocks, strict=True) if bool(held[missing, block.start])]
+            kept = f"the same {' and '.join(names)}" if names else "no factor in common"
+            others = [name for name in self.factors.names if name not in names]
+            rest = f" and another {' and another '.join(others)}" if names and others else ""
+            raise DataError(
+                f"examples need pairs of views: item {int(items[missing])} has no two views with {kept}{rest}; render a grid of values, "
+                f"such as 'grid={{{','.join(f'{name}:7' for name in self.factors.names)}}}'"
+            )
+        return source, target
 
     def complete(self, batch: PairBatch) -> PairBatch:
         return batch
@@ -203,6 +233,7 @@ class PairSampler:
         environments: that each sequence's is drawn from.
         batch_size: pairs per batch, over all processes.
         block_size: tokens per sequence, two per pair.
+        examples: whether a pair is an example of its environment: its views share the active factors and differ in all others.
     """
 
     source: PairSource
@@ -211,6 +242,7 @@ class PairSampler:
     block_size: int
     pairs_per_item: int = 1
     seed: int = 0
+    examples: bool = False
     # The last epoch, and its order: of a million items it takes as long to draw as a batch.
     _order: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
@@ -291,5 +323,6 @@ class PairSampler:
         active = masks[drawn].repeat_interleave(self.block_size // 2, dim=0)[: len(items)]
         shares = self.shares(step, world)
         share = slice(sum(shares[:rank]), sum(shares[: rank + 1]))
-        batch = self.source.draw(items, seeded_generator(self.seed, "views", epoch, step, 0), share)
+        held = active if self.examples else None
+        batch = self.source.draw(items, seeded_generator(self.seed, "views", epoch, step, 0), share, held)
         return replace(batch, active=active[share])

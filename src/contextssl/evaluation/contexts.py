@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -36,18 +37,54 @@ class ContextPoint:
         return "none-given" if self.environment is None else f"{self.environment}-{self.length}-{self.draw}"
 
 
-def draw_contexts(train: PairSource, pairs: int, count: int, seed: int) -> list[PairBatch]:
+def draw_contexts(train: PairSource, pairs: int, count: int, seed: int, environment: str | Environment | None = None) -> list[PairBatch]:
     """``count`` contexts of ``pairs`` pairs, every factor active. Context i depends on the seed and i alone.
 
     The items of a context are different ones as long as there are enough.
+
+    Args:
+        environment: where pairs are examples: of what, so that their views share its active factors and differ in the others. Context i is of
+            the same items in every environment.
     """
+    held = None if environment is None else train.factors.mask(environment).expand(pairs, -1)
     contexts = []
     for index in range(count):
         generator = seeded_generator(seed, "context", index)
         rounds = -(-pairs // train.num_items)
         items = torch.cat([torch.randperm(train.num_items, generator=generator) for _ in range(rounds)])[:pairs]
-        contexts.append(train.complete(train.draw(items, generator)))
+        contexts.append(train.complete(train.draw(items, generator, held=held)))
     return contexts
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """The drawn contexts: the same for every environment, which then says which blocks of the actions count; or examples of each.
+
+    Args:
+        shared: the draws, each as long as the longest context.
+        examples: of an environment's name its draws, where contexts are examples.
+    """
+
+    shared: Sequence[PairBatch]
+    examples: Callable[[str], Sequence[PairBatch]] | None = None
+
+    @classmethod
+    def draw(cls, train: PairSource, pairs: int, count: int, seed: int, *, examples: bool = False) -> Contexts:
+        """Arguments as of :func:`draw_contexts`; examples of an environment are drawn when they are first asked for."""
+        shared = draw_contexts(train, pairs, count, seed)
+        return cls(shared, cache(lambda name: draw_contexts(train, pairs, count, seed, name)) if examples else None)
+
+    def __len__(self) -> int:
+        return len(self.shared)
+
+    @property
+    def pairs(self) -> int:
+        """Of each context; 0 where none is drawn."""
+        return len(self.shared[0]) if self.shared else 0
+
+    def of(self, environment: str) -> Sequence[PairBatch]:
+        """The draws of one environment."""
+        return self.shared if self.examples is None else self.examples(environment)
 
 
 def context_points(environments: Sequence[Environment], lengths: Sequence[int], draws: int, *, by_name: bool = False) -> list[ContextPoint]:

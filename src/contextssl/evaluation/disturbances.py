@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import torch
@@ -18,7 +18,10 @@ from contextssl.randomness import seeded_generator
 SHUFFLED = "shuffled"
 WRONG_ENVIRONMENT = "wrong environment"
 RANDOM_ACTIONS = "random actions"
+DEALT_ANEW = "partners dealt anew"
 WRONG_PAIRS = "wrong pairs"
+CONTRADICTING = "half the pairs of"
+ONE_IMAGE = "one image everywhere"
 BLANK_IMAGES = "blank images"
 NONE_ACTIVE = "no factor active"
 ALL_ACTIVE = "all factors active"
@@ -28,9 +31,12 @@ ZERO_PAIR = "one pair of zeros"
 UNSEEN_CLASSES = "unseen classes"
 BEYOND_BLOCK = "beyond the block"
 DISTURBANCES = (
-    SHUFFLED, WRONG_ENVIRONMENT, RANDOM_ACTIONS, WRONG_PAIRS, BLANK_IMAGES, NONE_ACTIVE, ALL_ACTIVE, SCALED_ACTIONS, ONE_PAIR, ZERO_PAIR,
-    UNSEEN_CLASSES, BEYOND_BLOCK,
+    SHUFFLED, WRONG_ENVIRONMENT, RANDOM_ACTIONS, DEALT_ANEW, WRONG_PAIRS, CONTRADICTING, ONE_IMAGE, BLANK_IMAGES, NONE_ACTIVE, ALL_ACTIVE,
+    SCALED_ACTIONS, ONE_PAIR, ZERO_PAIR, UNSEEN_CLASSES, BEYOND_BLOCK,
 )  # fmt: skip
+# Those that change actions, which examples have none of; and those of examples, whose environment is in their views alone.
+OF_ACTIONS = (RANDOM_ACTIONS, NONE_ACTIVE, ALL_ACTIVE, SCALED_ACTIONS, ZERO_PAIR)
+OF_EXAMPLES = (CONTRADICTING,)
 # Which part of the pairs is wrong.
 WRONG_SHARES = (0.25, 0.5, 1.0)
 # Multiples of the actions.
@@ -92,6 +98,31 @@ def random_actions(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPa
     return replace(pairs, action=pairs.action[cycle(len(pairs), generator)])
 
 
+def dealt_anew(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
+    """The same views, each target moved to another pair."""
+    moved = cycle(len(pairs), generator)
+    return replace(
+        pairs,
+        features=torch.stack([pairs.features[:, 0], pairs.features[moved, 1]], dim=1),
+        items=torch.stack([pairs.items[:, 0], pairs.items[moved, 1]], dim=1),
+    )
+
+
+def half_of(pairs: EncodedPairs, other: EncodedPairs) -> EncodedPairs:
+    """Every second pair out of another context."""
+    chosen = (torch.arange(len(pairs)) % 2 == 1)[:, None]
+    return EncodedPairs(
+        torch.where(chosen[..., None], other.features[: len(pairs)], pairs.features),
+        torch.where(chosen, other.action[: len(pairs)], pairs.action),
+        torch.where(chosen, other.items[: len(pairs)], pairs.items),
+    )
+
+
+def one_image(pairs: EncodedPairs) -> EncodedPairs:
+    """The first view in every place, with the actions as they are."""
+    return replace(pairs, features=pairs.features[:1, :1].expand_as(pairs.features))
+
+
 def wrong_pairs(pairs: EncodedPairs, spare: EncodedPairs, share: float, generator: torch.Generator) -> EncodedPairs:
     """A share of the pairs, rounded up, with a target out of ``spare`` that is of another item.
 
@@ -137,6 +168,7 @@ class Draw:
         spare: at least as many further pairs of the training split, of two items or more if it has them.
         unseen: as many pairs of items of unseen classes.
         blank: what the encoder makes of a view that shows nothing.
+        others: where pairs are examples, the contexts of other environments, by their names.
     """
 
     index: int
@@ -144,6 +176,7 @@ class Draw:
     spare: EncodedPairs
     unseen: EncodedPairs | None
     blank: Float[Tensor, " F"]
+    others: Mapping[str, EncodedPairs] = field(default_factory=dict)
 
     def disturbed(self, pairs: int, kinds: Sequence[str], environment: Environment, seed: int) -> Iterator[Disturbed]:
         """Contexts of that many pairs. Left out where impossible: another order of a single pair, wrong actions where no factor is active."""
@@ -152,10 +185,17 @@ class Draw:
             yield Disturbed(SHUFFLED, shuffled(own, seeded_generator(seed, SHUFFLED, self.index)), name)
         if RANDOM_ACTIONS in kinds and pairs > 1 and environment.factors:
             yield Disturbed(RANDOM_ACTIONS, random_actions(own, seeded_generator(seed, RANDOM_ACTIONS, self.index)), name)
+        if DEALT_ANEW in kinds and pairs > 1:
+            yield Disturbed(DEALT_ANEW, dealt_anew(own, seeded_generator(seed, DEALT_ANEW, self.index)), name)
         if WRONG_PAIRS in kinds:
             for share in WRONG_SHARES:
                 generator = seeded_generator(seed, WRONG_PAIRS, self.index)
                 yield Disturbed(wrong_pairs_name(share), wrong_pairs(own, self.spare, share, generator), name)
+        if CONTRADICTING in kinds and pairs > 1:
+            for other, theirs in self.others.items():
+                yield Disturbed(f"{CONTRADICTING} {other}", half_of(own, theirs), name)
+        if ONE_IMAGE in kinds:
+            yield Disturbed(ONE_IMAGE, one_image(own), name)
         if BLANK_IMAGES in kinds:
             yield Disturbed(BLANK_IMAGES, blank_images(own, self.blank), name)
         if NONE_ACTIVE in kinds and environment.factors:

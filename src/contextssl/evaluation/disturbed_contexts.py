@@ -16,6 +16,8 @@ from contextssl.evaluation.contexts import REPORTED_LENGTH, ContextPoint, check_
 from contextssl.evaluation.disturbances import (
     BEYOND_BLOCK,
     DISTURBANCES,
+    OF_ACTIONS,
+    OF_EXAMPLES,
     UNSEEN_CLASSES,
     WRONG_ENVIRONMENT,
     WRONG_PAIRS,
@@ -95,8 +97,9 @@ def context_sensitivity_rows(
     """Rows of protocol ``"context-sensitivity"``: variance share, kNN and the model's own head per factor, in contexts as drawn and disturbed.
 
     ``context`` names the disturbance: None as drawn; ``"shuffled"``; ``"wrong environment (color)"``, with the active factors of that environment
-    (all environments share their pairs, so this is the context of color as drawn, in a row of the other environment); ``"random actions"``;
-    ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"blank images"``; ``"no factor active"`` and ``"all factors active"``, the true pairs with
+    (this is the context of color as drawn, in a row of the other environment); ``"random actions"``;
+    ``"partners dealt anew"``; ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"one image everywhere"``; ``"blank images"``; of examples
+    ``"half the pairs of color"``; of pairs with actions ``"no factor active"`` and ``"all factors active"``, the true pairs with
     every block of the action zero, or none; ``"scaled actions 0.5"``, ``0.3``, ``0.2``, ``0.1``; ``"unseen classes"``. Once, at two tokens,
     ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the block holds, ``"beyond the block"``.
     Means are over the embedder's draws of contexts. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
@@ -106,7 +109,7 @@ def context_sensitivity_rows(
         source: the training split that the embedder's contexts were drawn from.
         environments: of the contexts.
         lengths: in tokens; length 0 gives no rows. Default: 14, and the longest that the block holds.
-        disturbances: of :data:`DISTURBANCES`.
+        disturbances: of :data:`DISTURBANCES`; those that the model's kind of context does not have are left out.
         other_environments: those of one factor are given in the place of the true one. Default: ``environments``.
         unseen: items of classes not seen in training; None omits ``"unseen classes"``.
         k: of kNN.
@@ -127,14 +130,22 @@ def context_sensitivity_rows(
     check_lengths(lengths, longest)
     if WRONG_PAIRS in disturbances and source.num_items < 2:
         raise DataError(f"{WRONG_PAIRS} need a target of another item, and there is only one item: leave them out of the disturbances")
-    draws = _draws(views.embedder, source, longest // 2, unseen if UNSEEN_CLASSES in disturbances else None, seed)
+    examples = model.context_kind == "examples"
+    disturbances = [kind for kind in disturbances if kind not in (OF_ACTIONS if examples else OF_EXAMPLES)]
+    unseen = unseen if UNSEEN_CLASSES in disturbances else None
+    others = environments if other_environments is None else other_environments
+    draws = [] if examples else _draws(views.embedder, source, longest // 2, unseen, seed)
     probed = Probed(views, model, k)
     for environment in environments:
+        if examples:
+            draws = _draws(
+                views.embedder, source, longest // 2, unseen, seed, environment, [each for each in others if each != environment]
+            )
         for length in lengths:
             for draw in draws if length else ():
                 point = ContextPoint(environment.name, length, draw.index)
                 probed.add_drawn(point)
-                for other in environments if other_environments is None else other_environments:
+                for other in others:
                     if WRONG_ENVIRONMENT in disturbances and len(other.factors) == 1 and other != environment:
                         probed.add_drawn(point, f"{WRONG_ENVIRONMENT} ({other.name})", environment=other)
                 for disturbed in draw.disturbed(length // 2, disturbances, environment, seed):
@@ -149,12 +160,36 @@ def context_sensitivity_rows(
     yield from probed.scores.rows()
 
 
-def _draws(embedder: Embedder, source: PairSource, pairs: int, unseen: PairSource | None, seed: int) -> list[Draw]:
-    """Every draw of the embedder with its spare and unseen pairs, each view encoded once."""
-    count = len(embedder.contexts)
+def _draws(
+    embedder: Embedder,
+    source: PairSource,
+    pairs: int,
+    unseen: PairSource | None,
+    seed: int,
+    environment: Environment | None = None,
+    others: Sequence[Environment] = (),
+) -> list[Draw]:
+    """Every draw of the embedder with its spare and unseen pairs, each view encoded once.
+
+    Args:
+        environment: that pairs are examples of; None where all environments share their pairs.
+        others: environments whose examples contradict it.
+    """
+    own = embedder.contexts.shared if environment is None else embedder.contexts.of(environment.name)
+    count = len(own)
     # Of two spare pairs at least one is of another item than a given pair.
-    spares = draw_contexts(source, max(2, pairs), count, derive_seed(seed, "spare pairs"))
-    strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES))
-    own, spare, other = ([EncodedPairs.of(embedder, drawn) for drawn in draws] for draws in (embedder.contexts, spares, strangers))
-    blank = embedder.encode(torch.zeros_like(embedder.contexts[0].source[:1]))[0]
-    return [Draw(index, own[index], spare[index], other[index] if other else None, blank) for index in range(count)]
+    spares = draw_contexts(source, max(2, pairs), count, derive_seed(seed, "spare pairs"), environment)
+    strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES), environment)
+    blank = embedder.encode(torch.zeros_like(own[0].source[:1]))[0]
+    encoded = [[EncodedPairs.of(embedder, drawn) for drawn in draws] for draws in (spares, strangers)]
+    return [
+        Draw(
+            index,
+            EncodedPairs.of(embedder, own[index]),
+            encoded[0][index],
+            encoded[1][index] if strangers else None,
+            blank,
+            {other.name: EncodedPairs.of(embedder, embedder.contexts.of(other.name)[index]) for other in others},
+        )
+        for index in range(count)
+    ]

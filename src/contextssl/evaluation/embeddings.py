@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from contextssl.data.pairs import PairBatch
 from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code, weights_fingerprint
-from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.contexts import ContextPoint, Contexts
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.predictor import Context
 from contextssl.models.view_encoder import ViewEncoder
@@ -33,7 +33,7 @@ class Embedder:
 
     Args:
         model: in evaluation mode, on the device that computes.
-        contexts: the drawn pairs, every factor active, as many as the longest context; shorter ones are prefixes.
+        contexts: the drawn pairs, as many as the longest context; shorter ones are prefixes.
         data: plain values that identify the data (a fingerprint).
         seed: that the contexts were drawn from.
         precision: ``"32-true"`` or ``"bf16-mixed"``.
@@ -42,7 +42,7 @@ class Embedder:
     """
 
     model: ViewEncoder
-    contexts: Sequence[PairBatch]
+    contexts: Contexts
     data: Mapping[str, Any]
     seed: int = 0
     precision: str = "32-true"
@@ -54,7 +54,7 @@ class Embedder:
         self.weights = weights_fingerprint(self.model)
         # Not in the weights: settings, activations and strides, and the code of an encoder from elsewhere.
         self.architecture = [self.model.architecture(), digest_of(repr(self.model)), own_code(self.model.modules())]
-        self._context_features: list[Tensor] = []
+        self._context_features: dict[int, Tensor] = {}
         self._full: dict[tuple[str, int], Context] = {}
 
     @property
@@ -100,6 +100,12 @@ class Embedder:
         with self.autocast():
             return self.model.encode(images, ENCODE_BATCH).float().cpu()
 
+    def pair_features(self, pairs: PairBatch) -> Float[Tensor, "k 2 F"]:
+        """Features of both views of pairs that stay as long as the embedder: computed once."""
+        if id(pairs) not in self._context_features:
+            self._context_features[id(pairs)] = torch.stack([self.encode(pairs.source), self.encode(pairs.target)], dim=1)
+        return self._context_features[id(pairs)]
+
     def embed(
         self, features: Float[Tensor, "n F"], point: ContextPoint, actions: Float[Tensor, "n A"] | None = None
     ) -> Float[Tensor, "n D"]:
@@ -115,11 +121,9 @@ class Embedder:
             return None
         key = (point.environment, point.draw)
         if key not in self._full:
-            pairs = self.contexts[point.draw]
-            if not self._context_features:
-                self._context_features = [torch.stack([self.encode(c.source), self.encode(c.target)], dim=1) for c in self.contexts]
+            pairs = self.contexts.of(point.environment)[point.draw]
             with self.autocast():
-                self._full[key] = self.model.context_from_features(self._context_features[point.draw], pairs.action, point.environment)
+                self._full[key] = self.model.context_from_features(self.pair_features(pairs), pairs.action, point.environment)
         return self._full[key].prefix(point.length)
 
     def _made_from(self, views: ViewSet) -> dict[str, Any]:
@@ -139,6 +143,6 @@ class Embedder:
     def _context_made_from(self, point: ContextPoint) -> dict[str, Any] | None:
         if point.environment is None or self.model.takes_environment_name:
             return None
-        pairs = self.contexts[point.draw]
+        pairs = self.contexts.of(point.environment)[point.draw]
         drawn = (pairs.items, pairs.source_views, pairs.target_views, pairs.action, pairs.source, pairs.target)
         return {"seed": self.seed, "pairs": digest_of_bytes(tensor.contiguous().numpy().tobytes() for tensor in drawn)}

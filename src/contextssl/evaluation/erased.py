@@ -114,26 +114,28 @@ def fit_erasures(
     """
     exact, factors = exact_device(embedder.device), train.factors
     lengths = sorted({length for length in lengths if length != 0})
-    longest = 2 * min((len(pairs) for pairs in embedder.contexts), default=0)
+    longest = 2 * embedder.contexts.pairs
     for length in lengths:
         if length < 0 or length % 2 or length > longest:
             raise SettingsError(
                 f"an erasure cannot be fitted on a context of {length} tokens: lengths are even, two tokens per pair, and at most {longest}, "
                 "which is what was drawn"
             )
+
     # (pairs, 2, F) and (pairs, 2, A): a prefix holds both views of the first pairs.
-    contexts: list[tuple[Tensor, Tensor]] = []
-    for pairs in embedder.contexts if lengths else ():
-        features = torch.stack([embedder.encode(pairs.source), embedder.encode(pairs.target)], dim=1)
-        latents = torch.stack([pairs.source_latents, pairs.target_latents], dim=1)
-        contexts.append((F.normalize(features, dim=-1).to(exact), latents.to(exact)))
+    def contexts(environment: Environment) -> Iterator[tuple[Tensor, Tensor]]:
+        for pairs in embedder.contexts.of(environment.name) if lengths else ():
+            latents = torch.stack([pairs.source_latents, pairs.target_latents], dim=1)
+            yield F.normalize(embedder.pair_features(pairs), dim=-1).to(exact), latents.to(exact)
+
     unit = embedder.unit(train, None).to(exact)
     for environment in environments:
         erased_names = [name for name in factors.names if name not in environment.factors]
         if not erased_names:
             continue
+        drawn = list(contexts(environment))
         for length in lengths:
-            for draw, (features, latents) in enumerate(contexts):
+            for draw, (features, latents) in enumerate(drawn):
                 few, known = features[: length // 2].flatten(0, 1), latents[: length // 2].flatten(0, 1)
                 erasure = fit_erasure(few, concept(known, factors, erased_names))
                 yield Fitted(erasure, "erased-context", environment.name, length, draw)

@@ -92,7 +92,7 @@ def _about(plan: Plan, protocol: Protocol, evaluated: Evaluated, seconds: float)
         "split": views.split,
         "seed": settings.seed,
         "contexts": settings.contexts,
-        "context_pairs": len(plan.embedder.contexts[0]),
+        "context_pairs": plan.embedder.contexts.pairs,
         "context_lengths": list(plan.lengths),
         "environments": [environment.name for environment in plan.environments_of(protocol)],
         "items": views.num_items,

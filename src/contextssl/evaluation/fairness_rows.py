@@ -205,7 +205,7 @@ def baseline_representations(
         plain = encoded.embedded(embedder, ContextPoint(None, 0, 0))
         latents = people.bank.corruption.latents
         longest = max((point.length for point in points), default=0)
-        for pairs in embedder.contexts:
+        for pairs in embedder.contexts.shared:
             # For a model without contexts, as many pairs as one would hold.
             fitted = longest // 2 or len(pairs)
             rows = torch.cat([pairs.source[:fitted], pairs.target[:fitted]])

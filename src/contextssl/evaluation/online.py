@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -21,38 +21,76 @@ from contextssl.records.results import ResultRow
 
 
 @dataclass(frozen=True)
-class OnlinePairs:
-    """Fixed pairs: queries of the validation split; a context and a bank of labelled neighbours of the training split, single views."""
+class Shown:
+    """Queries of the validation split, and the pairs of a context, of the training split."""
 
     queries: PairBatch
     context: PairBatch
+
+
+@dataclass(frozen=True)
+class OnlinePairs:
+    """Fixed pairs: queries and contexts; and a bank of labelled neighbours of the training split, single views.
+
+    Args:
+        drawn: pairs of views that differ in every factor, which all environments share.
+        examples: of each environment by its name, where pairs are examples: their views share its active factors.
+    """
+
+    drawn: Shown
     bank: Tensor
     bank_labels: Tensor
     classes: int
+    examples: Mapping[str, Shown] = field(default_factory=dict)
 
     @classmethod
-    def draw(cls, train: PairSource, val: PairSource, count: int, context_pairs: int, seed: int) -> OnlinePairs:
-        """``count`` queries and twice as many neighbours, spread evenly over the items."""
+    def draw(
+        cls,
+        train: PairSource,
+        val: PairSource,
+        count: int,
+        context_pairs: int,
+        seed: int,
+        examples_of: Sequence[Environment] = (),
+    ) -> OnlinePairs:
+        """``count`` queries and twice as many neighbours, spread evenly over the items.
 
-        def some(source: PairSource, count: int, purpose: str) -> PairBatch:
+        Args:
+            examples_of: the environments whose contexts are examples.
+        """
+
+        def some(source: PairSource, count: int, purpose: str, environment: Environment | None = None) -> PairBatch:
             generator = seeded_generator(seed, "online", purpose)
             order = torch.randperm(source.num_items, generator=generator)
             items = order.repeat(math.ceil(count / source.num_items))[:count]
-            return source.complete(source.draw(items, generator))
+            held = None if environment is None else source.factors.mask(environment).expand(count, -1)
+            return source.complete(source.draw(items, generator, held=held))
+
+        def shown(environment: Environment | None = None) -> Shown:
+            return Shown(some(val, count, "queries", environment), some(train, context_pairs, "context", environment))
 
         bank = some(train, 2 * count, "bank")
         # A copy, since both ends of the pairs may lie in one piece of memory, and this one is held as long as the run.
-        return cls(
-            some(val, count, "queries"), some(train, context_pairs, "context"), bank.target.clone(), bank.labels, len(train.class_names)
-        )
+        examples = {environment.name: shown(environment) for environment in examples_of}
+        return cls(shown(), bank.target.clone(), bank.labels, len(train.class_names), examples)
+
+    def of(self, environment: Environment) -> Shown:
+        return self.examples.get(environment.name, self.drawn)
 
 
 @dataclass(frozen=True)
 class _Encoded:
+    """Features of the views of pairs."""
+
     source: Tensor
     target: Tensor
     context: Tensor
-    bank: Tensor
+
+    @classmethod
+    def of(cls, model: ViewEncoder, shown: Shown) -> _Encoded:
+        context = torch.stack([model.encode(shown.context.source), model.encode(shown.context.target)], dim=1)
+        queries = shown.queries.to(model.device)
+        return cls(model.encode(queries.source), model.encode(queries.target), context)
 
 
 def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]) -> list[ResultRow]:
@@ -62,14 +100,16 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
     context is given, whatever the environment; a model that takes the environment's name is given it there.
     """
     device = model.device
-    queries = pairs.queries.to(device)
-    context_features = torch.stack([model.encode(pairs.context.source), model.encode(pairs.context.target)], dim=1)
-    encoded = _Encoded(model.encode(queries.source), model.encode(queries.target), context_features, model.encode(pairs.bank))
-    rows = _knn_rows(model, encoded, pairs)
+    encoded = _Encoded.of(model, pairs.drawn)
+    rows = _knn_rows(model, model.encode(pairs.bank), encoded.target, pairs)
     if model.longest_context == 0 and not model.takes_environment_name:
         return rows
     for environment in environments:
-        full = model.context_from_features(encoded.context, pairs.context.action, environment)
+        shown = pairs.of(environment)
+        if shown is not pairs.drawn:
+            encoded = _Encoded.of(model, shown)
+        queries = shown.queries.to(device)
+        full = model.context_from_features(encoded.context, shown.context.action, environment)
         for length in lengths:
             context = full.prefix(length) if length else full if model.takes_environment_name else None
             embedded = F.normalize(model.embed_features(encoded.target, context), dim=-1)
@@ -77,7 +117,7 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
             if model.reads_latents:
                 with torch.no_grad():
                     latents = model.auxiliary_prediction(embedded)
-            action = queries.action * model.factors.mask(environment, device)
+            action = queries.action * model.factors.mask(environment, device) if model.reads_actions else None
             predicted = model.embed_features(encoded.source, context, action)
             rows += _context_rows(model, environment.name, length, queries, latents, predicted, embedded)
     return rows
@@ -117,13 +157,14 @@ def _latent_rows(model: ViewEncoder, environment: str, length: int, queries: Pai
     return rows
 
 
-def _knn_rows(model: ViewEncoder, encoded: _Encoded, pairs: OnlinePairs) -> list[ResultRow]:
-    labels, bank_labels = pairs.queries.labels.to(model.device), pairs.bank_labels.to(model.device)
+def _knn_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: OnlinePairs) -> list[ResultRow]:
+    """Accuracy of the class by nearest neighbours of the bank, from their features and those of the queries."""
+    labels, bank_labels = pairs.drawn.queries.labels.to(model.device), pairs.bank_labels.to(model.device)
     majority = labels.bincount().max().item() / len(labels)
     rows = []
     for representation, bank, query in (
-        ("feature", encoded.bank, encoded.target),
-        ("embedding", model.embed_features(encoded.bank), model.embed_features(encoded.target)),
+        ("feature", features, queries),
+        ("embedding", model.embed_features(features), model.embed_features(queries)),
     ):
         found = knn_labels(bank, bank_labels, query, pairs.classes)
         rows.append(

@@ -19,7 +19,7 @@ from contextssl.data.pairs import PairSource
 from contextssl.data_set import known_data_set
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import ArrayCache, own_code
-from contextssl.evaluation.contexts import ContextPoint, check_lengths, context_points, draw_contexts
+from contextssl.evaluation.contexts import ContextPoint, Contexts, check_lengths, context_points
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
@@ -79,7 +79,8 @@ class Plan:
             notes.append(chosen)
             warnings.warn(chosen, UserWarning, stacklevel=3)
         environments = _environments(settings, evaluated, notes)
-        contexts = draw_contexts(data.train, _context_pairs(evaluated), settings.contexts, settings.seed)
+        examples = model.context_kind == "examples"
+        contexts = Contexts.draw(data.train, _context_pairs(evaluated), settings.contexts, settings.seed, examples=examples)
         described = data.description
         tested = data.split(settings.split)
         fingerprint = described.get("fingerprint") or data.train.views.digest() + tested.views.digest()

@@ -27,5 +27,5 @@ METHOD = Method(
     place=14,
     by_name=True,
     # It has no context pairs to mask.
-    reads=tuple(name for name in in_context.READS if name not in ("random_mask", "mask_prob")),
+    reads=tuple(name for name in in_context.READS if name not in ("random_mask", "mask_prob", "context")),
 )

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 def model(parts: Parts) -> ViewEncoder:
     from contextssl.models.build import in_context_model
+    from contextssl.models.by_examples import ByExamples
+    from contextssl.models.contextssl import ContextSSL
 
-    return in_context_model(parts)
+    kinds = {kind.context_kind: kind for kind in (ContextSSL, ByExamples)}
+    return in_context_model(parts, kinds[parts.settings.context])
 
 
 def without_actions(parts: Parts) -> ViewEncoder:
@@ -34,7 +37,7 @@ def objective(settings: TrainSettings, own: Any) -> Objective:
 
 READS = (
     *IN_CONTEXT,
-    *("bottleneck", "clamp_similarities", "temperature"),
+    *("context", "bottleneck", "clamp_similarities", "temperature"),
     *("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_inactive", "label_bins", "env_ratio", "env_per"),
 )
 METHOD = Method(

@@ -54,7 +54,7 @@ class Conditional(ContextSSL):
     def context_from_features(
         self,
         features: Float[Tensor, "k 2 F"],
-        action: Float[Tensor, "k A"],
+        action: Float[Tensor, "k A"] | None = None,
         environment: str | Environment | None = None,
         *,
         beyond_block: bool = False,

@@ -55,6 +55,7 @@ class ContextSSL(ViewEncoder):
     """
 
     auxiliary: nn.Sequential | None
+    predictor_class: type[Predictor] = Predictor
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class ContextSSL(ViewEncoder):
             raise SettingsError(f"projection_dim is {projection_dim}: an embedding needs at least one number")
         if auxiliary_width < 0:
             raise SettingsError(f"auxiliary_width is {auxiliary_width}: give the width of hidden layers, or 0 for a linear map")
-        self.predictor = Predictor(
+        self.predictor = self.predictor_class(
             self.feature_width,
             self._action_input_width(),
             projection_dim,
@@ -149,7 +150,11 @@ class ContextSSL(ViewEncoder):
     # -- use --------------------------------------------------------------------------------------------------------------------------
 
     def context(
-        self, source: Tensor, action: Float[Tensor, "k A"], target: Tensor, environment: str | Environment | None = None
+        self,
+        source: Tensor,
+        action: Float[Tensor, "k A"] | None = None,
+        target: Tensor | None = None,
+        environment: str | Environment | None = None,
     ) -> Context:
         """Encode k pairs once into a context that any number of queries share.
 
@@ -161,6 +166,10 @@ class ContextSSL(ViewEncoder):
         Raises:
             InputError: for shapes that disagree, or a context too long for the predictor's block.
         """
+        if action is None or target is None:
+            raise InputError(
+                "a context of this model is sources, actions and targets: only one that was trained with context=examples needs no actions"
+            )
         action = self._check_actions(action, len(source))
         if len(source) != len(target):
             raise InputError(f"a context needs as many sources as targets: {len(source)} and {len(target)} were given")
@@ -170,7 +179,7 @@ class ContextSSL(ViewEncoder):
     def context_from_features(
         self,
         features: Float[Tensor, "k 2 F"],
-        action: Float[Tensor, "k A"],
+        action: Float[Tensor, "k A"] | None = None,
         environment: str | Environment | None = None,
         *,
         beyond_block: bool = False,
@@ -181,6 +190,8 @@ class ContextSSL(ViewEncoder):
             beyond_block: whether the context may be longer than any that the model was trained with, see
                 :meth:`Predictor.context <contextssl.models.predictor.Predictor.context>`.
         """
+        if action is None:
+            raise InputError("a context of this model needs the action of each pair")
         action = self._check_actions(action, len(features)).to(self.device)
         name = None
         if environment is not None:
@@ -227,9 +238,7 @@ class ContextSSL(ViewEncoder):
     ) -> Float[Tensor, "n D"]:
         """As :meth:`embed` (no actions) and :meth:`predict`, from features that are already there."""
         features = features.to(self.device)
-        if actions is None:
-            actions = features.new_zeros(len(features), self.factors.width)
-        actions = self._check_actions(actions, len(features)).to(self.device)
+        actions = self._checked_actions(actions, features)
         with self._frozen():
             z = in_batches(lambda f, a: self._query(f, a, context), batch_size, features, actions)
             if bottleneck:
@@ -238,6 +247,12 @@ class ContextSSL(ViewEncoder):
                 self.bottleneck.require_variance()
                 z = self.bottleneck(F.normalize(z, dim=-1), bottleneck, generator)
         return z
+
+    def _checked_actions(self, actions: Float[Tensor, "n A"] | None, features: Float[Tensor, "n F"]) -> Float[Tensor, "n A"]:
+        """The actions of queries, on the model's device: zeros where none are given."""
+        if actions is None:
+            return features.new_zeros(len(features), self.factors.width)
+        return self._check_actions(actions, len(features)).to(self.device)
 
     def _query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None) -> Float[Tensor, "n D"]:
         return self.predictor.query(features, actions, context)

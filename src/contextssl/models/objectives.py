@@ -40,9 +40,17 @@ def nt_xent(
 
 
 def nt_xent_from_similarities(
-    cosines: Float[Tensor, "tokens tokens"], temperature: float, clamp: float | None = None, items: Int[Tensor, " pairs"] | None = None
+    cosines: Float[Tensor, "tokens tokens"],
+    temperature: float,
+    clamp: float | None = None,
+    items: Int[Tensor, " pairs"] | None = None,
+    alike: Bool[Tensor, "tokens tokens"] | None = None,
 ) -> Float[Tensor, ""]:
-    """As :func:`nt_xent`, from the cosines of :func:`cosine_similarities`."""
+    """As :func:`nt_xent`, from the cosines of :func:`cosine_similarities`.
+
+    Args:
+        alike: True where a token (row) is not to be told from another (column): that one is no negative of it, see :func:`alike_in_context`.
+    """
     if clamp is not None:
         cosines = cosines.clamp(min=clamp)
     logits = cosines / temperature
@@ -51,7 +59,21 @@ def nt_xent_from_similarities(
     if items is not None:
         of_token = items.repeat_interleave(2)
         excluded = excluded | (of_token[:, None] == of_token[None, :]).scatter(1, partner[:, None], False)
+    if alike is not None:
+        excluded = excluded | alike.scatter(1, partner[:, None], False)
     return F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partner)
+
+
+def alike_in_context(
+    items: Int[Tensor, " pairs"], latents: Float[Tensor, "pairs 2 A"], active: Bool[Tensor, "pairs A"]
+) -> Bool[Tensor, "tokens tokens"]:
+    """Which tokens count as the same as each token in that token's context: views of its item that agree in all of its active factors.
+
+    Where no factor is active, all views of the item. Not in the paper, where an environment without active factors is not trained.
+    """
+    of_token, values, counted = items.repeat_interleave(2), latents.flatten(0, 1), active.repeat_interleave(2, dim=0)
+    agree = ((values[:, None] == values[None]) | ~counted[:, None]).all(dim=-1)
+    return agree & (of_token[:, None] == of_token[None])
 
 
 def mean_similarities(cosines: Float[Tensor, "tokens tokens"], published: bool = False) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:

@@ -26,17 +26,23 @@ class Context:
     """Keys and values of k encoded pairs: all that a query needs of them.
 
     Args:
-        keys, values: (layers, heads, 2k tokens, channels per head).
+        keys, values: (layers, heads, k · held, channels per head).
         environment: its name, where one was given.
+        held: tokens of a pair that are held: both views' in the paper, one that reads both in contexts of examples.
     """
 
     keys: Float[Tensor, "layers heads tokens channels"]
     values: Float[Tensor, "layers heads tokens channels"]
     environment: str | None = None
+    held: int = 2
+
+    @property
+    def pairs(self) -> int:
+        return int(self.keys.shape[2]) // self.held
 
     def __len__(self) -> int:
-        """Length in tokens, two per pair, as in the paper."""
-        return int(self.keys.shape[2])
+        """Length as the paper counts it, two tokens per pair, whatever is held of a pair."""
+        return 2 * self.pairs
 
     def prefix(self, tokens: int) -> Context:
         """The context of the first ``tokens`` tokens. Exact, since no token sees a later one; nothing is computed or copied.
@@ -46,7 +52,8 @@ class Context:
         """
         if tokens % 2 or not 0 <= tokens <= len(self):
             raise InputError(f"a context of {len(self)} tokens has no prefix of {tokens}: ask for an even number from 0 to {len(self)}")
-        return Context(self.keys[:, :, :tokens], self.values[:, :, :tokens], self.environment)
+        held = tokens // 2 * self.held
+        return Context(self.keys[:, :, :held], self.values[:, :, :held], self.environment, self.held)
 
 
 def pair_mask(tokens: int, device: torch.device | str | None = None) -> Bool[Tensor, "tokens tokens"]:
@@ -60,7 +67,7 @@ def context_mask(
     allowed: Bool[Tensor, "tokens tokens"], uniform: Float[Tensor, "tokens pairs"], probability: float
 ) -> Bool[Tensor, "tokens tokens"]:
     """``allowed`` with each (query token, context pair) hidden whose uniform draw is below ``probability``; a token always sees itself."""
-    kept = (uniform >= probability).repeat_interleave(2, dim=1)
+    kept = (uniform >= probability).repeat_interleave(allowed.shape[1] // uniform.shape[1], dim=1)
     return (allowed & kept) | torch.eye(allowed.shape[0], dtype=torch.bool, device=allowed.device)
 
 
@@ -105,6 +112,9 @@ class Block(nn.Module):
 class Predictor(nn.Module):
     """In-context transformer from (feature, action) tokens to embeddings.
 
+    What a variant changes are the tokens of a pair (:meth:`embedded`), who attends to whom (:meth:`allowed`), and which of a pair's tokens are
+    predictions and which a context holds.
+
     Args:
         feature_width: F, the width of the encoder's features.
         action_width: A.
@@ -117,6 +127,11 @@ class Predictor(nn.Module):
             the read-in's columns for features and for actions each by their own width, so that a few action numbers are not outweighed by
             hundreds of features. The second learns in minutes where the first stays at chance.
     """
+
+    # Tokens of a pair; which of them are predictions; which of them a context holds.
+    tokens_per_pair = 2
+    predicted = slice(0, 2)
+    held = slice(0, 2)
 
     def __init__(
         self,
@@ -146,10 +161,14 @@ class Predictor(nn.Module):
         self.feature_width, self.action_width, self.output_width = feature_width, action_width, output_width
         self.block_size, self.mask_prob = block_size, mask_prob
         self.read_in = nn.Linear(feature_width + action_width, width)
+        self._read_pairs(width)
         self.blocks = nn.ModuleList(Block(width, n_head) for _ in range(n_layer))
         self.norm = nn.LayerNorm(width)
         self.read_out = nn.Linear(width, output_width)
         self._initialise(init)
+
+    def _read_pairs(self, width: int) -> None:
+        """The layers that a variant reads pairs with; none here."""
 
     def _initialise(self, init: str) -> None:
         if init not in ("gpt2", "fan_in"):
@@ -162,7 +181,7 @@ class Predictor(nn.Module):
                 deviation /= (2 * len(self.blocks)) ** 0.5
             nn.init.normal_(module.weight, std=deviation)
             nn.init.zeros_(module.bias)
-        if init == "fan_in":
+        if init == "fan_in" and self.action_width:
             nn.init.normal_(self.read_in.weight[:, : self.feature_width], std=self.feature_width**-0.5)
             nn.init.normal_(self.read_in.weight[:, self.feature_width :], std=self.action_width**-0.5)
 
@@ -172,6 +191,16 @@ class Predictor(nn.Module):
         """(source, action) and (target, 0) in turn."""
         actions = torch.stack([actions, torch.zeros_like(actions)], dim=-2)
         return torch.cat([features, actions.to(features.dtype)], dim=-1).flatten(-3, -2)
+
+    def embedded(
+        self, features: Float[Tensor, "*batch pairs 2 F"], actions: Float[Tensor, "*batch pairs A"]
+    ) -> Float[Tensor, "*batch tokens width"]:
+        """The tokens of pairs, read in."""
+        return self.read_in(self.tokens(features, actions))
+
+    def allowed(self, pairs: int, device: torch.device | str | None = None) -> Bool[Tensor, "tokens tokens"]:
+        """Who may attend to whom (query, key) among the tokens of so many pairs."""
+        return pair_mask(2 * pairs, device)
 
     def forward(
         self,
@@ -200,33 +229,38 @@ class Predictor(nn.Module):
         """Each layer's context mask for a whole block, drawn; None where nothing is hidden."""
         if not (self.training and self.mask_prob > 0):
             return None
-        allowed = pair_mask(self.block_size, device)
-        shape = (self.block_size, self.block_size // 2)
+        pairs = self.block_size // 2
+        allowed = self.allowed(pairs, device)
+        shape = (len(allowed), pairs)
         return [context_mask(allowed, torch.rand(shape, device=device, generator=generator), self.mask_prob) for _ in self.blocks]
 
     def sequences(
         self, features: Tensor, actions: Tensor, masks: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Sequences of pairs: predictions (S, P, 2, D), and each layer's keys and values (S, heads, 2P, channels).
+        """Sequences of pairs: predictions (S, P, 2, D), and of each layer the keys and values that a context holds (S, heads, P · held, channels).
 
         Args:
-            masks: of each layer, who may attend to whom (at least 2P, at least 2P); default: every earlier pair.
+            masks: of each layer, who may attend to whom (at least as many tokens as there are); default: every earlier pair.
         """
-        x = self.read_in(self.tokens(features, actions))
-        tokens = x.shape[-2]
-        allowed = pair_mask(tokens, x.device)
+        x = self.embedded(features, actions)
+        tokens, pairs = x.shape[-2], features.shape[-3]
+        allowed = self.allowed(pairs, x.device)
         keys: list[Tensor] = []
         values: list[Tensor] = []
         for layer, block in enumerate(self.blocks):
             mask = allowed if masks is None else masks[layer][:tokens, :tokens]
 
             def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor = mask) -> Tensor:
-                keys.append(key)
-                values.append(value)
+                keys.append(self._of_pairs(key, self.held))
+                values.append(self._of_pairs(value, self.held))
                 return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
             x = block(x, attend)
-        return self.read_out(self.norm(x)).unflatten(-2, (-1, 2)), keys, values
+        return self.read_out(self.norm(self._of_pairs(x, self.predicted))).unflatten(-2, (pairs, 2)), keys, values
+
+    def _of_pairs(self, tokens: Float[Tensor, "*batch tokens n"], chosen: slice) -> Float[Tensor, "*batch chosen n"]:
+        """Some of the tokens of each pair."""
+        return tokens.unflatten(-2, (-1, self.tokens_per_pair))[..., chosen, :].flatten(-3, -2)
 
     def context(
         self,
@@ -253,14 +287,17 @@ class Predictor(nn.Module):
             )
         with evaluation_mode(self):
             _, keys, values = self.sequences(features[None], actions[None])
-        return Context(torch.stack(keys)[:, 0], torch.stack(values)[:, 0], environment)
+        return Context(torch.stack(keys)[:, 0], torch.stack(values)[:, 0], environment, len(range(self.tokens_per_pair)[self.held]))
+
+    def query_token(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n width"]:
+        return self.read_in(torch.cat([features, actions.to(features.dtype)], dim=-1))
 
     def query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None = None) -> Float[Tensor, "n D"]:
         """Predictions for n independent queries, each alone after the same context (None: after nothing).
 
         Equal to running each query token by token after the context, but the context is neither run again nor copied.
         """
-        x = self.read_in(torch.cat([features, actions.to(features.dtype)], dim=-1))
+        x = self.query_token(features, actions)
         for layer, block in enumerate(self.blocks):
 
             def attend(query: Tensor, key: Tensor, value: Tensor, layer: int = layer) -> Tensor:

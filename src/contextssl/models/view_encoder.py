@@ -38,6 +38,10 @@ class ViewEncoder(nn.Module):
 
     image_mean: Tensor | None
     image_std: Tensor | None
+    # What its contexts are made of, where it takes any: pairs with actions, or examples.
+    context_kind = "actions"
+    # Whether contexts and predictions may be given actions.
+    reads_actions = True
 
     def __init__(
         self,
@@ -108,7 +112,7 @@ class ViewEncoder(nn.Module):
         raise NotImplementedError
 
     def context_from_features(
-        self, features: Float[Tensor, "k 2 F"], action: Float[Tensor, "k A"], environment: str | Environment | None = None
+        self, features: Float[Tensor, "k 2 F"], action: Float[Tensor, "k A"] | None = None, environment: str | Environment | None = None
     ) -> Context:
         """k pairs, encoded once into a context."""
         raise InputError("this model takes no context: it was trained by a method without contexts")

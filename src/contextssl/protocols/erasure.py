@@ -36,7 +36,7 @@ class Erasure(Protocol):
         # Kept are the factors that a context would make active; for a method without contexts, each factor alone.
         asked = model.longest_context or model.takes_environment_name
         names = [environment.name for environment in plan.environments] if asked else list(factors.names)
-        longest = 2 * len(plan.embedder.contexts[0])
+        longest = 2 * plan.embedder.contexts.pairs
         lengths = [length for length in plan.lengths if length] or [min(REPORTED_LENGTH, longest), longest]
         remain = [factors.environment(name) for name in names]
         return erasure_rows(plan.single_views, remain, lengths, heads=plan.heads, shares=settings.bottleneck, k=settings.neighbours)

@@ -17,6 +17,7 @@ from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_space import context_label_loss
 from contextssl.models.objectives import (
     PUBLISHED_CLAMP,
+    alike_in_context,
     auxiliary_regression,
     cosine_similarities,
     inactive_alignment,
@@ -109,7 +110,10 @@ def contextssl_loss(
     unit = model.bottleneck(unit, model.bottleneck_share, generator)
     cosines = cosine_similarities(unit)
     items = batch.items if objective.invariant else None
-    contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp, items)
+    alike = None
+    if model.context_kind == "examples":
+        alike = alike_in_context(batch.items, torch.stack([batch.source_latents, batch.target_latents], dim=1), batch.active)
+    contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp, items, alike)
     if not model.reads_latents:
         return Losses(contrastive, {"contrastive": contrastive.detach()}, batch, cosines.detach())
     latents = model.auxiliary_prediction(unit)

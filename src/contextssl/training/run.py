@@ -96,7 +96,15 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
         environments = environments_of(settings, data.train.factors)
-        sampler = PairSampler(data.train, environments, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
+        sampler = PairSampler(
+            data.train,
+            environments,
+            settings.batch_size,
+            settings.block_size,
+            settings.pairs_per_item,
+            settings.seed,
+            examples=settings.context == "examples",
+        )
         model = fresh_model(settings, data, encoder)
         if resumed_run is not None and resumed_run.checkpoint is not None:
             check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_run.checkpoint))
@@ -150,7 +158,8 @@ def _train(
         parts = describe_parts(settings, data, encoder)
         write_settings(folder, settings, commit(), {**parts, "data": {"kind": parts["data"]["kind"]}})
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
-    online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, settings.block_size // 2 - 1, settings.seed)
+    shown = environments.environments if settings.context == "examples" else ()
+    online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, settings.block_size // 2 - 1, settings.seed, shown)
     module = Training(model, sampler, online, environments.environments, settings, made, folder)
     with _quiet_lightning():
         trainer, saving = _trainer(settings, folder, model.watched, sampler.steps_per_epoch)

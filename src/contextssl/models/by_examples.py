@@ -1,0 +1,106 @@
+"""The model of contexts by example: pairs of views that count as the same, and no action anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from contextssl.errors import InputError
+from contextssl.factors import Environment
+from contextssl.models.contextssl import ContextSSL
+from contextssl.models.example_predictor import ExamplePredictor
+from contextssl.models.predictor import Context, Predictor
+from contextssl.models.view_encoder import by_pairs
+
+
+class ByExamples(ContextSSL):
+    """ContextSSL whose context is examples: each pair shows two views that are to count as the same. Arguments as of
+    :class:`~contextssl.models.contextssl.ContextSSL`.
+
+    The embedding becomes invariant to what differs within the pairs, and keeps what they share. Unlike in the paper no action enters the model,
+    so nothing but the views can say what is to be ignored.
+
+    Example:
+        >>> from torch import nn
+        >>> from contextssl.factors import COLOR, ROTATION, FactorSpace
+        >>> encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 32))
+        >>> model = ByExamples(encoder, FactorSpace((ROTATION, COLOR)), feature_width=32, projection_dim=16, width=64)
+        >>> context = model.context(torch.randn(7, 2, 3, 8, 8))
+        >>> model.embed(torch.randn(100, 3, 8, 8), context).shape
+        torch.Size([100, 16])
+    """
+
+    context_kind = "examples"
+    reads_actions = False
+    predictor_class: type[Predictor] = ExamplePredictor
+
+    def _action_input_width(self) -> int:
+        return 0
+
+    def forward(
+        self,
+        source: Tensor,
+        target: Tensor,
+        action: Float[Tensor, "pairs A"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "pairs 2 D"]:
+        """Embeddings of both views of pairs in consecutive sequences, each in the context of the pairs before its own. ``action`` is not read."""
+        features = self.pair_features(source, target)
+        return self.predictor(features, features.new_zeros(len(features), 0), generator)
+
+    def context(
+        self,
+        source: Tensor,
+        action: Float[Tensor, "k A"] | None = None,
+        target: Tensor | None = None,
+        environment: str | Environment | None = None,
+    ) -> Context:
+        """Encode k examples once into a context that any number of queries share.
+
+        Args:
+            source, target: (k, C, H, W) images each; or all pairs as one tensor (k, 2, C, H, W), without a target.
+            action: not read.
+            environment: a name for these examples; it is kept with the context and changes nothing.
+
+        Raises:
+            InputError: for shapes that disagree, or a context too long for the predictor's block.
+        """
+        if target is None:
+            if source.ndim < 3 or source.shape[1] != 2:
+                raise InputError(
+                    f"examples have shape {tuple(source.shape)}: give pairs as (k, 2, ...), or their first views and their second as two tensors"
+                )
+            source, target = source.unbind(1)
+        if source.shape != target.shape:
+            raise InputError(f"examples pair each view with another: {tuple(source.shape)} and {tuple(target.shape)} were given")
+        return self.context_from_features(by_pairs(self.encode(torch.cat([source, target]))), None, environment)
+
+    def context_from_features(
+        self,
+        features: Float[Tensor, "k 2 F"],
+        action: Float[Tensor, "k A"] | None = None,
+        environment: str | Environment | None = None,
+        *,
+        beyond_block: bool = False,
+    ) -> Context:
+        """As :meth:`context`, from features that are already there; ``action`` is not read."""
+        features = features.to(self.device)
+        name = environment.name if isinstance(environment, Environment) else environment
+        with self._frozen():
+            return self.predictor.context(features, features.new_zeros(len(features), 0), name, beyond_block=beyond_block)
+
+    def _checked_actions(self, actions: Float[Tensor, "n A"] | None, features: Float[Tensor, "n F"]) -> Float[Tensor, "n 0"]:
+        """None of them.
+
+        Raises:
+            InputError: where there are any.
+        """
+        if actions is not None:
+            raise InputError("a model of contexts by example takes no actions: it cannot predict what an action makes of a view")
+        return features.new_zeros(len(features), 0)
+
+    def architecture(self) -> dict[str, Any]:
+        return {"context": self.context_kind, **super().architecture()}
