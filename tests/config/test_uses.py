@@ -88,6 +88,10 @@ def test_the_tables_name_settings_that_there_are() -> None:
             ["not used by compare, which has seeds: seed", "not used by compare, which has compare_dir: run_dir"],
         ),
         ("data shapes", "image_format=jpg", ["not used with layout=packed: image_format"]),
+        ("data shapes", "grid={rotation:7,color:7} views=9", ["not used with grid={rotation:7,color:7}: views"]),
+        ("train", "dataset=shapes grid={rotation:7} views=9", ["not used with grid={rotation:7}: views"]),
+        ("train", "dataset=images grid={rotation:7}", ["not used with dataset=images: grid"]),
+        ("compare", "dataset=shapes grid={rotation:7} vary={grid:[null,{rotation:3}]} views=9", []),
         ("report", "runs=[a]", []),
     ],
 )
@@ -117,6 +121,8 @@ def test_a_packed_store_contradicts_the_words_of_its_making(tmp_path: Path) -> N
             said("train", *here, *words)
         with pytest.raises(SettingsError, match=names):
             said("evaluate all", *here, *words)
+    with pytest.raises(SettingsError, match="grid: .* is a packed store"):
+        said("train", *here, "grid={rotation:2}")
     photos = ["dataset=images", f"data_dir={tmp_path}"]
     with pytest.raises(SettingsError, match="val_fraction, split_file, channels, labels: "):
         said("train", *photos, "channels=1", "labels=false", "val_fraction=0.5", "split_file=/nowhere")

@@ -96,6 +96,7 @@ def test_null_leaves_out_and_in_quotes_is_a_name() -> None:
         ("env_ratio={rotation:0.25,rotation+floor:0.75}", {"rotation": 0.25, "rotation+floor": 0.75}),
         ("env_ratio=[0.5,0.5,0]", [0.5, 0.5, 0.0]),
         ("latent_centre=[1,2]", [1.0, 2.0]),
+        ("grid={rotation:7, color: 3}", {"rotation": 7, "color": 3}),
         ("devices=[0,1]", [0, 1]),
         ("devices=auto", "auto"),
         ("epochs=1e3", 1000),

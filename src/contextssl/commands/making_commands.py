@@ -32,7 +32,7 @@ def run_shapes(settings: RenderSettings) -> int:
             progress=settings.progress,
         )
     counts = ", ".join(f"{len(items):,} {split} objects" for split, items in source.splits.items())
-    print(f"{out}: {counts} of {len(source.class_names)} classes, {settings.views} views each, {settings.resolution} px")
+    print(f"{out}: {counts} of {len(source.class_names)} classes, {source.num_views} views each, {settings.resolution} px")
     dataset = "shapes" if settings.layout == "packed" else "3diebench"
     words = ["contextssl", "train", f"dataset={dataset}", f"data_dir={out}", f"resolution={settings.resolution}"]
     print(f"train on it: {advice.command(words)}")

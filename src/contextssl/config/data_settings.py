@@ -25,6 +25,12 @@ class ShapesSettings:
     supersample: int = setting(1, "rays along each side of a pixel; 2 or more smooth the edges", least=1)
     data_seed: int = setting(0, "seed of the objects and their views; the same seed gives the same pixels", least=0, most=MOST_SEED)
     meshes: str | None = setting(None, "folder of mesh files to render instead of the built-in classes, one subfolder per class", path=True)
+    grid: dict[str, int] | None = setting(
+        None,
+        "instead of views: so many values of each named factor, and one view of every combination; {rotation:7,color:7} is 49 views "
+        "(rotation; color, or floor and light)",
+        least=2,
+    )
 
 
 @dataclass

@@ -85,6 +85,9 @@ AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
     "grayscale": ("grayscale_chance",),
 }
 
+# A grid of factor values says how many views there are.
+GRID_USE = Use(("views",), "grid", (None,))
+
 # Settings that every method reads that is trained.
 OF_TRAINING = ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval")
 # Settings that some methods of this package read, and some don't; ContextSSL's first.
@@ -93,6 +96,7 @@ OF_METHODS = tuple(dict.fromkeys(name for method in reversed(list(METHODS.built_
 TRAIN_USES = (
     DataUse((*OF_DATA, *OF_ENCODERS), "dataset"),
     *(Use(names, "factors", (factor,)) for factor, names in AUGMENTATION_RANGES.items()),
+    GRID_USE,
     MethodUse((*OF_METHODS, *OF_TRAINING), "method"),
     Use(("mask_prob",), "random_mask", (True,)),
     Use(("label_bins",), "weight_labels", other_than=(0,)),
@@ -120,7 +124,7 @@ EVALUATE_USES = (
     Use(("scarf_epochs",), "baselines", ("scarf",)),
     Use(("cache_dir",), "cache", (True,)),
 )
-RENDER_USES = (Use(("image_format",), "layout", ("folder",)),)
+RENDER_USES = (Use(("image_format",), "layout", ("folder",)), GRID_USE)
 # Values of a setting that a message shows.
 MOST_SHOWN = 4
 
@@ -200,6 +204,8 @@ def _title(command: str, name: str) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(str, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{name}:{each}' for name, each in value.items())}}}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -89,7 +89,8 @@ def takes(hint: Any) -> str:
                 {str: "a list of names, [a,b]", int: "a list of whole numbers, [1,2]"}.get(inner[0], "a list of numbers, [0.1,0.2]")
             )
         elif get_origin(option) is dict:
-            example = {str: "names, {a:b}", float: "numbers, {a:0.5,b:0.5}", Any: "values, {a:1}"}.get(inner[1], "lists, {a:[1,2]}")
+            examples = {str: "names, {a:b}", int: "whole numbers, {a:2,b:3}", float: "numbers, {a:0.5,b:0.5}", Any: "values, {a:1}"}
+            example = examples.get(inner[1], "lists, {a:[1,2]}")
             words.append(f"a mapping of names to {example}")
         else:
             words.append(named.get(option, "any value"))

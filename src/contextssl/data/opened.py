@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import Data
 from contextssl.data.pairs import PairSource, ViewPairs
+from contextssl.data.shapes.view_grid import ViewGrid
 from contextssl.data.source import ItemSource
 from contextssl.data.store import Store
 from contextssl.data.stored import stored
@@ -72,24 +73,55 @@ def data_of(store: Store, settings: DataSettings, pairs: Callable[[str], PairSou
 
 
 def rendered(store: Store, settings: DataSettings) -> Data:
-    """Pairs of a store's views, their latents divided into factors as the settings name them."""
-    if settings.factors is None:
+    """Pairs of a store's views, their latents divided into factors as the settings name them.
+
+    Raises:
+        SettingsError: for factors that the store's latents cannot be divided into.
+        DataError: as of :func:`data_of`.
+    """
+    made_from = store.manifest.get("source") or {}
+    grid = made_from.get("grid") if made_from.get("kind") == "shapes" else None
+    factors = _divided(store.factors, settings.factors, grid is not None, str(store.path))
+    if factors == store.factors:
         return data_of(store, settings)
-    factors = factors_named(settings.factors)
-    if store.factors != FACTORS:
-        raise SettingsError(
-            f"{store.path} has the factors {', '.join(store.factors.names) or 'none'}, which factors=[…] cannot divide: leave factors out"
-        )
     data = data_of(store, settings, lambda split: ViewPairs(replace(store[split], factors=factors)))
-    fingerprint = store.fingerprint if factors == store.factors else digest_of([store.fingerprint, factors.to_dict()])
-    return replace(data, description={**data.description, "fingerprint": fingerprint})
+    return replace(data, description={**data.description, "fingerprint": digest_of([store.fingerprint, factors.to_dict()])})
 
 
-def foreseen_of_objects(settings: DataSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+def foreseen_of_objects(settings: DataSettings, grid: Mapping[str, int] | None = None) -> tuple[FactorSpace, tuple[int, ...]]:
     """The factors of rendered objects and the shape of a view, (3, H, W).
+
+    Args:
+        grid: the values of each factor, of objects whose views are rendered on a grid.
 
     Raises:
         SettingsError: for factors that cannot be.
     """
-    factors = FACTORS if settings.factors is None else factors_named(settings.factors)
+    made = FACTORS if grid is None else ViewGrid(grid).factors
+    factors = _divided(made, settings.factors, grid is not None, "the grid")
     return factors, (3, settings.resolution, settings.resolution)
+
+
+def _divided(made: FactorSpace, names: Sequence[str] | None, on_grid: bool, what: str) -> FactorSpace:
+    """The factors of these names, out of those that objects were rendered with.
+
+    Args:
+        on_grid: whether their views are a grid of factor values. Then both hues of a color change together, and are no factors of their own.
+        what: has these factors, for messages.
+    """
+    if names is None or tuple(names) == made.names:
+        return made
+    said = f"factors=[{','.join(names)}]"
+    if not on_grid:
+        factors = factors_named(names)
+        if made != FACTORS:
+            raise SettingsError(
+                f"{what} has the factors {', '.join(made.names) or 'none'}, which factors=[…] cannot divide: leave factors out"
+            )
+        return factors
+    if "color" in made.names and ("floor" in names or "light" in names):
+        raise SettingsError(
+            f"{said}: on a grid of color both hues change together, so floor and light are no factors of their own: "
+            "leave factors out, or render a grid of floor and light"
+        )
+    raise SettingsError(f"{said}: {what} has the factors {', '.join(made.names)}, in this order: name these, or leave factors out")

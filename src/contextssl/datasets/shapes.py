@@ -45,7 +45,9 @@ def _folder_name(settings: DataSettings, source: ShapesSource) -> str:
         what += names if len(names) <= MOST_NAMES else f"{len(source.classes)}classes-{digest_of(list(source.classes))[:8]}"
     else:
         what += f"{source.classes or 'all-'}classes"
-    counts = f"{settings.objects or 'all'}+{settings.val_objects}objects-{settings.views}views"
+    grid = None if source.grid is None else "".join(f"-{name}{count}" for name, count in source.grid.items())
+    views = f"{settings.views}views" if grid is None else f"grid{grid}"
+    counts = f"{settings.objects or 'all'}+{settings.val_objects}objects-{views}"
     smooth = f"-{settings.supersample}rays" if settings.supersample > 1 else ""
     return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
 
@@ -53,13 +55,15 @@ def _folder_name(settings: DataSettings, source: ShapesSource) -> str:
 def _foreseen(settings: DataSettings) -> tuple[FactorSpace, tuple[int, ...]]:
     from contextssl.data.opened import foreseen_of_objects
 
-    return foreseen_of_objects(settings)
+    return foreseen_of_objects(settings, settings.grid)
 
 
 def _about(source: Mapping[str, Any]) -> str:
+    grid = source.get("grid") or {}
+    values = " × ".join(f"{count} {name}" for name, count in grid.items())
     return (
         f"{len(source['classes'])} classes × {source['objects_per_class']} training and {source['val_objects_per_class']} validation "
-        f"objects × {source['num_views']} views"
+        f"objects × {source['num_views']} views{', ' if values else ''}{values}"
     )
 
 

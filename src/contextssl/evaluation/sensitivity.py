@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from contextssl.data.shapes import ShapesSource
+from contextssl.data.shapes.view_grid import RAW_COLUMNS
 from contextssl.data.threediebench_folder import RAW_RANGES
 from contextssl.data.views import Views
 from contextssl.errors import ContextSSLError
@@ -24,9 +25,6 @@ from contextssl.evaluation.item_sums import resampled_distances
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import derive_seed, seeded_generator
-
-# Which of the seven raw latents each factor is.
-RAW_COLUMNS = {"rotation": (0, 1, 2), "color": (3, 6), "floor": (3,), "light": (6,)}
 
 
 @dataclass
@@ -184,6 +182,7 @@ def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:
         seed=source["seed"],
         supersample=source["supersample"],
         meshes=None if source["meshes"] is None else Path(source["meshes"]),
+        grid=source.get("grid"),
     )
     if json.loads(json.dumps(renderer.description)) != dict(source):
         raise ContextSSLError("the data were rendered from other meshes or by another version of the renderer; render them again")

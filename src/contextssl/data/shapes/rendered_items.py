@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from contextssl.data.shapes.classes import CLASSES, shape_mesh
 from contextssl.data.shapes.meshes import list_meshes, load_mesh, mesh_mark, split_names, stable_hash, unread_meshes
 from contextssl.data.shapes.render import render_views
 from contextssl.data.shapes.scene import require_renderer
+from contextssl.data.shapes.view_grid import ViewGrid
 from contextssl.data.source import Item
 from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
 from contextssl.errors import DataError, SettingsError, nearest
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import trimesh
 
 DEFAULT_OBJECTS = 100
+DEFAULT_VIEWS = 50
 
 # Goes up whenever a change here, in the classes or in the renderer changes a pixel: a store begun with another version is not continued.
 VERSION = 1
@@ -51,10 +53,12 @@ class ShapesSource:
         objects_per_class: objects of each class to train on; None is 100 built in, or of a folder every mesh that validation leaves. Of a
             folder it is the most that are taken.
         val_objects_per_class: objects of each class to validate on.
-        num_views: views of each object.
+        num_views: views of each object; with a grid, which says how many, it must not be given.
         seed: from 0 up.
         supersample: s, for s × s rays per pixel.
         meshes: a folder with one folder of mesh files per class, in place of the built-in classes.
+        grid: how many values of each named factor, ``{"rotation": 7, "color": 7}``: each object is rendered at every combination, see
+            :class:`~contextssl.data.shapes.view_grid.ViewGrid`. None: every view's values are drawn by themselves.
 
     Raises:
         SettingsError: for a setting out of range.
@@ -65,12 +69,18 @@ class ShapesSource:
     classes: int | str | Sequence[str] | None = None
     objects_per_class: int | None = None
     val_objects_per_class: int = 20
-    num_views: int = 50
+    num_views: int = DEFAULT_VIEWS
     seed: int = 0
     supersample: int = 1
     meshes: Path | None = None
+    grid: Mapping[str, int] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
+        if self._grid is not None:
+            if self.num_views not in (DEFAULT_VIEWS, self._grid.num_views):
+                raise SettingsError(f"num_views is {self.num_views}, but the grid has {self._grid.num_views}: give one of the two")
+            object.__setattr__(self, "num_views", self._grid.num_views)
+            object.__setattr__(self, "grid", self._grid.counts)
         for name in ("objects_per_class", "val_objects_per_class", "num_views", "supersample"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -114,9 +124,13 @@ class ShapesSource:
             return None if chosen is None else int(chosen)
         raise SettingsError(f"classes is {chosen!r}: give how many, a name, or names such as [chair,car]")
 
+    @functools.cached_property
+    def _grid(self) -> ViewGrid | None:
+        return None if self.grid is None else ViewGrid(self.grid)
+
     @property
     def factors(self) -> FactorSpace:
-        return FACTORS
+        return FACTORS if self._grid is None else self._grid.factors
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -156,10 +170,11 @@ class ShapesSource:
 
     @property
     def raw_width(self) -> int:
-        return len(RAW_LATENTS)
+        return len(RAW_LATENTS) if self._grid is None else self._grid.raw_width
 
     @property
     def description(self) -> dict[str, Any]:
+        # Without a grid it has no entry of one: stores that were packed before there were grids are still recognised.
         return {
             "kind": "shapes",
             "version": VERSION,
@@ -171,10 +186,11 @@ class ShapesSource:
             "supersample": self.supersample,
             "meshes": None if self.meshes is None else str(self.meshes.resolve()),
             "files": None if self.origins is None else digest_of_origins(self.origins),
+            **({} if self.grid is None else {"grid": dict(self.grid)}),
         }
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-        """All views of one item: images (V, resolution, resolution, 3) uint8 and raw latents (V, 7) float64.
+        """All views of one item: images (V, resolution, resolution, 3) uint8 and raw latents (V, R) float64.
 
         Raises:
             DataError: naming a mesh file that cannot be read, or an index out of range.
@@ -183,13 +199,16 @@ class ShapesSource:
         return self.render(split, index, raw, resolution), raw
 
     def latents(self, raw: np.ndarray) -> np.ndarray:
-        """Quaternion, floor hue and light hue (..., 6) float32 from raw latents (..., 7)."""
-        return absolute_latents(raw)
+        """Factor values (..., A) float32 from raw latents (..., R): quaternion, floor hue and light hue, or with a grid its factors'."""
+        return absolute_latents(raw) if self._grid is None else self._grid.latents(np.asarray(raw, dtype=np.float64))
 
     def raw_latents(self, split: str, index: int) -> np.ndarray:
-        """The generating parameters of an item's views, (V, 7) float64, uniform in ``RAW_RANGES``. More views keep the earlier ones."""
+        """The generating parameters of an item's views, (V, R) float64, uniform in ``RAW_RANGES``. More views keep the earlier ones."""
+        seed = self._seeds(split, index)[1]
+        if self._grid is not None:
+            return self._grid.raw_latents(seed)
         low, high = np.array(RAW_RANGES).T
-        return np.random.default_rng(self._seeds(split, index)[1]).uniform(low, high, (self.num_views, len(RAW_LATENTS)))
+        return np.random.default_rng(seed).uniform(low, high, (self.num_views, len(RAW_LATENTS)))
 
     def mesh(self, split: str, index: int) -> trimesh.Trimesh:
         """An item's mesh, of bounding-box diagonal 1 and centred.
@@ -251,8 +270,9 @@ def shapes_source(settings: ShapesSettings) -> ShapesSource:
         classes=settings.classes,
         objects_per_class=settings.objects,
         val_objects_per_class=settings.val_objects,
-        num_views=settings.views,
+        num_views=settings.views if settings.grid is None else DEFAULT_VIEWS,
         seed=settings.data_seed,
         supersample=settings.supersample,
         meshes=None if settings.meshes is None else Path(settings.meshes),
+        grid=settings.grid,
     )

@@ -1,0 +1,103 @@
+"""Views on a grid of factor values: so many values of each named factor, and one view of every combination.
+
+Views of one item can then share a factor's value exactly, which independent draws never do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from scipy.spatial.transform import Rotation
+
+from contextssl.data.threediebench_folder import RAW_LATENTS, RAW_RANGES
+from contextssl.errors import SettingsError, nearest
+from contextssl.factors import COLOR, FLOOR, LIGHT, ROTATION, FactorSpace
+
+# The factors of rendered objects in the order of a store's latents, and which raw latents each of them is. Color is floor and light together.
+# A factor's place is part of the seed of its values: a new one comes last.
+FACTORS_OF_SHAPES = (ROTATION, COLOR, FLOOR, LIGHT)
+RAW_COLUMNS: Mapping[str, tuple[int, ...]] = {"rotation": (0, 1, 2), "color": (3, 6), "floor": (3,), "light": (6,)}
+FEWEST = 2  # values of a factor: with one it does not change
+
+
+@dataclass(frozen=True)
+class ViewGrid:
+    """A grid of factor values. The order of its views is row-major: the last factor's value changes from each view to the next.
+
+    Args:
+        counts: how many values of each named factor, in any order.
+
+    Raises:
+        SettingsError: for no factor, an unknown one, fewer than two values, or color together with one of its two hues.
+    """
+
+    counts: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        known = [factor.name for factor in FACTORS_OF_SHAPES]
+        for name, count in self.counts.items():
+            if name not in known:
+                raise SettingsError(f"grid names the unknown factor {name!r}: {nearest(name, known)}")
+            if count < FEWEST:
+                raise SettingsError(f"grid gives {name} {count} values: it must be at least {FEWEST}, or left out of the grid")
+        if not self.counts:
+            raise SettingsError("grid names no factor: name one or more, such as grid={rotation:7,color:7}, or leave grid out")
+        hues = [name for name in ("floor", "light") if name in self.counts]
+        if hues and "color" in self.counts:
+            raise SettingsError(f"grid names color and {' and '.join(hues)}: color is both hues at once, so name it or them")
+        object.__setattr__(self, "counts", {name: int(self.counts[name]) for name in known if name in self.counts})
+
+    @property
+    def factors(self) -> FactorSpace:
+        """The named factors, in a fixed order."""
+        return FactorSpace(tuple(factor for factor in FACTORS_OF_SHAPES if factor.name in self.counts))
+
+    @property
+    def num_views(self) -> int:
+        return math.prod(self.counts.values())
+
+    @property
+    def raw_width(self) -> int:
+        return len(RAW_LATENTS)
+
+    @cached_property
+    def places(self) -> tuple[np.ndarray, ...]:
+        """Of each factor which of its values every view has, (V,) each."""
+        return np.unravel_index(np.arange(self.num_views), tuple(self.counts.values()))
+
+    def raw_latents(self, seed: np.random.SeedSequence) -> Float64[np.ndarray, "V R"]:
+        """The generating parameters of an item's views: those of named factors on the grid, the others of each view by themselves.
+
+        All are uniform in their ranges. A factor's values depend on the seed and on its name: they stay the same with more of them, and with
+        other factors named.
+        """
+        of_each_view, *of_factors = seed.spawn(1 + len(FACTORS_OF_SHAPES))
+        low, high = np.array(RAW_RANGES).T
+        raw = np.random.default_rng(of_each_view).uniform(low, high, (self.num_views, self.raw_width))
+        for factor, own_seed in zip(FACTORS_OF_SHAPES, of_factors, strict=True):
+            if factor.name in self.counts:
+                columns = list(RAW_COLUMNS[factor.name])
+                drawn = np.random.default_rng(own_seed).uniform(low[columns], high[columns], (self.counts[factor.name], len(columns)))
+                raw[:, columns] = drawn[self.places[list(self.counts).index(factor.name)]]
+        return raw
+
+    def latents(self, raw: Float64[np.ndarray, "*n R"]) -> Float32[np.ndarray, "*n A"]:
+        """Values of the named factors from raw latents; equal raw latents give equal bits."""
+        blocks = []
+        for name in self.counts:
+            columns = raw[..., list(RAW_COLUMNS[name])]
+            # Computed once per value: where in an array a number stands may decide how its sine is rounded.
+            values, where = np.unique(columns.reshape(-1, columns.shape[-1]), axis=0, return_inverse=True)
+            if name == "rotation":
+                values = Rotation.from_euler("xyz", values).as_quat(canonical=True)
+            blocks.append(values[where.reshape(-1)].reshape(*columns.shape[:-1], -1))
+        return np.concatenate(blocks, axis=-1).astype(np.float32)
+
+    def __str__(self) -> str:
+        """Such as ``7 rotation × 7 color``."""
+        return " × ".join(f"{count} {name}" for name, count in self.counts.items())
