@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from contextssl.data.augmentations.compose import Augmentations
 from contextssl.data.blocks import Blocks
 from contextssl.data.pairs import EVERYTHING, OfViews, PairBatch
+from contextssl.data.shared_parameters import target_parameters
 from contextssl.data.views import Views
 from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
@@ -137,10 +138,18 @@ class AugmentedPairs(OfViews):
 
     views: AugmentedViews
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
+    def draw(
+        self,
+        items: Int[Tensor, " n"],
+        generator: torch.Generator,
+        share: slice = EVERYTHING,
+        held: Bool[Tensor, "n A"] | None = None,
+    ) -> PairBatch:
         augmentations = self.views.augmentations
-        source, target = (drawn[share] for drawn in augmentations.draw(2 * len(items), generator).chunk(2))
-        items = items[share]
+        source, target = augmentations.draw(2 * len(items), generator).chunk(2)
+        if held is not None:
+            target = target_parameters(augmentations, source, target, held, generator)
+        source, target, items = source[share], target[share], items[share]
         images = self.views.photographed(items)
         nowhere = torch.full_like(items, -1)
         return PairBatch.between(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from torch import Tensor
 
 from contextssl.data.tables.columns import Columns
 from contextssl.data.tables.corruption import Corruption, RowFactor, known, row_factors
-from contextssl.errors import DataError, SettingsError
+from contextssl.errors import DataError, InputError, SettingsError
 from tests.people import opened_people, people
 
 COUNT = 300
+FACTORS = ("sex", "age", "job")
+FEW = 40
 
 
 def corruption(rate: float = 0.4, swap: float = 0.5, exact: float = 0.0, together: bool = False) -> Corruption:
@@ -148,3 +151,107 @@ def test_marginals_are_those_of_the_training_rows(tmp_path: Path) -> None:
     drawn = val.gather_views(items, torch.arange(1, 10).repeat(val.num_items))
     assert values(drawn, age) <= values(train.rows, age)
     assert val.corruption is train.corruption
+
+
+@cache
+def of_three_factors(swap: float = 0.5, exact: float = 0.3, rate: float = 0.7) -> Corruption:
+    """Of people with three factors: two values, two that the title moves with, and four bands of a number."""
+    frame = people(300).drop(columns=["income"]).assign(height=lambda people: people["age"] * 2 + 1)
+    columns = Columns.fit(frame)
+    rows = torch.from_numpy(columns.encode(frame))
+    rows = rows[known(rows, columns, FACTORS)]
+    return Corruption(columns, row_factors(columns, {name: name for name in FACTORS}, rows, {"sex": ["title"]}), rows, rate, swap, exact)
+
+
+def masks(made: Corruption, chosen: list[set[str]]) -> Tensor:
+    return torch.stack([made.space.mask(made.space.environment(sorted(names))) for names in chosen])
+
+
+several = st.lists(st.sets(st.sampled_from(FACTORS)), min_size=1, max_size=FEW)
+
+
+@given(several, st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 1000))
+def test_held_values_are_shared_and_all_others_differ(chosen: list[set[str]], swap: float, seed: int) -> None:
+    made = of_three_factors(swap)
+    rows = made.marginals[: len(chosen)]
+    source, target, _ = made.draw_pairs(rows, generator(seed), masks(made, chosen))
+    one, other = made.latents(source), made.latents(target)
+    action = made.space.relative(one, other)
+    for factor in made.factors:
+        place, moved = made.space.slice(factor.name), list(factor.moved)
+        held = torch.tensor([factor.name in names for names in chosen])
+        assert torch.equal((one[:, place] == other[:, place]).all(dim=1), held)
+        assert torch.equal((action[:, place] == 0).all(dim=1), held)
+        assert torch.equal(source[held][:, moved], target[held][:, moved]), "the very number of a band, and what moves with it"
+        if swap != 0.5:
+            assert bool(((factor.of(source) != factor.of(rows)) == (swap == 1)).all())
+
+
+@given(several, st.integers(0, 1000))
+def test_values_are_those_of_training_rows_with_all_that_moves(chosen: list[set[str]], seed: int) -> None:
+    made = of_three_factors()
+    for view in made.draw_pairs(made.marginals[: len(chosen)], generator(seed), masks(made, chosen))[:2]:
+        for factor in made.factors:
+            moved = list(factor.moved)
+            there = {tuple(row) for row in made.marginals[:, moved].tolist()}
+            assert {tuple(row) for row in view[:, moved].tolist()} <= there
+
+
+@given(several, st.integers(0, 1000))
+def test_other_columns_are_redrawn_as_ever(chosen: list[set[str]], seed: int) -> None:
+    """As in a pair of any two views from the same generator; so is the whole source."""
+    made = of_three_factors()
+    rows = made.marginals[: len(chosen)]
+    source, target, exact = made.draw_pairs(rows, generator(seed), masks(made, chosen))
+    theirs, other, as_ever = made.draw_pairs(rows, generator(seed))
+    moved = {place for factor in made.factors for place in factor.moved}
+    free = [place for place in range(rows.shape[1]) if place not in moved]
+    assert free and torch.equal(exact, as_ever) and torch.equal(source, theirs)
+    assert torch.equal(target[:, free], other[:, free]) and torch.equal(target[exact][:, free], rows[exact][:, free])
+
+
+@given(st.integers(1, FEW), st.integers(0, 1000))
+def test_without_held_nothing_else_is_drawn(count: int, seed: int) -> None:
+    made, drawing, theirs = of_three_factors(), generator(seed), generator(seed)
+    rows = made.marginals[:count]
+    source, target, exact = made.draw_pairs(rows, drawing)
+    # As this was written before factors could be held.
+    expected = torch.rand(count, generator=theirs) < made.exact_chance
+    twice = rows.repeat(2, 1)
+    views = torch.where(expected.repeat(2)[:, None], twice, made.redrawn_columns(twice, theirs))
+    for factor in made.factors:
+        swapped = torch.rand(2 * count, generator=theirs) < made.swap_chance
+        views = made.with_value(views, factor, made.other_value(views, factor, theirs), theirs, swapped)
+    assert torch.equal(exact, expected) and torch.equal(torch.cat([source, target]), views)
+    assert torch.equal(torch.rand(5, generator=drawing), torch.rand(5, generator=theirs)), "what is drawn next is the same as well"
+
+
+def test_shared_values_are_swapped_half_of_the_time_and_others_are_each_as_likely() -> None:
+    made = of_three_factors()
+    sex, age, _ = made.factors
+    rows = made.marginals.repeat(20, 1)
+    source, target, _ = made.draw_pairs(rows, generator(), made.space.mask("sex").repeat(len(rows), 1))
+    assert float((sex.of(target) != sex.of(rows)).float().mean()) == pytest.approx(0.5, abs=0.03)
+    for value in range(4):
+        counts = age.of(target[age.of(source) == value]).bincount(minlength=4)
+        shares = counts / counts.sum()
+        assert counts[value] == 0 and shares.tolist() == pytest.approx([0.0 if each == value else 1 / 3 for each in range(4)], abs=0.05)
+
+
+def lonely() -> Corruption:
+    columns = Columns.fit(people(10)[["job"]])
+    return Corruption(columns, (RowFactor("race", 0, ("a", "b"), None, (0,)),), torch.ones(5, 1), 0.0, 0.0)
+
+
+def test_a_factor_with_one_value_in_training() -> None:
+    made, nothing = lonely(), torch.zeros(3, 2, dtype=torch.bool)
+    with pytest.raises(DataError, match=r"the factor 'race' has one value \(a\) in all training rows.*choose another column"):
+        made.draw_pairs(made.marginals[:3], generator(), nothing)
+
+
+def test_a_mask_that_does_not_fit() -> None:
+    made = of_three_factors()
+    with pytest.raises(InputError, match="held must have a row for each of 5 pairs"):
+        made.draw_pairs(made.marginals[:5], generator(), torch.zeros(5, 2, dtype=torch.bool))
+    source, target, _ = made.draw_pairs(made.marginals[:0], generator(), torch.zeros(0, made.space.width, dtype=torch.bool))
+    assert len(source) == len(target) == 0

@@ -57,6 +57,19 @@ def test_pairs_tell_how_the_factor_differs(opened: OpenTable) -> None:
         assert torch.equal(getattr(share, name), getattr(batch, name)[150:170]), f"{name}: the same in any share"
 
 
+def test_a_pair_of_a_file_is_the_same_in_any_share(tmp_path: Path) -> None:
+    together = {"factors": ["sex", "age"], "proxy_columns": {"title": "sex"}, "proxies": "together", "exact_chance": 0.2}
+    pairs = opened_people(tmp_path / "people.csv", **together).pairs["train"]
+    space, items = pairs.factors, torch.arange(60)
+    held = torch.stack([space.mask(name) for name in ("sex", "age", "none", "all")]).repeat(15, 1)
+    whole = pairs.draw(items, torch.Generator().manual_seed(0), held=held)
+    part = pairs.draw(items, torch.Generator().manual_seed(0), slice(17, 30), held)
+    for name in ("source", "target", "action", "items", "labels", "exact", "source_latents", "target_latents"):
+        assert torch.equal(getattr(part, name), getattr(whole, name)[17:30]), f"{name}: the same in any share"
+    moved = torch.stack([(whole.action[:, space.slice(name)] != 0).any(dim=1) for name in space.names], dim=1)
+    assert moved.tolist() == [[False, True], [True, False], [True, True], [False, False]] * 15
+
+
 def test_a_factor_drawn_anew_leaves_the_rest(opened: OpenTable) -> None:
     views = opened.pairs["val"].views
     items = torch.arange(views.num_items).repeat(20)

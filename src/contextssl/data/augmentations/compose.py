@@ -154,7 +154,7 @@ class Augmentations:
         self.factors[name]
         blocks = [
             augmentation.draw(len(parameters), generator).to(parameters.device) if augmentation.name == name else block
-            for augmentation, block in self._blocks(parameters)
+            for augmentation, block in self.blocks(parameters)
         ]
         return torch.cat(blocks, dim=1)
 
@@ -199,7 +199,7 @@ class Augmentations:
 
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         """What one image's parameters do, such as ``"crop 62 %, blur σ 1.4"``; ``"as it is"`` where they change nothing."""
-        words = [augmentation.words(block) for augmentation, block in self._blocks(parameters)]
+        words = [augmentation.words(block) for augmentation, block in self.blocks(parameters)]
         return ", ".join(word for word in words if word) or "as it is"
 
     @property
@@ -214,13 +214,13 @@ class Augmentations:
         kinds = [type(each) for each in self.augmentations if type(each) not in (*AUGMENTATIONS.values(), FromKornia)]
         return digest_of([_source_of(kind) for kind in kinds]) if kinds else None
 
-    def _blocks(self, parameters: Tensor) -> list[tuple[Augmentation, Tensor]]:
-        """Each augmentation with its own parameters."""
+    def blocks(self, parameters: Tensor) -> list[tuple[Augmentation, Tensor]]:
+        """Each augmentation with its own of the parameters (..., P): a view of them."""
         blocks = parameters.split([len(augmentation.parameters) for augmentation in self.augmentations], dim=-1)
         return list(zip(self.augmentations, blocks, strict=True))
 
     def _unscaled(self, parameters: Tensor) -> Tensor:
-        return torch.cat([augmentation.latents(block) for augmentation, block in self._blocks(parameters)], dim=-1)
+        return torch.cat([augmentation.latents(block) for augmentation, block in self.blocks(parameters)], dim=-1)
 
     def _measured(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of the latents over draws from a fixed seed; a deviation of 1 for what does not vary."""
@@ -249,7 +249,7 @@ class Augmentations:
         rows = images.permute(0, 2, 1, 3).to(torch.float32, memory_format=torch.contiguous_format)
         x = rows.div_(255).permute(0, 2, 1, 3)
         # `sorted` keeps the order of equal places.
-        for augmentation, block in sorted(self._blocks(parameters), key=lambda each: each[0].place):
+        for augmentation, block in sorted(self.blocks(parameters), key=lambda each: each[0].place):
             x = augmentation.apply(x, block)
         return x.mul(255).round_().clamp_(0, 255)
 

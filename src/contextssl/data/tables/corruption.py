@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from contextssl.data.held import held_by_factor
 from contextssl.data.tables.columns import UNKNOWN, Columns
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Factor, FactorSpace
@@ -157,14 +158,40 @@ class Corruption:
         return self.swapped(self.redrawn_columns(rows, generator), generator)
 
     def draw_pairs(
-        self, rows: Float[Tensor, "n W"], generator: torch.Generator
+        self, rows: Float[Tensor, "n W"], generator: torch.Generator, held: Bool[Tensor, "n A"] | None = None
     ) -> tuple[Float[Tensor, "n W"], Float[Tensor, "n W"], Bool[Tensor, " n"]]:
-        """Two views of each row, and where they differ in nothing but their factors."""
+        """Two views of each row, and where they differ in nothing but their factors.
+
+        Args:
+            held: True at the numbers of the factors whose value both views share: the row's own, or another one with ``swap_chance``. Of
+                every other factor the target has another value than the source, each being as likely. None: each view's values are drawn by
+                themselves.
+
+        Raises:
+            DataError: for a factor that is to differ and has no other value in the training rows.
+            InputError: for a mask that does not fit the factors or the rows.
+        """
         exact = torch.rand(len(rows), generator=generator) < self.exact_chance
         several = rows.repeat(2, 1)
         redrawn = torch.where(exact.repeat(2)[:, None], several, self.redrawn_columns(several, generator))
         source, target = self.swapped(redrawn, generator).chunk(2)
+        if held is not None:
+            target = self._with_shared(source, target, held, generator)
         return source, target, exact
+
+    def _with_shared(
+        self, source: Float[Tensor, "n W"], target: Float[Tensor, "n W"], held: Bool[Tensor, "n A"], generator: torch.Generator
+    ) -> Float[Tensor, "n W"]:
+        """The targets with their sources' columns of each held factor, and another value of every other."""
+        made = target.clone()
+        by_factor = held_by_factor(held, self.space, len(source))
+        for factor in self.factors:
+            moved = list(factor.moved)
+            made[:, moved] = source[:, moved]
+            differs = ~by_factor[factor.name]
+            rows = made[differs]
+            made[differs] = self.with_value(rows, factor, self.other_value(rows, factor, generator), generator)
+        return made
 
     def swapped(self, rows: Float[Tensor, "n W"], generator: torch.Generator) -> Float[Tensor, "n W"]:
         """Rows with the value of each factor replaced by another one, with ``swap_chance``."""
@@ -188,10 +215,20 @@ class Corruption:
         return torch.where(redrawn[:, group_of.clamp(min=0)] & free, fresh, rows)
 
     def other_value(self, rows: Float[Tensor, "n W"], factor: RowFactor, generator: torch.Generator) -> Int[Tensor, " n"]:
-        """For each row another value of the factor than its own, out of those that training rows have."""
+        """For each row another value of the factor than its own, out of those that training rows have.
+
+        Raises:
+            DataError: where they have no other.
+        """
         counts = self._donors[factor.name][2]
         own = factor.of(rows)
         chances = (counts > 0).float().expand(len(rows), -1).scatter(1, own[:, None], 0.0)
+        if not bool(chances.any(dim=1).all()):
+            only = factor.values[int(counts.argmax())]
+            raise DataError(
+                f"the factor {factor.name!r} has one value ({only}) in all training rows, so no other can take its place: "
+                "choose another column, or other rows"
+            )
         return torch.multinomial(chances, 1, generator=generator)[:, 0]
 
     def with_value(

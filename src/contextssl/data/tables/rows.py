@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from contextssl.data.blocks import Blocks
@@ -154,9 +154,15 @@ class RowPairs(OfViews):
 
     views: RowViews
 
-    def draw(self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
+    def draw(
+        self,
+        items: Int[Tensor, " n"],
+        generator: torch.Generator,
+        share: slice = EVERYTHING,
+        held: Bool[Tensor, "n A"] | None = None,
+    ) -> PairBatch:
         corruption = self.views.corruption
-        source, target, exact = (drawn[share] for drawn in corruption.draw_pairs(self.views.rows[items], generator))
+        source, target, exact = (drawn[share] for drawn in corruption.draw_pairs(self.views.rows[items], generator, held))
         items = items[share]
         nowhere = torch.full_like(items, -1)
         return PairBatch.between(
