@@ -62,6 +62,7 @@ class Protocol(ABC):
         metrics: its own.
         definitions: of what else its rows hold.
         columns: of the table in the terminal; default: one per metric and head.
+        predicts: whether it asks what an action makes of a view, which a model of examples cannot be asked.
         all_representations: whether the terminal shows rows of other representations than embeddings.
     """
 
@@ -77,6 +78,7 @@ class Protocol(ABC):
     metrics: ClassVar[tuple[Metric, ...]] = ()
     definitions: ClassVar[Mapping[str, str]] = {}
     columns: ClassVar[tuple[Column, ...]] = ()
+    predicts: ClassVar[bool] = False
     all_representations: ClassVar[bool] = True
 
     @abstractmethod

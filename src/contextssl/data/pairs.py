@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from contextssl.data.environment_mix import EnvironmentMix
+from contextssl.data.held import held_by_factor
 from contextssl.data.shared_values import sharing_pairs
 from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError, SettingsError
@@ -185,11 +186,11 @@ class ViewPairs(OfViews):
         """Source and target views that share the held factors' values and differ in the others'."""
         there, rows = items.unique(return_inverse=True)
         latents = torch.from_numpy(self.views.latents[there.numpy()])
-        blocks = self.factors.slices
-        source, target, found = sharing_pairs(latents, blocks, rows, held[:, [block.start for block in blocks]], generator)
+        by_factor = held_by_factor(held, self.factors, len(items))
+        source, target, found = sharing_pairs(latents, self.factors.slices, rows, torch.stack([*by_factor.values()], dim=1), generator)
         if not bool(found.all()):
             missing = int((~found).nonzero()[0, 0])
-            names = [name for name, block in zip(self.factors.names, blocks, strict=True) if bool(held[missing, block.start])]
+            names = [name for name, kept in by_factor.items() if bool(kept[missing])]
             kept = f"the same {' and '.join(names)}" if names else "no factor in common"
             others = [name for name in self.factors.names if name not in names]
             rest = f" and another {' and another '.join(others)}" if names and others else ""

@@ -48,7 +48,13 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     for protocol in named or ():
         if protocol.views not in (None, views):
             raise SettingsError(f"{protocol.name} is for {VIEWS[protocol.views]}; these views are {VIEWS[views].split(' (')[0]}")
-    chosen = named if named is not None else in_all(views)
+    reads_actions = evaluated.model.reads_actions
+    for protocol in named or ():
+        if protocol.predicts and not reads_actions:
+            raise SettingsError(
+                f"{protocol.name} asks what an action makes of a view, and this model was trained with context=examples, without actions"
+            )
+    chosen = named if named is not None else [protocol for protocol in in_all(views) if reads_actions or not protocol.predicts]
     model = evaluated.model.to(_device(settings.accelerator))
     plan = Plan.of(settings, evaluated)
     weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}

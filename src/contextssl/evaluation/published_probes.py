@@ -193,7 +193,7 @@ def published_probe_rows(
         # The class is probed on views without augmentation, where the data have them.
         _add_settled(scores, embedder, train, test, rows, points, training, True, False)
         _add_settled(scores, embedder, plain, plain_test, torch.arange(len(plain_test)), points, training, False, True)
-    if train.per_item > 1 and test.per_item > 1 and embedder.model.longest_context:
+    if train.per_item > 1 and test.per_item > 1 and embedder.model.longest_context and embedder.model.reads_actions:
         for environment in environments:
             if environment.factors:
                 _add_predictions(scores, embedder, train, test, rows, points, environment, training, seed)

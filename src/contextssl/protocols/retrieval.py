@@ -24,6 +24,7 @@ class Retrieval(Protocol):
     intro = "Retrieval of the predicted view among the views of its object: MRR, H@k, prediction error."
     place = 4
     in_all = True
+    predicts = True
     reads = ("sources", "queries", "normalize")
     metrics = (
         Metric("mrr", "MRR"),

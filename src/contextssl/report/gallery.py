@@ -19,6 +19,7 @@ from torch import Tensor
 
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.data.pairs import PairBatch
 from contextssl.data.stored import is_store
 from contextssl.data_set import DATA_SETS, known_data_set, own_name
 from contextssl.errors import ContextSSLError, DataError, SettingsError
@@ -50,7 +51,8 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
     """Plain values, images among them, of a few views in every environment's first context.
 
     For each query: its nearest views among all views of the split (but itself), and, for the action to a target view of the same object,
-    the object's views in the order of their distance to the prediction.
+    the object's views in the order of their distance to the prediction. For a model of examples: the examples of every environment, and the
+    nearest views without any.
 
     Args:
         plan: of an evaluation: its model, contexts and views.
@@ -77,27 +79,37 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
                 "environments": {},
             }
         )
-    pairs = embedder.contexts[0]
-    context = [
-        {
-            "source": pictures.image(pairs.source[index]),
-            "target": pictures.image(pairs.target[index]),
-            "captions": list(plan.pairs.captions(pairs, index)),
-            "apart": apart(views.factors, pairs.source_latents[index], pairs.target_latents[index]),
-        }
-        for index in range(min(SHOWN_PAIRS, length // 2))
-    ]
+    examples = embedder.contexts.examples is not None
+
+    def pairs_of(pairs: PairBatch) -> list[dict[str, Any]]:
+        return [
+            {
+                "source": pictures.image(pairs.source[index]),
+                "target": pictures.image(pairs.target[index]),
+                "captions": list(plan.pairs.captions(pairs, index)),
+                "apart": apart(views.factors, pairs.source_latents[index], pairs.target_latents[index]),
+            }
+            for index in range(min(SHOWN_PAIRS, length // 2))
+        ]
+
+    def nearest(unit: Tensor, source: int) -> list[dict[str, Any]]:
+        cosines = unit @ unit[source]
+        cosines[source] = -math.inf
+        near = cosines.topk(min(neighbours, len(views) - 1)).indices.tolist()
+        return [_entry(pictures, views, row, source) for row in near]
+
+    without = embedder.unit(views, ContextPoint(None, 0, 0)) if examples else None
+    for (source, _), entry in zip(asked, shown, strict=True):
+        if without is not None:
+            entry["without"] = nearest(without, source)
     for environment in plan.environments:
         point = ContextPoint(environment.name, length, 0)
         unit = embedder.unit(views, point)
         for (source, target), entry in zip(asked, shown, strict=True):
-            cosines = unit @ unit[source]
-            cosines[source] = -math.inf
-            near = cosines.topk(min(neighbours, len(views) - 1)).indices.tolist()
-            entry["environments"][environment.name] = {
-                "neighbours": [_entry(pictures, views, row, source) for row in near],
-                **_ranked(plan, features, unit, point, environment, source, target, pictures, neighbours),
-            }
+            found = {"neighbours": nearest(unit, source)}
+            if embedder.model.reads_actions:
+                found |= _ranked(plan, features, unit, point, environment, source, target, pictures, neighbours)
+            entry["environments"][environment.name] = found
     return {
         "format": FORMAT,
         "weights": embedder.weights,
@@ -109,7 +121,8 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
         "views": views.per_item,
         "environments": [environment.name for environment in plan.environments],
         "side": views.source.view_shape[1],
-        "context": context,
+        "context": [] if examples else pairs_of(embedder.contexts.shared[0]),
+        "examples": {each.name: pairs_of(embedder.contexts.of(each.name)[0]) for each in plan.environments} if examples else {},
         "queries": shown,
         "images": pictures.found,
     }

@@ -26,49 +26,78 @@ def _no_gallery(run: Run, reason: str | None) -> Markup:
 
 def _one_gallery(found: Mapping[str, Any]) -> Markup:
     show = _Thumbs(found)
-    views, length = found["views"], found["length"]
+    views = found["views"]
     split = {"val": "validation", "train": "training", "test": "test"}.get(found["split"], found["split"])
     candidates = f"all {found['items'] * views:,} views of {found['items']:,} {split} items"
-    kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["context"][0]["apart"].items()}
+    kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["queries"][0]["apart"].items()}
     distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
+    parts: list[Content] = _examples(found, show) if found.get("examples") else _shared_context(found, show)
+    parts.append(
+        element("p", f"Under each neighbour: how far its factors are from those of the query{_or_target(found)}: {distances}.{_FRAMED}")
+    )
+    for query in found["queries"]:
+        columns = []
+        if "without" in query:
+            label = element("p", element("strong", "no context"), f": nearest to the query among {candidates}", class_="label")
+            near = [show.neighbour(entry) for entry in query["without"]]
+            columns.append(element("div", label, element("div", near, class_="strip", tabindex=0)))
+        for name, under in query["environments"].items():
+            parts_of_column: list[Content] = [
+                element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label"),
+                element("p", f"nearest to the query among {candidates}", class_="label"),
+                element("div", [show.neighbour(entry) for entry in under["neighbours"]], class_="strip", tabindex=0),
+            ]
+            if "ranked" in under:
+                ranked = f"nearest to the predicted target ({active_name(name)} active) among the item’s {views} views: "
+                parts_of_column += [
+                    element("p", f"{ranked}the target has {rank_words(under['rank'], views)}", class_="label"),
+                    element("div", [show.neighbour(entry) for entry in under["ranked"]], class_="strip", tabindex=0),
+                ]
+            columns.append(element("div", parts_of_column))
+        first = [show.thumb(query["query"], [f"query: {query['class']}", query["captions"][0]])]
+        if not found.get("examples"):
+            first.append(show.thumb(query["target"], [f"target: {query['captions'][1]}", "differs by", *_apart(query["apart"])]))
+        parts.append(element("div", element("div", first, class_="strip"), element("div", columns, class_="columns"), class_="query"))
+    return join(parts)
+
+
+_FRAMED = (
+    " In a context the neighbours should agree in the active factor and may differ in the inactive one; they change with the context, the weights "
+    "do not."
+)
+
+
+def _or_target(found: Mapping[str, Any]) -> str:
+    return "" if found.get("examples") else ", or of the target (green frame)"
+
+
+def _shared_context(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
     names = [active_name(name) for name in found["environments"]]
     either = " or ".join(names) if names else "its own factors"
-    parts: list[Content] = [
-        element("h3", f"The context: {length} tokens"),
+    return [
+        element("h3", f"The context: {found['length']} tokens"),
         element("div", [show.pair(pair) for pair in found["context"]], class_="pairs"),
         element(
             "p",
             "Pairs of training views. All contexts are made of the same pairs and differ in their active factors. Under each pair: how far the "
             f"factors of its two views are apart; the actions of a context hold only {either}.",
         ),
+    ]
+
+
+def _examples(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
+    parts: list[Content] = [
+        element("h3", f"The examples: {found['length'] // 2} pairs"),
         element(
             "p",
-            f"Under each neighbour: how far its factors are from those of the query, or of the target: {distances}. In a context the neighbours "
-            "should agree in the active factor and may differ in the inactive one; they change with the context, the weights do not. A green "
-            "frame marks the true target.",
+            "Each pair shows two training views that are to count as the same. They share the active factors and differ in the others; no action and "
+            "no name enters the model. Under each pair: how far the factors of its two views are apart.",
         ),
     ]
-    for query in found["queries"]:
-        columns = []
-        for name, under in query["environments"].items():
-            nearest = f"nearest to the query among {candidates}"
-            ranked = f"nearest to the predicted target ({active_name(name)} active) among the item’s {views} views: "
-            columns.append(
-                element(
-                    "div",
-                    element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label"),
-                    element("p", nearest, class_="label"),
-                    element("div", [show.neighbour(entry) for entry in under["neighbours"]], class_="strip", tabindex=0),
-                    element("p", f"{ranked}the target has {rank_words(under['rank'], views)}", class_="label"),
-                    element("div", [show.neighbour(entry) for entry in under["ranked"]], class_="strip", tabindex=0),
-                )
-            )
-        first = [
-            show.thumb(query["query"], [f"query: {query['class']}", query["captions"][0]]),
-            show.thumb(query["target"], [f"target: {query['captions'][1]}", "differs by", *_apart(query["apart"])]),
-        ]
-        parts.append(element("div", element("div", first, class_="strip"), element("div", columns, class_="columns"), class_="query"))
-    return join(parts)
+    for name, pairs in found["examples"].items():
+        label = element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label")
+        parts += [label, element("div", [show.pair(pair) for pair in pairs], class_="pairs")]
+    return parts
 
 
 def _tone(environment: str) -> str | None:
