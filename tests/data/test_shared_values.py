@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairSampler, ViewPairs
+from contextssl.data.pairs import PairSampler, PairSource, ViewPairs, draw_pairs
 from contextssl.data.shared_values import rounds, sharing_pairs
 from contextssl.errors import DataError
 from contextssl.randomness import seeded_generator
@@ -89,3 +89,14 @@ def test_a_batch_of_examples_shares_what_its_environment_keeps() -> None:
         parts = [sampler.batch(step, 0, rank, 3) for rank in range(3)]
         assert torch.equal(torch.cat([part.source for part in parts]), batch.source)
     assert seen == {(True, False), (False, True), (False, False)}
+
+
+def test_a_source_of_ones_own_needs_the_argument_only_for_examples() -> None:
+    class Plain:
+        def draw(self, items: torch.Tensor, generator: torch.Generator, share: slice = slice(None)) -> str:
+            return "drawn"
+
+    source: PairSource = Plain()  # type: ignore[assignment]
+    assert draw_pairs(source, torch.tensor([0]), seeded_generator(0, "x")) == "drawn"
+    with pytest.raises(DataError, match="Plain.draw has no argument held, which context=examples needs"):
+        draw_pairs(source, torch.tensor([0]), seeded_generator(0, "x"), held=torch.ones(1, 6, dtype=torch.bool))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.contexts import ContextPoint, Contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.metrics import chance_reciprocal_rank
 from contextssl.evaluation.retrieval_queries import HITS, Queries, query_scores, retrieval_rows
@@ -65,7 +65,7 @@ class Fixed(Embedder):
     """An embedder that embeds a view as ``table`` says, and predicts by ``predict`` from source and target rows."""
 
     def __init__(self, views: ViewSet, table: Tensor, knows: bool) -> None:
-        super().__init__(tiny_model(), [], {})
+        super().__init__(tiny_model(), Contexts([]), {})
         self.views, self.table, self.knows = views, table, knows
 
     def features(self, views: ViewSet) -> Tensor:

@@ -145,7 +145,10 @@ class ByHand(ContextSSL):
         super().__init__(Sees(), FACTORS, feature_width=6, projection_dim=6, width=8, n_layer=1, n_head=1, block_size=16, **mean_and_std)  # type: ignore[arg-type]
         self.by = by
 
-    def context_from_features(self, features: Tensor, action: Tensor, environment: object = None, *, beyond_block: bool = False) -> Context:
+    def context_from_features(
+        self, features: Tensor, action: Tensor | None = None, environment: object = None, *, beyond_block: bool = False
+    ) -> Context:
+        assert action is not None
         masked = action * FACTORS.mask(FACTORS.environment(str(environment)))
         wanted = masked if self.by == "block" else masked - FACTORS.relative(features[:, 0], features[:, 1])
         sizes = torch.stack([wanted[:, FACTORS.slice(name)].norm(dim=1) for name in FACTORS.names], dim=1)

@@ -95,8 +95,8 @@ def test_what_a_checkpoint_called_otherwise_is_known(data: Data, tmp_path: Path)
 class ShuffledPairs(ViewPairs):
     """Every target, and every label, of another item: there is nothing to be learnt."""
 
-    def draw(self, items: Tensor, generator: torch.Generator, share: slice = EVERYTHING) -> PairBatch:
-        batch = super().draw(items, generator, share)
+    def draw(self, items: Tensor, generator: torch.Generator, share: slice = EVERYTHING, held: Tensor | None = None) -> PairBatch:
+        batch = super().draw(items, generator, share, held)
         order = torch.randperm(len(items), generator=generator)
         return replace(batch, target=batch.target[order], labels=batch.labels[torch.randperm(len(items), generator=generator)])
 

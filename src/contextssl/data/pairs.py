@@ -6,6 +6,7 @@ processes takes its share of the same batch: everything that is random is drawn 
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
@@ -135,6 +136,29 @@ class PairSource(Protocol):
     def captions(self, batch: PairBatch, row: int) -> tuple[str, str]:
         """Source and target of one pair in words."""
         ...
+
+
+def draw_pairs(
+    source: PairSource,
+    items: Int[Tensor, " n"],
+    generator: torch.Generator,
+    share: slice = EVERYTHING,
+    held: Bool[Tensor, "n A"] | None = None,
+) -> PairBatch:
+    """Pairs of a source; arguments as of :meth:`PairSource.draw`. ``held`` is given only where pairs are examples, so a source that cannot give any
+    needs no such argument.
+
+    Raises:
+        DataError: for a source of the user's own that has no argument ``held``.
+    """
+    if held is None:
+        return source.draw(items, generator, share)
+    if "held" not in inspect.signature(source.draw).parameters:
+        raise DataError(
+            f"{type(source).__name__}.draw has no argument held, which context=examples needs: add it (contextssl.data.pairs.PairSource says what "
+            "it means), or leave context=examples out"
+        )
+    return source.draw(items, generator, share, held=held)
 
 
 class OfViews:
@@ -325,5 +349,5 @@ class PairSampler:
         shares = self.shares(step, world)
         share = slice(sum(shares[:rank]), sum(shares[: rank + 1]))
         held = active if self.examples else None
-        batch = self.source.draw(items, seeded_generator(self.seed, "views", epoch, step, 0), share, held)
+        batch = draw_pairs(self.source, items, seeded_generator(self.seed, "views", epoch, step, 0), share, held)
         return replace(batch, active=active[share])

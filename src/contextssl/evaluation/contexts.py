@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 
-from contextssl.data.pairs import PairBatch, PairSource
+from contextssl.data.pairs import PairBatch, PairSource, draw_pairs
 from contextssl.errors import SettingsError
 from contextssl.factors import Environment
 from contextssl.randomness import seeded_generator
@@ -52,7 +52,7 @@ def draw_contexts(train: PairSource, pairs: int, count: int, seed: int, environm
         generator = seeded_generator(seed, "context", index)
         rounds = -(-pairs // train.num_items)
         items = torch.cat([torch.randperm(train.num_items, generator=generator) for _ in range(rounds)])[:pairs]
-        contexts.append(train.complete(train.draw(items, generator, held=held)))
+        contexts.append(train.complete(draw_pairs(train, items, generator, held=held)))
     return contexts
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contextssl.data.pairs import PairBatch, PairSource
+from contextssl.data.pairs import PairBatch, PairSource, draw_pairs
 from contextssl.evaluation.metrics import r2_pooled, r2_pooled_floor
 from contextssl.evaluation.neighbours import knn_labels
 from contextssl.factors import Environment
@@ -64,7 +64,7 @@ class OnlinePairs:
             order = torch.randperm(source.num_items, generator=generator)
             items = order.repeat(math.ceil(count / source.num_items))[:count]
             held = None if environment is None else source.factors.mask(environment).expand(count, -1)
-            return source.complete(source.draw(items, generator, held=held))
+            return source.complete(draw_pairs(source, items, generator, held=held))
 
         def shown(environment: Environment | None = None) -> Shown:
             return Shown(some(val, count, "queries", environment), some(train, context_pairs, "context", environment))
