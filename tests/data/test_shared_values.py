@@ -93,10 +93,9 @@ def test_a_batch_of_examples_shares_what_its_environment_keeps() -> None:
 
 def test_a_source_of_ones_own_needs_the_argument_only_for_examples() -> None:
     class Plain:
-        def draw(self, items: torch.Tensor, generator: torch.Generator, share: slice = slice(None)) -> str:
-            return "drawn"
+        def draw(self, items: torch.Tensor, generator: torch.Generator, share: slice = slice(None)) -> None:
+            raise AssertionError("not reached")
 
     source: PairSource = Plain()  # type: ignore[assignment]
-    assert draw_pairs(source, torch.tensor([0]), seeded_generator(0, "x")) == "drawn"
     with pytest.raises(DataError, match="Plain.draw has no argument held, which context=examples needs"):
         draw_pairs(source, torch.tensor([0]), seeded_generator(0, "x"), held=torch.ones(1, 6, dtype=torch.bool))

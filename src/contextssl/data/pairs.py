@@ -42,6 +42,7 @@ class PairBatch:
         source_parameters, target_parameters: (n, P) what makes, or has made, the views out of stored images
             (:meth:`PairSource.complete`); None for stored views.
         exact: (n,) True where source and target differ in nothing but their factors; None where all pairs do.
+        decoy: (n, A) the action from source to a third view of the item, for contexts of evidence; None for others.
     """
 
     source: Tensor
@@ -57,6 +58,7 @@ class PairBatch:
     source_parameters: Float[Tensor, "n P"] | None = None
     target_parameters: Float[Tensor, "n P"] | None = None
     exact: Bool[Tensor, " n"] | None = None
+    decoy: Float[Tensor, "n A"] | None = None
 
     def __len__(self) -> int:
         return len(self.action)
@@ -72,8 +74,8 @@ class PairBatch:
 
     @property
     def active_action(self) -> Float[Tensor, "n A"]:
-        """The action of the environment: the blocks of inactive factors are zero."""
-        return self.action * self.active
+        """The action of the environment: the blocks of inactive factors are zero, or decoys where there are any."""
+        return self.action * self.active if self.decoy is None else torch.where(self.active, self.action, self.decoy)
 
     def _map(self, function: Any) -> PairBatch:
         values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}

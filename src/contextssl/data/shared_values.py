@@ -5,6 +5,7 @@ Any stored views will do in which values occur more than once, such as a grid of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,8 +14,6 @@ from torch import Tensor
 
 # What an already shared value weighs next to a random number below 1, which decides among equals.
 OVERLAP = 2.0
-# A view paired with itself is the last resort.
-ITSELF = 1e6
 
 
 def sharing_pairs(
@@ -36,30 +35,44 @@ def sharing_pairs(
         rows: which of those items each pair is of.
         held: of each pair the factors whose value its views share.
     """
-    items, views = latents.shape[:2]
-    blocks = [latents[..., block] for block in factors]
-    # (items, F, V, V): which views have the same value.
-    same = torch.stack([(block[:, :, None] == block[:, None]).all(dim=-1) for block in blocks], dim=1)
-    overlap = same.new_zeros((items, views), dtype=torch.float32)
+    overlap = latents.new_zeros(latents.shape[:2])
     source, target = torch.zeros_like(rows), torch.zeros_like(rows)
     found = torch.zeros(len(rows), dtype=torch.bool)
-    itself = torch.eye(views, dtype=torch.bool)
-    chance = torch.rand(2, len(rows), views, generator=generator)
+    chance = torch.rand(2, len(rows), latents.shape[1], generator=generator)
     for chosen in rounds(rows):
         item = rows[chosen]
-        fits = (same[item] == held[chosen][:, :, None, None]).all(dim=1)
+        views, wanted = latents[item], held[chosen]
         cost = OVERLAP * overlap[item] + chance[0, chosen]
-        partners = fits & ~itself
-        alone = ~partners.any(dim=(1, 2))
-        partners = torch.where(alone[:, None, None], fits, partners)
-        first = cost.masked_fill(~partners.any(dim=2), ITSELF).argmin(dim=1)
-        there = partners[torch.arange(len(item)), first]
-        overlap[item] += same[item, :, first].sum(dim=1)
+        first = cost.argmin(dim=1)
+        partners = _partners(views, factors, first, wanted)
+        for alone in (~partners.any(dim=1)).nonzero()[:, 0].tolist():
+            # Not every view has a partner: the best of those that have.
+            for view in cost[alone].argsort():
+                there = _partners(views[alone : alone + 1], factors, view[None], wanted[alone : alone + 1])
+                if bool(there.any()):
+                    first[alone], partners[alone] = view, there[0]
+                    break
+        overlap[item] += same_values(views, factors, first).sum(dim=1)
         cost = OVERLAP * overlap[item] + chance[1, chosen]
-        second = cost.masked_fill(~there, ITSELF).argmin(dim=1)
-        overlap[item] += same[item, :, second].sum(dim=1)
-        source[chosen], target[chosen], found[chosen] = first, second, there.any(dim=1)
+        second = cost.masked_fill(~partners, math.inf).argmin(dim=1)
+        overlap[item] += same_values(views, factors, second).sum(dim=1)
+        source[chosen], target[chosen], found[chosen] = first, second, partners.any(dim=1)
     return source, target, found
+
+
+def same_values(latents: Float[Tensor, "n V A"], factors: Sequence[slice], chosen: Int[Tensor, " n"]) -> Bool[Tensor, "n F V"]:
+    """Which views have the value of each factor that the chosen one has."""
+    equal = latents == latents[torch.arange(len(latents)), chosen][:, None]
+    return torch.stack([equal[..., block].all(dim=-1) for block in factors], dim=1)
+
+
+def _partners(
+    latents: Float[Tensor, "n V A"], factors: Sequence[slice], chosen: Int[Tensor, " n"], held: Bool[Tensor, "n F"]
+) -> Bool[Tensor, "n V"]:
+    """The views that agree with the chosen one in the held factors alone: itself only if there is no other."""
+    fits = (same_values(latents, factors, chosen) == held[:, :, None]).all(dim=1)
+    others = fits.scatter(1, chosen[:, None], False)
+    return torch.where(others.any(dim=1, keepdim=True), others, fits)
 
 
 def rounds(rows: Int[Tensor, " n"]) -> list[Int[Tensor, " m"]]:

@@ -117,7 +117,7 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
             if model.reads_latents:
                 with torch.no_grad():
                     latents = model.auxiliary_prediction(embedded)
-            action = queries.action * model.factors.mask(environment, device) if model.reads_actions else None
+            action = model.query_action(queries.action, environment) if model.reads_actions else None
             predicted = model.embed_features(encoded.source, context, action)
             rows += _context_rows(model, environment.name, length, queries, latents, predicted, embedded)
     return rows

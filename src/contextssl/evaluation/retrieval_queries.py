@@ -112,7 +112,6 @@ def _retrieve(
     features = embedder.features(views).view(shape)
     candidates = embedder.representation(views, None if embedder.model.predicts_features else point, normalize).view(shape)
     latents = views.latents.view(shape)
-    mask = views.factors.mask(environment)
     means: dict[str, list[Tensor]] = {}
     sets = {"": (queries.source, queries.target), "identity/": (queries.identity, queries.identity)}
     for prefix, (source, target) in sets.items():
@@ -121,8 +120,8 @@ def _retrieve(
         for start in range(0, views.num_items, step):
             part = slice(start, start + step)
             s, t, poses = source[part], target[part], latents[part]
-            action = views.factors.relative(_pick(poses, s), _pick(poses, t)) * mask
-            predicted = embedder.embed(_pick(features[part], s).flatten(0, 1), point, action.flatten(0, 1))
+            action = views.factors.relative(_pick(poses, s), _pick(poses, t)).flatten(0, 1)
+            predicted = embedder.embed(_pick(features[part], s).flatten(0, 1), point, embedder.model.query_action(action, environment))
             predicted = (F.normalize(predicted, dim=-1) if normalize else predicted).view(*s.shape, -1)
             cosines = torch.bmm(predicted, candidates[part].transpose(1, 2))
             # Inner products are rounded in proportion to the lengths of both.

@@ -105,6 +105,10 @@ class ViewEncoder(nn.Module):
         """Absolute latents from normalised embeddings, where :attr:`reads_latents`."""
         raise NotImplementedError
 
+    def query_action(self, action: Float[Tensor, "n A"], environment: str | Environment) -> Float[Tensor, "n A"]:
+        """What a prediction in an environment is given of the whole action: the blocks of the active factors, zeros elsewhere."""
+        return action * self.factors.mask(environment, action.device)
+
     def embed_features(
         self, features: Float[Tensor, "n F"], context: Context | None = None, actions: Float[Tensor, "n A"] | None = None
     ) -> Float[Tensor, "n D"]:

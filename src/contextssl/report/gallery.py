@@ -255,8 +255,8 @@ def _ranked(
     """The object's views by their distance to the prediction of the target."""
     views = plan.test
     factors: FactorSpace = views.factors
-    action = factors.relative(views.latents[source], views.latents[target]) * factors.mask(environment)
-    predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, action[None]), dim=-1)[0]
+    action = plan.embedder.model.query_action(factors.relative(views.latents[source], views.latents[target])[None], environment)
+    predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, action), dim=-1)[0]
     first = source // views.per_item * views.per_item
     cosines = unit[first : first + views.per_item] @ predicted
     above, tied = tied_places(cosines[None], torch.tensor([target - first]), cosine_tolerance(unit.shape[1]))
