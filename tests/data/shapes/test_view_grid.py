@@ -108,7 +108,7 @@ def test_latents_of_any_leading_shape() -> None:
 def test_what_the_new_factors_numbers_mean() -> None:
     grid = ViewGrid({"azimuth": 3, "scale": 2, "translation": 2})
     assert grid.factors.names == ("translation", "scale", "azimuth") and grid.factors.width == 6
-    assert str(grid) == "2 translation × 2 scale × 3 azimuth"
+    assert dict(grid.counts) == {"translation": 2, "scale": 2, "azimuth": 3}
     raw = grid.raw_latents(seed())
     latents = grid.latents(raw)
     published, offsets, sizes = split_moves(raw)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -83,11 +82,6 @@ class ViewGrid:
         """R: 11 where translation or scale is named, see ``LATENTS_OF_SHAPES``; else the published 7."""
         return len(LATENTS_OF_SHAPES) if {"translation", "scale"} & set(self.counts) else len(RAW_LATENTS)
 
-    @cached_property
-    def places(self) -> tuple[np.ndarray, ...]:
-        """Of each factor which of its values every view has, (V,) each."""
-        return np.unravel_index(np.arange(self.num_views), tuple(self.counts.values()))
-
     def raw_latents(self, seed: np.random.SeedSequence) -> Float64[np.ndarray, "V R"]:
         """The generating parameters of an item's views: those of named factors on the grid, the others of each view by themselves. An object
         whose translation or scale is not named does not move, or keeps its size.
@@ -100,11 +94,12 @@ class ViewGrid:
         raw = np.zeros((self.num_views, self.raw_width))
         published = slice(len(RAW_LATENTS))
         raw[:, published] = np.random.default_rng(of_each_view).uniform(low[published], high[published], raw[:, published].shape)
-        for factor, own_seed in zip(FACTORS_OF_SHAPES, of_factors, strict=True):
-            if factor.name in self.counts:
-                columns = list(RAW_COLUMNS[factor.name])
-                drawn = np.random.default_rng(own_seed).uniform(low[columns], high[columns], (self.counts[factor.name], len(columns)))
-                raw[:, columns] = drawn[self.places[list(self.counts).index(factor.name)]]
+        seed_of = dict(zip((factor.name for factor in FACTORS_OF_SHAPES), of_factors, strict=True))
+        places = np.unravel_index(np.arange(self.num_views), tuple(self.counts.values()))
+        for (name, count), place in zip(self.counts.items(), places, strict=True):
+            columns = list(RAW_COLUMNS[name])
+            values = np.random.default_rng(seed_of[name]).uniform(low[columns], high[columns], (count, len(columns)))
+            raw[:, columns] = values[place]
         return raw
 
     def latents(self, raw: Float64[np.ndarray, "*n R"]) -> Float32[np.ndarray, "*n A"]:
@@ -120,10 +115,6 @@ class ViewGrid:
                 values = np.concatenate([np.cos(values), np.sin(values)], axis=1)
             blocks.append(values[where.reshape(-1)].reshape(*columns.shape[:-1], -1))
         return np.concatenate(blocks, axis=-1).astype(np.float32)
-
-    def __str__(self) -> str:
-        """Such as ``7 rotation × 7 color``."""
-        return " × ".join(f"{count} {name}" for name, count in self.counts.items())
 
 
 def split_moves(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
