@@ -60,6 +60,12 @@ COLOR = Factor("color", 2, "difference", ("floor hue", "light hue"))
 # Each hue by itself: three factors of the same numbers.
 FLOOR = Factor("floor", 1, "difference", ("floor hue",))
 LIGHT = Factor("light", 1, "difference", ("light hue",))
+# Of views on a grid: where the object is, how large it is, and from which side the light comes.
+TRANSLATION = Factor("translation", 3, "difference", ("x offset", "y offset", "z offset"))
+# A logarithm: the action is then the ratio of two sizes, whatever the first is.
+SCALE = Factor("scale", 1, "difference", ("size (log)",))
+# Cosine and sine: angles themselves jump by a whole turn.
+AZIMUTH = Factor("azimuth", 2, "difference", ("cos phi", "sin phi"))
 
 
 @dataclass(frozen=True)

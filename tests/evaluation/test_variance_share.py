@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,12 +110,10 @@ def test_sensitivity_is_a_slow_loop_and_zero_where_nothing_moves() -> None:
     assert found["color"] == pytest.approx(0, abs=1e-9)
 
 
-def test_rendered_variations_change_one_factor(tmp_path: object) -> None:
+def test_rendered_variations_change_one_factor(tmp_path: Path) -> None:
     pytest.importorskip("embreex")
-    from pathlib import Path
-
     source = ShapesSource(classes=2, objects_per_class=1, val_objects_per_class=2, num_views=3)
-    store = open_store(pack(source, Path(str(tmp_path)) / "store", 12, workers=0, progress=False))
+    store = open_store(pack(source, tmp_path / "store", 12, workers=0, progress=False))
     views = ViewSet.choose(store["val"], "val", 0, 0, 0)
     found, note = render_variations(views, store.manifest["source"], max_items=3, per_item=2, seed=0)
     assert note is None and found is not None
@@ -137,6 +136,19 @@ def test_rendered_variations_change_one_factor(tmp_path: object) -> None:
     parts, _ = render_variations(divided, store.manifest["source"], max_items=3, per_item=2, seed=0)
     assert parts is not None and set(parts.changed) == {"rotation", "floor", "light"}
     assert not torch.equal(parts.changed["floor"], parts.changed["light"])
+
+
+def test_each_factor_of_a_grid_is_rendered_anew(tmp_path: Path) -> None:
+    pytest.importorskip("embreex")
+    grid = {"rotation": 2, "floor": 2, "translation": 2, "scale": 2, "azimuth": 2}
+    source = ShapesSource(classes=2, objects_per_class=1, val_objects_per_class=1, grid=grid)
+    store = open_store(pack(source, tmp_path / "store", 24, workers=0, progress=False))
+    views = ViewSet.choose(store["val"], "val", 0, 0, 0)
+    found, note = render_variations(views, store.manifest["source"], max_items=2, per_item=2, seed=0)
+    assert note is None and found is not None and set(found.changed) == set(grid)
+    torch.testing.assert_close(found.original, store["val"].gather_views(found.items, torch.tensor([0, 1] * 2)))
+    for images in found.changed.values():
+        assert not torch.equal(images, found.original)
 
 
 def test_no_renderer_is_said() -> None:

@@ -28,7 +28,7 @@ class ShapesSettings:
     grid: dict[str, int] | None = setting(
         None,
         "instead of views: so many values of each named factor, and one view of every combination; {rotation:7,color:7} is 49 views "
-        "(rotation; color, or floor and light)",
+        "(rotation; color, or floor and light; translation, scale, azimuth of the light)",
         least=2,
     )
 

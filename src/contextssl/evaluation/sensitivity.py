@@ -15,8 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from contextssl.data.shapes import ShapesSource
-from contextssl.data.shapes.view_grid import RAW_COLUMNS
-from contextssl.data.threediebench_folder import RAW_RANGES
+from contextssl.data.shapes.view_grid import RANGES_OF_SHAPES, RAW_COLUMNS
 from contextssl.data.views import Views
 from contextssl.errors import ContextSSLError
 from contextssl.evaluation.contexts import ContextPoint
@@ -124,7 +123,7 @@ def render_variations(
         return None, f"factor sensitivity is left out: {error}"
     items = _some_items(views, max_items)
     generator = np.random.default_rng(derive_seed(seed, "sensitivity", views.split))
-    low, high = np.array(RAW_RANGES).T
+    low, high = np.array(RANGES_OF_SHAPES[: bank.raw_latents.shape[-1]]).T
     resolution = views.source.view_shape[1]
     per_item = min(per_item, views.source.num_views)
     originals: list[np.ndarray] = []

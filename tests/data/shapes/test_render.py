@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import itertools
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from contextssl.data.shapes import normalise, render_views, shape_mesh
 from contextssl.data.shapes.render import SPOT, SPOT_INNER, SPOT_OUTER, SUN, hue_colour, light_position, pixel_grid
+from contextssl.data.shapes.view_grid import MOVE_RANGES
 from contextssl.data.threediebench_folder import RAW_RANGES
 from contextssl.errors import InputError, SettingsError
 
@@ -78,10 +80,10 @@ def first_hit(origin: Vector, direction: Vector, triangles: list[list[Vector]], 
 
 
 def naive_pixel(
-    mesh: trimesh.Trimesh, raw: np.ndarray, row: int, column: int, resolution: int
+    mesh: trimesh.Trimesh, raw: np.ndarray, row: int, column: int, resolution: int, offset: np.ndarray | None = None, size: float = 1.0
 ) -> tuple[tuple[float, float, float], bool, str]:
     """The colour of one pixel in [0, 1], whether it is too near an edge to tell, and what is seen."""
-    turned = np.asarray(mesh.vertices) @ Rotation.from_euler("xyz", raw[:3]).as_matrix().T
+    turned = size * np.asarray(mesh.vertices) @ Rotation.from_euler("xyz", raw[:3]).as_matrix().T + (0 if offset is None else offset)
     corners: list[Vector] = [(x, y, z) for x, y, z in turned.tolist()]
     triangles = [[corners[i] for i in face] for face in mesh.faces.tolist()]
     half, slope = math.tan(math.radians(39.6 / 2)), math.sqrt(0.5)
@@ -143,6 +145,76 @@ def test_every_pixel_is_what_a_naive_loop_over_rays_and_triangles_finds() -> Non
     assert skipped < 0.01 * len(raw) * resolution**2
     assert set(kinds) == {"object", "object in shadow", "floor", "floor in shadow"}
     assert min(kinds.values()) >= 20
+
+
+def moved_views(seed: int, views: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and sizes in the ranges of grids, and two at their ends."""
+    low, high = np.array(MOVE_RANGES).T
+    moves = np.random.default_rng(seed).uniform(low, high, (views, 4))
+    moves[0], moves[1] = high, (*low[:3], high[3])
+    return moves[:, :3], np.exp(moves[:, 3])
+
+
+def test_every_pixel_of_a_moved_and_resized_object_is_what_the_naive_loop_finds() -> None:
+    mesh, raw, resolution = lumps(), sample_raw(9, 8), 22
+    offsets, sizes = moved_views(9, 8)
+    images = render_views(mesh, raw, resolution, offsets=offsets, sizes=sizes)
+    kinds: dict[str, int] = {}
+    for view in range(len(raw)):
+        for row in range(resolution):
+            for column in range(resolution):
+                expected, unsure, seen = naive_pixel(mesh, raw[view], row, column, resolution, offsets[view], float(sizes[view]))
+                if not unsure:
+                    kinds[seen] = kinds.get(seen, 0) + 1
+                    np.testing.assert_allclose(
+                        images[view, row, column], 255 * np.clip(expected, 0, 1), atol=0.6, err_msg=f"{view} {seen} {row} {column}"
+                    )
+    assert sum(kinds.values()) > 0.99 * len(raw) * resolution**2
+    assert set(kinds) == {"object", "object in shadow", "floor", "floor in shadow"}
+    assert min(kinds.values()) >= 20
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), size=st.floats(0.3, 0.7))
+def test_moving_the_rays_is_moving_the_mesh(seed: int, size: float) -> None:
+    """Within the ball that a mesh must lie in: turned, resized and moved vertices against the same by raw latents, offset and size."""
+    mesh, raw = lumps(), sample_raw(seed, 1)
+    offset = np.random.default_rng(seed).uniform(-0.08, 0.08, (1, 3))
+    moved = mesh.copy()
+    moved.vertices = size * mesh.vertices @ Rotation.from_euler("xyz", raw[0, :3]).as_matrix().T + offset
+    still = raw.copy()
+    still[:, :3] = 0
+    close(render_views(mesh, raw, 64, offsets=offset, sizes=np.array([size])), render_views(moved, still, 64))
+
+
+def test_no_offset_and_a_size_of_one_change_no_bit() -> None:
+    mesh, raw = shape_mesh("chair", np.random.default_rng(0)), sample_raw(3, 6)
+    plain = render_views(mesh, raw, 64, supersample=2)
+    np.testing.assert_array_equal(render_views(mesh, raw, 64, supersample=2, offsets=np.zeros((6, 3)), sizes=np.ones(6)), plain)
+
+
+def test_moved_views_do_not_depend_on_their_company() -> None:
+    mesh, raw = lumps(), sample_raw(1, 40)
+    offsets, sizes = moved_views(1, 40)
+    together = render_views(mesh, raw, 96, offsets=offsets, sizes=sizes)  # more than one chunk
+    for view in (0, 13, 14, 39):
+        one = slice(view, view + 1)
+        np.testing.assert_array_equal(together[one], render_views(mesh, raw[one], 96, offsets=offsets[one], sizes=sizes[one]))
+
+
+@pytest.mark.parametrize("corner", list(itertools.product((0, 1), repeat=3)))
+def test_the_largest_object_stays_in_the_picture_at_every_offset(corner: tuple[int, int, int]) -> None:
+    """Its bounding ball, that is: nothing of it is on the rim of the image."""
+    ends = np.array(MOVE_RANGES)
+    offsets = ends[np.arange(3), corner][None]
+    ball = trimesh.creation.icosphere(subdivisions=3, radius=0.5)
+    pale, dark = ball.copy(), ball.copy()
+    pale.face_attributes["albedo"] = np.full(len(ball.faces), 0.9, np.float32)
+    dark.face_attributes["albedo"] = np.full(len(ball.faces), 0.1, np.float32)
+    images = [render_views(m, np.zeros((1, 7)), 64, offsets=offsets, sizes=np.exp(ends[3, 1:]))[0].astype(int) for m in (pale, dark)]
+    rows, columns = np.nonzero((images[0] != images[1]).any(axis=-1))
+    assert len(rows) > 500
+    assert min(rows.min(), columns.min()) >= 1 and max(rows.max(), columns.max()) <= 62
 
 
 def close(a: np.ndarray, b: np.ndarray, differing: float = 0.002) -> None:
@@ -305,6 +377,14 @@ def test_bad_input_is_refused_with_the_fix() -> None:
         render_views(mesh, np.array([[0, 0, 0, 0, 2.0, 0, 0]]), 16)
     with pytest.raises(InputError, match="no faces"):
         render_views(trimesh.Trimesh(), raw, 16)
+    with pytest.raises(InputError, match=r"offsets \(3, 3\) and sizes \(2,\) must be \(2, 3\) and \(2,\)"):
+        render_views(mesh, raw, 16, offsets=np.zeros((3, 3)))
+    with pytest.raises(InputError, match="offsets or sizes are not finite"):
+        render_views(mesh, raw, 16, sizes=np.array([1, np.inf]))
+    with pytest.raises(InputError, match="a size is 0: sizes must be above 0"):
+        render_views(mesh, raw, 16, sizes=np.array([1.0, 0.0]))
+    with pytest.raises(InputError, match=r"reaches 1\.2 from the origin .* move it less or make it smaller"):
+        render_views(mesh, raw, 16, offsets=np.array([[0, 0, 0], [0, 0, -0.7]]))
     with pytest.raises(SettingsError, match="resolution is 0"):
         render_views(mesh, raw, 0)
     with pytest.raises(SettingsError, match="supersample is 0"):

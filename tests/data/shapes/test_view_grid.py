@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextssl.data.shapes import ShapesSource
-from contextssl.data.shapes.view_grid import FACTORS_OF_SHAPES, RAW_COLUMNS, ViewGrid
-from contextssl.data.threediebench_folder import FACTORS, RAW_RANGES, absolute_latents
+from contextssl.data.shapes import ShapesSource, render_views
+from contextssl.data.shapes.view_grid import FACTORS_OF_SHAPES, RANGES_OF_SHAPES, RAW_COLUMNS, ViewGrid, split_moves
+from contextssl.data.threediebench_folder import FACTORS, absolute_latents
 from contextssl.errors import SettingsError
 
 NAMES = [factor.name for factor in FACTORS_OF_SHAPES]
@@ -60,8 +60,12 @@ def test_what_is_not_named_is_drawn_anew_for_each_view(counts: dict[str, int]) -
     named = {column for name in counts for column in RAW_COLUMNS[name]}
     for column in set(range(7)) - named:
         assert len(np.unique(raw[:, column])) == grid.num_views
-    low, high = np.array(RAW_RANGES).T
-    assert (raw[:, :7] >= low).all() and (raw[:, :7] <= high).all()
+    assert grid.raw_width == raw.shape[1] == (11 if {"translation", "scale"} & set(counts) else 7)
+    for column in set(range(7, grid.raw_width)) - named:
+        assert not raw[:, column].any(), "it does not move"
+    low, high = np.array(RANGES_OF_SHAPES[: grid.raw_width]).T
+    inside = (raw >= low) & (raw <= high)
+    assert inside[:, sorted(named | set(range(7)))].all()
 
 
 def test_a_factors_values_depend_on_its_name_alone() -> None:
@@ -75,14 +79,14 @@ def test_a_factors_values_depend_on_its_name_alone() -> None:
 
 
 def test_values_are_uniform_and_factors_independent() -> None:
-    grid = ViewGrid({"rotation": 2, "color": 2})
+    grid = ViewGrid({"rotation": 2, "color": 2, "translation": 2, "scale": 2, "azimuth": 2})
     raw = np.stack([grid.raw_latents(seed(number)) for number in range(1000)])
-    low, high = np.array(RAW_RANGES).T
-    np.testing.assert_allclose(raw.mean(axis=(0, 1)), (low + high) / 2, atol=0.05 * (high - low).max())
+    low, high = np.array(RANGES_OF_SHAPES).T
+    np.testing.assert_allclose((raw.mean(axis=(0, 1)) - low) / (high - low), 0.5, atol=0.04)
     np.testing.assert_allclose(raw.std(axis=(0, 1)), (high - low) / np.sqrt(12), rtol=0.05)
     between = np.corrcoef(raw[:, 0].T)
-    assert np.abs(between - np.eye(7)).max() < 0.12
-    assert abs(np.corrcoef(raw[:, 0, 0], raw[:, 2, 0])[0, 1]) < 0.12, "two poses of an item"
+    assert np.abs(between - np.eye(11)).max() < 0.12
+    assert abs(np.corrcoef(raw[:, 0, 0], raw[:, -1, 0])[0, 1]) < 0.12, "two poses of an item"
 
 
 def test_rotation_and_color_are_the_published_six_numbers() -> None:
@@ -99,6 +103,32 @@ def test_latents_of_any_leading_shape() -> None:
     assert grid.latents(several).shape == (2, 6, 5)
     np.testing.assert_array_equal(grid.latents(several)[0], grid.latents(raw))
     np.testing.assert_array_equal(grid.latents(raw[3]), grid.latents(raw)[3])
+
+
+def test_what_the_new_factors_numbers_mean() -> None:
+    grid = ViewGrid({"azimuth": 3, "scale": 2, "translation": 2})
+    assert grid.factors.names == ("translation", "scale", "azimuth") and grid.factors.width == 6
+    assert dict(grid.counts) == {"translation": 2, "scale": 2, "azimuth": 3}
+    raw = grid.raw_latents(seed())
+    latents = grid.latents(raw)
+    published, offsets, sizes = split_moves(raw)
+    assert offsets is not None and sizes is not None
+    np.testing.assert_array_equal(published, raw[:, :7])
+    np.testing.assert_allclose(latents[:, :3], offsets, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(latents[:, 3]), sizes, rtol=1e-6)
+    assert 0.55 <= sizes.min() < sizes.max() <= 1.1
+    np.testing.assert_allclose(latents[:, 4], np.cos(raw[:, 5]), atol=1e-6)
+    np.testing.assert_allclose(latents[:, 5], np.sin(raw[:, 5]), atol=1e-6)
+    assert split_moves(raw[:, :7])[1:] == (None, None)
+
+
+def test_a_source_renders_moved_and_resized_objects() -> None:
+    source = small(grid={"translation": 2, "scale": 2, "azimuth": 2})
+    images, raw = source.read("val", 0, 32)
+    assert raw.shape == (8, 11)
+    expected = render_views(source.mesh("val", 0), raw[:, :7], 32, offsets=raw[:, 7:10], sizes=np.exp(raw[:, 10]))
+    np.testing.assert_array_equal(images, expected)
+    assert (source.render("val", 0, raw[:, :7], 32) != images).any(axis=(1, 2, 3)).all()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """3DIEBench's scene, rendered on a CPU: an object over a coloured floor under a coloured spot light, seen by a fixed camera.
 
 The camera, the floor and the light's distance are constants; the seven raw latents (:data:`~contextssl.data.threediebench_folder.RAW_LATENTS`) say
-the rest. Instead of turning the object, its rays are turned the other way, so that one acceleration structure serves all of its views.
+the rest. The object may be moved and resized too. Instead of it, its rays are turned, moved and resized the other way, so that one acceleration
+structure serves all of its views.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from contextssl.data.shapes.scene import Scene
+from contextssl.data.shapes.scene import RADIUS, Scene
 from contextssl.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ SUN = 0.5
 SPOT = 0.65
 SPOT_INNER, SPOT_OUTER = np.radians(20.0), np.radians(45.0)
 
+# How far from the origin an object may reach: it stays above the floor, before the camera, and in the full light of the spot's inner cone.
+REACH = 1.0
 SHADOW_OFFSET = np.float32(2e-4)  # how far a shadow ray starts above the surface that it leaves
 CHUNK_PIXELS = 1 << 17  # pixels rendered at once: their arrays stay in the processor's cache
 
@@ -48,7 +51,6 @@ class PixelGrid:
     """What depends on the resolution alone, (P,) float32 each, row by row from the image's top left."""
 
     directions: np.ndarray  # (P, 3), unit
-    depth: np.ndarray  # cosine to the camera's axis
     floor_x: np.ndarray  # where the pixel's ray meets the floor
     floor_y: np.ndarray
     floor_square: np.ndarray  # squared distance of that point to the origin
@@ -63,7 +65,6 @@ def pixel_grid(resolution: int) -> PixelGrid:
     floor = EYE + directions * ((FLOOR_HEIGHT - EYE[2]) / directions[:, 2:])
     return PixelGrid(
         directions.astype(np.float32),
-        (directions @ FORWARD).astype(np.float32),
         floor[:, 0].astype(np.float32),
         floor[:, 1].astype(np.float32),
         np.square(floor).sum(axis=1).astype(np.float32),
@@ -83,7 +84,15 @@ def light_position(raw: np.ndarray) -> np.ndarray:
     return LIGHT_DISTANCE * np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], axis=-1)
 
 
-def render_views(mesh: trimesh.Trimesh, raw_latents: np.ndarray, resolution: int, supersample: int = 1) -> np.ndarray:
+def render_views(
+    mesh: trimesh.Trimesh,
+    raw_latents: np.ndarray,
+    resolution: int,
+    supersample: int = 1,
+    *,
+    offsets: np.ndarray | None = None,
+    sizes: np.ndarray | None = None,
+) -> np.ndarray:
     """Images of one object under given latents.
 
     Args:
@@ -92,12 +101,15 @@ def render_views(mesh: trimesh.Trimesh, raw_latents: np.ndarray, resolution: int
             Hues outside [0, 1] wrap round.
         resolution: pixels per side.
         supersample: s, for s × s rays per pixel and the mean of their light.
+        offsets: (V, 3) where the object's origin is in the world (x, y, z); default: at the world's, (0, 0, 0). It is turned about its own.
+        sizes: (V,) factors by which the object is larger than its mesh, above 0; default: 1.
 
     Returns:
         (V, resolution, resolution, 3) uint8.
 
     Raises:
-        InputError: for latents of another shape, not finite, or with the light below the horizon; for a mesh that is empty or too large.
+        InputError: for latents of another shape, not finite, or with the light below the horizon; for offsets and sizes of another shape, not
+            finite, or with which the object could reach farther than 1 from the origin; for a mesh that is empty or too large.
         SettingsError: for a resolution or a supersample below 1.
     """
     for name, value in (("resolution", resolution), ("supersample", supersample)):
@@ -112,34 +124,64 @@ def render_views(mesh: trimesh.Trimesh, raw_latents: np.ndarray, resolution: int
         raise InputError(
             "a light θ lies outside [0, π/2]: it is the angle from the zenith, in radians, and the light must be above the horizon"
         )
+    offset, size = _checked_places(offsets, sizes, len(raw))
     scene = Scene(mesh)
     rays = resolution * supersample
     grid = pixel_grid(rays)
     images = np.empty((len(raw), resolution, resolution, 3), np.uint8)
     step = max(1, CHUNK_PIXELS // rays**2)
     for start in range(0, len(raw), step):
-        light = _radiance(scene, raw[start : start + step], grid).reshape(-1, rays, rays, 3)
+        here = slice(start, start + step)
+        light = _radiance(scene, raw[here], offset[here], size[here], grid).reshape(-1, rays, rays, 3)
         if supersample > 1:
             light = _box_mean(light, supersample)
         light *= 255
         light += 0.5
-        images[start : start + step] = np.minimum(light, 255, out=light)
+        images[here] = np.minimum(light, 255, out=light)
     return images
 
 
-def _radiance(scene: Scene, raw: np.ndarray, grid: PixelGrid) -> np.ndarray:
+def _checked_places(offsets: np.ndarray | None, sizes: np.ndarray | None, views: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (V, 3) and sizes (V,), float64, of as many views.
+
+    Raises:
+        InputError: as of :func:`render_views`.
+    """
+    offset = np.zeros((views, 3)) if offsets is None else np.asarray(offsets, dtype=np.float64)
+    size = np.ones(views) if sizes is None else np.asarray(sizes, dtype=np.float64)
+    if offset.shape != (views, 3) or size.shape != (views,):
+        raise InputError(f"offsets {offset.shape} and sizes {size.shape} must be ({views}, 3) and ({views},): one for each row of latents")
+    if not (np.isfinite(offset).all() and np.isfinite(size).all()):
+        raise InputError("offsets or sizes are not finite")
+    if (size <= 0).any():
+        raise InputError(f"a size is {size.min():g}: sizes must be above 0")
+    reach = np.linalg.norm(offset, axis=1) + RADIUS * size
+    if (reach > REACH).any():
+        raise InputError(
+            f"an object reaches {reach.max():.3g} from the origin (the length of its offset and {RADIUS:g} × its size), not {REACH:g} at most: "
+            "move it less or make it smaller"
+        )
+    return offset, size
+
+
+def _radiance(scene: Scene, raw: np.ndarray, offset: np.ndarray, size: np.ndarray, grid: PixelGrid) -> np.ndarray:
     """Light that reaches the camera, (V, P, 3) float32, 1 being white."""
     pose = Rotation.from_euler("xyz", raw[:, :3]).as_matrix()
     lamp = light_position(raw)
     light_colour = (SPOT * hue_colour(raw[:, 6], LIGHT_SATURATION, LIGHT_VALUE)).astype(np.float32)
     floor_colour = hue_colour(raw[:, 3], FLOOR_SATURATION, FLOOR_VALUE).astype(np.float32)
-    # Into the object's frame, where its acceleration structure lies: pose⁻¹ · point, that is, point · pose.
+    # Into the object's frame, where its acceleration structure lies: pose⁻¹ · (point - offset) / size, and pose⁻¹ · point is point · pose.
     to_object = pose.astype(np.float32)
-    eye = (EYE @ pose).astype(np.float32)
-    lamp_object = np.einsum("vi,vij->vj", lamp, pose).astype(np.float32)
+    turned_offset, turned_lamp = (np.einsum("vi,vij->vj", points, pose) for points in (offset, lamp))
+    eye = ((EYE @ pose - turned_offset) / size[:, None]).astype(np.float32)
+    lamp_object = ((turned_lamp - turned_offset) / size[:, None]).astype(np.float32)
 
-    spot, blockable = _floor_light(lamp.astype(np.float32), grid, scene.radius)
-    pixel, view, white, coloured = _object_light(scene, to_object, eye, lamp_object, grid)
+    # A ball about the origin that holds the object wherever it is.
+    reach = np.linalg.norm(offset, axis=1) + scene.radius * size
+    spot, blockable = _floor_light(lamp.astype(np.float32), grid, reach)
+    window = _window(offset, scene.radius * size, grid)
+    pixel, view, white, coloured = _object_light(scene, to_object, eye, lamp_object, size.astype(np.float32), grid.directions[window])
+    pixel = window[pixel]
 
     # The floor's shadow, from the lamp to the points of the floor that are seen and that the object might hide from it.
     blockable[view, pixel] = False
@@ -147,10 +189,10 @@ def _radiance(scene: Scene, raw: np.ndarray, grid: PixelGrid) -> np.ndarray:
     ground = np.stack(
         [grid.floor_x[shaded_pixel], grid.floor_y[shaded_pixel], np.full(len(shaded_pixel), FLOOR_HEIGHT, np.float32)], axis=1
     )
+    # A direction from one point of the world to another: the offset cancels, and its length does not matter.
     away = _turn(ground, to_object[shaded_view])
-    origins = lamp_object[shaded_view]
-    away -= origins
-    dark = scene.occluded(origins, away)
+    away -= turned_lamp.astype(np.float32)[shaded_view]
+    dark = scene.occluded(lamp_object[shaded_view], away)
     spot[shaded_view[dark], shaded_pixel[dark]] = 0
 
     image = np.empty((*spot.shape, 3), np.float32)
@@ -189,8 +231,17 @@ def _turn(points: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     return turned
 
 
-def _floor_light(lamp: np.ndarray, grid: PixelGrid, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """The spot light on the floor at each pixel were there no object, and whether one of that radius could keep it off: (V, P)."""
+def _window(offset: np.ndarray, radius: np.ndarray, grid: PixelGrid) -> np.ndarray:
+    """The pixels, (W,), whose rays meet a ball of that radius (V,) at that offset (V, 3) in any of the views."""
+    places = np.unique(np.column_stack([offset - EYE, radius]), axis=0)  # views may share them
+    distance = np.linalg.norm(places[:, :3], axis=1)
+    cosine = grid.directions @ (places[:, :3] / distance[:, None]).T
+    return np.flatnonzero((cosine >= np.sqrt(1 - (places[:, 3] / distance) ** 2) - 1e-6).any(axis=1))
+
+
+def _floor_light(lamp: np.ndarray, grid: PixelGrid, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The spot light on the floor at each pixel were there no object, and whether one within ``reach`` (V,) of the origin could keep it off:
+    (V, P) each."""
     x, y, z = lamp[:, :1], lamp[:, 1:2], lamp[:, 2:]
     along = x * grid.floor_x
     along += y * grid.floor_y
@@ -201,7 +252,7 @@ def _floor_light(lamp: np.ndarray, grid: PixelGrid, radius: float) -> tuple[np.n
     # Cosine between the lamp's axis, to the origin, and its direction to the point.
     cosine = np.subtract(np.float32(LIGHT_DISTANCE), along / np.float32(LIGHT_DISTANCE), out=along)
     cosine *= inverse
-    blockable = cosine >= np.float32(np.sqrt(1 - (radius / LIGHT_DISTANCE) ** 2) - 1e-6)
+    blockable = cosine >= (np.sqrt(1 - (reach / LIGHT_DISTANCE) ** 2) - 1e-6).astype(np.float32)[:, None]
     cone = cosine
     cone -= np.float32(np.cos(SPOT_OUTER))
     cone *= np.float32(1 / (np.cos(SPOT_INNER) - np.cos(SPOT_OUTER)))
@@ -215,14 +266,14 @@ def _floor_light(lamp: np.ndarray, grid: PixelGrid, radius: float) -> tuple[np.n
 
 
 def _object_light(
-    scene: Scene, to_object: np.ndarray, eye: np.ndarray, lamp: np.ndarray, grid: PixelGrid
+    scene: Scene, to_object: np.ndarray, eye: np.ndarray, lamp: np.ndarray, size: np.ndarray, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Where the object is seen: pixel, view, and its light by the white sun and by the spot (to be coloured), (M,) each."""
-    window = np.flatnonzero(grid.depth >= np.sqrt(1 - (scene.radius / CAMERA_DISTANCE) ** 2) - 1e-6)
-    rays = _turn(grid.directions[window][None], to_object[:, None]).reshape(-1, 3)
-    face, distance = scene.hits(np.repeat(eye, len(window), axis=0), rays)
+    """Where the object is seen by rays in these directions (W, 3) of the world: which of them, view, and its light by the white sun and by the
+    spot (to be coloured), (M,) each. Eye and lamp, (V, 3) each, are in the object's frame, whose unit of length is ``size`` (V,) in the world."""
+    rays = _turn(directions[None], to_object[:, None]).reshape(-1, 3)
+    face, distance = scene.hits(np.repeat(eye, len(directions), axis=0), rays)
     hit = np.flatnonzero(face >= 0)
-    view, pixel = np.divmod(hit, max(1, len(window)))
+    view, pixel = np.divmod(hit, max(1, len(directions)))
     face, direction = face[hit], rays[hit]
 
     point = direction * distance[hit, None]
@@ -234,7 +285,7 @@ def _object_light(
     facing = np.einsum("ij,ij->i", normal, toward)
     lit = np.flatnonzero(facing > 0)
     point = point[lit]
-    point += SHADOW_OFFSET * normal[lit]
+    point += (SHADOW_OFFSET / size)[view[lit], None] * normal[lit]
     lit = lit[~scene.occluded(point, toward[lit])]
 
     albedo = scene.albedo[face]
@@ -243,6 +294,7 @@ def _object_light(
     toward = toward[lit]
     square = np.einsum("ij,ij->i", toward, toward)
     coloured = np.zeros_like(white)
-    # The object is so near the lamp's axis that it lies within the inner angle.
-    coloured[lit] = albedo[lit] * facing[lit] * np.float32(LIGHT_DISTANCE**2) / (square * np.sqrt(square))
-    return window[pixel], view, white, coloured
+    # The object is so near the lamp's axis that it lies within the inner angle. (n·toward) / |toward|³ is an inverse square, of lengths in the world.
+    strength = np.float32(LIGHT_DISTANCE**2) / np.square(size)
+    coloured[lit] = albedo[lit] * facing[lit] * strength[view[lit]] / (square * np.sqrt(square))
+    return pixel, view, white, coloured

@@ -17,7 +17,7 @@ from contextssl.data.shapes.classes import CLASSES, shape_mesh
 from contextssl.data.shapes.meshes import list_meshes, load_mesh, mesh_mark, split_names, stable_hash, unread_meshes
 from contextssl.data.shapes.render import render_views
 from contextssl.data.shapes.scene import require_renderer
-from contextssl.data.shapes.view_grid import ViewGrid
+from contextssl.data.shapes.view_grid import ViewGrid, split_moves
 from contextssl.data.source import Item
 from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
 from contextssl.errors import DataError, SettingsError, nearest
@@ -222,8 +222,13 @@ class ShapesSource:
         return shape_mesh(chosen.class_name, np.random.default_rng(self._seeds(split, index)[0]))
 
     def render(self, split: str, index: int, raw: np.ndarray, resolution: int) -> np.ndarray:
-        """An item under latents of the caller's own (V, 7), for any V: images (V, resolution, resolution, 3) uint8."""
-        return render_views(self.mesh(split, index), raw, resolution, self.supersample)
+        """An item under raw latents of the caller's own, for any V: images (V, resolution, resolution, 3) uint8.
+
+        Args:
+            raw: (V, 7), or (V, 11) of :data:`~contextssl.data.shapes.view_grid.LATENTS_OF_SHAPES`, in which the object moves and changes its size.
+        """
+        published, offsets, sizes = split_moves(raw)
+        return render_views(self.mesh(split, index), published, resolution, self.supersample, offsets=offsets, sizes=sizes)
 
     @functools.cached_property
     def _files(self) -> dict[str, dict[str, Path]]:

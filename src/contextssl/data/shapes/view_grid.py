@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -16,12 +15,29 @@ from scipy.spatial.transform import Rotation
 
 from contextssl.data.threediebench_folder import RAW_LATENTS, RAW_RANGES
 from contextssl.errors import SettingsError, nearest
-from contextssl.factors import COLOR, FLOOR, LIGHT, ROTATION, FactorSpace
+from contextssl.factors import AZIMUTH, COLOR, FLOOR, LIGHT, ROTATION, SCALE, TRANSLATION, FactorSpace
+
+# What moved views have after the seven raw latents: the object's offset along x, y and z of the world, in lengths of its bounding box's diagonal,
+# and the natural logarithm of its size, relative to that of an object that does not change. Up to the largest size, 1.1, and at any offset the
+# ball of the bounding box's diagonal stays in the picture and above the floor; the smallest is half the largest.
+MOVES = ("offset x", "offset y", "offset z", "log size")
+MOVE_RANGES = ((-0.2, 0.2), (-0.2, 0.2), (-0.2, 0.2), (math.log(0.55), math.log(1.1)))
+# All eleven.
+LATENTS_OF_SHAPES = (*RAW_LATENTS, *MOVES)
+RANGES_OF_SHAPES = (*RAW_RANGES, *MOVE_RANGES)
 
 # The factors of rendered objects in the order of a store's latents, and which raw latents each of them is. Color is floor and light together.
 # A factor's place is part of the seed of its values: a new one comes last.
-FACTORS_OF_SHAPES = (ROTATION, COLOR, FLOOR, LIGHT)
-RAW_COLUMNS: Mapping[str, tuple[int, ...]] = {"rotation": (0, 1, 2), "color": (3, 6), "floor": (3,), "light": (6,)}
+FACTORS_OF_SHAPES = (ROTATION, COLOR, FLOOR, LIGHT, TRANSLATION, SCALE, AZIMUTH)
+RAW_COLUMNS: Mapping[str, tuple[int, ...]] = {
+    "rotation": (0, 1, 2),
+    "color": (3, 6),
+    "floor": (3,),
+    "light": (6,),
+    "translation": (7, 8, 9),
+    "scale": (10,),
+    "azimuth": (5,),
+}
 FEWEST = 2  # values of a factor: with one it does not change
 
 
@@ -63,27 +79,27 @@ class ViewGrid:
 
     @property
     def raw_width(self) -> int:
-        return len(RAW_LATENTS)
-
-    @cached_property
-    def places(self) -> tuple[np.ndarray, ...]:
-        """Of each factor which of its values every view has, (V,) each."""
-        return np.unravel_index(np.arange(self.num_views), tuple(self.counts.values()))
+        """R: 11 where translation or scale is named, see ``LATENTS_OF_SHAPES``; else the published 7."""
+        return len(LATENTS_OF_SHAPES) if {"translation", "scale"} & set(self.counts) else len(RAW_LATENTS)
 
     def raw_latents(self, seed: np.random.SeedSequence) -> Float64[np.ndarray, "V R"]:
-        """The generating parameters of an item's views: those of named factors on the grid, the others of each view by themselves.
+        """The generating parameters of an item's views: those of named factors on the grid, the others of each view by themselves. An object
+        whose translation or scale is not named does not move, or keeps its size.
 
         All are uniform in their ranges. A factor's values depend on the seed and on its name: they stay the same with more of them, and with
         other factors named.
         """
         of_each_view, *of_factors = seed.spawn(1 + len(FACTORS_OF_SHAPES))
-        low, high = np.array(RAW_RANGES).T
-        raw = np.random.default_rng(of_each_view).uniform(low, high, (self.num_views, self.raw_width))
-        for factor, own_seed in zip(FACTORS_OF_SHAPES, of_factors, strict=True):
-            if factor.name in self.counts:
-                columns = list(RAW_COLUMNS[factor.name])
-                drawn = np.random.default_rng(own_seed).uniform(low[columns], high[columns], (self.counts[factor.name], len(columns)))
-                raw[:, columns] = drawn[self.places[list(self.counts).index(factor.name)]]
+        low, high = np.array(RANGES_OF_SHAPES).T
+        raw = np.zeros((self.num_views, self.raw_width))
+        published = slice(len(RAW_LATENTS))
+        raw[:, published] = np.random.default_rng(of_each_view).uniform(low[published], high[published], raw[:, published].shape)
+        seed_of = dict(zip((factor.name for factor in FACTORS_OF_SHAPES), of_factors, strict=True))
+        places = np.unravel_index(np.arange(self.num_views), tuple(self.counts.values()))
+        for (name, count), place in zip(self.counts.items(), places, strict=True):
+            columns = list(RAW_COLUMNS[name])
+            values = np.random.default_rng(seed_of[name]).uniform(low[columns], high[columns], (count, len(columns)))
+            raw[:, columns] = values[place]
         return raw
 
     def latents(self, raw: Float64[np.ndarray, "*n R"]) -> Float32[np.ndarray, "*n A"]:
@@ -95,9 +111,14 @@ class ViewGrid:
             values, where = np.unique(columns.reshape(-1, columns.shape[-1]), axis=0, return_inverse=True)
             if name == "rotation":
                 values = Rotation.from_euler("xyz", values).as_quat(canonical=True)
+            if name == "azimuth":
+                values = np.concatenate([np.cos(values), np.sin(values)], axis=1)
             blocks.append(values[where.reshape(-1)].reshape(*columns.shape[:-1], -1))
         return np.concatenate(blocks, axis=-1).astype(np.float32)
 
-    def __str__(self) -> str:
-        """Such as ``7 rotation × 7 color``."""
-        return " × ".join(f"{count} {name}" for name, count in self.counts.items())
+
+def split_moves(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """The published raw latents (V, 7), and of (V, 11) the object's offsets (V, 3) and sizes (V,), else None."""
+    if raw.shape[-1] != len(LATENTS_OF_SHAPES):
+        return raw, None, None
+    return raw[:, : len(RAW_LATENTS)], raw[:, list(RAW_COLUMNS["translation"])], np.exp(raw[:, RAW_COLUMNS["scale"][0]])
