@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairSampler, PairSource, ViewPairs, draw_pairs
+from contextssl.data.pairs import PairBatch, PairSampler, ViewPairs, draw_pairs
 from contextssl.data.shared_values import rounds, sharing_pairs
 from contextssl.errors import DataError
 from contextssl.randomness import seeded_generator
@@ -78,7 +79,7 @@ def test_views_without_a_shared_value_give_no_examples() -> None:
 def test_a_batch_of_examples_shares_what_its_environment_keeps() -> None:
     source = ViewPairs(views_of(6, grid=(4, 4)))
     mix = EnvironmentMix.parse({"rotation": 0.4, "color": 0.3, "none": 0.3}, source.factors, "sequence")
-    sampler = PairSampler(source, mix, 12, 4, pairs_per_item=2, examples=True)
+    sampler = PairSampler(source, mix, 12, 4, pairs_per_item=2, context="examples")
     seen = set()
     for step in range(4):
         batch = sampler.batch(step, 0)
@@ -92,10 +93,11 @@ def test_a_batch_of_examples_shares_what_its_environment_keeps() -> None:
 
 
 def test_a_source_of_ones_own_needs_the_argument_only_for_examples() -> None:
-    class Plain:
-        def draw(self, items: torch.Tensor, generator: torch.Generator, share: slice = slice(None)) -> None:
-            raise AssertionError("not reached")
+    class Plain(ViewPairs):
+        def draw(self, items: torch.Tensor, generator: torch.Generator, share: slice = slice(None)) -> PairBatch:  # type: ignore[override]
+            return super().draw(items, generator, share)
 
-    source: PairSource = Plain()  # type: ignore[assignment]
+    source: Any = Plain(views_of(grid=(2, 2)))
+    assert len(draw_pairs(source, torch.tensor([0]), seeded_generator(0, "x"))) == 1
     with pytest.raises(DataError, match="Plain.draw has no argument held, which context=examples needs"):
         draw_pairs(source, torch.tensor([0]), seeded_generator(0, "x"), held=torch.ones(1, 6, dtype=torch.bool))

@@ -21,9 +21,10 @@ class MethodSettings:
     method: str = setting("contextssl", methods_by_aim, names=METHODS)
     context: str = setting(
         "actions",
-        "what a context is made of: pairs of views with the actions of the active factors between them, as in the paper (actions), or "
-        "pairs of views that count as the same, without any action (examples)",
-        choices=("actions", "examples"),
+        "what a context is made of: pairs of views with the actions of the active factors between them, as in the paper (actions); pairs of "
+        "views that count as the same, without any action (examples); or pairs whose actions are true in the active factors and decoys in the "
+        "others, which the views tell apart (evidence)",
+        choices=("actions", "examples", "evidence"),
     )
     condition: str | None = setting(
         None, "for methods that follow one action: its active factors, rotation, color or rotation+color; default: all factors"

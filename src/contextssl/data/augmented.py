@@ -166,6 +166,11 @@ class AugmentedPairs(OfViews):
             target_parameters=target,
         )
 
+    def decoys(self, batch: PairBatch, generator: torch.Generator, count: int, share: slice = EVERYTHING) -> Float[Tensor, "n A"]:
+        """Of each pair of a share the action from its source to a third view of its image; all ``count`` are drawn."""
+        augmentations = self.views.augmentations
+        return self.factors.relative(batch.source_latents, augmentations.latents(augmentations.draw(count, generator)[share]))
+
     def complete(self, batch: PairBatch) -> PairBatch:
         assert batch.source_parameters is not None and batch.target_parameters is not None
         # One call for both ends: half the calls into the augmentations' many small operations.

@@ -163,6 +163,23 @@ def draw_pairs(
     return source.draw(items, generator, share, held=held)
 
 
+def with_decoys(source: PairSource, batch: PairBatch, generator: torch.Generator, count: int, share: slice = EVERYTHING) -> PairBatch:
+    """The pairs with a decoy each: the action to a third view of the item.
+
+    Args:
+        batch: the share of ``count`` pairs that were drawn.
+
+    Raises:
+        DataError: for a source that gives none.
+    """
+    decoys = getattr(source, "decoys", None)
+    if decoys is None:
+        raise DataError(
+            f"context=evidence needs actions to a third view, which {type(source).__name__} does not give: use context=examples"
+        )
+    return replace(batch, decoy=decoys(batch, generator, count, share))
+
+
 class OfViews:
     """What pairs have from the views that they are drawn of."""
 
@@ -226,6 +243,22 @@ class ViewPairs(OfViews):
             )
         return source, target
 
+    def decoys(self, batch: PairBatch, generator: torch.Generator, count: int, share: slice = EVERYTHING) -> Float[Tensor, "n A"]:
+        """Of each pair of a share the action from its source to a third view of its item; all ``count`` are drawn.
+
+        Raises:
+            DataError: where items have two views only.
+        """
+        views = self.views.num_views
+        if views < 3:
+            raise DataError(f"context=evidence needs a third view of each item, and these have {views}")
+        third = torch.randint(views - 2, (count,), generator=generator)[share]
+        # Past the two that are taken.
+        low, high = (end(batch.source_views, batch.target_views) for end in (torch.minimum, torch.maximum))
+        third = third + (third >= low)
+        third = third + (third >= high)
+        return self.factors.relative(batch.source_latents, self.views.gather_latents(batch.items, third))
+
     def complete(self, batch: PairBatch) -> PairBatch:
         return batch
 
@@ -260,7 +293,8 @@ class PairSampler:
         environments: that each sequence's is drawn from.
         batch_size: pairs per batch, over all processes.
         block_size: tokens per sequence, two per pair.
-        examples: whether a pair is an example of its environment: its views share the active factors and differ in all others.
+        context: what a context is made of: ``"actions"``; ``"examples"``, pairs whose views share the active factors and differ in all others;
+            ``"evidence"``, pairs whose actions have decoys in the inactive blocks.
     """
 
     source: PairSource
@@ -269,7 +303,7 @@ class PairSampler:
     block_size: int
     pairs_per_item: int = 1
     seed: int = 0
-    examples: bool = False
+    context: str = "actions"
     # The last epoch, and its order: of a million items it takes as long to draw as a batch.
     _order: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
@@ -350,6 +384,8 @@ class PairSampler:
         active = masks[drawn].repeat_interleave(self.block_size // 2, dim=0)[: len(items)]
         shares = self.shares(step, world)
         share = slice(sum(shares[:rank]), sum(shares[: rank + 1]))
-        held = active if self.examples else None
+        held = active if self.context == "examples" else None
         batch = draw_pairs(self.source, items, seeded_generator(self.seed, "views", epoch, step, 0), share, held)
+        if self.context == "evidence":
+            batch = with_decoys(self.source, batch, seeded_generator(self.seed, "decoys", epoch, step), len(items), share)
         return replace(batch, active=active[share])

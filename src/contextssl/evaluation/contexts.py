@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
 
-from contextssl.data.pairs import PairBatch, PairSource, draw_pairs
+from contextssl.data.pairs import PairBatch, PairSource, draw_pairs, with_decoys
 from contextssl.errors import SettingsError
 from contextssl.factors import Environment
 from contextssl.randomness import seeded_generator
@@ -37,42 +37,50 @@ class ContextPoint:
         return "none-given" if self.environment is None else f"{self.environment}-{self.length}-{self.draw}"
 
 
-def draw_contexts(train: PairSource, pairs: int, count: int, seed: int, environment: str | Environment | None = None) -> list[PairBatch]:
+def draw_contexts(
+    train: PairSource, pairs: int, count: int, seed: int, environment: str | Environment | None = None, kind: str = "actions"
+) -> list[PairBatch]:
     """``count`` contexts of ``pairs`` pairs, every factor active. Context i depends on the seed and i alone.
 
     The items of a context are different ones as long as there are enough.
 
     Args:
-        environment: where pairs are examples: of what, so that their views share its active factors and differ in the others. Context i is of
-            the same items in every environment.
+        environment: of the pairs, where their kind depends on it. Context i is of the same items in every environment.
+        kind: of contexts: ``"examples"``, whose views share the active factors and differ in the others; ``"evidence"``, whose actions are decoys
+            in the inactive blocks.
     """
-    held = None if environment is None else train.factors.mask(environment).expand(pairs, -1)
+    active = None if environment is None else train.factors.mask(environment).expand(pairs, -1)
+    held = active if kind == "examples" else None
     contexts = []
     for index in range(count):
         generator = seeded_generator(seed, "context", index)
         rounds = -(-pairs // train.num_items)
         items = torch.cat([torch.randperm(train.num_items, generator=generator) for _ in range(rounds)])[:pairs]
-        contexts.append(train.complete(draw_pairs(train, items, generator, held=held)))
+        batch = train.complete(draw_pairs(train, items, generator, held=held))
+        if kind == "evidence" and active is not None:
+            batch = replace(with_decoys(train, batch, seeded_generator(seed, "decoys", index), pairs), active=active)
+            batch = replace(batch, action=batch.active_action, decoy=None)
+        contexts.append(batch)
     return contexts
 
 
 @dataclass(frozen=True)
 class Contexts:
-    """The drawn contexts: the same for every environment, which then says which blocks of the actions count; or examples of each.
+    """The drawn contexts: the same for every environment, which then says which blocks of the actions count; or those of each.
 
     Args:
         shared: the draws, each as long as the longest context.
-        examples: of an environment's name its draws, where contexts are examples.
+        by_environment: of an environment's name its draws, where contexts are examples or evidence.
     """
 
     shared: Sequence[PairBatch]
-    examples: Callable[[str], Sequence[PairBatch]] | None = None
+    by_environment: Callable[[str], Sequence[PairBatch]] | None = None
 
     @classmethod
-    def draw(cls, train: PairSource, pairs: int, count: int, seed: int, *, examples: bool = False) -> Contexts:
-        """Arguments as of :func:`draw_contexts`; examples of an environment are drawn when they are first asked for."""
+    def draw(cls, train: PairSource, pairs: int, count: int, seed: int, kind: str = "actions") -> Contexts:
+        """Arguments as of :func:`draw_contexts`; those of an environment are drawn when they are first asked for."""
         shared = draw_contexts(train, pairs, count, seed)
-        return cls(shared, cache(lambda name: draw_contexts(train, pairs, count, seed, name)) if examples else None)
+        return cls(shared, None if kind == "actions" else cache(lambda name: draw_contexts(train, pairs, count, seed, name, kind)))
 
     def __len__(self) -> int:
         return len(self.shared)
@@ -84,7 +92,7 @@ class Contexts:
 
     def of(self, environment: str) -> Sequence[PairBatch]:
         """The draws of one environment."""
-        return self.shared if self.examples is None else self.examples(environment)
+        return self.shared if self.by_environment is None else self.by_environment(environment)
 
 
 def context_points(environments: Sequence[Environment], lengths: Sequence[int], draws: int, *, by_name: bool = False) -> list[ContextPoint]:

@@ -34,9 +34,13 @@ DISTURBANCES = (
     SHUFFLED, WRONG_ENVIRONMENT, RANDOM_ACTIONS, DEALT_ANEW, WRONG_PAIRS, CONTRADICTING, ONE_IMAGE, BLANK_IMAGES, NONE_ACTIVE, ALL_ACTIVE,
     SCALED_ACTIONS, ONE_PAIR, ZERO_PAIR, UNSEEN_CLASSES, BEYOND_BLOCK,
 )  # fmt: skip
-# Those that change actions, which examples have none of; and those of examples, whose environment is in their views alone.
-OF_ACTIONS = (RANDOM_ACTIONS, NONE_ACTIVE, ALL_ACTIVE, SCALED_ACTIONS, ZERO_PAIR)
-OF_EXAMPLES = (CONTRADICTING,)
+# Those that do not apply to a kind of context: examples have no actions; no block of evidence is zero; in the paper's contexts all environments
+# share their pairs.
+NOT_OF: Mapping[str, tuple[str, ...]] = {
+    "actions": (CONTRADICTING,),
+    "examples": (RANDOM_ACTIONS, NONE_ACTIVE, ALL_ACTIVE, SCALED_ACTIONS, ZERO_PAIR),
+    "evidence": (NONE_ACTIVE, ALL_ACTIVE, SCALED_ACTIONS, ZERO_PAIR),
+}
 # Which part of the pairs is wrong.
 WRONG_SHARES = (0.25, 0.5, 1.0)
 # Multiples of the actions.

@@ -16,8 +16,7 @@ from contextssl.evaluation.contexts import REPORTED_LENGTH, ContextPoint, check_
 from contextssl.evaluation.disturbances import (
     BEYOND_BLOCK,
     DISTURBANCES,
-    OF_ACTIONS,
-    OF_EXAMPLES,
+    NOT_OF,
     UNSEEN_CLASSES,
     WRONG_ENVIRONMENT,
     WRONG_PAIRS,
@@ -130,14 +129,14 @@ def context_sensitivity_rows(
     check_lengths(lengths, longest)
     if WRONG_PAIRS in disturbances and source.num_items < 2:
         raise DataError(f"{WRONG_PAIRS} need a target of another item, and there is only one item: leave them out of the disturbances")
-    examples = model.context_kind == "examples"
-    disturbances = [kind for kind in disturbances if kind not in (OF_ACTIONS if examples else OF_EXAMPLES)]
+    shared = model.context_kind == "actions"
+    disturbances = [kind for kind in disturbances if kind not in NOT_OF[model.context_kind]]
     unseen = unseen if UNSEEN_CLASSES in disturbances else None
     others = environments if other_environments is None else other_environments
-    draws = [] if examples else _draws(views.embedder, source, longest // 2, unseen, seed)
+    draws = _draws(views.embedder, source, longest // 2, unseen, seed) if shared else []
     probed = Probed(views, model, k)
     for environment in environments:
-        if examples:
+        if not shared:
             draws = _draws(
                 views.embedder, source, longest // 2, unseen, seed, environment, [each for each in others if each != environment]
             )
@@ -172,14 +171,14 @@ def _draws(
     """Every draw of the embedder with its spare and unseen pairs, each view encoded once.
 
     Args:
-        environment: that pairs are examples of; None where all environments share their pairs.
-        others: environments whose examples contradict it.
+        environment: of the pairs; None where all environments share their pairs.
+        others: environments whose pairs contradict it.
     """
     own = embedder.contexts.shared if environment is None else embedder.contexts.of(environment.name)
-    count = len(own)
+    count, kind = len(own), embedder.model.context_kind
     # Of two spare pairs at least one is of another item than a given pair.
-    spares = draw_contexts(source, max(2, pairs), count, derive_seed(seed, "spare pairs"), environment)
-    strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES), environment)
+    spares = draw_contexts(source, max(2, pairs), count, derive_seed(seed, "spare pairs"), environment, kind)
+    strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES), environment, kind)
     blank = embedder.encode(torch.zeros_like(own[0].source[:1]))[0]
     encoded = [[EncodedPairs.of(embedder, drawn) for drawn in draws] for draws in (spares, strangers)]
     return [

@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contextssl.data.pairs import PairBatch, PairSource, draw_pairs
+from contextssl.evaluation.contexts import draw_contexts
 from contextssl.evaluation.metrics import r2_pooled, r2_pooled_floor
 from contextssl.evaluation.neighbours import knn_labels
 from contextssl.factors import Environment
 from contextssl.models.objectives import cosine_similarities, mean_similarities
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.randomness import seeded_generator
+from contextssl.randomness import derive_seed, seeded_generator
 from contextssl.records.results import ResultRow
 
 
@@ -34,14 +35,14 @@ class OnlinePairs:
 
     Args:
         drawn: pairs of views that differ in every factor, which all environments share.
-        examples: of each environment by its name, where pairs are examples: their views share its active factors.
+        by_environment: of each environment by its name, where the kind of contexts depends on it.
     """
 
     drawn: Shown
     bank: Tensor
     bank_labels: Tensor
     classes: int
-    examples: Mapping[str, Shown] = field(default_factory=dict)
+    by_environment: Mapping[str, Shown] = field(default_factory=dict)
 
     @classmethod
     def draw(
@@ -51,31 +52,36 @@ class OnlinePairs:
         count: int,
         context_pairs: int,
         seed: int,
-        examples_of: Sequence[Environment] = (),
+        environments: Sequence[Environment] = (),
+        kind: str = "actions",
     ) -> OnlinePairs:
         """``count`` queries and twice as many neighbours, spread evenly over the items.
 
         Args:
-            examples_of: the environments whose contexts are examples.
+            environments: of the contexts, whose pairs depend on them where their kind is ``"examples"`` or ``"evidence"``.
         """
 
-        def some(source: PairSource, count: int, purpose: str, environment: Environment | None = None) -> PairBatch:
+        def some(source: PairSource, count: int, purpose: str, held: Environment | None = None) -> PairBatch:
             generator = seeded_generator(seed, "online", purpose)
             order = torch.randperm(source.num_items, generator=generator)
             items = order.repeat(math.ceil(count / source.num_items))[:count]
-            held = None if environment is None else source.factors.mask(environment).expand(count, -1)
-            return source.complete(draw_pairs(source, items, generator, held=held))
+            mask = None if held is None else source.factors.mask(held).expand(count, -1)
+            return source.complete(draw_pairs(source, items, generator, held=mask))
 
-        def shown(environment: Environment | None = None) -> Shown:
-            return Shown(some(val, count, "queries", environment), some(train, context_pairs, "context", environment))
+        def shown(environment: Environment) -> Shown:
+            if kind == "examples":
+                return Shown(some(val, count, "queries", environment), some(train, context_pairs, "context", environment))
+            (context,) = draw_contexts(train, context_pairs, 1, derive_seed(seed, "online"), environment, kind)
+            return Shown(drawn.queries, context)
 
         bank = some(train, 2 * count, "bank")
+        drawn = Shown(some(val, count, "queries"), some(train, context_pairs, "context"))
+        differ = {environment.name: shown(environment) for environment in environments} if kind != "actions" else {}
         # A copy, since both ends of the pairs may lie in one piece of memory, and this one is held as long as the run.
-        examples = {environment.name: shown(environment) for environment in examples_of}
-        return cls(shown(), bank.target.clone(), bank.labels, len(train.class_names), examples)
+        return cls(drawn, bank.target.clone(), bank.labels, len(train.class_names), differ)
 
     def of(self, environment: Environment) -> Shown:
-        return self.examples.get(environment.name, self.drawn)
+        return self.by_environment.get(environment.name, self.drawn)
 
 
 @dataclass(frozen=True)

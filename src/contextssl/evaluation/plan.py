@@ -79,8 +79,7 @@ class Plan:
             notes.append(chosen)
             warnings.warn(chosen, UserWarning, stacklevel=3)
         environments = _environments(settings, evaluated, notes)
-        examples = model.context_kind == "examples"
-        contexts = Contexts.draw(data.train, _context_pairs(evaluated), settings.contexts, settings.seed, examples=examples)
+        contexts = Contexts.draw(data.train, _context_pairs(evaluated), settings.contexts, settings.seed, model.context_kind)
         described = data.description
         tested = data.split(settings.split)
         fingerprint = described.get("fingerprint") or data.train.views.digest() + tested.views.digest()

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 def model(parts: Parts) -> ViewEncoder:
     from contextssl.models.build import in_context_model
+    from contextssl.models.by_evidence import ByEvidence
     from contextssl.models.by_examples import ByExamples
     from contextssl.models.contextssl import ContextSSL
 
-    kinds = {kind.context_kind: kind for kind in (ContextSSL, ByExamples)}
+    kinds = {kind.context_kind: kind for kind in (ContextSSL, ByExamples, ByEvidence)}
     return in_context_model(parts, kinds[parts.settings.context])
 
 

@@ -79,7 +79,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
                 "environments": {},
             }
         )
-    examples = embedder.contexts.examples is not None
+    examples = embedder.model.context_kind == "examples"
 
     def pairs_of(pairs: PairBatch) -> list[dict[str, Any]]:
         return [
@@ -121,6 +121,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
         "views": views.per_item,
         "environments": [environment.name for environment in plan.environments],
         "side": views.source.view_shape[1],
+        # Those of evidence differ in their actions alone.
         "context": [] if examples else pairs_of(embedder.contexts.shared[0]),
         "examples": {each.name: pairs_of(embedder.contexts.of(each.name)[0]) for each in plan.environments} if examples else {},
         "queries": shown,

@@ -13,6 +13,7 @@ from torch import Tensor
 from contextssl.config.settings import TrainSettings
 from contextssl.data.pairs import PairBatch
 from contextssl.method import METHODS
+from contextssl.models.by_evidence import ByEvidence
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.label_space import context_label_loss
 from contextssl.models.objectives import (
@@ -94,7 +95,13 @@ def contextssl_loss(
         whole: joins what the processes have, so that each computes the loss of the whole batch.
     """
     everything = whole.batch(batch)
-    if whole.cuts_sequences and not model.takes_environment_name:
+    extra: dict[str, Tensor] = {}
+    if isinstance(model, ByEvidence):
+        features = whole.rows(model.pair_features(batch.source, batch.target))
+        z = model.predictor(features, everything.active_action, generator)
+        both = torch.stack([everything.source_latents, everything.target_latents], dim=1)
+        extra = model.evidence_losses(features, everything.active_action, both, everything.active)
+    elif whole.cuts_sequences and not model.takes_environment_name:
         z = model.predictor(whole.rows(model.pair_features(batch.source, batch.target)), everything.active_action, generator)
     else:
         # ẑ = h((f(x), a) | context)
@@ -122,6 +129,8 @@ def contextssl_loss(
     if objective.inactive_weight > 0:
         total = total + objective.inactive_weight * inactive_alignment(clean, batch.active_action, batch.exact)
     parts = {"contrastive": contrastive.detach(), "auxiliary": auxiliary.detach()}
+    for name, loss in extra.items():
+        total, parts[name] = total + loss, loss.detach()
     if model.label_head is not None and model.label_space is not None:
         labels = model.label_space.labels(batch.target_latents, batch.labels, batch.active)
         parts["label"] = context_label_loss(model.label_head(unit), labels)

@@ -103,7 +103,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             settings.block_size,
             settings.pairs_per_item,
             settings.seed,
-            examples=settings.context == "examples",
+            settings.context,
         )
         model = fresh_model(settings, data, encoder)
         if resumed_run is not None and resumed_run.checkpoint is not None:
@@ -158,8 +158,8 @@ def _train(
         parts = describe_parts(settings, data, encoder)
         write_settings(folder, settings, commit(), {**parts, "data": {"kind": parts["data"]["kind"]}})
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
-    shown = environments.environments if settings.context == "examples" else ()
-    online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, settings.block_size // 2 - 1, settings.seed, shown)
+    pairs = settings.block_size // 2 - 1
+    online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, pairs, settings.seed, environments.environments, model.context_kind)
     module = Training(model, sampler, online, environments.environments, settings, made, folder)
     with _quiet_lightning():
         trainer, saving = _trainer(settings, folder, model.watched, sampler.steps_per_epoch)
