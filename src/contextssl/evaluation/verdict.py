@@ -2,12 +2,12 @@
 
 The rule. s(e) are the shares of the variance that each factor has in a context of environment e as drawn, s(e, d) those when it is disturbed by d.
 
-1. *Contrast*: the largest difference of one factor's share between two environments. Their contexts have the same pairs, so it is the effect of
-   which factors are active. Below :data:`CONTRAST`, and where wrong pairs and random actions change no share by as much either, the model **does
+1. *Contrast*: the largest difference of one factor's share between two environments. In the paper's contexts these have the same pairs, so it is
+   the effect of which factors are active; examples and evidence are other pairs of the same items. Below :data:`CONTRAST`, and where wrong pairs and random actions change no share by as much either, the model **does
    not depend on its context**.
 2. *What is kept of it* under d: Σ ⟨s(e, d) - s(f, d), s(e) - s(f)⟩ / Σ |s(e) - s(f)|² over pairs of environments e, f. 1: the contexts are
-   distinguished as well as before; 0: not at all. Wrong pairs and random actions leave the active block non-zero; only the actions no longer
-   match the views. Where :data:`KEPT` is kept under both, the model **depends on which factors are active, not on the pairs**; where no more than
+   distinguished as well as before; 0: not at all. Wrong pairs, partners dealt anew and random actions leave the active block non-zero; only the
+   actions no longer match the views. Where :data:`KEPT` is kept under all of them, the model **depends on which factors are active, not on the pairs**; where no more than
    :data:`LOST` is kept under one of them, it **depends on the pairs**.
 3. Between these, where the contrast is within twice its own error over contexts, with fewer than two environments, or without these rows, there
    is no verdict.
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from contextssl.evaluation.contexts import REPORTED_LENGTH
-from contextssl.evaluation.disturbances import BLANK_IMAGES, ONE_PAIR, RANDOM_ACTIONS, SHUFFLED, ZERO_PAIR, wrong_pairs_name
+from contextssl.evaluation.disturbances import BLANK_IMAGES, DEALT_ANEW, ONE_PAIR, RANDOM_ACTIONS, SHUFFLED, ZERO_PAIR, wrong_pairs_name
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
 
@@ -37,10 +37,11 @@ ON_NOTHING = "this model does not depend on its context"
 
 ALL_WRONG = wrong_pairs_name(1)
 # Disturbances that break the pairs and leave the active block non-zero; and further ones that the sentence names.
-BREAKING = (ALL_WRONG, RANDOM_ACTIONS)
+BREAKING = (ALL_WRONG, DEALT_ANEW, RANDOM_ACTIONS)
 FURTHER = (BLANK_IMAGES, ONE_PAIR, ZERO_PAIR, SHUFFLED)
 IN_WORDS = {
     ALL_WRONG: "with a target of another item in every pair",
+    DEALT_ANEW: "with the partners dealt anew",
     RANDOM_ACTIONS: "with each action moved to another pair",
     BLANK_IMAGES: "with black images",
     ONE_PAIR: "with the first pair alone",
