@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF, experiment_values, experiments
+from contextssl.config.experiments import DEMO_OF, EXPERIMENT, EXPERIMENT_OF, experiment_values, experiments
 from contextssl.config.help import help_text
 from contextssl.config.own_settings import own_fields, own_schemas, read_own
 from contextssl.config.published_words import no_meaning, renamed, words_of
@@ -78,6 +78,8 @@ def experiment_of(command: str, given: Mapping[str, str]) -> str | None:
         return None if text == "null" else text if plain is None else plain
     if command not in EXPERIMENT_OF:
         return None
+    if command == "demo" and (other := DEMO_OF.get(unquoted(given.get("context", "")) or given.get("context", ""))):
+        return other
     return EXPERIMENT_OF[command] or _usual(given.get("dataset", ""))
 
 

@@ -35,6 +35,8 @@ from contextssl.system.progress import say
 # Rows per batch of trained heads: our own, and the paper's.
 BATCH, PUBLISHED_BATCH = 512, 256
 PUBLISHED_LENGTHS = (0, 2, 14, 30, 126)
+# Where the number of pairs counts: none, 1, 2, 3, 7, 15, 31.
+PAIRED_LENGTHS = (0, 2, 4, 6, 14, 30, 62)
 # Objects rendered per class not seen in training.
 UNSEEN_OBJECTS = 20
 CACHE = "cache"
@@ -72,7 +74,8 @@ class Plan:
         longest = model.longest_context
         lengths = settings.eval_ctxt
         if lengths is None:
-            lengths = sorted({*(length for length in PUBLISHED_LENGTHS if length <= longest), longest})
+            usual = PUBLISHED_LENGTHS if model.context_kind == "actions" else PAIRED_LENGTHS
+            lengths = sorted({*(length for length in usual if length <= longest), longest})
         check_lengths(lengths, longest)
         notes: list[str] = []
         if (chosen := evaluated.chosen_on_evaluated_split(settings.split)) is not None:

@@ -3,12 +3,12 @@
 The rule. s(e) are the shares of the variance that each factor has in a context of environment e as drawn, s(e, d) those when it is disturbed by d.
 
 1. *Contrast*: the largest difference of one factor's share between two environments. In the paper's contexts these have the same pairs, so it is
-   the effect of which factors are active; examples and evidence are other pairs of the same items. Below :data:`CONTRAST`, and where wrong pairs and random actions change no share by as much either, the model **does
-   not depend on its context**.
+   the effect of which factors are active; examples and evidence are other pairs of the same items. Below :data:`CONTRAST`, and where wrong pairs
+   and random actions change no share by as much either, the model **does not depend on its context**.
 2. *What is kept of it* under d: Σ ⟨s(e, d) - s(f, d), s(e) - s(f)⟩ / Σ |s(e) - s(f)|² over pairs of environments e, f. 1: the contexts are
    distinguished as well as before; 0: not at all. Wrong pairs, partners dealt anew and random actions leave the active block non-zero; only the
-   actions no longer match the views. Where :data:`KEPT` is kept under all of them, the model **depends on which factors are active, not on the pairs**; where no more than
-   :data:`LOST` is kept under one of them, it **depends on the pairs**.
+   actions no longer match the views. Where :data:`KEPT` is kept under all of them, the model **depends on which factors are active, not on the
+   pairs**; where no more than :data:`LOST` is kept under one of them, it **depends on the pairs**.
 3. Between these, where the contrast is within twice its own error over contexts, with fewer than two environments, or without these rows, there
    is no verdict.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from contextssl.errors import SettingsError
 from contextssl.report.collect import differences, read_runs
 from contextssl.report.drawing import picture_files
+from contextssl.report.examples_picture import examples_files
 from contextssl.report.figures import factors_of
 from contextssl.report.gallery import NO_CODE, OwnCode, gallery_of
 from contextssl.report.headline import headline
@@ -71,4 +72,7 @@ def write_report(
         if picture is not None:
             first = headline(found[0])[0] if picture.name == "adaptation" and len(found) == 1 else ""
             written += picture_files(picture, factors_of(found), place.parent / FIGURES, subtitle=first)
+    for _, made, _ in galleries if figures and len(found) == 1 else ():
+        if made is not None and made.get("examples"):
+            written += examples_files(made, place.parent / FIGURES)
     return Report(place, tuple(written), tuple(differences(found)))

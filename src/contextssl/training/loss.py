@@ -127,7 +127,9 @@ def contextssl_loss(
     auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active, model.factors.slices)
     total = contrastive + objective.auxiliary_weight * auxiliary
     if objective.inactive_weight > 0:
-        total = total + objective.inactive_weight * inactive_alignment(clean, batch.active_action, batch.exact)
+        # The views of an example share all active factors.
+        apart = torch.zeros_like(batch.action) if model.context_kind == "examples" else batch.active_action
+        total = total + objective.inactive_weight * inactive_alignment(clean, apart, batch.exact)
     parts = {"contrastive": contrastive.detach(), "auxiliary": auxiliary.detach()}
     for name, loss in extra.items():
         total, parts[name] = total + loss, loss.detach()

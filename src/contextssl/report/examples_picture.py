@@ -1,0 +1,91 @@
+"""Examples on the left, a query, and its nearest neighbours after them on the right: the picture of a model of contexts by example."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from contextssl.report.drawing import LIGHT, PALETTE, RC
+from contextssl.report.words import environment_name, factor_name, listed
+from contextssl.system.files import write_bytes
+
+NAME = "examples"
+EXAMPLES, NEIGHBOURS = 2, 5
+# Inches above the first row; the height of a row in pictures; where query and neighbours begin, of the figure's width.
+HEAD, ROW = 0.34, 1.14
+QUERY, NEAREST = 0.517, 0.611
+
+
+def examples_files(gallery: Mapping[str, Any], folder: Path, query: int = 0) -> list[Path]:
+    """``examples.png`` and ``examples.svg`` of a gallery with examples: one query before and after the examples of each environment."""
+    files = []
+    with matplotlib.rc_context(RC):
+        figure = examples_figure(gallery, query)
+        for kind in ("png", "svg"):
+            buffer = io.BytesIO()
+            metadata = {"Date": None} if kind == "svg" else {"Software": None}
+            figure.savefig(buffer, format=kind, dpi=160, facecolor=LIGHT["paper"], metadata=metadata)
+            write_bytes(folder / f"{NAME}.{kind}", buffer.getvalue())
+            files.append(folder / f"{NAME}.{kind}")
+    return files
+
+
+def examples_figure(gallery: Mapping[str, Any], query: int = 0) -> Figure:
+    """One row without examples, and one for each environment."""
+    asked = gallery["queries"][query]
+    rows: list[tuple[str | None, Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]] = [(None, (), asked["without"])]
+    rows += [(name, gallery["examples"][name], under["neighbours"]) for name, under in asked["environments"].items()]
+    # Of the figure's width; rows are a little higher than the pictures.
+    width, left, inches = 0.073, 0.165, 9.6
+    tall = HEAD + ROW * width * inches * len(rows)
+    figure = Figure(figsize=(inches, tall))
+    height = width * inches / tall
+    for number, (name, examples, near) in enumerate(rows):
+        bottom = 1 - HEAD / tall - (number + 1) * ROW * height + (ROW - 1) * height / 2
+        colour = PALETTE.get(name or "", LIGHT["ink"])
+        figure.text(0.01, bottom + height / 2, said(name, gallery), va="center", fontsize=10, color=colour, linespacing=1.3)
+        for index, pair in enumerate(examples[:EXAMPLES]):
+            start = left + index * (2 * width + 0.036)
+            _picture(figure.add_axes((start, bottom, width, height)), gallery, pair["source"])
+            _picture(figure.add_axes((start + width + 0.016, bottom, width, height)), gallery, pair["target"])
+            figure.text(start + width + 0.008, bottom + height / 2, "=", ha="center", va="center", fontsize=13, color=LIGHT["muted"])
+        _picture(figure.add_axes((QUERY, bottom, width, height)), gallery, asked["query"], LIGHT["ink"])
+        for index, entry in enumerate(near[:NEIGHBOURS]):
+            _picture(figure.add_axes((NEAREST + index * (width + 0.006), bottom, width, height)), gallery, entry["image"])
+    heads = ((left, f"{EXAMPLES} of {gallery['length'] // 2} examples"), (QUERY, "query"), (NEAREST, "its nearest views"))
+    for x, words in heads:
+        figure.text(x, 1 - 0.62 * HEAD / tall, words, fontsize=10, color=LIGHT["muted"])
+    return figure
+
+
+def said(environment: str | None, gallery: Mapping[str, Any]) -> str:
+    """What examples of an environment show, in words."""
+    if environment is None:
+        return "no examples"
+    factors = list(gallery["queries"][0]["apart"])
+    active = [] if environment == "none" else environment.split("+")
+    differ = listed([factor_name(factor) for factor in factors if factor not in active])
+    same = listed([factor_name(factor) for factor in active]) if active else "object"
+    rest = f",\nother {differ}".replace(" and ", "\nand ")
+    return f"same {same}{rest}" if differ else f"same {environment_name(environment)}"
+
+
+def _picture(axes: Axes, gallery: Mapping[str, Any], name: str, frame: str | None = None) -> None:
+    axes.imshow(_pixels(str(gallery["images"][name])), interpolation="nearest")
+    axes.set_axis_off()
+    if frame is not None:
+        axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=frame, linewidth=2))
+
+
+def _pixels(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
