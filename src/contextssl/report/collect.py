@@ -122,6 +122,11 @@ class Run:
         return self._of_method("contexts", True)
 
     @property
+    def context_kind(self) -> str:
+        """What its contexts are made of, where it takes any: ``"actions"``, ``"examples"`` or ``"evidence"``."""
+        return str(self.settings.get("context", "actions")) if self.takes_context else "actions"
+
+    @property
     def takes_environment_name(self) -> bool:
         """Whether its method is given the environment's name in place of a context."""
         return self._of_method("by_name", False)

@@ -23,7 +23,7 @@ NAME = "examples"
 EXAMPLES, NEIGHBOURS = 2, 5
 # Inches above the first row; the height of a row in pictures; where query and neighbours begin, of the figure's width.
 HEAD, ROW = 0.34, 1.14
-QUERY, NEAREST = 0.517, 0.611
+QUERY, NEAREST = 0.515, 0.615
 
 
 def examples_files(gallery: Mapping[str, Any], folder: Path, query: int = 0) -> list[Path]:
@@ -46,7 +46,7 @@ def examples_figure(gallery: Mapping[str, Any], query: int = 0) -> Figure:
     rows: list[tuple[str | None, Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]] = [(None, (), asked["without"])]
     rows += [(name, gallery["examples"][name], under["neighbours"]) for name, under in asked["environments"].items()]
     # Of the figure's width; rows are a little higher than the pictures.
-    width, left, inches = 0.073, 0.165, 9.6
+    width, left, inches = 0.069, 0.15, 9.6
     tall = HEAD + ROW * width * inches * len(rows)
     figure = Figure(figsize=(inches, tall))
     height = width * inches / tall

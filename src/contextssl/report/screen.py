@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.words import environment_name, factor_name, floor_of, number
 
 # The noise share under which a fresh ridge regression, an adversary, is fitted.
 NOISE = 0.3
+# Neighbours on a line.
+SHOWN = 4
 
 COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("share", {"protocol": "geometry", "metric": "variance_share", "head": None}),
@@ -22,6 +25,8 @@ COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("noisy ridge", {"protocol": "probe", "metric": "r2_pooled", "head": "ridge", "bottleneck": NOISE}),
 )
 RETRIEVAL = "MRR"
+# Of a model of examples, one of whose contexts may ask for the item alone.
+CLASS_SHARE = ("class share", {"protocol": "geometry", "metric": "variance_share", "head": None, "factor": "class"})
 
 
 def adaptation_screen(run: Run) -> Table | None:
@@ -37,11 +42,15 @@ def adaptation_screen(run: Run) -> Table | None:
     table.add_column(" / ".join(map(factor_name, run.factors)), no_wrap=True)
     columns = [(title, [_finder(run, factor=factor, **fields) for factor in run.factors]) for title, fields in COLUMNS]
     columns.append((RETRIEVAL, [_finder(run, protocol="retrieval", metric="mrr")]))
+    if run.context_kind == "examples":
+        columns.append((CLASS_SHARE[0], [_finder(run, **CLASS_SHARE[1])]))
     columns = [(title, finders) for title, finders in columns if any(find(name) for find in finders for name in run.environments)]
     for title, _ in columns:
         table.add_column(title, justify="right", no_wrap=True)
     for environment, at in [(None, 0), *((environment, length) for environment in run.environments)]:
         name = "no context" if environment is None else f"{environment_name(environment)}, {at} tokens"
+        if run.context_kind == "examples":
+            name = "no examples" if environment is None else f"same {_kept(environment)}, {at // 2} pairs"
         cells = []
         for title, finders in columns:
             # Without a context one number serves all environments, but for retrieval: there the action still differs.
@@ -51,6 +60,27 @@ def adaptation_screen(run: Run) -> Table | None:
     first = run.environments[0]
     table.add_row("constant, chance", *("/".join(_floor(find(first)) for find in finders) for _, finders in columns), style="dim")
     return table
+
+
+def neighbours_screen(gallery: Mapping[str, Any]) -> Table:
+    """The first query of a gallery: how far its nearest views are from it, without examples and after those of each environment."""
+    asked = gallery["queries"][0]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(f"nearest views of a {asked['class']}", no_wrap=True)
+    for factor in asked["apart"]:
+        table.add_column(f"{factor_name(factor)} apart", justify="right", no_wrap=True)
+    rows = {
+        "no examples": asked["without"],
+        **{f"same {_kept(name)}": under["neighbours"] for name, under in asked["environments"].items()},
+    }
+    for name, near in rows.items():
+        table.add_row(name, *("  ".join(entry["apart"][factor] for entry in near[:SHOWN]) for factor in asked["apart"]))
+    return table
+
+
+def _kept(environment: str) -> str:
+    """What the two views of an example share."""
+    return "object" if environment == NO_FACTOR else environment_name(environment)
 
 
 def _finder(run: Run, protocol: str = "", metric: str = "", **fields: object) -> Callable[[str | None], list[ResultRow]]:
