@@ -24,6 +24,8 @@ from contextssl.named_code import own_names
 # Under this name a checkpoint holds what rebuilds the model (everything else in it is Lightning's).
 RECIPE = "contextssl"
 FORMAT = 1
+# In it, the views that a model of examples carries.
+CARRIED = "carried"
 # Settings that earlier versions wrote and this one no longer has: by the name that each has now, or None where it is gone. Every other setting that
 # is unknown is of a later version, and its effect would be lost silently.
 FORMER_SETTINGS: Mapping[str, str | None] = {"momentum": "ema_momentum"}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from contextssl.checkpoints.content import (
+    CARRIED,
     FORMAT,
     RECIPE,
     check_depths,
@@ -30,6 +31,8 @@ from contextssl.errors import CheckpointError, ContextSSLError
 from contextssl.factors import Factor, FactorSpace
 from contextssl.models import published_weights as published
 from contextssl.models.build import build_model
+from contextssl.models.by_examples import ByExamples
+from contextssl.models.carried_views import CarriedViews
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoders import build_encoder
 from contextssl.models.label_space import LabelSpace
@@ -256,6 +259,10 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
         _compare_sizes(built, state, where)
     with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
         model = built()
+    if isinstance(model, ByExamples) and made.get(CARRIED) is not None:
+        model.carried = CarriedViews.from_dict(made[CARRIED])
+        if not model.carried.finite():
+            raise CheckpointError(f"{file} carries views that are not finite: it is damaged; use an earlier one")
     return load_weights(model, state, where).eval()
 
 

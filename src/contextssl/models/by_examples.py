@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from contextssl.errors import InputError
 from contextssl.factors import Environment
+from contextssl.models.carried_views import CarriedViews
 from contextssl.models.contextssl import ContextSSL
+from contextssl.models.description import Description, describe
 from contextssl.models.example_predictor import ExamplePredictor
 from contextssl.models.predictor import Context, Predictor
 from contextssl.models.view_encoder import by_pairs
@@ -36,6 +40,8 @@ class ByExamples(ContextSSL):
     context_kind = "examples"
     reads_actions = False
     predictor_class: type[Predictor] = ExamplePredictor
+    # Comes with the checkpoint of a run.
+    carried: CarriedViews | None = None
 
     def _action_input_width(self) -> int:
         return 0
@@ -90,7 +96,26 @@ class ByExamples(ContextSSL):
         features = features.to(self.device)
         name = environment.name if isinstance(environment, Environment) else environment
         with self._frozen():
-            return self.predictor.context(features, features.new_zeros(len(features), 0), name, beyond_block=beyond_block)
+            context = self.predictor.context(features, features.new_zeros(len(features), 0), name, beyond_block=beyond_block)
+        return replace(context, features=features, describer=self.describe)
+
+    def describe(self, features: Float[Tensor, "k 2 F"]) -> Description:
+        """What examples do, see :meth:`Context.describe <contextssl.models.predictor.Context.describe>`.
+
+        Raises:
+            InputError: where the model carries no views.
+        """
+        if self.carried is None:
+            raise InputError(
+                "this model carries no views to describe a context by: load it from a run that was trained with context=examples on data with "
+                "views that differ in one factor alone"
+            )
+
+        def embed(queries: Float[Tensor, "n F"], examples: Float[Tensor, "k 2 F"] | None) -> Float[Tensor, "n D"]:
+            context = None if examples is None else self.context_from_features(examples, beyond_block=True)
+            return F.normalize(self.embed_features(queries, context), dim=-1)
+
+        return describe(features, self.carried, embed)
 
     def _checked_actions(self, actions: Float[Tensor, "n A"] | None, features: Float[Tensor, "n F"]) -> Float[Tensor, "n 0"]:
         """None of them.

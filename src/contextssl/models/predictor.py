@@ -10,7 +10,8 @@ Source: Gupta et al., "In-Context Symmetries", NeurIPS 2024, section 3 and its p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,9 @@ from torch import Tensor, nn
 
 from contextssl.errors import InputError, SettingsError
 from contextssl.models.evaluation_mode import evaluation_mode
+
+if TYPE_CHECKING:
+    from contextssl.models.description import Description
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,16 @@ class Context:
         keys, values: (layers, heads, k · held, channels per head).
         environment: its name, where one was given.
         held: tokens of a pair that are held: both views' in the paper, one that reads both in contexts of examples.
+        features: of the pairs, where the context can be described.
+        describer: of the model that encoded it.
     """
 
     keys: Float[Tensor, "layers heads tokens channels"]
     values: Float[Tensor, "layers heads tokens channels"]
     environment: str | None = None
     held: int = 2
+    features: Float[Tensor, "k 2 F"] | None = field(default=None, repr=False)
+    describer: Callable[[Float[Tensor, "k 2 F"]], Description] | None = field(default=None, repr=False, compare=False)
 
     @property
     def pairs(self) -> int:
@@ -53,7 +61,21 @@ class Context:
         if tokens % 2 or not 0 <= tokens <= len(self):
             raise InputError(f"a context of {len(self)} tokens has no prefix of {tokens}: ask for an even number from 0 to {len(self)}")
         held = tokens // 2 * self.held
-        return Context(self.keys[:, :, :held], self.values[:, :, :held], self.environment, self.held)
+        features = None if self.features is None else self.features[: tokens // 2]
+        return replace(self, keys=self.keys[:, :, :held], values=self.values[:, :, :held], features=features)
+
+    def describe(self) -> Description:
+        """Which factors these examples keep and drop, how sure that is, whether more pairs would help, and what is odd about them, in the model's
+        own estimate on views that it carries.
+
+        Raises:
+            InputError: for a context of another kind, of no pairs, or of a model that carries no views.
+        """
+        if self.describer is None or self.features is None:
+            raise InputError("this context cannot be described: only contexts of examples can (context=examples)")
+        if not len(self.features):
+            raise InputError("there are no pairs to describe")
+        return self.describer(self.features)
 
 
 def pair_mask(tokens: int, device: torch.device | str | None = None) -> Bool[Tensor, "tokens tokens"]:

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from contextssl.report.drawing import LIGHT, PALETTE, RC
-from contextssl.report.words import environment_name, factor_name, listed
+from contextssl.report.words import factor_name, listed
 from contextssl.system.files import write_bytes
 
 NAME = "examples"
@@ -77,7 +77,7 @@ def said(environment: str | None, gallery: Mapping[str, Any]) -> str:
     differ = listed([factor_name(factor) for factor in factors if factor not in active])
     same = listed([factor_name(factor) for factor in active]) if active else "object"
     rest = f",\nother {differ}".replace(" and ", "\nand ")
-    return f"same {same}{rest}" if differ else f"same {environment_name(environment)}"
+    return f"same {same}{rest}" if differ else f"same {same}"
 
 
 def _picture(axes: Axes, gallery: Mapping[str, Any], name: str, frame: str | None = None) -> None:

@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from contextssl.checkpoints import RECIPE
+from contextssl.checkpoints import CARRIED, RECIPE
 from contextssl.config.settings import TrainSettings
 from contextssl.data.pairs import PairBatch, PairSampler
 from contextssl.errors import DataError, SettingsError, TrainingError
@@ -25,6 +25,7 @@ from contextssl.system.distributed import anywhere
 from contextssl.system.files import write_json
 from contextssl.system.memory import peak_memory_mib
 from contextssl.training.batches import PairLoader
+from contextssl.training.carried_views import DrawnViews
 from contextssl.training.loss import Objective, loss_of
 from contextssl.training.meters import TrainMeters
 from contextssl.training.schedule import peak_learning_rate, warmup_cosine
@@ -44,6 +45,7 @@ class Training(pl.LightningModule):
         environments: of the validation contexts.
         recipe: what a checkpoint carries to rebuild the model.
         folder: of the run, for the record of a loss that is not finite.
+        carried: the views whose features a checkpoint carries.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class Training(pl.LightningModule):
         settings: TrainSettings,
         recipe: Mapping[str, Any],
         folder: Path,
+        carried: DrawnViews | None = None,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.carried = model, carried
         self.sampler, self.online, self.environments = sampler, online, environments
         self.settings, self.recipe, self.folder = settings, recipe, folder
         self.objective = Objective.of(settings)
@@ -234,6 +237,8 @@ class Training(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[RECIPE] = dict(self.recipe)
+        if self.carried is not None:
+            checkpoint[RECIPE][CARRIED] = self.carried.encoded(self.model).to_dict()
         checkpoint[METERS] = self.meters.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ from contextssl.records.results import RESULTS, write_trained
 from contextssl.records.run_folder import LAST, training_folder
 from contextssl.system.distributed import is_first_process
 from contextssl.system.precision import choose_precision
+from contextssl.training.carried_views import DrawnViews
 from contextssl.training.devices import check_devices
 from contextssl.training.dry_run import dry_run
 from contextssl.training.launch import check_launch, without_requeue
@@ -160,7 +161,8 @@ def _train(
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
     pairs = settings.block_size // 2 - 1
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, pairs, settings.seed, environments.environments, model.context_kind)
-    module = Training(model, sampler, online, environments.environments, settings, made, folder)
+    carried = DrawnViews.draw(data.train, environments.environments, settings.seed) if model.context_kind == "examples" else None
+    module = Training(model, sampler, online, environments.environments, settings, made, folder, carried)
     with _quiet_lightning():
         trainer, saving = _trainer(settings, folder, model.watched, sampler.steps_per_epoch)
     if resumed_run is not None and resumed_from is not None and is_first_process():

@@ -1,0 +1,160 @@
+"""What a context of examples does, in the model's own estimate: which factors it keeps and drops, how sure, and what is odd about the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from contextssl.factors import NO_FACTOR
+from contextssl.models.carried_views import CarriedViews
+from contextssl.randomness import seeded_generator
+
+# A factor is kept where the context leaves this share of its effect on distances, dropped where it leaves less than the other.
+KEPT, DROPPED = 0.6, 0.3
+# Random halves of the examples by which the estimate's error is found.
+HALVES = 16
+# Half as many examples give another estimate by this much: more would probably change it too.
+MOVES = 0.1
+# Views of a pair are the same where they are nearer than this share of two views of different items; items differ beyond the other.
+SAME, DIFFERENT = 0.002, 0.7
+# Of the examples, what share must say the opposite of the others for a contradiction.
+CONTRADICTS = 0.2
+
+# Unit embeddings of features (n, F) after examples (k, 2, F); none of them: without a context.
+Embed = Callable[[Float[Tensor, "n F"], "Float[Tensor, 'k 2 F'] | None"], Float[Tensor, "n D"]]
+
+
+@dataclass(frozen=True)
+class FactorEffect:
+    """What a context leaves of a factor.
+
+    Args:
+        left: mean squared distance between views that differ in this factor alone, over that of different items, as a share of the same without
+            a context: 1 keeps the factor as it is, 0 drops it.
+        error: standard deviation over random halves of the examples, over √2.
+        half: ``left`` by half of the examples.
+    """
+
+    left: float
+    error: float
+    half: float
+
+    @property
+    def says(self) -> str:
+        """``"kept"``, ``"dropped"`` or ``"weakened"``; ``"unsure"`` where the error reaches across."""
+        low, high = self.left - self.error, self.left + self.error
+        if low >= KEPT:
+            return "kept"
+        if high <= DROPPED:
+            return "dropped"
+        return "weakened" if low > DROPPED and high < KEPT else "unsure"
+
+
+@dataclass(frozen=True)
+class Description:
+    """``str`` gives it in words.
+
+    Args:
+        pairs: how many examples there are.
+        factors: the effect on each factor.
+        warnings: what is odd about the examples.
+    """
+
+    pairs: int
+    factors: Mapping[str, FactorEffect]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        return tuple(name for name, effect in self.factors.items() if effect.says == "kept")
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        return tuple(name for name, effect in self.factors.items() if effect.says == "dropped")
+
+    @property
+    def more_pairs_help(self) -> bool:
+        """Whether the estimate is unsure, or still moved when the examples were doubled."""
+        return any(effect.says == "unsure" or abs(effect.left - effect.half) > MOVES for effect in self.factors.values())
+
+    def __str__(self) -> str:
+        lines = [f"{self.pairs} example{'s' if self.pairs != 1 else ''}"]
+        for name, effect in self.factors.items():
+            lines.append(
+                f"  {name}: {effect.says}; {100 * effect.left:.0f} % ± {100 * effect.error:.0f} of its effect on distances is left"
+            )
+        lines.append("  more pairs would probably change this" if self.more_pairs_help else "  more pairs would hardly change this")
+        return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
+
+
+def describe(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Embed, seed: int = 0) -> Description:
+    """The effect of examples on the views that a model carries.
+
+    Args:
+        examples: features of the pairs.
+        embed: embeddings, of unit length, of features after some examples.
+        seed: of the halves.
+    """
+    count = len(examples)
+    before = _effects(carried, embed, None)
+
+    def left(chosen: Tensor | None) -> dict[str, float]:
+        after = _effects(carried, embed, examples if chosen is None else examples[chosen])
+        return {name: after[name] / max(before[name], 1e-9) for name in carried.factors}
+
+    whole = left(None)
+    generator = seeded_generator(seed, "halves")
+    halves = [left(torch.randperm(count, generator=generator)[: (count + 1) // 2]) for _ in range(HALVES)] if count > 1 else []
+    factors = {}
+    for name in carried.factors:
+        parts = torch.tensor([half[name] for half in halves])
+        # Of one pair nothing says how far another would lead.
+        error, half = (float(parts.std()) / 2**0.5, float(parts.mean())) if halves else (max(1.0, whole[name]), 0.5)
+        factors[name] = FactorEffect(whole[name], error, half)
+    alone = [left(torch.tensor([index])) for index in range(count)]
+    return Description(count, factors, tuple(_warnings(examples, carried, embed, alone)))
+
+
+def _effects(carried: CarriedViews, embed: Embed, examples: Float[Tensor, "k 2 F"] | None) -> dict[str, float]:
+    """By factor the distance of views that differ in it alone, over that of different items."""
+    between = _apart(carried.items, embed, examples).mean()
+    return {name: float(_apart(pairs, embed, examples).mean() / between.clamp(min=1e-9)) for name, pairs in carried.factors.items()}
+
+
+def _apart(pairs: Float[Tensor, "m 2 F"], embed: Embed, examples: Float[Tensor, "k 2 F"] | None) -> Float[Tensor, " m"]:
+    """Squared distances between the embeddings of each pair."""
+    z = embed(pairs.flatten(0, 1), examples).unflatten(0, (-1, 2))
+    return (z[:, 0] - z[:, 1]).float().square().sum(dim=-1)
+
+
+def _warnings(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Embed, alone: Sequence[Mapping[str, float]]) -> list[str]:
+    """Sentences about examples that say nothing, show different items, or contradict each other."""
+    found = []
+    unit = F.normalize(examples.float(), dim=-1)
+    of_items = F.normalize(carried.items.float(), dim=-1)
+    usual = (of_items[:, 0] - of_items[:, 1]).square().sum(dim=-1).mean()
+    same = (unit[:, 0] - unit[:, 1]).square().sum(dim=-1) < SAME * usual
+    if bool(same.any()):
+        found.append(f"{_pairs(same)}: both views are the same, so nothing is shown to be ignored")
+    if NO_FACTOR in carried.examples:
+        item_alone = carried.examples[NO_FACTOR]
+        apart = _apart(examples, embed, item_alone) / _apart(carried.items, embed, item_alone).mean().clamp(min=1e-9)
+        if bool((apart > DIFFERENT).any()):
+            found.append(f"{_pairs(apart > DIFFERENT)}: the views seem to show different items")
+    for name in carried.factors:
+        drops = torch.tensor([effect[name] < DROPPED for effect in alone]) & ~same
+        keeps = torch.tensor([effect[name] > KEPT for effect in alone]) & ~same
+        if min(float(drops.float().mean()), float(keeps.float().mean())) >= CONTRADICTS:
+            found.append(f"the pairs contradict each other: {_pairs(drops)} drop {name}, {_pairs(keeps)} keep it")
+    return found
+
+
+def _pairs(chosen: Tensor) -> str:
+    """``"pair 3"``, ``"pairs 0, 4"``, counted from 0."""
+    numbers = chosen.nonzero()[:, 0].tolist()
+    return f"pair{'s' if len(numbers) != 1 else ''} {', '.join(map(str, numbers))}"

@@ -1,0 +1,64 @@
+"""The views that a model of examples carries in its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from contextssl.data.pairs import PairBatch, PairSource, draw_pairs
+from contextssl.errors import DataError
+from contextssl.factors import Environment
+from contextssl.models.carried_views import CarriedViews
+from contextssl.models.view_encoder import ViewEncoder
+from contextssl.randomness import seeded_generator
+
+# Pairs of each factor, and examples of each environment.
+PAIRS, EXAMPLES = 64, 15
+
+
+@dataclass(frozen=True)
+class DrawnViews:
+    """The pairs whose features are carried; drawn once, encoded whenever the model is saved.
+
+    Args:
+        factors: of each factor pairs that differ in it alone.
+        examples: of each environment.
+    """
+
+    factors: dict[str, PairBatch]
+    examples: dict[str, PairBatch]
+
+    @classmethod
+    def draw(cls, source: PairSource, environments: Sequence[Environment], seed: int) -> DrawnViews | None:
+        """None where the data have no pairs that differ in one factor alone."""
+
+        def some(count: int, purpose: str, environment: Environment) -> PairBatch:
+            generator = seeded_generator(seed, "carried", purpose)
+            items = torch.randperm(source.num_items, generator=generator).repeat(-(-count // source.num_items))[:count]
+            held = source.factors.mask(environment).expand(count, -1)
+            return source.complete(draw_pairs(source, items, generator, held=held))
+
+        names = source.factors.names
+        others = {name: source.factors.environment([other for other in names if other != name]) for name in names}
+        try:
+            factors = {name: some(PAIRS, name, others[name]) for name in names}
+        except DataError:
+            return None
+        return cls(factors, {each.name: some(EXAMPLES, f"examples {each.name}", each) for each in environments})
+
+    def encoded(self, model: ViewEncoder) -> CarriedViews:
+        def features(pairs: PairBatch) -> Float[Tensor, "m 2 F"]:
+            return torch.stack([model.encode(pairs.source), model.encode(pairs.target)], dim=1).float().cpu()
+
+        factors = {name: features(pairs) for name, pairs in self.factors.items()}
+        # Items are drawn without repetition as far as there are enough: the next one is another.
+        sources = next(iter(factors.values()))[:, 0]
+        return CarriedViews(
+            factors,
+            torch.stack([sources, sources.roll(1, 0)], dim=1),
+            {name: features(pairs) for name, pairs in self.examples.items()},
+        )
