@@ -74,7 +74,7 @@ def test_odd_examples_are_named() -> None:
     same[3, 1] = same[3, 0]
     assert described(same).warnings == ("pair 3: both views are the same, so nothing is shown to be ignored",)
     strangers = differing(5, 50, "a")
-    strangers[:2, 1] = views(2, 60)
+    strangers[:2, 1] = -strangers[:2, 0]
     assert "pairs 0, 1: the views seem to show different items" in described(strangers).warnings
     both = torch.cat([differing(4, 70, "a"), differing(4, 80, "b")])
     found = described(both)
