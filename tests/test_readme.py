@@ -24,7 +24,7 @@ from tests.people import write_people
 from tests.sources import ToySource, write_photos
 
 ROOT = Path(__file__).parents[1]
-GUIDES = ("README.md", "docs/training.md", "docs/extending.md")
+GUIDES = ("README.md", "docs/training.md", "docs/extending.md", "docs/contexts.md")
 # What makes a command small enough for a test: these settings are added or replaced, everything else stays as the guide says.
 TRAIN = (
     "epochs=1 warmup_epochs=0 batch_size=8 pairs_per_item=1 width=32 n_layer=1 projection_dim=16 auxiliary_width=16 block_size=8 log_interval=1 "
@@ -55,6 +55,7 @@ def small(words: list[str]) -> list[str]:
     if words[0] == "train":
         for word, of_it in {
             "experiment=shapes_minutes": f"{SHAPES} resolution=16",
+            "experiment=shapes_examples": f"{SHAPES.replace(' views=4', '')} resolution=16 grid={{rotation:2,color:2}}",
             "dataset=images": "resolution=16",
             "dataset=table": "encoder_width=16 row_views=4",
             "data_dir=path/to/3DIEBench": "resolution=16 backbone=resnet_compact",
@@ -130,7 +131,7 @@ def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_command_runs(guide: str, with_everything: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = commands(guide)
-    assert len(asked) >= 6
+    assert len(asked) >= 4
     with installed_example(with_everything, monkeypatch):
         if guide == "docs/training.md":
             run(next(words for words in commands("README.md") if words[:2] == ["contextssl", "train"]))
@@ -142,10 +143,12 @@ def test_every_command_runs(guide: str, with_everything: Path, monkeypatch: pyte
 def test_the_python_of_the_readme_runs(in_folder: Path) -> None:
     run(next(words for words in commands("README.md") if words[:2] == ["contextssl", "train"]))
     images = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8)
-    scope: dict[str, Any] = {"source": images[:3], "target": images[1:4], "action": torch.randn(3, 6), "images": images}
-    (use,) = blocks("README.md", "python")
-    exec(use, scope)
-    assert scope["z"].shape == (5, 16)
+    scope: dict[str, Any] = {"pairs": torch.stack([images[:3], images[1:4]], dim=1), "images": images}
+    for page in ("README.md", "docs/contexts.md"):
+        (use,) = blocks(page, "python")
+        scope.pop("z", None)
+        exec(use.replace("runs/shapes", "runs/first"), scope)
+        assert scope["z"].shape == (5, 16)
 
 
 @pytest.mark.filterwarnings("ignore")
