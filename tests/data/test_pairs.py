@@ -224,3 +224,14 @@ def test_an_item_of_one_pair_is_not_enough(train: ViewPairs) -> None:
     with pytest.raises(SettingsError, match="one pair per epoch"):
         PairSampler(ViewPairs(one), HALVES, 4, 8)
     assert len(PairSampler(ViewPairs(one), HALVES, 4, 8, pairs_per_item=4).batch(0, 0)) == 4
+
+
+def test_pairs_of_an_item_stay_together_where_negatives_are_those_of_the_sequence(train: ViewPairs) -> None:
+    spread, together = (
+        PairSampler(train, EnvironmentMix.parse(None, train.factors), 12, 12, pairs_per_item=3, together=kept) for kept in (False, True)
+    )
+    a, b = spread.batch_items(0, 0), together.batch_items(0, 0)
+    assert sorted(a.tolist()) == sorted(b.tolist())
+    # Sequences of six pairs: two items of three pairs each.
+    assert [sorted(part.bincount()[part.unique()].tolist()) for part in b.split(6)] == [[3, 3], [3, 3]]
+    assert any(len(part.unique()) > 2 for part in a.split(6)) and b[:6].tolist() != sorted(b[:6].tolist())

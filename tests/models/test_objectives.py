@@ -15,6 +15,7 @@ from contextssl.models.objectives import (
     auxiliary_regression,
     cosine_similarities,
     covariance_penalty,
+    in_other_sequences,
     inactive_alignment,
     mean_similarities,
     negative_cosine,
@@ -217,4 +218,13 @@ def test_views_that_count_as_the_same_are_no_negatives() -> None:
     for i in range(8):
         others = [j for j in range(8) if j == i ^ 1 or not naive[i, j]]
         expected -= math.log(float((cosines[i, i ^ 1] / 0.1).exp() / (cosines[i, others] / 0.1).exp().sum()))
-    assert float(nt_xent_from_similarities(cosines, 0.1, alike=alike)) == pytest.approx(expected / 8, rel=1e-4)
+    assert float(nt_xent_from_similarities(cosines, 0.1, left_out=alike)) == pytest.approx(expected / 8, rel=1e-4)
+
+
+def test_contrast_within_sequences_is_the_mean_of_their_losses() -> None:
+    z = torch.randn(7, 2, 8, generator=torch.Generator().manual_seed(0))
+    cosines = cosine_similarities(z)
+    whole = nt_xent_from_similarities(cosines, 0.2, left_out=in_other_sequences(7, 3, z.device))
+    # Sequences of three, three and one pair; a pair alone has nothing to be told from.
+    parts = [nt_xent(z[:3], 0.2) * 3, nt_xent(z[3:6], 0.2) * 3, torch.tensor(0.0)]
+    torch.testing.assert_close(whole, torch.stack(parts).sum() / 7)

@@ -295,6 +295,7 @@ class PairSampler:
         block_size: tokens per sequence, two per pair.
         context: what a context is made of: ``"actions"``; ``"examples"``, pairs whose views share the active factors and differ in all others;
             ``"evidence"``, pairs whose actions have decoys in the inactive blocks.
+        together: whether the pairs of an item stay in one sequence as far as they fit, instead of being spread over the batch.
     """
 
     source: PairSource
@@ -304,6 +305,7 @@ class PairSampler:
     pairs_per_item: int = 1
     seed: int = 0
     context: str = "actions"
+    together: bool = False
     # The last epoch, and its order: of a million items it takes as long to draw as a batch.
     _order: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
@@ -344,7 +346,11 @@ class PairSampler:
         start = step * self.batch_size // self.pairs_per_item
         stop = start + self.batch_pairs(step) // self.pairs_per_item
         items = order[start:stop].repeat_interleave(self.pairs_per_item)
-        return items[torch.randperm(len(items), generator=seeded_generator(self.seed, "shuffle", epoch, step))]
+        mixed = torch.randperm(len(items), generator=seeded_generator(self.seed, "shuffle", epoch, step))
+        if self.together:
+            # Within each sequence.
+            mixed = mixed[(mixed // (self.block_size // 2)).argsort(stable=True)]
+        return items[mixed]
 
     def _sequences(self, pairs: int) -> int:
         """Of so many pairs; the last may be shorter."""

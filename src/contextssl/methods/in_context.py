@@ -33,12 +33,13 @@ def objective(settings: TrainSettings, own: Any) -> Objective:
     from contextssl.training.loss import Objective, clamp_of
 
     weights = (settings.weight_equiv_loss, settings.weight_inactive, settings.weight_labels)
-    return Objective(settings.temperature, clamp_of(settings), *weights)
+    within = settings.block_size // 2 if settings.contrast == "sequence" else None
+    return Objective(settings.temperature, clamp_of(settings), *weights, sequence=within)
 
 
 READS = (
     *IN_CONTEXT,
-    *("context", "bottleneck", "clamp_similarities", "temperature"),
+    *("context", "contrast", "bottleneck", "clamp_similarities", "temperature"),
     *("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_inactive", "label_bins", "env_ratio", "env_per"),
 )
 METHOD = Method(

@@ -44,12 +44,12 @@ def nt_xent_from_similarities(
     temperature: float,
     clamp: float | None = None,
     items: Int[Tensor, " pairs"] | None = None,
-    alike: Bool[Tensor, "tokens tokens"] | None = None,
+    left_out: Bool[Tensor, "tokens tokens"] | None = None,
 ) -> Float[Tensor, ""]:
     """As :func:`nt_xent`, from the cosines of :func:`cosine_similarities`.
 
     Args:
-        alike: True where a token (row) is not to be told from another (column): that one is no negative of it, see :func:`alike_in_context`.
+        left_out: True where another token (column) is no negative of a token (row): :func:`alike_in_context`, :func:`in_other_sequences`.
     """
     if clamp is not None:
         cosines = cosines.clamp(min=clamp)
@@ -59,8 +59,8 @@ def nt_xent_from_similarities(
     if items is not None:
         of_token = items.repeat_interleave(2)
         excluded = excluded | (of_token[:, None] == of_token[None, :]).scatter(1, partner[:, None], False)
-    if alike is not None:
-        excluded = excluded | alike.scatter(1, partner[:, None], False)
+    if left_out is not None:
+        excluded = excluded | left_out.scatter(1, partner[:, None], False)
     return F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partner)
 
 
@@ -74,6 +74,12 @@ def alike_in_context(
     of_token, values, counted = items.repeat_interleave(2), latents.flatten(0, 1), active.repeat_interleave(2, dim=0)
     agree = ((values[:, None] == values[None]) | ~counted[:, None]).all(dim=-1)
     return agree & (of_token[:, None] == of_token[None])
+
+
+def in_other_sequences(pairs: int, sequence: int, device: torch.device) -> Bool[Tensor, "tokens tokens"]:
+    """Which tokens lie in another sequence of so many pairs than each token."""
+    of_token = torch.arange(2 * pairs, device=device) // (2 * sequence)
+    return of_token[:, None] != of_token[None, :]
 
 
 def mean_similarities(cosines: Float[Tensor, "tokens tokens"], published: bool = False) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:

@@ -21,6 +21,7 @@ from contextssl.models.objectives import (
     alike_in_context,
     auxiliary_regression,
     cosine_similarities,
+    in_other_sequences,
     inactive_alignment,
     nt_xent_from_similarities,
     vicreg,
@@ -39,6 +40,7 @@ class Objective:
     Args:
         label_weight: of the loss of labels that depend on the context, where the model has a head for them.
         vicreg: coefficients of VICReg's terms on the predictions, in place of the contrastive loss (VICReg+).
+        sequence: how many pairs a sequence has, where pairs are contrasted within their own; None: with the whole batch.
         invariant: no factor is ever active, so another view of the same item is no negative (SimCLR+).
     """
 
@@ -49,6 +51,7 @@ class Objective:
     label_weight: float = 0.0
     vicreg: tuple[float, float, float] | None = None
     invariant: bool = False
+    sequence: int | None = None
 
     @classmethod
     def of(cls, settings: TrainSettings) -> Objective:
@@ -117,10 +120,13 @@ def contextssl_loss(
     unit = model.bottleneck(unit, model.bottleneck_share, generator)
     cosines = cosine_similarities(unit)
     items = batch.items if objective.invariant else None
-    alike = None
+    left_out = None
     if model.context_kind == "examples":
-        alike = alike_in_context(batch.items, torch.stack([batch.source_latents, batch.target_latents], dim=1), batch.active)
-    contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp, items, alike)
+        left_out = alike_in_context(batch.items, torch.stack([batch.source_latents, batch.target_latents], dim=1), batch.active)
+    if objective.sequence is not None:
+        elsewhere = in_other_sequences(len(batch), objective.sequence, cosines.device)
+        left_out = elsewhere if left_out is None else left_out | elsewhere
+    contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp, items, left_out)
     if not model.reads_latents:
         return Losses(contrastive, {"contrastive": contrastive.detach()}, batch, cosines.detach())
     latents = model.auxiliary_prediction(unit)
