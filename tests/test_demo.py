@@ -54,7 +54,7 @@ def test_from_nothing_to_the_page_by_examples(in_folder: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     screen = printed[printed.index("One model") :].rstrip().splitlines()
     assert len(screen) <= 24 and max(len(line) for line in screen) <= 80
-    for word in ("same rotation, 7 pairs", "same object, 7 pairs", "class share", "nearest views of a", "no examples", "rotation apart"):
+    for word in ("same rotation, 7 pairs", "same object, 7 pairs", "class", "nearest views of a", "no examples", "rotation apart"):
         assert word in "\n".join(screen), word
     assert "MRR" not in "\n".join(screen)
     assert (in_folder / "runs/demo/figures/examples.png").stat().st_size > 5_000

@@ -23,7 +23,7 @@ def run_demo(settings: DemoSettings) -> int:
     console.print(f"\nOne model, no weight changed: {measured}", style="bold")
     if (screen := adaptation_screen(run)) is not None:
         show(screen, console)
-    console.print("share: of the embedding's variance; then R² by kNN, by the auxiliary head,")
+    console.print("share, class: of the embedding's variance; R² by kNN, by the auxiliary head,")
     console.print("by ridge regression on noisy embeddings: docs/evaluation.md")
     gallery = made.folder / GALLERY
     if run.context_kind == "examples" and gallery.is_file():

@@ -26,7 +26,7 @@ COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 RETRIEVAL = "MRR"
 # Of a model of examples, one of whose contexts may ask for the item alone.
-CLASS_SHARE = ("class share", {"protocol": "geometry", "metric": "variance_share", "head": None, "factor": "class"})
+CLASS_SHARE = ("class", {"protocol": "geometry", "metric": "variance_share", "head": None, "factor": "class"})
 
 
 def adaptation_screen(run: Run) -> Table | None:
