@@ -13,8 +13,9 @@ from pathlib import Path
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.records.results import ResultRow, read_results
 
-FACTORS = ("rotation", "color")
-CONTEXTS: tuple[tuple[str | None, int], ...] = ((None, 0), ("rotation", 14), ("rotation", 62), ("color", 14), ("color", 62))
+# Context lengths, in tokens.
+LENGTHS = (14, 62)
+Contexts = list[tuple[str | None, int]]
 # Title, protocol, metric, head, noise share.
 BY_FACTOR = (
     ("variance share", "geometry", "variance_share", None, 0.0),
@@ -36,16 +37,20 @@ PLAIN = (
 
 def main(folders: list[str]) -> None:
     runs = [read_results(Path(folder))[1] for folder in folders]
-    titles = [f"{(environment or 'none').replace('color', 'colour')}, {length}" for environment, length in CONTEXTS]
+    shares = [row for row in runs[0] if _is(row, "geometry", "variance_share", None, 0.0)]
+    environments = dict.fromkeys(row.environment for row in shares if row.environment)
+    factors = [factor for factor in dict.fromkeys(row.factor for row in shares) if factor not in (None, "class")]
+    contexts: Contexts = [(None, 0), *((environment, length) for environment in environments for length in LENGTHS)]
+    titles = [f"{(environment or 'no context').replace('color', 'colour')}, {length}" for environment, length in contexts]
     print(f"± is {deviation_words((row for rows in runs for row in rows), 'seeds')}.\n")
     print(f"| {len(runs)} seeds; context, tokens | " + " | ".join(titles) + " | floor |")
     print("|---|" + "---|" * (len(titles) + 1))
     for title, protocol, metric, head, noise in BY_FACTOR:
-        for factor in FACTORS:
+        for factor in [*factors, "class"] if metric == "variance_share" else factors:
             found = [[row for row in rows if _is(row, protocol, metric, head, noise) and row.factor == factor] for rows in runs]
-            _print_line(f"{title}: {'colour' if factor == 'color' else factor}", found)
+            _print_line(f"{title}: {'colour' if factor == 'color' else factor}", found, contexts)
     for title, protocol, metric, head in PLAIN:
-        _print_line(title, [[row for row in rows if _is(row, protocol, metric, head, 0.0)] for rows in runs])
+        _print_line(title, [[row for row in rows if _is(row, protocol, metric, head, 0.0)] for rows in runs], contexts)
 
 
 def _is(row: ResultRow, protocol: str, metric: str, head: str | None, noise: float) -> bool:
@@ -53,13 +58,16 @@ def _is(row: ResultRow, protocol: str, metric: str, head: str | None, noise: flo
     return same and row.split == "val" and row.representation == "embedding"
 
 
-def _print_line(title: str, found: list[list[ResultRow]]) -> None:
+def _print_line(title: str, found: list[list[ResultRow]], contexts: Contexts) -> None:
+    """Nothing where no run has such rows, as MRR of models that take no actions."""
+    if not any(found):
+        return
     cells = []
-    for environment, length in CONTEXTS:
+    for environment, length in contexts:
         # With no context one number serves every environment, but for retrieval, whose told action differs.
         per_run = [[row for row in rows if row.length == length and (length == 0 or row.environment == environment)] for rows in found]
         choices = {len(values) for values in per_run}
-        cells.append(" / ".join(_mean([values[k] for values in per_run]) for k in range(min(choices))))
+        cells.append(" / ".join(_mean([values[k] for values in per_run]) for k in range(min(choices))) or "–")
     floors = [row.floor for rows in found for row in rows if row.floor is not None]
     floor = f"{statistics.mean(floors):.2f}" if floors else ""
     print(f"| {title} | {' | '.join(cells)} | {floor} |")
