@@ -100,7 +100,7 @@ class ObjectiveSettings:
     """Objective"""
 
     temperature: float = setting(0.1, "of the contrastive loss", above=0)
-    contrast: str = setting(
+    negatives: str = setting(
         "batch",
         "the negatives of a pair: all other pairs of the batch (the paper), or those of its own sequence, in which the pairs of an item then stay "
         "together: harder, and without the other contexts",

@@ -33,13 +33,13 @@ def objective(settings: TrainSettings, own: Any) -> Objective:
     from contextssl.training.loss import Objective, clamp_of
 
     weights = (settings.weight_equiv_loss, settings.weight_inactive, settings.weight_labels)
-    within = settings.block_size // 2 if settings.contrast == "sequence" else None
+    within = settings.block_size // 2 if settings.negatives == "sequence" else None
     return Objective(settings.temperature, clamp_of(settings), *weights, sequence=within)
 
 
 READS = (
     *IN_CONTEXT,
-    *("context", "contrast", "bottleneck", "clamp_similarities", "temperature"),
+    *("context", "negatives", "bottleneck", "clamp_similarities", "temperature"),
     *("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_inactive", "label_bins", "env_ratio", "env_per"),
 )
 METHOD = Method(

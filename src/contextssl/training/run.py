@@ -105,7 +105,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             settings.pairs_per_item,
             settings.seed,
             settings.context,
-            together=settings.contrast == "sequence",
+            together=settings.negatives == "sequence",
         )
         model = fresh_model(settings, data, encoder)
         if resumed_run is not None and resumed_run.checkpoint is not None:
