@@ -31,6 +31,12 @@ class ShapesSettings:
         "(rotation; color, or floor and light; translation, scale, azimuth of the light)",
         least=2,
     )
+    grid_views: int | None = setting(
+        None,
+        "of a grid of two factors so many combinations, each value in equally many, two at least; {rotation:25,color:25} with grid_views=50 "
+        "is 25 poses, each in two of 25 colours; default: every combination",
+        least=4,
+    )
 
 
 @dataclass

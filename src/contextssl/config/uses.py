@@ -87,6 +87,7 @@ AUGMENTATION_RANGES: Mapping[str, tuple[str, ...]] = {
 
 # A grid of factor values says how many views there are.
 GRID_USE = Use(("views",), "grid", (None,))
+GRID_VIEWS_USE = Use(("grid_views",), "grid", other_than=(None,))
 
 # Settings that every method reads that is trained.
 OF_TRAINING = ("epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "gradient_clip", "compile", "save_interval")
@@ -97,6 +98,7 @@ TRAIN_USES = (
     DataUse((*OF_DATA, *OF_ENCODERS), "dataset"),
     *(Use(names, "factors", (factor,)) for factor, names in AUGMENTATION_RANGES.items()),
     GRID_USE,
+    GRID_VIEWS_USE,
     MethodUse((*OF_METHODS, *OF_TRAINING), "method"),
     Use(("mask_prob",), "random_mask", (True,)),
     Use(("label_bins",), "weight_labels", other_than=(0,)),
@@ -124,7 +126,7 @@ EVALUATE_USES = (
     Use(("scarf_epochs",), "baselines", ("scarf",)),
     Use(("cache_dir",), "cache", (True,)),
 )
-RENDER_USES = (Use(("image_format",), "layout", ("folder",)), GRID_USE)
+RENDER_USES = (Use(("image_format",), "layout", ("folder",)), GRID_USE, GRID_VIEWS_USE)
 # Values of a setting that a message shows.
 MOST_SHOWN = 4
 

@@ -46,7 +46,8 @@ def _folder_name(settings: DataSettings, source: ShapesSource) -> str:
     else:
         what += f"{source.classes or 'all-'}classes"
     grid = None if source.grid is None else "".join(f"-{name}{count}" for name, count in source.grid.items())
-    views = f"{settings.views}views" if grid is None else f"grid{grid}"
+    some = "" if source.grid_views is None else f"-{source.grid_views}views"
+    views = f"{settings.views}views" if grid is None else f"grid{grid}{some}"
     counts = f"{settings.objects or 'all'}+{settings.val_objects}objects-{views}"
     smooth = f"-{settings.supersample}rays" if settings.supersample > 1 else ""
     return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"

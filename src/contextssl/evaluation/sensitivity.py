@@ -182,6 +182,7 @@ def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:
         supersample=source["supersample"],
         meshes=None if source["meshes"] is None else Path(source["meshes"]),
         grid=source.get("grid"),
+        grid_views=source.get("grid_views"),
     )
     if json.loads(json.dumps(renderer.description)) != dict(source):
         raise ContextSSLError("the data were rendered from other meshes or by another version of the renderer; render them again")

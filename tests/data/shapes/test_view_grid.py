@@ -184,3 +184,37 @@ def test_views_and_a_grid_contradict_each_other() -> None:
     with pytest.raises(SettingsError, match="num_views is 4, but the grid has 6: give one of the two"):
         small(grid={"rotation": 3, "color": 2}, num_views=4)
     assert small(grid={"rotation": 3, "color": 2}, num_views=6).num_views == 6
+
+
+@pytest.mark.parametrize(("rows", "columns", "views"), [(25, 25, 50), (4, 4, 8), (4, 4, 16), (10, 5, 20), (3, 6, 12)])
+def test_some_views_of_a_grid_hold_every_value_equally_often(rows: int, columns: int, views: int) -> None:
+    some = ViewGrid({"rotation": rows, "color": columns}, views)
+    raw = some.raw_latents(np.random.SeedSequence(3))
+    assert len(raw) == some.num_views == views
+    poses, of_pose = np.unique(raw[:, :3], axis=0, return_counts=True)
+    colours, of_colour = np.unique(raw[:, [3, 6]], axis=0, return_counts=True)
+    assert len(poses) == rows and len(colours) == columns
+    assert set(of_pose) == {views // rows} and set(of_colour) == {views // columns}
+    assert len(np.unique(raw[:, [0, 1, 2, 3, 6]], axis=0)) == views
+    # The values are those of the whole grid.
+    whole = ViewGrid({"rotation": rows, "color": columns}).raw_latents(np.random.SeedSequence(3))
+    assert {tuple(row) for row in raw[:, [0, 1, 2, 3, 6]]} <= {tuple(row) for row in whole[:, [0, 1, 2, 3, 6]]}
+
+
+@pytest.mark.parametrize(
+    ("counts", "views", "message"),
+    [
+        ({"rotation": 25, "color": 25}, 60, "must be a multiple of 25 from 50 to 625"),
+        ({"rotation": 25, "color": 25}, 25, "must be a multiple of 25 from 50 to 625"),
+        ({"rotation": 4, "color": 8}, 24, None),
+        ({"rotation": 4, "color": 8}, 20, "must be a multiple of 8 from 16 to 32"),
+        ({"rotation": 4, "color": 6}, 12, "needs as many values of rotation as of color, or a multiple"),
+        ({"rotation": 4, "floor": 4, "light": 4}, 16, "for a grid of two factors, not of rotation, floor, light"),
+    ],
+)
+def test_numbers_of_views_that_no_diagonals_have(counts: dict[str, int], views: int, message: str | None) -> None:
+    if message is None:
+        assert ViewGrid(counts, views).num_views == views
+    else:
+        with pytest.raises(SettingsError, match=message):
+            ViewGrid(counts, views)

@@ -59,6 +59,7 @@ class ShapesSource:
         meshes: a folder with one folder of mesh files per class, in place of the built-in classes.
         grid: how many values of each named factor, ``{"rotation": 7, "color": 7}``: each object is rendered at every combination, see
             :class:`~contextssl.data.shapes.view_grid.ViewGrid`. None: every view's values are drawn by themselves.
+        grid_views: so many of a grid's combinations; None: all.
 
     Raises:
         SettingsError: for a setting out of range.
@@ -74,8 +75,11 @@ class ShapesSource:
     supersample: int = 1
     meshes: Path | None = None
     grid: Mapping[str, int] | None = field(default=None, hash=False)
+    grid_views: int | None = None
 
     def __post_init__(self) -> None:
+        if self.grid is None and self.grid_views is not None:
+            raise SettingsError("grid_views chooses among the views of a grid, and there is none: name grid too, or leave grid_views out")
         if self._grid is not None:
             if self.num_views not in (DEFAULT_VIEWS, self._grid.num_views):
                 raise SettingsError(f"num_views is {self.num_views}, but the grid has {self._grid.num_views}: give one of the two")
@@ -126,7 +130,7 @@ class ShapesSource:
 
     @functools.cached_property
     def _grid(self) -> ViewGrid | None:
-        return None if self.grid is None else ViewGrid(self.grid)
+        return None if self.grid is None else ViewGrid(self.grid, self.grid_views)
 
     @property
     def factors(self) -> FactorSpace:
@@ -187,6 +191,7 @@ class ShapesSource:
             "meshes": None if self.meshes is None else str(self.meshes.resolve()),
             "files": None if self.origins is None else digest_of_origins(self.origins),
             **({} if self.grid is None else {"grid": dict(self.grid)}),
+            **({} if self.grid_views is None else {"grid_views": self.grid_views}),
         }
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
@@ -280,4 +285,5 @@ def shapes_source(settings: ShapesSettings) -> ShapesSource:
         supersample=settings.supersample,
         meshes=None if settings.meshes is None else Path(settings.meshes),
         grid=settings.grid,
+        grid_views=settings.grid_views,
     )

@@ -47,12 +47,16 @@ class ViewGrid:
 
     Args:
         counts: how many values of each named factor, in any order.
+        views: of two factors so many combinations, on diagonals of the grid, so that each value of a factor is in equally many, two at least: many
+            values in few views. None: every combination.
 
     Raises:
-        SettingsError: for no factor, an unknown one, fewer than two values, or color together with one of its two hues.
+        SettingsError: for no factor, an unknown one, fewer than two values, or color together with one of its two hues; and for a number of views
+            that no diagonals have.
     """
 
     counts: Mapping[str, int]
+    views: int | None = None
 
     def __post_init__(self) -> None:
         known = [factor.name for factor in FACTORS_OF_SHAPES]
@@ -67,6 +71,24 @@ class ViewGrid:
         if hues and "color" in self.counts:
             raise SettingsError(f"grid names color and {' and '.join(hues)}: color is both hues at once, so name it or them")
         object.__setattr__(self, "counts", {name: int(self.counts[name]) for name in known if name in self.counts})
+        if self.views is not None:
+            self._check_views(self.views)
+
+    def _check_views(self, views: int) -> None:
+        if len(self.counts) != 2:
+            raise SettingsError(f"grid_views is for a grid of two factors, not of {', '.join(self.counts)}: leave it out")
+        (first, rows), (second, columns) = self.counts.items()
+        more, fewer = max(rows, columns), min(rows, columns)
+        if more % fewer:
+            raise SettingsError(
+                f"grid_views needs as many values of {first} as of {second}, or a multiple, so that each is in equally many views: not {rows} and "
+                f"{columns}"
+            )
+        if views % more or not 2 * more <= views <= rows * columns:
+            raise SettingsError(
+                f"grid_views is {views}: with {rows} values of {first} and {columns} of {second} it must be a multiple of {more} from {2 * more} to "
+                f"{rows * columns}, so that each value is in equally many views, two at least"
+            )
 
     @property
     def factors(self) -> FactorSpace:
@@ -75,7 +97,7 @@ class ViewGrid:
 
     @property
     def num_views(self) -> int:
-        return math.prod(self.counts.values())
+        return math.prod(self.counts.values()) if self.views is None else self.views
 
     @property
     def raw_width(self) -> int:
@@ -95,12 +117,20 @@ class ViewGrid:
         published = slice(len(RAW_LATENTS))
         raw[:, published] = np.random.default_rng(of_each_view).uniform(low[published], high[published], raw[:, published].shape)
         seed_of = dict(zip((factor.name for factor in FACTORS_OF_SHAPES), of_factors, strict=True))
-        places = np.unravel_index(np.arange(self.num_views), tuple(self.counts.values()))
-        for (name, count), place in zip(self.counts.items(), places, strict=True):
+        for (name, count), place in zip(self.counts.items(), self._places(), strict=True):
             columns = list(RAW_COLUMNS[name])
             values = np.random.default_rng(seed_of[name]).uniform(low[columns], high[columns], (count, len(columns)))
             raw[:, columns] = values[place]
         return raw
+
+    def _places(self) -> tuple[np.ndarray, ...]:
+        """Of each factor which of its values every view has."""
+        sizes, views = tuple(self.counts.values()), np.arange(self.num_views)
+        if self.views is None:
+            return np.unravel_index(views, sizes)
+        diagonal, more = np.divmod(views, max(sizes))
+        fewer = (more + diagonal) % min(sizes)
+        return (more, fewer) if sizes[0] >= sizes[1] else (fewer, more)
 
     def latents(self, raw: Float64[np.ndarray, "*n R"]) -> Float32[np.ndarray, "*n A"]:
         """Values of the named factors from raw latents; equal raw latents give equal bits."""
