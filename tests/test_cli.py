@@ -110,7 +110,7 @@ def test_help_begins_with_what_everyone_needs(capsys: pytest.CaptureFixture[str]
     assert "  experiment=adult " in text and "  backbone=table_mlp " in text and "  seed=3 " in text
     assert main(["demo", "--help", "all"]) == 0
     text = capsys.readouterr().out
-    assert "  experiment=shapes_minutes " in text and "  backbone=resnet_compact " in text and "  corruption=" in text
+    assert "  experiment=shapes_examples " in text and "  backbone=resnet_compact " in text and "  corruption=" in text
     assert main(["train", "dataset=foo", "--help"]) == 2
     assert "unknown dataset 'foo'" in capsys.readouterr().err
 

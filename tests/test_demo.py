@@ -50,7 +50,7 @@ def test_the_demo_is_the_experiment() -> None:
 
 
 def test_from_nothing_to_the_page_by_examples(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", *TINY, "grid={rotation:4,color:4}", "run_dir=runs/demo"]) == 0
+    assert main(["demo", *TINY, "grid={rotation:4,color:4}", "grid_views=null", "run_dir=runs/demo"]) == 0
     printed = capsys.readouterr().out
     screen = printed[printed.index("One model") :].rstrip().splitlines()
     assert len(screen) <= 24 and max(len(line) for line in screen) <= 80

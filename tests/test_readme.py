@@ -55,7 +55,7 @@ def small(words: list[str]) -> list[str]:
     if words[0] == "train":
         for word, of_it in {
             "experiment=shapes_minutes": f"{SHAPES} resolution=16",
-            "experiment=shapes_examples": f"{SHAPES.replace(' views=4', '')} resolution=16 grid={{rotation:2,color:2}}",
+            "experiment=shapes_examples": f"{SHAPES.replace(' views=4', '')} resolution=16 grid={{rotation:2,color:2}} grid_views=null",
             "dataset=images": "resolution=16",
             "dataset=table": "encoder_width=16 row_views=4",
             "data_dir=path/to/3DIEBench": "resolution=16 backbone=resnet_compact",

@@ -76,18 +76,18 @@ class ViewGrid:
 
     def _check_views(self, views: int) -> None:
         if len(self.counts) != 2:
-            raise SettingsError(f"grid_views is for a grid of two factors, not of {', '.join(self.counts)}: leave it out")
+            raise SettingsError(f"grid_views is for a grid of two factors, not of {', '.join(self.counts)}: say grid_views=null")
         (first, rows), (second, columns) = self.counts.items()
         more, fewer = max(rows, columns), min(rows, columns)
         if more % fewer:
             raise SettingsError(
                 f"grid_views needs as many values of {first} as of {second}, or a multiple, so that each is in equally many views: not {rows} and "
-                f"{columns}"
+                f"{columns}; grid_views=null renders every combination"
             )
         if views % more or not 2 * more <= views <= rows * columns:
             raise SettingsError(
                 f"grid_views is {views}: with {rows} values of {first} and {columns} of {second} it must be a multiple of {more} from {2 * more} to "
-                f"{rows * columns}, so that each value is in equally many views, two at least"
+                f"{rows * columns}, so that each value is in equally many views, two at least; grid_views=null renders every combination"
             )
 
     @property
