@@ -35,8 +35,9 @@ check: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Each file's tests in one of several processes, which share the processors; so each has one thread.
 test: check
-	$(BIN)/python -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m 'not slow'
 
 test-kernels: environment
 	set -e; for kernels in $(KERNELS); do for threads in $(THREADS); do \
