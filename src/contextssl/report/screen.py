@@ -26,7 +26,7 @@ COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 RETRIEVAL = "MRR"
 # Of a model of examples, one of whose contexts may ask for the item alone.
-CLASS_SHARE = ("class", {"protocol": "geometry", "metric": "variance_share", "head": None, "factor": "class"})
+CLASS_SHARE = "class"
 
 
 def adaptation_screen(run: Run) -> Table | None:
@@ -43,7 +43,7 @@ def adaptation_screen(run: Run) -> Table | None:
     columns = [(title, [_finder(run, factor=factor, **fields) for factor in run.factors]) for title, fields in COLUMNS]
     columns.append((RETRIEVAL, [_finder(run, protocol="retrieval", metric="mrr")]))
     if run.context_kind == "examples":
-        columns.append((CLASS_SHARE[0], [_finder(run, **CLASS_SHARE[1])]))
+        columns.append((CLASS_SHARE, [_finder(run, protocol="geometry", metric="variance_share", head=None, factor="class")]))
     columns = [(title, finders) for title, finders in columns if any(find(name) for find in finders for name in run.environments)]
     for title, _ in columns:
         table.add_column(title, justify="right", no_wrap=True)
