@@ -19,6 +19,8 @@ from contextssl.training.run import train
 # An evaluation in a minute or two on two CPU cores. The published rotation probe, an MLP, takes longer than the training: see docs/results.md.
 HEADS = ["linear", "ridge", "knn"]
 EPOCHS = 20
+# Of examples, whose usual lengths are twice as many.
+LENGTHS = (0, 2, 14, 62)
 TRAIN_VIEWS = 5
 PROBE_VIEWS = 4
 QUERIES = 10
@@ -68,6 +70,7 @@ def evaluation_settings(folder: Path, settings: TrainSettings) -> EvaluateSettin
         train_views=TRAIN_VIEWS,
         probe_views=PROBE_VIEWS,
         queries=QUERIES,
+        eval_ctxt=[length for length in LENGTHS if length < settings.block_size - 1] if settings.context == "examples" else None,
         dataset=own_name(settings.dataset),
         encoder_factory=settings.encoder_factory,
         method=settings.method if METHODS.is_own(settings.method) else None,

@@ -117,7 +117,7 @@ def describe(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Emb
         error, half = (float(parts.std()) / 2**0.5, float(parts.mean())) if halves else (max(1.0, whole[name]), 0.5)
         factors[name] = FactorEffect(whole[name], error, half)
     alone = [left(torch.tensor([index])) for index in range(count)]
-    return Description(count, factors, tuple(_warnings(examples, carried, embed, alone)))
+    return Description(count, factors, tuple(_warnings(examples, carried, embed, alone, left)))
 
 
 def _effects(carried: CarriedViews, embed: Embed, examples: Float[Tensor, "k 2 F"] | None) -> dict[str, float]:
@@ -132,8 +132,19 @@ def _apart(pairs: Float[Tensor, "m 2 F"], embed: Embed, examples: Float[Tensor, 
     return (z[:, 0] - z[:, 1]).float().square().sum(dim=-1)
 
 
-def _warnings(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Embed, alone: Sequence[Mapping[str, float]]) -> list[str]:
-    """Sentences about examples that say nothing, show different items, or contradict each other."""
+def _warnings(
+    examples: Float[Tensor, "k 2 F"],
+    carried: CarriedViews,
+    embed: Embed,
+    alone: Sequence[Mapping[str, float]],
+    left: Callable[[Tensor], Mapping[str, float]],
+) -> list[str]:
+    """Sentences about examples that say nothing, show different items, or contradict each other.
+
+    Args:
+        alone: the effect of each pair by itself.
+        left: that of some of them.
+    """
     found = []
     unit = F.normalize(examples.float(), dim=-1)
     of_items = F.normalize(carried.items.float(), dim=-1)
@@ -149,7 +160,10 @@ def _warnings(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Em
     for name in carried.factors:
         drops = torch.tensor([effect[name] < DROPPED for effect in alone]) & ~same
         keeps = torch.tensor([effect[name] > KEPT for effect in alone]) & ~same
-        if min(float(drops.float().mean()), float(keeps.float().mean())) >= CONTRADICTS:
+        if min(float(drops.float().mean()), float(keeps.float().mean())) < CONTRADICTS:
+            continue
+        # One pair may be misread; those that say the same must say it together too.
+        if left(drops.nonzero()[:, 0])[name] < DROPPED and left(keeps.nonzero()[:, 0])[name] > KEPT:
             found.append(f"the pairs contradict each other: {_pairs(drops)} drop {name}, {_pairs(keeps)} keep it")
     return found
 
