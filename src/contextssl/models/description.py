@@ -20,10 +20,13 @@ KEPT, DROPPED = 0.6, 0.3
 HALVES = 16
 # Half as many examples give another estimate by this much: more would probably change it too.
 MOVES = 0.1
-# Views of a pair are the same where they are nearer than this share of two views of different items; items differ beyond the other.
-SAME, DIFFERENT = 0.002, 0.7
-# Of the examples, what share must say the opposite of the others for a contradiction.
-CONTRADICTS = 0.2
+# Views of a pair are the same where they are nearer than this share of two views of different items; items differ beyond the other, and beyond
+# every pair of one item that the model carries.
+SAME, DIFFERENT = 0.002, 1.0
+# Of the examples what share must seem to show different items: of one pair in ten that is said wrongly (the demo's model).
+STRANGE = 0.25
+# How many pairs must say the opposite of the others for a contradiction: fewer are often misread.
+CONTRADICT = 3
 
 # Unit embeddings of features (n, F) after examples (k, 2, F); none of them: without a context.
 Embed = Callable[[Float[Tensor, "n F"], "Float[Tensor, 'k 2 F'] | None"], Float[Tensor, "n D"]]
@@ -154,13 +157,15 @@ def _warnings(
         found.append(f"{_pairs(same)}: both views are the same, so nothing is shown to be ignored")
     if NO_FACTOR in carried.examples:
         item_alone = carried.examples[NO_FACTOR]
-        apart = _apart(examples, embed, item_alone) / _apart(carried.items, embed, item_alone).mean().clamp(min=1e-9)
-        if bool((apart > DIFFERENT).any()):
-            found.append(f"{_pairs(apart > DIFFERENT)}: the views seem to show different items")
+        between = _apart(carried.items, embed, item_alone).mean().clamp(min=1e-9)
+        usual = max(DIFFERENT, float((_apart(item_alone, embed, item_alone) / between).max()))
+        strange = _apart(examples, embed, item_alone) / between > usual
+        if float(strange.float().mean()) >= STRANGE:
+            found.append(f"{_pairs(strange)}: the views seem to show different items")
     for name in carried.factors:
         drops = torch.tensor([effect[name] < DROPPED for effect in alone]) & ~same
         keeps = torch.tensor([effect[name] > KEPT for effect in alone]) & ~same
-        if min(float(drops.float().mean()), float(keeps.float().mean())) < CONTRADICTS:
+        if min(int(drops.sum()), int(keeps.sum())) < CONTRADICT:
             continue
         # One pair may be misread; those that say the same must say it together too.
         if left(drops.nonzero()[:, 0])[name] < DROPPED and left(keeps.nonzero()[:, 0])[name] > KEPT:
