@@ -5,12 +5,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
-from contextssl.data.pairs import PairBatch
+from contextssl.data.environment_mix import EnvironmentMix
+from contextssl.data.pairs import PairBatch, PairSampler, ViewPairs
 from contextssl.data.threediebench_folder import FACTORS
+from contextssl.models.by_examples import ByExamples
 from contextssl.models.objectives import mean_similarities
 from contextssl.training.loss import Objective, contextssl_loss
 from contextssl.training.meters import TrainMeters
+from tests.evaluation.tiny import SIZE, views_of
 from tests.models.test_contextssl import images, small
 from tests.models.test_objectives import naive_auxiliary, naive_nt_xent
 
@@ -97,3 +101,29 @@ def test_inactive_alignment_enters_with_its_weight() -> None:
     assert float((contextssl_loss(model, batch, Objective(inactive_weight=2.0)).total - plain).detach()) == pytest.approx(
         2 * float(apart), rel=1e-3
     )
+
+
+def test_every_example_is_aligned_whatever_its_action() -> None:
+    """The views of an example share all active factors, though the action of a rotation that is the same in both is not zero."""
+    source = ViewPairs(views_of(6, grid=(4, 4)))
+    mix = EnvironmentMix.parse({"rotation": 1.0}, source.factors)
+    batch = PairSampler(source, mix, 8, 8, context="examples").batch(0, 0)
+    torch.testing.assert_close(batch.active_action[:, 3], torch.ones(len(batch)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 16))
+        model = ByExamples(
+            encoder,
+            source.factors,
+            feature_width=16,
+            projection_dim=8,
+            width=32,
+            block_size=8,
+            mask_prob=0.0,
+            image_mean=(0.5,) * 3,
+            image_std=(0.25,) * 3,
+        ).eval()
+    plain, aligned = (contextssl_loss(model, batch, Objective(inactive_weight=weight)).total for weight in (0.0, 3.0))
+    unit = torch.nn.functional.normalize(model(batch.source, batch.target), dim=-1)
+    by_hand = (unit[:, 0] - unit[:, 1]).square().sum(dim=1).mean()
+    torch.testing.assert_close(aligned - plain, 3.0 * by_hand, atol=1e-4, rtol=1e-4)

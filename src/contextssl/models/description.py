@@ -158,8 +158,8 @@ def _warnings(
     if NO_FACTOR in carried.examples:
         item_alone = carried.examples[NO_FACTOR]
         between = _apart(carried.items, embed, item_alone).mean().clamp(min=1e-9)
-        usual = max(DIFFERENT, float((_apart(item_alone, embed, item_alone) / between).max()))
-        strange = _apart(examples, embed, item_alone) / between > usual
+        most = max(DIFFERENT, float((_apart(item_alone, embed, item_alone) / between).max()))
+        strange = _apart(examples, embed, item_alone) / between > most
         if float(strange.float().mean()) >= STRANGE:
             found.append(f"{_pairs(strange)}: the views seem to show different items")
     for name in carried.factors:
