@@ -59,7 +59,7 @@ def test_from_nothing_to_the_page_by_examples(in_folder: Path, capsys: pytest.Ca
     assert "MRR" not in "\n".join(screen)
     assert (in_folder / "runs/demo/figures/examples.png").stat().st_size > 5_000
     page = (in_folder / "runs/demo/report.html").read_text()
-    assert "The examples: 7 pairs" in page and "nearest to the predicted target" not in page
+    assert "The examples: 7 pairs" in page and "nearest to the predicted target" not in page and "evaluate retrieval" not in page
     run, rows = read_results(in_folder / "runs/demo")
     # What an action makes of a view cannot be asked.
     assert set(run["evaluations"]) == {protocol.name for protocol in in_all("images")} - {"retrieval"}

@@ -69,7 +69,7 @@ class Retrieval(Protocol):
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
         from contextssl.report import sections
 
-        return (sections.retrieval(runs, pictures, factors),)
+        return sections.retrieval(runs, pictures, factors)
 
     def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
         from contextssl.report.comparison_tables import retrieval_table

@@ -38,9 +38,14 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
     for query in found["queries"]:
         columns = []
         if "without" in query:
-            label = element("p", element("strong", "no context"), f": nearest to the query among {candidates}", class_="label")
-            near = [show.neighbour(entry) for entry in query["without"]]
-            columns.append(element("div", label, element("div", near, class_="strip", tabindex=0)))
+            columns.append(
+                element(
+                    "div",
+                    element("p", element("strong", "no context"), class_="label"),
+                    element("p", f"nearest to the query among {candidates}", class_="label"),
+                    element("div", [show.neighbour(entry) for entry in query["without"]], class_="strip", tabindex=0),
+                )
+            )
         for name, under in query["environments"].items():
             parts_of_column: list[Content] = [
                 element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label"),
@@ -114,6 +119,8 @@ class _Thumbs:
     def __init__(self, found: Mapping[str, Any]) -> None:
         self.images = found["images"]
         self.small = "small" if found["side"] <= SMALL else None
+        # The views of an example count as the same; else an action leads from one to the other.
+        self.between = "=" if found.get("examples") else "→"
 
     def picture(self, name: str, words: str) -> Markup:
         uri = str(self.images[name])
@@ -137,7 +144,7 @@ class _Thumbs:
 
     def pair(self, pair: Mapping[str, Any]) -> Markup:
         source, target = pair["captions"]
-        both = element("div", self.picture(pair["source"], source), "→", self.picture(pair["target"], target), class_="pair")
+        both = element("div", self.picture(pair["source"], source), self.between, self.picture(pair["target"], target), class_="pair")
         apart = [element("span", text, class_=_tone(factor)) for factor, text in zip(pair["apart"], _apart(pair["apart"]), strict=True)]
-        words = element("div", f"{source} → {target}", class_="caption")
+        words = element("div", f"{source} {self.between} {target}", class_="caption")
         return element("div", both, words, element("div", apart, class_="caption"), class_="shown")

@@ -236,7 +236,11 @@ def context_sensitivity(runs: Sequence[Run]) -> Sequence[Section]:
     return (Section("context-sensitivity", "Context sensitivity", 60, content),)
 
 
-def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
+def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
+    """Retrieval, where some run can predict what an action makes of a view."""
+    runs = [run for run in runs if run.context_kind != "examples"]
+    if not runs:
+        return ()
     picture, made = pictures["retrieval"], retrieval_table(runs)
     content = section(
         "retrieval",
@@ -253,7 +257,7 @@ def retrieval(runs: Sequence[Run], pictures: Mapping[str, Picture | None], facto
         else None,
         _missing(runs, "retrieval", "retrieval"),
     )
-    return Section("retrieval", "Retrieval", 70, content)
+    return (Section("retrieval", "Retrieval", 70, content),)
 
 
 def training(runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Section:
