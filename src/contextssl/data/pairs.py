@@ -77,6 +77,11 @@ class PairBatch:
         """The action of the environment: the blocks of inactive factors are zero, or decoys where there are any."""
         return self.action * self.active if self.decoy is None else torch.where(self.active, self.action, self.decoy)
 
+    @property
+    def latents(self) -> Float[Tensor, "n 2 A"]:
+        """Of both views: [:, 0] of sources and [:, 1] of targets."""
+        return torch.stack([self.source_latents, self.target_latents], dim=1)
+
     def _map(self, function: Any) -> PairBatch:
         values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         mapped: dict[str, Any] = {name: value if value is None else function(value) for name, value in values.items()}

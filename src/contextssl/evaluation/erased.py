@@ -125,8 +125,7 @@ def fit_erasures(
     # (pairs, 2, F) and (pairs, 2, A): a prefix holds both views of the first pairs.
     def contexts(environment: Environment) -> Iterator[tuple[Tensor, Tensor]]:
         for pairs in embedder.contexts.of(environment.name) if lengths else ():
-            latents = torch.stack([pairs.source_latents, pairs.target_latents], dim=1)
-            yield F.normalize(embedder.pair_features(pairs), dim=-1).to(exact), latents.to(exact)
+            yield F.normalize(embedder.pair_features(pairs), dim=-1).to(exact), pairs.latents.to(exact)
 
     unit = embedder.unit(train, None).to(exact)
     for environment in environments:

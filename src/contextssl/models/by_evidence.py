@@ -9,11 +9,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from contextssl.errors import InputError
 from contextssl.factors import Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.evidence_predictor import EvidencePredictor
-from contextssl.models.predictor import Context, Predictor
+from contextssl.models.predictor import Predictor
 
 
 class ByEvidence(ContextSSL):
@@ -44,29 +43,12 @@ class ByEvidence(ContextSSL):
         self.predictor.factors = factors
         self.active_head = nn.Linear(self.predictor.read_in.out_features, len(factors.factors))
 
-    def context_from_features(
-        self,
-        features: Float[Tensor, "k 2 F"],
-        action: Float[Tensor, "k A"] | None = None,
-        environment: str | Environment | None = None,
-        *,
-        beyond_block: bool = False,
-    ) -> Context:
-        """As :meth:`context`, from features that are already there.
-
-        Args:
-            action: (k, A) true in the active blocks, decoys in the others. Nothing is zeroed.
-            environment: a name for these pairs; it is kept with the context and changes nothing.
-        """
-        if action is None:
-            raise InputError("a context of evidence needs the action of each pair: true in the active blocks, decoys in the others")
-        action = self._check_actions(action, len(features)).to(self.device)
-        name = environment.name if isinstance(environment, Environment) else environment
-        with self._frozen():
-            return self.predictor.context(features.to(self.device), action, name, beyond_block=beyond_block)
+    def _named(self, environment: str | Environment | None) -> str | None:
+        """Any name; it changes nothing."""
+        return environment.name if isinstance(environment, Environment) else environment
 
     def query_action(self, action: Float[Tensor, "n A"], environment: str | Environment) -> Float[Tensor, "n A"]:
-        """The whole action: zeros in the inactive blocks would tell which they are."""
+        """The whole action, of a context's pairs too: zeros in the inactive blocks would tell which they are."""
         return action
 
     def evidence_losses(

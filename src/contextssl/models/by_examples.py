@@ -17,7 +17,6 @@ from contextssl.models.contextssl import ContextSSL
 from contextssl.models.description import Description, describe
 from contextssl.models.example_predictor import ExamplePredictor
 from contextssl.models.predictor import Context, Predictor
-from contextssl.models.view_encoder import by_pairs
 
 
 class ByExamples(ContextSSL):
@@ -82,7 +81,7 @@ class ByExamples(ContextSSL):
             source, target = source.unbind(1)
         if source.shape != target.shape:
             raise InputError(f"examples pair each view with another: {tuple(source.shape)} and {tuple(target.shape)} were given")
-        return self.context_from_features(by_pairs(self.encode(torch.cat([source, target]))), None, environment)
+        return self.context_from_features(self.encode_pairs(source, target), None, environment)
 
     def context_from_features(
         self,
@@ -94,10 +93,14 @@ class ByExamples(ContextSSL):
     ) -> Context:
         """As :meth:`context`, from features that are already there; ``action`` is not read."""
         features = features.to(self.device)
-        name = environment.name if isinstance(environment, Environment) else environment
+        name = self._named(environment)
         with self._frozen():
             context = self.predictor.context(features, features.new_zeros(len(features), 0), name, beyond_block=beyond_block)
         return replace(context, features=features, describer=self.describe)
+
+    def _named(self, environment: str | Environment | None) -> str | None:
+        """Any name; it changes nothing."""
+        return environment.name if isinstance(environment, Environment) else environment
 
     def describe(self, features: Float[Tensor, "k 2 F"]) -> Description:
         """What examples do, see :meth:`Context.describe <contextssl.models.predictor.Context.describe>`.

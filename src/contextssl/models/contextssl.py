@@ -24,7 +24,7 @@ from contextssl.models.bottleneck import NoiseBottleneck
 from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.predictor import Context, Predictor
-from contextssl.models.view_encoder import BATCH_SIZE, ViewEncoder, by_pairs, in_batches
+from contextssl.models.view_encoder import BATCH_SIZE, ViewEncoder, in_batches
 
 
 class ContextSSL(ViewEncoder):
@@ -173,8 +173,7 @@ class ContextSSL(ViewEncoder):
         action = self._check_actions(action, len(source))
         if len(source) != len(target):
             raise InputError(f"a context needs as many sources as targets: {len(source)} and {len(target)} were given")
-        features = by_pairs(self.encode(torch.cat([source, target])))
-        return self.context_from_features(features, action, environment)
+        return self.context_from_features(self.encode_pairs(source, target), action, environment)
 
     def context_from_features(
         self,
@@ -193,13 +192,17 @@ class ContextSSL(ViewEncoder):
         if action is None:
             raise InputError("a context of this model needs the action of each pair")
         action = self._check_actions(action, len(features)).to(self.device)
-        name = None
+        name = self._named(environment)
         if environment is not None:
-            environment = self.factors.environment(environment) if isinstance(environment, str) else environment
-            action = action * self.factors.mask(environment, self.device)
-            name = environment.name
+            action = self.query_action(action, environment)
         with self._frozen():
             return self.predictor.context(features.to(self.device), action, name, beyond_block=beyond_block)
+
+    def _named(self, environment: str | Environment | None) -> str | None:
+        """The name that a context keeps of its environment: as the factors spell it."""
+        if isinstance(environment, str):
+            environment = self.factors.environment(environment)
+        return None if environment is None else environment.name
 
     def embed(
         self, images: Tensor, context: Context | None = None, *, bottleneck: float = 0.0, generator: torch.Generator | None = None

@@ -106,7 +106,7 @@ class ViewEncoder(nn.Module):
         raise NotImplementedError
 
     def query_action(self, action: Float[Tensor, "n A"], environment: str | Environment) -> Float[Tensor, "n A"]:
-        """What a prediction in an environment is given of the whole action: the blocks of the active factors, zeros elsewhere."""
+        """What a pair or a prediction in an environment is given of the whole action: the blocks of the active factors, zeros elsewhere."""
         return action * self.factors.mask(environment, action.device)
 
     def embed_features(
@@ -169,6 +169,10 @@ class ViewEncoder(nn.Module):
 
         with self._frozen():
             return in_batches(run, batch_size, images.to(self.device))
+
+    def encode_pairs(self, source: Tensor, target: Tensor) -> Float[Tensor, "pairs 2 F"]:
+        """As :meth:`encode`, of both ends of pairs: [:, 0] of sources and [:, 1] of targets."""
+        return by_pairs(self.encode(torch.cat([source, target])))
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:

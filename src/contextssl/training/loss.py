@@ -99,13 +99,11 @@ def contextssl_loss(
     """
     everything = whole.batch(batch)
     extra: dict[str, Tensor] = {}
-    if isinstance(model, ByEvidence):
+    if isinstance(model, ByEvidence) or (whole.cuts_sequences and not model.takes_environment_name):
         features = whole.rows(model.pair_features(batch.source, batch.target))
         z = model.predictor(features, everything.active_action, generator)
-        both = torch.stack([everything.source_latents, everything.target_latents], dim=1)
-        extra = model.evidence_losses(features, everything.active_action, both, everything.active)
-    elif whole.cuts_sequences and not model.takes_environment_name:
-        z = model.predictor(whole.rows(model.pair_features(batch.source, batch.target)), everything.active_action, generator)
+        if isinstance(model, ByEvidence):
+            extra = model.evidence_losses(features, everything.active_action, everything.latents, everything.active)
     else:
         # ẑ = h((f(x), a) | context)
         flags = {"active": batch.active} if model.takes_environment_name else {}
@@ -122,7 +120,7 @@ def contextssl_loss(
     items = batch.items if objective.invariant else None
     left_out = None
     if model.context_kind == "examples":
-        left_out = alike_in_context(batch.items, torch.stack([batch.source_latents, batch.target_latents], dim=1), batch.active)
+        left_out = alike_in_context(batch.items, batch.latents, batch.active)
     if objective.sequence is not None:
         elsewhere = in_other_sequences(len(batch), objective.sequence, cosines.device)
         left_out = elsewhere if left_out is None else left_out | elsewhere
