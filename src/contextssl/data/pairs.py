@@ -21,7 +21,7 @@ from contextssl.data.held import held_by_factor
 from contextssl.data.shared_values import sharing_pairs
 from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError, SettingsError
-from contextssl.factors import FactorSpace
+from contextssl.factors import Environment, FactorSpace
 from contextssl.randomness import seeded_generator
 
 # Of a batch.
@@ -166,6 +166,17 @@ def draw_pairs(
             "it means), or leave context=examples out"
         )
     return source.draw(items, generator, share, held=held)
+
+
+def spread_pairs(source: PairSource, count: int, generator: torch.Generator, held: Environment | None = None) -> PairBatch:
+    """``count`` pairs, complete, spread evenly over the items.
+
+    Args:
+        held: the factors that both views of a pair share; None: any two different views.
+    """
+    items = torch.randperm(source.num_items, generator=generator).repeat(math.ceil(count / source.num_items))[:count]
+    mask = None if held is None else source.factors.mask(held).expand(count, -1)
+    return source.complete(draw_pairs(source, items, generator, held=mask))
 
 
 def with_decoys(source: PairSource, batch: PairBatch, generator: torch.Generator, count: int, share: slice = EVERYTHING) -> PairBatch:

@@ -90,9 +90,9 @@ class Contexts:
         """Of each context; 0 where none is drawn."""
         return len(self.shared[0]) if self.shared else 0
 
-    def of(self, environment: str) -> Sequence[PairBatch]:
-        """The draws of one environment."""
-        return self.shared if self.by_environment is None else self.by_environment(environment)
+    def of(self, environment: str | None) -> Sequence[PairBatch]:
+        """The draws of one environment; None: those that all share."""
+        return self.shared if self.by_environment is None or environment is None else self.by_environment(environment)
 
 
 def context_points(environments: Sequence[Environment], lengths: Sequence[int], draws: int, *, by_name: bool = False) -> list[ContextPoint]:

@@ -68,8 +68,10 @@ class EncodedPairs:
     items: Int[Tensor, "k 2"]
 
     @classmethod
-    def of(cls, embedder: Embedder, pairs: PairBatch) -> EncodedPairs:
-        features = torch.stack([embedder.encode(pairs.source), embedder.encode(pairs.target)], dim=1)
+    def of(cls, embedder: Embedder, pairs: PairBatch, features: Float[Tensor, "k 2 F"] | None = None) -> EncodedPairs:
+        """Features are computed where they are not given."""
+        if features is None:
+            features = torch.stack([embedder.encode(pairs.source), embedder.encode(pairs.target)], dim=1)
         return cls(features, pairs.action, torch.stack([pairs.items, pairs.items], dim=1))
 
     def __len__(self) -> int:

@@ -174,21 +174,28 @@ def _draws(
         environment: of the pairs; None where all environments share their pairs.
         others: environments whose pairs contradict it.
     """
-    own = embedder.contexts.shared if environment is None else embedder.contexts.of(environment.name)
-    count, kind = len(own), embedder.model.context_kind
+    own, count, kind = _own(embedder, environment), len(embedder.contexts), embedder.model.context_kind
+    contradicting = {other.name: _own(embedder, other) for other in others}
     # Of two spare pairs at least one is of another item than a given pair.
     spares = draw_contexts(source, max(2, pairs), count, derive_seed(seed, "spare pairs"), environment, kind)
     strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES), environment, kind)
-    blank = embedder.encode(torch.zeros_like(own[0].source[:1]))[0]
+    blank = embedder.encode(torch.zeros_like(embedder.contexts.shared[0].source[:1]))[0]
     encoded = [[EncodedPairs.of(embedder, drawn) for drawn in draws] for draws in (spares, strangers)]
     return [
         Draw(
             index,
-            EncodedPairs.of(embedder, own[index]),
+            own[index],
             encoded[0][index],
             encoded[1][index] if strangers else None,
             blank,
-            {other.name: EncodedPairs.of(embedder, embedder.contexts.of(other.name)[index]) for other in others},
+            {name: drawn[index] for name, drawn in contradicting.items()},
         )
         for index in range(count)
     ]
+
+
+def _own(embedder: Embedder, environment: Environment | None) -> list[EncodedPairs]:
+    """The embedder's own contexts of an environment, or those that all share."""
+    name = None if environment is None else environment.name
+    drawn = enumerate(embedder.contexts.of(name))
+    return [EncodedPairs.of(embedder, pairs, embedder.context_features(name, draw)) for draw, pairs in drawn]

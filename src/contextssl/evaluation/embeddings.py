@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from contextssl.data.pairs import PairBatch
 from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint, Contexts
@@ -54,7 +53,7 @@ class Embedder:
         self.weights = weights_fingerprint(self.model)
         # Not in the weights: settings, activations and strides, and the code of an encoder from elsewhere.
         self.architecture = [self.model.architecture(), digest_of(repr(self.model)), own_code(self.model.modules())]
-        self._context_features: dict[int, Tensor] = {}
+        self._context_features: dict[tuple[str | None, int], Tensor] = {}
         self._full: dict[tuple[str, int], Context] = {}
 
     @property
@@ -100,11 +99,13 @@ class Embedder:
         with self.autocast():
             return self.model.encode(images, ENCODE_BATCH).float().cpu()
 
-    def pair_features(self, pairs: PairBatch) -> Float[Tensor, "k 2 F"]:
-        """Features of both views of pairs that stay as long as the embedder: computed once."""
-        if id(pairs) not in self._context_features:
-            self._context_features[id(pairs)] = torch.stack([self.encode(pairs.source), self.encode(pairs.target)], dim=1)
-        return self._context_features[id(pairs)]
+    def context_features(self, environment: str | None, draw: int) -> Float[Tensor, "k 2 F"]:
+        """Features of both views of a drawn context, computed once: for all environments, where they share their pairs."""
+        key = (None if self.contexts.by_environment is None else environment, draw)
+        if key not in self._context_features:
+            pairs = self.contexts.of(environment)[draw]
+            self._context_features[key] = torch.stack([self.encode(pairs.source), self.encode(pairs.target)], dim=1)
+        return self._context_features[key]
 
     def embed(
         self, features: Float[Tensor, "n F"], point: ContextPoint, actions: Float[Tensor, "n A"] | None = None
@@ -123,7 +124,7 @@ class Embedder:
         if key not in self._full:
             pairs = self.contexts.of(point.environment)[point.draw]
             with self.autocast():
-                self._full[key] = self.model.context_from_features(self.pair_features(pairs), pairs.action, point.environment)
+                self._full[key] = self.model.context_from_features(self.context_features(*key), pairs.action, point.environment)
         return self._full[key].prefix(point.length)
 
     def _made_from(self, views: ViewSet) -> dict[str, Any]:

@@ -124,8 +124,8 @@ def fit_erasures(
 
     # (pairs, 2, F) and (pairs, 2, A): a prefix holds both views of the first pairs.
     def contexts(environment: Environment) -> Iterator[tuple[Tensor, Tensor]]:
-        for pairs in embedder.contexts.of(environment.name) if lengths else ():
-            yield F.normalize(embedder.pair_features(pairs), dim=-1).to(exact), pairs.latents.to(exact)
+        for draw, pairs in enumerate(embedder.contexts.of(environment.name) if lengths else ()):
+            yield F.normalize(embedder.context_features(environment.name, draw), dim=-1).to(exact), pairs.latents.to(exact)
 
     unit = embedder.unit(train, None).to(exact)
     for environment in environments:

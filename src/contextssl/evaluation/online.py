@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contextssl.data.pairs import PairBatch, PairSource, draw_pairs
+from contextssl.data.pairs import PairBatch, PairSource, spread_pairs
 from contextssl.evaluation.contexts import draw_contexts
 from contextssl.evaluation.metrics import r2_pooled, r2_pooled_floor
 from contextssl.evaluation.neighbours import knn_labels
@@ -62,11 +62,7 @@ class OnlinePairs:
         """
 
         def some(source: PairSource, count: int, purpose: str, held: Environment | None = None) -> PairBatch:
-            generator = seeded_generator(seed, "online", purpose)
-            order = torch.randperm(source.num_items, generator=generator)
-            items = order.repeat(math.ceil(count / source.num_items))[:count]
-            mask = None if held is None else source.factors.mask(held).expand(count, -1)
-            return source.complete(draw_pairs(source, items, generator, held=mask))
+            return spread_pairs(source, count, seeded_generator(seed, "online", purpose), held)
 
         def shown(environment: Environment) -> Shown:
             if kind == "examples":
@@ -84,21 +80,6 @@ class OnlinePairs:
         return self.by_environment.get(environment.name, self.drawn)
 
 
-@dataclass(frozen=True)
-class _Encoded:
-    """Features of the views of pairs."""
-
-    source: Tensor
-    target: Tensor
-    context: Tensor
-
-    @classmethod
-    def of(cls, model: ViewEncoder, shown: Shown) -> _Encoded:
-        context = torch.stack([model.encode(shown.context.source), model.encode(shown.context.target)], dim=1)
-        queries = shown.queries.to(model.device)
-        return cls(model.encode(queries.source), model.encode(queries.target), context)
-
-
 def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]) -> list[ResultRow]:
     """R² of every factor by the auxiliary head on embeddings of the targets, similarity of predictions, and kNN accuracy.
 
@@ -106,25 +87,30 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
     context is given, whatever the environment; a model that takes the environment's name is given it there.
     """
     device = model.device
-    encoded = _Encoded.of(model, pairs.drawn)
-    rows = _knn_rows(model, model.encode(pairs.bank), encoded.target, pairs)
+    drawn = model.encode_pairs(pairs.drawn.queries.source, pairs.drawn.queries.target)
+    rows = _knn_rows(model, model.encode(pairs.bank), drawn[:, 1], pairs)
     if model.longest_context == 0 and not model.takes_environment_name:
         return rows
+    asked, features = pairs.drawn.queries, drawn
+    given: PairBatch | None = None
     for environment in environments:
         shown = pairs.of(environment)
-        if shown is not pairs.drawn:
-            encoded = _Encoded.of(model, shown)
+        # Environments may share the queries, or the context too.
+        if shown.queries is not asked:
+            asked, features = shown.queries, model.encode_pairs(shown.queries.source, shown.queries.target)
+        if shown.context is not given:
+            given, context_features = shown.context, model.encode_pairs(shown.context.source, shown.context.target)
         queries = shown.queries.to(device)
-        full = model.context_from_features(encoded.context, shown.context.action, environment)
+        full = model.context_from_features(context_features, shown.context.action, environment)
         for length in lengths:
             context = full.prefix(length) if length else full if model.takes_environment_name else None
-            embedded = F.normalize(model.embed_features(encoded.target, context), dim=-1)
+            embedded = F.normalize(model.embed_features(features[:, 1], context), dim=-1)
             latents = None
             if model.reads_latents:
                 with torch.no_grad():
                     latents = model.auxiliary_prediction(embedded)
             action = model.query_action(queries.action, environment) if model.reads_actions else None
-            predicted = model.embed_features(encoded.source, context, action)
+            predicted = model.embed_features(features[:, 0], context, action)
             rows += _context_rows(model, environment.name, length, queries, latents, predicted, embedded)
     return rows
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contextssl.data.pairs import PairBatch, PairSource, draw_pairs
+from contextssl.data.pairs import PairBatch, PairSource, spread_pairs
 from contextssl.errors import DataError
 from contextssl.factors import Environment
 from contextssl.models.carried_views import CarriedViews
@@ -37,10 +37,7 @@ class DrawnViews:
         """None where the data have no pairs that differ in one factor alone."""
 
         def some(count: int, purpose: str, environment: Environment) -> PairBatch:
-            generator = seeded_generator(seed, "carried", purpose)
-            items = torch.randperm(source.num_items, generator=generator).repeat(-(-count // source.num_items))[:count]
-            held = source.factors.mask(environment).expand(count, -1)
-            return source.complete(draw_pairs(source, items, generator, held=held))
+            return spread_pairs(source, count, seeded_generator(seed, "carried", purpose), environment)
 
         names = source.factors.names
         others = {name: source.factors.environment([other for other in names if other != name]) for name in names}
@@ -52,7 +49,7 @@ class DrawnViews:
 
     def encoded(self, model: ViewEncoder) -> CarriedViews:
         def features(pairs: PairBatch) -> Float[Tensor, "m 2 F"]:
-            return torch.stack([model.encode(pairs.source), model.encode(pairs.target)], dim=1).float().cpu()
+            return model.encode_pairs(pairs.source, pairs.target).float().cpu()
 
         factors = {name: features(pairs) for name, pairs in self.factors.items()}
         # Items are drawn without repetition as far as there are enough: the next one is another.
