@@ -279,11 +279,16 @@ def picture_files(picture: Picture, factors: Sequence[str], folder: Path, *, sub
         for axes, panel in zip(layout.flat, panels, strict=False):
             if panel.points:
                 label_points(axes, panel, lambda name: colours[colour_key(name, factors)])
-        paths = []
-        for suffix in ("png", "svg"):
-            buffer = io.BytesIO()
-            metadata = {"Date": None} if suffix == "svg" else None
-            figure.savefig(buffer, format=suffix, dpi=160, facecolor=colours["paper"], metadata=metadata)
-            paths.append(folder / f"{picture.name}.{suffix}")
-            write_bytes(paths[-1], buffer.getvalue())
+        return figure_files(figure, folder, picture.name)
+
+
+def figure_files(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """A figure as ``NAME.png`` and ``NAME.svg``."""
+    paths = []
+    for suffix in ("png", "svg"):
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if suffix == "svg" else None
+        figure.savefig(buffer, format=suffix, dpi=160, facecolor=LIGHT["paper"], metadata=metadata)
+        paths.append(folder / f"{name}.{suffix}")
+        write_bytes(paths[-1], buffer.getvalue())
     return paths

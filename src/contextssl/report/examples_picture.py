@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from contextssl.report.drawing import LIGHT, PALETTE, RC
+from contextssl.report.drawing import LIGHT, PALETTE, RC, figure_files
 from contextssl.report.words import factor_name, listed
-from contextssl.system.files import write_bytes
 
 NAME = "examples"
 EXAMPLES, NEIGHBOURS = 2, 5
@@ -28,16 +27,8 @@ QUERY, NEAREST = 0.515, 0.615
 
 def examples_files(gallery: Mapping[str, Any], folder: Path, query: int = 0) -> list[Path]:
     """``examples.png`` and ``examples.svg`` of a gallery with examples: one query before and after the examples of each environment."""
-    files = []
     with matplotlib.rc_context(RC):
-        figure = examples_figure(gallery, query)
-        for kind in ("png", "svg"):
-            buffer = io.BytesIO()
-            metadata = {"Date": None} if kind == "svg" else {"Software": None}
-            figure.savefig(buffer, format=kind, dpi=160, facecolor=LIGHT["paper"], metadata=metadata)
-            write_bytes(folder / f"{NAME}.{kind}", buffer.getvalue())
-            files.append(folder / f"{NAME}.{kind}")
-    return files
+        return figure_files(examples_figure(gallery, query), folder, NAME)
 
 
 def examples_figure(gallery: Mapping[str, Any], query: int = 0) -> Figure:

@@ -98,9 +98,9 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
         near = cosines.topk(min(neighbours, len(views) - 1)).indices.tolist()
         return [_entry(pictures, views, row, source) for row in near]
 
-    without = embedder.unit(views, ContextPoint(None, 0, 0)) if examples else None
-    for (source, _), entry in zip(asked, shown, strict=True):
-        if without is not None:
+    if examples:
+        without = embedder.unit(views, ContextPoint(None, 0, 0))
+        for (source, _), entry in zip(asked, shown, strict=True):
             entry["without"] = nearest(without, source)
     for environment in plan.environments:
         point = ContextPoint(environment.name, length, 0)
