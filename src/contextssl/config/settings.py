@@ -127,6 +127,12 @@ class ObjectiveSettings:
         "factor; 0 is no such head",
         least=0,
     )
+    weight_items: float = setting(
+        0.0,
+        "weight of telling items apart in every context: a linear head on embeddings, whose outputs of an item's views are contrasted with those "
+        "of other items; 0, as published, is no such head",
+        least=0,
+    )
     label_bins: int = setting(2, "for weight_labels: bins of equal count into which a factor is divided", least=2)
     env_ratio: list[float] | dict[str, float] | None = setting(
         None,

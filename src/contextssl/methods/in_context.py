@@ -32,7 +32,7 @@ def without_actions(parts: Parts) -> ViewEncoder:
 def objective(settings: TrainSettings, own: Any) -> Objective:
     from contextssl.training.loss import Objective, clamp_of
 
-    weights = (settings.weight_equiv_loss, settings.weight_inactive, settings.weight_labels)
+    weights = (settings.weight_equiv_loss, settings.weight_inactive, settings.weight_labels, settings.weight_items)
     within = settings.block_size // 2 if settings.negatives == "sequence" else None
     return Objective(settings.temperature, clamp_of(settings), *weights, sequence=within)
 
@@ -40,7 +40,7 @@ def objective(settings: TrainSettings, own: Any) -> Objective:
 READS = (
     *IN_CONTEXT,
     *("context", "negatives", "bottleneck", "clamp_similarities", "temperature"),
-    *("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_inactive", "label_bins", "env_ratio", "env_per"),
+    *("auxiliary_width", "auxiliary_scale", "weight_equiv_loss", "weight_inactive", "weight_items", "label_bins", "env_ratio", "env_per"),
 )
 METHOD = Method(
     "contextssl",

@@ -106,6 +106,7 @@ def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxil
         image_mean=parts.image_mean,
         image_std=parts.image_std,
         labels=parts.labels,
+        item_head=settings.weight_items > 0,
     )
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from contextssl.errors import InputError, SettingsError
 from contextssl.factors import Environment, FactorSpace
 from contextssl.models.bottleneck import NoiseBottleneck
+from contextssl.models.item_head import ItemHead
 from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.predictor import Context, Predictor
@@ -44,6 +45,7 @@ class ContextSSL(ViewEncoder):
         image_mean, image_std: of each channel, in units of 0 to 1; how uint8 images are normalised. None: only float inputs are accepted, and
             taken as they are.
         labels: classes of a supervised head (``label_head``) whose labels depend on the context; None for no such head, as published.
+        item_head: whether there is a head that tells items apart in every context; False is published.
 
     Example:
         >>> from contextssl.factors import COLOR, ROTATION, FactorSpace
@@ -77,6 +79,7 @@ class ContextSSL(ViewEncoder):
         image_mean: Sequence[float] | None = None,
         image_std: Sequence[float] | None = None,
         labels: LabelSpace | None = None,
+        item_head: bool = False,
     ) -> None:
         super().__init__(encoder, factors, feature_width=feature_width, image_mean=image_mean, image_std=image_std)
         if auxiliary_scale not in ("unit", "sqrt_width"):
@@ -108,6 +111,7 @@ class ContextSSL(ViewEncoder):
         # Last, so that a model's other weights are the same without it.
         self.label_space = labels
         self.label_head = None if labels is None else LabelHead(projection_dim, labels.count)
+        self.item_head = ItemHead(projection_dim) if item_head else None
 
     def _action_input_width(self) -> int:
         """Width of what a token holds next to the features: the action, and whatever else describes the environment."""
@@ -284,4 +288,5 @@ class ContextSSL(ViewEncoder):
             "image_mean": None if self.image_mean is None else self.image_mean.flatten().tolist(),
             "image_std": None if self.image_std is None else self.image_std.flatten().tolist(),
             "labels": None if self.label_space is None else self.label_space.to_dict(),
+            "item_head": self.item_head is not None,
         }

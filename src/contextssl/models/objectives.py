@@ -64,6 +64,21 @@ def nt_xent_from_similarities(
     return F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partner)
 
 
+def item_contrast(z: Float[Tensor, "tokens W"], items: Int[Tensor, " tokens"], temperature: float) -> Float[Tensor, ""]:
+    """Each token picks out each other view of its item from all tokens, averaged over those views and over tokens.
+
+    Source: Khosla et al., "Supervised Contrastive Learning", 2020, equation 2, with items in the place of classes. Tokens whose item has no other
+    view count for nothing.
+    """
+    cosines = cosine_similarities(z[:, None])
+    alone = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    log_share = (cosines / temperature).masked_fill(alone, float("-inf")).log_softmax(dim=1)
+    same = (items[:, None] == items[None]) & ~alone
+    of_token = -(log_share.masked_fill(~same, 0)).sum(dim=1) / same.sum(dim=1).clamp(min=1)
+    counted = same.any(dim=1)
+    return (of_token * counted).sum() / counted.sum().clamp(min=1)
+
+
 def alike_in_context(
     items: Int[Tensor, " pairs"], latents: Float[Tensor, "pairs 2 A"], active: Bool[Tensor, "pairs A"]
 ) -> Bool[Tensor, "tokens tokens"]:

@@ -23,6 +23,7 @@ from contextssl.models.objectives import (
     cosine_similarities,
     in_other_sequences,
     inactive_alignment,
+    item_contrast,
     nt_xent_from_similarities,
     vicreg,
 )
@@ -39,6 +40,7 @@ class Objective:
 
     Args:
         label_weight: of the loss of labels that depend on the context, where the model has a head for them.
+        item_weight: of telling items apart in every context, where the model has a head for it.
         vicreg: coefficients of VICReg's terms on the predictions, in place of the contrastive loss (VICReg+).
         sequence: how many pairs a sequence has, where pairs are contrasted within their own; None: with the whole batch.
         invariant: no factor is ever active, so another view of the same item is no negative (SimCLR+).
@@ -49,6 +51,7 @@ class Objective:
     auxiliary_weight: float = 5.0
     inactive_weight: float = 0.0
     label_weight: float = 0.0
+    item_weight: float = 0.0
     vicreg: tuple[float, float, float] | None = None
     invariant: bool = False
     sequence: int | None = None
@@ -125,8 +128,14 @@ def contextssl_loss(
         elsewhere = in_other_sequences(len(batch), objective.sequence, cosines.device)
         left_out = elsewhere if left_out is None else left_out | elsewhere
     contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp, items, left_out)
+    if model.item_head is not None:
+        told_apart = item_contrast(model.item_head(unit).flatten(0, 1), batch.items.repeat_interleave(2), objective.temperature)
+        extra["items"] = objective.item_weight * told_apart
     if not model.reads_latents:
-        return Losses(contrastive, {"contrastive": contrastive.detach()}, batch, cosines.detach())
+        total, parts = contrastive, {"contrastive": contrastive.detach()}
+        for name, loss in extra.items():
+            total, parts[name] = total + loss, loss.detach()
+        return Losses(total, parts, batch, cosines.detach())
     latents = model.auxiliary_prediction(unit)
     auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active, model.factors.slices)
     total = contrastive + objective.auxiliary_weight * auxiliary
