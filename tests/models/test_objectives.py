@@ -17,6 +17,7 @@ from contextssl.models.objectives import (
     covariance_penalty,
     in_other_sequences,
     inactive_alignment,
+    item_contrast,
     mean_similarities,
     negative_cosine,
     nt_xent,
@@ -228,3 +229,35 @@ def test_contrast_within_sequences_is_the_mean_of_their_losses() -> None:
     # Sequences of three, three and one pair; a pair alone has nothing to be told from.
     parts = [nt_xent(z[:3], 0.2) * 3, nt_xent(z[3:6], 0.2) * 3, torch.tensor(0.0)]
     torch.testing.assert_close(whole, torch.stack(parts).sum() / 7)
+
+
+def naive_item_contrast(z: Tensor, items: list[int], temperature: float) -> float:
+    n = len(z)
+    of_token = []
+    for i in range(n):
+        similar = [float(z[i] @ z[j] / (z[i].norm() * z[j].norm())) / temperature for j in range(n)]
+        others = sum(math.exp(similar[j]) for j in range(n) if j != i)
+        same = [-math.log(math.exp(similar[j]) / others) for j in range(n) if j != i and items[j] == items[i]]
+        if same:
+            of_token.append(sum(same) / len(same))
+    return sum(of_token) / len(of_token) if of_token else 0.0
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 3), min_size=2, max_size=9), st.sampled_from([0.1, 0.5, 1.0]))
+def test_item_contrast_is_the_loop(seed: int, items: list[int], temperature: float) -> None:
+    z = torch.randn(len(items), 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    found = float(item_contrast(z, torch.tensor(items), temperature))
+    assert found == pytest.approx(naive_item_contrast(z, items, temperature), rel=1e-4, abs=1e-6)
+
+
+def test_item_contrast_by_hand() -> None:
+    # Two items on orthogonal axes, two views each, and a view alone that counts for nothing but stands among the others.
+    z = torch.tensor([[1.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert float(item_contrast(z, torch.tensor([0, 0, 1, 1, 2]), 1.0)) == pytest.approx(-math.log(math.e / (math.e + 3)))
+
+
+def test_item_contrast_of_views_without_another_has_no_gradient_and_no_nan() -> None:
+    z = torch.randn(3, 4, requires_grad=True)
+    loss = item_contrast(z, torch.tensor([0, 1, 2]), 0.1)
+    (gradient,) = torch.autograd.grad(loss, z)
+    assert float(loss.detach()) == 0 and bool((gradient == 0).all())

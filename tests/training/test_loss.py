@@ -16,7 +16,7 @@ from contextssl.training.loss import Objective, contextssl_loss
 from contextssl.training.meters import TrainMeters
 from tests.evaluation.tiny import SIZE, views_of
 from tests.models.test_contextssl import images, small
-from tests.models.test_objectives import naive_auxiliary, naive_nt_xent
+from tests.models.test_objectives import naive_auxiliary, naive_item_contrast, naive_nt_xent
 
 
 def batch_of(n: int) -> PairBatch:
@@ -101,6 +101,22 @@ def test_inactive_alignment_enters_with_its_weight() -> None:
     assert float((contextssl_loss(model, batch, Objective(inactive_weight=2.0)).total - plain).detach()) == pytest.approx(
         2 * float(apart), rel=1e-3
     )
+
+
+def test_items_are_told_apart_with_their_weight() -> None:
+    """The term reads embeddings without the bottleneck's noise, and knows the items of pairs, not their factors."""
+    model, batch = small(mask_prob=0.0, item_head=True, bottleneck=0.5).eval(), batch_of(8)
+    batch = replace(batch, items=torch.arange(8) // 2)
+    losses = contextssl_loss(model, batch, Objective(item_weight=2.0), torch.Generator().manual_seed(0))
+    plain = contextssl_loss(model, batch, Objective(item_weight=0.0), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        unit = torch.nn.functional.normalize(model(batch.source, batch.target, batch.active_action), dim=-1)
+        assert model.item_head is not None
+        items = [number for number in batch.items.tolist() for _ in range(2)]
+        wanted = naive_item_contrast(model.item_head(unit).flatten(0, 1), items, 0.1)
+    assert float(losses.parts["items"]) == pytest.approx(2 * wanted, rel=1e-3)
+    assert float((losses.total - plain.total).detach()) == pytest.approx(2 * wanted, rel=1e-3)
+    assert small().item_head is None, "as published"
 
 
 def test_every_example_is_aligned_whatever_its_action() -> None:

@@ -19,7 +19,11 @@ PUBLISHED_CLAMP = 1e-7
 
 def cosine_similarities(z: Float[Tensor, "pairs 2 D"]) -> Float[Tensor, "2*pairs 2*pairs"]:
     """Cosines of all tokens with all, rows 2k and 2k + 1 a pair, in float32 whatever the precision of ``z``."""
-    unit = F.normalize(z.flatten(0, 1).float(), dim=-1)
+    return _cosines(z.flatten(0, 1))
+
+
+def _cosines(z: Float[Tensor, "tokens D"]) -> Float[Tensor, "tokens tokens"]:
+    unit = F.normalize(z.float(), dim=-1)
     with torch.autocast(z.device.type, enabled=False):
         return unit @ unit.T
 
@@ -70,7 +74,7 @@ def item_contrast(z: Float[Tensor, "tokens W"], items: Int[Tensor, " tokens"], t
     Source: Khosla et al., "Supervised Contrastive Learning", 2020, equation 2, with items in the place of classes. Tokens whose item has no other
     view count for nothing.
     """
-    cosines = cosine_similarities(z[:, None])
+    cosines = _cosines(z)
     alone = torch.eye(len(z), dtype=torch.bool, device=z.device)
     log_share = (cosines / temperature).masked_fill(alone, float("-inf")).log_softmax(dim=1)
     same = (items[:, None] == items[None]) & ~alone

@@ -129,7 +129,7 @@ def contextssl_loss(
         left_out = elsewhere if left_out is None else left_out | elsewhere
     contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp, items, left_out)
     if model.item_head is not None:
-        told_apart = item_contrast(model.item_head(unit).flatten(0, 1), batch.items.repeat_interleave(2), objective.temperature)
+        told_apart = item_contrast(model.item_head(clean).flatten(0, 1), batch.items.repeat_interleave(2), objective.temperature)
         extra["items"] = objective.item_weight * told_apart
     if not model.reads_latents:
         total, parts = contrastive, {"contrastive": contrastive.detach()}
