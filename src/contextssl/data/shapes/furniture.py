@@ -13,8 +13,8 @@ def chair(s: Solid, rng: np.random.Generator) -> None:
     leg, thick, lean = rng.uniform(0.025, 0.045), rng.uniform(0.04, 0.08), rng.uniform(0, 0.12)
     x, y = width / 2 - leg, depth / 2 - leg
     for side in (-x, x):
-        s.box((2 * leg, 2 * leg, seat), (side, -y, seat / 2), MIDDLE)
-        s.box((2 * leg, 2 * leg, seat), (side, y, seat / 2), MIDDLE)
+        for end in (-y, y):
+            s.box((2 * leg, 2 * leg, seat), (side, end, seat / 2), MIDDLE)
     s.box((width, depth, thick), (0, 0, seat), PALE)
     if rng.random() < 0.5:
         s.block((width, thick), (width, thick), back, (0, depth / 2 - thick / 2, seat + back / 2), PALE, shift=(0, lean))
@@ -42,13 +42,8 @@ def table(s: Solid, rng: np.random.Generator) -> None:
         z = height - drop * (i + 0.5) / count
         s.box((case * 0.85, 0.03, drop / count * 0.8), (x - case / 2 - leg, -depth * 0.45, z), DARK)
     vase, tall = rng.uniform(0.06, 0.1), rng.uniform(0.2, 0.35)
-    foot = height + thick
-    s.lathe(
-        [(0, 0), (vase, 0), (vase * 1.3, tall * 0.4), (vase * 0.5, tall * 0.8), (vase * 0.8, tall), (0, tall)],
-        (-width * 0.3, depth * 0.2, foot),
-        DARK,
-        segments=12,
-    )
+    profile = [(0, 0), (vase, 0), (vase * 1.3, tall * 0.4), (vase * 0.5, tall * 0.8), (vase * 0.8, tall), (0, tall)]
+    s.lathe(profile, (-width * 0.3, depth * 0.2, height + thick), DARK, segments=12)
 
 
 def lamp(s: Solid, rng: np.random.Generator) -> None:
@@ -90,9 +85,10 @@ def bed(s: Solid, rng: np.random.Generator) -> None:
     width, length, height = rng.uniform(0.8, 1.2), rng.uniform(1.6, 1.9), rng.uniform(0.22, 0.34)
     head, mattress = rng.uniform(0.45, 0.8), rng.uniform(0.14, 0.22)
     s.box((width, length, height * 0.5), (0, 0, height * 0.75), DARK)
-    for x in (-1, 1):
-        for y in (-1, 1):
-            s.box((0.08, 0.08, height), (x * (width / 2 - 0.04), y * (length / 2 - 0.04), height / 2), DARK)
+    x, y = width / 2 - 0.04, length / 2 - 0.04
+    for side in (-x, x):
+        for end in (-y, y):
+            s.box((0.08, 0.08, height), (side, end, height / 2), DARK)
     s.box((width * 0.96, length * 0.97, mattress), (0, 0, height + mattress / 2), PALE)
     s.box((width * 1.04, 0.08, head + height), (0, length / 2, (head + height) / 2), MIDDLE)
     if rng.random() < 0.5:
@@ -100,9 +96,10 @@ def bed(s: Solid, rng: np.random.Generator) -> None:
     fold = rng.uniform(0.35, 0.6)
     s.box((width * 1.02, length * fold, mattress), (0, -length / 2 * (1 - fold) + 0.05, height + mattress / 2 + 0.04), MIDDLE)
     s.ball((width * 0.24, 0.17, 0.08), (-width * 0.2, length * 0.36, height + mattress + 0.05), DARK)
-    side = rng.uniform(0.28, 0.4)
-    s.box((side, side, height + mattress), (width / 2 + side / 2 + 0.08, length / 2 - side / 2, (height + mattress) / 2), MIDDLE)
-    s.disc(side * 0.25, 0.16, (width / 2 + side / 2 + 0.08, length / 2 - side / 2, height + mattress + 0.08), DARK)
+    wide, top = rng.uniform(0.28, 0.4), height + mattress
+    x, y = width / 2 + wide / 2 + 0.08, length / 2 - wide / 2
+    s.box((wide, wide, top), (x, y, top / 2), MIDDLE)
+    s.disc(wide * 0.25, 0.16, (x, y, top + 0.08), DARK)
 
 
 def cabinet(s: Solid, rng: np.random.Generator) -> None:
@@ -120,11 +117,9 @@ def cabinet(s: Solid, rng: np.random.Generator) -> None:
         s.box((width * 0.12, 0.05, 0.04), (width / 4, -depth * 0.45 - 0.06, z), DARK)
     for i in range(1, 3):
         s.box((width * 0.5, depth, wall), (-width / 4, 0, height * i / 3), PALE)
-    opening = rng.uniform(70, 115)
+    opening, leaf = rng.uniform(70, 115), width * 0.48
     angle = np.radians(opening)
-    leaf = width * 0.48
-    hinge = (-width / 2, -depth / 2)
-    at = (hinge[0] + np.cos(angle) * leaf / 2, hinge[1] - np.sin(angle) * leaf / 2, height / 2)
+    at = (-width / 2 + np.cos(angle) * leaf / 2, -depth / 2 - np.sin(angle) * leaf / 2, height / 2)
     s.box((leaf, wall, height * 0.95), at, PALE, (0, 0, -opening))
 
 
@@ -133,25 +128,14 @@ def piano(s: Solid, rng: np.random.Generator) -> None:
     width, length, height = rng.uniform(1.0, 1.2), rng.uniform(1.0, 1.5), rng.uniform(0.5, 0.65)
     body = rng.uniform(0.2, 0.28)
     waist, tail = rng.uniform(0.0, 0.12), rng.uniform(0.05, 0.15)
-    outline = np.array(
-        [
-            (-width / 2, -0.5 * length),
-            (width / 2, -0.5 * length),
-            (width / 2, -0.15 * length),
-            (waist + 0.3 * width, 0.02 * length),
-            (waist + 0.15 * width, 0.2 * length),
-            (waist, 0.42 * length),
-            (-tail, 0.5 * length),
-            (-width / 2 + tail, 0.5 * length),
-            (-width / 2, 0.42 * length),
-        ]
-    )
+    side = width / 2
+    curve = [(side, -0.15), (waist + 0.3 * width, 0.02), (waist + 0.15 * width, 0.2), (waist, 0.42), (-tail, 0.5)]
+    outline = np.array([(-side, -0.5), (side, -0.5), *curve, (-side + tail, 0.5), (-side, 0.42)]) * (1, length)
     s.plate(outline, body, (0, 0, height + body / 2), DARK)
     tilt = rng.uniform(28, 45)
     angle = np.radians(tilt)
     # The lid is hinged along the straight side.
-    lid = outline + np.array([width / 2, 0])
-    s.plate(lid * (1, 0.98), 0.03, (-width / 2, 0, height + body + 0.03), MIDDLE, (0, -tilt, 0))
+    s.plate((outline + np.array([side, 0])) * (1, 0.98), 0.03, (-side, 0, height + body + 0.03), MIDDLE, (0, -tilt, 0))
     s.rod((width * 0.2, 0, height + body), (width * 0.2, 0, height + body + 0.7 * width * np.tan(angle)), 0.015, MIDDLE, segments=6)
     s.box((width * 0.94, 0.2, 0.06), (0, -0.5 * length - 0.08, height + body * 0.35), PALE)
     for x, y in ((-width * 0.42, -0.42), (width * 0.42, -0.42), (-width * 0.2, 0.38)):
@@ -172,12 +156,6 @@ def house(s: Solid, rng: np.random.Generator) -> None:
     for x in (0.12, 0.35):
         s.box((width * 0.14, 0.04, wall * 0.3), (x * width, -depth / 2, wall * 0.6), MIDDLE)
     low, out = wall * rng.uniform(0.5, 0.75), rng.uniform(0.3, 0.5)
-    s.box((out, depth * 0.7, low), (-width / 2 - out / 2, depth * 0.1, low / 2), PALE)
-    s.block(
-        (out * 1.1, depth * 0.8),
-        (0.03, depth * 0.8),
-        low * 0.45,
-        (-width / 2 - out / 2, depth * 0.1, low * 1.22),
-        MIDDLE,
-        shift=(out / 2, 0),
-    )
+    x, y = -width / 2 - out / 2, depth * 0.1
+    s.box((out, depth * 0.7, low), (x, y, low / 2), PALE)
+    s.block((out * 1.1, depth * 0.8), (0.03, depth * 0.8), low * 0.45, (x, y, low * 1.22), MIDDLE, shift=(out / 2, 0))

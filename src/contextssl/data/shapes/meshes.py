@@ -18,7 +18,6 @@ from contextssl.errors import DataError, InputError
 if TYPE_CHECKING:
     import trimesh
 
-
 # Files of shapes that trimesh reads with further packages or not at all.
 OTHER_MESHES = (
     *(".step", ".stp", ".iges", ".igs", ".brep", ".fbx", ".blend", ".dae", ".3ds", ".3mf"),
@@ -41,26 +40,22 @@ def list_meshes(folder: Path) -> dict[str, dict[str, Path]]:
     Raises:
         DataError: for a folder that is missing, that holds no class folders, or a class folder without a mesh.
     """
+    layout = "meshes=DIR holds one folder of mesh files per class"
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of meshes; meshes=DIR holds one folder of mesh files per class")
+        raise DataError(f"{folder}: no such folder of meshes; {layout}")
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
     if not classes:
-        raise DataError(
-            f"{folder}: no class folders in it; meshes=DIR holds one folder of mesh files per class, such as {folder / 'chair'}"
-        )
-    formats = set(import_trimesh().exchange.load.mesh_formats())
+        raise DataError(f"{folder}: no class folders in it; {layout}, such as {folder / 'chair'}")
+    formats = _formats()
     listing: dict[str, dict[str, Path]] = {}
     for path in classes:
         files = [file for file in _files(path) if file.suffix[1:].lower() in formats]
         if not files:
-            unread = _unread(_files(path), formats)
-            more = f" (it holds {unread})" if unread else ""
+            more = f" (it holds {unread})" if (unread := _unread(_files(path))) else ""
             raise DataError(f"{path}: no mesh file in this class folder{more}; formats that can be read here: {', '.join(sorted(formats))}")
-        names = [file.relative_to(folder).with_suffix("").as_posix() for file in files]
-        count = Counter(names)
-        listing[path.name] = {
-            name if count[name] == 1 else file.relative_to(folder).as_posix(): file for name, file in zip(names, files, strict=True)
-        }
+        count = Counter(file.with_suffix("") for file in files)
+        named = ((file.with_suffix("") if count[file.with_suffix("")] == 1 else file, file) for file in files)
+        listing[path.name] = {name.relative_to(folder).as_posix(): file for name, file in named}
     return listing
 
 
@@ -68,14 +63,19 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if not is_hidden(file.relative_to(folder).as_posix()) and file.is_file())
 
 
+def _formats() -> set[str]:
+    """The suffixes that trimesh reads here, without their dots."""
+    return set(import_trimesh().exchange.load.mesh_formats())
+
+
 def unread_meshes(folder: Path) -> str | None:
     """Files of shapes that cannot be read here, counted by their kind; None where there are none."""
-    formats = set(import_trimesh().exchange.load.mesh_formats())
-    return _unread([file for file in _files(folder) if len(file.relative_to(folder).parts) > 1], formats)
+    return _unread([file for file in _files(folder) if file.parent != folder])
 
 
-def _unread(files: Sequence[Path], formats: set[str]) -> str | None:
-    kinds = Counter(suffix for file in files if (suffix := file.suffix.lower()) in OTHER_MESHES and suffix[1:] not in formats)
+def _unread(files: Sequence[Path]) -> str | None:
+    others = set(OTHER_MESHES) - {f".{name}" for name in _formats()}
+    kinds = Counter(suffix for file in files if (suffix := file.suffix.lower()) in others)
     return " and ".join(f"{count:,} file{'s' if count > 1 else ''} {suffix}" for suffix, count in kinds.most_common()) or None
 
 
@@ -91,16 +91,11 @@ def split_names(names: Sequence[str], seed: int, train: int | None, val: int) ->
     So asking for more training objects keeps the earlier ones, and a file that is added moves at most one other from split to split.
     """
     order = sorted(names, key=lambda name: (stable_hash("split", seed, name), name))
-    rest = order[val:]
-    return rest[:train], order[:val]
+    return order[val:][:train], order[:val]
 
 
 def load_mesh(path: Path) -> trimesh.Trimesh:
-    """A mesh file as one mesh, centred and scaled; materials and colours of the file are ignored.
-
-    Raises:
-        DataError: naming the file, where it cannot be read or holds no surface.
-    """
+    """A mesh file as one mesh, centred and scaled, without materials and colours; raises DataError where it cannot be read or has no surface."""
     try:
         loaded = import_trimesh().load(path, force="mesh", process=False)
         vertices, faces = np.asarray(loaded.vertices), np.asarray(loaded.faces)

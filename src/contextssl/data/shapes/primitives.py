@@ -47,7 +47,7 @@ def _unit_circle(segments: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=256)
-def _ring_faces(rings: int, segments: int, points: frozenset[int], closed: bool) -> np.ndarray:
+def _ring_faces(rings: int, segments: int, points: tuple[int, ...], closed: bool) -> np.ndarray:
     """Triangles between consecutive rings of ``segments`` vertices; the rings named in ``points`` have shrunk to their first vertex."""
     ring = np.arange(rings * segments).reshape(rings, segments)
     for index in points:
@@ -56,31 +56,42 @@ def _ring_faces(rings: int, segments: int, points: frozenset[int], closed: bool)
     upper = np.roll(ring, -1, axis=0) if closed else ring[1:]
     right, upper_right = np.roll(lower, -1, axis=1), np.roll(upper, -1, axis=1)
     faces = np.concatenate([np.stack([lower, right, upper_right], -1), np.stack([lower, upper_right, upper], -1)]).reshape(-1, 3)
-    whole = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
-    return faces[whole]
+    return faces[(faces != np.roll(faces, -1, axis=1)).all(axis=1)]
+
+
+def _across(axis: np.ndarray) -> np.ndarray:
+    """(2, 3) two unit vectors across a unit vector and each other."""
+    side = np.cross(axis, (0.0, 0.0, 1.0) if abs(axis[2]) < 0.9 else (0.0, 1.0, 0.0))
+    side /= np.linalg.norm(side)
+    return np.stack([side, np.cross(axis, side)])
 
 
 class Solid:
     """Collects parts; :meth:`mesh` joins them. ``turn`` is extrinsic xyz in degrees about the part's own middle, applied before ``at``."""
 
     def __init__(self) -> None:
-        self._vertices: list[np.ndarray] = []
-        self._faces: list[np.ndarray] = []
-        self._albedo: list[np.ndarray] = []
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._count = 0
 
     def add(self, vertices: np.ndarray, faces: np.ndarray, albedo: float, at: Triple = (0, 0, 0), turn: Triple = (0, 0, 0)) -> None:
         """Any part: vertices (n, 3) and triangles (m, 3)."""
         if any(turn):
             vertices = vertices @ rotation_matrix(turn).T
-        self._vertices.append(vertices + np.asarray(at, dtype=np.float64))
-        self._faces.append(faces + self._count)
-        self._albedo.append(np.full(len(faces), albedo, dtype=np.float32))
+        placed = vertices + np.asarray(at, dtype=np.float64)
+        self._parts.append((placed, faces + self._count, np.full(len(faces), albedo, dtype=np.float32)))
         self._count += len(vertices)
+
+    def loft(
+        self, rings: Sequence[np.ndarray], albedo: float = PALE, at: Triple = (0, 0, 0), turn: Triple = (0, 0, 0), closed: bool = False
+    ) -> None:
+        """A skin over outlines (n, 3) of equally many points, counter-clockwise from above. Outlines that are single points close its ends, or
+        ``closed`` joins the last to the first."""
+        points = tuple(index for index, ring in enumerate(rings) if (ring == ring[0]).all())
+        self.add(np.concatenate(rings), _ring_faces(len(rings), len(rings[0]), points, closed), albedo, at, turn)
 
     def box(self, size: Triple, at: Triple, albedo: float = PALE, turn: Triple = (0, 0, 0)) -> None:
         """A box of full side lengths ``size`` about its centre."""
-        self.block(size[:2], size[:2], size[2], (at[0], at[1], at[2]), albedo, turn=turn)
+        self.block(size[:2], size[:2], size[2], at, albedo, turn=turn)
 
     def block(
         self,
@@ -92,26 +103,16 @@ class Solid:
         shift: tuple[float, float] = (0, 0),
         turn: Triple = (0, 0, 0),
     ) -> None:
-        """A tapered box: a ``bottom`` and a ``top`` rectangle, the top moved by ``shift``.
-
-        ``at`` lies over the bottom's centre, halfway up.
-        """
-        vertices = np.empty((8, 3))
-        vertices[:4, :2] = _CORNERS * bottom
-        vertices[4:, :2] = _CORNERS * top + np.asarray(shift)
-        vertices[:4, 2], vertices[4:, 2] = -height / 2, height / 2
-        self.add(vertices, _BOX_FACES, albedo, at, turn)
+        """A tapered box: a ``bottom`` and a ``top`` rectangle, the top moved by ``shift``; ``at`` lies over the bottom's centre, halfway up."""
+        corners = np.concatenate([_CORNERS * bottom, _CORNERS * top + np.asarray(shift)])
+        self.add(np.column_stack([corners, np.repeat([-height / 2, height / 2], 4)]), _BOX_FACES, albedo, at, turn)
 
     def lathe(
         self, profile: Sequence[tuple[float, float]], at: Triple, albedo: float = PALE, turn: Triple = (0, 0, 0), segments: int = 16
     ) -> None:
         """A profile of (radius, z) turned about z; radius 0 closes it."""
-        points = np.asarray(profile, dtype=np.float64)
-        vertices = np.empty((len(points), segments, 3))
-        vertices[..., :2] = points[:, None, :1] * _unit_circle(segments)
-        vertices[..., 2] = points[:, None, 1]
-        shrunk = frozenset(np.flatnonzero(points[:, 0] == 0).tolist())
-        self.add(vertices.reshape(-1, 3), _ring_faces(len(points), segments, shrunk, False), albedo, at, turn)
+        circle = _unit_circle(segments)
+        self.loft([np.column_stack([radius * circle, np.full(segments, z)]) for radius, z in profile], albedo, at, turn)
 
     def disc(self, radius: float, height: float, at: Triple, albedo: float = PALE, turn: Triple = (0, 0, 0), segments: int = 16) -> None:
         """A closed cylinder along z about its centre; turned by (0, 90, 0) it lies along x, as a car's wheel does."""
@@ -123,73 +124,45 @@ class Solid:
         polar = np.linspace(np.pi, 0, segments // 2 + 1)
         radius = np.sin(polar)
         radius[[0, -1]] = 0.0
-        vertices = np.empty((len(polar), segments, 3))
-        vertices[..., :2] = radius[:, None, None] * _unit_circle(segments)
-        vertices[..., 2] = np.cos(polar)[:, None]
-        faces = _ring_faces(len(polar), segments, frozenset((0, len(polar) - 1)), False)
-        self.add(vertices.reshape(-1, 3) * radii, faces, albedo, at)
+        circle = _unit_circle(segments)
+        rings = [np.column_stack([r * circle, np.full(segments, z)]) for r, z in zip(radius, np.cos(polar), strict=True)]
+        self.loft([ring * radii for ring in rings], albedo, at)
 
     def rod(
         self, start: Triple, end: Triple, radius: float, albedo: float = PALE, end_radius: float | None = None, segments: int = 10
     ) -> None:
         """A closed cylinder between two points; another ``end_radius`` makes it a cone (0: a pointed one)."""
         a, b = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
-        axis = (b - a) / np.linalg.norm(b - a)
-        side = np.cross(axis, (0.0, 0.0, 1.0) if abs(axis[2]) < 0.9 else (0.0, 1.0, 0.0))
-        side /= np.linalg.norm(side)
-        circle = _unit_circle(segments) @ np.stack([side, np.cross(axis, side)])
+        circle = _unit_circle(segments) @ _across((b - a) / np.linalg.norm(b - a))
         far = radius if end_radius is None else end_radius
-        shrunk = {0, 3} if far else {0, 2}
         rings = [np.broadcast_to(a, (segments, 3)), a + radius * circle, b + far * circle, np.broadcast_to(b, (segments, 3))]
-        rings = rings if far else rings[:3]
-        self.add(np.concatenate(rings), _ring_faces(len(rings), segments, frozenset(shrunk), False), albedo)
+        self.loft(rings if far else rings[:3], albedo)
 
     def tube(self, path: np.ndarray, normal: Triple, radius: float, albedo: float = PALE, closed: bool = False, segments: int = 8) -> None:
         """A round tube along a path (k, 3) that lies in the plane with ``normal``; ``closed`` joins its ends, as in a ring."""
-        path = np.asarray(path, dtype=np.float64)
         tangent = np.roll(path, -1, axis=0) - np.roll(path, 1, axis=0) if closed else np.gradient(path, axis=0)
         tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
         upright = np.asarray(normal, dtype=np.float64)
-        side = np.cross(upright, tangent)
         circle = _unit_circle(segments)
-        rings = path[:, None] + radius * (circle[None, :, :1] * side[:, None] + circle[None, :, 1:] * upright)
-        if closed:
-            self.add(rings.reshape(-1, 3), _ring_faces(len(path), segments, frozenset(), True), albedo)
-            return
-        ends = [np.broadcast_to(p, (1, segments, 3)) for p in (path[0], path[-1])]
-        rings = np.concatenate([ends[0], rings, ends[1]])
-        self.add(rings.reshape(-1, 3), _ring_faces(len(rings), segments, frozenset((0, len(rings) - 1)), False), albedo)
+        rings = path[:, None] + radius * (circle[:, :1] * np.cross(upright, tangent)[:, None] + circle[:, 1:] * upright)
+        ends = [] if closed else [np.broadcast_to(point, (segments, 3)) for point in (path[0], path[-1])]
+        self.loft([*ends[:1], *rings, *ends[1:]], albedo, closed=closed)
 
     def ring(self, radius: float, thickness: float, at: Triple, normal: Triple, albedo: float = PALE, segments: int = 20) -> None:
         """A closed ring (torus) whose tube has radius ``thickness``."""
-        upright = np.asarray(normal, dtype=np.float64)
-        side = np.cross(upright, (0.0, 0.0, 1.0) if abs(upright[2]) < 0.9 else (0.0, 1.0, 0.0))
-        side /= np.linalg.norm(side)
-        path = np.asarray(at) + radius * (_unit_circle(segments) @ np.stack([side, np.cross(upright, side)]))
+        path = np.asarray(at) + radius * (_unit_circle(segments) @ _across(np.asarray(normal, dtype=np.float64)))
         self.tube(path, normal, thickness, albedo, closed=True)
-
-    def loft(self, rings: Sequence[np.ndarray], albedo: float = PALE) -> None:
-        """A closed skin over outlines (n, 3) of equally many points, counter-clockwise from above; the first and last are single points."""
-        faces = _ring_faces(len(rings), len(rings[0]), frozenset((0, len(rings) - 1)), False)
-        self.add(np.concatenate(rings), faces, albedo)
 
     def plate(self, outline: np.ndarray, thickness: float, at: Triple, albedo: float = PALE, turn: Triple = (0, 0, 0)) -> None:
         """An outline (n, 2) in x and y, counter-clockwise and star-shaped about its mean, thickened along z."""
-        outline = np.asarray(outline, dtype=np.float64)
-        n = len(outline)
-        middle = np.broadcast_to(outline.mean(axis=0), outline.shape)
-        half = thickness / 2
-        rings = [np.column_stack([xy, np.full(n, z)]) for xy, z in ((middle, -half), (outline, -half), (outline, half), (middle, half))]
-        self.add(np.concatenate(rings), _ring_faces(4, n, frozenset((0, 3)), False), albedo, at, turn)
+        middle, half = np.broadcast_to(outline.mean(axis=0), outline.shape), thickness / 2
+        sections = ((middle, -half), (outline, -half), (outline, half), (middle, half))
+        self.loft([np.column_stack([xy, np.full(len(outline), z)]) for xy, z in sections], albedo, at, turn)
 
     def mesh(self) -> trimesh.Trimesh:
         """All parts as one mesh, each face with its albedo in ``face_attributes["albedo"]``."""
-        return import_trimesh().Trimesh(
-            np.concatenate(self._vertices),
-            np.concatenate(self._faces),
-            face_attributes={"albedo": np.concatenate(self._albedo)},
-            process=False,
-        )
+        vertices, faces, albedo = map(np.concatenate, zip(*self._parts, strict=True))
+        return import_trimesh().Trimesh(vertices, faces, face_attributes={"albedo": albedo}, process=False)
 
 
 def arc(centre: Triple, radius: float | tuple[float, float], start: float, stop: float, plane: str, points: int = 9) -> np.ndarray:

@@ -1,8 +1,7 @@
 """3DIEBench's scene, rendered on a CPU: an object over a coloured floor under a coloured spot light, seen by a fixed camera.
 
-The camera, the floor and the light's distance are constants; the seven raw latents (:data:`~contextssl.data.threediebench_folder.RAW_LATENTS`) say
-the rest. The object may be moved and resized too. Instead of it, its rays are turned, moved and resized the other way, so that one acceleration
-structure serves all of its views.
+The seven raw latents (:data:`~contextssl.data.threediebench_folder.RAW_LATENTS`) vary it; the object may be moved and resized too. Instead of it,
+its rays are turned, moved and resized the other way, so that one acceleration structure serves all of its views.
 """
 
 from __future__ import annotations
@@ -63,12 +62,8 @@ def pixel_grid(resolution: int) -> PixelGrid:
     directions = (FORWARD + across[None, :, None] * RIGHT - across[:, None, None] * UP).reshape(-1, 3)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     floor = EYE + directions * ((FLOOR_HEIGHT - EYE[2]) / directions[:, 2:])
-    return PixelGrid(
-        directions.astype(np.float32),
-        floor[:, 0].astype(np.float32),
-        floor[:, 1].astype(np.float32),
-        np.square(floor).sum(axis=1).astype(np.float32),
-    )
+    parts = (directions, floor[:, 0], floor[:, 1], np.square(floor).sum(axis=1))
+    return PixelGrid(*(part.astype(np.float32) for part in parts))
 
 
 def hue_colour(hue: np.ndarray, saturation: float, value: float) -> np.ndarray:
@@ -93,23 +88,19 @@ def render_views(
     offsets: np.ndarray | None = None,
     sizes: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Images of one object under given latents.
+    """Images (V, resolution, resolution, 3) uint8 of one object under given latents.
 
     Args:
         mesh: within the ball of radius 0.5 about the origin, see :class:`~contextssl.data.shapes.scene.Scene`.
         raw_latents: (V, 7) in the order of ``RAW_LATENTS``: extrinsic xyz Euler angles, floor hue, light θ and φ (radians), light hue.
             Hues outside [0, 1] wrap round.
-        resolution: pixels per side.
         supersample: s, for s × s rays per pixel and the mean of their light.
         offsets: (V, 3) where the object's origin is in the world (x, y, z); default: at the world's, (0, 0, 0). It is turned about its own.
         sizes: (V,) factors by which the object is larger than its mesh, above 0; default: 1.
 
-    Returns:
-        (V, resolution, resolution, 3) uint8.
-
     Raises:
-        InputError: for latents of another shape, not finite, or with the light below the horizon; for offsets and sizes of another shape, not
-            finite, or with which the object could reach farther than 1 from the origin; for a mesh that is empty or too large.
+        InputError: for latents, offsets or sizes of another shape or not finite, a light below the horizon, an object that could reach farther
+            than 1 from the origin, or a mesh that is empty or too large.
         SettingsError: for a resolution or a supersample below 1.
     """
     for name, value in (("resolution", resolution), ("supersample", supersample)):
@@ -142,11 +133,7 @@ def render_views(
 
 
 def _checked_places(offsets: np.ndarray | None, sizes: np.ndarray | None, views: int) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets (V, 3) and sizes (V,), float64, of as many views.
-
-    Raises:
-        InputError: as of :func:`render_views`.
-    """
+    """Offsets (V, 3) and sizes (V,), float64, of as many views; raises InputError as :func:`render_views` does."""
     offset = np.zeros((views, 3)) if offsets is None else np.asarray(offsets, dtype=np.float64)
     size = np.ones(views) if sizes is None else np.asarray(sizes, dtype=np.float64)
     if offset.shape != (views, 3) or size.shape != (views,):
@@ -186,9 +173,8 @@ def _radiance(scene: Scene, raw: np.ndarray, offset: np.ndarray, size: np.ndarra
     # The floor's shadow, from the lamp to the points of the floor that are seen and that the object might hide from it.
     blockable[view, pixel] = False
     shaded_view, shaded_pixel = np.nonzero(blockable)
-    ground = np.stack(
-        [grid.floor_x[shaded_pixel], grid.floor_y[shaded_pixel], np.full(len(shaded_pixel), FLOOR_HEIGHT, np.float32)], axis=1
-    )
+    height = np.full(len(shaded_pixel), FLOOR_HEIGHT, np.float32)
+    ground = np.stack([grid.floor_x[shaded_pixel], grid.floor_y[shaded_pixel], height], axis=1)
     # A direction from one point of the world to another: the offset cancels, and its length does not matter.
     away = _turn(ground, to_object[shaded_view])
     away -= turned_lamp.astype(np.float32)[shaded_view]
@@ -258,9 +244,8 @@ def _floor_light(lamp: np.ndarray, grid: PixelGrid, reach: np.ndarray) -> tuple[
     cone *= np.float32(1 / (np.cos(SPOT_INNER) - np.cos(SPOT_OUTER)))
     np.clip(cone, 0, 1, out=cone)
     # Lambert's cosine times inverse square: (height / d) · (D / d)².
-    cone *= inverse
-    cone *= inverse
-    cone *= inverse
+    for _ in range(3):
+        cone *= inverse
     cone *= (z - np.float32(FLOOR_HEIGHT)) * np.float32(LIGHT_DISTANCE**2)
     return cone, blockable
 

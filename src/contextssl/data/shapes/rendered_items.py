@@ -35,31 +35,11 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class _Object:
-    item: Item
-    class_name: str
-    file: Path | None  # None: a built-in class
-
-
-@dataclass(frozen=True)
 class ShapesSource:
     """Objects rendered under 3DIEBench's protocol; an :class:`~contextssl.data.source.ItemSource`.
 
     Both splits share the classes and no object. An item's pixels depend on the seed, its split, its class and its number (for a folder of
     meshes: its file's name), not on how many others there are or in which order they are read.
-
-    Args:
-        classes: the first so many classes, or their names, or one name; None is all of them (26 built in, or every class folder).
-        objects_per_class: objects of each class to train on; None is 100 built in, or of a folder every mesh that validation leaves. Of a
-            folder it is the most that are taken.
-        val_objects_per_class: objects of each class to validate on.
-        num_views: views of each object; with a grid, which says how many, it must not be given.
-        seed: from 0 up.
-        supersample: s, for s × s rays per pixel.
-        meshes: a folder with one folder of mesh files per class, in place of the built-in classes.
-        grid: how many values of each named factor, ``{"rotation": 7, "color": 7}``: each object is rendered at every combination, see
-            :class:`~contextssl.data.shapes.view_grid.ViewGrid`. None: every view's values are drawn by themselves.
-        grid_views: so many of a grid's combinations; None: all.
 
     Raises:
         SettingsError: for a setting out of range.
@@ -67,15 +47,18 @@ class ShapesSource:
         ContextSSLError: where trimesh or embreex is not installed.
     """
 
-    classes: int | str | Sequence[str] | None = None
+    classes: int | str | Sequence[str] | None = None  # the first so many, their names, or one name; None: all 26, or every class folder
+    # Objects of each class to train on; of a folder of meshes the most that are taken. None: 100, or every mesh that validation leaves.
     objects_per_class: int | None = None
-    val_objects_per_class: int = 20
-    num_views: int = DEFAULT_VIEWS
-    seed: int = 0
-    supersample: int = 1
-    meshes: Path | None = None
+    val_objects_per_class: int = 20  # objects of each class to validate on
+    num_views: int = DEFAULT_VIEWS  # of each object; with a grid, which says how many, it must not be given
+    seed: int = 0  # from 0 up
+    supersample: int = 1  # s, for s × s rays per pixel
+    meshes: Path | None = None  # a folder with one folder of mesh files per class, in place of the built-in classes
+    # How many values of each named factor, {"rotation": 7, "color": 7}: each object is rendered at every combination, see ViewGrid. None: every
+    # view's values are drawn by themselves.
     grid: Mapping[str, int] | None = field(default=None, hash=False)
-    grid_views: int | None = None
+    grid_views: int | None = None  # so many of a grid's combinations; None: all
 
     def __post_init__(self) -> None:
         if self.grid is None and self.grid_views is not None:
@@ -86,8 +69,7 @@ class ShapesSource:
             object.__setattr__(self, "num_views", self._grid.num_views)
             object.__setattr__(self, "grid", self._grid.counts)
         for name in ("objects_per_class", "val_objects_per_class", "num_views", "supersample"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
+            if (value := getattr(self, name)) is not None and value < 1:
                 raise SettingsError(f"{name} is {value}: it must be at least 1")
         if self.seed < 0:
             raise SettingsError(f"seed is {self.seed}: it must be 0 or more")
@@ -105,27 +87,24 @@ class ShapesSource:
             for name in self.classes:
                 if name not in self._all_classes:
                     raise SettingsError(f"unknown class {name!r}: {nearest(name, self._all_classes)}")
-        for name in self.class_names if self.meshes is not None else ():
-            if len(self._files[name]) <= self.val_objects_per_class:
-                raise DataError(
-                    f"{self.meshes / name if self.meshes else name}: {len(self._files[name])} meshes, of which val_objects_per_class="
-                    f"{self.val_objects_per_class} validate and none is left to train on; lower val_objects_per_class or add meshes"
-                )
+        if self.meshes is not None:
+            for name in self.class_names:
+                if (there := len(self._files[name])) <= self.val_objects_per_class:
+                    raise DataError(
+                        f"{self.meshes / name}: {there} meshes, of which val_objects_per_class={self.val_objects_per_class} validate and none is "
+                        "left to train on; lower val_objects_per_class or add meshes"
+                    )
 
     def _chosen_classes(self) -> int | tuple[str, ...] | None:
         """``classes`` as a number, names or nothing. A word that is no class but a number is that number, as it comes from a command line."""
         chosen: Any = self.classes
         if isinstance(chosen, str):
             word = chosen.strip()
-            if word not in self._all_classes and word.isascii() and word.isdigit():
-                return int(word)
-            return (word,)
-        if isinstance(chosen, Sequence | np.ndarray):
-            names = tuple(chosen)
-            if all(isinstance(name, str) for name in names):
-                return names
-        elif chosen is None or (isinstance(chosen, int | np.integer) and not isinstance(chosen, bool)):
+            return int(word) if word not in self._all_classes and word.isascii() and word.isdigit() else (word,)
+        if chosen is None or (isinstance(chosen, int | np.integer) and not isinstance(chosen, bool)):
             return None if chosen is None else int(chosen)
+        if isinstance(chosen, Sequence | np.ndarray) and all(isinstance(name, str) for name in chosen):
+            return tuple(chosen)
         raise SettingsError(f"classes is {chosen!r}: give how many, a name, or names such as [chair,car]")
 
     @functools.cached_property
@@ -138,11 +117,9 @@ class ShapesSource:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return self.classes if isinstance(self.classes, tuple) else self._all_classes[: self._count]
-
-    @property
-    def _count(self) -> int | None:
-        return self.classes if isinstance(self.classes, int) else None
+        if isinstance(self.classes, tuple):
+            return self.classes
+        return self._all_classes[: self.classes if isinstance(self.classes, int) else None]
 
     @functools.cached_property
     def unread(self) -> str | None:
@@ -154,7 +131,7 @@ class ShapesSource:
         """Of a folder of meshes a mark per item that changes when its file does, in the order of the splits; see :mod:`contextssl.data.origins`."""
         if self.meshes is None:
             return None
-        files = {o.item.name: o.file for split in self._objects.values() for o in split if o.file is not None}
+        files = {item.name: self._file(item) for items in self.splits.values() for item in items}
 
         def content(name: str) -> str:
             try:
@@ -164,9 +141,18 @@ class ShapesSource:
 
         return origins_of(list(files), lambda name: mesh_mark(files[name]), content)
 
-    @property
+    @functools.cached_property
     def splits(self) -> Mapping[str, Sequence[Item]]:
-        return self._items
+        splits: dict[str, list[Item]] = {"train": [], "val": []}
+        for label, name in enumerate(self.class_names):
+            if self.meshes is None:
+                counts = (self.objects_per_class or DEFAULT_OBJECTS, self.val_objects_per_class)
+                halves = [[f"{name}/{split}-{i:05d}" for i in range(count)] for split, count in zip(splits, counts, strict=True)]
+            else:
+                halves = [*split_names(list(self._files[name]), self.seed, self.objects_per_class, self.val_objects_per_class)]
+            for items, names in zip(splits.values(), halves, strict=True):
+                items += [Item(each, label) for each in names]
+        return splits
 
     @property
     def channels(self) -> int:
@@ -195,11 +181,7 @@ class ShapesSource:
         }
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-        """All views of one item: images (V, resolution, resolution, 3) uint8 and raw latents (V, R) float64.
-
-        Raises:
-            DataError: naming a mesh file that cannot be read, or an index out of range.
-        """
+        """All views of one item: images (V, resolution, resolution, 3) uint8 and raw latents (V, R) float64; raises as :meth:`mesh` does."""
         raw = self.raw_latents(split, index)
         return self.render(split, index, raw, resolution), raw
 
@@ -216,22 +198,15 @@ class ShapesSource:
         return np.random.default_rng(seed).uniform(low, high, (self.num_views, len(RAW_LATENTS)))
 
     def mesh(self, split: str, index: int) -> trimesh.Trimesh:
-        """An item's mesh, of bounding-box diagonal 1 and centred.
-
-        Raises:
-            DataError: naming a mesh file that cannot be read, or an index out of range.
-        """
-        chosen = self._object(split, index)
-        if chosen.file is not None:
-            return load_mesh(chosen.file)
-        return shape_mesh(chosen.class_name, np.random.default_rng(self._seeds(split, index)[0]))
+        """An item's mesh, of bounding-box diagonal 1 and centred; raises DataError for a mesh file that cannot be read or an index out of range."""
+        item = self._item(split, index)
+        if self.meshes is not None:
+            return load_mesh(self._file(item))
+        return shape_mesh(self.class_names[item.label], np.random.default_rng(self._seeds(split, index)[0]))
 
     def render(self, split: str, index: int, raw: np.ndarray, resolution: int) -> np.ndarray:
-        """An item under raw latents of the caller's own, for any V: images (V, resolution, resolution, 3) uint8.
-
-        Args:
-            raw: (V, 7), or (V, 11) of :data:`~contextssl.data.shapes.view_grid.LATENTS_OF_SHAPES`, in which the object moves and changes its size.
-        """
+        """An item under raw latents of the caller's own, (V, 7), or (V, 11) of :data:`~contextssl.data.shapes.view_grid.LATENTS_OF_SHAPES`, in
+        which the object moves and changes its size: images (V, resolution, resolution, 3) uint8."""
         published, offsets, sizes = split_moves(raw)
         return render_views(self.mesh(split, index), published, resolution, self.supersample, offsets=offsets, sizes=sizes)
 
@@ -243,35 +218,20 @@ class ShapesSource:
     def _all_classes(self) -> tuple[str, ...]:
         return tuple(CLASSES if self.meshes is None else self._files)
 
-    @functools.cached_property
-    def _objects(self) -> dict[str, list[_Object]]:
-        objects: dict[str, list[_Object]] = {"train": [], "val": []}
-        for label, name in enumerate(self.class_names):
-            if self.meshes is None:
-                for split, count in (("train", self.objects_per_class or DEFAULT_OBJECTS), ("val", self.val_objects_per_class)):
-                    objects[split] += [_Object(Item(f"{name}/{split}-{i:05d}", label), name, None) for i in range(count)]
-            else:
-                files = self._files[name]
-                halves = split_names(list(files), self.seed, self.objects_per_class, self.val_objects_per_class)
-                for split, names in zip(("train", "val"), halves, strict=True):
-                    objects[split] += [_Object(Item(item, label), name, files[item]) for item in names]
-        return objects
+    def _file(self, item: Item) -> Path:
+        return self._files[self.class_names[item.label]][item.name]
 
-    @functools.cached_property
-    def _items(self) -> dict[str, list[Item]]:
-        return {split: [chosen.item for chosen in objects] for split, objects in self._objects.items()}
-
-    def _object(self, split: str, index: int) -> _Object:
-        if split not in self._objects:
-            raise SettingsError(f"unknown split {split!r}: {nearest(split, self._objects)}")
-        objects = self._objects[split]
-        if not 0 <= index < len(objects):
-            raise DataError(f"there is no item {index} in split {split!r}: it has {len(objects)} (0 to {len(objects) - 1})")
-        return objects[index]
+    def _item(self, split: str, index: int) -> Item:
+        if split not in self.splits:
+            raise SettingsError(f"unknown split {split!r}: {nearest(split, self.splits)}")
+        items = self.splits[split]
+        if not 0 <= index < len(items):
+            raise DataError(f"there is no item {index} in split {split!r}: it has {len(items)} (0 to {len(items) - 1})")
+        return items[index]
 
     def _seeds(self, split: str, index: int) -> list[np.random.SeedSequence]:
         """One seed for an item's shape and one for its views. The item's name holds its split, its class and its number, or its file."""
-        return np.random.SeedSequence([self.seed, stable_hash(self._object(split, index).item.name)]).spawn(2)
+        return np.random.SeedSequence([self.seed, stable_hash(self._item(split, index).name)]).spawn(2)
 
 
 def shapes_source(settings: ShapesSettings) -> ShapesSource:

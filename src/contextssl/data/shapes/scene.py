@@ -16,30 +16,26 @@ DEFAULT_ALBEDO = 0.8
 LEAST_AREA = 1e-9  # of all faces together, of an object of bounding-box diagonal 1
 RADIUS = 0.5  # of the ball about the origin that an object of bounding-box diagonal 1 fits in
 
-_NO_SHAPES = "rendering needs trimesh and embreex, and {missing} is not installed: pip install 'contextssl[shapes]'"
-
 
 def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ContextSSLError(_NO_SHAPES.format(missing=name.partition(".")[0])) from error
+        missing = name.partition(".")[0]
+        raise ContextSSLError(
+            f"rendering needs trimesh and embreex, and {missing} is not installed: pip install 'contextssl[shapes]'"
+        ) from error
 
 
 def import_trimesh() -> Any:
-    """The trimesh package.
-
-    Raises:
-        ContextSSLError: where it is not installed, saying how to install it.
-    """
+    """The trimesh package. Raises :class:`ContextSSLError` where it is not installed, saying how to install it."""
     return _import("trimesh")
 
 
 def require_renderer() -> None:
     """Raises :class:`ContextSSLError` where trimesh or embreex is not installed, saying how to install them."""
-    import_trimesh()
-    _import("embreex.rtcore_scene")
-    _import("embreex.mesh_construction")
+    for name in ("trimesh", "embreex.rtcore_scene", "embreex.mesh_construction"):
+        _import(name)
 
 
 def normalise(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
@@ -48,8 +44,7 @@ def normalise(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     Raises:
         InputError: for a mesh without faces, with a vertex that is not finite, of no extent or of no area.
     """
-    vertices = np.asarray(mesh.vertices, dtype=np.float64)
-    faces = np.asarray(mesh.faces)
+    vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces)
     if len(faces) == 0 or len(vertices) == 0:
         raise InputError("the mesh has no faces: nothing of it can be seen")
     used = vertices[np.unique(faces)]

@@ -16,9 +16,7 @@ def mug(s: Solid, rng: np.random.Generator) -> None:
     s.lathe(profile, (0, 0, 0), PALE, segments=20)
     bow = (rng.uniform(0.2, 0.3), height * rng.uniform(0.27, 0.36))
     s.tube(arc((radius * 0.93, 0, height * 0.52), bow, -90, 90, "xz"), (0, 1, 0), thick, MIDDLE)
-    badge = radius * 0.5
-    middle = (radius + low) / 2
-    s.box((badge, 0.06, badge), (0, -middle * 0.95, height * 0.5), DARK)
+    s.box((radius * 0.5, 0.06, radius * 0.5), (0, -(radius + low) / 2 * 0.95, height * 0.5), DARK)
 
 
 def monitor(s: Solid, rng: np.random.Generator) -> None:
@@ -39,9 +37,8 @@ def monitor(s: Solid, rng: np.random.Generator) -> None:
 def laptop(s: Solid, rng: np.random.Generator) -> None:
     """A flat base with keys and a touch pad, a screen behind it leaning back, and a stick in one side."""
     width, depth, opening = rng.uniform(0.8, 1.0), rng.uniform(0.55, 0.68), rng.uniform(95, 125)
-    thick = rng.uniform(0.035, 0.055)
+    thick, rows = rng.uniform(0.035, 0.055), int(rng.integers(3, 6))
     s.box((width, depth, thick), (0, 0, thick / 2), PALE)
-    rows = int(rng.integers(3, 6))
     for i in range(rows):
         y = depth * (0.4 - 0.42 * (i + 0.5) / rows)
         s.box((width * 0.86, depth * 0.3 / rows, 0.02), (0, y, thick + 0.005), DARK)
@@ -60,8 +57,7 @@ def guitar(s: Solid, rng: np.random.Generator) -> None:
     deep, neck = rng.uniform(0.08, 0.12), rng.uniform(0.42, 0.55)
     right = [(0.0, 0.0), (lower * 0.7, 0.02), (lower, 0.14), (lower * 0.85, 0.26), (waist, 0.34), (upper * 0.97, 0.43), (upper * 0.9, 0.5)]
     left = [(0.03, 0.52), (-upper * 0.3, 0.42), (-upper * 0.75, 0.42), (-waist, 0.34)]
-    left += [(-x, y) for x, y in right[3:0:-1]]
-    outline = np.array([*right, *left])
+    outline = np.array([*right, *left, *((-x, y) for x, y in right[3:0:-1])])
     # Upright: its x and y become x and z, its face turned to the front.
     s.plate(outline - outline.mean(axis=0), deep, (float(outline[:, 0].mean()), 0, float(outline[:, 1].mean())), PALE, (90, 0, 0))
     s.disc(0.055, 0.02, (0, -deep / 2, 0.36), DARK, (90, 0, 0), 14)
@@ -97,8 +93,7 @@ def hammer(s: Solid, rng: np.random.Generator) -> None:
     s.rod((face, 0, length), (face + 0.07, 0, length), head * 0.8, MIDDLE, segments=14)
     reach = rng.uniform(0.18, 0.26)
     for side in (-1, 1):
-        path = arc((-0.05, side * 0.03, length - reach), (reach, reach), 90, 150, "xz", 7)
-        s.tube(path, (0, 1, 0), 0.025, MIDDLE, segments=6)
+        s.tube(arc((-0.05, side * 0.03, length - reach), (reach, reach), 90, 150, "xz", 7), (0, 1, 0), 0.025, MIDDLE, segments=6)
     s.box((0.02, thin * 2.6, length * 0.3), (thin * 1.2, 0, length * 0.25), PALE)
 
 
@@ -145,9 +140,8 @@ def telephone(s: Solid, rng: np.random.Generator) -> None:
     s.rod((x, -end, surface(-end) + 0.16), (x, end, surface(end) + 0.16), 0.06, DARK)
     for y in (-end, end):
         s.ball((0.12, 0.11, 0.11), (x, y, surface(y) + 0.09), DARK, segments=10)
-    for row in range(4):
+    for y in (depth * (-0.32 + 0.16 * row) for row in range(4)):
         for column in range(3):
-            y = depth * (-0.32 + 0.16 * row)
             s.box((0.1, 0.08, 0.06), (width * (0.08 + 0.16 * column), y, surface(y) + 0.01), DARK, (slope, 0, 0))
     s.box((width * 0.45, 0.14, 0.04), (width * 0.23, depth * 0.38, surface(depth * 0.38)), MIDDLE, (slope, 0, 0))
 

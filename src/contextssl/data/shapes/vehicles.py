@@ -9,20 +9,14 @@ from contextssl.data.shapes.primitives import DARK, MIDDLE, PALE, Solid
 
 def aeroplane(s: Solid, rng: np.random.Generator) -> None:
     """A fuselage with swept wings low at its middle, a tail, and engines below the wings."""
-    length, radius, span = 1.0, rng.uniform(0.055, 0.085), rng.uniform(0.85, 1.15)
+    radius, span = rng.uniform(0.055, 0.085), rng.uniform(0.85, 1.15)
     sweep, chord = rng.uniform(0.1, 0.3), rng.uniform(0.16, 0.26)
     profile = [(0, 0), (radius * 0.6, 0.04), (radius, 0.14), (radius, 0.65), (radius * 0.5, 0.9), (0, 1.0)]
-    s.lathe([(r, z * length) for r, z in profile], (0, -length / 2, 0), PALE, (-90, 0, 0))
+    s.lathe(profile, (0, -0.5, 0), PALE, (-90, 0, 0))
     place = rng.uniform(-0.08, 0.04)
     for side in (-1, 1):
-        wing = np.array(
-            [
-                (0, place - chord / 2),
-                (side * span / 2, place + sweep),
-                (side * span / 2, place + sweep + chord * 0.4),
-                (0, place + chord / 2),
-            ]
-        )
+        tip, back = side * span / 2, place + sweep
+        wing = np.array([(0, place - chord / 2), (tip, back), (tip, back + chord * 0.4), (0, place + chord / 2)])
         s.plate(wing[::side], 0.025, (0, 0, -radius * 0.4), MIDDLE, (0, -side * 4, 0))
         tail = np.array([(0, 0.38), (side * span * 0.2, 0.44), (side * span * 0.2, 0.5), (0, 0.48)])
         s.plate(tail[::side], 0.02, (0, 0, radius * 0.4), MIDDLE)
@@ -32,7 +26,7 @@ def aeroplane(s: Solid, rng: np.random.Generator) -> None:
     height = rng.uniform(0.16, 0.26)
     fin = np.array([(0.34, 0), (0.48, 0), (0.52, height), (0.45, height)])
     s.plate(fin, 0.02, (0, 0, radius * 0.5), DARK, (90, 0, 90))
-    s.box((radius * 1.1, 0.05, 0.02), (0, -0.4 * length, radius * 0.85), DARK, (-25, 0, 0))
+    s.box((radius * 1.1, 0.05, 0.02), (0, -0.4, radius * 0.85), DARK, (-25, 0, 0))
 
 
 def _wheels(s: Solid, half_width: float, radius: float, thick: float, along: tuple[float, ...]) -> None:
@@ -43,17 +37,16 @@ def _wheels(s: Solid, half_width: float, radius: float, thick: float, along: tup
 
 def car(s: Solid, rng: np.random.Generator) -> None:
     """A body with a bonnet in front of its cabin, dark windows, four wheels, and a mirror and an aerial on one side."""
-    length, width, body = 1.0, rng.uniform(0.38, 0.48), rng.uniform(0.14, 0.2)
+    width, body = rng.uniform(0.38, 0.48), rng.uniform(0.14, 0.2)
     wheel, cabin = rng.uniform(0.085, 0.115), rng.uniform(0.13, 0.19)
     z = wheel * 0.8
-    _wheels(s, width / 2 - 0.02, wheel, 0.07, (-length * 0.3, length * 0.3))
-    s.block((width, length * 0.96), (width * 0.97, length), body, (0, 0, z + body / 2), PALE)
-    rear = rng.uniform(0.05, 0.2)
-    long = rng.uniform(0.5, 0.58)
+    _wheels(s, width / 2 - 0.02, wheel, 0.07, (-0.3, 0.3))
+    s.block((width, 0.96), (width * 0.97, 1.0), body, (0, 0, z + body / 2), PALE)
+    rear, long = rng.uniform(0.05, 0.2), rng.uniform(0.5, 0.58)
     s.block((width * 0.94, long), (width * 0.8, long * 0.62), cabin, (0, rear, z + body + cabin / 2), DARK, shift=(0, 0.03))
     s.box((width * 0.8, long * 0.62, 0.025), (0, rear + 0.03, z + body + cabin), PALE)
     for side in (-1, 1):
-        s.box((width * 0.2, 0.03, body * 0.35), (side * width * 0.33, -length / 2, z + body * 0.65), MIDDLE)
+        s.box((width * 0.2, 0.03, body * 0.35), (side * width * 0.33, -0.5, z + body * 0.65), MIDDLE)
     s.box((0.07, 0.04, 0.05), (-width / 2 - 0.03, rear - long * 0.38, z + body + 0.04), MIDDLE)
     s.rod((width * 0.4, rear + long * 0.4, z + body), (width * 0.4, rear + long * 0.5, z + body + cabin * 1.6), 0.01, DARK, segments=5)
 
@@ -78,16 +71,14 @@ def truck(s: Solid, rng: np.random.Generator) -> None:
 
 def ship(s: Solid, rng: np.random.Generator) -> None:
     """A pointed hull, a bridge towards the stern, a funnel, a crane towards the bow and a lifeboat on one side."""
-    length, beam, hull = 1.0, rng.uniform(0.2, 0.3), rng.uniform(0.12, 0.18)
+    beam, hull = rng.uniform(0.2, 0.3), rng.uniform(0.12, 0.18)
     rings = []
-    for z, narrow in ((-hull, 0.6), (0.0, 1.0)):
-        reach = 0.42 if z < 0 else 0.5
-        half = beam / 2 * narrow
+    for z, half, reach in ((-hull, beam / 2 * 0.6, 0.42), (0.0, beam / 2, 0.5)):
         outline = [(0, -reach), (half * 0.65, -reach * 0.7), (half, -reach * 0.3), (half, reach * 0.85), (half * 0.7, reach)]
         outline += [(-x, y) for x, y in outline[:0:-1]]
-        rings.append(np.array([(x, y * length, z) for x, y in outline]))
-    from_middle = [np.broadcast_to(ring.mean(axis=0), ring.shape) for ring in rings]
-    s.loft([from_middle[0], *rings, from_middle[1]], DARK)
+        rings.append(np.array([(x, y, z) for x, y in outline]))
+    bottom, top = (np.broadcast_to(ring.mean(axis=0), ring.shape) for ring in rings)
+    s.loft([bottom, *rings, top], DARK)
     deck, bridge = rng.uniform(0.09, 0.14), rng.uniform(0.1, 0.2)
     stern = rng.uniform(0.18, 0.28)
     s.box((beam * 0.85, 0.3, deck), (0, stern, deck / 2), PALE)
@@ -131,11 +122,10 @@ def helicopter(s: Solid, rng: np.random.Generator) -> None:
     boom, blade = rng.uniform(0.5, 0.65), rng.uniform(0.4, 0.52)
     s.ball((width, body, width), (0, 0, 0), PALE)
     s.ball((width * 0.85, body * 0.5, width * 0.8), (0, -body * 0.58, 0.01), DARK)
-    s.rod((0, body * 0.6, 0.03), (0, body * 0.6 + boom, 0.09), 0.07, PALE, 0.025)
     tail = body * 0.6 + boom
-    s.plate(
-        np.array([(tail - 0.08, 0.05), (tail + 0.02, 0.05), (tail + 0.08, 0.24), (tail + 0.02, 0.24)]), 0.02, (0, 0, 0), MIDDLE, (90, 0, 90)
-    )
+    s.rod((0, body * 0.6, 0.03), (0, tail, 0.09), 0.07, PALE, 0.025)
+    fin = np.array([(tail - 0.08, 0.05), (tail + 0.02, 0.05), (tail + 0.08, 0.24), (tail + 0.02, 0.24)])
+    s.plate(fin, 0.02, (0, 0, 0), MIDDLE, (90, 0, 90))
     s.disc(rng.uniform(0.08, 0.11), 0.015, (0.05, tail, 0.1), DARK, (0, 90, 0), 12)
     mast = width + 0.1
     s.rod((0, 0, width * 0.8), (0, 0, mast), 0.025, MIDDLE, segments=8)
@@ -167,8 +157,7 @@ def locomotive(s: Solid, rng: np.random.Generator) -> None:
     s.box((width * 1.15, cab * 1.2, 0.03), (0, length / 2 + cab / 2, deck + tall), DARK)
     for side in (-1, 1):
         s.box((0.02, cab * 0.5, tall * 0.3), (side * width / 2, length / 2 + cab / 2, deck + tall * 0.7), DARK)
-    count = int(rng.integers(3, 5))
-    along = tuple(np.linspace(-length * 0.4, length * 0.5 + cab * 0.4, count).tolist())
+    along = tuple(np.linspace(-length * 0.4, length * 0.5 + cab * 0.4, int(rng.integers(3, 5))).tolist())
     _wheels(s, width / 2 - 0.03, wheel, 0.04, along)
     s.box((0.02, along[-1] - along[0], 0.03), (width / 2, (along[0] + along[-1]) / 2, wheel), PALE)
     s.box((width / 2 - boiler * 0.3, length * 0.5, boiler), (-width / 4 - boiler * 0.15, length * 0.2, deck + boiler / 2), MIDDLE)

@@ -18,8 +18,8 @@ from contextssl.errors import SettingsError, nearest
 from contextssl.factors import AZIMUTH, COLOR, FLOOR, LIGHT, ROTATION, SCALE, TRANSLATION, FactorSpace
 
 # What moved views have after the seven raw latents: the object's offset along x, y and z of the world, in lengths of its bounding box's diagonal,
-# and the natural logarithm of its size, relative to that of an object that does not change. Up to the largest size, 1.1, and at any offset the
-# ball of the bounding box's diagonal stays in the picture and above the floor; the smallest is half the largest.
+# and the natural logarithm of its relative size. Up to the largest size, 1.1, and at any offset the ball of the bounding box's diagonal stays in
+# the picture and above the floor; the smallest is half the largest.
 MOVES = ("offset x", "offset y", "offset z", "log size")
 MOVE_RANGES = ((-0.2, 0.2), (-0.2, 0.2), (-0.2, 0.2), (math.log(0.55), math.log(1.1)))
 # All eleven.
@@ -45,17 +45,13 @@ FEWEST = 2  # values of a factor: with one it does not change
 class ViewGrid:
     """A grid of factor values. The order of its views is row-major: the last factor's value changes from each view to the next.
 
-    Args:
-        counts: how many values of each named factor, in any order.
-        views: of two factors so many combinations, on diagonals of the grid, so that each value of a factor is in equally many, two at least: many
-            values in few views. None: every combination.
-
     Raises:
-        SettingsError: for no factor, an unknown one, fewer than two values, or color together with one of its two hues; and for a number of views
-            that no diagonals have.
+        SettingsError: for factors, numbers of values or a number of views of which there is no grid.
     """
 
-    counts: Mapping[str, int]
+    counts: Mapping[str, int]  # how many values of each named factor, in any order
+    # Of two factors so many combinations, on diagonals of the grid, so that each value of a factor is in equally many, two at least: many values
+    # in few views. None: every combination.
     views: int | None = None
 
     def __post_init__(self) -> None:
@@ -67,8 +63,7 @@ class ViewGrid:
                 raise SettingsError(f"grid gives {name} {count} values: it must be at least {FEWEST}, or left out of the grid")
         if not self.counts:
             raise SettingsError("grid names no factor: name one or more, such as grid={rotation:7,color:7}, or leave grid out")
-        hues = [name for name in ("floor", "light") if name in self.counts]
-        if hues and "color" in self.counts:
+        if "color" in self.counts and (hues := [name for name in ("floor", "light") if name in self.counts]):
             raise SettingsError(f"grid names color and {' and '.join(hues)}: color is both hues at once, so name it or them")
         object.__setattr__(self, "counts", {name: int(self.counts[name]) for name in known if name in self.counts})
         if self.views is not None:
@@ -105,18 +100,17 @@ class ViewGrid:
         return len(LATENTS_OF_SHAPES) if {"translation", "scale"} & set(self.counts) else len(RAW_LATENTS)
 
     def raw_latents(self, seed: np.random.SeedSequence) -> Float64[np.ndarray, "V R"]:
-        """The generating parameters of an item's views: those of named factors on the grid, the others of each view by themselves. An object
-        whose translation or scale is not named does not move, or keeps its size.
+        """The generating parameters of an item's views, uniform in their ranges: those of named factors on the grid, the others of each view by
+        themselves. An object whose translation or scale is not named does not move, or keeps its size.
 
-        All are uniform in their ranges. A factor's values depend on the seed and on its name: they stay the same with more of them, and with
-        other factors named.
+        A factor's values depend on the seed and on its name: they stay the same with more of them, and with other factors named.
         """
         of_each_view, *of_factors = seed.spawn(1 + len(FACTORS_OF_SHAPES))
         low, high = np.array(RANGES_OF_SHAPES).T
         raw = np.zeros((self.num_views, self.raw_width))
         published = slice(len(RAW_LATENTS))
         raw[:, published] = np.random.default_rng(of_each_view).uniform(low[published], high[published], raw[:, published].shape)
-        seed_of = dict(zip((factor.name for factor in FACTORS_OF_SHAPES), of_factors, strict=True))
+        seed_of = {factor.name: own for factor, own in zip(FACTORS_OF_SHAPES, of_factors, strict=True)}
         for (name, count), place in zip(self.counts.items(), self._places(), strict=True):
             columns = list(RAW_COLUMNS[name])
             values = np.random.default_rng(seed_of[name]).uniform(low[columns], high[columns], (count, len(columns)))

@@ -19,11 +19,7 @@ OTHER = (
 
 @contextmanager
 def extra() -> Iterator[None]:
-    """Around imports that tables need.
-
-    Raises:
-        DataError: where what that needs is not installed.
-    """
+    """Around imports that tables need: raises DataError where what that needs is not installed."""
     try:
         yield
     except ImportError as error:

@@ -19,29 +19,14 @@ from contextssl.data.tables.text_file import read_text
 from contextssl.errors import DataError, SettingsError, nearest
 
 COLUMNS = (
-    "age",
-    "workclass",
-    "fnlwgt",
-    "education",
-    "education-num",
-    "marital-status",
-    "occupation",
-    "relationship",
-    "race",
-    "sex",
-    "capital-gain",
-    "capital-loss",
-    "hours-per-week",
-    "native-country",
-    "income",
+    *("age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship"),
+    *("race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income"),
 )
 NUMBERS = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
 UNUSED = ("fnlwgt", "education")
 TRAIN_FILE, TEST_FILE = "adult.data", "adult.test"
 LABEL = "income"
 FACTORS = {"gender": "sex", "race": "race", "age": "age"}
-# Husband and Wife say the sex outright.
-PROXIES = {"relationship": "gender"}
 
 
 def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), val_fraction: float = 0.1, seed: int = 0) -> Table:
@@ -70,7 +55,7 @@ def read_adult(data_dir: str | Path, *, factors: Sequence[str] = ("gender",), va
         factors={name: FACTORS[name] for name in factors},
         targets=pd.DataFrame({LABEL: income}),
         splits=np.concatenate([splits, np.full(len(test), "test")]),
-        proxies={column: factor for column, factor in PROXIES.items() if factor in factors},
+        proxies={"relationship": "gender"} if "gender" in factors else {},  # husband and wife say the sex outright
         description={"kind": "adult", "val_fraction": val_fraction, "seed": seed, "rows": [len(train), len(test)]},
     )
 

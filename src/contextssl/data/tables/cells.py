@@ -31,20 +31,12 @@ _TRUTH = {"true": ("True", "true", "TRUE", "1", "1.0"), "false": ("False", "fals
 
 
 def word(value: Any) -> str | None:
-    """A value as the word of its category; None where it is missing.
-
-    Raises:
-        DataError: for bytes, which no table here holds.
-    """
+    """A value as the word of its category; None where it is missing."""
     if isinstance(value, str):
         stripped = value.strip()
         return None if stripped.lower() in MISSING else stripped
     if value is None or value is pd.NaT or value is pd.NA:
         return None
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    if isinstance(value, int | np.integer):
-        return str(int(value))
     if isinstance(value, float | np.floating | Decimal):
         # A float32's shortest digits, and not those of the float64 nearest to it.
         number = float(value) if isinstance(value, float | Decimal) else float(str(value))
@@ -57,11 +49,7 @@ def word(value: Any) -> str | None:
 
 
 def as_words(values: pd.Series) -> pd.Series:
-    """Category values as text, missing ones as None: :func:`word` of each.
-
-    Raises:
-        DataError: for bytes, lists and mappings, which stand for no category.
-    """
+    """Category values as text: :func:`word` of each. Raises DataError for bytes, lists and mappings, which stand for no category."""
     kinds = {type(value) for value in values.astype(object)}
     for odd, what in (((bytes, bytearray), "bytes"), ((list, tuple, set, np.ndarray), "lists"), ((Mapping,), "mappings")):
         if any(issubclass(kind, odd) for kind in kinds):
@@ -128,20 +116,18 @@ def tidied(name: str, values: pd.Series) -> pd.Series:
     """A column, whichever library read it, in the few types that are distinguished here: numbers, truths, dates, and text without spaces around it.
     Durations are numbers of seconds.
     """
-    if isinstance(values.dtype, pd.CategoricalDtype) or is_dates(values):
-        return values
     if pd.api.types.is_timedelta64_dtype(values.dtype):
         return values.dt.total_seconds()
-    if pd.api.types.is_numeric_dtype(values.dtype):
+    if isinstance(values.dtype, pd.CategoricalDtype) or is_dates(values) or pd.api.types.is_numeric_dtype(values.dtype):
         return values
     kinds = {type(value) for value in values.dropna().astype(object)}
-    if kinds and all(issubclass(kind, Decimal) for kind in kinds):
+    if not kinds:
+        return values
+    if all(issubclass(kind, Decimal) for kind in kinds):
         return values.astype(float)
-    if kinds and all(issubclass(kind, datetime.date) for kind in kinds):
+    if all(issubclass(kind, datetime.date) for kind in kinds):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)
-    if kinds and all(issubclass(kind, str) for kind in kinds):
-        return as_words(values)
-    return values
+    return as_words(values) if all(issubclass(kind, str) for kind in kinds) else values
 
 
 def _plain(value: Any) -> Any:
@@ -150,4 +136,4 @@ def _plain(value: Any) -> Any:
 
 def _shown(values: pd.Series, rows: np.ndarray) -> str:
     found = values.iloc[int(rows[0])]
-    return f"{found!r} in row {int(rows[0]) + 1}" if isinstance(found, str) else f"{found} in row {int(rows[0]) + 1}"
+    return f"{repr(found) if isinstance(found, str) else found} in row {int(rows[0]) + 1}"

@@ -27,27 +27,17 @@ UNKNOWN = 0
 
 @dataclass(frozen=True)
 class Column:
-    """One number of an encoded row.
+    """One number of an encoded row. A ``"category"`` is its code, 1 to len(categories), 0 where it is missing or unknown; a ``"number"`` is
+    standardised, the training mean where it is missing."""
 
-    Args:
-        name: of the column in the file.
-        kind: a ``"category"`` is its code, 1 to len(categories), 0 where it is missing or unknown; a ``"number"`` is standardised, the
-            training mean where it is missing.
-        categories: in words, code 1 first.
-        centre, scale: of a number: its mean and deviation over the training rows.
-        edges: of a number: quantiles of the standardised training values, rising, for piecewise-linear codes.
-        missing: True where the column says only whether the number of the same name is missing (code 2) or there (code 1).
-        date: True of a number that counts days since 1970.
-    """
-
-    name: str
+    name: str  # of the column in the file
     kind: Kind
-    categories: tuple[str, ...] = ()
-    centre: float = 0.0
-    scale: float = 1.0
-    edges: tuple[float, ...] = ()
-    missing: bool = False
-    date: bool = False
+    categories: tuple[str, ...] = ()  # in words, code 1 first
+    centre: float = 0.0  # of a number: its mean over the training rows
+    scale: float = 1.0  # and its deviation
+    edges: tuple[float, ...] = ()  # of a number: quantiles of the standardised training values, rising, for piecewise-linear codes
+    missing: bool = False  # the column says only whether the number of the same name is missing (code 2) or there (code 1)
+    date: bool = False  # the number counts days since 1970
 
 
 @dataclass(frozen=True)
@@ -82,11 +72,7 @@ class Columns:
         return tuple(self._places)
 
     def places(self, name: str) -> tuple[int, ...]:
-        """Where a column of the file lies in an encoded row.
-
-        Raises:
-            SettingsError: for an unknown column, naming the nearest.
-        """
+        """Where a column of the file lies in an encoded row; raises SettingsError for an unknown column, naming the nearest."""
         if name not in self._places:
             raise SettingsError(f"unknown column {name!r}: {nearest(name, self._places)}")
         return self._places[name]
@@ -96,10 +82,9 @@ class Columns:
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, kinds: Mapping[str, Kind] | None = None) -> Columns:
-        """Columns as the training rows show them.
+        """Columns as the training rows, ``frame``, show them.
 
         Args:
-            frame: the training rows.
             kinds: by column what it is, where that differs from :func:`inferred_kind`.
 
         Raises:
@@ -122,35 +107,26 @@ class Columns:
         return cls(tuple(found))
 
     def encode(self, frame: pd.DataFrame) -> Float32[np.ndarray, "n W"]:
-        """Rows of a table that has these columns (others are ignored), as inputs of the model.
-
-        Whatever library read the table: spaces around names and text are ignored, and a value is read as it was in training, whatever
-        the other rows.
+        """Rows of a table that has these columns (others are ignored), as inputs of the model: spaces around names and text are ignored, and a
+        value is read as it was in training, whatever the other rows and whichever library read the table.
 
         Raises:
             DataError: naming the columns that are missing, or a number that is none.
         """
         there = {str(name).strip(): name for name in frame.columns}
-        absent = [name for name in self.names if name not in there]
-        if absent:
+        if absent := [name for name in self.names if name not in there]:
             raise DataError(f"the table lacks the columns {', '.join(absent)}: the model was trained with {', '.join(self.names)}")
         rows = np.empty((len(frame), len(self)), np.float32)
-        for name, places in self._places.items():
-            values = frame[there[name]]
-            for index in places:
-                rows[:, index] = _encoded(self.columns[index], values)
+        for index, column in enumerate(self.columns):
+            rows[:, index] = _encoded(column, frame[there[column.name]])
         return rows
 
     def summary(self) -> str:
         """How many columns of each kind there are, and which: to be checked before training."""
-        by_kind: dict[str, list[str]] = {"category": [], "number": []}
-        for name in self.names:
-            by_kind[self[name].kind].append(name)
-        parts = [
-            f"{len(names)} read as {plural} ({', '.join(names)})"
-            for plural, names in (("categories", by_kind["category"]), ("numbers", by_kind["number"]))
-            if names
-        ]
+        parts = []
+        for kind, plural in (("category", "categories"), ("number", "numbers")):
+            if names := [name for name in self.names if self[name].kind == kind]:
+                parts.append(f"{len(names)} read as {plural} ({', '.join(names)})")
         return f"{len(self.names)} columns: {'; '.join(parts)}"
 
     def words(self, row: np.ndarray, names: Iterable[str] | None = None) -> str:
@@ -197,9 +173,8 @@ def _encoded(column: Column, values: pd.Series) -> np.ndarray:
     if column.missing:
         return np.where(words.isna(), 2, 1)
     codes = {name: code for code, name in enumerate(column.categories, 1)}
-    found: dict[str, int] = {}
-    for each in words.dropna().unique():
-        found[each] = next((codes[other] for other in (each, *spellings(each)) if other in codes), UNKNOWN)
+    distinct = words.dropna().unique()
+    found = {each: next((codes[other] for other in (each, *spellings(each)) if other in codes), UNKNOWN) for each in distinct}
     return words.map(found).fillna(UNKNOWN).to_numpy(dtype=np.float64)
 
 

@@ -27,28 +27,19 @@ BANDS = 4
 
 @dataclass(frozen=True)
 class RowFactor:
-    """A factor of a row: which column holds its value.
-
-    Args:
-        name: of the factor.
-        place: of its column in an encoded row.
-        values: in words.
-        bounds: of a number, in standardised units: value v lies above bounds[v - 1]; None for a category, whose value is its code - 1.
-        moved: all places that are replaced together with it: its own column, and its proxy columns.
-    """
+    """A factor of a row: which column holds its value."""
 
     name: str
-    place: int
-    values: tuple[str, ...]
+    place: int  # of its column in an encoded row
+    values: tuple[str, ...]  # in words
+    # Of a number, in standardised units: value v lies above bounds[v - 1]. None for a category, whose value is its code - 1.
     bounds: tuple[float, ...] | None
-    moved: tuple[int, ...]
+    moved: tuple[int, ...]  # all places that are replaced together with it: its own column, and its proxy columns
 
     def of(self, rows: Float[Tensor, "n W"]) -> Int[Tensor, " n"]:
         """The value of each row, 0 to len(values) - 1."""
         column = rows[:, self.place].contiguous()
-        if self.bounds is None:
-            return column.long() - 1
-        return torch.bucketize(column, torch.tensor(self.bounds, dtype=rows.dtype))
+        return column.long() - 1 if self.bounds is None else torch.bucketize(column, torch.tensor(self.bounds, dtype=rows.dtype))
 
 
 def row_factors(
@@ -91,32 +82,19 @@ def _bands(bounds: Sequence[float]) -> tuple[str, ...]:
     if not bounds:
         return ("all",)
     words = [f"{bound:.4g}" for bound in bounds]
-    between = [f"{low} to {high}" for low, high in pairwise(words)]
-    return (f"up to {words[0]}", *between, f"over {words[-1]}")
+    return (f"up to {words[0]}", *(f"{low} to {high}" for low, high in pairwise(words)), f"over {words[-1]}")
 
 
 @dataclass(frozen=True, eq=False)
 class Corruption:
-    """Draws views of encoded rows.
+    """Draws views of encoded rows. Raises SettingsError for a share or chance outside 0 to 1."""
 
-    Args:
-        columns: of an encoded row.
-        factors: what is replaced, and described by the action.
-        marginals: (M, W) the encoded training rows, from which everything that is new in a view comes.
-        rate: the share of the other columns of the file that is redrawn in each view, rounded down as in SCARF.
-        swap_chance: with which each factor's value is replaced by another, every other one being as likely.
-        exact_chance: with which nothing is redrawn in a pair, so that its views differ in factors alone.
-
-    Raises:
-        SettingsError: for a share or chance outside 0 to 1.
-    """
-
-    columns: Columns
-    factors: tuple[RowFactor, ...]
-    marginals: Float[Tensor, "M W"]
-    rate: float = 0.4
-    swap_chance: float = 0.5
-    exact_chance: float = 0.0
+    columns: Columns  # of an encoded row
+    factors: tuple[RowFactor, ...]  # what is replaced, and described by the action
+    marginals: Float[Tensor, "M W"]  # the encoded training rows, from which everything that is new in a view comes
+    rate: float = 0.4  # the share of the other columns of the file that is redrawn in each view, rounded down as in SCARF
+    swap_chance: float = 0.5  # with which each factor's value is replaced by another, every other one being as likely
+    exact_chance: float = 0.0  # with which nothing is redrawn in a pair, so that its views differ in factors alone
 
     def __post_init__(self) -> None:
         for name, value in (("corruption", self.rate), ("swap_chance", self.swap_chance), ("exact_chance", self.exact_chance)):
@@ -127,7 +105,7 @@ class Corruption:
     def _group_of(self) -> Int[Tensor, " W"]:
         """Which column of the file each number belongs to; -1 of those that move with a factor."""
         moved = {place for factor in self.factors for place in factor.moved}
-        groups = [self.columns.places(name) for name in self.columns.names]
+        groups = map(self.columns.places, self.columns.names)
         group_of = torch.full((len(self.columns),), -1)
         for group, places in enumerate(places for places in groups if not moved & set(places)):
             group_of[list(places)] = group
@@ -175,54 +153,39 @@ class Corruption:
         several = rows.repeat(2, 1)
         redrawn = torch.where(exact.repeat(2)[:, None], several, self.redrawn_columns(several, generator))
         source, target = self.swapped(redrawn, generator).chunk(2)
-        if held is not None:
-            target = self._with_shared(source, target, held, generator)
-        return source, target, exact
-
-    def _with_shared(
-        self, source: Float[Tensor, "n W"], target: Float[Tensor, "n W"], held: Bool[Tensor, "n A"], generator: torch.Generator
-    ) -> Float[Tensor, "n W"]:
-        """The targets with their sources' columns of each held factor, and another value of every other."""
-        made = target.clone()
-        by_factor = held_by_factor(held, self.space, len(source))
+        if held is None:
+            return source, target, exact
+        target, by_factor = target.clone(), held_by_factor(held, self.space, len(rows))
         for factor in self.factors:
-            moved = list(factor.moved)
-            made[:, moved] = source[:, moved]
-            differs = ~by_factor[factor.name]
-            rows = made[differs]
-            made[differs] = self.with_value(rows, factor, self.other_value(rows, factor, generator), generator)
-        return made
+            moved, differs = list(factor.moved), ~by_factor[factor.name]
+            target[:, moved] = source[:, moved]
+            changed = target[differs]
+            target[differs] = self.with_value(changed, factor, self.other_value(changed, factor, generator), generator)
+        return source, target, exact
 
     def swapped(self, rows: Float[Tensor, "n W"], generator: torch.Generator) -> Float[Tensor, "n W"]:
         """Rows with the value of each factor replaced by another one, with ``swap_chance``."""
-        made = rows
         for factor in self.factors:
             chosen = torch.rand(len(rows), generator=generator) < self.swap_chance
-            made = self.with_value(made, factor, self.other_value(made, factor, generator), generator, chosen)
-        return made
+            rows = self.with_value(rows, factor, self.other_value(rows, factor, generator), generator, chosen)
+        return rows
 
     def redrawn_columns(self, rows: Float[Tensor, "n W"], generator: torch.Generator) -> Float[Tensor, "n W"]:
         """Rows with a random subset of the columns that are no factor's redrawn, each from a training row of its own."""
-        group_of = self._group_of
-        groups = int(group_of.max()) + 1
+        group_of = self._group_of.clamp(min=0)
+        groups = int(self._group_of.max()) + 1
         if groups == 0:
             return rows.clone()
         order = torch.rand(len(rows), groups, generator=generator).argsort(dim=1).argsort(dim=1)
         redrawn = order < int(self.rate * groups)
         donors = torch.randint(len(self.marginals), (len(rows), groups), generator=generator)
-        free = group_of >= 0
-        fresh = self.marginals[donors[:, group_of.clamp(min=0)], torch.arange(len(group_of))]
-        return torch.where(redrawn[:, group_of.clamp(min=0)] & free, fresh, rows)
+        fresh = self.marginals[donors[:, group_of], torch.arange(len(group_of))]
+        return torch.where(redrawn[:, group_of] & (self._group_of >= 0), fresh, rows)
 
     def other_value(self, rows: Float[Tensor, "n W"], factor: RowFactor, generator: torch.Generator) -> Int[Tensor, " n"]:
-        """For each row another value of the factor than its own, out of those that training rows have.
-
-        Raises:
-            DataError: where they have no other.
-        """
+        """For each row another value of the factor than its own, out of those that training rows have; raises DataError where they have none."""
         counts = self._donors[factor.name][2]
-        own = factor.of(rows)
-        chances = (counts > 0).float().expand(len(rows), -1).scatter(1, own[:, None], 0.0)
+        chances = (counts > 0).float().expand(len(rows), -1).scatter(1, factor.of(rows)[:, None], 0.0)
         if not bool(chances.any(dim=1).all()):
             only = factor.values[int(counts.argmax())]
             raise DataError(
@@ -243,8 +206,7 @@ class Corruption:
         order, starts, counts = self._donors[factor.name]
         uniform = torch.rand(len(rows), generator=generator, dtype=torch.float64)
         donors = order[starts[values] + (uniform * counts[values]).long()]
-        moved = list(factor.moved)
-        made = rows.clone()
+        made, moved = rows.clone(), list(factor.moved)
         fresh = self.marginals[donors][:, moved]
         made[:, moved] = fresh if chosen is None else torch.where(chosen[:, None], fresh, rows[:, moved])
         return made

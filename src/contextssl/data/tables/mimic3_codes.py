@@ -11,27 +11,12 @@ from collections.abc import Iterable
 
 # Chapters of ICD-9-CM diagnoses by the first three digits of their first category.
 _NUMBERED = (
-    (1, "infection"),
-    (140, "neoplasm"),
-    (240, "endocrine"),
-    (280, "blood"),
-    (290, "mental"),
-    (320, "nervous"),
-    (390, "circulatory"),
-    (460, "respiratory"),
-    (520, "digestive"),
-    (580, "genitourinary"),
-    (630, "pregnancy"),
-    (680, "skin"),
-    (710, "musculoskeletal"),
-    (740, "congenital"),
-    (760, "perinatal"),
-    (780, "symptom"),
-    (800, "injury"),
+    *((1, "infection"), (140, "neoplasm"), (240, "endocrine"), (280, "blood"), (290, "mental"), (320, "nervous"), (390, "circulatory")),
+    *((460, "respiratory"), (520, "digestive"), (580, "genitourinary"), (630, "pregnancy"), (680, "skin"), (710, "musculoskeletal")),
+    *((740, "congenital"), (760, "perinatal"), (780, "symptom"), (800, "injury")),
 )
 CHAPTERS = (*(name for _, name in _NUMBERED), "external_cause", "health_factor")
 
-TREATMENTS = ("nervous", "respiratory", "cardiovascular", "digestive", "urogenital", "musculoskeletal", "bedside", "other")
 # Chapters of ICD-9-CM procedures by the two digits of their first category.
 _OPERATIONS = (
     (0, "other"),
@@ -50,40 +35,27 @@ _OPERATIONS = (
 _LOCAL = re.compile(r"ophth|\boint|cream|lidocaine|nasal|\botic\b|eye drop")
 _CARRIER = re.compile(r"^(bag|vial|syringe.*|soln\.?|solution|amp|sw|sterile (water|diluent).*|epidural bag)$")
 _DRUGS = {
-    "fluid_electrolyte": re.compile(r"flush|\block\b"),  # heparin that keeps a line open is no anticoagulation
-    "antibiotic": re.compile(
+    "fluid_electrolyte": r"flush|\block\b",  # heparin that keeps a line open is no anticoagulation
+    "antibiotic": (
         r"cillin|\bcef|ceph|penem|floxacin|(?<!bleo)(?<!mito)(?<!rapa)mycin|micin|vancomy|metronidaz|flagyl|sulfameth|bactrim|linezolid|aztreonam|cycline|colisti"
         r"|nitrofurant|amikacin|unasyn|zosyn|rifampin|rifaximin|isoniazid|ethambutol|pyrazinamide|dapsone|quinupristin|piperacillin"
     ),
-    "anticoagulant": re.compile(
-        r"heparin|enoxaparin|lovenox|warfarin|coumadin|fondaparinux|argatroban|bivalirudin|lepirudin|dalteparin|dabigatran"
+    "anticoagulant": r"heparin|enoxaparin|lovenox|warfarin|coumadin|fondaparinux|argatroban|bivalirudin|lepirudin|dalteparin|dabigatran",
+    "opioid": r"morphin|morphone|fentanyl|codone|codeine|methadone|meperidine|tramadol|propoxyphene|\bopium|remifentanil|buprenorphine",
+    "sedative": r"propofol|zolam\b|zepam|dexmedetomid|precedex|etomidate|ketamine|barbital|zolpidem|chlordiazepox",
+    "vasopressor": r"epinephrine|phenylephrine|\bvasopressin|dopamine|dobutamine|milrinone|midodrine|(?<!pseudo)ephedrine|isoproterenol",
+    "insulin": r"insulin|humalog|humulin|novolog|lantus|glargine",
+    "diuretic": (
+        r"furosemide|lasix|bumetanide|torsemide|thiazide|metolazone|spironolactone|acetazolamide|chlorthalidone|ethacryn|mannitol|triamterene"
+        r"|eplerenone"
     ),
-    "opioid": re.compile(
-        r"morphin|morphone|fentanyl|codone|codeine|methadone|meperidine|tramadol|propoxyphene|\bopium|remifentanil|buprenorphine"
-    ),
-    "sedative": re.compile(r"propofol|zolam\b|zepam|dexmedetomid|precedex|etomidate|ketamine|barbital|zolpidem|chlordiazepox"),
-    "vasopressor": re.compile(
-        r"epinephrine|phenylephrine|\bvasopressin|dopamine|dobutamine|milrinone|midodrine|(?<!pseudo)ephedrine|isoproterenol"
-    ),
-    "insulin": re.compile(r"insulin|humalog|humulin|novolog|lantus|glargine"),
-    "diuretic": re.compile(
-        r"furosemide|lasix|bumetanide|torsemide|thiazide|metolazone|spironolactone|acetazolamide|chlorthalidone|ethacryn|mannitol|triamterene|eplerenone"
-    ),
-    "beta_blocker": re.compile(
-        r"metoprolol|atenolol|labetalol|carvedilol|esmolol|propranolol|nadolol|bisoprolol|acebutolol|pindolol|nebivolol"
-    ),
-    "corticosteroid": re.compile(r"predniso|cortiso(ne|l)|methylpred|dexamethasone|budesonide|solu-?medrol"),
-    "statin": re.compile(r"vastatin|lipitor|zocor"),
-    "acid_suppression": re.compile(r"prazole(?<!aripiprazole)|famotidine|ranitidine|cimetidine|sucralfate|protonix|nizatidine"),
-    "antiarrhythmic": re.compile(
-        r"amiodarone|digoxin|diltiazem|verapamil|sotalol|adenosine|procainamide|quinidine|dofetilide|ibutilide|flecainide|propafenone"
-    ),
-    "bronchodilator": re.compile(
-        r"albuterol|ipratropium|tiotropium|salmeterol|xopenex|combivent|theophylline|aminophylline|formoterol|terbutaline"
-    ),
-    "antipsychotic": re.compile(
-        r"haloperidol|haldol|quetiapine|olanzapine|risperidone|ziprasidone|aripiprazole|chlorpromazine|clozapine|thioridazine"
-    ),
+    "beta_blocker": r"metoprolol|atenolol|labetalol|carvedilol|esmolol|propranolol|nadolol|bisoprolol|acebutolol|pindolol|nebivolol",
+    "corticosteroid": r"predniso|cortiso(ne|l)|methylpred|dexamethasone|budesonide|solu-?medrol",
+    "statin": r"vastatin|lipitor|zocor",
+    "acid_suppression": r"prazole(?<!aripiprazole)|famotidine|ranitidine|cimetidine|sucralfate|protonix|nizatidine",
+    "antiarrhythmic": r"amiodarone|digoxin|diltiazem|verapamil|sotalol|adenosine|procainamide|quinidine|dofetilide|ibutilide|flecainide|propafenone",
+    "bronchodilator": r"albuterol|ipratropium|tiotropium|salmeterol|xopenex|combivent|theophylline|aminophylline|formoterol|terbutaline",
+    "antipsychotic": r"haloperidol|haldol|quetiapine|olanzapine|risperidone|ziprasidone|aripiprazole|chlorpromazine|clozapine|thioridazine",
 }
 _FLUID = re.compile(
     r"\bns\b|1/2 ?ns|\bd5|\blr\b|ringer|dextrose|sodium (chlor|bic|acetate|phos)|potassium (chl|phos|acetate)|magnesium sulf|calcium (gluc|chlor)"
@@ -99,19 +71,16 @@ def diagnosis_chapter(code: str) -> str | None:
         >>> diagnosis_chapter("4280"), diagnosis_chapter("V4581"), diagnosis_chapter("038.9")
         ('circulatory', 'health_factor', 'infection')
     """
-    code = code.strip().upper()
-    if code.startswith("V"):
-        return "health_factor"
-    if code.startswith("E"):
-        return "external_cause"
-    head = code[:3]
+    head = code.strip().upper()[:3]
+    if head[:1] in ("V", "E"):
+        return "health_factor" if head[0] == "V" else "external_cause"
     if len(head) < 3 or not head.isdecimal() or head == "000":
         return None
     return _NUMBERED[bisect_right(_NUMBERED, int(head), key=lambda chapter: chapter[0]) - 1][1]
 
 
 def procedure_group(code: str) -> str | None:
-    """The group of an ICD-9-CM procedure, one of ``TREATMENTS``; None for what is no code.
+    """The group of an ICD-9-CM procedure, one of ``_OPERATIONS``; None for what is no code.
 
     Puncture of a vessel (38.9, the lines of intensive care) counts as bedside; angioplasty, stents and pacing of chapter 00 (00.4 to 00.6) as
     cardiovascular. A code of one or two digits has lost its leading zeros and is read as 00.dd.
@@ -148,10 +117,8 @@ def drug_group(name: str) -> str | None:
         return None
     if _LOCAL.search(name):
         return "other"
-    for group, pattern in _DRUGS.items():
-        if pattern.search(name):
-            return group
-    return "fluid_electrolyte" if _FLUID.search(name) else "other"
+    found = next((group for group, pattern in _DRUGS.items() if re.search(pattern, name)), None)
+    return found or ("fluid_electrolyte" if _FLUID.search(name) else "other")
 
 
 def ethnic_group(name: str) -> str:

@@ -29,17 +29,8 @@ import pandas as pd
 from jaxtyping import Bool, Int64, Shaped
 
 from contextssl.data.splits import split_rows
-from contextssl.data.tables.mimic3_codes import (
-    CHAPTERS,
-    DRUG_GROUPS,
-    diagnosis_chapter,
-    drug_group,
-    ethnic_group,
-    lost_zeros,
-    marital_group,
-    procedure_group,
-    service_group,
-)
+from contextssl.data.tables import mimic3_codes
+from contextssl.data.tables.mimic3_codes import CHAPTERS, DRUG_GROUPS
 from contextssl.data.tables.mimic3_files import TableFile, find_tables, read_table_file
 from contextssl.data.tables.records_table import SPLITS, Table
 from contextssl.errors import DataError, SettingsError, nearest
@@ -52,27 +43,14 @@ FEW_ADMISSIONS = 1000
 
 @dataclass(frozen=True)
 class Stays:
-    """All admissions, one per row, in the order of their file, and where other tables' rows belong.
+    """All admissions, one per row, in the order of their file, and where other tables' rows belong."""
 
-    Args:
-        admissions: the columns that are read, with the patient's gender and date of birth.
-        kept: which are rows of the table; the others only say what came before.
-    """
+    admissions: pd.DataFrame  # the columns that are read, with the patient's gender and date of birth
+    kept: Bool[np.ndarray, " n"]  # which are rows of the table; the others only say what came before
 
-    admissions: pd.DataFrame
-    kept: Bool[np.ndarray, " n"]
-
-    def day(self) -> pd.Series:
-        """Of admission: midnight at its beginning."""
-        return self.admissions["admittime"].dt.normalize()
-
-    def place(self, other: pd.DataFrame, table: TableFile) -> Int64[np.ndarray, " rows"]:
-        """Of each row of another table the admission's row, -1 for none.
-
-        Raises:
-            DataError: where no row belongs to any.
-        """
-        places = pd.Index(self.admissions["hadm_id"].to_numpy(np.int64)).get_indexer(other["hadm_id"].fillna(-1).to_numpy(np.int64))
+    def places(self, ids: pd.Series, table: TableFile) -> Int64[np.ndarray, " rows"]:
+        """Of each row of another table, which has these ``hadm_id``, the admission's row, -1 for none; raises DataError where all have none."""
+        places = pd.Index(self.admissions["hadm_id"].to_numpy(np.int64)).get_indexer(ids.fillna(-1).to_numpy(np.int64))
         if (places < 0).all():
             raise DataError(
                 f"{table.path} and ADMISSIONS have no hadm_id in common: they are not of one download; put the files of one version in the folder"
@@ -110,27 +88,30 @@ def read_mimic3(
     """
     if diagnoses not in DIAGNOSES:
         raise SettingsError(f"unknown diagnoses={diagnoses!r}: {nearest(diagnoses, DIAGNOSES)}")
-    folder = Path(data_dir)
-    files = find_tables(folder)
+    files = find_tables(Path(data_dir))
 
     def read(name: str) -> pd.DataFrame:
         say(f"reading {files[name].path.name}")
         return read_table_file(files[name])
 
     stays, notes = _stays(read("ADMISSIONS"), read("PATIENTS"), files)
+
+    def placed(name: str) -> pd.DataFrame:
+        rows = read(name)
+        rows["place"] = stays.places(rows["hadm_id"], files[name])
+        return rows
+
     frame = _admission_columns(stays)
-    frame["first_service"] = _first(stays, read("SERVICES"), files["SERVICES"], "transfertime", "curr_service", service_group)
-    frame["first_careunit"] = _first(stays, read("ICUSTAYS"), files["ICUSTAYS"], "intime", "first_careunit", str.strip)
-    coded, procedures = read("DIAGNOSES_ICD"), read("PROCEDURES_ICD")
-    frame = frame.join(_diagnosis_columns(stays, coded, files["DIAGNOSES_ICD"], diagnoses))
-    frame = frame.join(_drug_columns(stays, read("PRESCRIPTIONS"), files["PRESCRIPTIONS"]))
+    frame["first_service"] = _first_early(stays, placed("SERVICES"), "transfertime", "curr_service", mimic3_codes.service_group)
+    frame["first_careunit"] = _first_early(stays, placed("ICUSTAYS"), "intime", "first_careunit", str.strip)
+    coded, procedures = placed("DIAGNOSES_ICD"), placed("PROCEDURES_ICD")
+    frame = frame.join([_diagnosis_columns(stays, coded, diagnoses), _drug_columns(stays, placed("PRESCRIPTIONS"))])
     targets = _targets(stays, procedures, files["PROCEDURES_ICD"])
     for name, codes in (("DIAGNOSES_ICD", coded), ("PROCEDURES_ICD", procedures)):
-        if lost_zeros(map(str, codes["icd9_code"].cat.categories)):
+        if mimic3_codes.lost_zeros(map(str, codes["icd9_code"].cat.categories)):
             notes.append(f"{files[name].path.name} has codes without their leading zeros, so some are read as of another group")
 
-    frame = frame[stays.kept].reset_index(drop=True)
-    targets = targets[stays.kept].reset_index(drop=True)
+    frame, targets = (rows[stays.kept].reset_index(drop=True) for rows in (frame, targets))
     if targets["treatment"].nunique() < 2:
         notes.append(f"treatment is dropped: it is {targets['treatment'].iloc[0]} in all rows")
         targets = targets.drop(columns="treatment")
@@ -150,7 +131,7 @@ def read_mimic3(
         proxies={name: "gender" for name in map(str, frame) if name.endswith("_pregnancy")},
         description={
             "kind": "mimic3",
-            "path": str(folder.resolve()),
+            "path": str(Path(data_dir).resolve()),
             "admissions": len(stays.admissions),
             "patients": len(np.unique(people)),
             "rows": {split: int((splits == split).sum()) for split in SPLITS},
@@ -221,55 +202,56 @@ def _admission_columns(stays: Stays) -> pd.DataFrame:
     frame = pd.DataFrame({"gender": pd.Categorical(_words(admissions["gender"], str.strip)), "age": admissions["age"]})
     for name in ("admission_type", "admission_location", "insurance"):
         frame[name] = pd.Categorical(_words(admissions[name], str.strip))
-    frame["marital_status"] = pd.Categorical(_words(admissions["marital_status"], marital_group, "unknown"))
-    frame["ethnicity"] = pd.Categorical(_words(admissions["ethnicity"], ethnic_group, "unknown"))
+    frame["marital_status"] = pd.Categorical(_words(admissions["marital_status"], mimic3_codes.marital_group, "unknown"))
+    frame["ethnicity"] = pd.Categorical(_words(admissions["ethnicity"], mimic3_codes.ethnic_group, "unknown"))
     return frame
 
 
-def _first(
-    stays: Stays, other: pd.DataFrame, table: TableFile, time: str, column: str, group: Callable[[str], str | None]
-) -> pd.Categorical:
-    """What came first for each admission, up to the end of its first day; ``"none"`` where nothing did."""
-    places = stays.place(other, table)
+def _first(stays: Stays, places: Int64[np.ndarray, " rows"], order: pd.Series, words: np.ndarray) -> Shaped[np.ndarray, " n"]:
+    """Of each admission the word of its first row in that order, ``"none"`` where it has none; rows without a word are passed over."""
+    rows = pd.DataFrame({"place": places, "order": order, "word": words})
+    rows = rows[(places >= 0) & rows["word"].notna()].sort_values("order", kind="stable").drop_duplicates("place")
     first = np.full(len(stays.admissions), "none", dtype=object)
-    rows = pd.DataFrame({"place": places, "time": other[time], "word": _words(other[column], group)})
-    rows = rows[_by_the_first_day(stays, places, other[time]) & rows["word"].notna()]
-    rows = rows.sort_values("time", kind="stable").drop_duplicates("place")
     first[rows["place"].to_numpy()] = rows["word"].to_numpy()
-    return pd.Categorical(first)
+    return first
 
 
-def _by_the_first_day(stays: Stays, places: np.ndarray, times: pd.Series) -> Bool[np.ndarray, " rows"]:
-    """Which rows of another table are dated on the day of their admission, or before."""
-    day = stays.day().take(np.maximum(places, 0)).reset_index(drop=True)
-    return (places >= 0) & (times.reset_index(drop=True).dt.normalize() <= day).to_numpy()
+def _early_places(stays: Stays, rows: pd.DataFrame, time: str) -> Int64[np.ndarray, " rows"]:
+    """The places of rows that are dated on the day of their admission or before; -1 of the others."""
+    places = rows["place"].to_numpy()
+    day = stays.admissions["admittime"].dt.normalize().take(np.maximum(places, 0)).reset_index(drop=True)
+    return np.where((rows[time].dt.normalize() <= day).to_numpy(), places, -1)
 
 
-def _flags(places: np.ndarray, words: np.ndarray, groups: tuple[str, ...], count: int) -> Bool[np.ndarray, "n groups"]:
+def _first_early(stays: Stays, rows: pd.DataFrame, time: str, column: str, group: Callable[[str], str | None]) -> pd.Categorical:
+    """What came first for each admission, up to the end of its first day."""
+    return pd.Categorical(_first(stays, _early_places(stays, rows, time), rows[time], _words(rows[column], group)))
+
+
+def _flags(stays: Stays, places: np.ndarray, words: np.ndarray, groups: tuple[str, ...]) -> Bool[np.ndarray, "n groups"]:
     """For each admission which of the groups its rows are of; rows of no group or no admission count for nothing."""
     numbers = pd.Index(groups).get_indexer(pd.Index(words, dtype=object))
-    flags = np.zeros((count, len(groups)), bool)
+    flags = np.zeros((len(stays.admissions), len(groups)), bool)
     there = (places >= 0) & (numbers >= 0)
     flags[places[there], numbers[there]] = True
     return flags
 
 
-def _yes_no(flags: Bool[np.ndarray, "n groups"], names: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {name: pd.Categorical.from_codes(flags[:, i].astype(np.int8), pd.Index(["no", "yes"])) for i, name in enumerate(names)}
-    )
+def _yes_no(flags: Bool[np.ndarray, "n groups"], what: str, groups: tuple[str, ...]) -> pd.DataFrame:
+    answers, codes = pd.Index(["no", "yes"]), flags.T.astype(np.int8)
+    return pd.DataFrame({f"{what}_{group}": pd.Categorical.from_codes(own, answers) for group, own in zip(groups, codes, strict=True)})
 
 
-def _diagnosis_columns(stays: Stays, coded: pd.DataFrame, table: TableFile, diagnoses: str) -> pd.DataFrame:
-    flags = _flags(stays.place(coded, table), _words(coded["icd9_code"], diagnosis_chapter), CHAPTERS, len(stays.admissions))
+def _diagnosis_columns(stays: Stays, coded: pd.DataFrame, diagnoses: str) -> pd.DataFrame:
+    flags = _flags(stays, coded["place"].to_numpy(), _words(coded["icd9_code"], mimic3_codes.diagnosis_chapter), CHAPTERS)
     before, after = earlier_pairs(stays.admissions)
     counts = np.bincount(after, minlength=len(flags))
     if diagnoses == "admission":
-        columns = _yes_no(flags, [f"diagnosis_{name}" for name in CHAPTERS])
+        columns = _yes_no(flags, "diagnosis", CHAPTERS)
     else:
         past = np.zeros_like(flags)
         np.logical_or.at(past, after, flags[before])
-        columns = _yes_no(past, [f"earlier_{name}" for name in CHAPTERS])
+        columns = _yes_no(past, "earlier", CHAPTERS)
     columns.insert(0, "earlier_admissions", counts.astype(np.int64))
     return columns
 
@@ -282,24 +264,19 @@ def earlier_pairs(admissions: pd.DataFrame) -> tuple[Int64[np.ndarray, " pairs"]
     return pairs.loc[over, "row_before"].to_numpy(np.int64), pairs.loc[over, "row_after"].to_numpy(np.int64)
 
 
-def _drug_columns(stays: Stays, prescribed: pd.DataFrame, table: TableFile) -> pd.DataFrame:
-    places = stays.place(prescribed, table)
-    early = _by_the_first_day(stays, places, prescribed["startdate"])
-    flags = _flags(places[early], _words(prescribed["drug"], drug_group)[early], DRUG_GROUPS, len(stays.admissions))
-    return _yes_no(flags, [f"drug_{name}" for name in DRUG_GROUPS])
+def _drug_columns(stays: Stays, prescribed: pd.DataFrame) -> pd.DataFrame:
+    places = _early_places(stays, prescribed, "startdate")
+    return _yes_no(_flags(stays, places, _words(prescribed["drug"], mimic3_codes.drug_group), DRUG_GROUPS), "drug", DRUG_GROUPS)
 
 
 def _targets(stays: Stays, procedures: pd.DataFrame, table: TableFile) -> pd.DataFrame:
     times = stays.admissions
     days = (times["dischtime"] - times["admittime"]).dt.total_seconds().to_numpy() / 86400
     bins = np.select([days < 3, days <= 7, days <= 14], ["<3 d", "3-7 d", "7-14 d"], ">14 d")
-    places = stays.place(procedures, table)
     if letters := [str(code) for code in procedures["icd9_code"].cat.categories if str(code)[:1].upper() in ("V", "E")]:
         raise DataError(
             f"{table.path} holds {letters[0]!r}, which is a diagnosis: it is DIAGNOSES_ICD's file; put PROCEDURES_ICD's own there"
         )
-    first = pd.DataFrame({"place": places, "order": procedures["seq_num"], "group": _words(procedures["icd9_code"], procedure_group)})
-    first = first[(first["place"] >= 0) & first["group"].notna()].sort_values("order", kind="stable").drop_duplicates("place")
-    treatment = np.full(len(times), "none", dtype=object)
-    treatment[first["place"].to_numpy()] = first["group"].to_numpy()
+    groups = _words(procedures["icd9_code"], mimic3_codes.procedure_group)
+    treatment = _first(stays, procedures["place"].to_numpy(), procedures["seq_num"], groups)
     return pd.DataFrame({"long_stay": np.where(days > 7, "> 7 d", "<= 7 d"), "length_of_stay": bins, "treatment": treatment})

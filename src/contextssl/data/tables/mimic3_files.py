@@ -25,15 +25,9 @@ from contextssl.system.files import storage_error
 # By table its columns that are read, and how: identifiers and order numbers are whole numbers, dates are seconds, all else is text.
 TABLES: Mapping[str, Mapping[str, str]] = {
     "ADMISSIONS": {
-        "subject_id": "number",
-        "hadm_id": "number",
-        "admittime": "date",
-        "dischtime": "date",
-        "admission_type": "text",
-        "admission_location": "text",
-        "insurance": "text",
-        "marital_status": "text",
-        "ethnicity": "text",
+        **dict.fromkeys(("subject_id", "hadm_id"), "number"),
+        **dict.fromkeys(("admittime", "dischtime"), "date"),
+        **dict.fromkeys(("admission_type", "admission_location", "insurance", "marital_status", "ethnicity"), "text"),
     },
     "PATIENTS": {"subject_id": "number", "gender": "text", "dob": "date"},
     "ICUSTAYS": {"hadm_id": "number", "first_careunit": "text", "intime": "date"},
@@ -42,7 +36,6 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "PRESCRIPTIONS": {"hadm_id": "number", "startdate": "date", "drug": "text"},
     "SERVICES": {"hadm_id": "number", "transfertime": "date", "curr_service": "text"},
 }
-SUFFIXES = (".csv", ".csv.gz")
 
 
 @dataclass(frozen=True)
@@ -53,36 +46,33 @@ class TableFile:
     path: Path
     header: tuple[str, ...]
 
+    @property
+    def compressed(self) -> bool:
+        return self.path.suffix.lower() == ".gz"
+
     def columns(self) -> dict[str, str]:
         """By lower-case name the column as the header writes it."""
         return {column.strip().lower(): column for column in self.header}
 
 
 def find_tables(folder: Path) -> dict[str, TableFile]:
-    """The files of all tables, whatever the case of their names, with headers that have what is read of them.
-
-    Raises:
-        DataError: where the folder or tables are missing, a header lacks a column, is another table's or is split by another delimiter.
-    """
+    """The files of all tables, whatever the case of their names, with headers that have what is read of them; raises DataError where the folder
+    or tables are missing, or a header lacks a column, is another table's or is split by another delimiter."""
     if not folder.is_dir():
-        raise DataError(
-            f"{folder} is {'not a folder' if folder.exists() else 'missing'}: give data_dir=DIR, the folder of MIMIC-III's CSV files"
-        )
+        found = "not a folder" if folder.exists() else "missing"
+        raise DataError(f"{folder} is {found}: give data_dir=DIR, the folder of MIMIC-III's CSV files")
     try:
         listed = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
     except OSError as error:
         raise storage_error(error, folder, "read") from error
-    found: dict[str, Path] = {}
-    for suffix in SUFFIXES:  # a plain file goes before a compressed one
-        for name in TABLES:
-            if name.lower() + suffix in listed:
-                found.setdefault(name, listed[name.lower() + suffix])
-    if missing := [f"{name}.csv" for name in TABLES if name not in found]:
+    # A plain file goes before a compressed one.
+    paths = {name: listed[file] for suffix in (".csv.gz", ".csv") for name in TABLES if (file := name.lower() + suffix) in listed}
+    if missing := [f"{name}.csv" for name in TABLES if name not in paths]:
         raise DataError(
             f"no {', '.join(missing)} in {folder} (nor with .gz): put MIMIC-III's files there as they are published; "
             f"{len(TABLES)} are read, {', '.join(TABLES)}"
         )
-    tables = {name: TableFile(name, found[name], _header(found[name])) for name in TABLES}
+    tables = {name: TableFile(name, paths[name], _header(paths[name])) for name in TABLES}
     for table in tables.values():
         _check_columns(table)
     return tables
@@ -90,7 +80,7 @@ def find_tables(folder: Path) -> dict[str, TableFile]:
 
 def _header(path: Path) -> tuple[str, ...]:
     try:
-        with gzip.open(path, "rt", encoding="utf-8-sig") if _compressed(path) else path.open(encoding="utf-8-sig") as file:
+        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
             line = next(csv.reader(file), [])
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be decompressed ({error}): it is damaged or no gzip file; copy or download it again") from error
@@ -103,24 +93,19 @@ def _header(path: Path) -> tuple[str, ...]:
     return tuple(line)
 
 
-def _compressed(path: Path) -> bool:
-    return path.suffix.lower() == ".gz"
-
-
 def _check_columns(table: TableFile) -> None:
-    columns = set(table.columns())
+    columns = table.columns()
     if len(table.header) == 1 and (other := re.search(r"[;\t|]", table.header[0])):
         raise DataError(
             f"{table.path} has one column, {table.header[0][:40]!r}: it is split by {other[0]!r}; save it with commas, as it is published"
         )
     if twice := [name for name, count in Counter(name.strip().lower() for name in table.header).items() if count > 1]:
         raise DataError(f"{table.path} has the column {twice[0]!r} twice: use the file as it is published")
-    missing = [name for name in TABLES[table.name] if name not in columns]
-    if not missing:
+    if not (missing := [name for name in TABLES[table.name] if name not in columns]):
         return
     # The table whose columns these are, the one with the most columns read first.
     for name in sorted(TABLES, key=lambda name: -len(TABLES[name])):
-        if name != table.name and set(TABLES[name]) <= columns:
+        if name != table.name and TABLES[name].keys() <= columns.keys():
             raise DataError(f"{table.path} holds the columns of {name}, not of {table.name}: put {table.name}'s own file there")
     raise DataError(
         f"{table.path} has no column {', '.join(missing)}: {table.name} has it as published; this header is {', '.join(table.header)}"
@@ -133,8 +118,7 @@ def read_table_file(table: TableFile) -> pd.DataFrame:
     Raises:
         DataError: for a damaged file, a row with too few or too many fields, a value that is no number or date, a table without rows.
     """
-    names = table.columns()
-    read = _arrow(table)
+    names, read = table.columns(), _arrow(table)
     if not read.num_rows:
         raise DataError(f"{table.path} has a header and no rows: copy or download it again")
     columns: dict[str, pd.Series] = {}
@@ -152,21 +136,17 @@ def _arrow(table: TableFile, threads: bool = True) -> pa.Table:
     names = table.columns()
     text = pa.dictionary(pa.int32(), pa.string())
     types = {names[name]: pa.int64() if kind == "number" else text for name, kind in TABLES[table.name].items()}
+    reading = arrow_csv.ReadOptions(use_threads=threads, block_size=8 << 20)
+    converting = arrow_csv.ConvertOptions(include_columns=list(types), column_types=types, null_values=[""], strings_can_be_null=True)
     try:
-        with pa.input_stream(table.path, compression="gzip" if _compressed(table.path) else None) as stream:
-            return arrow_csv.read_csv(
-                stream,
-                read_options=arrow_csv.ReadOptions(use_threads=threads, block_size=8 << 20),
-                convert_options=arrow_csv.ConvertOptions(
-                    include_columns=list(types), column_types=types, null_values=[""], strings_can_be_null=True
-                ),
-            )
+        with pa.input_stream(table.path, compression="gzip" if table.compressed else None) as stream:
+            return arrow_csv.read_csv(stream, read_options=reading, convert_options=converting)
     except pa.ArrowInvalid as error:
         if threads:  # read by one thread, the error says the line
             return _arrow(table, threads=False)
         raise DataError(f"{table.path} cannot be read: {_plain(error, table)}") from error
     except OSError as error:
-        if _compressed(table.path) and not error.errno:
+        if table.compressed and not error.errno:
             raise DataError(f"{table.path} cannot be decompressed: it is damaged or cut short; copy or download it again") from error
         raise storage_error(error, table.path, "read") from error
 
@@ -178,10 +158,8 @@ def _plain(error: Exception, table: TableFile) -> str:
         return f"{fault}; it is damaged or cut short: copy or download it again"
     if found := re.search(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*?)'", message):
         column, line, value = found.groups()
-        where = f", line {line}" if line else ""
-        return (
-            f"the column {table.header[int(column)]}{where} holds {value[:40]!r}, which is no whole number; use the file as it is published"
-        )
+        where = f"{table.header[int(column)]}{f', line {line}' if line else ''}"
+        return f"the column {where} holds {value[:40]!r}, which is no whole number; use the file as it is published"
     return f"{message.splitlines()[0]}; copy or download it again"
 
 

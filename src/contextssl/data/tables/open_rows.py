@@ -17,14 +17,7 @@ OF_FILES = ("path", "person", "delimiter", "decimal", "encoding", "proxy_columns
 
 
 def open_rows(table: Table, settings: DataSettings, path: str, progress: bool) -> Data:
-    """The data of a table.
-
-    Args:
-        path: of its file or folder.
-
-    Raises:
-        SettingsError, DataError: as of :func:`~contextssl.data.tables.open_table.open_table`.
-    """
+    """The data of a table, whose file or folder ``path`` is; raises as :func:`~contextssl.data.tables.open_table.open_table` does."""
     say = saying(progress)
     opened = open_table(table, settings)
     for note in opened.notes:
@@ -47,20 +40,14 @@ def open_rows(table: Table, settings: DataSettings, path: str, progress: bool) -
 
 
 def refuse_twice(settings: DataSettings) -> None:
-    """
-    Raises:
-        SettingsError: for a factor that is named twice.
-    """
+    """Raises SettingsError for a factor that is named twice."""
     named = settings.factors or []
     if twice := [name for name in named if named.count(name) > 1]:
         raise SettingsError(f"factor named twice: {twice[0]}")
 
 
 def refuse_words_of_files(settings: DataSettings) -> None:
-    """
-    Raises:
-        SettingsError: for a factor that is named twice, and for settings that a data set of known files does not have.
-    """
+    """Raises SettingsError for a factor that is named twice, and for settings that a data set of known files does not have."""
     refuse_twice(settings)
     for name in OF_FILES:
         if getattr(settings, name) is not None:
@@ -68,10 +55,7 @@ def refuse_words_of_files(settings: DataSettings) -> None:
 
 
 def check_columns(table: Table, settings: DataSettings) -> None:
-    """
-    Raises:
-        SettingsError: for columns to drop that do not exist.
-    """
+    """Raises SettingsError for columns to drop that do not exist."""
     for name in settings.drop_columns:
         if name not in table.frame:
             raise SettingsError(f"drop_columns: {settings.dataset} has no column {name!r}: {nearest(name, map(str, table.frame.columns))}")

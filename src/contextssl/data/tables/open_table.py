@@ -53,12 +53,10 @@ def open_table(table: Table, settings: TablesSettings) -> OpenTable:
     for column in table.factors.values():
         if column not in frame:
             raise SettingsError(f"drop_columns holds {column!r}, which is a factor")
-    kinds: dict[str, Kind] = {}
-    for kind, names in (("category", settings.categorical), ("number", settings.numeric)):
-        for name in names:
-            if name in kinds:
-                raise SettingsError(f"the column {name!r} is named as categorical and as numeric: choose one")
-            kinds[name] = kind  # type: ignore[assignment]
+    named = [*settings.categorical, *settings.numeric]
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise SettingsError(f"the column {twice[0]!r} is named as categorical and as numeric: choose one")
+    kinds: dict[str, Kind] = {**dict.fromkeys(settings.categorical, "category"), **dict.fromkeys(settings.numeric, "number")}
     found = suspect_columns(frame, kinds)
     if stopping := [suspect.message for suspect in found if suspect.stops]:
         raise DataError(f"the column {'; the column '.join(stopping)}")
@@ -70,14 +68,8 @@ def open_table(table: Table, settings: TablesSettings) -> OpenTable:
     if not bool(there.all()):
         notes.append(f"{int((~there).sum()):,} rows are dropped: a factor is missing in them, or has a value that no training row has")
     marginals = encoded[there & torch.from_numpy(training)]
-    corruption = Corruption(
-        columns,
-        row_factors(columns, table.factors, marginals, together),
-        marginals,
-        settings.corruption,
-        settings.swap_chance,
-        settings.exact_chance,
-    )
+    factors = row_factors(columns, table.factors, marginals, together)
+    corruption = Corruption(columns, factors, marginals, settings.corruption, settings.swap_chance, settings.exact_chance)
     targets = {name: labels_of(table, name) for name in map(str, table.targets.columns)}
     pairs = {}
     for split in SPLITS:

@@ -18,29 +18,20 @@ SPLITS = ("train", "val", "test")
 class Table:
     """Records (rows), their values (columns), and what is to be predicted of them (targets).
 
-    Args:
-        frame: the inputs of a model, those of the factors among them: numbers (numeric dtype) or categories (strings or a pandas
-            categorical). Missing values are NaN or None. Index 0 to n - 1.
-        factors: by factor the column of ``frame`` that holds its value.
-        targets: (n) one column per target, categories without missing values; the first is what probes call the class.
-        splits: (n,) ``"train"``, ``"val"`` or ``"test"``.
-        proxies: by column of ``frame`` that determines a factor's value (Husband, Wife) that factor.
-        description: plain values that determine the table: kind, path, splits, choices.
-        notes: to be shown before any numbers.
-        people: (n) whose row each is, where a person may have several; None where every row is a person's.
-
     Raises:
         DataError: where these do not fit together, naming the column.
     """
 
+    # The inputs of a model, those of the factors among them: numbers (numeric dtype) or categories (strings or a pandas categorical). Missing
+    # values are NaN or None. Index 0 to n - 1.
     frame: pd.DataFrame
-    factors: Mapping[str, str]
-    targets: pd.DataFrame
-    splits: np.ndarray
-    proxies: Mapping[str, str] = field(default_factory=dict)
-    description: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    people: np.ndarray | None = None
+    factors: Mapping[str, str]  # by factor the column of `frame` that holds its value
+    targets: pd.DataFrame  # (n) one column per target, categories without missing values; the first is what probes call the class
+    splits: np.ndarray  # (n,) "train", "val" or "test"
+    proxies: Mapping[str, str] = field(default_factory=dict)  # by column of `frame` that determines a factor's value (Wife) that factor
+    description: Mapping[str, Any] = field(default_factory=dict)  # plain values that determine the table: kind, path, splits, choices
+    notes: tuple[str, ...] = ()  # to be shown before any numbers
+    people: np.ndarray | None = None  # (n,) whose row each is, where a person may have several; None where every row is a person's
 
     def __post_init__(self) -> None:
         for name, column in self.factors.items():
@@ -51,11 +42,11 @@ class Table:
         if not len(self.targets.columns):
             raise SettingsError("no label is named: say which column is to be predicted, such as label=income")
         for split in ("train", "val"):
-            if int((self.splits == split).sum()) < 2:
-                raise DataError(f"the split {split!r} has {int((self.splits == split).sum())} rows: it needs at least two")
+            if (count := int((self.splits == split).sum())) < 2:
+                raise DataError(f"the split {split!r} has {count} rows: it needs at least two")
         for name in map(str, self.targets.columns):
-            if bool(self.targets[name].isna().any()):
-                raise DataError(f"the label {name!r} is missing in {int(self.targets[name].isna().sum())} rows: leave those rows out")
+            if missing := int(self.targets[name].isna().sum()):
+                raise DataError(f"the label {name!r} is missing in {missing} rows: leave those rows out")
             if self.targets[name].nunique() < 2:
                 raise DataError(f"the label {name!r} has one value in all rows, so there is nothing to predict: choose another column")
 

@@ -36,23 +36,14 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class RowViews:
-    """Fixed views of each row: view 0 is the row itself, the others are corrupted, as functions of the seed.
+    """Fixed views of each row: view 0 is the row itself, the others are corrupted, as functions of the seed."""
 
-    Args:
-        rows: (N, W) float32, encoded.
-        targets: by name; the first is the class.
-        corruption: what makes views.
-        num_views: views of each row.
-        seed: of the views; two splits take two seeds.
-        people: (N,) int64, whose row each is; None where every row is a person's.
-    """
-
-    rows: Float[Tensor, "N W"]
-    targets: Mapping[str, Labels]
+    rows: Float[Tensor, "N W"]  # encoded
+    targets: Mapping[str, Labels]  # by name; the first is the class
     corruption: Corruption
     num_views: int = 10
-    seed: int = 0
-    people: np.ndarray | None = None
+    seed: int = 0  # of the views; two splits take two seeds
+    people: np.ndarray | None = None  # (N,) int64, whose row each is; None where every row is a person's
     _drawn: Blocks = field(default_factory=Blocks, repr=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +85,6 @@ class RowViews:
 
     @property
     def view_shape(self) -> tuple[int, ...]:
-        """(W,)."""
         return (len(self.columns),)
 
     @property
@@ -107,11 +97,8 @@ class RowViews:
         blocks = items // BLOCK
         for block in blocks.unique().tolist():
             chosen = blocks == block
-            found[chosen] = self._block(block)[items[chosen] % BLOCK, views[chosen]]
+            found[chosen] = self._drawn.get(block, self._draw)[items[chosen] % BLOCK, views[chosen]]
         return found
-
-    def _block(self, block: int) -> Float[Tensor, "items V W"]:
-        return self._drawn.get(block, self._draw)
 
     def _draw(self, block: int) -> Float[Tensor, "items V W"]:
         rows = self.rows[block * BLOCK : (block + 1) * BLOCK]
@@ -136,30 +123,21 @@ class RowViews:
         return caption(self.factors, self.gather_latents(*index)[0].numpy())
 
     def digest(self) -> str:
-        about = (
-            f"{self.columns.to_list()} {self.row_factors} {self.num_views} {self.seed}{self.corruption.rate} {self.corruption.swap_chance}"
-        )
-        rows = (part.numpy().tobytes() for part in (self.rows, self.corruption.marginals))
+        made = self.corruption
+        about = f"{self.columns.to_list()} {self.row_factors} {self.num_views} {self.seed}{made.rate} {made.swap_chance}"
+        rows = (part.numpy().tobytes() for part in (self.rows, made.marginals))
         targets = (part for name, labels in self.targets.items() for part in (f"{name} {labels.names}", labels.values.tobytes()))
         return digest_of_bytes([about, *rows, *targets])
 
 
 @dataclass(frozen=True)
 class RowPairs(OfViews):
-    """Pairs of two corruptions of one row, drawn for every batch; the action says how the factors' values differ.
+    """Pairs of two corruptions of one row, drawn for every batch; the action says how the factors' values differ."""
 
-    Args:
-        views: the rows and their corruption; also the fixed views that are evaluated.
-    """
-
-    views: RowViews
+    views: RowViews  # the rows and their corruption; also the fixed views that are evaluated
 
     def draw(
-        self,
-        items: Int[Tensor, " n"],
-        generator: torch.Generator,
-        share: slice = EVERYTHING,
-        held: Bool[Tensor, "n A"] | None = None,
+        self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING, held: Bool[Tensor, "n A"] | None = None
     ) -> PairBatch:
         corruption = self.views.corruption
         source, target, exact = (drawn[share] for drawn in corruption.draw_pairs(self.views.rows[items], generator, held))

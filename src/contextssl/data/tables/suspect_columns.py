@@ -27,26 +27,15 @@ _WRITTEN = re.compile(r"[+-]?[$€£¥]?\s?[+-]?(\d{1,3}([., ’'\u00a0\u202f]\d
 
 @dataclass(frozen=True)
 class Suspect:
-    """Something odd about a column.
+    """Something odd about a column."""
 
-    Args:
-        column: its name.
-        message: what is odd, and what to do.
-        stops: True where a model that read it as it is would learn something else than meant.
-    """
-
-    column: str
-    message: str
-    stops: bool
+    column: str  # its name
+    message: str  # what is odd, and what to do
+    stops: bool  # True where a model that read it as it is would learn something else than meant
 
 
 def suspect_columns(frame: pd.DataFrame, kinds: Mapping[str, object] | None = None) -> list[Suspect]:
-    """What is odd about the columns of a table.
-
-    Args:
-        frame: all its rows, in the file's order.
-        kinds: columns whose kind the user chose, which are not doubted.
-    """
+    """What is odd about the columns of a table, of all its rows in the file's order; those in ``kinds``, which the user chose, are not doubted."""
     found: list[Suspect] = []
     for name in map(str, frame.columns):
         values = tidied(name, frame[name])
@@ -67,46 +56,36 @@ def _of_numbers(name: str, values: pd.Series) -> Iterator[Suspect]:
     if not (numbers == np.round(numbers)).all():
         return
     counts = numbers.max() - numbers.min() + 1 == len(numbers)
-    if counts or _IDENTIFIER.search(name.strip()):
-        what = "counts the rows" if counts else "is another whole number in every row"
-        yield Suspect(
-            name,
-            f"{name} {what} ({numbers.min():.0f} to {numbers.max():.0f}) and looks like an index or identifier, which says a row's place in the "
-            f"file: leave it out by {advice.named('drop_columns', [name])}, or keep it by {advice.named('numeric', [name])}",
-            stops=True,
-        )
-    else:
+    stops = bool(counts or _IDENTIFIER.search(name.strip()))
+    what, left_out = "counts the rows" if counts else "is another whole number in every row", advice.named("drop_columns", [name])
+    message = f"{name} {what}: if it names the rows, leave it out by {left_out}"
+    if stops:
         message = (
-            f"{name} is another whole number in every row: if it names the rows, leave it out by {advice.named('drop_columns', [name])}"
+            f"{name} {what} ({numbers.min():.0f} to {numbers.max():.0f}) and looks like an index or identifier, which says a row's place in the "
+            f"file: leave it out by {left_out}, or keep it by {advice.named('numeric', [name])}"
         )
-        yield Suspect(name, message, stops=False)
+    yield Suspect(name, message, stops)
 
 
 def _of_words(name: str, values: pd.Series) -> Iterator[Suspect]:
     counts = as_words(values).value_counts()
     left_out, kept = advice.named("drop_columns", [name]), advice.named("categorical", [name])
-    written = [text for text in counts.index if _WRITTEN.fullmatch(text) and not _NUMBER.fullmatch(text)]
-    plain = [text for text in counts.index if _NUMBER.fullmatch(text)]
-    others = [text for text in counts.index if not _WRITTEN.fullmatch(text) and not _NUMBER.fullmatch(text)]
-    if len(counts) > QUANTITY and len(written) + len(plain) >= MOSTLY * len(counts) and not pd.api.types.is_numeric_dtype(values.dtype):
+    odd_texts = [text for text in counts.index if not _NUMBER.fullmatch(text)]
+    written = [text for text in odd_texts if _WRITTEN.fullmatch(text)]
+    others = [text for text in odd_texts if not _WRITTEN.fullmatch(text)]
+    if len(counts) > QUANTITY and len(counts) - len(others) >= MOSTLY * len(counts) and not pd.api.types.is_numeric_dtype(values.dtype):
         odd = ", ".join(repr(text) for text in (written or others)[:3])
-        fix = (
-            "write plain numbers with a point, or say decimal=, where commas stand before the decimals"
-            if written
-            else f"leave those fields ({int(counts[others].sum()):,} rows) empty"
-        )
-        yield Suspect(
-            name,
-            f"{name} holds numbers, but also {odd}, so it would be read as {len(counts):,} categories: {fix}; or keep it by {kept}",
-            True,
-        )
+        fix = f"leave those fields ({int(counts[others].sum()):,} rows) empty"
+        if written:
+            fix = "write plain numbers with a point, or say decimal=, where commas stand before the decimals"
+        message = f"{name} holds numbers, but also {odd}, so it would be read as {len(counts):,} categories: {fix}; or keep it by {kept}"
+        yield Suspect(name, message, stops=True)
     elif is_identifier(counts):
         yield Suspect(name, f"{name} looks like an identifier: leave it out by {left_out}, or keep it by {kept}", stops=True)
     elif len(counts) > MOST_CATEGORIES:
         unread = 1 - counts.iloc[:MOST_CATEGORIES].sum() / counts.sum()
-        yield Suspect(
-            name,
+        message = (
             f"{name} has {len(counts):,} categories, of which the {MOST_CATEGORIES} commonest are kept: {100 * unread:.0f} % of its rows are read as "
-            f"unknown; put rare ones together in the file, or leave it out by {left_out}",
-            stops=False,
+            f"unknown; put rare ones together in the file, or leave it out by {left_out}"
         )
+        yield Suspect(name, message, stops=False)

@@ -20,17 +20,14 @@ SHOWN = 3
 
 
 def check_table(path: Path, settings: ColumnSettings) -> CheckReport:
-    """One line per column of a file; columns that cannot be read as they are count as faults.
-
-    Args:
-        settings: as a training on the table reads it.
+    """One line per column of a file, as a training with these settings reads it; columns that cannot be read as they are count as faults.
 
     Raises:
         DataError: where the table cannot be read at all.
         SettingsError: for a column that it does not have.
     """
-    report = CheckReport(path, "table")
-    return _looked_over(report, read_file(path, settings.delimiter, settings.decimal, settings.encoding), settings)
+    frame = read_file(path, settings.delimiter, settings.decimal, settings.encoding)
+    return _looked_over(CheckReport(path, "table"), frame, settings)
 
 
 def check_splits(path: Path, table: Table, settings: ColumnSettings) -> CheckReport:
@@ -68,11 +65,7 @@ def _looked_over(report: CheckReport, frame: pd.DataFrame, settings: ColumnSetti
 
 
 def describe(name: str, values: pd.Series, kind: str | None = None) -> str:
-    """``number, 17 to 90``, or ``category of 8: Private 75 %, …``, and how much is missing.
-
-    Raises:
-        DataError: for a value that is no number.
-    """
+    """``number, 17 to 90``, or ``category of 8: Private 75 %, …``, and how much is missing; raises DataError for a value that is no number."""
     missing = float(values.isna().mean())
     lacking = f", {100 * missing:.1f} % missing" if missing else ""
     if (kind or inferred_kind(values)) == "number":

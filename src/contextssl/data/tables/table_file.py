@@ -21,11 +21,8 @@ MOST_CLASSES = 100
 
 
 def read_file(path: Path, delimiter: str | None = None, decimal: str | None = None, encoding: str | None = None) -> pd.DataFrame:
-    """The columns of a file; the words are of text files, see :func:`~contextssl.data.tables.text_file.read_text`.
-
-    Raises:
-        DataError: where it is missing, damaged, empty, or of another kind.
-    """
+    """The columns of a file; the words are of text files, see :func:`~contextssl.data.tables.text_file.read_text`. Raises DataError where it is
+    missing, damaged, empty, or of another kind."""
     if not path.is_file():
         raise DataError(f"there is no file {path}: check the path")
     if path.suffix.lower() in PARQUET:
@@ -69,7 +66,6 @@ def read_table(
         label: the column to be predicted; its values are classes.
         factors: the columns whose values are factors; a number is cut into four bands.
         person: the column that says whose row it is: the splits are then by person. It is no input of the model.
-        drop: columns that are dropped.
         proxies: columns that determine a factor's value; with several factors, the factor by column.
         delimiter, decimal, encoding: of a text file, see :func:`~contextssl.data.tables.text_file.read_text`.
 
@@ -109,10 +105,8 @@ def read_table(
     people = None if person is None else as_words(frame[person]).fillna("").to_numpy(dtype=str)
     codes = np.unique(labels.to_numpy(dtype=str), return_inverse=True)[1]
     splits = split_rows(codes, people, val_fraction, test_fraction, seed)
-    left_out = [label, *([person] if person is not None else []), *drop]
-    size = path.stat()
     return Table(
-        frame=frame.drop(columns=left_out),
+        frame=frame.drop(columns=[label, *([] if person is None else [person]), *drop]),
         factors={name: name for name in factors},
         targets=pd.DataFrame({label: labels}),
         splits=splits,
@@ -120,7 +114,7 @@ def read_table(
         description={
             "kind": "table",
             "path": str(path.resolve()),
-            "bytes": size.st_size,
+            "bytes": path.stat().st_size,
             "label": label,
             "person": person,
             "dropped": list(drop),

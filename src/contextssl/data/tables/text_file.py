@@ -59,10 +59,9 @@ def read_text(
     """
     # As an error names it, and as it is typed.
     delimiter = "\t" if delimiter == "\\t" else delimiter
-    if delimiter is not None and len(delimiter) != 1:
-        raise SettingsError(f"delimiter is {delimiter!r}: give a single character, such as delimiter=';'")
-    if decimal is not None and len(decimal) != 1:
-        raise SettingsError(f"decimal is {decimal!r}: give a single character, such as decimal=,")
+    for name, value, example in (("delimiter", delimiter, "';'"), ("decimal", decimal, ",")):
+        if value is not None and len(value) != 1:
+            raise SettingsError(f"{name} is {value!r}: give a single character, such as {name}={example}")
     chosen = delimiter or ("\t" if ".tsv" in path.suffixes else ",")
     if decimal == chosen:
         raise SettingsError(
@@ -70,25 +69,22 @@ def read_text(
         )
     _refuse_packed(path)
     try:
-        table = arrow_csv.read_csv(
-            path,
-            # In one thread errors name their row, and tables of people are small.
-            read_options=arrow_csv.ReadOptions(
-                column_names=list(names) if names else None,
-                skip_rows=skip_rows,
-                use_threads=False,
-                encoding=_known_encoding(encoding or _marked_encoding(path)),
-            ),
-            parse_options=arrow_csv.ParseOptions(delimiter=chosen),
-            # Everything else that is missing, and what is a number in spite of it, is found below.
-            convert_options=arrow_csv.ConvertOptions(
-                null_values=["", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"],
-                strings_can_be_null=True,
-                column_types=dict.fromkeys(texts, pa.string()),
-                decimal_point=decimal or ".",
-            ),
+        codecs.lookup(known := encoding or _marked_encoding(path))
+    except LookupError as error:
+        raise SettingsError(f"unknown encoding {encoding!r}: {_ENCODINGS}") from error
+    try:
+        # In one thread errors name their row, and tables of people are small.
+        reading = arrow_csv.ReadOptions(column_names=list(names) if names else None, skip_rows=skip_rows, use_threads=False, encoding=known)
+        # Everything else that is missing, and what is a number in spite of it, is found below.
+        converting = arrow_csv.ConvertOptions(
+            null_values=["", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"],
+            strings_can_be_null=True,
+            column_types=dict.fromkeys(texts, pa.string()),
+            decimal_point=decimal or ".",
         )
-        names_there = table.column_names
+        parsing = arrow_csv.ParseOptions(delimiter=chosen)
+        table = arrow_csv.read_csv(path, read_options=reading, parse_options=parsing, convert_options=converting)
+        columns = [name.strip().lstrip("\ufeff") for name in table.column_names]
     except UnicodeError as error:
         raise DataError(f"{path} is no {encoding or 'UTF-8'}: {_ENCODINGS}") from error
     except pa.ArrowInvalid as error:
@@ -97,21 +93,21 @@ def read_text(
         raise DataError(f"{path} cannot be read: {_plain(error)}") from error
     except OSError as error:
         raise storage_error(error, path, "read") from error
-    columns = [str(name).strip().lstrip("\ufeff") for name in names_there]
     if len(columns) == 1 and (other := re.search(r"[;\t|,]", columns[0].replace(chosen, ""))):
-        raise DataError(f"{path} has one column, {columns[0][:40]!r}: its delimiter is not {chosen!r}; say {_delimited(other[0])}")
+        shown = r"'\t'" if other[0] == "\t" else advice.word(other[0])
+        raise DataError(f"{path} has one column, {columns[0][:40]!r}: its delimiter is not {chosen!r}; say delimiter={shown}")
     if twice := [name for name, count in Counter(columns).items() if count > 1 and name]:
         raise DataError(f"{path} has the column {twice[0]!r} twice: name each column of the header once")
     if not table.num_rows:
         raise DataError(f"{path} has a header and no rows")
-    texts_left, frame = set(texts), {}
+    frame = {}
     for place, name in enumerate(columns):
         values = _column(path, name, table.column(place))
         if not name:
             if _nameless(values, place):
                 continue
             raise DataError(f"{path} has a column without a name, its {place + 1}{_nth(place + 1)}: name it in the header")
-        frame[name] = values if name in texts_left else _retyped(values, decimal)
+        frame[name] = values if name in texts else _retyped(values, decimal)
     return pd.DataFrame(frame)
 
 
@@ -140,14 +136,6 @@ def _marked_encoding(path: Path) -> str:
         return "utf8"
 
 
-def _known_encoding(name: str) -> str:
-    try:
-        codecs.lookup(name)
-    except LookupError as error:
-        raise SettingsError(f"unknown encoding {name!r}: {_ENCODINGS}") from error
-    return name
-
-
 def _column(path: Path, name: str, values: pa.ChunkedArray) -> pd.Series:
     """A column in pandas: whole numbers stay whole where some are missing, and days are dates."""
     kind = values.type
@@ -162,19 +150,16 @@ def _column(path: Path, name: str, values: pa.ChunkedArray) -> pd.Series:
 
 def _nameless(values: pd.Series, place: int) -> bool:
     """Whether a column without a name holds nothing: a delimiter at the end of each line, or in front the index that pandas writes."""
-    if bool(values.isna().all()):
-        return True
-    return place == 0 and pd.api.types.is_integer_dtype(values.dtype) and bool((values == np.arange(len(values))).all())
+    index = place == 0 and pd.api.types.is_integer_dtype(values.dtype) and (values == np.arange(len(values))).all()
+    return bool(index or values.isna().all())
 
 
 def _retyped(values: pd.Series, decimal: str | None) -> pd.Series:
     """Text that is numbers through and through, once spaces and what stands for missing are gone, as numbers."""
-    if values.dtype != object and not pd.api.types.is_string_dtype(values.dtype):
-        return values
     there = values.dropna()
     if not len(there) or not all(isinstance(value, str) for value in there):
         return values
-    plain = there.str.replace(decimal, ".", regex=False) if decimal not in (None, ".") else there
+    plain = there.str.replace(decimal, ".", regex=False) if decimal else there
     if not plain.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?").all():
         return values
     return pd.to_numeric(plain).reindex(values.index)
@@ -184,14 +169,9 @@ def _nth(number: int) -> str:
     return {1: "st", 2: "nd", 3: "rd"}.get(number if number < 20 else number % 10, "th")
 
 
-def _delimited(delimiter: str) -> str:
-    return "delimiter='\\t'" if delimiter == "\t" else f"delimiter={advice.word(delimiter)}"
-
-
 def row_fault(message: str) -> str | None:
     """Arrow's message about a row of the wrong length in the words of a file; None where it is about something else."""
-    found = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)(?:: (.*))?", message, flags=re.DOTALL)
-    if found is None:
+    if not (found := re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)(?:: (.*))?", message, flags=re.DOTALL)):
         return None
     row, expected, got, text = found.groups()
     shown = f" ({text.strip()[:60]!r} …)" if text else ""
