@@ -13,7 +13,7 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.scores import Scores
-from contextssl.evaluation.trained_probes import HeadTraining, Target, stacks, train_probes, trained_heads
+from contextssl.evaluation.trained_probes import HeadTraining, Target, together, train_probes, trained_heads
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.head import Head, ProbeData
 from contextssl.records.results import ResultRow
@@ -46,11 +46,11 @@ def pair_probe_rows(
     """
     scores = Scores("equivariance", test.split, test.factors)
     factors, device = test.factors, embedder.device
-    sources, test_sources = torch.arange(len(train)), rows
-    targets, test_targets = train.partners(sources, seed), test.partners(test_sources, seed)
+    sources = torch.arange(len(train))
+    targets, test_targets = train.partners(sources, seed), test.partners(rows, seed)
     action = factors.relative(train.latents[sources], train.latents[targets])
-    truth = factors.relative(test.latents[test_sources], test.latents[test_targets])
-    items = test.clusters[test_sources]
+    truth = factors.relative(test.latents[rows], test.latents[test_targets])
+    items = test.clusters[rows]
     wanted: list[ContextPoint | None] = [None, *points]
 
     heads = [head for head in heads if head.probes_pairs]
@@ -58,16 +58,13 @@ def pair_probe_rows(
     for head in heads:
         for point in wanted if head.fit is not None else ():
             pairs = _pairs(embedder.representation(train, point, normalize), sources, targets)
-            tested = _pairs(embedder.representation(test, point, normalize), test_sources, test_targets)
+            tested = _pairs(embedder.representation(test, point, normalize), rows, test_targets)
             found = head.fit(ProbeData(pairs, action, tested, held, groups, 1, device))  # type: ignore[misc]
-            scores.add_factors(found, truth, factors.names, point, head=head.name, items=items, **_about(point))
+            scores.add_factors(found, truth, factors.names, point, head=head.name, items=items)
 
     trained = trained_heads(heads)
-    bytes_each = 4 * embedder.model.projection_dim * (len(train) + 2 * len(rows))
-    everywhere: list[list[ContextPoint | None]] = [[None]]
-    everywhere += [[points[i] for i in group] for group in stacks(len(points), bytes_each)]
-    probed = torch.cat([test_sources, test_targets])
     ends = sources.to(device), targets.to(device)
+    probed, first = torch.cat([rows, test_targets]), torch.arange(len(rows), device=device)
     fresh = FreshPairs(train, training.batch_size, training.seed) if training.fresh else None
 
     def values(name: str) -> Tensor | Callable[[Tensor], Tensor]:
@@ -75,7 +72,7 @@ def pair_probe_rows(
         block = factors.slice(name)
         return action[:, block] if fresh is None else lambda pairs: factors.relative(*train.latents[pairs.cpu().T])[:, block]
 
-    for group in everywhere if trained else []:
+    for group in together(wanted, 4 * embedder.model.projection_dim * (len(train) + 2 * len(rows))) if trained else ():
         embedded = torch.stack([embedder.representation(train, point, normalize) for point in group]).to(device)
         embedded_test = torch.stack([embedder.representation(test, point, normalize)[probed] for point in group]).to(device)
         embedder.progress(f"pair probes on {len(group)} representations of {len(sources):,} pairs")
@@ -84,9 +81,7 @@ def pair_probe_rows(
                 head,
                 [Target(name, values(name), factors[name].width) for name in factors.names],
                 partial(_gathered, embedded, *ends) if fresh is None else partial(_gathered_pairs, embedded),
-                partial(
-                    _gathered, embedded_test, torch.arange(len(rows), device=device), torch.arange(len(rows), len(probed), device=device)
-                ),
+                partial(_gathered, embedded_test, first, first + len(rows)),
                 count=len(group),
                 width=2 * embedded.shape[2],
                 test_rows=len(rows),
@@ -97,14 +92,8 @@ def pair_probe_rows(
             )
             for name, output in predicted.items():
                 for index, point in enumerate(group):
-                    scores.add_factors(
-                        output[index], truth[:, factors.slice(name)], (name,), point, head=head.name, items=items, **_about(point)
-                    )
+                    scores.add_factors(output[index], truth[:, factors.slice(name)], (name,), point, head=head.name, items=items)
     yield from scores.rows()
-
-
-def _about(point: ContextPoint | None) -> dict[str, object]:
-    return {"representation": "feature"} if point is None else {}
 
 
 def _pairs(z: Float[Tensor, "n D"], sources: Int[Tensor, " m"], targets: Int[Tensor, " m"]) -> Float[Tensor, "m D2"]:

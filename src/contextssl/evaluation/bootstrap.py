@@ -62,14 +62,7 @@ def resample(sums: Float[np.ndarray, "N k"], number: Callable[[np.ndarray], np.n
         sums: what each item adds to each of k sums.
         number: of sums over items, (draws, k) → (draws,).
     """
-    items = len(sums)
-    if items < 2:
-        return None
-    counts = item_counts(items)
-    step = max(1, HELD // items)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = [number(counts[start : start + step].astype(np.float64) @ sums) for start in range(0, len(counts), step)]
-    return Resampled(np.concatenate(values), items)
+    return resample_counts(len(sums), lambda counts: number(counts @ sums))
 
 
 def resample_counts(items: int, number: Callable[[np.ndarray], np.ndarray]) -> Resampled | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -80,7 +79,7 @@ def _mlp(x: Tensor, y: Tensor, classes: int, deviation: Tensor, seed: int) -> Fi
     heads = train_heads(
         inputs,
         len(x),
-        partial(_loss, y),
+        lambda output, index: class_loss(output, index, y),
         count=1,
         widths=(x.shape[1], *HIDDEN, classes),
         epochs=EPOCHS,
@@ -89,10 +88,6 @@ def _mlp(x: Tensor, y: Tensor, classes: int, deviation: Tensor, seed: int) -> Fi
         seed=seed,
     )
     return lambda rows: heads.predict(lambda index: rows[index][None], len(rows))[0].softmax(dim=-1)
-
-
-def _loss(y: Tensor, output: Tensor, rows: Tensor) -> Tensor:
-    return class_loss(output, rows, y)
 
 
 def _logistic(x: np.ndarray, y: np.ndarray, classes: int, held_out: np.ndarray) -> Fitted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import ceil
 
 import torch
@@ -82,8 +82,7 @@ class EncodedPairs:
 
     def followed_by(self, other: EncodedPairs) -> EncodedPairs:
         """One context of both."""
-        parts = ((self.features, other.features), (self.action, other.action), (self.items, other.items))
-        return EncodedPairs(*(torch.cat(part) for part in parts))
+        return EncodedPairs(*(torch.cat([getattr(part, field.name) for part in (self, other)]) for field in fields(self)))
 
 
 def cycle(count: int, generator: torch.Generator) -> Int[Tensor, " count"]:
@@ -107,21 +106,15 @@ def random_actions(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPa
 def dealt_anew(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
     """The same views, each target moved to another pair."""
     moved = cycle(len(pairs), generator)
-    return replace(
-        pairs,
-        features=torch.stack([pairs.features[:, 0], pairs.features[moved, 1]], dim=1),
-        items=torch.stack([pairs.items[:, 0], pairs.items[moved, 1]], dim=1),
-    )
+    features, items = (torch.stack([ends[:, 0], ends[moved, 1]], dim=1) for ends in (pairs.features, pairs.items))
+    return replace(pairs, features=features, items=items)
 
 
 def half_of(pairs: EncodedPairs, other: EncodedPairs) -> EncodedPairs:
     """Every second pair out of another context."""
-    chosen = (torch.arange(len(pairs)) % 2 == 1)[:, None]
-    return EncodedPairs(
-        torch.where(chosen[..., None], other.features[: len(pairs)], pairs.features),
-        torch.where(chosen, other.action[: len(pairs)], pairs.action),
-        torch.where(chosen, other.items[: len(pairs)], pairs.items),
-    )
+    index = torch.arange(len(pairs))
+    index[1::2] += len(pairs)
+    return pairs.followed_by(other[: len(pairs)])[index]
 
 
 def one_image(pairs: EncodedPairs) -> EncodedPairs:

@@ -18,7 +18,6 @@ from torch import Tensor
 from contextssl.errors import SettingsError
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.leace import Erasure, fit_erasure
-from contextssl.evaluation.noise import noise_deviation, with_noise
 from contextssl.evaluation.ridge_regression import exact_device
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.single_views import SingleViews, add_fitted
@@ -27,7 +26,6 @@ from contextssl.evaluation.variance_share import basis as polynomial_basis
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.head import Head
-from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
 
@@ -96,7 +94,7 @@ def erasure_rows(
         for index, (part, train, tested) in enumerate(parts):
             erased, erased_test = fitted.erasure(train).cpu(), fitted.erasure(tested).cpu()
             for share in shares:
-                noisy = _with_noise(erased, erased_test[part.rows], share, part, fitted.name)
+                noisy = part.noisy(erased, erased_test[part.rows], share, fitted.name)[:2]
                 # Without a point: with one, a row would be called an embedding.
                 add_fitted(scores, part, *noisy, heads, k, None, {**fitted.about, "bottleneck": share})
             # The first part holds the views that factors are probed on.
@@ -151,15 +149,3 @@ def concept(latents: Float[Tensor, "n A"], factors: FactorSpace, names: Sequence
     """
     blocks = [(latents[:, factors.slice(name)], factors[name]) for name in names]
     return torch.cat([polynomial_basis(values, factor)[:, 1:] if polynomial else values for values, factor in blocks], dim=1)
-
-
-def _with_noise(
-    train: Float[Tensor, "n F"], test: Float[Tensor, "m F"], share: float, views: SingleViews, name: str
-) -> tuple[Float[Tensor, "n F"], Float[Tensor, "m F"]]:
-    """Both under noise of one deviation, that of the training views: as :meth:`SingleViews.inputs`."""
-    if share == 0:
-        return train, test
-    deviation = noise_deviation(train, share)
-    purposes = (("train", views.train.split), ("test", views.test.split))
-    generators = [seeded_generator(views.seed, "noise", *purpose, name, f"{share:g}") for purpose in purposes]
-    return with_noise(train, deviation, generators[0]), with_noise(test, deviation, generators[1])

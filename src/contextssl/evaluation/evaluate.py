@@ -45,11 +45,10 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     check_settings(settings, named or in_all())
     evaluated = evaluated if evaluated is not None else open_evaluated(settings)
     views = "images" if evaluated.data.columns is None else "rows"
+    reads_actions = evaluated.model.reads_actions
     for protocol in named or ():
         if protocol.views not in (None, views):
             raise SettingsError(f"{protocol.name} is for {VIEWS[protocol.views]}; these views are {VIEWS[views].split(' (')[0]}")
-    reads_actions = evaluated.model.reads_actions
-    for protocol in named or ():
         if protocol.predicts and not reads_actions:
             raise SettingsError(
                 f"{protocol.name} asks what an action makes of a view, and this model was trained with context=examples, without actions"
@@ -149,10 +148,8 @@ def _described(evaluated: Evaluated, settings: EvaluateSettings) -> dict[str, An
 
 
 def _device(accelerator: str) -> torch.device:
-    name = {"gpu": "cuda"}.get(accelerator, accelerator)
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = {"gpu": "cuda", "auto": next(name for name, there in available.items() if there)}.get(accelerator, accelerator)
     if not available.get(name, True):
         raise SettingsError(f"accelerator={accelerator}: this machine has none; use accelerator=cpu")
     return torch.device(name)

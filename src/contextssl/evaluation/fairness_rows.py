@@ -5,8 +5,9 @@ Rows are as in the table, never corrupted. Classifiers are trained on the traini
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +70,7 @@ def fairness_rows(
     scores = Scores(PROTOCOL, people.split, people.bank.factors)
     encoded = Encoded.of(embedder, people)
     if shares is None:
-        share, note = choose_share(embedder, people, encoded.train, points)
+        share, note = choose_share(embedder, people, encoded.features.train, points)
         shares = [] if share is None else [share]
         if notes is not None:
             notes.append(note)
@@ -78,8 +79,7 @@ def fairness_rows(
         for share in [0.0, *(share for share in shares if share > 0)]:
             embedder.progress(f"fairness, {point.name}, noise {share:g}")
             deviation = noise_deviation(clean.train, share) if share else 0.0
-            noisy = Represented(clean.train, clean.test, clean.flipped, {"bottleneck": share}, point, deviation)
-            score(scores, people, noisy, adversaries)
+            score(scores, people, replace(clean, about={"bottleneck": share}, deviation=deviation), adversaries)
     for name, represented in baseline_representations(embedder, people, encoded, points, baselines, scarf_epochs, max(shares, default=0.0)):
         embedder.progress(f"fairness, {name}")
         for one in represented():
@@ -92,38 +92,24 @@ def fairness_rows(
 class Encoded:
     """Features of all people, encoded once for all contexts."""
 
-    train: Float[Tensor, "n F"]
-    test: Float[Tensor, "m F"]
-    flipped: Mapping[str, Float[Tensor, "m F"]]
+    features: Represented
 
     @classmethod
     def of(cls, embedder: Embedder, people: People) -> Encoded:
-        flipped = {name: embedder.encode(rows) for name, rows in people.flipped.items()}
-        return cls(embedder.encode(people.train), embedder.encode(people.test), flipped)
+        return cls(people.mapped(embedder.encode))
 
     def embedded(self, embedder: Embedder, point: ContextPoint) -> Represented:
         """Normalised embeddings of all people in a context, and of the evaluated ones with each factor flipped."""
-
-        def unit(features: Tensor) -> Tensor:
-            return F.normalize(embedder.embed(features, point), dim=-1)
-
-        flipped = {name: unit(features) for name, features in self.flipped.items()}
-        return Represented(unit(self.train), unit(self.test), flipped, {}, point)
+        return self.features.mapped(lambda rows: F.normalize(embedder.embed(rows, point), dim=-1), point=point)
 
 
 def choose_share(
     embedder: Embedder, people: People, features: Float[Tensor, "n F"], points: Sequence[ContextPoint]
 ) -> tuple[float | None, str]:
-    """The least noise share at which no adversary predicts an inactive factor better than from the raw columns without it.
+    """The least noise share at which no adversary predicts an inactive factor better than from the raw columns without it, and a sentence about it.
 
-    Chosen on training rows alone: classifiers are trained on four fifths of them and tested on the rest, in the first drawn context of the
-    greatest length of each environment.
-
-    Args:
-        features: of the training rows.
-
-    Returns:
-        The share, or None where no context has an inactive factor; and a sentence about it for the results.
+    None where no context has an inactive factor. Classifiers are trained on four fifths of the training rows (of these ``features``) and tested
+    on the rest, in the first drawn context of the greatest length of each environment.
     """
     longest = max((point.length for point in points), default=0)
     factors = people.bank.row_factors
@@ -137,12 +123,13 @@ def choose_share(
     if not inactive:
         return None, "no noise share was chosen: no evaluated context has an inactive factor"
     held = people.held_out
+    # The penalty of the logistic regression is chosen on a fifth of the rows that classifiers are trained on.
+    inner = torch.zeros(int((~held).sum()), dtype=torch.bool)
+    inner[torch.randperm(len(inner), generator=seeded_generator(people.seed, "inner"))[: len(inner) // 5]] = True
 
     def adversary(rows: Tensor, factor: RowFactor, deviation: float = 0.0) -> float:
         """The best adversary's accuracy on the held-out training rows."""
         values = factor.of(people.train)
-        inner = torch.zeros(int((~held).sum()), dtype=torch.bool)
-        inner[torch.randperm(len(inner), generator=seeded_generator(people.seed, "inner"))[: len(inner) // 5]] = True
         noise = deviation * torch.randn(rows[held].shape, generator=seeded_generator(people.seed, "choice noise"))
         found = []
         for kind in CHOOSING:
@@ -150,8 +137,8 @@ def choose_share(
             found.append(float((fitted(rows[held] + noise).argmax(dim=1) == values[held]).double().mean()))
         return max(found)
 
-    columns = people.bank.columns
-    raw = {factor.name: adversary(one_hot(people.train, columns, without=people.bank.row_factors), factor) for factor in factors}
+    columns = one_hot(people.train, people.bank.columns, without=factors)
+    raw = {factor.name: adversary(columns, factor) for factor in factors}
     units = {point: F.normalize(embedder.embed(features, point), dim=-1) for point, _ in inactive}
     for share in SHARES:
         embedder.progress(f"fairness, choosing a noise share on training rows: {share:g}")
@@ -195,11 +182,8 @@ def baseline_representations(
     """
 
     def raw() -> Iterator[Represented]:
-        columns = people.bank.columns
         for name, without in (("raw", ()), ("raw-without", people.bank.row_factors)):
-            sets = [one_hot(rows, columns, without) for rows in (people.train, people.test)]
-            flipped = {factor: one_hot(rows, columns, without) for factor, rows in people.flipped.items()}
-            yield Represented(sets[0], sets[1], flipped, {"representation": name})
+            yield people.mapped(partial(one_hot, columns=people.bank.columns, without=without), representation=name)
 
     def erased() -> Iterator[Represented]:
         plain = encoded.embedded(embedder, ContextPoint(None, 0, 0))
@@ -216,9 +200,8 @@ def baseline_representations(
             if point.environment == NO_FACTOR and point.length == longest:
                 embedded = encoded.embedded(embedder, point)
                 both = _erased(embedded, fit_erasure(embedded.train, latents(people.train)), "none-erased")
-                yield replace(
-                    both, about={**both.about, "bottleneck": share}, deviation=noise_deviation(both.train, share) if share else 0.0
-                )
+                deviation = noise_deviation(both.train, share) if share else 0.0
+                yield replace(both, about={**both.about, "bottleneck": share}, deviation=deviation)
 
     def scarf() -> Iterator[Represented]:
         encoder = embedder.model.encoder
@@ -230,15 +213,12 @@ def baseline_representations(
             fresh = encoder.fresh()
         trained = train_scarf(fresh, people.train, people.bank.corruption.marginals, epochs=scarf_epochs, seed=people.seed)
         with torch.no_grad():
-            sets = [F.normalize(trained(rows), dim=-1) for rows in (people.train, people.test)]
-            flipped = {name: F.normalize(trained(rows), dim=-1) for name, rows in people.flipped.items()}
-        yield Represented(sets[0], sets[1], flipped, {"representation": "scarf"})
+            features = people.mapped(lambda rows: F.normalize(trained(rows), dim=-1), representation="scarf")
+        yield features
 
-    for name, made in (("raw", raw), ("erased", erased), ("scarf", scarf)):
-        if name in baselines:
-            yield name, made
+    yield from ((name, made) for name, made in (("raw", raw), ("erased", erased), ("scarf", scarf)) if name in baselines)
 
 
 def _erased(plain: Represented, erasure: Erasure, name: str) -> Represented:
-    flipped = {factor: erasure(rows) for factor, rows in plain.flipped.items()}
-    return Represented(erasure(plain.train), erasure(plain.test), flipped, {"representation": name})
+    # Without the point: with one, a row would be called an embedding.
+    return plain.mapped(erasure, about={"representation": name}, point=None)

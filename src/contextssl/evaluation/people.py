@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -74,6 +75,10 @@ class People:
         """The factor's value in each row, of the training and of the evaluated rows."""
         return factor.of(self.train), factor.of(self.test)
 
+    def mapped(self, change: Callable[[Tensor], Tensor], **about: object) -> Represented:
+        """What the change makes of the rows."""
+        return Represented(self.train, self.test, self.flipped, about).mapped(change)
+
     def classes(self, target: str) -> int:
         return len(self.bank.targets[target].names)
 
@@ -96,6 +101,11 @@ class Represented:
     about: Mapping[str, object]
     point: ContextPoint | None = None
     deviation: float = 0.0
+
+    def mapped(self, change: Callable[[Tensor], Tensor], **changes: Any) -> Represented:
+        """The same people after a change of their rows, and of other fields."""
+        flipped = {name: change(rows) for name, rows in self.flipped.items()}
+        return replace(self, train=change(self.train), test=change(self.test), flipped=flipped, **changes)
 
     def seen(self, rows: Float[Tensor, "m d"], seed: int) -> Float[Tensor, "m d"]:
         """Evaluated rows with their noise: the same for a person and their flipped row."""

@@ -92,8 +92,10 @@ class Scores:
             draws.append(resampled)
 
     def _add_shared(self, of: str, probed: Probed, point: ContextPoint | None, relation: str | None, about: Mapping[str, object]) -> bool:
-        """Every metric that is computed of a factor, or of the class. Whether one of them is undefined."""
+        """Every metric that is computed of a factor, or of the class; of no point, from features unless named. Whether one is undefined."""
         undefined = False
+        if point is None:
+            about = {**about, "representation": about.get("representation") or "feature"}
         for metric in METRICS.all():
             if metric.of == of and metric.score is not None and metric.relation in (None, relation):
                 value, floor, draws = metric.score(probed)
@@ -139,6 +141,23 @@ class Scores:
     ) -> None:
         """Every metric of the class: accuracy and balanced accuracy; floors: the share of the most frequent class, and 1 / classes."""
         self._add_shared("class", Probed(prediction.cpu(), labels.cpu(), items), point, None, {"factor": "class", **about})
+
+    def add_targets(
+        self,
+        outputs: Mapping[str, Float[Tensor, "n t"]],
+        truth: Float[Tensor, "n A"],
+        labels: Int[Tensor, " n"],
+        point: ContextPoint | None,
+        *,
+        items: Int[Tensor, " n"],
+        **about: object,
+    ) -> None:
+        """Every metric of the outputs by the target's name: a factor's numbers, or of ``"class"`` the classes' scores."""
+        for name, output in outputs.items():
+            if name == "class":
+                self.add_class(output.argmax(1), labels, point, items=items, **about)
+            else:
+                self.add_factors(output, truth[:, self.factors.slice(name)], (name,), point, items=items, **about)
 
     def rows(self) -> list[ResultRow]:
         """One row per number: mean over contexts, their standard deviation (n - 1 in the denominator; none for one), how many, mean floor, and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
 from contextssl.evaluation.scores import Scores
-from contextssl.evaluation.trained_probes import CLASS, HeadTraining, Target, stacks, train_probes, trained_heads
+from contextssl.evaluation.trained_probes import CLASS, HeadTraining, Target, together, train_probes, trained_heads
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.head import Head, ProbeData
 from contextssl.randomness import seeded_generator
@@ -29,11 +30,6 @@ class Condition:
 
     point: ContextPoint | None
     share: float = 0.0
-
-    @property
-    def about(self) -> dict[str, object]:
-        """Fields of its rows."""
-        return {"representation": "feature"} if self.point is None else {"bottleneck": self.share}
 
 
 @dataclass
@@ -95,12 +91,17 @@ class SingleViews:
         """
         train = self.embedder.representation(self.train, condition.point, self.normalize)
         test = self.embedder.representation(self.test, condition.point, self.normalize)[self.rows]
-        if condition.share == 0:
+        return self.noisy(train, test, condition.share, "features" if condition.point is None else condition.point.name)
+
+    def noisy(
+        self, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"], share: float, name: str
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
+        """Training rows and probed rows of that name under noise of one deviation, that of a share of the training rows; and the deviation."""
+        if share == 0:
             return train, test, 0.0
-        deviation = noise_deviation(train, condition.share)
-        name = "features" if condition.point is None else condition.point.name
+        deviation = noise_deviation(train, share)
         purposes = (("train", self.train.split), ("test", self.test.split))
-        generators = [seeded_generator(self.seed, "noise", *purpose, name, f"{condition.share:g}") for purpose in purposes]
+        generators = [seeded_generator(self.seed, "noise", *purpose, name, f"{share:g}") for purpose in purposes]
         return with_noise(train, deviation, generators[0]), with_noise(test, deviation, generators[1]), deviation
 
 
@@ -133,7 +134,7 @@ def probe_rows(
             _closed_form(scores, part, condition, heads, k)
         names = [*part.names, *([CLASS] if part.probes_class else [])]
         if names and (trained := trained_heads(heads)):
-            for group in _groups(wanted, part):
+            for group in together(wanted, 4 * part.embedder.model.projection_dim * (len(part.train) + len(part.rows))):
                 _trained(scores, part, group, trained, names, training)
     yield from scores.rows()
 
@@ -141,7 +142,7 @@ def probe_rows(
 def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads: Sequence[Head], k: int) -> None:
     train, test, deviation = views.inputs(condition)
     model, point = views.embedder.model, condition.point
-    about = condition.about
+    about: dict[str, Any] = {"bottleneck": condition.share}
     add_fitted(scores, views, train, test, heads, k, point, about)
     if point is None or not views.names:
         return
@@ -152,7 +153,7 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
         scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", items=views.clusters, **about)
     if condition.share > 0:
         clean = views.embedder.representation(views.train, point, views.normalize)
-        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)  # type: ignore[arg-type]
+        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
 
 
 def add_fitted(
@@ -186,15 +187,6 @@ def add_fitted(
             scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head.name, items=views.clusters, **about)
 
 
-def _groups(wanted: Sequence[Condition], views: SingleViews) -> Iterator[list[Condition]]:
-    """Conditions whose heads are trained together: features by themselves, since their width differs."""
-    yield [condition for condition in wanted if condition.point is None]
-    embedded = [condition for condition in wanted if condition.point is not None]
-    width = views.embedder.model.projection_dim
-    for group in stacks(len(embedded), 4 * width * (len(views.train) + len(views.rows))):
-        yield [embedded[i] for i in group]
-
-
 def _trained(
     scores: Scores, views: SingleViews, group: Sequence[Condition], heads: Sequence[Head], names: Sequence[str], training: HeadTraining
 ) -> None:
@@ -226,10 +218,5 @@ def _trained(
             batches=batches,
         )
         for index, condition in enumerate(group):
-            about = condition.about
-            for name, output in found.items():
-                if name == CLASS:
-                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=head.name, items=views.clusters, **about)
-                else:
-                    truth = views.truth[:, factors.slice(name)]
-                    scores.add_factors(output[index], truth, (name,), condition.point, head=head.name, items=views.clusters, **about)
+            outputs, about = {name: output[index] for name, output in found.items()}, {"bottleneck": condition.share, "head": head.name}
+            scores.add_targets(outputs, views.truth, views.labels, condition.point, items=views.clusters, **about)

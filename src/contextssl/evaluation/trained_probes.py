@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Int
@@ -12,6 +13,7 @@ from torch import Tensor
 from contextssl.evaluation.train_heads import class_loss, regression_loss, train_heads
 from contextssl.head import Head
 
+T = TypeVar("T")
 CLASS = "class"
 # Versions of the inputs that are trained on together may take this much memory.
 STACK_BYTES = 2 << 30
@@ -123,3 +125,8 @@ def stacks(conditions: int, bytes_each: int) -> list[range]:
     """Conditions in groups that are trained together, as memory allows. Heads are independent, so groups change no number."""
     size = max(1, STACK_BYTES // max(1, bytes_each))
     return [range(start, min(start + size, conditions)) for start in range(0, conditions, size)]
+
+
+def together(conditions: Sequence[T], bytes_each: int) -> list[Sequence[T]]:
+    """The conditions as :func:`stacks`; the first, features, by itself, since their width differs."""
+    return [conditions[:1], *(conditions[1 + group.start : 1 + group.stop] for group in stacks(len(conditions) - 1, bytes_each))]

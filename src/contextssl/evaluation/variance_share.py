@@ -167,6 +167,6 @@ def geometry_rows(
                     _add_factor_nats(scores, views, moved, point, share)
     for part in views.parts():
         for condition in conditions(points, shares):
-            neighbours = [HEADS.built_in["knn"]]
-            add_fitted(scores, part, *part.inputs(condition)[:2], neighbours, k, condition.point, condition.about)
+            neighbours, about = [HEADS.built_in["knn"]], {"bottleneck": condition.share}
+            add_fitted(scores, part, *part.inputs(condition)[:2], neighbours, k, condition.point, about)
     yield from scores.rows()
