@@ -19,17 +19,18 @@ from contextssl.metric import METRICS, Metric
 from contextssl.plugins import Kind
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    # The types of its methods, which protocols import from here.
+    from rich.console import RenderableType as RenderableType
 
-    from contextssl.config.evaluation_settings import EvaluateSettings
-    from contextssl.evaluation.plan import Plan
-    from contextssl.evaluation.verdict import Verdict
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.config.evaluation_settings import EvaluateSettings as EvaluateSettings
+    from contextssl.evaluation.plan import Plan as Plan
+    from contextssl.evaluation.verdict import Verdict as Verdict
+    from contextssl.records.results import ResultRow as ResultRow
+    from contextssl.report.collect import Run as Run
+    from contextssl.report.entries import Averaged as Averaged
+    from contextssl.report.grid import Grid as Grid
+    from contextssl.report.panels import Picture as Picture
+    from contextssl.report.sections import Section as Section
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,9 @@ DEFINED = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A number over draws of the evaluated items.
+    """A number in each draw of so many evaluated items.
 
-    Args:
-        values: (draws,) the number in each draw. Draws are the same for every number of as many items, so that means of numbers, and their
-            differences, can be taken draw by draw.
-        items: how many items were drawn from.
+    Draws are the same for every number of as many items, so that means of numbers, and their differences, can be taken draw by draw.
     """
 
     values: Float[np.ndarray, " draws"]
@@ -56,21 +53,16 @@ def of_items(rows: Float[Tensor, "n k"], items: Int[Tensor, " n"]) -> Float[np.n
 
 
 def resample(sums: Float[np.ndarray, "N k"], number: Callable[[np.ndarray], np.ndarray]) -> Resampled | None:
-    """A number over draws of the items; None for one item, which has only one draw.
+    """A number of sums over items, (draws, k) → (draws,), over draws of the items; None for one item, which has only one draw.
 
     Args:
         sums: what each item adds to each of k sums.
-        number: of sums over items, (draws, k) → (draws,).
     """
     return resample_counts(len(sums), lambda counts: number(counts @ sums))
 
 
 def resample_counts(items: int, number: Callable[[np.ndarray], np.ndarray]) -> Resampled | None:
-    """As :func:`resample`, of a number that is not a function of sums.
-
-    Args:
-        number: of how often each item is there, (draws, items) float64 → (draws,).
-    """
+    """As :func:`resample`, of a number of how often each item is there, (draws, items) float64 → (draws,)."""
     if items < 2:
         return None
     counts = item_counts(items)

@@ -55,13 +55,7 @@ def wrong_pairs_name(share: float) -> str:
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """Pairs of a context as the predictor takes them.
-
-    Args:
-        features: (k, 2, F) of sources and of targets.
-        action: (k, A) of all factors.
-        items: (k, 2) of which item each source and each target is.
-    """
+    """Pairs of a context as the predictor takes them: features and items of sources and targets, actions of all factors."""
 
     features: Float[Tensor, "k 2 F"]
     action: Float[Tensor, "k A"]
@@ -71,7 +65,7 @@ class EncodedPairs:
     def of(cls, embedder: Embedder, pairs: PairBatch, features: Float[Tensor, "k 2 F"] | None = None) -> EncodedPairs:
         """Features are computed where they are not given."""
         if features is None:
-            features = torch.stack([embedder.encode(pairs.source), embedder.encode(pairs.target)], dim=1)
+            features = embedder.encode_pairs(pairs)
         return cls(features, pairs.action, torch.stack([pairs.items, pairs.items], dim=1))
 
     def __len__(self) -> int:
@@ -162,7 +156,6 @@ class Draw:
     """What the contexts of one draw are made of.
 
     Args:
-        index: which draw.
         own: the pairs as drawn, as many as the block holds next to a query.
         spare: at least as many further pairs of the training split, of two items or more if it has them.
         unseen: as many pairs of items of unseen classes.

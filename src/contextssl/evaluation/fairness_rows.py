@@ -55,15 +55,12 @@ def fairness_rows(
     """Rows of protocol ``"fairness"``.
 
     Of each factor: ``accuracy``, ``balanced_accuracy`` and ``auroc`` of fresh adversaries (head), and ``counterfactual_distance``. Of each target:
-    the same of a fresh logistic regression; and of each target and factor the gaps of its predictions between the factor's values, and
-    ``counterfactual_flips``, the share of people whose prediction changes when that factor alone is replaced.
+    the same of a fresh logistic regression; of both, the gaps of its predictions between the factor's values, and ``counterfactual_flips``.
 
     Args:
         train, test: their items; each counts once, as in the table.
-        adversaries: of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`.
+        adversaries, baselines: of :mod:`contextssl.config.evaluation_settings`'s CLASSIFIERS and BASELINES.
         shares: noise shares next to none; None for one that is chosen on training rows, :func:`choose_share`.
-        baselines: of :data:`~contextssl.config.evaluation_settings.BASELINES`.
-        scarf_epochs: that SCARF is trained for.
         notes: to which remarks for the results are added.
     """
     people = People.of(train, test, seed)
@@ -174,11 +171,9 @@ def baseline_representations(
     scarf_epochs: int,
     share: float,
 ) -> Iterator[tuple[str, Callable[[], Iterator[Represented]]]]:
-    """Baselines without a context, by name; each computes its representations when called.
+    """Baselines without a context, by name; each computes its representations (as :class:`ResultRow` names them) when called.
 
-    ``raw`` and ``raw-without`` are the table's columns with and without the factors'. ``erased-context`` and ``erased-train`` are embeddings with
-    no context after linear erasure of all factors, fitted on each context's own pairs, or on all training rows; ``none-erased`` embeddings in
-    contexts without active factors, after erasure fitted on all training rows, under the noise share. ``scarf`` are SCARF's features.
+    Erasures are of all factors, fitted on each context's own pairs or on all training rows; only ``none-erased`` is under the noise share.
     """
 
     def raw() -> Iterator[Represented]:
@@ -220,5 +215,5 @@ def baseline_representations(
 
 
 def _erased(plain: Represented, erasure: Erasure, name: str) -> Represented:
-    # Without the point: with one, a row would be called an embedding.
+    # Rows of a baseline name no context.
     return plain.mapped(erasure, about={"representation": name}, point=None)

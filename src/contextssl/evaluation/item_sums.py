@@ -11,15 +11,10 @@ from torch import Tensor
 from contextssl.evaluation.bootstrap import Resampled, of_items, resample, resample_counts
 
 
-def mean(sums: np.ndarray) -> np.ndarray:
-    """Of a sum and a count."""
-    return np.asarray(sums[..., 0] / sums[..., 1])
-
-
 def resampled_mean(values: Float[Tensor, " n"], items: Int[Tensor, " n"]) -> Resampled | None:
     """A mean over rows: an accuracy, a mean reciprocal rank, a mean angle."""
     rows = torch.stack([values.double(), torch.ones(len(values), dtype=torch.float64)], dim=1)
-    return resample(of_items(rows, items), mean)
+    return resample(of_items(rows, items), lambda sums: sums[..., 0] / sums[..., 1])
 
 
 def resampled_r2(

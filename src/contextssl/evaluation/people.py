@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from contextssl.data.tables.corruption import RowFactor
@@ -20,13 +20,12 @@ from contextssl.randomness import seeded_generator
 
 @dataclass
 class People:
-    """Rows as in the table, to train and to test on.
+    """Rows as in the table, encoded, to train and to test on.
 
     Args:
         bank: the evaluated rows, and their corruption.
-        train, test: (n, W), (m, W) encoded rows.
-        held_out: (n,) True at training rows that choices are made on.
-        train_targets, test_targets: by name the classes of both.
+        held_out: True at training rows that choices are made on.
+        train_targets, test_targets: by name the classes.
         persons: the person of each evaluated row.
         flipped: by factor the evaluated rows with another value of that factor.
     """
@@ -34,7 +33,7 @@ class People:
     bank: RowViews
     train: Float[Tensor, "n W"]
     test: Float[Tensor, "m W"]
-    held_out: Tensor
+    held_out: Bool[Tensor, " n"]
     train_targets: Mapping[str, Int[Tensor, " n"]]
     test_targets: Mapping[str, Int[Tensor, " m"]]
     split: str
@@ -64,11 +63,10 @@ class People:
             seed=seed,
             persons=plain.clusters,
         )
-        corruption = bank.corruption
         for factor in bank.row_factors:
             generator = seeded_generator(seed, "flipped", test.split, factor.name)
-            others = corruption.other_value(people.test, factor, generator)
-            people.flipped[factor.name] = corruption.with_value(people.test, factor, others, generator)
+            others = bank.corruption.other_value(people.test, factor, generator)
+            people.flipped[factor.name] = bank.corruption.with_value(people.test, factor, others, generator)
         return people
 
     def groups(self, factor: RowFactor) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
@@ -85,14 +83,13 @@ class People:
 
 @dataclass
 class Represented:
-    """One representation of all people, and how it is named in the results.
+    """One representation of all people.
 
     Args:
-        train, test: of the rows.
         flipped: by factor, of the evaluated rows with that factor's value replaced.
-        deviation: of noise in each dimension.
         about: fields of its result rows.
         point: the context, for embeddings.
+        deviation: of noise in each dimension.
     """
 
     train: Float[Tensor, "n d"]

@@ -30,8 +30,8 @@ class Inputs:
     @classmethod
     def concatenated(cls, source: Float[Tensor, "heads n d"], target: Float[Tensor, "heads n d"]) -> Inputs:
         """Of pairs: each end is normalised by itself."""
-        ends = cls.of(source), cls.of(target)
-        return cls(torch.cat([end.plain for end in ends], dim=-1), torch.cat([end.unit for end in ends], dim=-1))
+        plain = (source, target)
+        return cls(torch.cat(plain, dim=-1), torch.cat([F.normalize(end, dim=-1) for end in plain], dim=-1))
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Represented:
 
 @dataclass
 class Predicted:
-    """Predictions for views and actions, at several context points, one for each head."""
+    """Predictions for views and actions at context points, one for each head."""
 
     embedder: Embedder
     views: ViewSet

@@ -33,10 +33,6 @@ class Target:
     values: Tensor | Callable[[Tensor], Tensor]
     width: int
 
-    @property
-    def is_class(self) -> bool:
-        return self.name == CLASS
-
 
 @dataclass(frozen=True)
 class HeadTraining:
@@ -77,7 +73,6 @@ def train_probes(
     Linear heads of several targets are the columns of one map, which is the same as training each alone; MLPs share nothing.
 
     Args:
-        head: one that is trained.
         train_inputs, test_inputs: row numbers on ``device`` → inputs of every head (count, b, width).
         rows: how many there are to train on; default: as many as the targets hold.
         batches: of each epoch's rows; default: every row once.
@@ -112,10 +107,9 @@ def _joint_loss(targets: Sequence[Target], columns: Sequence[slice], device: tor
     def loss(output: Tensor, rows: Tensor) -> Tensor:
         terms = []
         for target, column, values in zip(targets, columns, held, strict=True):
-            wanted, index = (
-                (values, rows) if isinstance(values, Tensor) else (values(rows).to(device), torch.arange(len(rows), device=device))
-            )
-            terms.append((class_loss if target.is_class else regression_loss)(output[..., column], index, wanted))
+            each = torch.arange(len(rows), device=device)
+            wanted, index = (values, rows) if isinstance(values, Tensor) else (values(rows).to(device), each)
+            terms.append((class_loss if target.name == CLASS else regression_loss)(output[..., column], index, wanted))
         return torch.stack(terms).sum()
 
     return loss

@@ -10,13 +10,7 @@ from contextssl.head import HEADS
 from contextssl.protocol import Column, Protocol
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Averaged, Grid, Picture, Plan, ResultRow, Run, Section
 
 
 class Equivariance(Protocol):

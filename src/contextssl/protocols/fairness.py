@@ -9,13 +9,7 @@ from contextssl.metric import Metric
 from contextssl.protocol import Protocol
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Picture, Plan, RenderableType, ResultRow, Run, Section
 
 
 class Fairness(Protocol):

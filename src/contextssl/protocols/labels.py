@@ -9,8 +9,7 @@ from contextssl.errors import SettingsError
 from contextssl.protocol import Column, Protocol
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
+    from contextssl.protocol import Plan, ResultRow
 
 
 class Labels(Protocol):

@@ -9,14 +9,7 @@ from contextssl.metric import Metric
 from contextssl.protocol import Column, Protocol
 
 if TYPE_CHECKING:
-    from contextssl.config.evaluation_settings import EvaluateSettings
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Averaged, EvaluateSettings, Grid, Picture, Plan, ResultRow, Run, Section
 
 
 class Retrieval(Protocol):
