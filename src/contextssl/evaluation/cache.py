@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, reduce
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,8 @@ NOT_COMPUTING = ("report", "training", "config", "records")
 class ArrayCache:
     """A folder of ``NAME-KEY.npy`` with ``NAME-KEY.json`` next to each, which says what the array was made from, and its checksum.
 
-    Arrays of one name that were made from different things stand side by side. Where all of them together grow beyond the limit, those that
-    were not read for longest are removed; an array that is larger than the limit by itself is not kept.
+    Where all arrays together grow beyond the limit, those that were not read for longest are removed; one that is larger than the limit by
+    itself is not kept.
 
     Args:
         folder: made where it is missing; None keeps the arrays in memory, for as long as the cache lives.
@@ -62,11 +62,12 @@ class ArrayCache:
         stem = f"{name}-{digest_of(made_from)[:12]}"
         if self.folder is None:
             return self._in_memory(stem, make)
-        found = _read(self.folder / f"{stem}.npy", self.folder / f"{stem}.json", plain, stem in self._trusted)
+        path, about = self.folder / f"{stem}.npy", self.folder / f"{stem}.json"
+        found = _read(path, about, plain, stem in self._trusted)
         if found is not None:
             self.hits += 1
             self._trusted.add(stem)
-            _note_use(self.folder / f"{stem}.json")
+            _note_use(about)
             return found
         array = make().contiguous()
         self.made += 1
@@ -74,10 +75,10 @@ class ArrayCache:
         if values.nbytes > self.limit:
             return array
         self._make_room(values.nbytes)
-        with atomic_path(self.folder / f"{stem}.npy") as temporary:
+        with atomic_path(path) as temporary:
             np.save(temporary, values, allow_pickle=False)
-        write_json(self.folder / f"{stem}.json", {"made_from": plain, "crc32": _checksum(values)})
-        _note_use(self.folder / f"{stem}.json")
+        write_json(about, {"made_from": plain, "crc32": _checksum(values)})
+        _note_use(about)
         self._trusted.add(stem)
         return array
 
@@ -135,10 +136,8 @@ def _checksum(array: np.ndarray) -> int:
     """CRC-32 of the bytes, a piece at a time."""
     flat = array.reshape(-1)
     step = CHUNK_BYTES // array.itemsize
-    checksum = 0
-    for start in range(0, flat.size, step):
-        checksum = zlib.crc32(np.ascontiguousarray(flat[start : start + step]).data, checksum)
-    return checksum
+    pieces = (np.ascontiguousarray(flat[start : start + step]).data for start in range(0, flat.size, step))
+    return reduce(lambda checksum, piece: zlib.crc32(piece, checksum), pieces, 0)
 
 
 def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None = None) -> str:

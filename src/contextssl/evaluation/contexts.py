@@ -66,12 +66,8 @@ def draw_contexts(
 
 @dataclass(frozen=True)
 class Contexts:
-    """The drawn contexts: the same for every environment, which then says which blocks of the actions count; or those of each.
-
-    Args:
-        shared: the draws, each as long as the longest context.
-        by_environment: of an environment's name its draws, where contexts are examples or evidence.
-    """
+    """The drawn contexts, each as long as the longest: shared by all environments, which say which blocks of the actions count; or of each, by its
+    name, where contexts are examples or evidence."""
 
     shared: Sequence[PairBatch]
     by_environment: Callable[[str], Sequence[PairBatch]] | None = None

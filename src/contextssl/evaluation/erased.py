@@ -73,13 +73,11 @@ def erasure_rows(
     whether they hold any of it or not: from features of few dimensions, polynomials also remove some of what should be kept.
 
     Args:
-        views: probes are trained on ``views.train``, from which "erased-train" is fitted too; ``views.seed`` is that of the noise.
+        views: probes are trained on ``views.train``, from which "erased-train" is fitted too.
         environments: the factors to keep; one of all factors erases nothing and is left out, "none" erases them all.
         lengths: of the contexts that are fitted on, in tokens, two per pair; 0 fits nothing and is left out.
         heads: only those in closed form are used.
         shares: noise shares; 0 is none.
-        k: neighbours.
-        basis: whether to fit ``"erased-train-basis"``.
 
     Raises:
         SettingsError: for a length that is odd, or longer than the embedder's contexts.
@@ -119,18 +117,16 @@ def fit_erasures(
                 f"an erasure cannot be fitted on a context of {length} tokens: lengths are even, two tokens per pair, and at most {longest}, "
                 "which is what was drawn"
             )
-
-    # (pairs, 2, F) and (pairs, 2, A): a prefix holds both views of the first pairs.
-    def contexts(environment: Environment) -> Iterator[tuple[Tensor, Tensor]]:
-        for draw, pairs in enumerate(embedder.contexts.of(environment.name) if lengths else ()):
-            yield F.normalize(embedder.context_features(environment.name, draw), dim=-1).to(exact), pairs.latents.to(exact)
-
     unit = embedder.unit(train, None).to(exact)
     for environment in environments:
         erased_names = [name for name in factors.names if name not in environment.factors]
         if not erased_names:
             continue
-        drawn = list(contexts(environment))
+        # (pairs, 2, F) and (pairs, 2, A): a prefix holds both views of the first pairs.
+        drawn = [
+            (F.normalize(embedder.context_features(environment.name, draw), dim=-1).to(exact), pairs.latents.to(exact))
+            for draw, pairs in enumerate(embedder.contexts.of(environment.name) if lengths else ())
+        ]
         for length in lengths:
             for draw, (features, latents) in enumerate(drawn):
                 few, known = features[: length // 2].flatten(0, 1), latents[: length // 2].flatten(0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,22 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}
     asked = {evaluation_name(protocol.name, protocol.split(settings)) for protocol in chosen}
     if (evaluated.folder / RESULTS).is_file():
-        _check_weights(read_results(evaluated.folder)[0], asked, weights, evaluated, settings)
+        _check_weights(read_results(evaluated.folder)[0], asked, weights, evaluated)
+
+    def add(
+        which: tuple[str, str], rows: list[ResultRow], about: dict[str, Any], run: dict[str, Any] | None, before: list[ResultRow]
+    ) -> tuple[dict[str, Any], list[ResultRow]]:
+        run = run if run is not None else _described(evaluated, settings)
+        if evaluated.own_encoder is not None:
+            # Results from before it was recorded do not say so.
+            run = {**run, "encoder": OWN, "encoder_class": evaluated.own_encoder}
+        _check_weights(run, asked, weights, evaluated)
+        # What is yet to be made anew, and is of other weights, is removed at once.
+        kept = {name: made for name, made in run.get("evaluations", {}).items() if made.get("weights") in (None, *weights)}
+        gone = {which} | {evaluation_of(name) for name in run.get("evaluations", {}) if name not in kept}
+        kept[evaluation_name(*which)] = about
+        return {**run, "evaluations": kept}, [*(row for row in before if (row.protocol, row.split) not in gone), *rows]
+
     for protocol in chosen:
         began = time.monotonic()
         rows = [dataclasses.replace(row, weights=plan.embedder.weights) for row in protocol.rows(plan)]
@@ -67,25 +83,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
         if verdict := protocol.says(rows):
             about["verdict"] = dataclasses.asdict(verdict)
 
-        def add(
-            run: dict[str, Any] | None,
-            before: list[ResultRow],
-            protocol: str = protocol.name,
-            rows: list[ResultRow] = rows,
-            about: dict[str, Any] = about,
-        ) -> tuple[dict[str, Any], list[ResultRow]]:
-            run = run if run is not None else _described(evaluated, settings)
-            if evaluated.own_encoder is not None:
-                # Results from before it was recorded do not say so.
-                run = {**run, "encoder": OWN, "encoder_class": evaluated.own_encoder}
-            _check_weights(run, asked, weights, evaluated, settings)
-            # What is yet to be made anew, and is of other weights, is removed at once.
-            kept = {name: made for name, made in run.get("evaluations", {}).items() if made.get("weights") in (None, *weights)}
-            gone = {(protocol, about["split"])} | {evaluation_of(name) for name in run.get("evaluations", {}) if name not in kept}
-            kept[evaluation_name(protocol, about["split"])] = about
-            return {**run, "evaluations": kept}, [*(row for row in before if (row.protocol, row.split) not in gone), *rows]
-
-        update_results(evaluated.folder, add)
+        update_results(evaluated.folder, partial(add, (protocol.name, about["split"]), rows, about))
     return evaluated.folder
 
 
@@ -117,7 +115,7 @@ def _about(plan: Plan, protocol: Protocol, evaluated: Evaluated, seconds: float)
     }
 
 
-def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], evaluated: Evaluated, settings: EvaluateSettings) -> None:
+def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], evaluated: Evaluated) -> None:
     """One results file is of one model: rows that stay must be of the same weights as those that are made.
 
     Raises:

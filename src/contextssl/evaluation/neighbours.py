@@ -63,8 +63,7 @@ def knn_labels(
 
 
 def nearest_weights(cosines: Float[Tensor, "n b"], k: int, tolerance: float = TIED) -> Float[Tensor, "n b"]:
-    """The weight of each of ``b`` candidates among the k nearest: 1 for those nearer than the k-th; those that tie with it share the places
-    that are left, so that no order of a sort decides. Each row sums to k, or to b where that is less."""
+    """The weight of each candidate among the k nearest: 1 for those nearer than the k-th; those that tie with it share the places that are left."""
     k = min(k, cosines.shape[1])
     last = cosines.topk(k, dim=1).values[:, -1:]
     nearer = (cosines > last + tolerance).float()

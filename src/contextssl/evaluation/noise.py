@@ -37,8 +37,6 @@ def capacity_nats(unit: Float[Tensor, "n D"], deviation: float) -> float:
     sᵢ are the variances along the principal directions. Among embeddings with these variances a Gaussian one holds the most under
     Gaussian noise (Cover & Thomas, Elements of Information Theory, section 9.4), so this bounds the mutual information of the embedding,
     and by the data processing inequality of whatever it was computed from, with its noisy version. Infinite without noise.
-
-    It says little about a single factor, which may need only a few of these nats.
     """
     if deviation == 0:
         return math.inf

@@ -22,11 +22,7 @@ from contextssl.records.results import ResultRow
 
 @dataclass
 class Probed:
-    """Predictions of a factor (n, w) float, or of the class (n,) int64, and the truth; what several metrics need is computed once.
-
-    Args:
-        items: the item of each row.
-    """
+    """Predictions of a factor (n, w) float, or of the class (n,) int64, the truth, and each row's item; what metrics share is computed once."""
 
     predicted: Tensor
     true: Tensor
@@ -49,12 +45,7 @@ class Probed:
 
 @dataclass
 class Scores:
-    """Numbers of one protocol and split, added per context; :meth:`rows` gives their means and deviations over contexts.
-
-    Args:
-        protocol, split: of every row.
-        factors: what the targets are called.
-    """
+    """Numbers of one protocol and split, added per context; :meth:`rows` gives their means and deviations over contexts."""
 
     protocol: str
     split: str
@@ -121,13 +112,10 @@ class Scores:
         Args:
             items: the item of each row.
         """
-        start = 0
-        for name in names:
-            factor = self.factors[name]
-            block = slice(start, start + factor.width)
-            start += factor.width
-            probed = Probed(prediction[:, block].detach().cpu(), target[:, block].cpu(), items)
-            if self._add_shared("factor", probed, point, factor.relation, {"factor": name, **about}):
+        widths = [self.factors[name].width for name in names]
+        for name, predicted, true in zip(names, prediction.detach().cpu().split(widths, 1), target.cpu().split(widths, 1), strict=True):
+            probed, factor = Probed(predicted, true, items), self.factors[name]
+            if self._add_shared("factor", probed, point, factor.relation, {"factor": name, **about}) and name not in self._warned:
                 self._warn_constant(name, probed.true)
 
     def add_class(
@@ -182,8 +170,6 @@ class Scores:
         return rows
 
     def _warn_constant(self, name: str, true: Tensor) -> None:
-        if name in self._warned:
-            return
         self._warned.add(name)
         still = [part for part, values in zip(self.factors[name].components, true.T, strict=True) if bool((values == values[0]).all())]
         warnings.warn(

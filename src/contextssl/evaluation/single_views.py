@@ -37,10 +37,8 @@ class SingleViews:
     """Single views to train and to test probes on, under every condition.
 
     Args:
-        embedder: gives embeddings.
-        train: the views that probes are trained on, of the training split.
-        test: the evaluated views.
-        rows: which rows of ``test`` are probed.
+        train: the views that probes are trained on.
+        test, rows: the evaluated views, and which rows of them are probed.
         seed: of the noise.
         targets: factors and ``"class"``; default: all, and the class where there are two or more.
         normalize: scale features and embeddings to unit length; else as the model gives them.
@@ -124,7 +122,6 @@ def probe_rows(
     Args:
         heads: ``"published"`` has rows of its own, see :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
         shares: noise shares; 0 is none. Features have no noise.
-        training: of the heads that are trained.
         k: of kNN.
     """
     scores = Scores("probe", views.test.split, views.test.factors)
@@ -171,7 +168,6 @@ def add_fitted(
     Args:
         train, test: representations of ``views.train``, and of ``views.rows``.
         k: of kNN.
-        about: fields of the rows.
     """
     factors = views.train.factors
     targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
