@@ -35,11 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table in the terminal.
-
-    Args:
-        by_factor: whether a cell holds one number per factor.
-    """
+    """A column of the table in the terminal; ``by_factor``: a cell holds one number per factor."""
 
     metric: str
     head: str | None
@@ -84,11 +80,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
-        """Compute the numbers.
-
-        Args:
-            plan: settings, model, contexts and views; what protocols share is computed once.
-        """
+        """Compute the numbers from settings, model, contexts and views; what protocols share is computed once."""
 
     def split(self, settings: EvaluateSettings) -> str:
         """The split that its rows are of."""
@@ -113,12 +105,7 @@ class Protocol(ABC):
         return {}
 
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
-        """Its sections of the report. The last section lists every number in any case.
-
-        Args:
-            pictures: of all protocols.
-            factors: of these runs.
-        """
+        """Its sections of the report, from the pictures of all protocols. The last section lists every number in any case."""
         return ()
 
     def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:

@@ -1,9 +1,8 @@
 """The error of a number over the choice of evaluated items: the bootstrap over items (Efron & Tibshirani, 1993), without any refit.
 
 Most numbers here are functions of sums over the evaluated rows: a mean rank, an R², an accuracy, a gap between rates. So each item (an object, an
-image, a person) is kept by what its rows add to those sums, all rows of an item together, and drawing items anew with replacement only counts
-each item more or less often: one product of a matrix of counts with a matrix of sums. (``scipy.stats.bootstrap`` would gather the data anew for
-every draw.) Heads, neighbours and contexts stay fixed: this is the error of the choice of evaluated items alone.
+image, a person) is kept by what all its rows add to those sums, and drawing items anew only counts each more or less often: one product of a
+matrix of counts with one of sums. (``scipy.stats.bootstrap`` would gather the data anew for every draw.) Heads, neighbours and contexts stay fixed.
 """
 
 from __future__ import annotations

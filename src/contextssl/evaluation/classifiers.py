@@ -101,16 +101,16 @@ def _logistic(x: np.ndarray, y: np.ndarray, classes: int, held_out: np.ndarray) 
             raise InputError("a logistic regression found no finite weights: its inputs are too large, so scale them down")
         return model
 
-    every = np.ones(len(y), bool)
     learnt = ~held_out & (np.cumsum(~held_out) <= CHOOSING_ROWS)
-    losses = []
-    for inverse_penalty in INVERSE_PENALTIES:
-        if len(np.unique(y[learnt])) < 2 or not held_out.any():
-            losses.append(0.0)
-            continue
-        chances = _spread(fit(inverse_penalty, learnt), classes)(torch.from_numpy(x[held_out]))
-        losses.append(float(-chances.clamp(min=1e-12).log()[torch.arange(int(held_out.sum())), torch.from_numpy(y[held_out])].mean()))
-    return _spread(fit(INVERSE_PENALTIES[int(np.argmin(losses))], every), classes)
+    rows, labels = (torch.from_numpy(each[held_out]) for each in (x, y))
+
+    def loss(inverse_penalty: float) -> float:
+        chances = _spread(fit(inverse_penalty, learnt), classes)(rows)
+        return float(-chances.clamp(min=1e-12).log()[torch.arange(len(rows)), labels].mean())
+
+    can_choose = len(np.unique(y[learnt])) > 1 and held_out.any()
+    best = min(INVERSE_PENALTIES, key=loss) if can_choose else INVERSE_PENALTIES[0]
+    return _spread(fit(best, np.ones(len(y), bool)), classes)
 
 
 def _boosting(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> Fitted:

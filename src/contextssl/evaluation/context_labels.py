@@ -47,7 +47,9 @@ def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head:
         questions = [name for name in space.names if point.environment in (None, name)]
         if not questions:
             continue
-        answers = _answers(views, point, head)
+        unit = views.embedder.unit(views.test, point)[views.rows]
+        with torch.no_grad():
+            answers = head(unit.to(views.embedder.device)).argmax(dim=-1).cpu()
         for name in questions:
             _add(scores, views, answers, true_labels[name], space, point, name)
         if point.environment is None:
@@ -69,12 +71,6 @@ def bound_without_context(labels: Int[Tensor, "environments m"]) -> float:
     """
     agreeing = (labels[:, None] == labels[None, :]).sum(dim=1).amax(dim=0)
     return float(agreeing.double().mean() / len(labels))
-
-
-@torch.no_grad()
-def _answers(views: SingleViews, point: ContextPoint, head: LabelHead) -> Int[Tensor, " m"]:
-    unit = views.embedder.unit(views.test, point)[views.rows]
-    return head(unit.to(views.embedder.device)).argmax(dim=-1).cpu()
 
 
 def _add(scores: Scores, views: SingleViews, answers: Tensor, labels: Tensor, space: LabelSpace, point: ContextPoint, name: str) -> None:

@@ -104,18 +104,6 @@ def dealt_anew(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
     return replace(pairs, features=features, items=items)
 
 
-def half_of(pairs: EncodedPairs, other: EncodedPairs) -> EncodedPairs:
-    """Every second pair out of another context."""
-    index = torch.arange(len(pairs))
-    index[1::2] += len(pairs)
-    return pairs.followed_by(other[: len(pairs)])[index]
-
-
-def one_image(pairs: EncodedPairs) -> EncodedPairs:
-    """The first view in every place, with the actions as they are."""
-    return replace(pairs, features=pairs.features[:1, :1].expand_as(pairs.features))
-
-
 def wrong_pairs(pairs: EncodedPairs, spare: EncodedPairs, share: float, generator: torch.Generator) -> EncodedPairs:
     """A share of the pairs, rounded up, with a target out of ``spare`` that is of another item.
 
@@ -184,10 +172,14 @@ class Draw:
                 generator = seeded_generator(seed, WRONG_PAIRS, self.index)
                 yield Disturbed(wrong_pairs_name(share), wrong_pairs(own, self.spare, share, generator), name)
         if CONTRADICTING in kinds and pairs > 1:
+            # Every second pair is out of the other context.
+            places = torch.arange(pairs)
+            places[1::2] += pairs
             for other, theirs in self.others.items():
-                yield Disturbed(f"{CONTRADICTING} {other}", half_of(own, theirs), name)
+                yield Disturbed(f"{CONTRADICTING} {other}", own.followed_by(theirs[:pairs])[places], name)
         if ONE_IMAGE in kinds:
-            yield Disturbed(ONE_IMAGE, one_image(own), name)
+            # The first view in every place, with the actions as they are.
+            yield Disturbed(ONE_IMAGE, replace(own, features=own.features[:1, :1].expand_as(own.features)), name)
         if BLANK_IMAGES in kinds:
             yield Disturbed(BLANK_IMAGES, blank_images(own, self.blank), name)
         if NONE_ACTIVE in kinds and environment.factors:

@@ -94,13 +94,10 @@ def context_sensitivity_rows(
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"context-sensitivity"``: variance share, kNN and the model's own head per factor, in contexts as drawn and disturbed.
 
-    ``context`` names the disturbance: None as drawn; ``"shuffled"``; ``"wrong environment (color)"``, with the active factors of that environment
-    (this is the context of color as drawn, in a row of the other environment); ``"random actions"``;
-    ``"partners dealt anew"``; ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"one image everywhere"``; ``"blank images"``; of examples
-    ``"half the pairs of color"``; of pairs with actions ``"no factor active"`` and ``"all factors active"``, the true pairs with
-    every block of the action zero, or none; ``"scaled actions 0.5"``, ``0.3``, ``0.2``, ``0.1``; ``"unseen classes"``. Once, at two tokens,
-    ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the block holds, ``"beyond the block"``.
-    Means are over the embedder's draws of contexts. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
+    ``context`` names the disturbance (:mod:`~contextssl.evaluation.disturbances`), None as drawn, and its kind: ``"wrong environment (color)"``
+    (the context of color as drawn, in a row of the other environment), ``"wrong pairs 25 %"``, ``"half the pairs of color"``,
+    ``"scaled actions 0.5"``. Once, at two tokens, ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the
+    block holds, ``"beyond the block"``. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
 
     Args:
         views: variance shares are of all test views; ``views.rows`` of them are probed.

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.evaluation_settings import BASELINES, CLASSIFIERS, EvaluateSettings
+from contextssl.config.own_settings import check_own, declared_by
+from contextssl.config.validation import checked
 from contextssl.data.dataset import data_kind
-from contextssl.errors import SettingsError
+from contextssl.errors import SettingsError, nearest
 from contextssl.evaluation.cache import code_fingerprint, weights_fingerprint
-from contextssl.evaluation.checks import check_settings
 from contextssl.evaluation.evaluated import Evaluated, open_evaluated
 from contextssl.evaluation.plan import CACHE as CACHE
 from contextssl.evaluation.plan import Plan as Plan
@@ -34,7 +35,6 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     written when a protocol is done, into the file as it then is: what another process has added meanwhile stays.
 
     Args:
-        settings: see :class:`~contextssl.config.settings.EvaluateSettings`.
         protocols: by their names, or a user's own as ``package.module:Name``; default: those of ``evaluate all`` that the data allow.
         evaluated: your own model and data, in place of ``settings.load_model`` and the data settings.
 
@@ -82,9 +82,26 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
         about = _about(plan, protocol, evaluated, round(time.monotonic() - began, 2))
         if verdict := protocol.says(rows):
             about["verdict"] = dataclasses.asdict(verdict)
-
         update_results(evaluated.folder, partial(add, (protocol.name, about["split"]), rows, about))
     return evaluated.folder
+
+
+def check_settings(settings: EvaluateSettings, protocols: Sequence[Protocol]) -> None:
+    """Refuse invalid settings before anything is computed.
+
+    Raises:
+        SettingsError: naming the setting.
+    """
+    checked(settings)
+    check_own(settings, [*declared_by(settings), *(protocol.settings for protocol in protocols if protocol.settings is not None)])
+    for what, names, known in (("adversaries", settings.adversaries, CLASSIFIERS), ("baselines", settings.baselines, BASELINES)):
+        for name in names:
+            if name not in known:
+                raise SettingsError(f"{what} holds {name!r}: {nearest(name, known)} (choices: {', '.join(known)})")
+    if not settings.bottleneck:
+        raise SettingsError("bottleneck is []: give noise shares of 0 or more, such as [0,0.3,1.0]")
+    if (settings.image_mean is None) != (settings.image_std is None):
+        raise SettingsError("image_mean and image_std go together: give both or neither")
 
 
 def _about(plan: Plan, protocol: Protocol, evaluated: Evaluated, seconds: float) -> dict[str, Any]:

@@ -24,60 +24,41 @@ from contextssl.evaluation.fairness_scores import score
 from contextssl.evaluation.leace import Erasure, fit_erasure
 from contextssl.evaluation.noise import noise_deviation
 from contextssl.evaluation.people import People, Represented
+from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.scores import Scores
-from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR
 from contextssl.models.baselines.scarf import train_scarf
 from contextssl.models.table_encoder import TableEncoder
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.results import ResultRow
 
-PROTOCOL = "fairness"
 # Noise shares that are tried, from the least on, until no adversary gains over the raw columns.
 SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 # Adversaries that a share is chosen by.
 CHOOSING = ("logistic", "mlp")
 
 
-def fairness_rows(
-    embedder: Embedder,
-    train: ViewSet,
-    test: ViewSet,
-    points: Sequence[ContextPoint],
-    *,
-    adversaries: Sequence[str],
-    shares: Sequence[float] | None,
-    baselines: Sequence[str],
-    scarf_epochs: int = 12,
-    seed: int = 0,
-    notes: list[str] | None = None,
-) -> Iterator[ResultRow]:
-    """Rows of protocol ``"fairness"``.
+def fairness_rows(plan: Plan) -> Iterator[ResultRow]:
+    """Rows of protocol ``"fairness"``, of the items of both view sets; each counts once, as in the table.
 
     Of each factor: ``accuracy``, ``balanced_accuracy`` and ``auroc`` of fresh adversaries (head), and ``counterfactual_distance``. Of each target:
     the same of a fresh logistic regression; of both, the gaps of its predictions between the factor's values, and ``counterfactual_flips``.
-
-    Args:
-        train, test: their items; each counts once, as in the table.
-        adversaries, baselines: of :mod:`contextssl.config.evaluation_settings`'s CLASSIFIERS and BASELINES.
-        shares: noise shares next to none; None for one that is chosen on training rows, :func:`choose_share`.
-        notes: to which remarks for the results are added.
     """
-    people = People.of(train, test, seed)
-    scores = Scores(PROTOCOL, people.split, people.bank.factors)
-    encoded = Encoded.of(embedder, people)
+    settings, embedder, points = plan.settings, plan.embedder, plan.points
+    people = People.of(plan.train, plan.test, settings.seed)
+    scores = Scores("fairness", people.split, people.bank.factors)
+    encoded, adversaries, shares = Encoded.of(embedder, people), settings.adversaries, settings.fairness_bottleneck
     if shares is None:
         share, note = choose_share(embedder, people, encoded.features.train, points)
         shares = [] if share is None else [share]
-        if notes is not None:
-            notes.append(note)
+        plan.notes.append(note)
     for point in points:
         clean = encoded.embedded(embedder, point)
         for share in [0.0, *(share for share in shares if share > 0)]:
             embedder.progress(f"fairness, {point.name}, noise {share:g}")
             deviation = noise_deviation(clean.train, share) if share else 0.0
             score(scores, people, replace(clean, about={"bottleneck": share}, deviation=deviation), adversaries)
-    for name, represented in baseline_representations(embedder, people, encoded, points, baselines, scarf_epochs, max(shares, default=0.0)):
+    for name, represented in baseline_representations(plan, people, encoded, max(shares, default=0.0)):
         embedder.progress(f"fairness, {name}")
         for one in represented():
             raw = str(one.about["representation"]).startswith("raw")
@@ -163,18 +144,13 @@ def one_hot(rows: Float[Tensor, "n W"], columns: Columns, without: Sequence[RowF
 
 
 def baseline_representations(
-    embedder: Embedder,
-    people: People,
-    encoded: Encoded,
-    points: Sequence[ContextPoint],
-    baselines: Sequence[str],
-    scarf_epochs: int,
-    share: float,
+    plan: Plan, people: People, encoded: Encoded, share: float
 ) -> Iterator[tuple[str, Callable[[], Iterator[Represented]]]]:
     """Baselines without a context, by name; each computes its representations (as :class:`ResultRow` names them) when called.
 
     Erasures are of all factors, fitted on each context's own pairs or on all training rows; only ``none-erased`` is under the noise share.
     """
+    embedder, points = plan.embedder, plan.points
 
     def raw() -> Iterator[Represented]:
         for name, without in (("raw", ()), ("raw-without", people.bank.row_factors)):
@@ -206,12 +182,12 @@ def baseline_representations(
             )
         with DrawingFrom(seeded_generator(people.seed, "scarf")):
             fresh = encoder.fresh()
-        trained = train_scarf(fresh, people.train, people.bank.corruption.marginals, epochs=scarf_epochs, seed=people.seed)
+        trained = train_scarf(fresh, people.train, people.bank.corruption.marginals, epochs=plan.settings.scarf_epochs, seed=people.seed)
         with torch.no_grad():
             features = people.mapped(lambda rows: F.normalize(trained(rows), dim=-1), representation="scarf")
         yield features
 
-    yield from ((name, made) for name, made in (("raw", raw), ("erased", erased), ("scarf", scarf)) if name in baselines)
+    yield from ((name, made) for name, made in (("raw", raw), ("erased", erased), ("scarf", scarf)) if name in plan.settings.baselines)
 
 
 def _erased(plain: Represented, erasure: Erasure, name: str) -> Represented:

@@ -31,21 +31,21 @@ def score(scores: Scores, people: People, one: Represented, adversaries: Sequenc
         return fit_classifier(kind, one.train, labels, classes, people.held_out, deviation=one.deviation, seed=people.seed)
 
     for factor in people.bank.row_factors:
-        learnt, tested = people.groups(factor)
+        learnt, tested = factor.of(people.train), factor.of(people.test)
         for kind in adversaries:
             _add_class_scores(
                 scores, people, fitted(kind, learnt, len(factor.values))(seen), tested, factor=factor.name, head=kind, **about
             )
         _add_moves(scores, people, one, factor, factor=factor.name, **about)
     for target, learnt in people.train_targets.items():
-        labels, classes = people.test_targets[target], people.classes(target)
+        labels, classes = people.test_targets[target], len(people.bank.targets[target].names)
         for kind in predictors:
             predictor = fitted(kind, learnt, classes)
             chances = predictor(seen)
             guess, shared = chances.argmax(dim=1), {"target": target, "head": kind, **about}
             _add_class_scores(scores, people, chances, labels, **shared)
             for factor in people.bank.row_factors:
-                groups = people.groups(factor)[1]
+                groups = factor.of(people.test)
                 draws = resampled_differences(guess, labels, groups, classes, people.persons)
                 for metric, value in differences(guess, labels, groups, classes).items():
                     scores.add(metric, value, floor=0.0, resampled=draws[metric], factor=factor.name, **shared)

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
-from contextssl.evaluation.deviations import deviation, deviation_words
+from contextssl.evaluation.deviations import deviation_words
+from contextssl.evaluation.summary import largest, written
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
 
@@ -68,25 +69,20 @@ def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
     for condition in dict.fromkeys(map(_condition, rows)):
         found = {_key(row): row for row in rows if _condition(row) == condition}
         representation, environment, length, noise = condition
-
-        def cell(key: Key, found: dict[Key, ResultRow] = found) -> str:
-            row = found.get(key)
-            return "" if row is None else "–" if row.mean != row.mean else f"{row.mean:.3f}"
-
         about = ("" if length is None else str(length), f"{noise:g}" if noise else "")
-        table.add_row(representation_name(representation, environment), *about, *("/".join(map(cell, keys)) for keys in columns))
+        table.add_row(
+            representation_name(representation, environment),
+            *about,
+            *("/".join(written(found.get(key), 3) for key in keys) for keys in columns),
+        )
     floors = [row.floor for row in rows if row.metric == "accuracy" and row.factor == factor and row.floor is not None]
     tasks = [row.floor for row in rows if row.metric == "accuracy" and row.target == target and row.floor is not None]
     table.add_section()
     table.add_row("most frequent", "", "", f"{floors[0]:.3f}" if floors else "", f"{tasks[0]:.3f}" if tasks else "", "", "", "")
-    table.add_row("± at most", "", "", *("/".join(_largest(rows, key) for key in keys) for keys in columns))
+    table.add_row(
+        "± at most", "", "", *("/".join(largest([row for row in rows if _key(row) == key], 3) for key in keys) for keys in columns)
+    )
     return table
-
-
-def _largest(rows: Sequence[ResultRow], key: Key) -> str:
-    """The largest ± of a column."""
-    known = [error for row in rows if _key(row) == key and (error := deviation(row)) is not None]
-    return f"{max(known):.3f}" if known else ""
 
 
 def _key(row: ResultRow) -> Key:

@@ -58,9 +58,6 @@ def first_largest(votes: Float[Tensor, "n classes"], tolerance: float = 1e-5) ->
     return (votes >= largest - tolerance * votes.abs().amax(dim=1, keepdim=True)).int().argmax(dim=1)
 
 
-# -- rotations ------------------------------------------------------------------------------------------------------------------------
-
-
 def rotation_angles(prediction: Float[Tensor, "n 4"], target: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
     """The geodesic angle between two rotations, in degrees from 0 to 180: 2 · arccos |⟨q, q′⟩|, since q and -q are one rotation.
 
@@ -80,9 +77,6 @@ def rotation_angle_floor(target: Float[Tensor, "n 4"]) -> Scalar:
     return rotation_angles(mean.expand_as(target), target).mean()
 
 
-# -- classes --------------------------------------------------------------------------------------------------------------------------
-
-
 def accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> Scalar:
     return (prediction == target).double().mean()
 
@@ -92,9 +86,6 @@ def balanced_accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) 
     count = target.bincount()
     found = target[prediction == target].bincount(minlength=len(count))
     return (found[count > 0].double() / count[count > 0]).mean()
-
-
-# -- ranks under ties -----------------------------------------------------------------------------------------------------------------
 
 
 def tied_places(

@@ -23,7 +23,6 @@ def knn_means(
     Args:
         bank, queries: not necessarily normalised.
         bank_targets: numbers, or classes as one-hot rows.
-        k: the whole bank, where it is smaller.
     """
     bank, queries = F.normalize(bank.float(), dim=-1), F.normalize(queries.float(), dim=-1)
     k = min(k, len(bank))
@@ -50,12 +49,7 @@ def knn_labels(
     k: int = 20,
     temperature: float = 0.1,
 ) -> Int[Tensor, " n"]:
-    """Weighted kNN (Wu et al., 2018): of the k nearest by cosine, each votes for its class with exp(cosine / temperature).
-
-    Args:
-        bank, queries: not necessarily normalised.
-        k: the whole bank, where it is smaller.
-    """
+    """Weighted kNN (Wu et al., 2018): of the k nearest by cosine, each votes for its class with exp(cosine / temperature)."""
     cosines = F.normalize(queries.float(), dim=-1) @ F.normalize(bank.float(), dim=-1).T
     weights = nearest_weights(cosines, k, cosine_tolerance(bank.shape[1]))
     votes = (weights * (cosines / temperature).exp()) @ F.one_hot(bank_labels, classes).float()

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from contextssl.data.tables.corruption import RowFactor
 from contextssl.data.tables.rows import RowViews
 from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import ContextPoint
@@ -69,16 +68,9 @@ class People:
             people.flipped[factor.name] = bank.corruption.with_value(people.test, factor, others, generator)
         return people
 
-    def groups(self, factor: RowFactor) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
-        """The factor's value in each row, of the training and of the evaluated rows."""
-        return factor.of(self.train), factor.of(self.test)
-
     def mapped(self, change: Callable[[Tensor], Tensor], **about: object) -> Represented:
         """What the change makes of the rows."""
         return Represented(self.train, self.test, self.flipped, about).mapped(change)
-
-    def classes(self, target: str) -> int:
-        return len(self.bank.targets[target].names)
 
 
 @dataclass

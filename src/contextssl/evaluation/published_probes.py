@@ -20,7 +20,7 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
-from contextssl.evaluation.probe_inputs import Inputs, Predicted, Represented
+from contextssl.evaluation.probe_inputs import Inputs, Represented, predicted
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.train_heads import StackedHeads, class_loss, regression_loss
 from contextssl.evaluation.trained_probes import CLASS, HeadTraining, stacks, together
@@ -38,12 +38,7 @@ Pairs = Int[Tensor, "b 2"]
 
 @dataclass(frozen=True)
 class Probes:
-    """The probes of one protocol, and the rows that their numbers become.
-
-    Args:
-        train: all views of each training item.
-        test, rows: the views that are probed.
-    """
+    """The probes of one protocol, the rows that their numbers become, and the views, with all of each training item."""
 
     scores: Scores
     embedder: Embedder
@@ -69,11 +64,9 @@ class Probes:
         """Train the probes of these names in every condition of the group by Adam, and add the metrics of what they predict for the test rows.
 
         Args:
-            names: of factors, and ``"class"``.
             inputs, test: of a batch, and of the test rows.
-            wanted: a batch, and a name → (n, A) latents, or (n,) classes.
+            wanted: a batch, and a name → (n, A) latents, or of ``"class"`` (n,) classes.
             truth: latents of the test rows.
-            about: fields of the rows.
         """
         factors, device, training = self.test.factors, self.embedder.device, self.training
         nets = {}
@@ -91,7 +84,7 @@ class Probes:
             every = torch.arange(len(target), device=device)
             return class_loss(output, every, target) if name == CLASS else regression_loss(output, every, target[:, factors.slice(name)])
 
-        def predicted(name: str) -> Float[Tensor, "heads m t"]:
+        def outputs_of(name: str) -> Float[Tensor, "heads m t"]:
             held = read(test, name)
             return nets[name].predict(lambda rows: held[:, rows], held.shape[1])
 
@@ -103,7 +96,7 @@ class Probes:
                 optimiser.zero_grad(set_to_none=True)
                 torch.stack(terms).sum().backward()
                 optimiser.step()
-        found = {name: predicted(name) for name in names}
+        found = {name: outputs_of(name) for name in names}
         labels, items = self.test.labels[self.rows], self.test.clusters[self.rows]
         for index, point in enumerate(group):
             outputs = {name: output[index] for name, output in found.items()}
@@ -139,18 +132,19 @@ class Probes:
             """The factor values that the prediction is of."""
             return torch.where(mask.bool(), latents[target], latents[source])
 
-        def action(latents: Tensor, source: Tensor, target: Tensor) -> Tensor:
-            return factors.relative(latents[source], latents[target]) * mask
-
         for part in stacks(len(own), 4 * self.embedder.model.projection_dim * len(rows)):
             group = own[part.start : part.stop]
             self.embedder.progress(f"probes as published on predictions, {environment.name}, {len(group)} contexts")
-            learnt, tested = Predicted(self.embedder, train, group), Predicted(self.embedder, test, group)
+
+            def inputs(views: ViewSet, source: Tensor, target: Tensor, group: Sequence[ContextPoint] = group) -> Inputs:
+                action = factors.relative(views.latents[source], views.latents[target]) * mask
+                return Inputs.of(predicted(self.embedder, views, group, source, action))
+
             self.add(
                 [*factors.names, *([CLASS] if test.source.num_classes > 1 else [])],
                 group,
-                lambda batch, learnt=learnt: Inputs.of(learnt.made(batch[:, 0], action(train.latents, *batch.T))),  # type: ignore[misc]
-                Inputs.of(tested.made(rows, action(test.latents, rows, partners))),
+                lambda batch, inputs=inputs: inputs(train, *batch.T),  # type: ignore[misc]
+                inputs(test, rows, partners),
                 lambda batch, name: train.labels[batch[:, 0]] if name == CLASS else seen(train.latents, *batch.T),
                 seen(test.latents, rows, partners),
                 representation="prediction",

@@ -159,14 +159,10 @@ def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:
     """
     renderer = ShapesSource(
         classes=tuple(source["classes"]),
-        objects_per_class=source["objects_per_class"],
-        val_objects_per_class=source["val_objects_per_class"],
-        num_views=source["num_views"],
-        seed=source["seed"],
-        supersample=source["supersample"],
         meshes=None if source["meshes"] is None else Path(source["meshes"]),
         grid=source.get("grid"),
         grid_views=source.get("grid_views"),
+        **{name: source[name] for name in ("objects_per_class", "val_objects_per_class", "num_views", "seed", "supersample")},
     )
     if json.loads(json.dumps(renderer.description)) != dict(source):
         raise ContextSSLError("the data were rendered from other meshes or by another version of the renderer; render them again")

@@ -83,10 +83,7 @@ class SingleViews:
         return self.test.clusters[self.rows]
 
     def inputs(self, condition: Condition) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
-        """Inputs of the training rows and of the probed rows, with their noise, and the noise's deviation.
-
-        The deviation is measured on the training views in this context, and is the same for both.
-        """
+        """Inputs of the training rows and of the probed rows, with their noise, and the noise's deviation."""
         train = self.embedder.representation(self.train, condition.point, self.normalize)
         test = self.embedder.representation(self.test, condition.point, self.normalize)[self.rows]
         return self.noisy(train, test, condition.share, "features" if condition.point is None else condition.point.name)

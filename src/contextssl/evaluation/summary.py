@@ -42,10 +42,10 @@ def summary(rows: Sequence[ResultRow], protocol: Protocol, split: str) -> Group:
     for context in sorted(contexts, key=lambda context: (context[1] > 0, *context)):
         environment, length, bottleneck, how = context
         about = (", ".join(filter(None, (environment or "none", how))), str(length), f"{bottleneck:g}" if bottleneck else "")
-        table.add_row(*about[: 2 + noisy], *("/".join(_written(by.get(context)) for by in column) for column in cells.values()))
+        table.add_row(*about[: 2 + noisy], *("/".join(written(by.get(context)) for by in column) for column in cells.values()))
     table.add_section()
     table.add_row("floor", *[""] * (1 + noisy), *("/".join(map(_floor, column)) for column in chosen.values()))
-    table.add_row("± at most", *[""] * (1 + noisy), *("/".join(map(_largest, column)) for column in chosen.values()))
+    table.add_row("± at most", *[""] * (1 + noisy), *("/".join(map(largest, column)) for column in chosen.values()))
     return Group(heading, table, Text(f"± is {deviation_words(rows)}", style="italic"))
 
 
@@ -60,12 +60,13 @@ def _context(row: ResultRow) -> tuple[str, int, float, str]:
     return row.environment or "", row.length or 0, row.bottleneck, how
 
 
-def _written(row: ResultRow | None) -> str:
-    return "" if row is None else "–" if row.mean != row.mean else f"{row.mean:.2f}"
+def written(row: ResultRow | None, digits: int = 2) -> str:
+    return "" if row is None else "–" if row.mean != row.mean else f"{row.mean:.{digits}f}"
 
 
-def _largest(found: Sequence[ResultRow]) -> str:
-    return f"{max(known):.2f}" if (known := [error for row in found if (error := deviation(row)) is not None]) else ""
+def largest(found: Sequence[ResultRow], digits: int = 2) -> str:
+    """The largest ± of a column."""
+    return f"{max(known):.{digits}f}" if (known := [error for row in found if (error := deviation(row)) is not None]) else ""
 
 
 def _floor(found: Sequence[ResultRow]) -> str:

@@ -19,8 +19,7 @@ PREDICT_BATCH = 8192
 class StackedHeads(nn.Module):
     """``count`` linear maps or ReLU networks that share nothing but their initial weights: (count, n, widths[0]) → (count, n, widths[-1]).
 
-    Initial weights are uniform within ± 1 / √fan-in, as ``nn.Linear`` draws them, and the same for every head: what differs in the end is
-    due to the data.
+    Those are uniform within ± 1 / √fan-in, as ``nn.Linear`` draws them: what differs in the end is due to the data.
     """
 
     def __init__(self, count: int, widths: Sequence[int], generator: torch.Generator) -> None:

@@ -43,19 +43,7 @@ class Fairness(Protocol):
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
         from contextssl.evaluation.fairness_rows import fairness_rows
 
-        settings = plan.settings
-        return fairness_rows(
-            plan.embedder,
-            plan.train,
-            plan.test,
-            plan.points,
-            adversaries=settings.adversaries,
-            shares=settings.fairness_bottleneck,
-            baselines=settings.baselines,
-            scarf_epochs=settings.scarf_epochs,
-            seed=settings.seed,
-            notes=plan.notes,
-        )
+        return fairness_rows(plan)
 
     def summary(self, rows: Sequence[ResultRow], split: str) -> RenderableType:
         from contextssl.evaluation.fairness_summary import fairness_summary

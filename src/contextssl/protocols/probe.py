@@ -56,16 +56,8 @@ class Probe(Protocol):
         )
         if HEAD in settings.heads:
             views, training = plan.published(self)
-            yield from published_probe_rows(
-                plan.embedder,
-                views,
-                plan.test,
-                plan.probed,
-                plan.points_of(self),
-                plan.environments_of(self),
-                training=training,
-                seed=settings.seed,
-            )
+            shared = (plan.embedder, views, plan.test, plan.probed, plan.points_of(self), plan.environments_of(self))
+            yield from published_probe_rows(*shared, training=training, seed=settings.seed)
 
     def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
         from contextssl.report import figures
