@@ -52,11 +52,9 @@ class ArrayCache:
     _memory: dict[str, Tensor] = field(default_factory=dict)
 
     def get(self, name: str, made_from: Mapping[str, Any], make: Callable[[], Tensor]) -> Tensor:
-        """The array of that name made from just that, (n, d) float32; memory-mapped and not to be written to.
+        """The array of that name made from just these plain values, (n, d) float32; memory-mapped and not to be written to.
 
-        Args:
-            made_from: plain values that settle every number of it.
-            make: called where there is none, or it is damaged.
+        ``make`` is called where there is none, or it is damaged.
         """
         plain = json.loads(json.dumps(made_from, sort_keys=True))
         stem = f"{name}-{digest_of(made_from)[:12]}"
@@ -141,11 +139,7 @@ def _checksum(array: np.ndarray) -> int:
 
 
 def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None = None) -> str:
-    """16 hexadecimal digits of every weight and buffer: the same for the same weights, in whatever version of the package.
-
-    Args:
-        architecture: plain values that count too, as version 0.1 had it.
-    """
+    """16 hexadecimal digits of every weight and buffer, and of an architecture's plain values, as version 0.1 had it."""
 
     def parts() -> Iterator[bytes | str]:
         for name, tensor in sorted(model.state_dict().items()):
@@ -159,20 +153,14 @@ def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None
 
 @cache
 def code_fingerprint(package: Path = Path(__file__).parent.parent) -> str:
-    """The version, and a digest of every module that affects a view or a frozen model's output.
-
-    All modules of the package count but those that are known not to: one that is added later counts too.
-    """
+    """The version, and a digest of every module that is not known to change no view and no frozen model's output."""
     parts = {path: path.relative_to(package) for path in sorted(package.rglob("*.py"))}
     computing = (part.as_posix().encode() + path.read_bytes() for path, part in parts.items() if part.parts[0] not in NOT_COMPUTING)
     return f"{__version__}-{digest_of_bytes(computing, digits=12)}"
 
 
 def own_code(parts: Iterable[object]) -> str | None:
-    """A digest of the source of every part's class that is neither this package's nor a library's: an encoder or augmentation of your own.
-
-    None where there is none. A class whose source is not at hand counts by its name.
-    """
+    """A digest of the source (else the name) of every part's class that is neither this package's nor a library's; None where there is none."""
     sources = {}
     for kind in {type(part) for part in parts}:
         if kind.__module__.split(".")[0] in KNOWN:

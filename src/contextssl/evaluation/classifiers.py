@@ -15,6 +15,7 @@ from torch import Tensor
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError, nearest
+from contextssl.evaluation.noise import with_noise
 from contextssl.evaluation.train_heads import class_loss, train_heads
 from contextssl.randomness import seeded_generator
 
@@ -48,9 +49,8 @@ def fit_classifier(
     The caller adds noise to the rows that it predicts.
 
     Args:
-        kind: ``"logistic"``: its penalty is chosen on the held-out rows, then it is fitted to all. ``"mlp"``: two hidden layers of 128, Adam
-            2e-3, 15 epochs, fresh noise in every batch, so that it cannot learn one draw by heart. ``"boosting"``: histogram gradient
-            boosting of at most 100 rounds, stopped early on rows of its own.
+        kind: ``"logistic"``: its penalty is chosen on the held-out rows, then it is fitted to all. ``"mlp"``: fresh noise in every batch, so
+            that it cannot learn one draw by heart. ``"boosting"``: histogram gradient boosting, stopped early on rows of its own.
         classes: how many there are; one that no row has gets probability 0.
         deviation: of the Gaussian noise in each dimension.
 
@@ -63,7 +63,7 @@ def fit_classifier(
     if kind == "mlp":
         fitted = _mlp((x - mean) / scale, y, classes, deviation / scale, seed)
     else:
-        noisy = x + deviation * torch.randn(x.shape, generator=seeded_generator(seed, "classifier", kind)) if deviation else x
+        noisy = with_noise(x, deviation, seeded_generator(seed, "classifier", kind))
         inputs, labels = ((noisy - mean) / scale).numpy(), y.numpy()
         fitted = _logistic(inputs, labels, classes, held_out.numpy()) if kind == "logistic" else _boosting(inputs, labels, classes, seed)
     return lambda rows: fitted((rows - mean) / scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -51,7 +52,12 @@ def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head:
         with torch.no_grad():
             answers = head(unit.to(views.embedder.device)).argmax(dim=-1).cpu()
         for name in questions:
-            _add(scores, views, answers, true_labels[name], space, point, name)
+            labels = true_labels[name]
+            for factor, given, true in ((f"class+{name}", answers, labels), (name, answers % space.bins, labels % space.bins)):
+                right, floor = (given == true).double(), float(true.bincount().max() / len(true))
+                about: dict[str, Any] = {"factor": factor, "environment": name, "head": "label", "count": len(true)}
+                draws = resampled_mean(right, views.clusters)
+                scores.add("accuracy", float(right.mean()), floor=floor, point=point, resampled=draws, **about)
         if point.environment is None:
             bound = bound_without_context(torch.stack(list(true_labels.values())))
             scores.add("accuracy_bound", bound, length=0, factor="class+bin", count=len(answers))
@@ -71,11 +77,3 @@ def bound_without_context(labels: Int[Tensor, "environments m"]) -> float:
     """
     agreeing = (labels[:, None] == labels[None, :]).sum(dim=1).amax(dim=0)
     return float(agreeing.double().mean() / len(labels))
-
-
-def _add(scores: Scores, views: SingleViews, answers: Tensor, labels: Tensor, space: LabelSpace, point: ContextPoint, name: str) -> None:
-    about = {"environment": name, "head": "label", "count": len(labels)}
-    for factor, given, true in ((f"class+{name}", answers, labels), (name, answers % space.bins, labels % space.bins)):
-        right, common = (given == true).double(), float(true.bincount().max() / len(true))
-        draws = resampled_mean(right, views.clusters)
-        scores.add("accuracy", float(right.mean()), floor=common, point=point, resampled=draws, factor=factor, **about)

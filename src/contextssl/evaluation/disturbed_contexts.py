@@ -172,7 +172,7 @@ def _draws(
     strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES), environment, kind)
     blank = embedder.encode(torch.zeros_like(embedder.contexts.shared[0].source[:1]))[0]
     spare = [EncodedPairs.of(embedder, drawn) for drawn in spares]
-    strange = [EncodedPairs.of(embedder, drawn) for drawn in strangers] or [None] * count
+    strange: Sequence[EncodedPairs | None] = [EncodedPairs.of(embedder, drawn) for drawn in strangers] or [None] * count
     others_of = [{name: drawn[index] for name, drawn in contradicting.items()} for index in range(count)]
     return [Draw(index, own[index], spare[index], strange[index], blank, others_of[index]) for index in range(count)]
 

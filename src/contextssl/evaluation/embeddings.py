@@ -86,7 +86,7 @@ class Embedder:
         return self.cache.get(f"embedding-{views.split}-{point.name}", made_from, make)
 
     def representation(self, views: ViewSet, point: ContextPoint | None, normalize: bool = True) -> Float[Tensor, "n D"]:
-        """Input of probes, neighbours and ranks: embeddings (n, D), or features (n, F) for no point; L2-normalised unless ``normalize`` is false."""
+        """Input of probes, neighbours and ranks: embeddings, or features for no point; L2-normalised unless ``normalize`` is false."""
         found = self.features(views) if point is None else self.embeddings(views, point)
         return F.normalize(found, dim=-1) if normalize else found
 

@@ -87,11 +87,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
 
 
 def check_settings(settings: EvaluateSettings, protocols: Sequence[Protocol]) -> None:
-    """Refuse invalid settings before anything is computed.
-
-    Raises:
-        SettingsError: naming the setting.
-    """
+    """SettingsError for invalid values, naming the setting, before anything is computed."""
     checked(settings)
     check_own(settings, [*declared_by(settings), *(protocol.settings for protocol in protocols if protocol.settings is not None)])
     for what, names, known in (("adversaries", settings.adversaries, CLASSIFIERS), ("baselines", settings.baselines, BASELINES)):
@@ -133,11 +129,7 @@ def _about(plan: Plan, protocol: Protocol, evaluated: Evaluated, seconds: float)
 
 
 def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], evaluated: Evaluated) -> None:
-    """One results file is of one model: rows that stay must be of the same weights as those that are made.
-
-    Raises:
-        SettingsError: naming the results of other weights.
-    """
+    """SettingsError where rows that stay are of other weights than those that are made: one results file is of one model."""
     others = {
         name: made.get("checkpoint") or made.get("settings", {}).get("checkpoint")
         for name, made in run.get("evaluations", {}).items()

@@ -36,8 +36,7 @@ class Evaluated:
         trained_on: the environments of its training; None if unknown.
         settings: of the run's training, where there was one.
         own_encoder: the class of a user's own encoder.
-        backbone: of a published checkpoint.
-        file: its checkpoint, if any.
+        backbone, file: of a published checkpoint; the checkpoint.
     """
 
     model: ViewEncoder
@@ -119,11 +118,7 @@ def open_evaluated(settings: EvaluateSettings) -> Evaluated:
 
 
 def _results_folder(settings: EvaluateSettings) -> Path | None:
-    """``run_dir``, which may hold results already: rows are added to them.
-
-    Raises:
-        SettingsError: where it holds something else.
-    """
+    """``run_dir``, which may hold results already, to which rows are added; SettingsError where it holds something else."""
     if settings.run_dir is None:
         return None
     folder = Path(settings.run_dir)
@@ -136,11 +131,7 @@ def _results_folder(settings: EvaluateSettings) -> Path | None:
 
 
 def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:
-    """Check that the table has the columns, categories and scales of the training, on which the meaning of its codes depends.
-
-    Raises:
-        DataError: where they differ.
-    """
+    """DataError where the table's columns, categories and scales, on which the meaning of its codes depends, are not those of the training."""
     now = [] if data.columns is None else data.columns.to_list()
     if now == trained_on:
         return
@@ -152,11 +143,7 @@ def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) ->
 
 
 def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any], where: str) -> DataSettings:
-    """Of the run's training, where there was one, and of the settings whatever is given.
-
-    Raises:
-        SettingsError: where the run's own augmentations must be named again.
-    """
+    """Of the run's training, where there was one, and of the settings whatever is given."""
     base = trained if trained is not None else TrainSettings()
     names = [field.name for field in dataclasses.fields(EvaluatedDataSettings)]
     given = {name: value for name in names if (value := getattr(settings, name)) is not None}

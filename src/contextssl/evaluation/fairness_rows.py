@@ -22,7 +22,7 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fairness_scores import score
 from contextssl.evaluation.leace import Erasure, fit_erasure
-from contextssl.evaluation.noise import noise_deviation
+from contextssl.evaluation.noise import noise_deviation, with_noise
 from contextssl.evaluation.people import People, Represented
 from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.scores import Scores
@@ -56,8 +56,8 @@ def fairness_rows(plan: Plan) -> Iterator[ResultRow]:
         clean = encoded.embedded(embedder, point)
         for share in [0.0, *(share for share in shares if share > 0)]:
             embedder.progress(f"fairness, {point.name}, noise {share:g}")
-            deviation = noise_deviation(clean.train, share) if share else 0.0
-            score(scores, people, replace(clean, about={"bottleneck": share}, deviation=deviation), adversaries)
+            noisy = replace(clean, about={"bottleneck": share}, deviation=noise_deviation(clean.train, share))
+            score(scores, people, noisy, adversaries)
     for name, represented in baseline_representations(plan, people, encoded, max(shares, default=0.0)):
         embedder.progress(f"fairness, {name}")
         for one in represented():
@@ -108,11 +108,11 @@ def choose_share(
     def adversary(rows: Tensor, factor: RowFactor, deviation: float = 0.0) -> float:
         """The best adversary's accuracy on the held-out training rows."""
         values = factor.of(people.train)
-        noise = deviation * torch.randn(rows[held].shape, generator=seeded_generator(people.seed, "choice noise"))
+        noisy = with_noise(rows[held], deviation, seeded_generator(people.seed, "choice noise"))
         found = []
         for kind in CHOOSING:
             fitted = fit_classifier(kind, rows[~held], values[~held], len(factor.values), inner, deviation=deviation, seed=people.seed)
-            found.append(float((fitted(rows[held] + noise).argmax(dim=1) == values[held]).double().mean()))
+            found.append(float((fitted(noisy).argmax(dim=1) == values[held]).double().mean()))
         return max(found)
 
     columns = one_hot(people.train, people.bank.columns, without=factors)
@@ -171,8 +171,7 @@ def baseline_representations(
             if point.environment == NO_FACTOR and point.length == longest:
                 embedded = encoded.embedded(embedder, point)
                 both = _erased(embedded, fit_erasure(embedded.train, latents(people.train)), "none-erased")
-                deviation = noise_deviation(both.train, share) if share else 0.0
-                yield replace(both, about={**both.about, "bottleneck": share}, deviation=deviation)
+                yield replace(both, about={**both.about, "bottleneck": share}, deviation=noise_deviation(both.train, share))
 
     def scarf() -> Iterator[Represented]:
         encoder = embedder.model.encoder

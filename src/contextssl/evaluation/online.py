@@ -133,10 +133,8 @@ def _knn_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: Onli
     labels, bank_labels = pairs.drawn.queries.labels.to(model.device), pairs.bank_labels.to(model.device)
     majority = labels.bincount().max().item() / len(labels)
     rows = []
-    for name, bank, query in (
-        ("feature", features, queries),
-        ("embedding", model.embed_features(features), model.embed_features(queries)),
-    ):
+    embedded = model.embed_features(features), model.embed_features(queries)
+    for name, (bank, query) in (("feature", (features, queries)), ("embedding", embedded)):
         right = (knn_labels(bank, bank_labels, query, pairs.classes) == labels).float().mean().item()
         rows.append(_row("accuracy", right, "class", name, len(labels), length=0, head="knn", floor=majority))
     return rows

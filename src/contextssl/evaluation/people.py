@@ -13,6 +13,7 @@ from torch import Tensor
 from contextssl.data.tables.rows import RowViews
 from contextssl.errors import SettingsError
 from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.noise import with_noise
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.randomness import seeded_generator
 
@@ -47,17 +48,20 @@ class People:
         Raises:
             SettingsError: where the views are not rows of a table.
         """
-        bank, learnt = test.source, train.source
-        plain, learnt_plain = test.plain, train.plain
+        bank, learnt, plain, learnt_plain = test.source, train.source, test.plain, train.plain
         if not isinstance(bank, RowViews) or not isinstance(learnt, RowViews) or plain is None or learnt_plain is None:
             raise SettingsError("fairness is for rows of a table (dataset=adult, mimic3 or table); these views are images")
+
+        def targets(rows: RowViews, items: Tensor) -> dict[str, Tensor]:
+            return {name: torch.from_numpy(labels.values)[items] for name, labels in rows.targets.items()}
+
         people = cls(
             bank=bank,
             train=learnt.rows[learnt_plain.items],
             test=bank.rows[plain.items],
             held_out=learnt_plain.held_out(seed),
-            train_targets={name: torch.from_numpy(labels.values)[learnt_plain.items] for name, labels in learnt.targets.items()},
-            test_targets={name: torch.from_numpy(labels.values)[plain.items] for name, labels in bank.targets.items()},
+            train_targets=targets(learnt, learnt_plain.items),
+            test_targets=targets(bank, plain.items),
             split=test.split,
             seed=seed,
             persons=plain.clusters,
@@ -98,6 +102,4 @@ class Represented:
 
     def seen(self, rows: Float[Tensor, "m d"], seed: int) -> Float[Tensor, "m d"]:
         """Evaluated rows with their noise: the same for a person and their flipped row."""
-        if self.deviation == 0:
-            return rows
-        return rows + self.deviation * torch.randn(rows.shape, generator=seeded_generator(seed, "fairness noise"))
+        return with_noise(rows, self.deviation, seeded_generator(seed, "fairness noise"))

@@ -2,10 +2,8 @@
 
 They probe features, embeddings (zero action) and predictions (of a view and an action, ``zr`` in the published code). The probe of a rotation is
 an MLP 1024-1024, of other factors and of the class a linear map. Features are unnormalised; embeddings and predictions are scaled to unit
-length for factors, and unnormalised for the class. In every epoch each training item gives one new
-random pair of all its views. Source: linear_probe.py and eval_equivariance.py of Gupta et al., 2024.
-
-Unlike there, every evaluated item counts (their last batch is dropped), on views that are fixed by the seed.
+length for factors, and unnormalised for the class. In every epoch each training item gives one new random pair of all its views. Source:
+linear_probe.py and eval_equivariance.py of Gupta et al., 2024. Unlike there, every evaluated item counts, on views that are fixed by the seed.
 """
 
 from __future__ import annotations

@@ -42,12 +42,8 @@ class Queries:
 
     @classmethod
     def draw(cls, items: int, views: int, sources: str, per_item: int, seed: int) -> Queries:
-        """
-        Args:
-            sources: ``"all"``: every view is a source; ``"first"``: view 0 alone, with every target (published).
-            per_item: with ``"all"`` so many different pairs of each item, drawn from the seed (and a tenth as many identity queries);
-                0 is all of them.
-        """
+        """Of ``"all"`` sources ``per_item`` different pairs of each item, drawn from the seed, and a tenth as many identity queries (0: all of
+        them); of the ``"first"``, view 0 alone, every target, as published."""
         if sources == "first":
             target = torch.arange(1, views).expand(items, views - 1)
             return cls(torch.zeros_like(target), target, torch.zeros(items, 1, dtype=torch.long), views)
@@ -80,15 +76,10 @@ def retrieval_rows(
     seed: int = 0,
     normalize: bool = True,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"retrieval"``.
+    """Rows of protocol ``"retrieval"``, from all views of each item, in order.
 
-    ``mrr``, ``hit@k`` and ``pre`` exclude identity queries; ``mrr_with_identity`` and ``hit@k_with_identity`` include them. At length 0
-    there is no context, but the action still depends on the environment, so there is a row for each.
-
-    Args:
-        views: all views of each item, in order.
-        sources, per_item, seed: see :meth:`Queries.draw`.
-        normalize: rank by cosine; else by inner product (published with ``eval_normalize=False``).
+    ``mrr``, ``hit@k`` and ``pre`` exclude identity queries; ``…_with_identity`` include them. At length 0 there is no context, but the action
+    still depends on the environment, so there is a row for each. Ranks are by cosine, or, not normalised, by inner product.
     """
     scores = Scores("retrieval", views.split, views.factors)
     queries = Queries.draw(views.num_items, views.per_item, sources, per_item, seed)

@@ -63,12 +63,9 @@ class Scores:
         resampled: Resampled | None = None,
         **about: object,
     ) -> None:
-        """One number. ``about`` are further fields of :class:`~contextssl.records.results.ResultRow`.
+        """One number (and over draws of the evaluated items), with further fields of :class:`~contextssl.records.results.ResultRow`.
 
         Those under a context point are of the embedding unless another representation is named, and rows that differ in the draw alone become one.
-
-        Args:
-            resampled: the number over draws of the evaluated items.
         """
         row = ResultRow(self.protocol, metric, math.nan, split=self.split, **about)  # type: ignore[arg-type]
         if point is not None:
@@ -104,13 +101,9 @@ class Scores:
         items: Int[Tensor, " n"],
         **about: object,
     ) -> None:
-        """Every metric of a factor (R², pooled and per dimension; for rotations the mean angle) for each of ``names``, whose blocks are
-        concatenated in both.
+        """Every metric of a factor for each of ``names``, whose blocks are concatenated in both; ``items`` has the item of each row.
 
         A factor that does not vary has no R²: its rows are there without a number, and a warning says so once.
-
-        Args:
-            items: the item of each row.
         """
         widths = [self.factors[name].width for name in names]
         for name, predicted, true in zip(names, prediction.detach().cpu().split(widths, 1), target.cpu().split(widths, 1), strict=True):
@@ -127,7 +120,7 @@ class Scores:
         items: Int[Tensor, " n"],
         **about: object,
     ) -> None:
-        """Every metric of the class: accuracy and balanced accuracy; floors: the share of the most frequent class, and 1 / classes."""
+        """Every metric of the class."""
         self._add_shared("class", Probed(prediction.cpu(), labels.cpu(), items), point, None, {"factor": "class", **about})
 
     def add_targets(

@@ -38,16 +38,12 @@ class Variations:
     def __len__(self) -> int:
         return len(self.original)
 
-    def features(self, embedder: Embedder) -> dict[str, Float[Tensor, "n F"]]:
-        """Of the views (under ``""``) and of each changed set; encoded once, by the first model that needs them."""
-        if not self._features:
-            self._features[""] = embedder.encode(self.original)
-            self._features.update({name: embedder.encode(images) for name, images in self.changed.items()})
-        return self._features
-
     def moves(self, embedder: Embedder, point: ContextPoint | None) -> tuple[Float[Tensor, "n D"], dict[str, Float[Tensor, "n D"]]]:
         """Normalised embeddings (of no point: features) of the views, and by factor how far each moves when that factor is drawn anew."""
-        features = self.features(embedder)
+        # Encoded once, by the first model that needs them.
+        features = self._features
+        if not features:
+            features |= {name: embedder.encode(views) for name, views in {"": self.original, **self.changed}.items()}
 
         def unit(name: str) -> Tensor:
             return F.normalize(features[name] if point is None else embedder.embed(features[name], point), dim=-1).double()
@@ -152,11 +148,7 @@ def _redrawn(views: ViewSet, source: Redrawable, max_items: int, per_item: int, 
 
 
 def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:
-    """The renderer that made a store, from the description in its manifest.
-
-    Raises:
-        ContextSSLError: where it cannot be had again: it is not installed, its meshes have moved, or it has changed since.
-    """
+    """The renderer that made a store, from its manifest; ContextSSLError where it is not installed, its meshes have moved or it has changed."""
     renderer = ShapesSource(
         classes=tuple(source["classes"]),
         meshes=None if source["meshes"] is None else Path(source["meshes"]),

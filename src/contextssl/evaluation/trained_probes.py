@@ -21,10 +21,9 @@ STACK_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Target:
-    """What a head regresses or classifies.
+    """What a head regresses or classifies: a factor, or ``"class"``.
 
     Args:
-        name: a factor, or ``"class"``.
         values: of the training rows: (n, t) float, or (n,) int64 classes; or a function from a batch's rows to those of the batch.
         width: t, or how many classes there are.
     """
@@ -36,11 +35,7 @@ class Target:
 
 @dataclass(frozen=True)
 class HeadTraining:
-    """How heads are trained, by Adam.
-
-    Args:
-        fresh: an epoch is a new random pair of each item (:class:`~contextssl.evaluation.fresh_pairs.FreshPairs`), not every training row.
-    """
+    """How heads are trained, by Adam. Where ``fresh``, an epoch is a new random pair of each item, not every training row."""
 
     epochs: int
     learning_rate: float = 1e-3

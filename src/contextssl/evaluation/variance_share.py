@@ -125,12 +125,7 @@ def share_designs(test: ViewSet, with_class: bool = False) -> dict[str, Float[Te
 
 
 def geometry_rows(
-    views: SingleViews,
-    points: Sequence[ContextPoint],
-    *,
-    shares: Sequence[float],
-    k: int = 20,
-    variations: Variations | None = None,
+    views: SingleViews, points: Sequence[ContextPoint], *, shares: Sequence[float], k: int = 20, variations: Variations | None = None
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN, ``sensitivity`` of each factor, and
     under noise ``factor_nats``, the bound of :mod:`~contextssl.evaluation.certificate`.

@@ -58,8 +58,7 @@ class Verdict:
     Args:
         says: one of three sentences; None where there is no verdict.
         why: the numbers behind it, in words.
-        length: of the contexts as drawn, in tokens.
-        measure: the metric that contexts were compared by.
+        length, measure: of the contexts as drawn, in tokens; the metric that they were compared by.
         contrast: the largest difference between two environments.
         kept: by disturbance what is left of the differences.
     """

@@ -76,11 +76,7 @@ class ViewSet:
         return (chosen + self.per_item * torch.arange(self.num_items)[:, None]).flatten()
 
     def partners(self, rows: Int[Tensor, " m"], seed: int) -> Int[Tensor, " m"]:
-        """For each row another row of the same item.
-
-        Raises:
-            SettingsError: where an item has one view here, and so no other.
-        """
+        """For each row another row of the same item; SettingsError where an item has one view here."""
         if self.per_item < 2:
             raise SettingsError(f"one view of each {self.split} item is used, but pairs need two: raise train_views to 2 or more")
         step = 1 + torch.randint(self.per_item - 1, rows.shape, generator=seeded_generator(seed, "partners", self.split))

@@ -37,7 +37,7 @@ class Fairness(Protocol):
     )
     definitions: ClassVar[Mapping[str, str]] = {
         "equalized_odds_difference, …": "the largest difference between groups (values of the factor) in the predictions of a logistic regression: "
-        "in true or false positive rates, in true positive rates, in positive rates",
+        "in true or false positive rates, in true positive rates, in positive rates"
     }
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:

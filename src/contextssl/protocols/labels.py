@@ -19,7 +19,7 @@ class Labels(Protocol):
     place = 7
     reads = ("probe_views",)
     definitions: ClassVar[Mapping[str, str]] = {
-        "accuracy_bound": "of labels that depend on the context: the highest accuracy over all environments without knowing the environment",
+        "accuracy_bound": "of labels that depend on the context: the highest accuracy over all environments without knowing the environment"
     }
     columns = (Column("accuracy", "label", "accuracy"),)
 

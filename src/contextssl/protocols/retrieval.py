@@ -30,7 +30,7 @@ class Retrieval(Protocol):
     )
     definitions: ClassVar[Mapping[str, str]] = {
         "mrr, hit@k": "rank by cosine similarity among all views of the object; ties (within rounding) take their mean; without identity "
-        "queries (target = source), which …_with_identity includes; floors are chance",
+        "queries (target = source), which …_with_identity includes; floors are chance"
     }
     columns = (Column("mrr", None, "MRR", by_factor=False), Column("hit@1", None, "H@1", by_factor=False))
     all_representations = False
