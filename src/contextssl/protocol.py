@@ -151,11 +151,7 @@ def in_all(views: str | None = None) -> list[Protocol]:
 
 
 def every_protocol(own: Sequence[str] = ()) -> list[Protocol]:
-    """Those that are built in or installed, then a user's own of these names.
-
-    Raises:
-        SettingsError: for a name that is unknown, or of no protocol.
-    """
+    """Those that are built in or installed, then a user's own of these names; SettingsError for one that is unknown, or of no protocol."""
     return [*PROTOCOLS.all(), *(each for name in own if (each := PROTOCOLS.find(name)).name not in PROTOCOLS.names())]
 
 

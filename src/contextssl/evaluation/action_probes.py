@@ -23,13 +23,8 @@ def pair_probe_rows(
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"equivariance"``: each factor's action regressed from [z(source), z(target)].
 
-    Every probed view is the source of one pair, whose target is another view of its item, fixed by the seed.
-
-    Args:
-        heads: those that do not probe pairs are left out.
-
-    Raises:
-        SettingsError: where there is only one view per item.
+    Every probed view is the source of one pair, whose target is another view of its item, fixed by the seed: SettingsError where there is only
+    one view per item. Heads that do not probe pairs are left out.
     """
     embedder, train, test, rows, seed = views.embedder, views.train, views.test, views.rows, views.seed
     scores = Scores("equivariance", test.split, test.factors)

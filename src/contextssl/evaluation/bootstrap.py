@@ -52,11 +52,7 @@ def of_items(rows: Float[Tensor, "n k"], items: Int[Tensor, " n"]) -> Float[np.n
 
 
 def resample(sums: Float[np.ndarray, "N k"], number: Callable[[np.ndarray], np.ndarray]) -> Resampled | None:
-    """A number of sums over items, (draws, k) → (draws,), over draws of the items; None for one item, which has only one draw.
-
-    Args:
-        sums: what each item adds to each of k sums.
-    """
+    """A number of what items add to k sums, (draws, k) → (draws,), over draws of the items; None for one item, which has only one draw."""
     return resample_counts(len(sums), lambda counts: number(counts @ sums))
 
 

@@ -121,13 +121,13 @@ def _read(path: Path, about: Path, made_from: dict[str, Any], trusted: bool) -> 
         described = json.loads(about.read_text())
         if described["made_from"] != made_from:
             return None
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        # A private mapping: writing to it would not reach the file. Torch has no read-only tensors.
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
         if array.dtype != np.float32 or array.ndim != 2 or (not trusted and _checksum(array) != described["crc32"]):
             return None
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
-    # A private mapping: writing to it would not reach the file. Torch has no read-only tensors.
-    return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+    return torch.from_numpy(array)
 
 
 def _checksum(array: np.ndarray) -> int:

@@ -69,11 +69,8 @@ class Evaluated:
 
 
 def open_evaluated(settings: EvaluateSettings) -> Evaluated:
-    """The model and the data that the settings name.
-
-    Raises:
-        SettingsError, CheckpointError, DataError: where no model is named; where it, or its data, are missing, damaged or of another kind.
-    """
+    """The model and the data that the settings name. SettingsError where no model is named; CheckpointError, DataError where it, or its data, are
+    missing, damaged or of another kind."""
     if settings.load_model is None:
         raise SettingsError("say which model to evaluate: load_model=RUN, a run's folder or a published checkpoint")
     named = Path(settings.load_model)

@@ -61,9 +61,7 @@ def first_largest(votes: Float[Tensor, "n classes"], tolerance: float = 1e-5) ->
 def rotation_angles(prediction: Float[Tensor, "n 4"], target: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
     """The geodesic angle between two rotations, in degrees from 0 to 180: 2 · arccos |⟨q, q′⟩|, since q and -q are one rotation.
 
-    Args:
-        prediction: quaternions, normalised here; one of no length counts as 180°.
-        target: unit quaternions.
+    Quaternions are normalised here; one of no length counts as 180°.
     """
     # In double precision: near 0 the arccosine turns an error of 1e-7 into one of 0.05 degrees.
     cosine = (F.normalize(prediction.double(), dim=-1) * F.normalize(target.double(), dim=-1)).sum(-1).abs()

@@ -16,13 +16,9 @@ SIMILARITIES = 1 << 25
 def knn_means(
     bank: Float[Tensor, "b d"], bank_targets: Float[Tensor, "b t"], queries: Float[Tensor, "n d"], k: int = 20
 ) -> Float[Tensor, "n t"]:
-    """For each query the plain mean of the targets of its k nearest in the bank by cosine, in float32.
+    """For each query the plain mean of the targets (numbers, or one-hot classes) of its k nearest in the bank by cosine, in float32.
 
     Where neighbours tie for the last of the k places, they share it: a model for which all are equal gives the bank's mean.
-
-    Args:
-        bank, queries: not necessarily normalised.
-        bank_targets: numbers, or classes as one-hot rows.
     """
     bank, queries = F.normalize(bank.float(), dim=-1), F.normalize(queries.float(), dim=-1)
     k = min(k, len(bank))

@@ -43,11 +43,7 @@ class People:
 
     @classmethod
     def of(cls, train: ViewSet, test: ViewSet, seed: int) -> People:
-        """The rows of two view sets, each item once.
-
-        Raises:
-            SettingsError: where the views are not rows of a table.
-        """
+        """The rows of two view sets, each item once; SettingsError where they are not rows of a table."""
         bank, learnt, plain, learnt_plain = test.source, train.source, test.plain, train.plain
         if not isinstance(bank, RowViews) or not isinstance(learnt, RowViews) or plain is None or learnt_plain is None:
             raise SettingsError("fairness is for rows of a table (dataset=adult, mimic3 or table); these views are images")

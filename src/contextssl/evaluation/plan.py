@@ -60,11 +60,7 @@ class Plan:
 
     @classmethod
     def of(cls, settings: EvaluateSettings, evaluated: Evaluated) -> Plan:
-        """
-        Raises:
-            SettingsError: for context lengths or environments that this model cannot take.
-            DataError: where the data have no stored views.
-        """
+        """SettingsError for context lengths or environments that this model cannot take; DataError for data of other factors."""
         model, data = evaluated.model, evaluated.data
         if model.factors.names != data.train.factors.names or model.factors.width != data.train.factors.width:
             raise DataError(

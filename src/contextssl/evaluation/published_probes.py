@@ -162,12 +162,8 @@ def published_pair_rows(
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"equivariance"`` by the head ``"published"``: each factor's action from the features, or embeddings, of two views.
 
-    Args:
-        train: all views of each training item.
-        test, rows: the views that are probed, each the source of one pair whose target is another view of its item, fixed by the seed.
-
-    Raises:
-        SettingsError: where there is only one view per item.
+    ``train`` holds all views of each item. Each probed view is the source of one pair whose target is another view of its item, fixed by the
+    seed: SettingsError where there is only one view per item.
     """
     factors, partners = test.factors, test.partners(rows, seed)
     probes = Probes(Scores("equivariance", test.split, factors), embedder, train, test, rows, training)
@@ -200,13 +196,9 @@ def published_probe_rows(
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"probe"`` by the head ``"published"``: class and absolute factors from features, embeddings and predictions.
 
-    Of a prediction (representation ``"prediction"``) active factors are the target's, inactive ones the source's. Environments without
-    active factors have no predictions of their own, as published.
-
-    Args:
-        train: all views of each training item.
-        test, rows: the views that are probed; of predictions each is the source of one pair, fixed by the seed.
-        environments: of the actions.
+    ``train`` holds all views of each item. Of a prediction (representation ``"prediction"``) active factors are the target's, inactive ones the
+    source's; each probed view is the source of one pair, fixed by the seed. Environments (of the actions) without active factors have no
+    predictions of their own, as published.
     """
     probes = Probes(Scores("probe", test.split, test.factors), embedder, train, test, rows, training)
     plain, plain_test = train.plain, test.plain

@@ -90,13 +90,10 @@ def add_sensitivity(
 def render_variations(
     views: ViewSet, source: Mapping[str, Any] | None, *, max_items: int, per_item: int, seed: int
 ) -> tuple[Variations | None, str | None]:
-    """Views of the set rendered anew, each once for every factor with that factor's raw latents drawn again from their ranges.
+    """``per_item`` views of ``max_items`` items, spread evenly, rendered anew, each once for every factor with its raw latents drawn again.
 
-    None, with a note that says why, where the data are not rendered shapes, the renderer is not installed or does not give the stored pixels.
-
-    Args:
-        views: ``max_items`` of its items are taken, spread evenly, and ``per_item`` views of each.
-        source: the description of what the store was packed from.
+    None, with a note that says why, where the data are not rendered shapes (by ``source``, the description of what the store was packed from),
+    the renderer is not installed or does not give the stored pixels.
     """
     bank = views.source
     if views.num_items < 2:

@@ -114,12 +114,9 @@ def probe_rows(
     training: HeadTraining,
     k: int = 20,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"probe"``: every head on every target, the auxiliary head, and the bound of each noise share.
+    """Rows of protocol ``"probe"``: every head on every target, the auxiliary head, and the bound of each noise share (0 is none).
 
-    Args:
-        heads: ``"published"`` has rows of its own, see :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
-        shares: noise shares; 0 is none. Features have no noise.
-        k: of kNN.
+    Features have no noise. ``"published"`` has rows of its own, see :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
     """
     scores = Scores("probe", views.test.split, views.test.factors)
     wanted = conditions(points, shares)
@@ -160,12 +157,8 @@ def add_fitted(
     point: ContextPoint | None,
     about: Mapping[str, object],
 ) -> None:
-    """Add the predictions of each closed-form head: latents, and class scores (one-hot regression), as far as they are targets.
-
-    Args:
-        train, test: representations of ``views.train``, and of ``views.rows``.
-        k: of kNN.
-    """
+    """Add the predictions of each closed-form head from representations of ``views.train`` and ``views.rows``: latents, and class scores (one-hot
+    regression), as far as they are targets."""
     factors = views.train.factors
     targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
     groups = (*(factors.slice(name) for name in factors.names), slice(factors.width, targets.shape[1]))
