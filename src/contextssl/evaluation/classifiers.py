@@ -44,18 +44,13 @@ def fit_classifier(
     deviation: float = 0.0,
     seed: int = 0,
 ) -> Fitted:
-    """A classifier of one of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`, fitted to noisy rows.
-
-    The caller adds noise to the rows that it predicts.
+    """A classifier of one of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`, fitted to noisy rows. Its caller adds noise to others.
 
     Args:
         kind: ``"logistic"``: its penalty is chosen on the held-out rows, then it is fitted to all. ``"mlp"``: fresh noise in every batch, so
             that it cannot learn one draw by heart. ``"boosting"``: histogram gradient boosting, stopped early on rows of its own.
         classes: how many there are; one that no row has gets probability 0.
         deviation: of the Gaussian noise in each dimension.
-
-    Raises:
-        SettingsError: for an unknown kind.
     """
     if kind not in CLASSIFIERS:
         raise SettingsError(f"unknown classifier {kind!r}: {nearest(kind, CLASSIFIERS)}")

@@ -29,13 +29,7 @@ def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head:
     Compare with ``"accuracy_bound"``, a row of no head at length 0: :func:`bound_without_context`. Without a context one environment can exceed
     it (a prediction that always takes rotation as active is right under ``rotation``), their mean cannot.
 
-    Args:
-        views: the probed ones of ``test`` are used.
-        points: environments of no or several active factors have no labels, and no rows.
-        head: trained on the space, on the embedder's device.
-
-    Raises:
-        InputError: where head and space differ in their number of labels.
+    Environments of no or several active factors have no labels, and no rows. InputError where head and space differ in their number of labels.
     """
     if head.linear.out_features != space.count:
         raise InputError(

@@ -165,20 +165,20 @@ def _draws(
 
     ``environment`` is None where all environments share their pairs; the pairs of ``others`` contradict it.
     """
-    own, count, kind = _own(embedder, environment), len(embedder.contexts), embedder.model.context_kind
-    contradicting = {other.name: _own(embedder, other) for other in others}
+
+    def drawn(environment: Environment | None) -> list[EncodedPairs]:
+        """The embedder's own contexts of an environment, or those that all share."""
+        name = None if environment is None else environment.name
+        each = enumerate(embedder.contexts.of(name))
+        return [EncodedPairs.of(embedder, pairs, embedder.context_features(name, draw)) for draw, pairs in each]
+
+    own, count, kind = drawn(environment), len(embedder.contexts), embedder.model.context_kind
+    contradicting = {other.name: drawn(other) for other in others}
     # Of two spare pairs at least one is of another item than a given pair.
     spares = draw_contexts(source, max(2, pairs), count, derive_seed(seed, "spare pairs"), environment, kind)
     strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES), environment, kind)
     blank = embedder.encode(torch.zeros_like(embedder.contexts.shared[0].source[:1]))[0]
-    spare = [EncodedPairs.of(embedder, drawn) for drawn in spares]
-    strange: Sequence[EncodedPairs | None] = [EncodedPairs.of(embedder, drawn) for drawn in strangers] or [None] * count
-    others_of = [{name: drawn[index] for name, drawn in contradicting.items()} for index in range(count)]
+    spare = [EncodedPairs.of(embedder, pairs) for pairs in spares]
+    strange: Sequence[EncodedPairs | None] = [EncodedPairs.of(embedder, pairs) for pairs in strangers] or [None] * count
+    others_of = [{name: theirs[index] for name, theirs in contradicting.items()} for index in range(count)]
     return [Draw(index, own[index], spare[index], strange[index], blank, others_of[index]) for index in range(count)]
-
-
-def _own(embedder: Embedder, environment: Environment | None) -> list[EncodedPairs]:
-    """The embedder's own contexts of an environment, or those that all share."""
-    name = None if environment is None else environment.name
-    drawn = enumerate(embedder.contexts.of(name))
-    return [EncodedPairs.of(embedder, pairs, embedder.context_features(name, draw)) for draw, pairs in drawn]

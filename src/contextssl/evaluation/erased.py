@@ -48,7 +48,6 @@ def erasure_rows(
     takes as many directions as its concept has numbers: from features of few dimensions, polynomials also remove some of what should be kept.
 
     Args:
-        views: probes are trained on ``views.train``, from which "erased-train" is fitted too.
         environments: the factors to keep; one of all factors erases nothing and is left out, "none" erases them all.
         lengths: of the contexts that are fitted on, in tokens, two per pair; 0 fits nothing and is left out.
         heads: only those in closed form are used.

@@ -9,7 +9,7 @@ linear_probe.py and eval_equivariance.py of Gupta et al., 2024. Unlike there, ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +20,7 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.probe_inputs import Inputs, Represented, predicted
 from contextssl.evaluation.scores import Scores
+from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.train_heads import StackedHeads, class_loss, regression_loss
 from contextssl.evaluation.trained_probes import CLASS, HeadTraining, stacks, together
 from contextssl.evaluation.view_sets import ViewSet
@@ -39,19 +40,15 @@ class Probes:
     """The probes of one protocol, the rows that their numbers become, and the views, with all of each training item."""
 
     scores: Scores
-    embedder: Embedder
-    train: ViewSet
-    test: ViewSet
-    rows: Int[Tensor, " m"]
+    views: SingleViews
     training: HeadTraining
 
     @property
     def batches(self) -> FreshPairs:
-        return FreshPairs(self.train, self.training.batch_size, self.training.seed)
+        return FreshPairs(self.views.train, self.training.batch_size, self.training.seed)
 
     def add(
         self,
-        names: Sequence[str],
         group: Sequence[ContextPoint | None],
         inputs: Callable[[Pairs], Inputs],
         test: Inputs,
@@ -59,19 +56,20 @@ class Probes:
         truth: Float[Tensor, "m A"],
         **about: object,
     ) -> None:
-        """Train the probes of these names in every condition of the group by Adam, and add the metrics of what they predict for the test rows.
+        """Train the probes of what is probed in every condition of the group by Adam, and add the metrics of what they predict for the test rows.
 
         Args:
             inputs, test: of a batch, and of the test rows.
             wanted: a batch, and a name → (n, A) latents, or of ``"class"`` (n,) classes.
             truth: latents of the test rows.
         """
-        factors, device, training = self.test.factors, self.embedder.device, self.training
+        views, training = self.views, self.training
+        factors, device = views.test.factors, views.embedder.device
         nets = {}
-        for name in names:
+        for name in views.all_names:
             of_class = name == CLASS
             hidden = () if of_class or factors[name].relation != "rotation" else HIDDEN
-            widths = (test.plain.shape[2], *hidden, self.test.source.num_classes if of_class else factors[name].width)
+            widths = (test.plain.shape[2], *hidden, views.test.source.num_classes if of_class else factors[name].width)
             nets[name] = StackedHeads(len(group), widths, seeded_generator(training.seed, "published", name)).to(device)
 
         def read(given: Inputs, name: str) -> Float[Tensor, "heads n d"]:
@@ -90,39 +88,38 @@ class Probes:
         for epoch in range(training.epochs):
             for batch in self.batches(epoch):
                 given = inputs(batch)
-                terms = [loss(name, given, batch) for name in names]
+                terms = [loss(name, given, batch) for name in nets]
                 optimiser.zero_grad(set_to_none=True)
                 torch.stack(terms).sum().backward()
                 optimiser.step()
-        found = {name: outputs_of(name) for name in names}
-        labels, items = self.test.labels[self.rows], self.test.clusters[self.rows]
+        found = {name: outputs_of(name) for name in nets}
         for index, point in enumerate(group):
             outputs = {name: output[index] for name, output in found.items()}
-            self.scores.add_targets(outputs, truth, labels, point, items=items, head=HEAD, **about)
+            self.scores.add_targets(outputs, truth, views.labels, point, items=views.clusters, head=HEAD, **about)
 
-    def add_settled(self, names: Sequence[str], points: Sequence[ContextPoint]) -> None:
+    def add_settled(self, points: Sequence[ContextPoint]) -> None:
         """Probes on features, and on embeddings in every context."""
-        train, test, rows = self.train, self.test, self.rows
-        for group in together([None, *points], 4 * self.embedder.model.projection_dim * len(rows)):
-            self.embedder.progress(f"probes as published on {len(group)} representations of {train.num_items:,} items")
-            learnt, tested = Represented(self.embedder, train, group), Represented(self.embedder, test, group)
+        embedder, train, rows = self.views.embedder, self.views.train, self.views.rows
+        for group in together([None, *points], 4 * embedder.model.projection_dim * len(rows)):
+            embedder.progress(f"probes as published on {len(group)} representations of {train.num_items:,} items")
+            learnt, tested = Represented(embedder, train, group), Represented(embedder, self.views.test, group)
 
             def ends(batch: Pairs, first: int = 0 if group[0] is None else 1) -> Int[Tensor, " n"]:
                 """Features are learnt from both ends of a pair, embeddings from its second, since the first gives the prediction."""
                 return batch[:, first:].flatten()
 
             self.add(
-                names,
                 group,
                 lambda batch, learnt=learnt, ends=ends: Inputs.of(learnt.rows(ends(batch))),  # type: ignore[misc]
                 Inputs.of(tested.rows(rows)),
                 lambda batch, name, ends=ends: (train.labels if name == CLASS else train.latents)[ends(batch)],  # type: ignore[misc]
-                test.latents[rows],
+                self.views.truth,
             )
 
     def add_predictions(self, points: Sequence[ContextPoint], environment: Environment, seed: int) -> None:
         """Probes of predictions, in contexts of the same environment and in none."""
-        train, test, rows, factors = self.train, self.test, self.rows, self.test.factors
+        embedder, train, test, rows = self.views.embedder, self.views.train, self.views.test, self.views.rows
+        factors = test.factors
         mask, partners = factors.mask(environment), test.partners(rows, seed)
         own = [point for point in points if point.environment in (None, environment.name)]
 
@@ -130,16 +127,15 @@ class Probes:
             """The factor values that the prediction is of."""
             return torch.where(mask.bool(), latents[target], latents[source])
 
-        for part in stacks(len(own), 4 * self.embedder.model.projection_dim * len(rows)):
+        for part in stacks(len(own), 4 * embedder.model.projection_dim * len(rows)):
             group = own[part.start : part.stop]
-            self.embedder.progress(f"probes as published on predictions, {environment.name}, {len(group)} contexts")
+            embedder.progress(f"probes as published on predictions, {environment.name}, {len(group)} contexts")
 
             def inputs(views: ViewSet, source: Tensor, target: Tensor, group: Sequence[ContextPoint] = group) -> Inputs:
                 action = factors.relative(views.latents[source], views.latents[target]) * mask
-                return Inputs.of(predicted(self.embedder, views, group, source, action))
+                return Inputs.of(predicted(embedder, views, group, source, action))
 
             self.add(
-                [*factors.names, *([CLASS] if test.source.num_classes > 1 else [])],
                 group,
                 lambda batch, inputs=inputs: inputs(train, *batch.T),  # type: ignore[misc]
                 inputs(test, rows, partners),
@@ -166,14 +162,14 @@ def published_pair_rows(
     seed: SettingsError where there is only one view per item.
     """
     factors, partners = test.factors, test.partners(rows, seed)
-    probes = Probes(Scores("equivariance", test.split, factors), embedder, train, test, rows, training)
+    views = SingleViews(embedder, train, test, rows, targets=factors.names)
+    probes = Probes(Scores("equivariance", test.split, factors), views, training)
     probes.batches.check()
     truth = factors.relative(test.latents[rows], test.latents[partners])
     for group in together([None, *points], 8 * embedder.model.projection_dim * len(rows)):
         embedder.progress(f"pair probes as published on {len(group)} representations of {train.num_items:,} items")
         learnt, tested = Represented(embedder, train, group), Represented(embedder, test, group)
         probes.add(
-            factors.names,
             group,
             lambda batch, learnt=learnt: Inputs.concatenated(learnt.rows(batch[:, 0]), learnt.rows(batch[:, 1])),  # type: ignore[misc]
             Inputs.concatenated(tested.rows(rows), tested.rows(partners)),
@@ -200,17 +196,11 @@ def published_probe_rows(
     source's; each probed view is the source of one pair, fixed by the seed. Environments (of the actions) without active factors have no
     predictions of their own, as published.
     """
-    probes = Probes(Scores("probe", test.split, test.factors), embedder, train, test, rows, training)
-    plain, plain_test = train.plain, test.plain
-    classes = [CLASS] if test.source.num_classes > 1 else []
-    if plain is None or plain_test is None or not classes:
-        probes.add_settled([*test.factors.names, *classes], points)
-    else:
-        # The class is probed on views without augmentation, where the data have them.
-        probes.add_settled(test.factors.names, points)
-        replace(probes, train=plain, test=plain_test, rows=torch.arange(len(plain_test))).add_settled(classes, points)
+    scores, views = Scores("probe", test.split, test.factors), SingleViews(embedder, train, test, rows)
+    for part in views.parts():
+        Probes(scores, part, training).add_settled(points)
     if train.per_item > 1 and test.per_item > 1 and embedder.model.longest_context and embedder.model.reads_actions:
         for environment in environments:
             if environment.factors:
-                probes.add_predictions(points, environment, seed)
-    yield from probes.scores.rows()
+                Probes(scores, views, training).add_predictions(points, environment, seed)
+    yield from scores.rows()

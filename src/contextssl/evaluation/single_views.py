@@ -24,14 +24,6 @@ from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
 
-@dataclass(frozen=True)
-class Condition:
-    """The input of a probe: embeddings in a context, or features (no point), with a noise share."""
-
-    point: ContextPoint | None
-    share: float = 0.0
-
-
 @dataclass
 class SingleViews:
     """Single views to train and to test probes on, under every condition.
@@ -62,6 +54,11 @@ class SingleViews:
     def probes_class(self) -> bool:
         return (self.targets is None or CLASS in self.targets) and self.test.source.num_classes > 1
 
+    @property
+    def all_names(self) -> list[str]:
+        """Everything that is probed."""
+        return [*self.names, *([CLASS] if self.probes_class else [])]
+
     def parts(self) -> list[SingleViews]:
         """Factors are probed on these views; so is the class, or, where the data have them, on views without augmentation."""
         train, test = self.train.plain, self.test.plain
@@ -82,11 +79,10 @@ class SingleViews:
         """The item of each probed row."""
         return self.test.clusters[self.rows]
 
-    def inputs(self, condition: Condition) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
+    def inputs(self, point: ContextPoint | None, share: float) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
         """Inputs of the training rows and of the probed rows, with their noise, and the noise's deviation."""
-        train = self.embedder.representation(self.train, condition.point, self.normalize)
-        test = self.embedder.representation(self.test, condition.point, self.normalize)[self.rows]
-        return self.noisy(train, test, condition.share, "features" if condition.point is None else condition.point.name)
+        train, test = (self.embedder.representation(views, point, self.normalize) for views in (self.train, self.test))
+        return self.noisy(train, test[self.rows], share, "features" if point is None else point.name)
 
     def noisy(
         self, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"], share: float, name: str
@@ -100,9 +96,9 @@ class SingleViews:
         return with_noise(train, deviation, generators[0]), with_noise(test, deviation, generators[1]), deviation
 
 
-def conditions(points: Sequence[ContextPoint], shares: Sequence[float]) -> list[Condition]:
-    """Features without noise, then every context with every noise share."""
-    return [Condition(None), *(Condition(point, share) for point in points for share in shares)]
+def conditions(points: Sequence[ContextPoint], shares: Sequence[float]) -> list[tuple[ContextPoint | None, float]]:
+    """Inputs of a probe: features (no point) without noise, then embeddings in every context with every noise share."""
+    return [(None, 0.0), *((point, share) for point in points for share in shares)]
 
 
 def probe_rows(
@@ -121,19 +117,18 @@ def probe_rows(
     scores = Scores("probe", views.test.split, views.test.factors)
     wanted = conditions(points, shares)
     for part in views.parts():
-        for condition in wanted:
-            _closed_form(scores, part, condition, heads, k)
-        names = [*part.names, *([CLASS] if part.probes_class else [])]
-        if names and (trained := trained_heads(heads)):
+        for point, share in wanted:
+            _closed_form(scores, part, point, share, heads, k)
+        if part.all_names and (trained := trained_heads(heads)):
             for group in together(wanted, 4 * part.embedder.model.projection_dim * (len(part.train) + len(part.rows))):
-                _trained(scores, part, group, trained, names, training)
+                _trained(scores, part, group, trained, training)
     yield from scores.rows()
 
 
-def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads: Sequence[Head], k: int) -> None:
-    train, test, deviation = views.inputs(condition)
-    model, point = views.embedder.model, condition.point
-    about: dict[str, Any] = {"bottleneck": condition.share}
+def _closed_form(scores: Scores, views: SingleViews, point: ContextPoint | None, share: float, heads: Sequence[Head], k: int) -> None:
+    train, test, deviation = views.inputs(point, share)
+    model = views.embedder.model
+    about: dict[str, Any] = {"bottleneck": share}
     add_fitted(scores, views, train, test, heads, k, point, about)
     if point is None or not views.names:
         return
@@ -142,7 +137,7 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
             unit = test if views.normalize else F.normalize(test, dim=-1)
             latents = model.auxiliary_prediction(unit.to(model.device)).float().cpu()
         scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", items=views.clusters, **about)
-    if condition.share > 0:
+    if share > 0:
         clean = views.embedder.representation(views.train, point, views.normalize)
         scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
 
@@ -174,10 +169,10 @@ def add_fitted(
 
 
 def _trained(
-    scores: Scores, views: SingleViews, group: Sequence[Condition], heads: Sequence[Head], names: Sequence[str], training: HeadTraining
+    scores: Scores, views: SingleViews, group: Sequence[tuple[ContextPoint | None, float]], heads: Sequence[Head], training: HeadTraining
 ) -> None:
     factors, device = views.test.factors, views.embedder.device
-    inputs = [views.inputs(condition)[:2] for condition in group]
+    inputs = [views.inputs(point, share)[:2] for point, share in group]
     train, test = (torch.stack([pair[part] for pair in inputs]).to(device) for part in (0, 1))
     del inputs
     views.embedder.progress(f"probes on {len(group)} representations of {train.shape[1]:,} views")
@@ -188,7 +183,7 @@ def _trained(
         Target(CLASS, views.train.labels, views.train.source.num_classes)
         if name == CLASS
         else Target(name, views.train.latents[:, factors.slice(name)], factors[name].width)
-        for name in names
+        for name in views.all_names
     ]
     for head in heads:
         found = train_probes(
@@ -203,6 +198,6 @@ def _trained(
             device=device,
             batches=batches,
         )
-        for index, condition in enumerate(group):
-            outputs, about = {name: output[index] for name, output in found.items()}, {"bottleneck": condition.share, "head": head.name}
-            scores.add_targets(outputs, views.truth, views.labels, condition.point, items=views.clusters, **about)
+        for index, (point, share) in enumerate(group):
+            outputs = {name: output[index] for name, output in found.items()}
+            scores.add_targets(outputs, views.truth, views.labels, point, items=views.clusters, bottleneck=share, head=head.name)

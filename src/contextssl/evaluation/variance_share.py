@@ -127,13 +127,10 @@ def share_designs(test: ViewSet, with_class: bool = False) -> dict[str, Float[Te
 def geometry_rows(
     views: SingleViews, points: Sequence[ContextPoint], *, shares: Sequence[float], k: int = 20, variations: Variations | None = None
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN, ``sensitivity`` of each factor, and
-    under noise ``factor_nats``, the bound of :mod:`~contextssl.evaluation.certificate`.
+    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN, ``sensitivity`` of each factor (where there are
+    variations), and under noise ``factor_nats``, the bound of :mod:`~contextssl.evaluation.certificate`.
 
-    Args:
-        views: kNN is of ``views.rows`` of the test views among the training views; variance shares are of all test views.
-        shares: noise shares.
-        variations: without them there is no sensitivity.
+    kNN is of ``views.rows`` of the test views among the training views; variance shares are of all test views.
     """
     embedder, test = views.embedder, views.test
     scores = Scores("geometry", test.split, test.factors)
@@ -155,7 +152,6 @@ def geometry_rows(
                         nats = factor_nats(test.factors[name], move, deviation)
                         scores.add("factor_nats", nats, floor=0.0, point=point, factor=name, count=len(move), bottleneck=share)
     for part in views.parts():
-        for condition in conditions(points, shares):
-            neighbours, about = [HEADS.built_in["knn"]], {"bottleneck": condition.share}
-            add_fitted(scores, part, *part.inputs(condition)[:2], neighbours, k, condition.point, about)
+        for point, share in conditions(points, shares):
+            add_fitted(scores, part, *part.inputs(point, share)[:2], [HEADS.built_in["knn"]], k, point, {"bottleneck": share})
     yield from scores.rows()

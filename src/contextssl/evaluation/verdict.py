@@ -134,18 +134,16 @@ class _Table:
         error = math.sqrt(sum((row.std or 0.0) ** 2 / row.n for row in (first, second)))
         return abs(first.mean - second.mean), error, factor
 
-    def disturbed(self, environment: str, kind: str) -> Mapping[str, ResultRow] | None:
-        found = self.numbers.get((environment, kind))
+    def disturbed(self, environment: str, kind: str) -> Mapping[str, ResultRow]:
         # Where no factor is active, no action is wrong.
-        return self.numbers[environment, None] if found is None and kind == RANDOM_ACTIONS and environment == NO_FACTOR else found
+        usual = self.numbers[environment, None] if kind == RANDOM_ACTIONS and environment == NO_FACTOR else {}
+        return self.numbers.get((environment, kind), usual)
 
     def kept(self, kind: str, pairs: Sequence[tuple[str, str]]) -> float | None:
         """What a disturbance leaves of the differences between environments."""
         left = before = 0.0
         for a, b in pairs:
             first, second = self.disturbed(a, kind), self.disturbed(b, kind)
-            if first is None or second is None:
-                continue
             for factor in self.shared(a, b):
                 if factor in first and factor in second:
                     drawn = self.numbers[a, None][factor].mean - self.numbers[b, None][factor].mean
