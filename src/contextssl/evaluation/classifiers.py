@@ -44,7 +44,9 @@ def fit_classifier(
     deviation: float = 0.0,
     seed: int = 0,
 ) -> Fitted:
-    """A classifier of one of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`, fitted to noisy rows. Its caller adds noise to others.
+    """A classifier of one of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS` (else SettingsError), fitted to noisy rows.
+
+    Its caller adds noise to the rows that it predicts.
 
     Args:
         kind: ``"logistic"``: its penalty is chosen on the held-out rows, then it is fitted to all. ``"mlp"``: fresh noise in every batch, so
