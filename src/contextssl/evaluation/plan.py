@@ -44,7 +44,7 @@ CACHE = "cache"
 
 @dataclass
 class Plan:
-    """See the module. ``pairs`` are the source of contexts, ``source`` is the description of what a store was packed from."""
+    """What protocols share; contexts are drawn from ``pairs``, and ``source`` describes what the store was packed from."""
 
     settings: EvaluateSettings
     embedder: Embedder
