@@ -20,13 +20,11 @@ class ProbeData:
     """The data of a head that is fitted in closed form.
 
     Args:
-        train: float32 embeddings of the training split.
+        train, test: float32 embeddings to fit to, and to predict for.
         targets: of each training row: latents, then one-hot classes.
-        test: embeddings to predict for.
         held_out: the training rows that a penalty may be chosen on; all views of an item lie on one side.
         groups: columns of the targets per factor, and of the classes.
         neighbours: k of kNN.
-        device: to compute on.
     """
 
     train: Float[Tensor, "n d"]

@@ -14,7 +14,7 @@ from contextssl.plugins import Kind
 
 if TYPE_CHECKING:
     from contextssl.evaluation.bootstrap import Resampled
-    from contextssl.evaluation.scores import Probed
+    from contextssl.evaluation.scores import Probed as Probed
 
     # The value, the floor (of a constant prediction), and the values over bootstrap draws of the items.
     Score = tuple[float, float, Resampled | None]

@@ -19,26 +19,23 @@ from contextssl.metric import METRICS, Metric
 from contextssl.plugins import Kind
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    # The types of its methods, which protocols import from here.
+    from rich.console import RenderableType as RenderableType
 
-    from contextssl.config.evaluation_settings import EvaluateSettings
-    from contextssl.evaluation.plan import Plan
-    from contextssl.evaluation.verdict import Verdict
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.config.evaluation_settings import EvaluateSettings as EvaluateSettings
+    from contextssl.evaluation.plan import Plan as Plan
+    from contextssl.evaluation.verdict import Verdict as Verdict
+    from contextssl.records.results import ResultRow as ResultRow
+    from contextssl.report.collect import Run as Run
+    from contextssl.report.entries import Averaged as Averaged
+    from contextssl.report.grid import Grid as Grid
+    from contextssl.report.panels import Picture as Picture
+    from contextssl.report.sections import Section as Section
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table in the terminal.
-
-    Args:
-        by_factor: whether a cell holds one number per factor.
-    """
+    """A column of the table in the terminal; ``by_factor``: a cell holds one number per factor."""
 
     metric: str
     head: str | None
@@ -83,11 +80,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
-        """Compute the numbers.
-
-        Args:
-            plan: settings, model, contexts and views; what protocols share is computed once.
-        """
+        """Compute the numbers from settings, model, contexts and views; what protocols share is computed once."""
 
     def split(self, settings: EvaluateSettings) -> str:
         """The split that its rows are of."""
@@ -112,12 +105,7 @@ class Protocol(ABC):
         return {}
 
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
-        """Its sections of the report. The last section lists every number in any case.
-
-        Args:
-            pictures: of all protocols.
-            factors: of these runs.
-        """
+        """Its sections of the report, from the pictures of all protocols. The last section lists every number in any case."""
         return ()
 
     def tables(self, entries: Sequence[Averaged], factors: Sequence[str]) -> Sequence[Grid | None]:
@@ -163,11 +151,7 @@ def in_all(views: str | None = None) -> list[Protocol]:
 
 
 def every_protocol(own: Sequence[str] = ()) -> list[Protocol]:
-    """Those that are built in or installed, then a user's own of these names.
-
-    Raises:
-        SettingsError: for a name that is unknown, or of no protocol.
-    """
+    """Those that are built in or installed, then a user's own of these names; SettingsError for one that is unknown, or of no protocol."""
     return [*PROTOCOLS.all(), *(each for name in own if (each := PROTOCOLS.find(name)).name not in PROTOCOLS.names())]
 
 

@@ -1,9 +1,8 @@
 """The error of a number over the choice of evaluated items: the bootstrap over items (Efron & Tibshirani, 1993), without any refit.
 
 Most numbers here are functions of sums over the evaluated rows: a mean rank, an R², an accuracy, a gap between rates. So each item (an object, an
-image, a person) is kept by what its rows add to those sums, all rows of an item together, and drawing items anew with replacement only counts
-each item more or less often: one product of a matrix of counts with a matrix of sums. (``scipy.stats.bootstrap`` would gather the data anew for
-every draw.) Heads, neighbours and contexts stay fixed: this is the error of the choice of evaluated items alone.
+image, a person) is kept by what all its rows add to those sums, and drawing items anew only counts each more or less often: one product of a
+matrix of counts with one of sums. (``scipy.stats.bootstrap`` would gather the data anew for every draw.) Heads, neighbours and contexts stay fixed.
 """
 
 from __future__ import annotations
@@ -27,12 +26,9 @@ DEFINED = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A number over draws of the evaluated items.
+    """A number in each draw of so many evaluated items.
 
-    Args:
-        values: (draws,) the number in each draw. Draws are the same for every number of as many items, so that means of numbers, and their
-            differences, can be taken draw by draw.
-        items: how many items were drawn from.
+    Draws are the same for every number of as many items, so that means of numbers, and their differences, can be taken draw by draw.
     """
 
     values: Float[np.ndarray, " draws"]
@@ -56,28 +52,12 @@ def of_items(rows: Float[Tensor, "n k"], items: Int[Tensor, " n"]) -> Float[np.n
 
 
 def resample(sums: Float[np.ndarray, "N k"], number: Callable[[np.ndarray], np.ndarray]) -> Resampled | None:
-    """A number over draws of the items; None for one item, which has only one draw.
-
-    Args:
-        sums: what each item adds to each of k sums.
-        number: of sums over items, (draws, k) → (draws,).
-    """
-    items = len(sums)
-    if items < 2:
-        return None
-    counts = item_counts(items)
-    step = max(1, HELD // items)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = [number(counts[start : start + step].astype(np.float64) @ sums) for start in range(0, len(counts), step)]
-    return Resampled(np.concatenate(values), items)
+    """A number of what items add to k sums, (draws, k) → (draws,), over draws of the items; None for one item, which has only one draw."""
+    return resample_counts(len(sums), lambda counts: number(counts @ sums))
 
 
 def resample_counts(items: int, number: Callable[[np.ndarray], np.ndarray]) -> Resampled | None:
-    """As :func:`resample`, of a number that is not a function of sums.
-
-    Args:
-        number: of how often each item is there, (draws, items) float64 → (draws,).
-    """
+    """As :func:`resample`, of a number of how often each item is there, (draws, items) float64 → (draws,)."""
     if items < 2:
         return None
     counts = item_counts(items)
@@ -88,10 +68,8 @@ def resample_counts(items: int, number: Callable[[np.ndarray], np.ndarray]) -> R
 
 
 def error_of(several: Sequence[Resampled]) -> float | None:
-    """The standard error of the mean of numbers measured on the same items (in several contexts): of the means draw by draw.
-
-    None where there are no draws, or where the number is undefined in most of them.
-    """
+    """The standard error of the mean of numbers measured on the same items (in several contexts): of the means draw by draw; None where there
+    are no draws, or where the number is undefined in most of them."""
     if not several or len({each.items for each in several}) > 1:
         return None
     values = np.mean([each.values for each in several], axis=0)

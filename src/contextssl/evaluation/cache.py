@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, reduce
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,8 @@ NOT_COMPUTING = ("report", "training", "config", "records")
 class ArrayCache:
     """A folder of ``NAME-KEY.npy`` with ``NAME-KEY.json`` next to each, which says what the array was made from, and its checksum.
 
-    Arrays of one name that were made from different things stand side by side. Where all of them together grow beyond the limit, those that
-    were not read for longest are removed; an array that is larger than the limit by itself is not kept.
+    Where all arrays together grow beyond the limit, those that were not read for longest are removed; one that is larger than the limit by
+    itself is not kept.
 
     Args:
         folder: made where it is missing; None keeps the arrays in memory, for as long as the cache lives.
@@ -52,21 +52,20 @@ class ArrayCache:
     _memory: dict[str, Tensor] = field(default_factory=dict)
 
     def get(self, name: str, made_from: Mapping[str, Any], make: Callable[[], Tensor]) -> Tensor:
-        """The array of that name made from just that, (n, d) float32; memory-mapped and not to be written to.
+        """The array of that name made from just these plain values, (n, d) float32; memory-mapped and not to be written to.
 
-        Args:
-            made_from: plain values that settle every number of it.
-            make: called where there is none, or it is damaged.
+        ``make`` is called where there is none, or it is damaged.
         """
         plain = json.loads(json.dumps(made_from, sort_keys=True))
         stem = f"{name}-{digest_of(made_from)[:12]}"
         if self.folder is None:
             return self._in_memory(stem, make)
-        found = _read(self.folder / f"{stem}.npy", self.folder / f"{stem}.json", plain, stem in self._trusted)
+        path, about = self.folder / f"{stem}.npy", self.folder / f"{stem}.json"
+        found = _read(path, about, plain, stem in self._trusted)
         if found is not None:
             self.hits += 1
             self._trusted.add(stem)
-            _note_use(self.folder / f"{stem}.json")
+            _note_use(about)
             return found
         array = make().contiguous()
         self.made += 1
@@ -74,10 +73,10 @@ class ArrayCache:
         if values.nbytes > self.limit:
             return array
         self._make_room(values.nbytes)
-        with atomic_path(self.folder / f"{stem}.npy") as temporary:
+        with atomic_path(path) as temporary:
             np.save(temporary, values, allow_pickle=False)
-        write_json(self.folder / f"{stem}.json", {"made_from": plain, "crc32": _checksum(values)})
-        _note_use(self.folder / f"{stem}.json")
+        write_json(about, {"made_from": plain, "crc32": _checksum(values)})
+        _note_use(about)
         self._trusted.add(stem)
         return array
 
@@ -122,31 +121,25 @@ def _read(path: Path, about: Path, made_from: dict[str, Any], trusted: bool) -> 
         described = json.loads(about.read_text())
         if described["made_from"] != made_from:
             return None
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        # A private mapping: writing to it would not reach the file. Torch has no read-only tensors.
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
         if array.dtype != np.float32 or array.ndim != 2 or (not trusted and _checksum(array) != described["crc32"]):
             return None
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
-    # A private mapping: writing to it would not reach the file. Torch has no read-only tensors.
-    return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+    return torch.from_numpy(array)
 
 
 def _checksum(array: np.ndarray) -> int:
     """CRC-32 of the bytes, a piece at a time."""
     flat = array.reshape(-1)
     step = CHUNK_BYTES // array.itemsize
-    checksum = 0
-    for start in range(0, flat.size, step):
-        checksum = zlib.crc32(np.ascontiguousarray(flat[start : start + step]).data, checksum)
-    return checksum
+    pieces = (np.ascontiguousarray(flat[start : start + step]).data for start in range(0, flat.size, step))
+    return reduce(lambda checksum, piece: zlib.crc32(piece, checksum), pieces, 0)
 
 
 def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None = None) -> str:
-    """16 hexadecimal digits of every weight and buffer: the same for the same weights, in whatever version of the package.
-
-    Args:
-        architecture: plain values that count too, as version 0.1 had it.
-    """
+    """16 hexadecimal digits of every weight and buffer, and of an architecture's plain values, as version 0.1 had it."""
 
     def parts() -> Iterator[bytes | str]:
         for name, tensor in sorted(model.state_dict().items()):
@@ -160,20 +153,14 @@ def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None
 
 @cache
 def code_fingerprint(package: Path = Path(__file__).parent.parent) -> str:
-    """The version, and a digest of every module that affects a view or a frozen model's output.
-
-    All modules of the package count but those that are known not to: one that is added later counts too.
-    """
+    """The version, and a digest of every module that is not known to change no view and no frozen model's output."""
     parts = {path: path.relative_to(package) for path in sorted(package.rglob("*.py"))}
     computing = (part.as_posix().encode() + path.read_bytes() for path, part in parts.items() if part.parts[0] not in NOT_COMPUTING)
     return f"{__version__}-{digest_of_bytes(computing, digits=12)}"
 
 
 def own_code(parts: Iterable[object]) -> str | None:
-    """A digest of the source of every part's class that is neither this package's nor a library's: an encoder or augmentation of your own.
-
-    None where there is none. A class whose source is not at hand counts by its name.
-    """
+    """A digest of the source (else the name) of every part's class that is neither this package's nor a library's; None where there is none."""
     sources = {}
     for kind in {type(part) for part in parts}:
         if kind.__module__.split(".")[0] in KNOWN:

@@ -49,11 +49,7 @@ def flipped_nats(moved: Float[Tensor, "n D"], deviation: float) -> float:
     """½ log(1 + E |z - z′|² / 4σ²) of a factor of two values, in nats and at most log 2; infinite without noise.
 
     Given the rest, the embedding is one of two points: a channel of one dimension whose input has a variance of a quarter of the squared distance
-    at most, however likely either value is.
-
-    Args:
-        moved: z′ - z of views with the factor's other value.
-        deviation: σ.
+    at most, however likely either value is. ``moved`` is z′ - z of views with the factor's other value.
     """
     if deviation == 0:
         return math.inf

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError, nearest
+from contextssl.evaluation.noise import with_noise
 from contextssl.evaluation.train_heads import class_loss, train_heads
 from contextssl.randomness import seeded_generator
 
@@ -44,19 +44,15 @@ def fit_classifier(
     deviation: float = 0.0,
     seed: int = 0,
 ) -> Fitted:
-    """A classifier of one of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`, fitted to noisy rows.
+    """A classifier of one of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS` (else SettingsError), fitted to noisy rows.
 
-    The caller adds noise to the rows that it predicts.
+    Its caller adds noise to the rows that it predicts.
 
     Args:
-        kind: ``"logistic"``: its penalty is chosen on the held-out rows, then it is fitted to all. ``"mlp"``: two hidden layers of 128, Adam
-            2e-3, 15 epochs, fresh noise in every batch, so that it cannot learn one draw by heart. ``"boosting"``: histogram gradient
-            boosting of at most 100 rounds, stopped early on rows of its own.
+        kind: ``"logistic"``: its penalty is chosen on the held-out rows, then it is fitted to all. ``"mlp"``: fresh noise in every batch, so
+            that it cannot learn one draw by heart. ``"boosting"``: histogram gradient boosting, stopped early on rows of its own.
         classes: how many there are; one that no row has gets probability 0.
         deviation: of the Gaussian noise in each dimension.
-
-    Raises:
-        SettingsError: for an unknown kind.
     """
     if kind not in CLASSIFIERS:
         raise SettingsError(f"unknown classifier {kind!r}: {nearest(kind, CLASSIFIERS)}")
@@ -64,7 +60,7 @@ def fit_classifier(
     if kind == "mlp":
         fitted = _mlp((x - mean) / scale, y, classes, deviation / scale, seed)
     else:
-        noisy = x + deviation * torch.randn(x.shape, generator=seeded_generator(seed, "classifier", kind)) if deviation else x
+        noisy = with_noise(x, deviation, seeded_generator(seed, "classifier", kind))
         inputs, labels = ((noisy - mean) / scale).numpy(), y.numpy()
         fitted = _logistic(inputs, labels, classes, held_out.numpy()) if kind == "logistic" else _boosting(inputs, labels, classes, seed)
     return lambda rows: fitted((rows - mean) / scale)
@@ -80,7 +76,7 @@ def _mlp(x: Tensor, y: Tensor, classes: int, deviation: Tensor, seed: int) -> Fi
     heads = train_heads(
         inputs,
         len(x),
-        partial(_loss, y),
+        lambda output, index: class_loss(output, index, y),
         count=1,
         widths=(x.shape[1], *HIDDEN, classes),
         epochs=EPOCHS,
@@ -89,10 +85,6 @@ def _mlp(x: Tensor, y: Tensor, classes: int, deviation: Tensor, seed: int) -> Fi
         seed=seed,
     )
     return lambda rows: heads.predict(lambda index: rows[index][None], len(rows))[0].softmax(dim=-1)
-
-
-def _loss(y: Tensor, output: Tensor, rows: Tensor) -> Tensor:
-    return class_loss(output, rows, y)
 
 
 def _logistic(x: np.ndarray, y: np.ndarray, classes: int, held_out: np.ndarray) -> Fitted:
@@ -106,16 +98,16 @@ def _logistic(x: np.ndarray, y: np.ndarray, classes: int, held_out: np.ndarray) 
             raise InputError("a logistic regression found no finite weights: its inputs are too large, so scale them down")
         return model
 
-    every = np.ones(len(y), bool)
     learnt = ~held_out & (np.cumsum(~held_out) <= CHOOSING_ROWS)
-    losses = []
-    for inverse_penalty in INVERSE_PENALTIES:
-        if len(np.unique(y[learnt])) < 2 or not held_out.any():
-            losses.append(0.0)
-            continue
-        chances = _spread(fit(inverse_penalty, learnt), classes)(torch.from_numpy(x[held_out]))
-        losses.append(float(-chances.clamp(min=1e-12).log()[torch.arange(int(held_out.sum())), torch.from_numpy(y[held_out])].mean()))
-    return _spread(fit(INVERSE_PENALTIES[int(np.argmin(losses))], every), classes)
+    rows, labels = (torch.from_numpy(each[held_out]) for each in (x, y))
+
+    def loss(inverse_penalty: float) -> float:
+        chances = _spread(fit(inverse_penalty, learnt), classes)(rows)
+        return float(-chances.clamp(min=1e-12).log()[torch.arange(len(rows)), labels].mean())
+
+    can_choose = len(np.unique(y[learnt])) > 1 and held_out.any()
+    best = min(INVERSE_PENALTIES, key=loss) if can_choose else INVERSE_PENALTIES[0]
+    return _spread(fit(best, np.ones(len(y), bool)), classes)
 
 
 def _boosting(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> Fitted:

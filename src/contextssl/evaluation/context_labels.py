@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from contextssl.errors import InputError
-from contextssl.evaluation import metrics
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.scores import Scores
@@ -24,22 +24,12 @@ def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head:
 
     In each environment of one active factor of the space, say ``rotation``: the share of views whose label is right (metric ``"accuracy"``,
     factor ``"class+rotation"``), and whose bin is right whatever the class (factor ``"rotation"``). Without a context one prediction is scored
-    in every environment, so there is a row per environment at length 0. Floors are the share of the most frequent label, and of the most
-    frequent bin, in that environment.
+    in every environment, so there is a row per environment at length 0. Floors are the share of the most frequent label or bin there.
 
-    Compare with ``"accuracy_bound"``, a row of no head at length 0: the accuracy, averaged over the environments, of the best prediction that
-    knows the class and all bins but not the environment. Without a context one environment can exceed it (a prediction that always takes
-    rotation as active is right under ``rotation``), their mean cannot.
+    Compare with ``"accuracy_bound"``, a row of no head at length 0: :func:`bound_without_context`. Without a context one environment can exceed
+    it (a prediction that always takes rotation as active is right under ``rotation``), their mean cannot.
 
-    Args:
-        views: the probed ones of ``test`` are used; its training views and targets are not.
-        points: see :func:`~contextssl.evaluation.contexts.context_points`; environments of no or several active factors have no labels,
-            and no rows.
-        head: trained, on the embedder's device.
-        space: that the head was trained on.
-
-    Raises:
-        InputError: where head and space differ in their number of labels.
+    Environments of no or several active factors have no labels, and no rows. InputError where head and space differ in their number of labels.
     """
     if head.linear.out_features != space.count:
         raise InputError(
@@ -49,12 +39,19 @@ def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head:
     scores = Scores("labels", views.test.split, space.factors)
     true_labels = {name: labels_under(views, space, name) for name in space.names}
     for point in points:
-        questions = space.names if point.environment is None else tuple(name for name in space.names if name == point.environment)
+        questions = [name for name in space.names if point.environment in (None, name)]
         if not questions:
             continue
-        answers = _answers(views, point, head)
+        unit = views.embedder.unit(views.test, point)[views.rows]
+        with torch.no_grad():
+            answers = head(unit.to(views.embedder.device)).argmax(dim=-1).cpu()
         for name in questions:
-            _add(scores, views, answers, true_labels[name], space, point, name)
+            labels = true_labels[name]
+            for factor, given, true in ((f"class+{name}", answers, labels), (name, answers % space.bins, labels % space.bins)):
+                right, floor = (given == true).double(), float(true.bincount().max() / len(true))
+                about: dict[str, Any] = {"factor": factor, "environment": name, "head": "label", "count": len(true)}
+                draws = resampled_mean(right, views.clusters)
+                scores.add("accuracy", float(right.mean()), floor=floor, point=point, resampled=draws, **about)
         if point.environment is None:
             bound = bound_without_context(torch.stack(list(true_labels.values())))
             scores.add("accuracy_bound", bound, length=0, factor="class+bin", count=len(answers))
@@ -74,18 +71,3 @@ def bound_without_context(labels: Int[Tensor, "environments m"]) -> float:
     """
     agreeing = (labels[:, None] == labels[None, :]).sum(dim=1).amax(dim=0)
     return float(agreeing.double().mean() / len(labels))
-
-
-@torch.no_grad()
-def _answers(views: SingleViews, point: ContextPoint, head: LabelHead) -> Int[Tensor, " m"]:
-    unit = views.embedder.unit(views.test, point)[views.rows]
-    return head(unit.to(views.embedder.device)).argmax(dim=-1).cpu()
-
-
-def _add(scores: Scores, views: SingleViews, answers: Tensor, labels: Tensor, space: LabelSpace, point: ContextPoint, name: str) -> None:
-    about = {"environment": name, "head": "label", "count": len(labels)}
-    for factor, given, true in ((f"class+{name}", answers, labels), (name, answers % space.bins, labels % space.bins)):
-        common = float(true.bincount().max() / len(true))
-        draws = resampled_mean((given == true).double(), views.clusters)
-        accuracy = float(metrics.accuracy(given, true))
-        scores.add("accuracy", accuracy, floor=common, point=point, resampled=draws, factor=factor, **about)

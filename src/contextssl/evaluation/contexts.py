@@ -42,12 +42,11 @@ def draw_contexts(
 ) -> list[PairBatch]:
     """``count`` contexts of ``pairs`` pairs, every factor active. Context i depends on the seed and i alone.
 
-    The items of a context are different ones as long as there are enough.
+    The items of a context are different ones as long as there are enough, and the same in every environment.
 
     Args:
-        environment: of the pairs, where their kind depends on it. Context i is of the same items in every environment.
-        kind: of contexts: ``"examples"``, whose views share the active factors and differ in the others; ``"evidence"``, whose actions are decoys
-            in the inactive blocks.
+        environment: of the pairs, where the kind is ``"examples"`` (views share the active factors and differ in the others) or ``"evidence"``
+            (actions are decoys in the inactive blocks).
     """
     active = None if environment is None else train.factors.mask(environment).expand(pairs, -1)
     held = active if kind == "examples" else None
@@ -66,12 +65,8 @@ def draw_contexts(
 
 @dataclass(frozen=True)
 class Contexts:
-    """The drawn contexts: the same for every environment, which then says which blocks of the actions count; or those of each.
-
-    Args:
-        shared: the draws, each as long as the longest context.
-        by_environment: of an environment's name its draws, where contexts are examples or evidence.
-    """
+    """The drawn contexts, each as long as the longest: shared by all environments, which say which blocks of the actions count; or of each, by its
+    name, where contexts are examples or evidence."""
 
     shared: Sequence[PairBatch]
     by_environment: Callable[[str], Sequence[PairBatch]] | None = None
@@ -108,10 +103,7 @@ def context_points(environments: Sequence[Environment], lengths: Sequence[int], 
 
 
 def check_lengths(lengths: Sequence[int], longest: int) -> None:
-    """
-    Raises:
-        SettingsError: for a length that is odd, negative, or longer than the longest that the model takes; and for no length at all.
-    """
+    """Raise SettingsError for a length that is odd, negative, or longer than the longest that the model takes; and for no length at all."""
     if not lengths:
         raise SettingsError("eval_ctxt names no context length: give at least one, such as eval_ctxt=[0,14]")
     for length in lengths:

@@ -20,11 +20,7 @@ def deviation(row: ResultRow) -> float | None:
 
 
 def deviation_words(rows: Iterable[ResultRow], over: str | None = "contexts") -> str:
-    """The meaning of ± in a table of these rows, as a clause.
-
-    Args:
-        over: what the deviation is over; None where only the error over the choice of items is known.
-    """
+    """The meaning of ± in a table of these rows, as a clause; ``over`` None: only the error over the choice of items is known."""
     measured = [row for row in rows if row.metric not in WITHOUT_ITEMS and row.protocol != "online"]
     known = [row for row in measured if row.item_std is not None]
     if over is None:

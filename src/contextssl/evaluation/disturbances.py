@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import ceil
 
 import torch
@@ -55,13 +55,7 @@ def wrong_pairs_name(share: float) -> str:
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """Pairs of a context as the predictor takes them.
-
-    Args:
-        features: (k, 2, F) of sources and of targets.
-        action: (k, A) of all factors.
-        items: (k, 2) of which item each source and each target is.
-    """
+    """Pairs of a context as the predictor takes them: features and items of sources and targets, actions of all factors."""
 
     features: Float[Tensor, "k 2 F"]
     action: Float[Tensor, "k A"]
@@ -71,7 +65,7 @@ class EncodedPairs:
     def of(cls, embedder: Embedder, pairs: PairBatch, features: Float[Tensor, "k 2 F"] | None = None) -> EncodedPairs:
         """Features are computed where they are not given."""
         if features is None:
-            features = torch.stack([embedder.encode(pairs.source), embedder.encode(pairs.target)], dim=1)
+            features = embedder.encode_pairs(pairs)
         return cls(features, pairs.action, torch.stack([pairs.items, pairs.items], dim=1))
 
     def __len__(self) -> int:
@@ -82,8 +76,7 @@ class EncodedPairs:
 
     def followed_by(self, other: EncodedPairs) -> EncodedPairs:
         """One context of both."""
-        parts = ((self.features, other.features), (self.action, other.action), (self.items, other.items))
-        return EncodedPairs(*(torch.cat(part) for part in parts))
+        return EncodedPairs(*(torch.cat([getattr(part, field.name) for part in (self, other)]) for field in fields(self)))
 
 
 def cycle(count: int, generator: torch.Generator) -> Int[Tensor, " count"]:
@@ -107,26 +100,8 @@ def random_actions(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPa
 def dealt_anew(pairs: EncodedPairs, generator: torch.Generator) -> EncodedPairs:
     """The same views, each target moved to another pair."""
     moved = cycle(len(pairs), generator)
-    return replace(
-        pairs,
-        features=torch.stack([pairs.features[:, 0], pairs.features[moved, 1]], dim=1),
-        items=torch.stack([pairs.items[:, 0], pairs.items[moved, 1]], dim=1),
-    )
-
-
-def half_of(pairs: EncodedPairs, other: EncodedPairs) -> EncodedPairs:
-    """Every second pair out of another context."""
-    chosen = (torch.arange(len(pairs)) % 2 == 1)[:, None]
-    return EncodedPairs(
-        torch.where(chosen[..., None], other.features[: len(pairs)], pairs.features),
-        torch.where(chosen, other.action[: len(pairs)], pairs.action),
-        torch.where(chosen, other.items[: len(pairs)], pairs.items),
-    )
-
-
-def one_image(pairs: EncodedPairs) -> EncodedPairs:
-    """The first view in every place, with the actions as they are."""
-    return replace(pairs, features=pairs.features[:1, :1].expand_as(pairs.features))
+    features, items = (torch.stack([ends[:, 0], ends[moved, 1]], dim=1) for ends in (pairs.features, pairs.items))
+    return replace(pairs, features=features, items=items)
 
 
 def wrong_pairs(pairs: EncodedPairs, spare: EncodedPairs, share: float, generator: torch.Generator) -> EncodedPairs:
@@ -169,7 +144,6 @@ class Draw:
     """What the contexts of one draw are made of.
 
     Args:
-        index: which draw.
         own: the pairs as drawn, as many as the block holds next to a query.
         spare: at least as many further pairs of the training split, of two items or more if it has them.
         unseen: as many pairs of items of unseen classes.
@@ -198,10 +172,14 @@ class Draw:
                 generator = seeded_generator(seed, WRONG_PAIRS, self.index)
                 yield Disturbed(wrong_pairs_name(share), wrong_pairs(own, self.spare, share, generator), name)
         if CONTRADICTING in kinds and pairs > 1:
+            # Every second pair is out of the other context.
+            places = torch.arange(pairs)
+            places[1::2] += pairs
             for other, theirs in self.others.items():
-                yield Disturbed(f"{CONTRADICTING} {other}", half_of(own, theirs), name)
+                yield Disturbed(f"{CONTRADICTING} {other}", own.followed_by(theirs[:pairs])[places], name)
         if ONE_IMAGE in kinds:
-            yield Disturbed(ONE_IMAGE, one_image(own), name)
+            # The first view in every place, with the actions as they are.
+            yield Disturbed(ONE_IMAGE, replace(own, features=own.features[:1, :1].expand_as(own.features)), name)
         if BLANK_IMAGES in kinds:
             yield Disturbed(BLANK_IMAGES, blank_images(own, self.blank), name)
         if NONE_ACTIVE in kinds and environment.factors:

@@ -50,13 +50,12 @@ class Probed:
         self.folds = item_folds(test)
         self.designs = share_designs(test)
 
-    def add_drawn(self, point: ContextPoint, name: str | None = None, *, environment: Environment | None = None) -> None:
-        """In the context of a point as drawn, with the active factors of another environment where one is given."""
-        drawn = point if environment is None else replace(point, environment=environment.name)
-        self._add(point, name, *(self.embedder.unit(views, drawn) for views in (self.views.train, self.views.test)))
+    def add_drawn(self, point: ContextPoint, drawn: ContextPoint, name: str | None = None) -> None:
+        """In a context as drawn; rows are of ``point``."""
+        self._add(point, name, self.embedder.unit(self.views.train, drawn), self.embedder.unit(self.views.test, drawn))
 
     def add_disturbed(self, point: ContextPoint, disturbed: Disturbed) -> None:
-        """In a disturbed context; rows have the environment and length of ``point``."""
+        """In a disturbed context; rows are of ``point``."""
         self.embedder.progress(f"context sensitivity, {point.name}, {disturbed.name}")
         model, pairs, beyond = self.model, disturbed.pairs, disturbed.name == BEYOND_BLOCK
         with self.embedder.autocast():
@@ -95,24 +94,19 @@ def context_sensitivity_rows(
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"context-sensitivity"``: variance share, kNN and the model's own head per factor, in contexts as drawn and disturbed.
 
-    ``context`` names the disturbance: None as drawn; ``"shuffled"``; ``"wrong environment (color)"``, with the active factors of that environment
-    (this is the context of color as drawn, in a row of the other environment); ``"random actions"``;
-    ``"partners dealt anew"``; ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"one image everywhere"``; ``"blank images"``; of examples
-    ``"half the pairs of color"``; of pairs with actions ``"no factor active"`` and ``"all factors active"``, the true pairs with
-    every block of the action zero, or none; ``"scaled actions 0.5"``, ``0.3``, ``0.2``, ``0.1``; ``"unseen classes"``. Once, at two tokens,
-    ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the block holds, ``"beyond the block"``.
-    Means are over the embedder's draws of contexts. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
+    ``context`` names the disturbance (:mod:`~contextssl.evaluation.disturbances`), None as drawn, and its kind: ``"wrong environment (color)"``
+    (the context of color as drawn, in a row of the other environment), ``"wrong pairs 25 %"``, ``"half the pairs of color"``,
+    ``"scaled actions 0.5"``. Once, at two tokens, ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the
+    block holds, ``"beyond the block"``. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
 
     Args:
         views: variance shares are of all test views; ``views.rows`` of them are probed.
         source: the training split that the embedder's contexts were drawn from.
-        environments: of the contexts.
         lengths: in tokens; length 0 gives no rows. Default: 14, and the longest that the block holds.
         disturbances: of :data:`DISTURBANCES`; those that the model's kind of context does not have are left out.
         other_environments: those of one factor are given in the place of the true one. Default: ``environments``.
         unseen: items of classes not seen in training; None omits ``"unseen classes"``.
         k: of kNN.
-        seed: of the disturbances.
 
     Raises:
         SettingsError: for an unknown disturbance, a length that the block does not hold, or a model that takes no context.
@@ -137,16 +131,15 @@ def context_sensitivity_rows(
     probed = Probed(views, model, k)
     for environment in environments:
         if not shared:
-            draws = _draws(
-                views.embedder, source, longest // 2, unseen, seed, environment, [each for each in others if each != environment]
-            )
+            contradicting = [each for each in others if each != environment]
+            draws = _draws(views.embedder, source, longest // 2, unseen, seed, environment, contradicting)
         for length in lengths:
             for draw in draws if length else ():
                 point = ContextPoint(environment.name, length, draw.index)
-                probed.add_drawn(point)
+                probed.add_drawn(point, point)
                 for other in others:
                     if WRONG_ENVIRONMENT in disturbances and len(other.factors) == 1 and other != environment:
-                        probed.add_drawn(point, f"{WRONG_ENVIRONMENT} ({other.name})", environment=other)
+                        probed.add_drawn(point, replace(point, environment=other.name), f"{WRONG_ENVIRONMENT} ({other.name})")
                 for disturbed in draw.disturbed(length // 2, disturbances, environment, seed):
                     # Where all factors are active already, that is no disturbance.
                     if disturbed.environment != "all" or len(environment.factors) < len(model.factors.factors):
@@ -170,32 +163,22 @@ def _draws(
 ) -> list[Draw]:
     """Every draw of the embedder with its spare and unseen pairs, each view encoded once.
 
-    Args:
-        environment: of the pairs; None where all environments share their pairs.
-        others: environments whose pairs contradict it.
+    ``environment`` is None where all environments share their pairs; the pairs of ``others`` contradict it.
     """
-    own, count, kind = _own(embedder, environment), len(embedder.contexts), embedder.model.context_kind
-    contradicting = {other.name: _own(embedder, other) for other in others}
+
+    def drawn(environment: Environment | None) -> list[EncodedPairs]:
+        """The embedder's own contexts of an environment, or those that all share."""
+        name = None if environment is None else environment.name
+        each = enumerate(embedder.contexts.of(name))
+        return [EncodedPairs.of(embedder, pairs, embedder.context_features(name, draw)) for draw, pairs in each]
+
+    own, count, kind = drawn(environment), len(embedder.contexts), embedder.model.context_kind
+    contradicting = {other.name: drawn(other) for other in others}
     # Of two spare pairs at least one is of another item than a given pair.
     spares = draw_contexts(source, max(2, pairs), count, derive_seed(seed, "spare pairs"), environment, kind)
     strangers = [] if unseen is None else draw_contexts(unseen, pairs, count, derive_seed(seed, UNSEEN_CLASSES), environment, kind)
     blank = embedder.encode(torch.zeros_like(embedder.contexts.shared[0].source[:1]))[0]
-    encoded = [[EncodedPairs.of(embedder, drawn) for drawn in draws] for draws in (spares, strangers)]
-    return [
-        Draw(
-            index,
-            own[index],
-            encoded[0][index],
-            encoded[1][index] if strangers else None,
-            blank,
-            {name: drawn[index] for name, drawn in contradicting.items()},
-        )
-        for index in range(count)
-    ]
-
-
-def _own(embedder: Embedder, environment: Environment | None) -> list[EncodedPairs]:
-    """The embedder's own contexts of an environment, or those that all share."""
-    name = None if environment is None else environment.name
-    drawn = enumerate(embedder.contexts.of(name))
-    return [EncodedPairs.of(embedder, pairs, embedder.context_features(name, draw)) for draw, pairs in drawn]
+    spare = [EncodedPairs.of(embedder, pairs) for pairs in spares]
+    strange: Sequence[EncodedPairs | None] = [EncodedPairs.of(embedder, pairs) for pairs in strangers] or [None] * count
+    others_of = [{name: theirs[index] for name, theirs in contradicting.items()} for index in range(count)]
+    return [Draw(index, own[index], spare[index], strange[index], blank, others_of[index]) for index in range(count)]

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.data.pairs import PairBatch
 from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code, weights_fingerprint
 from contextssl.evaluation.contexts import ContextPoint, Contexts
@@ -31,12 +32,11 @@ class Embedder:
     Everything comes as float32 on the CPU, in the order of the view set; no view is dropped or run twice.
 
     Args:
-        model: in evaluation mode, on the device that computes.
+        model: on the device that computes.
         contexts: the drawn pairs, as many as the longest context; shorter ones are prefixes.
         data: plain values that identify the data (a fingerprint).
         seed: that the contexts were drawn from.
-        precision: ``"32-true"`` or ``"bf16-mixed"``.
-        cache: where arrays are kept.
+        precision: of :data:`PRECISIONS`.
         progress: called with what is about to be computed.
     """
 
@@ -86,7 +86,7 @@ class Embedder:
         return self.cache.get(f"embedding-{views.split}-{point.name}", made_from, make)
 
     def representation(self, views: ViewSet, point: ContextPoint | None, normalize: bool = True) -> Float[Tensor, "n D"]:
-        """Input of probes, neighbours and ranks: embeddings (n, D), or features (n, F) for no point; L2-normalised unless ``normalize`` is false."""
+        """Input of probes, neighbours and ranks: embeddings, or features for no point; L2-normalised unless ``normalize`` is false."""
         found = self.features(views) if point is None else self.embeddings(views, point)
         return F.normalize(found, dim=-1) if normalize else found
 
@@ -99,12 +99,15 @@ class Embedder:
         with self.autocast():
             return self.model.encode(images, ENCODE_BATCH).float().cpu()
 
+    def encode_pairs(self, pairs: PairBatch) -> Float[Tensor, "k 2 F"]:
+        """Features of both views of each pair, not cached."""
+        return torch.stack([self.encode(pairs.source), self.encode(pairs.target)], dim=1)
+
     def context_features(self, environment: str | None, draw: int) -> Float[Tensor, "k 2 F"]:
         """Features of both views of a drawn context, computed once: for all environments, where they share their pairs."""
         key = (None if self.contexts.by_environment is None else environment, draw)
         if key not in self._context_features:
-            pairs = self.contexts.of(environment)[draw]
-            self._context_features[key] = torch.stack([self.encode(pairs.source), self.encode(pairs.target)], dim=1)
+            self._context_features[key] = self.encode_pairs(self.contexts.of(environment)[draw])
         return self._context_features[key]
 
     def embed(

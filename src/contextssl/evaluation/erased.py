@@ -1,14 +1,14 @@
 """Concept erasure: the inactive factors of an environment are erased from frozen features of any method.
 
-A baseline that needs no in-context model. A context gives by its actions which factors to keep; here the absolute factor values of the same
-pairs give what to erase, by a linear map (Belrose et al., "LEACE: Perfect linear concept erasure in closed form", NeurIPS 2023). To make the
-baseline as strong as possible, the map is also fitted on all training views, and to nonlinear functions of the factors.
+A baseline that needs no in-context model: the absolute factor values of a context's pairs give what to erase, by a linear map
+(:mod:`~contextssl.evaluation.leace`). To make it as strong as possible, the map is also fitted on all training views, and to nonlinear
+functions of the factors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,6 @@ from torch import Tensor
 from contextssl.errors import SettingsError
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.leace import Erasure, fit_erasure
-from contextssl.evaluation.noise import noise_deviation, with_noise
 from contextssl.evaluation.ridge_regression import exact_device
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.single_views import SingleViews, add_fitted
@@ -27,30 +26,7 @@ from contextssl.evaluation.variance_share import basis as polynomial_basis
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
 from contextssl.head import Head
-from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """An erasure, and what it was fitted on: ``representation``, ``environment`` (the factors that are kept), ``length`` (tokens; None for
-    the training views) and, of contexts, which draw."""
-
-    erasure: Erasure
-    representation: str
-    environment: str
-    length: int | None = None
-    draw: int = 0
-
-    @property
-    def name(self) -> str:
-        """``erased-context-rotation-14-0``, ``erased-train-rotation``."""
-        fitted_on = [] if self.length is None else [str(self.length), str(self.draw)]
-        return "-".join([self.representation, self.environment, *fitted_on])
-
-    @property
-    def about(self) -> dict[str, object]:
-        return {"representation": self.representation, "environment": self.environment, "length": self.length}
 
 
 def erasure_rows(
@@ -61,27 +37,21 @@ def erasure_rows(
     heads: Sequence[Head],
     shares: Sequence[float],
     k: int = 20,
-    basis: bool = True,
 ) -> Iterator[ResultRow]:
     """Rows of protocol ``"erasure"``: probes of every factor and the class on erased features, and each factor's ``variance_share`` of them.
 
-    L2-normalised features are erased and not normalised again, which would bring back a little of what was erased; noise comes after the erasure,
-    its deviation measured on the erased training views. ``environment`` names the factors that are kept. Representations: ``"erased-context"``,
-    fitted on the pairs that a context of this length holds, mean and deviation over the drawn contexts; ``"erased-train"``, fitted on all
-    training views; ``"erased-train-basis"``, the same with polynomials of the factors' values in place of the values.
+    L2-normalised features are erased and not normalised again, which would bring back a little of what was erased; noise comes after the erasure.
+    ``environment`` names the factors that are kept. Representations: ``"erased-context"``, fitted on the pairs of a context of this length;
+    ``"erased-train"``, on all training views; ``"erased-train-basis"``, the same with polynomials of the factors' values.
 
-    After ``"erased-train"`` a ridge without noise finds nothing of an erased factor by construction: it is fitted on the same views;
-    kNN, the variance share and the other factors are informative. An erasure takes as many directions as its concept has numbers,
-    whether they hold any of it or not: from features of few dimensions, polynomials also remove some of what should be kept.
+    After ``"erased-train"`` a ridge without noise finds nothing of an erased factor by construction: it is fitted on the same views. An erasure
+    takes as many directions as its concept has numbers: from features of few dimensions, polynomials also remove some of what should be kept.
 
     Args:
-        views: probes are trained on ``views.train``, from which "erased-train" is fitted too; ``views.seed`` is that of the noise.
         environments: the factors to keep; one of all factors erases nothing and is left out, "none" erases them all.
         lengths: of the contexts that are fitted on, in tokens, two per pair; 0 fits nothing and is left out.
         heads: only those in closed form are used.
         shares: noise shares; 0 is none.
-        k: neighbours.
-        basis: whether to fit ``"erased-train-basis"``.
 
     Raises:
         SettingsError: for a length that is odd, or longer than the embedder's contexts.
@@ -91,24 +61,24 @@ def erasure_rows(
     scores = Scores("erasure", test.split, test.factors)
     designs, folds = share_designs(test), item_folds(test)
     parts = [(part, embedder.unit(part.train, None).to(exact), embedder.unit(part.test, None).to(exact)) for part in views.parts()]
-    for fitted in fit_erasures(embedder, views.train, environments, lengths, basis=basis):
-        embedder.progress(f"erasure, {fitted.name}")
+    for title, erasure, about in fit_erasures(embedder, views.train, environments, lengths):
+        embedder.progress(f"erasure, {title}")
         for index, (part, train, tested) in enumerate(parts):
-            erased, erased_test = fitted.erasure(train).cpu(), fitted.erasure(tested).cpu()
+            erased, erased_test = erasure(train).cpu(), erasure(tested).cpu()
             for share in shares:
-                noisy = _with_noise(erased, erased_test[part.rows], share, part, fitted.name)
+                noisy = part.noisy(erased, erased_test[part.rows], share, title)[:2]
                 # Without a point: with one, a row would be called an embedding.
-                add_fitted(scores, part, *noisy, heads, k, None, {**fitted.about, "bottleneck": share})
+                add_fitted(scores, part, *noisy, heads, k, None, {**about, "bottleneck": share})
             # The first part holds the views that factors are probed on.
             for name, design in designs.items() if index == 0 else ():
-                add_share(scores, erased_test, design, folds, test, None, name, **fitted.about)
+                add_share(scores, erased_test, design, folds, test, None, name, **about)
     yield from scores.rows()
 
 
 def fit_erasures(
-    embedder: Embedder, train: ViewSet, environments: Sequence[Environment], lengths: Sequence[int], *, basis: bool = True
-) -> Iterator[Fitted]:
-    """Per environment the erasures of its inactive factors, each fitted when it is requested.
+    embedder: Embedder, train: ViewSet, environments: Sequence[Environment], lengths: Sequence[int]
+) -> Iterator[tuple[str, Erasure, dict[str, Any]]]:
+    """Per environment the erasures of its inactive factors, each fitted when it is requested, with its title and the fields of its rows.
 
     Few vectors span few directions: outside of the span of a context's own features, at most its length less one, nothing is erased.
     """
@@ -121,27 +91,25 @@ def fit_erasures(
                 f"an erasure cannot be fitted on a context of {length} tokens: lengths are even, two tokens per pair, and at most {longest}, "
                 "which is what was drawn"
             )
-
-    # (pairs, 2, F) and (pairs, 2, A): a prefix holds both views of the first pairs.
-    def contexts(environment: Environment) -> Iterator[tuple[Tensor, Tensor]]:
-        for draw, pairs in enumerate(embedder.contexts.of(environment.name) if lengths else ()):
-            yield F.normalize(embedder.context_features(environment.name, draw), dim=-1).to(exact), pairs.latents.to(exact)
-
     unit = embedder.unit(train, None).to(exact)
     for environment in environments:
         erased_names = [name for name in factors.names if name not in environment.factors]
         if not erased_names:
             continue
-        drawn = list(contexts(environment))
+        # (pairs, 2, F) and (pairs, 2, A): a prefix holds both views of the first pairs.
+        drawn = [
+            (F.normalize(embedder.context_features(environment.name, draw), dim=-1).to(exact), pairs.latents.to(exact))
+            for draw, pairs in enumerate(embedder.contexts.of(environment.name) if lengths else ())
+        ]
         for length in lengths:
             for draw, (features, latents) in enumerate(drawn):
                 few, known = features[: length // 2].flatten(0, 1), latents[: length // 2].flatten(0, 1)
                 erasure = fit_erasure(few, concept(known, factors, erased_names))
-                yield Fitted(erasure, "erased-context", environment.name, length, draw)
+                about = {"representation": "erased-context", "environment": environment.name, "length": length}
+                yield f"erased-context-{environment.name}-{length}-{draw}", erasure, about
         for name, polynomial in (("erased-train", False), ("erased-train-basis", True)):
-            if basis or not polynomial:
-                erasure = fit_erasure(unit, concept(train.latents, factors, erased_names, polynomial=polynomial).to(exact))
-                yield Fitted(erasure, name, environment.name)
+            erasure = fit_erasure(unit, concept(train.latents, factors, erased_names, polynomial=polynomial).to(exact))
+            yield f"{name}-{environment.name}", erasure, {"representation": name, "environment": environment.name}
 
 
 def concept(latents: Float[Tensor, "n A"], factors: FactorSpace, names: Sequence[str], *, polynomial: bool = False) -> Float[Tensor, "n k"]:
@@ -151,15 +119,3 @@ def concept(latents: Float[Tensor, "n A"], factors: FactorSpace, names: Sequence
     """
     blocks = [(latents[:, factors.slice(name)], factors[name]) for name in names]
     return torch.cat([polynomial_basis(values, factor)[:, 1:] if polynomial else values for values, factor in blocks], dim=1)
-
-
-def _with_noise(
-    train: Float[Tensor, "n F"], test: Float[Tensor, "m F"], share: float, views: SingleViews, name: str
-) -> tuple[Float[Tensor, "n F"], Float[Tensor, "m F"]]:
-    """Both under noise of one deviation, that of the training views: as :meth:`SingleViews.inputs`."""
-    if share == 0:
-        return train, test
-    deviation = noise_deviation(train, share)
-    purposes = (("train", views.train.split), ("test", views.test.split))
-    generators = [seeded_generator(views.seed, "noise", *purpose, name, f"{share:g}") for purpose in purposes]
-    return with_noise(train, deviation, generators[0]), with_noise(test, deviation, generators[1])

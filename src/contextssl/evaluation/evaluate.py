@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.evaluation_settings import BASELINES, CLASSIFIERS, EvaluateSettings
+from contextssl.config.own_settings import check_own, declared_by
+from contextssl.config.validation import checked
 from contextssl.data.dataset import data_kind
-from contextssl.errors import SettingsError
+from contextssl.errors import SettingsError, nearest
 from contextssl.evaluation.cache import code_fingerprint, weights_fingerprint
-from contextssl.evaluation.checks import check_settings
 from contextssl.evaluation.evaluated import Evaluated, open_evaluated
 from contextssl.evaluation.plan import CACHE as CACHE
 from contextssl.evaluation.plan import Plan as Plan
@@ -33,7 +35,6 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     written when a protocol is done, into the file as it then is: what another process has added meanwhile stays.
 
     Args:
-        settings: see :class:`~contextssl.config.settings.EvaluateSettings`.
         protocols: by their names, or a user's own as ``package.module:Name``; default: those of ``evaluate all`` that the data allow.
         evaluated: your own model and data, in place of ``settings.load_model`` and the data settings.
 
@@ -45,11 +46,10 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     check_settings(settings, named or in_all())
     evaluated = evaluated if evaluated is not None else open_evaluated(settings)
     views = "images" if evaluated.data.columns is None else "rows"
+    reads_actions = evaluated.model.reads_actions
     for protocol in named or ():
         if protocol.views not in (None, views):
             raise SettingsError(f"{protocol.name} is for {VIEWS[protocol.views]}; these views are {VIEWS[views].split(' (')[0]}")
-    reads_actions = evaluated.model.reads_actions
-    for protocol in named or ():
         if protocol.predicts and not reads_actions:
             raise SettingsError(
                 f"{protocol.name} asks what an action makes of a view, and this model was trained with context=examples, without actions"
@@ -60,34 +60,44 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}
     asked = {evaluation_name(protocol.name, protocol.split(settings)) for protocol in chosen}
     if (evaluated.folder / RESULTS).is_file():
-        _check_weights(read_results(evaluated.folder)[0], asked, weights, evaluated, settings)
+        _check_weights(read_results(evaluated.folder)[0], asked, weights, evaluated)
+
+    def add(
+        which: tuple[str, str], rows: list[ResultRow], about: dict[str, Any], run: dict[str, Any] | None, before: list[ResultRow]
+    ) -> tuple[dict[str, Any], list[ResultRow]]:
+        run = run if run is not None else _described(evaluated, settings)
+        if evaluated.own_encoder is not None:
+            # Results from before it was recorded do not say so.
+            run = {**run, "encoder": OWN, "encoder_class": evaluated.own_encoder}
+        _check_weights(run, asked, weights, evaluated)
+        # What is yet to be made anew, and is of other weights, is removed at once.
+        kept = {name: made for name, made in run.get("evaluations", {}).items() if made.get("weights") in (None, *weights)}
+        gone = {which} | {evaluation_of(name) for name in run.get("evaluations", {}) if name not in kept}
+        kept[evaluation_name(*which)] = about
+        return {**run, "evaluations": kept}, [*(row for row in before if (row.protocol, row.split) not in gone), *rows]
+
     for protocol in chosen:
         began = time.monotonic()
         rows = [dataclasses.replace(row, weights=plan.embedder.weights) for row in protocol.rows(plan)]
         about = _about(plan, protocol, evaluated, round(time.monotonic() - began, 2))
         if verdict := protocol.says(rows):
             about["verdict"] = dataclasses.asdict(verdict)
-
-        def add(
-            run: dict[str, Any] | None,
-            before: list[ResultRow],
-            protocol: str = protocol.name,
-            rows: list[ResultRow] = rows,
-            about: dict[str, Any] = about,
-        ) -> tuple[dict[str, Any], list[ResultRow]]:
-            run = run if run is not None else _described(evaluated, settings)
-            if evaluated.own_encoder is not None:
-                # Results from before it was recorded do not say so.
-                run = {**run, "encoder": OWN, "encoder_class": evaluated.own_encoder}
-            _check_weights(run, asked, weights, evaluated, settings)
-            # What is yet to be made anew, and is of other weights, is removed at once.
-            kept = {name: made for name, made in run.get("evaluations", {}).items() if made.get("weights") in (None, *weights)}
-            gone = {(protocol, about["split"])} | {evaluation_of(name) for name in run.get("evaluations", {}) if name not in kept}
-            kept[evaluation_name(protocol, about["split"])] = about
-            return {**run, "evaluations": kept}, [*(row for row in before if (row.protocol, row.split) not in gone), *rows]
-
-        update_results(evaluated.folder, add)
+        update_results(evaluated.folder, partial(add, (protocol.name, about["split"]), rows, about))
     return evaluated.folder
+
+
+def check_settings(settings: EvaluateSettings, protocols: Sequence[Protocol]) -> None:
+    """SettingsError for invalid values, naming the setting, before anything is computed."""
+    checked(settings)
+    check_own(settings, [*declared_by(settings), *(protocol.settings for protocol in protocols if protocol.settings is not None)])
+    for what, names, known in (("adversaries", settings.adversaries, CLASSIFIERS), ("baselines", settings.baselines, BASELINES)):
+        for name in names:
+            if name not in known:
+                raise SettingsError(f"{what} holds {name!r}: {nearest(name, known)} (choices: {', '.join(known)})")
+    if not settings.bottleneck:
+        raise SettingsError("bottleneck is []: give noise shares of 0 or more, such as [0,0.3,1.0]")
+    if (settings.image_mean is None) != (settings.image_std is None):
+        raise SettingsError("image_mean and image_std go together: give both or neither")
 
 
 def _about(plan: Plan, protocol: Protocol, evaluated: Evaluated, seconds: float) -> dict[str, Any]:
@@ -118,12 +128,8 @@ def _about(plan: Plan, protocol: Protocol, evaluated: Evaluated, seconds: float)
     }
 
 
-def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], evaluated: Evaluated, settings: EvaluateSettings) -> None:
-    """One results file is of one model: rows that stay must be of the same weights as those that are made.
-
-    Raises:
-        SettingsError: naming the results of other weights.
-    """
+def _check_weights(run: dict[str, Any], asked: set[str], weights: set[str], evaluated: Evaluated) -> None:
+    """SettingsError where rows that stay are of other weights than those that are made: one results file is of one model."""
     others = {
         name: made.get("checkpoint") or made.get("settings", {}).get("checkpoint")
         for name, made in run.get("evaluations", {}).items()
@@ -149,10 +155,8 @@ def _described(evaluated: Evaluated, settings: EvaluateSettings) -> dict[str, An
 
 
 def _device(accelerator: str) -> torch.device:
-    name = {"gpu": "cuda"}.get(accelerator, accelerator)
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = {"gpu": "cuda", "auto": next(name for name, there in available.items() if there)}.get(accelerator, accelerator)
     if not available.get(name, True):
         raise SettingsError(f"accelerator={accelerator}: this machine has none; use accelerator=cpu")
     return torch.device(name)

@@ -32,13 +32,11 @@ class Evaluated:
 
     Args:
         model: in evaluation mode.
-        data: what it is evaluated on; contexts and probes come from its training split.
-        folder: where ``results.json`` is, or will be.
+        data: contexts and probes come from its training split.
         trained_on: the environments of its training; None if unknown.
         settings: of the run's training, where there was one.
-        own_encoder: the class of a user's own encoder, else None.
-        backbone: of a published checkpoint.
-        file: its checkpoint, if any.
+        own_encoder: the class of a user's own encoder.
+        backbone, file: of a published checkpoint; the checkpoint.
     """
 
     model: ViewEncoder
@@ -52,13 +50,13 @@ class Evaluated:
 
     @property
     def checkpoint(self) -> str | None:
-        """The checkpoint's name, such as ``"last"``; None for a model without one."""
+        """Its name, such as ``"last"``."""
         return None if self.file is None else self.file.stem
 
     @property
     def chosen_on(self) -> str | None:
         """The split that the checkpoint was chosen on: ``best`` scored best on validation pairs during training."""
-        return "val" if self.checkpoint is not None and self.checkpoint.split("-")[0] == "best" else None
+        return "val" if (self.checkpoint or "").split("-")[0] == "best" else None
 
     def chosen_on_evaluated_split(self, split: str) -> str | None:
         """A note where the checkpoint was chosen on the very split that is evaluated."""
@@ -71,13 +69,8 @@ class Evaluated:
 
 
 def open_evaluated(settings: EvaluateSettings) -> Evaluated:
-    """The model and the data that the settings name.
-
-    Raises:
-        SettingsError: where no model is named.
-        CheckpointError: where it is missing, damaged or of another kind.
-        DataError: where its data are missing.
-    """
+    """The model and the data that the settings name. SettingsError where no model is named; CheckpointError, DataError where it, or its data, are
+    missing, damaged or of another kind."""
     if settings.load_model is None:
         raise SettingsError("say which model to evaluate: load_model=RUN, a run's folder or a published checkpoint")
     named = Path(settings.load_model)
@@ -122,11 +115,7 @@ def open_evaluated(settings: EvaluateSettings) -> Evaluated:
 
 
 def _results_folder(settings: EvaluateSettings) -> Path | None:
-    """``run_dir``, which may hold results already: rows are added to them.
-
-    Raises:
-        SettingsError: where it holds something else.
-    """
+    """``run_dir``, which may hold results already, to which rows are added; SettingsError where it holds something else."""
     if settings.run_dir is None:
         return None
     folder = Path(settings.run_dir)
@@ -139,16 +128,11 @@ def _results_folder(settings: EvaluateSettings) -> Path | None:
 
 
 def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) -> None:
-    """Check that the table has the columns, categories and scales of the training, on which the meaning of its codes depends.
-
-    Raises:
-        DataError: where they differ.
-    """
+    """DataError where the table's columns, categories and scales, on which the meaning of its codes depends, are not those of the training."""
     now = [] if data.columns is None else data.columns.to_list()
     if now == trained_on:
         return
-    strange = [column["name"] for column in now if column not in trained_on] + [c["name"] for c in trained_on if c not in now]
-    differ = ", ".join(dict.fromkeys(strange))
+    differ = ", ".join(dict.fromkeys(c["name"] for c in [*now, *trained_on] if c not in now or c not in trained_on))
     raise DataError(
         f"the table is not the one that {named} was trained on: {differ} would be encoded differently; name the file that it was trained on, or "
         "train on this one"
@@ -156,14 +140,10 @@ def _check_columns(trained_on: list[dict[str, Any]], data: Data, named: Path) ->
 
 
 def _data_settings(settings: EvaluateSettings, trained: TrainSettings | None, recorded: Mapping[str, Any], where: str) -> DataSettings:
-    """Of the run's training, where there was one, and of the settings whatever is given.
-
-    Raises:
-        SettingsError: where the run's own augmentations must be named again.
-    """
+    """Of the run's training, where there was one, and of the settings whatever is given."""
     base = trained if trained is not None else TrainSettings()
-    given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(EvaluatedDataSettings)}
-    given = {name: value for name, value in given.items() if value is not None}
+    names = [field.name for field in dataclasses.fields(EvaluatedDataSettings)]
+    given = {name: value for name in names if (value := getattr(settings, name)) is not None}
     refuse_named_code(given.get("dataset", base.dataset), base.factors, settings.factors, where)
     # The very store that the run was trained on, unless other data are given, from any working folder.
     found = at_recorded_places(base, recorded, store=not set(given) - {"factors"})

@@ -50,8 +50,7 @@ def _weighted_auroc(counts: np.ndarray, places: np.ndarray, positive: np.ndarray
 def resampled_differences(
     guess: Int[Tensor, " n"], labels: Int[Tensor, " n"], groups: Int[Tensor, " n"], classes: int, persons: Int[Tensor, " n"]
 ) -> dict[str, Resampled | None]:
-    """:func:`~contextssl.evaluation.fairness_metrics.differences`: each a function of the counts, per group and
-    class, of true, predicted and correctly predicted rows."""
+    """:func:`~contextssl.evaluation.fairness_metrics.differences`, from counts per group and class of true, predicted and rightly predicted rows."""
     there = groups.unique()
     if len(there) < 2:
         return dict.fromkeys(DIFFERENCES)

@@ -5,8 +5,9 @@ Rows are as in the table, never corrupted. Classifiers are trained on the traini
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,66 +22,43 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fairness_scores import score
 from contextssl.evaluation.leace import Erasure, fit_erasure
-from contextssl.evaluation.noise import noise_deviation
+from contextssl.evaluation.noise import noise_deviation, with_noise
 from contextssl.evaluation.people import People, Represented
+from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.scores import Scores
-from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import NO_FACTOR
 from contextssl.models.baselines.scarf import train_scarf
 from contextssl.models.table_encoder import TableEncoder
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.results import ResultRow
 
-PROTOCOL = "fairness"
 # Noise shares that are tried, from the least on, until no adversary gains over the raw columns.
 SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 # Adversaries that a share is chosen by.
 CHOOSING = ("logistic", "mlp")
 
 
-def fairness_rows(
-    embedder: Embedder,
-    train: ViewSet,
-    test: ViewSet,
-    points: Sequence[ContextPoint],
-    *,
-    adversaries: Sequence[str],
-    shares: Sequence[float] | None,
-    baselines: Sequence[str],
-    scarf_epochs: int = 12,
-    seed: int = 0,
-    notes: list[str] | None = None,
-) -> Iterator[ResultRow]:
-    """Rows of protocol ``"fairness"``.
+def fairness_rows(plan: Plan) -> Iterator[ResultRow]:
+    """Rows of protocol ``"fairness"``, of the items of both view sets; each counts once, as in the table.
 
     Of each factor: ``accuracy``, ``balanced_accuracy`` and ``auroc`` of fresh adversaries (head), and ``counterfactual_distance``. Of each target:
-    the same of a fresh logistic regression; and of each target and factor the gaps of its predictions between the factor's values, and
-    ``counterfactual_flips``, the share of people whose prediction changes when that factor alone is replaced.
-
-    Args:
-        train, test: their items; each counts once, as in the table.
-        adversaries: of :data:`~contextssl.config.evaluation_settings.CLASSIFIERS`.
-        shares: noise shares next to none; None for one that is chosen on training rows, :func:`choose_share`.
-        baselines: of :data:`~contextssl.config.evaluation_settings.BASELINES`.
-        scarf_epochs: that SCARF is trained for.
-        notes: to which remarks for the results are added.
+    the same of a fresh logistic regression; of both, the gaps of its predictions between the factor's values, and ``counterfactual_flips``.
     """
-    people = People.of(train, test, seed)
-    scores = Scores(PROTOCOL, people.split, people.bank.factors)
-    encoded = Encoded.of(embedder, people)
+    settings, embedder, points = plan.settings, plan.embedder, plan.points
+    people = People.of(plan.train, plan.test, settings.seed)
+    scores = Scores("fairness", people.split, people.bank.factors)
+    encoded, adversaries, shares = Encoded.of(embedder, people), settings.adversaries, settings.fairness_bottleneck
     if shares is None:
-        share, note = choose_share(embedder, people, encoded.train, points)
+        share, note = choose_share(embedder, people, encoded.features.train, points)
         shares = [] if share is None else [share]
-        if notes is not None:
-            notes.append(note)
+        plan.notes.append(note)
     for point in points:
         clean = encoded.embedded(embedder, point)
         for share in [0.0, *(share for share in shares if share > 0)]:
             embedder.progress(f"fairness, {point.name}, noise {share:g}")
-            deviation = noise_deviation(clean.train, share) if share else 0.0
-            noisy = Represented(clean.train, clean.test, clean.flipped, {"bottleneck": share}, point, deviation)
+            noisy = replace(clean, about={"bottleneck": share}, deviation=noise_deviation(clean.train, share))
             score(scores, people, noisy, adversaries)
-    for name, represented in baseline_representations(embedder, people, encoded, points, baselines, scarf_epochs, max(shares, default=0.0)):
+    for name, represented in baseline_representations(plan, people, encoded, max(shares, default=0.0)):
         embedder.progress(f"fairness, {name}")
         for one in represented():
             raw = str(one.about["representation"]).startswith("raw")
@@ -92,38 +70,24 @@ def fairness_rows(
 class Encoded:
     """Features of all people, encoded once for all contexts."""
 
-    train: Float[Tensor, "n F"]
-    test: Float[Tensor, "m F"]
-    flipped: Mapping[str, Float[Tensor, "m F"]]
+    features: Represented
 
     @classmethod
     def of(cls, embedder: Embedder, people: People) -> Encoded:
-        flipped = {name: embedder.encode(rows) for name, rows in people.flipped.items()}
-        return cls(embedder.encode(people.train), embedder.encode(people.test), flipped)
+        return cls(people.mapped(embedder.encode))
 
     def embedded(self, embedder: Embedder, point: ContextPoint) -> Represented:
         """Normalised embeddings of all people in a context, and of the evaluated ones with each factor flipped."""
-
-        def unit(features: Tensor) -> Tensor:
-            return F.normalize(embedder.embed(features, point), dim=-1)
-
-        flipped = {name: unit(features) for name, features in self.flipped.items()}
-        return Represented(unit(self.train), unit(self.test), flipped, {}, point)
+        return self.features.mapped(lambda rows: F.normalize(embedder.embed(rows, point), dim=-1), point=point)
 
 
 def choose_share(
     embedder: Embedder, people: People, features: Float[Tensor, "n F"], points: Sequence[ContextPoint]
 ) -> tuple[float | None, str]:
-    """The least noise share at which no adversary predicts an inactive factor better than from the raw columns without it.
+    """The least noise share at which no adversary predicts an inactive factor better than from the raw columns without it, and a sentence about it.
 
-    Chosen on training rows alone: classifiers are trained on four fifths of them and tested on the rest, in the first drawn context of the
-    greatest length of each environment.
-
-    Args:
-        features: of the training rows.
-
-    Returns:
-        The share, or None where no context has an inactive factor; and a sentence about it for the results.
+    None where no context has an inactive factor. Classifiers are trained on four fifths of the training rows (of these ``features``) and tested
+    on the rest, in the first drawn context of the greatest length of each environment.
     """
     longest = max((point.length for point in points), default=0)
     factors = people.bank.row_factors
@@ -137,21 +101,22 @@ def choose_share(
     if not inactive:
         return None, "no noise share was chosen: no evaluated context has an inactive factor"
     held = people.held_out
+    # The penalty of the logistic regression is chosen on a fifth of the rows that classifiers are trained on.
+    inner = torch.zeros(int((~held).sum()), dtype=torch.bool)
+    inner[torch.randperm(len(inner), generator=seeded_generator(people.seed, "inner"))[: len(inner) // 5]] = True
 
     def adversary(rows: Tensor, factor: RowFactor, deviation: float = 0.0) -> float:
         """The best adversary's accuracy on the held-out training rows."""
         values = factor.of(people.train)
-        inner = torch.zeros(int((~held).sum()), dtype=torch.bool)
-        inner[torch.randperm(len(inner), generator=seeded_generator(people.seed, "inner"))[: len(inner) // 5]] = True
-        noise = deviation * torch.randn(rows[held].shape, generator=seeded_generator(people.seed, "choice noise"))
+        noisy = with_noise(rows[held], deviation, seeded_generator(people.seed, "choice noise"))
         found = []
         for kind in CHOOSING:
             fitted = fit_classifier(kind, rows[~held], values[~held], len(factor.values), inner, deviation=deviation, seed=people.seed)
-            found.append(float((fitted(rows[held] + noise).argmax(dim=1) == values[held]).double().mean()))
+            found.append(float((fitted(noisy).argmax(dim=1) == values[held]).double().mean()))
         return max(found)
 
-    columns = people.bank.columns
-    raw = {factor.name: adversary(one_hot(people.train, columns, without=people.bank.row_factors), factor) for factor in factors}
+    columns = one_hot(people.train, people.bank.columns, without=factors)
+    raw = {factor.name: adversary(columns, factor) for factor in factors}
     units = {point: F.normalize(embedder.embed(features, point), dim=-1) for point, _ in inactive}
     for share in SHARES:
         embedder.progress(f"fairness, choosing a noise share on training rows: {share:g}")
@@ -179,27 +144,17 @@ def one_hot(rows: Float[Tensor, "n W"], columns: Columns, without: Sequence[RowF
 
 
 def baseline_representations(
-    embedder: Embedder,
-    people: People,
-    encoded: Encoded,
-    points: Sequence[ContextPoint],
-    baselines: Sequence[str],
-    scarf_epochs: int,
-    share: float,
+    plan: Plan, people: People, encoded: Encoded, share: float
 ) -> Iterator[tuple[str, Callable[[], Iterator[Represented]]]]:
-    """Baselines without a context, by name; each computes its representations when called.
+    """Baselines without a context, by name; each computes its representations (as :class:`ResultRow` names them) when called.
 
-    ``raw`` and ``raw-without`` are the table's columns with and without the factors'. ``erased-context`` and ``erased-train`` are embeddings with
-    no context after linear erasure of all factors, fitted on each context's own pairs, or on all training rows; ``none-erased`` embeddings in
-    contexts without active factors, after erasure fitted on all training rows, under the noise share. ``scarf`` are SCARF's features.
+    Erasures are of all factors, fitted on each context's own pairs or on all training rows; only ``none-erased`` is under the noise share.
     """
+    embedder, points = plan.embedder, plan.points
 
     def raw() -> Iterator[Represented]:
-        columns = people.bank.columns
         for name, without in (("raw", ()), ("raw-without", people.bank.row_factors)):
-            sets = [one_hot(rows, columns, without) for rows in (people.train, people.test)]
-            flipped = {factor: one_hot(rows, columns, without) for factor, rows in people.flipped.items()}
-            yield Represented(sets[0], sets[1], flipped, {"representation": name})
+            yield people.mapped(partial(one_hot, columns=people.bank.columns, without=without), representation=name)
 
     def erased() -> Iterator[Represented]:
         plain = encoded.embedded(embedder, ContextPoint(None, 0, 0))
@@ -216,9 +171,7 @@ def baseline_representations(
             if point.environment == NO_FACTOR and point.length == longest:
                 embedded = encoded.embedded(embedder, point)
                 both = _erased(embedded, fit_erasure(embedded.train, latents(people.train)), "none-erased")
-                yield replace(
-                    both, about={**both.about, "bottleneck": share}, deviation=noise_deviation(both.train, share) if share else 0.0
-                )
+                yield replace(both, about={**both.about, "bottleneck": share}, deviation=noise_deviation(both.train, share))
 
     def scarf() -> Iterator[Represented]:
         encoder = embedder.model.encoder
@@ -228,17 +181,14 @@ def baseline_representations(
             )
         with DrawingFrom(seeded_generator(people.seed, "scarf")):
             fresh = encoder.fresh()
-        trained = train_scarf(fresh, people.train, people.bank.corruption.marginals, epochs=scarf_epochs, seed=people.seed)
+        trained = train_scarf(fresh, people.train, people.bank.corruption.marginals, epochs=plan.settings.scarf_epochs, seed=people.seed)
         with torch.no_grad():
-            sets = [F.normalize(trained(rows), dim=-1) for rows in (people.train, people.test)]
-            flipped = {name: F.normalize(trained(rows), dim=-1) for name, rows in people.flipped.items()}
-        yield Represented(sets[0], sets[1], flipped, {"representation": "scarf"})
+            features = people.mapped(lambda rows: F.normalize(trained(rows), dim=-1), representation="scarf")
+        yield features
 
-    for name, made in (("raw", raw), ("erased", erased), ("scarf", scarf)):
-        if name in baselines:
-            yield name, made
+    yield from ((name, made) for name, made in (("raw", raw), ("erased", erased), ("scarf", scarf)) if name in plan.settings.baselines)
 
 
 def _erased(plain: Represented, erasure: Erasure, name: str) -> Represented:
-    flipped = {factor: erasure(rows) for factor, rows in plain.flipped.items()}
-    return Represented(erasure(plain.train), erasure(plain.test), flipped, {"representation": name})
+    # Rows of a baseline name no context.
+    return plain.mapped(erasure, about={"representation": name}, point=None)

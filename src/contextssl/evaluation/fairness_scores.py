@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from contextssl.data.tables.corruption import RowFactor
 from contextssl.evaluation.certificate import flipped_nats
-from contextssl.evaluation.classifiers import fit_classifier
+from contextssl.evaluation.classifiers import Fitted, fit_classifier
 from contextssl.evaluation.fairness_errors import resampled_class_scores, resampled_differences
 from contextssl.evaluation.fairness_metrics import class_scores, differences
 from contextssl.evaluation.item_sums import resampled_mean
@@ -23,48 +24,50 @@ APART_ROWS = 2000
 
 def score(scores: Scores, people: People, one: Represented, adversaries: Sequence[str], predictors: Sequence[str] = ("logistic",)) -> None:
     """All numbers of one representation. ``predictors`` are the classifiers that predict targets."""
-    about, count = dict(one.about), len(people.test)
+    about: dict[str, Any] = {"point": one.point, "count": len(people.test), **one.about}
     seen = one.seen(one.test, people.seed)
+
+    def fitted(kind: str, labels: Tensor, classes: int) -> Fitted:
+        return fit_classifier(kind, one.train, labels, classes, people.held_out, deviation=one.deviation, seed=people.seed)
+
     for factor in people.bank.row_factors:
-        learnt, tested = people.groups(factor)
+        learnt, tested = factor.of(people.train), factor.of(people.test)
         for kind in adversaries:
-            classes = len(factor.values)
-            fitted = fit_classifier(kind, one.train, learnt, classes, people.held_out, deviation=one.deviation, seed=people.seed)
-            shared: dict[str, object] = {"point": one.point, "factor": factor.name, "head": kind, "count": count, **about}
-            _add_class_scores(scores, people, fitted(seen), tested, shared)
-        _add_moves(scores, people, one, factor, {"point": one.point, "factor": factor.name, "count": count, **about})
+            _add_class_scores(
+                scores, people, fitted(kind, learnt, len(factor.values))(seen), tested, factor=factor.name, head=kind, **about
+            )
+        _add_moves(scores, people, one, factor, factor=factor.name, **about)
     for target, learnt in people.train_targets.items():
-        labels, classes = people.test_targets[target], people.classes(target)
+        labels, classes = people.test_targets[target], len(people.bank.targets[target].names)
         for kind in predictors:
-            fitted = fit_classifier(kind, one.train, learnt, classes, people.held_out, deviation=one.deviation, seed=people.seed)
-            chances = fitted(seen)
-            guess = chances.argmax(dim=1)
-            shared = {"point": one.point, "target": target, "head": kind, "count": count, **about}
-            _add_class_scores(scores, people, chances, labels, shared)
+            predictor = fitted(kind, learnt, classes)
+            chances = predictor(seen)
+            guess, shared = chances.argmax(dim=1), {"target": target, "head": kind, **about}
+            _add_class_scores(scores, people, chances, labels, **shared)
             for factor in people.bank.row_factors:
-                groups = people.groups(factor)[1]
+                groups = factor.of(people.test)
                 draws = resampled_differences(guess, labels, groups, classes, people.persons)
                 for metric, value in differences(guess, labels, groups, classes).items():
-                    scores.add(metric, value, floor=0.0, resampled=draws[metric], factor=factor.name, **shared)  # type: ignore[arg-type]
-                changed = (fitted(one.seen(one.flipped[factor.name], people.seed)).argmax(dim=1) != guess).double()
+                    scores.add(metric, value, floor=0.0, resampled=draws[metric], factor=factor.name, **shared)
+                changed = (predictor(one.seen(one.flipped[factor.name], people.seed)).argmax(dim=1) != guess).double()
                 flips = resampled_mean(changed, people.persons)
-                scores.add("counterfactual_flips", float(changed.mean()), floor=0.0, resampled=flips, factor=factor.name, **shared)  # type: ignore[arg-type]
+                scores.add("counterfactual_flips", float(changed.mean()), floor=0.0, resampled=flips, factor=factor.name, **shared)
 
 
-def _add_class_scores(scores: Scores, people: People, chances: Tensor, labels: Tensor, shared: dict[str, object]) -> None:
+def _add_class_scores(scores: Scores, people: People, chances: Tensor, labels: Tensor, **about: Any) -> None:
     draws = resampled_class_scores(chances, labels, people.persons)
     for metric, (value, floor) in class_scores(chances, labels).items():
-        scores.add(metric, value, floor=floor, resampled=draws[metric], **shared)  # type: ignore[arg-type]
+        scores.add(metric, value, floor=floor, resampled=draws[metric], **about)
 
 
-def _add_moves(scores: Scores, people: People, one: Represented, factor: RowFactor, shared: dict[str, object]) -> None:
+def _add_moves(scores: Scores, people: People, one: Represented, which: RowFactor, **about: Any) -> None:
     """How far another value of a factor moves people, and under noise the bound on the information about a factor of two values."""
-    moved = (one.flipped[factor.name] - one.test).double()
-    apart = distance_apart(one.test)
-    distance = resampled_mean(moved.norm(dim=1) / apart, people.persons)
-    scores.add("counterfactual_distance", float(moved.norm(dim=1).mean() / apart), floor=0.0, resampled=distance, **shared)  # type: ignore[arg-type]
-    if one.deviation > 0 and len(factor.values) == 2:
-        scores.add("factor_nats", flipped_nats(moved, one.deviation), floor=0.0, **shared)  # type: ignore[arg-type]
+    moved = (one.flipped[which.name] - one.test).double()
+    distances, apart = moved.norm(dim=1), distance_apart(one.test)
+    draws = resampled_mean(distances / apart, people.persons)
+    scores.add("counterfactual_distance", float(distances.mean() / apart), floor=0.0, resampled=draws, **about)
+    if one.deviation > 0 and len(which.values) == 2:
+        scores.add("factor_nats", flipped_nats(moved, one.deviation), floor=0.0, **about)
 
 
 def counterfactual_distance(rows: Float[Tensor, "n d"], flipped: Float[Tensor, "n d"]) -> float:

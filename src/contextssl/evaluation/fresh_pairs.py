@@ -19,9 +19,8 @@ class FreshPairs:
     """One new random pair of each item in each epoch: of 41,920 items 163 batches of 256 (Gupta et al., 2024, published code).
 
     Args:
-        views: the views that pairs are drawn from, two per item at least; a single view of an item stands at both ends.
+        views: two per item at least; a single view of an item stands at both ends.
         batch_size: pairs per batch. The last partial batch is dropped, unless it is the only one.
-        seed: of items, views and their order, with the epoch.
     """
 
     views: ViewSet
@@ -40,9 +39,6 @@ class FreshPairs:
         yield from pairs[: items - items % size].split(size)
 
     def check(self) -> None:
-        """
-        Raises:
-            SettingsError: where there is one view of each item, and so no pair.
-        """
+        """SettingsError where there is one view of each item, and so no pair."""
         if self.views.per_item < 2:
             raise SettingsError(f"one view of each {self.views.split} item is used, but pairs need two: raise train_views to 2 or more")

@@ -11,15 +11,10 @@ from torch import Tensor
 from contextssl.evaluation.bootstrap import Resampled, of_items, resample, resample_counts
 
 
-def mean(sums: np.ndarray) -> np.ndarray:
-    """Of a sum and a count."""
-    return np.asarray(sums[..., 0] / sums[..., 1])
-
-
 def resampled_mean(values: Float[Tensor, " n"], items: Int[Tensor, " n"]) -> Resampled | None:
     """A mean over rows: an accuracy, a mean reciprocal rank, a mean angle."""
     rows = torch.stack([values.double(), torch.ones(len(values), dtype=torch.float64)], dim=1)
-    return resample(of_items(rows, items), mean)
+    return resample(of_items(rows, items), lambda sums: sums[..., 0] / sums[..., 1])
 
 
 def resampled_r2(
@@ -34,30 +29,23 @@ def resampled_r2(
     pooled = torch.stack(
         [(target - prediction).square().sum(1), flat.sum(1), flat.square().sum(1), torch.full_like(flat[:, 0], flat.shape[1])], 1
     )
-    return resample(of_items(pooled, items), _pooled), resample(of_items(each, items), _by_dimension)
 
+    def r2_pooled(sums: np.ndarray) -> np.ndarray:
+        residual, first, second, count = np.moveaxis(sums, -1, 0)
+        return np.asarray(1 - residual / (second - first**2 / count))
 
-def _pooled(sums: np.ndarray) -> np.ndarray:
-    residual, first, second, count = np.moveaxis(sums, -1, 0)
-    return np.asarray(1 - residual / (second - first**2 / count))
+    def r2(sums: np.ndarray) -> np.ndarray:
+        residual, first, second = np.split(sums[..., :-1], 3, axis=-1)
+        return np.asarray((1 - residual / (second - first**2 / sums[..., -1:])).mean(-1))
 
-
-def _by_dimension(sums: np.ndarray) -> np.ndarray:
-    width = (sums.shape[-1] - 1) // 3
-    residual, first, second = (sums[..., i * width : (i + 1) * width] for i in range(3))
-    return np.asarray((1 - residual / (second - first**2 / sums[..., -1:])).mean(-1))
+    return resample(of_items(pooled, items), r2_pooled), resample(of_items(each, items), r2)
 
 
 def resampled_share(residual: Float[Tensor, " n"], deviation: Float[Tensor, "n D"], items: Int[Tensor, " n"]) -> Resampled | None:
     """A variance share, from each row's squared residual and its deviation from the mean embedding. The cross-fitted basis stays fixed."""
     one = torch.ones(len(residual), 1, dtype=torch.float64)
     rows = torch.cat([residual[:, None].double(), deviation.double().square().sum(1, keepdim=True), one, deviation.double()], dim=1)
-    return resample(of_items(rows, items), _share)
-
-
-def _share(sums: np.ndarray) -> np.ndarray:
-    total = sums[..., 1] - np.square(sums[..., 3:]).sum(-1) / sums[..., 2]
-    return np.asarray(1 - sums[..., 0] / total)
+    return resample(of_items(rows, items), lambda sums: 1 - sums[..., 0] / (sums[..., 1] - np.square(sums[..., 3:]).sum(-1) / sums[..., 2]))
 
 
 def resampled_classes(
@@ -68,13 +56,13 @@ def resampled_classes(
     classes = int(labels.max()) + 1
     there = F.one_hot(labels, classes).double()
     sums = of_items(torch.cat([there * right[:, None], there], dim=1), items)
-    return resampled_mean(right.double(), items), resample(sums, _balanced)
 
+    def balanced(sums: np.ndarray) -> np.ndarray:
+        found, there = np.split(sums, 2, axis=-1)
+        shares = np.where(there > 0, found / np.maximum(there, 1), 0)
+        return np.asarray(shares.sum(-1) / (there > 0).sum(-1))
 
-def _balanced(sums: np.ndarray) -> np.ndarray:
-    found, there = np.split(sums, 2, axis=-1)
-    shares = np.where(there > 0, found / np.maximum(there, 1), 0)
-    return np.asarray(shares.sum(-1) / (there > 0).sum(-1))
+    return resampled_mean(right.double(), items), resample(sums, balanced)
 
 
 def resampled_distances(moved: Float[Tensor, " n"], z: Float[Tensor, "n D"], items: Int[Tensor, " n"]) -> Resampled | None:

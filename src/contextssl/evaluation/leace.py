@@ -32,12 +32,8 @@ class Erasure:
 def fit_erasure(x: Float[Tensor, "n d"], concept: Float[Tensor, "n k"]) -> Erasure:
     """The erasure r(x) = x - W⁺ P W (x - E x) with W = Σxx^(-½) and P the orthogonal projection onto the columns of W Σxz.
 
-    After it the cross-covariance of these vectors with the concept is zero, so no linear classifier does better than a constant; among all
-    affine maps of this kind it moves them least.
-
-    Args:
-        x: vectors.
-        concept: its values, numbers or one-hot; a concept of one value is left where it is.
+    After it the cross-covariance of these vectors with the concept (numbers, or one-hot) is zero, so no linear classifier does better than a
+    constant; among all affine maps of this kind it moves them least. A concept of one value is left where it is.
     """
     x, z = x.double(), concept.double()
     mean = x.mean(0)

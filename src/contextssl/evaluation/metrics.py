@@ -41,9 +41,9 @@ def _one_minus(residual: Tensor, total: Tensor, scale: Tensor) -> Tensor:
 def cosine_tolerance(width: int) -> float:
     """How far apart two float32 cosines of vectors of ``width`` numbers may be and still be one value: 4 ε √width, ε = 2⁻²³.
 
-    A sum of ``width`` rounded products depends on the order in which a processor's kernel adds them. Its error is at most about width · ε / 2
-    and typically grows as its root (Higham, Accuracy and Stability of Numerical Algorithms, sections 3.1 and 2.6); normalising both vectors
-    adds a few ε. At 512 numbers this is 1.1e-5, far below the difference between two views of a trained model.
+    A sum of ``width`` rounded products depends on the order in which a processor's kernel adds them; its error typically grows as the root of
+    width (Higham, Accuracy and Stability of Numerical Algorithms, sections 3.1 and 2.6). At 512 numbers this is 1.1e-5, far below the
+    difference between two views of a trained model.
     """
     return 4 * torch.finfo(torch.float32).eps * math.sqrt(width)
 
@@ -58,15 +58,10 @@ def first_largest(votes: Float[Tensor, "n classes"], tolerance: float = 1e-5) ->
     return (votes >= largest - tolerance * votes.abs().amax(dim=1, keepdim=True)).int().argmax(dim=1)
 
 
-# -- rotations ------------------------------------------------------------------------------------------------------------------------
-
-
 def rotation_angles(prediction: Float[Tensor, "n 4"], target: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
     """The geodesic angle between two rotations, in degrees from 0 to 180: 2 · arccos |⟨q, q′⟩|, since q and -q are one rotation.
 
-    Args:
-        prediction: quaternions, normalised here; one of no length counts as 180°.
-        target: unit quaternions.
+    Quaternions are normalised here; one of no length counts as 180°.
     """
     # In double precision: near 0 the arccosine turns an error of 1e-7 into one of 0.05 degrees.
     cosine = (F.normalize(prediction.double(), dim=-1) * F.normalize(target.double(), dim=-1)).sum(-1).abs()
@@ -80,9 +75,6 @@ def rotation_angle_floor(target: Float[Tensor, "n 4"]) -> Scalar:
     return rotation_angles(mean.expand_as(target), target).mean()
 
 
-# -- classes --------------------------------------------------------------------------------------------------------------------------
-
-
 def accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> Scalar:
     return (prediction == target).double().mean()
 
@@ -94,17 +86,10 @@ def balanced_accuracy(prediction: Int[Tensor, " n"], target: Int[Tensor, " n"]) 
     return (found[count > 0].double() / count[count > 0]).mean()
 
 
-# -- ranks under ties -----------------------------------------------------------------------------------------------------------------
-
-
 def tied_places(
     scores: Float[Tensor, "*batch candidates"], correct: Int[Tensor, "*batch"], tolerance: float = TIED
 ) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
-    """How many candidates score above the correct one, and how many others score the same, in float32.
-
-    Args:
-        tolerance: scores that differ by no more than this are the same, see :func:`cosine_tolerance`.
-    """
+    """How many candidates score above the correct one, and how many others score the same within the tolerance, in float32."""
     scores = scores.float()
     own = scores.gather(-1, correct[..., None])
     return (scores > own + tolerance).sum(dim=-1), ((scores - own).abs() <= tolerance).sum(dim=-1) - 1
@@ -113,8 +98,7 @@ def tied_places(
 def tied_reciprocal_rank(above: Int[Tensor, "*batch"], tied: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """The mean of 1 / rank over the places that a tie leaves open, above + 1 to above + 1 + tied.
 
-    To share the mean rank would leave a model for which all candidates are equal with 2 / (V + 1) where chance is H_V / V, the V-th harmonic
-    number over V; the mean over the places is chance exactly.
+    Where all V candidates are equal this is chance exactly, H_V / V (the V-th harmonic number over V); the mean rank would give 2 / (V + 1).
     """
     last = int((above + tied).max()) + 1 if above.numel() else 0
     harmonic = torch.cat([torch.zeros(1, dtype=torch.float64), torch.arange(1, last + 1, dtype=torch.float64).reciprocal().cumsum(0)])

@@ -16,14 +16,9 @@ SIMILARITIES = 1 << 25
 def knn_means(
     bank: Float[Tensor, "b d"], bank_targets: Float[Tensor, "b t"], queries: Float[Tensor, "n d"], k: int = 20
 ) -> Float[Tensor, "n t"]:
-    """For each query the plain mean of the targets of its k nearest in the bank by cosine, in float32.
+    """For each query the plain mean of the targets (numbers, or one-hot classes) of its k nearest in the bank by cosine, in float32.
 
     Where neighbours tie for the last of the k places, they share it: a model for which all are equal gives the bank's mean.
-
-    Args:
-        bank, queries: not necessarily normalised.
-        bank_targets: numbers, or classes as one-hot rows.
-        k: the whole bank, where it is smaller.
     """
     bank, queries = F.normalize(bank.float(), dim=-1), F.normalize(queries.float(), dim=-1)
     k = min(k, len(bank))
@@ -50,12 +45,7 @@ def knn_labels(
     k: int = 20,
     temperature: float = 0.1,
 ) -> Int[Tensor, " n"]:
-    """Weighted kNN (Wu et al., 2018): of the k nearest by cosine, each votes for its class with exp(cosine / temperature).
-
-    Args:
-        bank, queries: not necessarily normalised.
-        k: the whole bank, where it is smaller.
-    """
+    """Weighted kNN (Wu et al., 2018): of the k nearest by cosine, each votes for its class with exp(cosine / temperature)."""
     cosines = F.normalize(queries.float(), dim=-1) @ F.normalize(bank.float(), dim=-1).T
     weights = nearest_weights(cosines, k, cosine_tolerance(bank.shape[1]))
     votes = (weights * (cosines / temperature).exp()) @ F.one_hot(bank_labels, classes).float()
@@ -63,8 +53,7 @@ def knn_labels(
 
 
 def nearest_weights(cosines: Float[Tensor, "n b"], k: int, tolerance: float = TIED) -> Float[Tensor, "n b"]:
-    """The weight of each of ``b`` candidates among the k nearest: 1 for those nearer than the k-th; those that tie with it share the places
-    that are left, so that no order of a sort decides. Each row sums to k, or to b where that is less."""
+    """The weight of each candidate among the k nearest: 1 for those nearer than the k-th; those that tie with it share the places that are left."""
     k = min(k, cosines.shape[1])
     last = cosines.topk(k, dim=1).values[:, -1:]
     nearer = (cosines > last + tolerance).float()

@@ -15,11 +15,8 @@ from contextssl.evaluation.ridge_regression import one_thread
 
 
 def noise_deviation(unit: Float[Tensor, "n D"], share: float) -> float:
-    """The deviation of the noise in each of the D dimensions: its total variance is ``share`` × that of the set about its mean.
-
-    As :class:`~contextssl.models.bottleneck.NoiseBottleneck`, but with the variance of this very set (in its context) in the place of the
-    one that was tracked over training batches of all contexts.
-    """
+    """The deviation of the noise in each of the D dimensions: its total variance is ``share`` × that of this set about its mean (where
+    :class:`~contextssl.models.bottleneck.NoiseBottleneck` takes the one that was tracked over training batches of all contexts)."""
     variance = float(unit.double().var(dim=0, unbiased=False).sum())
     return math.sqrt(share * variance / unit.shape[1])
 
@@ -37,8 +34,6 @@ def capacity_nats(unit: Float[Tensor, "n D"], deviation: float) -> float:
     sᵢ are the variances along the principal directions. Among embeddings with these variances a Gaussian one holds the most under
     Gaussian noise (Cover & Thomas, Elements of Information Theory, section 9.4), so this bounds the mutual information of the embedding,
     and by the data processing inequality of whatever it was computed from, with its noisy version. Infinite without noise.
-
-    It says little about a single factor, which may need only a few of these nats.
     """
     if deviation == 0:
         return math.inf

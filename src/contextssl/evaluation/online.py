@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,12 +32,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class OnlinePairs:
-    """Fixed pairs: queries and contexts; and a bank of labelled neighbours of the training split, single views.
-
-    Args:
-        drawn: pairs of views that differ in every factor, which all environments share.
-        by_environment: of each environment by its name, where the kind of contexts depends on it.
-    """
+    """Fixed pairs: queries and contexts, whose views differ in every factor, which all environments share (or those of each, where contexts are
+    examples or evidence); and a bank of labelled neighbours of the training split, single views."""
 
     drawn: Shown
     bank: Tensor
@@ -55,11 +52,7 @@ class OnlinePairs:
         environments: Sequence[Environment] = (),
         kind: str = "actions",
     ) -> OnlinePairs:
-        """``count`` queries and twice as many neighbours, spread evenly over the items.
-
-        Args:
-            environments: of the contexts, whose pairs depend on them where their kind is ``"examples"`` or ``"evidence"``.
-        """
+        """``count`` queries and twice as many neighbours, spread evenly over the items."""
 
         def some(source: PairSource, count: int, purpose: str, held: Environment | None = None) -> PairBatch:
             return spread_pairs(source, count, seeded_generator(seed, "online", purpose), held)
@@ -105,48 +98,30 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
         for length in lengths:
             context = full.prefix(length) if length else full if model.takes_environment_name else None
             embedded = F.normalize(model.embed_features(features[:, 1], context), dim=-1)
-            latents = None
             if model.reads_latents:
                 with torch.no_grad():
                     latents = model.auxiliary_prediction(embedded)
+                rows += _latent_rows(model, environment.name, length, queries, latents)
             action = model.query_action(queries.action, environment) if model.reads_actions else None
             predicted = model.embed_features(features[:, 0], context, action)
-            rows += _context_rows(model, environment.name, length, queries, latents, predicted, embedded)
+            similarities = mean_similarities(cosine_similarities(torch.stack([predicted, embedded], dim=1)))
+            for metric, value in zip(("positive_similarity", "negative_similarity"), similarities, strict=True):
+                rows.append(_row(metric, float(value), None, "embedding", len(queries), environment=environment.name, length=length))
     return rows
 
 
-def _context_rows(
-    model: ViewEncoder, environment: str, length: int, queries: PairBatch, latents: Tensor | None, predicted: Tensor, embedded: Tensor
-) -> list[ResultRow]:
-    rows = [] if latents is None else _latent_rows(model, environment, length, queries, latents)
-    similarities = mean_similarities(cosine_similarities(torch.stack([predicted, embedded], dim=1)))
-    for metric, value in zip(("positive_similarity", "negative_similarity"), similarities, strict=True):
-        rows.append(ResultRow("online", metric, float(value), None, environment, length, "embedding", split="val", count=len(queries)))
-    return rows
+def _row(metric: str, mean: float, factor: str | None, representation: str, count: int, **about: Any) -> ResultRow:
+    return ResultRow("online", metric, mean, factor, representation=representation, split="val", count=count, **about)
 
 
-def _latent_rows(model: ViewEncoder, environment: str, length: int, queries: PairBatch, latents: Tensor) -> list[ResultRow]:
+def _latent_rows(model: ViewEncoder, environment: str, length: int, queries: PairBatch, latents: Tensor) -> Iterator[ResultRow]:
     """R² of each factor by the model's own head."""
-    rows = []
     for name in model.factors.names:
         block = model.factors.slice(name)
         true = queries.target_latents[:, block]
-        rows.append(
-            ResultRow(
-                protocol="online",
-                metric="r2_pooled",
-                mean=float(r2_pooled(latents[:, block], true)),
-                factor=name,
-                environment=environment,
-                length=length,
-                representation="embedding",
-                head="auxiliary",
-                split="val",
-                count=len(queries),
-                floor=float(r2_pooled_floor(true)),
-            )
-        )
-    return rows
+        mean, floor = float(r2_pooled(latents[:, block], true)), float(r2_pooled_floor(true))
+        about = {"environment": environment, "length": length, "head": "auxiliary", "floor": floor}
+        yield _row("r2_pooled", mean, name, "embedding", len(queries), **about)
 
 
 def _knn_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: OnlinePairs) -> list[ResultRow]:
@@ -154,25 +129,10 @@ def _knn_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: Onli
     labels, bank_labels = pairs.drawn.queries.labels.to(model.device), pairs.bank_labels.to(model.device)
     majority = labels.bincount().max().item() / len(labels)
     rows = []
-    for representation, bank, query in (
-        ("feature", features, queries),
-        ("embedding", model.embed_features(features), model.embed_features(queries)),
-    ):
-        found = knn_labels(bank, bank_labels, query, pairs.classes)
-        rows.append(
-            ResultRow(
-                protocol="online",
-                metric="accuracy",
-                mean=(found == labels).float().mean().item(),
-                factor="class",
-                length=0,
-                representation=representation,
-                head="knn",
-                split="val",
-                count=len(labels),
-                floor=majority,
-            )
-        )
+    embedded = model.embed_features(features), model.embed_features(queries)
+    for name, (bank, query) in (("feature", (features, queries)), ("embedding", embedded)):
+        right = (knn_labels(bank, bank_labels, query, pairs.classes) == labels).float().mean().item()
+        rows.append(_row("accuracy", right, "class", name, len(labels), length=0, head="knn", floor=majority))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What the protocols of an evaluation share: the embedder, the contexts, the views."""
+"""What the protocols of an evaluation share: the embedder with its contexts, the view sets, the context points."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from contextssl.evaluation.published_probes import HEAD as PUBLISHED
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.factors import NO_FACTOR, Environment, FactorSpace
+from contextssl.factors import NO_FACTOR, Environment
 from contextssl.head import HEADS, Head
 from contextssl.protocol import Protocol
 from contextssl.system.precision import choose_precision
@@ -44,7 +44,7 @@ CACHE = "cache"
 
 @dataclass
 class Plan:
-    """Everything that the protocols share: the embedder, the source of its contexts, the view sets, the context points."""
+    """What protocols share; contexts are drawn from ``pairs``, and ``source`` describes what the store was packed from."""
 
     settings: EvaluateSettings
     embedder: Embedder
@@ -60,19 +60,14 @@ class Plan:
 
     @classmethod
     def of(cls, settings: EvaluateSettings, evaluated: Evaluated) -> Plan:
-        """
-        Raises:
-            SettingsError: for context lengths or environments that this model cannot take.
-            DataError: where the data have no stored views.
-        """
+        """SettingsError for context lengths or environments that this model cannot take; DataError for data of other factors."""
         model, data = evaluated.model, evaluated.data
         if model.factors.names != data.train.factors.names or model.factors.width != data.train.factors.width:
             raise DataError(
                 f"the model knows the factors {', '.join(model.factors.names)}, the data {', '.join(data.train.factors.names)}: "
                 "evaluate it on the kind of data that it was trained on"
             )
-        longest = model.longest_context
-        lengths = settings.eval_ctxt
+        longest, lengths = model.longest_context, settings.eval_ctxt
         if lengths is None:
             usual = PUBLISHED_LENGTHS if model.context_kind == "actions" else PAIRED_LENGTHS
             lengths = sorted({*(length for length in usual if length <= longest), longest})
@@ -83,16 +78,16 @@ class Plan:
             warnings.warn(chosen, UserWarning, stacklevel=3)
         environments = _environments(settings, evaluated, notes)
         contexts = Contexts.draw(data.train, _context_pairs(evaluated), settings.contexts, settings.seed, model.context_kind)
-        described = data.description
-        tested = data.split(settings.split)
+        described, tested = data.description, data.split(settings.split)
         fingerprint = described.get("fingerprint") or data.train.views.digest() + tested.views.digest()
         # The description of your own augmentations holds their name alone.
         made_by = getattr(getattr(data.train.views, "augmentations", None), "augmentations", ())
+        own = own_code(made_by)
         folder = Path(settings.cache_dir) if settings.cache_dir is not None else evaluated.folder / CACHE
         embedder = Embedder(
             model,
             contexts,
-            {"fingerprint": fingerprint, **({"own code": own} if (own := own_code(made_by)) else {})},
+            {"fingerprint": fingerprint, **({"own code": own} if own else {})},
             settings.seed,
             choose_precision(settings.precision, model.device.type),
             ArrayCache(folder if settings.cache else None, int(settings.cache_gb * 2**30)),
@@ -124,29 +119,22 @@ class Plan:
     @cached_property
     def single_views(self) -> SingleViews:
         """The single views that probes are trained and tested on."""
-        settings = self.settings
-        return SingleViews(self.embedder, self.train, self.test, self.probed, settings.seed, normalize=settings.normalize)
+        return SingleViews(self.embedder, self.train, self.test, self.probed, self.settings.seed, normalize=self.settings.normalize)
 
     def training(self, protocol: Protocol, published: bool = False) -> HeadTraining:
         """How a protocol's heads are trained: ours, or as published."""
         settings = self.settings
-        fresh = published or settings.pairs == "fresh"
+        fresh = settings.pairs == "fresh"
         epochs = settings.epochs if settings.epochs is not None else protocol.epochs
         if epochs is None:
             raise SettingsError(f"{protocol.name} trains heads and has no epochs of its own: give epochs=NUMBER")
-        return HeadTraining(
-            epochs,
-            settings.learning_rate,
-            settings.batch_size if settings.batch_size is not None else PUBLISHED_BATCH if fresh else BATCH,
-            settings.seed,
-            settings.pairs == "fresh",
-        )
+        usual = PUBLISHED_BATCH if published or fresh else BATCH
+        batch = settings.batch_size if settings.batch_size is not None else usual
+        return HeadTraining(epochs, settings.learning_rate, batch, settings.seed, fresh)
 
     def published(self, protocol: Protocol) -> tuple[ViewSet, HeadTraining]:
         """All views of each training item, and the number of steps, of the paper's probes."""
-        settings = self.settings
-        views = ViewSet.choose(self.train.source, "train", 0, settings.train_items, settings.seed)
-        return views, self.training(protocol, published=True)
+        return self._all_of_training(self.settings.train_items), self.training(protocol, published=True)
 
     def points_of(self, protocol: Protocol) -> list[ContextPoint]:
         """The context points of :meth:`environments_of`."""
@@ -155,23 +143,23 @@ class Plan:
 
     def environments_of(self, protocol: Protocol) -> tuple[Environment, ...]:
         """The evaluated environments; none in addition, where the published probes are trained and no environment was given."""
-        published = protocol.epochs is not None and PUBLISHED in self.settings.heads
-        none = self.embedder.model.factors.environment(NO_FACTOR)
-        if not published or self.settings.environments is not None or none in self.environments or not self.embedder.model.longest_context:
-            return self.environments
-        return (*self.environments, none)
+        settings, model = self.settings, self.embedder.model
+        published = protocol.epochs is not None and PUBLISHED in settings.heads and model.longest_context
+        none = model.factors.environment(NO_FACTOR)
+        added = published and settings.environments is None and none not in self.environments
+        return (*self.environments, none) if added else self.environments
 
     def test_of(self, protocol: Protocol) -> ViewSet:
         """The views that a protocol evaluates."""
-        settings = self.settings
-        if protocol.split(settings) == self.test.split:
-            return self.test
-        return ViewSet.choose(self.train.source, "train", 0, settings.items, settings.seed)
+        here = protocol.split(self.settings) == self.test.split
+        return self.test if here else self._all_of_training(self.settings.items)
+
+    def _all_of_training(self, items: int) -> ViewSet:
+        return ViewSet.choose(self.train.source, "train", 0, items, self.settings.seed)
 
 
 def _environments(settings: EvaluateSettings, evaluated: Evaluated, notes: list[str]) -> tuple[Environment, ...]:
-    factors: FactorSpace = evaluated.model.factors
-    trained = evaluated.trained_on
+    factors, trained = evaluated.model.factors, evaluated.trained_on
     if settings.environments is None:
         chosen = trained if trained is not None else tuple(factors.environment(name) for name in factors.names)
         if evaluated.model.takes_environment_name and NO_FACTOR not in [environment.name for environment in chosen]:
@@ -182,10 +170,9 @@ def _environments(settings: EvaluateSettings, evaluated: Evaluated, notes: list[
     if not settings.environments:
         raise SettingsError(f"environments is empty: name at least one of {', '.join(factors.names)}, none, or several joined by +")
     named = {environment.name: environment for environment in map(factors.environment, settings.environments)}
-    strange = [name for name in named if trained is not None and name not in [environment.name for environment in trained]]
-    if strange and trained is not None:
-        known = ", ".join(environment.name for environment in trained)
-        note = f"this model was not trained on contexts of {', '.join(strange)} but of {known}: those rows show a transfer"
+    known = list(named) if trained is None else [environment.name for environment in trained]
+    if strange := [name for name in named if name not in known]:
+        note = f"this model was not trained on contexts of {', '.join(strange)} but of {', '.join(known)}: those rows show a transfer"
         notes.append(note)
         warnings.warn(note, UserWarning, stacklevel=4)
     return tuple(named.values())
@@ -199,10 +186,9 @@ def _unseen(settings: EvaluateSettings, evaluated: Evaluated) -> PairSource | No
     data_set = None if trained is None else known_data_set(trained.dataset)
     if trained is None or data_set is None or not data_set.renders or trained.data_dir is not None:
         raise SettingsError("unseen_classes are rendered: they are for runs on dataset=shapes without data_dir")
-    named = list(settings.unseen_classes)
-    if known := [name for name in named if name in evaluated.data.train.class_names]:
+    if known := [name for name in settings.unseen_classes if name in evaluated.data.train.class_names]:
         raise SettingsError(f"unseen_classes holds {known[0]!r}, which training contains: name others")
-    wanted = dataclasses.replace(trained, classes=named, objects=UNSEEN_OBJECTS, val_objects=2)
+    wanted = dataclasses.replace(trained, classes=list(settings.unseen_classes), objects=UNSEEN_OBJECTS, val_objects=2)
     return open_data(wanted, progress=settings.progress).train
 
 

@@ -30,8 +30,8 @@ class Inputs:
     @classmethod
     def concatenated(cls, source: Float[Tensor, "heads n d"], target: Float[Tensor, "heads n d"]) -> Inputs:
         """Of pairs: each end is normalised by itself."""
-        ends = cls.of(source), cls.of(target)
-        return cls(torch.cat([end.plain for end in ends], dim=-1), torch.cat([end.unit for end in ends], dim=-1))
+        plain = (source, target)
+        return cls(torch.cat(plain, dim=-1), torch.cat([F.normalize(end, dim=-1) for end in plain], dim=-1))
 
 
 @dataclass
@@ -61,14 +61,9 @@ class Represented:
         return torch.stack([features if point is None else self.embedder.embed(features, point) for point in self.points]).to(device)
 
 
-@dataclass
-class Predicted:
-    """Predictions for views and actions, at several context points, one for each head."""
-
-    embedder: Embedder
-    views: ViewSet
-    points: Sequence[ContextPoint]
-
-    def made(self, sources: Int[Tensor, " n"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "heads n d"]:
-        features = self.embedder.features(self.views)[sources]
-        return torch.stack([self.embedder.embed(features, point, actions) for point in self.points]).to(self.embedder.device)
+def predicted(
+    embedder: Embedder, views: ViewSet, points: Sequence[ContextPoint], sources: Int[Tensor, " n"], actions: Float[Tensor, "n A"]
+) -> Float[Tensor, "heads n d"]:
+    """Predictions for rows of the views and actions at context points, one for each head."""
+    features = embedder.features(views)[sources]
+    return torch.stack([embedder.embed(features, point, actions) for point in points]).to(embedder.device)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,10 +33,7 @@ CHUNK_NUMBERS = 1 << 24
 
 @dataclass(frozen=True)
 class Queries:
-    """The queries of each of N items: ``q`` pairs of different views, and ``i`` identity queries (target = source).
-
-    ``views`` is how many each item has. Identity queries make up 1 / views of all (source, target), and are weighted accordingly.
-    """
+    """The queries of each of N items: ``q`` pairs of different views, and ``i`` identity queries (target = source); ``views`` has each item."""
 
     source: Int[Tensor, "N q"]
     target: Int[Tensor, "N q"]
@@ -44,12 +42,8 @@ class Queries:
 
     @classmethod
     def draw(cls, items: int, views: int, sources: str, per_item: int, seed: int) -> Queries:
-        """
-        Args:
-            sources: ``"all"``: every view is a source; ``"first"``: view 0 alone, with every target (published).
-            per_item: with ``"all"`` so many different pairs of each item, drawn from the seed (and a tenth as many identity queries);
-                0 is all of them.
-        """
+        """Of ``"all"`` sources ``per_item`` different pairs of each item, drawn from the seed, and a tenth as many identity queries (0: all of
+        them); of the ``"first"``, view 0 alone, every target, as published."""
         if sources == "first":
             target = torch.arange(1, views).expand(items, views - 1)
             return cls(torch.zeros_like(target), target, torch.zeros(items, 1, dtype=torch.long), views)
@@ -66,7 +60,7 @@ class Queries:
         return self.source.numel()
 
     def with_identity(self, other: Float[Tensor, " N"] | float, identity: Float[Tensor, " N"] | float) -> Float[Tensor, " N"] | float:
-        """The mean over all (source, target) from those over different views and over identity queries."""
+        """The mean over all (source, target), 1 / views of which are identity queries."""
         return ((self.views - 1) * other + identity) / self.views
 
 
@@ -82,25 +76,19 @@ def retrieval_rows(
     seed: int = 0,
     normalize: bool = True,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"retrieval"``.
+    """Rows of protocol ``"retrieval"``, from all views of each item, in order.
 
-    ``mrr``, ``hit@k`` and ``pre`` exclude identity queries; ``mrr_with_identity`` and ``hit@k_with_identity`` include them. At length 0
-    there is no context, but the action still depends on the environment, so there is a row for each.
-
-    Args:
-        views: all views of each item, in order.
-        sources, per_item, seed: see :meth:`Queries.draw`.
-        normalize: rank by cosine; else by inner product (published with ``eval_normalize=False``).
+    ``mrr``, ``hit@k`` and ``pre`` exclude identity queries; ``…_with_identity`` include them. At length 0 there is no context, but the action
+    still depends on the environment, so there is a row for each. Ranks are by cosine, or, not normalised, by inner product.
     """
     scores = Scores("retrieval", views.split, views.factors)
     queries = Queries.draw(views.num_items, views.per_item, sources, per_item, seed)
     for point in points:
         for environment in environments:
-            if point.environment not in (None, environment.name):
-                continue
-            embedder.progress(f"retrieval among {views.num_items:,} items, {environment.name}, {point.length} tokens")
-            found = _retrieve(embedder, views, point, environment, queries, normalize)
-            _add(scores, views, queries, point, environment, found)
+            if point.environment in (None, environment.name):
+                embedder.progress(f"retrieval among {views.num_items:,} items, {environment.name}, {point.length} tokens")
+                found = _retrieve(embedder, views, point, environment, queries, normalize)
+                _add(scores, views, queries, point, environment, found)
     yield from scores.rows()
 
 
@@ -113,9 +101,8 @@ def _retrieve(
     candidates = embedder.representation(views, None if embedder.model.predicts_features else point, normalize).view(shape)
     latents = views.latents.view(shape)
     means: dict[str, list[Tensor]] = {}
-    sets = {"": (queries.source, queries.target), "identity/": (queries.identity, queries.identity)}
-    for prefix, (source, target) in sets.items():
-        width = max(features.shape[-1], embedder.model.projection_dim, views.per_item)
+    width = max(features.shape[-1], embedder.model.projection_dim, views.per_item)
+    for prefix, source, target in (("", queries.source, queries.target), ("identity/", queries.identity, queries.identity)):
         step = max(1, CHUNK_NUMBERS // (source.shape[1] * width))
         for start in range(0, views.num_items, step):
             part = slice(start, start + step)
@@ -142,10 +129,7 @@ def query_scores(
     """Every metric of every query: ``mrr``, ``hit@k``, and ``pre/FACTOR``.
 
     PRE, the prediction retrieval error, is how far the factor's value of the nearest candidate is from the target's: 1 - ⟨q, q′⟩² for
-    rotations (0 to 1), the mean squared difference for others. Candidates that tie for nearest count by their mean.
-
-    Args:
-        tolerance: cosines that differ by no more than this are tied, see :func:`~contextssl.evaluation.metrics.cosine_tolerance`.
+    rotations (0 to 1), the mean squared difference for others. Candidates that tie for nearest, within the tolerance, count by their mean.
     """
     above, tied = tied_places(cosines, target, tolerance)
     found = {"mrr": tied_reciprocal_rank(above, tied), **{f"hit@{k}": tied_hits(above, tied, k) for k in HITS}}
@@ -172,12 +156,12 @@ def _add(
     scores: Scores, views: ViewSet, queries: Queries, point: ContextPoint, environment: Environment, found: Mapping[str, Tensor]
 ) -> None:
     """Rows of means over items, each of which has as many queries as any other."""
-    shared: dict[str, object] = {"point": point, "environment": environment.name, "count": queries.count}
     several, clusters = queries.views, views.clusters[:: views.per_item]
 
-    def add(name: str, each: Tensor, floor: float, **about: object) -> None:
+    def add(name: str, each: Tensor, floor: float, count: int = queries.count, **about: Any) -> None:
         draws = resampled_mean(each, clusters)
-        scores.add(name, float(each.mean()), floor=floor, resampled=draws, **{**shared, **about})  # type: ignore[arg-type]
+        about |= {"point": point, "environment": environment.name, "count": count}
+        scores.add(name, float(each.mean()), floor=floor, resampled=draws, **about)
 
     for name in ("mrr", *(f"hit@{k}" for k in HITS)):
         floor = chance_reciprocal_rank(several) if name == "mrr" else min(1.0, int(name.removeprefix("hit@")) / several)

@@ -25,10 +25,7 @@ def exact_device(device: torch.device) -> torch.device:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One processor thread for an eigendecomposition, whose many small steps gain nothing from more.
-
-    On a busy machine the threads wait for each other at every step: 2.1 s in place of 0.02 for 512 × 512 on two cores.
-    """
+    """One processor thread for an eigendecomposition: on a busy machine several wait for each other at each of its many small steps."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -80,7 +77,6 @@ def fit_ridge(x: Float[Tensor, "n d"], y: Float[Tensor, "n t"], held_out: Bool[T
     """Fit all targets at once, with an intercept that is not penalised.
 
     Args:
-        x, y: inputs and targets of the training split.
         held_out: the rows that penalties are chosen on; at least one row is, and one is not.
         groups: columns of ``y`` that share a penalty, the one with the least squared error on the held-out rows.
     """

@@ -22,11 +22,7 @@ from contextssl.records.results import ResultRow
 
 @dataclass
 class Probed:
-    """Predictions of a factor (n, w) float, or of the class (n,) int64, and the truth; what several metrics need is computed once.
-
-    Args:
-        items: the item of each row.
-    """
+    """Predictions of a factor (n, w) float, or of the class (n,) int64, the truth, and each row's item; what metrics share is computed once."""
 
     predicted: Tensor
     true: Tensor
@@ -49,12 +45,7 @@ class Probed:
 
 @dataclass
 class Scores:
-    """Numbers of one protocol and split, added per context; :meth:`rows` gives their means and deviations over contexts.
-
-    Args:
-        protocol, split: of every row.
-        factors: what the targets are called.
-    """
+    """Numbers of one protocol and split, added per context; :meth:`rows` gives their means and deviations over contexts."""
 
     protocol: str
     split: str
@@ -72,12 +63,9 @@ class Scores:
         resampled: Resampled | None = None,
         **about: object,
     ) -> None:
-        """One number. ``about`` are further fields of :class:`~contextssl.records.results.ResultRow`.
+        """One number (and over draws of the evaluated items), with further fields of :class:`~contextssl.records.results.ResultRow`.
 
         Those under a context point are of the embedding unless another representation is named, and rows that differ in the draw alone become one.
-
-        Args:
-            resampled: the number over draws of the evaluated items.
         """
         row = ResultRow(self.protocol, metric, math.nan, split=self.split, **about)  # type: ignore[arg-type]
         if point is not None:
@@ -92,8 +80,10 @@ class Scores:
             draws.append(resampled)
 
     def _add_shared(self, of: str, probed: Probed, point: ContextPoint | None, relation: str | None, about: Mapping[str, object]) -> bool:
-        """Every metric that is computed of a factor, or of the class. Whether one of them is undefined."""
+        """Every metric that is computed of a factor, or of the class; of no point, from features unless named. Whether one is undefined."""
         undefined = False
+        if point is None:
+            about = {**about, "representation": about.get("representation") or "feature"}
         for metric in METRICS.all():
             if metric.of == of and metric.score is not None and metric.relation in (None, relation):
                 value, floor, draws = metric.score(probed)
@@ -111,21 +101,14 @@ class Scores:
         items: Int[Tensor, " n"],
         **about: object,
     ) -> None:
-        """Every metric of a factor (R², pooled and per dimension; for rotations the mean angle) for each of ``names``, whose blocks are
-        concatenated in both.
+        """Every metric of a factor for each of ``names``, whose blocks are concatenated in both; ``items`` has the item of each row.
 
         A factor that does not vary has no R²: its rows are there without a number, and a warning says so once.
-
-        Args:
-            items: the item of each row.
         """
-        start = 0
-        for name in names:
-            factor = self.factors[name]
-            block = slice(start, start + factor.width)
-            start += factor.width
-            probed = Probed(prediction[:, block].detach().cpu(), target[:, block].cpu(), items)
-            if self._add_shared("factor", probed, point, factor.relation, {"factor": name, **about}):
+        widths = [self.factors[name].width for name in names]
+        for name, predicted, true in zip(names, prediction.detach().cpu().split(widths, 1), target.cpu().split(widths, 1), strict=True):
+            probed, factor = Probed(predicted, true, items), self.factors[name]
+            if self._add_shared("factor", probed, point, factor.relation, {"factor": name, **about}) and name not in self._warned:
                 self._warn_constant(name, probed.true)
 
     def add_class(
@@ -137,8 +120,25 @@ class Scores:
         items: Int[Tensor, " n"],
         **about: object,
     ) -> None:
-        """Every metric of the class: accuracy and balanced accuracy; floors: the share of the most frequent class, and 1 / classes."""
+        """Every metric of the class."""
         self._add_shared("class", Probed(prediction.cpu(), labels.cpu(), items), point, None, {"factor": "class", **about})
+
+    def add_targets(
+        self,
+        outputs: Mapping[str, Float[Tensor, "n t"]],
+        truth: Float[Tensor, "n A"],
+        labels: Int[Tensor, " n"],
+        point: ContextPoint | None,
+        *,
+        items: Int[Tensor, " n"],
+        **about: object,
+    ) -> None:
+        """Every metric of the outputs by the target's name: a factor's numbers, or of ``"class"`` the classes' scores."""
+        for name, output in outputs.items():
+            if name == "class":
+                self.add_class(output.argmax(1), labels, point, items=items, **about)
+            else:
+                self.add_factors(output, truth[:, self.factors.slice(name)], (name,), point, items=items, **about)
 
     def rows(self) -> list[ResultRow]:
         """One row per number: mean over contexts, their standard deviation (n - 1 in the denominator; none for one), how many, mean floor, and
@@ -163,8 +163,6 @@ class Scores:
         return rows
 
     def _warn_constant(self, name: str, true: Tensor) -> None:
-        if name in self._warned:
-            return
         self._warned.add(name)
         still = [part for part, values in zip(self.factors[name].components, true.T, strict=True) if bool((values == values[0]).all())]
         warnings.warn(

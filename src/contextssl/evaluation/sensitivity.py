@@ -28,13 +28,7 @@ from contextssl.randomness import derive_seed, seeded_generator
 
 @dataclass
 class Variations:
-    """Views, and the same views with one factor drawn anew.
-
-    Args:
-        original: (n, C, H, W) uint8, or (n, W) rows of a table, as they are; row r is of item ``items[r]``.
-        items: (n,) the item of each.
-        changed: by factor, the same with that factor's value of a new draw.
-    """
+    """Views (or rows of a table), the item of each, and by factor the same with that factor's value of a new draw."""
 
     original: UInt8[Tensor, "n C H W"] | Float[Tensor, "n W"]
     items: Tensor
@@ -44,16 +38,12 @@ class Variations:
     def __len__(self) -> int:
         return len(self.original)
 
-    def features(self, embedder: Embedder) -> dict[str, Float[Tensor, "n F"]]:
-        """Of the views (under ``""``) and of each changed set; encoded once, by the first model that needs them."""
-        if not self._features:
-            self._features[""] = embedder.encode(self.original)
-            self._features.update({name: embedder.encode(images) for name, images in self.changed.items()})
-        return self._features
-
     def moves(self, embedder: Embedder, point: ContextPoint | None) -> tuple[Float[Tensor, "n D"], dict[str, Float[Tensor, "n D"]]]:
         """Normalised embeddings (of no point: features) of the views, and by factor how far each moves when that factor is drawn anew."""
-        features = self.features(embedder)
+        # Encoded once, by the first model that needs them.
+        features = self._features
+        if not features:
+            features |= {name: embedder.encode(views) for name, views in {"": self.original, **self.changed}.items()}
 
         def unit(name: str) -> Tensor:
             return F.normalize(features[name] if point is None else embedder.embed(features[name], point), dim=-1).double()
@@ -100,15 +90,10 @@ def add_sensitivity(
 def render_variations(
     views: ViewSet, source: Mapping[str, Any] | None, *, max_items: int, per_item: int, seed: int
 ) -> tuple[Variations | None, str | None]:
-    """Views of the set rendered anew, each once for every factor with that factor's raw latents drawn again from their ranges.
+    """``per_item`` views of ``max_items`` items, spread evenly, rendered anew, each once for every factor with its raw latents drawn again.
 
-    Args:
-        views: the set; ``max_items`` of its items spread evenly, ``per_item`` views of each.
-        source: the description of what the store was packed from.
-
-    Returns:
-        The variations, or None with a note that says why there are none: the data are not rendered shapes, the renderer is not installed,
-        or it does not give the stored pixels.
+    None, with a note that says why, where the data are not rendered shapes (by ``source``, the description of what the store was packed from),
+    the renderer is not installed or does not give the stored pixels.
     """
     bank = views.source
     if views.num_items < 2:
@@ -124,31 +109,24 @@ def render_variations(
     items = _some_items(views, max_items)
     generator = np.random.default_rng(derive_seed(seed, "sensitivity", views.split))
     low, high = np.array(RANGES_OF_SHAPES[: bank.raw_latents.shape[-1]]).T
-    resolution = views.source.view_shape[1]
-    per_item = min(per_item, views.source.num_views)
-    originals: list[np.ndarray] = []
-    columns_of = {name: RAW_COLUMNS[name] for name in views.factors.names}
-    rendered: dict[str, list[np.ndarray]] = {name: [] for name in columns_of}
+    resolution = bank.view_shape[1]
+    per_item = min(per_item, bank.num_views)
+    rendered: dict[str, list[np.ndarray]] = {name: [] for name in ("", *views.factors.names)}
     for item in items:
         raw = bank.raw_latents[item, :per_item]
         stored = bank.images[item, :per_item]
         several = [raw]
-        for columns in columns_of.values():
-            fresh = raw.copy()
+        for name in views.factors.names:
+            fresh, columns = raw.copy(), RAW_COLUMNS[name]
             fresh[:, columns] = generator.uniform(low, high, raw.shape)[:, columns]
             several.append(fresh)
         images = renderer.render(views.split, int(item), np.concatenate(several), resolution).reshape(-1, *stored.shape)
         if np.abs(images[0].astype(int) - stored).mean() > 1:
             return None, "factor sensitivity is left out: this version's renderer does not give the stored pixels; render the data again"
-        originals.append(images[0])
-        for name, part in zip(columns_of, images[1:], strict=True):
-            rendered[name].append(part)
-
-    def stack(parts: list[np.ndarray]) -> Tensor:
-        return torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2)
-
-    changed = {name: stack(parts) for name, parts in rendered.items()}
-    return Variations(stack(originals), torch.from_numpy(items).repeat_interleave(per_item), changed), None
+        for parts, part in zip(rendered.values(), images, strict=True):
+            parts.append(part)
+    changed = {name: torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2) for name, parts in rendered.items()}
+    return Variations(changed.pop(""), torch.from_numpy(items).repeat_interleave(per_item), changed), None
 
 
 def _some_items(views: ViewSet, count: int) -> np.ndarray:
@@ -161,28 +139,19 @@ def _redrawn(views: ViewSet, source: Redrawable, max_items: int, per_item: int, 
     count = min(per_item, views.source.num_views)
     items = torch.from_numpy(_some_items(views, max_items)).repeat_interleave(count)
     shown = torch.arange(count).repeat(len(items) // count)
-    changed = {
-        name: source.redrawn(items, shown, name, seeded_generator(seed, "sensitivity", views.split, name)) for name in views.factors.names
-    }
+    generators = {name: seeded_generator(seed, "sensitivity", views.split, name) for name in views.factors.names}
+    changed = {name: source.redrawn(items, shown, name, generator) for name, generator in generators.items()}
     return Variations(views.source.gather_views(items, shown), items, changed)
 
 
 def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:
-    """The renderer that made a store, from the description in its manifest.
-
-    Raises:
-        ContextSSLError: where it cannot be had again: it is not installed, its meshes have moved, or it has changed since.
-    """
+    """The renderer that made a store, from its manifest; ContextSSLError where it is not installed, its meshes have moved or it has changed."""
     renderer = ShapesSource(
         classes=tuple(source["classes"]),
-        objects_per_class=source["objects_per_class"],
-        val_objects_per_class=source["val_objects_per_class"],
-        num_views=source["num_views"],
-        seed=source["seed"],
-        supersample=source["supersample"],
         meshes=None if source["meshes"] is None else Path(source["meshes"]),
         grid=source.get("grid"),
         grid_views=source.get("grid_views"),
+        **{name: source[name] for name in ("objects_per_class", "val_objects_per_class", "num_views", "seed", "supersample")},
     )
     if json.loads(json.dumps(renderer.description)) != dict(source):
         raise ContextSSLError("the data were rendered from other meshes or by another version of the renderer; render them again")

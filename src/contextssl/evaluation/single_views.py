@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,24 +17,11 @@ from contextssl.evaluation.fresh_pairs import FreshPairs
 from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.noise import capacity_nats, noise_deviation, with_noise
 from contextssl.evaluation.scores import Scores
-from contextssl.evaluation.trained_probes import CLASS, HeadTraining, Target, stacks, train_probes, trained_heads
+from contextssl.evaluation.trained_probes import CLASS, HeadTraining, Target, together, train_probes, trained_heads
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.head import Head, ProbeData
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
-
-
-@dataclass(frozen=True)
-class Condition:
-    """The input of a probe: embeddings in a context, or features (no point), with a noise share."""
-
-    point: ContextPoint | None
-    share: float = 0.0
-
-    @property
-    def about(self) -> dict[str, object]:
-        """Fields of its rows."""
-        return {"representation": "feature"} if self.point is None else {"bottleneck": self.share}
 
 
 @dataclass
@@ -41,10 +29,8 @@ class SingleViews:
     """Single views to train and to test probes on, under every condition.
 
     Args:
-        embedder: gives embeddings.
-        train: the views that probes are trained on, of the training split.
-        test: the evaluated views.
-        rows: which rows of ``test`` are probed.
+        train: the views that probes are trained on.
+        test, rows: the evaluated views, and which rows of them are probed.
         seed: of the noise.
         targets: factors and ``"class"``; default: all, and the class where there are two or more.
         normalize: scale features and embeddings to unit length; else as the model gives them.
@@ -68,6 +54,11 @@ class SingleViews:
     def probes_class(self) -> bool:
         return (self.targets is None or CLASS in self.targets) and self.test.source.num_classes > 1
 
+    @property
+    def all_names(self) -> list[str]:
+        """Everything that is probed."""
+        return [*self.names, *([CLASS] if self.probes_class else [])]
+
     def parts(self) -> list[SingleViews]:
         """Factors are probed on these views; so is the class, or, where the data have them, on views without augmentation."""
         train, test = self.train.plain, self.test.plain
@@ -88,25 +79,26 @@ class SingleViews:
         """The item of each probed row."""
         return self.test.clusters[self.rows]
 
-    def inputs(self, condition: Condition) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
-        """Inputs of the training rows and of the probed rows, with their noise, and the noise's deviation.
+    def inputs(self, point: ContextPoint | None, share: float) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
+        """Inputs of the training rows and of the probed rows, with their noise, and the noise's deviation."""
+        train, test = (self.embedder.representation(views, point, self.normalize) for views in (self.train, self.test))
+        return self.noisy(train, test[self.rows], share, "features" if point is None else point.name)
 
-        The deviation is measured on the training views in this context, and is the same for both.
-        """
-        train = self.embedder.representation(self.train, condition.point, self.normalize)
-        test = self.embedder.representation(self.test, condition.point, self.normalize)[self.rows]
-        if condition.share == 0:
+    def noisy(
+        self, train: Float[Tensor, "n d"], test: Float[Tensor, "m d"], share: float, name: str
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"], float]:
+        """Training rows and probed rows of that name under noise of one deviation, that of a share of the training rows; and the deviation."""
+        if share == 0:
             return train, test, 0.0
-        deviation = noise_deviation(train, condition.share)
-        name = "features" if condition.point is None else condition.point.name
+        deviation = noise_deviation(train, share)
         purposes = (("train", self.train.split), ("test", self.test.split))
-        generators = [seeded_generator(self.seed, "noise", *purpose, name, f"{condition.share:g}") for purpose in purposes]
+        generators = [seeded_generator(self.seed, "noise", *purpose, name, f"{share:g}") for purpose in purposes]
         return with_noise(train, deviation, generators[0]), with_noise(test, deviation, generators[1]), deviation
 
 
-def conditions(points: Sequence[ContextPoint], shares: Sequence[float]) -> list[Condition]:
-    """Features without noise, then every context with every noise share."""
-    return [Condition(None), *(Condition(point, share) for point in points for share in shares)]
+def conditions(points: Sequence[ContextPoint], shares: Sequence[float]) -> list[tuple[ContextPoint | None, float]]:
+    """Inputs of a probe: features (no point) without noise, then embeddings in every context with every noise share."""
+    return [(None, 0.0), *((point, share) for point in points for share in shares)]
 
 
 def probe_rows(
@@ -118,30 +110,25 @@ def probe_rows(
     training: HeadTraining,
     k: int = 20,
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"probe"``: every head on every target, the auxiliary head, and the bound of each noise share.
+    """Rows of protocol ``"probe"``: every head on every target, the auxiliary head, and the bound of each noise share (0 is none).
 
-    Args:
-        heads: ``"published"`` has rows of its own, see :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
-        shares: noise shares; 0 is none. Features have no noise.
-        training: of the heads that are trained.
-        k: of kNN.
+    Features have no noise. ``"published"`` has rows of its own, see :func:`~contextssl.evaluation.published_probes.published_probe_rows`.
     """
     scores = Scores("probe", views.test.split, views.test.factors)
     wanted = conditions(points, shares)
     for part in views.parts():
-        for condition in wanted:
-            _closed_form(scores, part, condition, heads, k)
-        names = [*part.names, *([CLASS] if part.probes_class else [])]
-        if names and (trained := trained_heads(heads)):
-            for group in _groups(wanted, part):
-                _trained(scores, part, group, trained, names, training)
+        for point, share in wanted:
+            _closed_form(scores, part, point, share, heads, k)
+        if part.all_names and (trained := trained_heads(heads)):
+            for group in together(wanted, 4 * part.embedder.model.projection_dim * (len(part.train) + len(part.rows))):
+                _trained(scores, part, group, trained, training)
     yield from scores.rows()
 
 
-def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads: Sequence[Head], k: int) -> None:
-    train, test, deviation = views.inputs(condition)
-    model, point = views.embedder.model, condition.point
-    about = condition.about
+def _closed_form(scores: Scores, views: SingleViews, point: ContextPoint | None, share: float, heads: Sequence[Head], k: int) -> None:
+    train, test, deviation = views.inputs(point, share)
+    model = views.embedder.model
+    about: dict[str, Any] = {"bottleneck": share}
     add_fitted(scores, views, train, test, heads, k, point, about)
     if point is None or not views.names:
         return
@@ -150,9 +137,9 @@ def _closed_form(scores: Scores, views: SingleViews, condition: Condition, heads
             unit = test if views.normalize else F.normalize(test, dim=-1)
             latents = model.auxiliary_prediction(unit.to(model.device)).float().cpu()
         scores.add_factors(latents, views.truth, model.factors.names, point, head="auxiliary", items=views.clusters, **about)
-    if condition.share > 0:
+    if share > 0:
         clean = views.embedder.representation(views.train, point, views.normalize)
-        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)  # type: ignore[arg-type]
+        scores.add("capacity_nats", capacity_nats(clean, deviation), floor=0.0, point=point, count=len(clean), **about)
 
 
 def add_fitted(
@@ -165,13 +152,8 @@ def add_fitted(
     point: ContextPoint | None,
     about: Mapping[str, object],
 ) -> None:
-    """Add the predictions of each closed-form head: latents, and class scores (one-hot regression), as far as they are targets.
-
-    Args:
-        train, test: representations of ``views.train``, and of ``views.rows``.
-        k: of kNN.
-        about: fields of the rows.
-    """
+    """Add the predictions of each closed-form head from representations of ``views.train`` and ``views.rows``: latents, and class scores (one-hot
+    regression), as far as they are targets."""
     factors = views.train.factors
     targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
     groups = (*(factors.slice(name) for name in factors.names), slice(factors.width, targets.shape[1]))
@@ -186,20 +168,11 @@ def add_fitted(
             scores.add_class(first_largest(found[:, factors.width :]), views.labels, point, head=head.name, items=views.clusters, **about)
 
 
-def _groups(wanted: Sequence[Condition], views: SingleViews) -> Iterator[list[Condition]]:
-    """Conditions whose heads are trained together: features by themselves, since their width differs."""
-    yield [condition for condition in wanted if condition.point is None]
-    embedded = [condition for condition in wanted if condition.point is not None]
-    width = views.embedder.model.projection_dim
-    for group in stacks(len(embedded), 4 * width * (len(views.train) + len(views.rows))):
-        yield [embedded[i] for i in group]
-
-
 def _trained(
-    scores: Scores, views: SingleViews, group: Sequence[Condition], heads: Sequence[Head], names: Sequence[str], training: HeadTraining
+    scores: Scores, views: SingleViews, group: Sequence[tuple[ContextPoint | None, float]], heads: Sequence[Head], training: HeadTraining
 ) -> None:
     factors, device = views.test.factors, views.embedder.device
-    inputs = [views.inputs(condition)[:2] for condition in group]
+    inputs = [views.inputs(point, share)[:2] for point, share in group]
     train, test = (torch.stack([pair[part] for pair in inputs]).to(device) for part in (0, 1))
     del inputs
     views.embedder.progress(f"probes on {len(group)} representations of {train.shape[1]:,} views")
@@ -210,7 +183,7 @@ def _trained(
         Target(CLASS, views.train.labels, views.train.source.num_classes)
         if name == CLASS
         else Target(name, views.train.latents[:, factors.slice(name)], factors[name].width)
-        for name in names
+        for name in views.all_names
     ]
     for head in heads:
         found = train_probes(
@@ -225,11 +198,6 @@ def _trained(
             device=device,
             batches=batches,
         )
-        for index, condition in enumerate(group):
-            about = condition.about
-            for name, output in found.items():
-                if name == CLASS:
-                    scores.add_class(output[index].argmax(1), views.labels, condition.point, head=head.name, items=views.clusters, **about)
-                else:
-                    truth = views.truth[:, factors.slice(name)]
-                    scores.add_factors(output[index], truth, (name,), condition.point, head=head.name, items=views.clusters, **about)
+        for index, (point, share) in enumerate(group):
+            outputs = {name: output[index] for name, output in found.items()}
+            scores.add_targets(outputs, views.truth, views.labels, point, items=views.clusters, bottleneck=share, head=head.name)

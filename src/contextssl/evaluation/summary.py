@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -13,22 +12,6 @@ from rich.text import Text
 from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.protocol import Column, Protocol, metric_of
 from contextssl.records.results import ResultRow
-
-
-@dataclass(frozen=True)
-class _Context:
-    environment: str | None
-    length: int
-    bottleneck: float
-    how: str = ""
-
-    @property
-    def title(self) -> tuple[str, ...]:
-        return (
-            ", ".join(filter(None, (self.environment or "none", self.how))),
-            str(self.length),
-            f"{self.bottleneck:g}" if self.bottleneck else "",
-        )
 
 
 def summary(rows: Sequence[ResultRow], protocol: Protocol, split: str) -> Group:
@@ -51,18 +34,18 @@ def summary(rows: Sequence[ResultRow], protocol: Protocol, split: str) -> Group:
     several = f"; {'/'.join(map(str, factors))}" if any(len(column) > 1 for column in chosen.values()) else ""
     heading = Text(f"{protocol.name}: {split} split, means over contexts{several}", style="italic")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    noisy = any(context.bottleneck for context in contexts)
+    noisy = any(bottleneck for _, _, bottleneck, _ in contexts)
     for name in ("context", "tokens", *(["noise"] if noisy else []), *chosen):
         table.add_column(name, justify="left" if name == "context" else "right", no_wrap=True)
     cells = {title: [{_context(row): row for row in found} for found in column] for title, column in chosen.items()}
-    order = sorted(
-        contexts, key=lambda context: (context.length > 0, context.environment or "", context.length, context.bottleneck, context.how)
-    )
-    for context in order:
-        table.add_row(*context.title[: 2 + noisy], *("/".join(_written(by.get(context)) for by in column) for column in cells.values()))
+    # Environment, length, noise, how it was disturbed or what was represented; without a context first.
+    for context in sorted(contexts, key=lambda context: (context[1] > 0, *context)):
+        environment, length, bottleneck, how = context
+        about = (", ".join(filter(None, (environment or "none", how))), str(length), f"{bottleneck:g}" if bottleneck else "")
+        table.add_row(*about[: 2 + noisy], *("/".join(written(by.get(context)) for by in column) for column in cells.values()))
     table.add_section()
     table.add_row("floor", *[""] * (1 + noisy), *("/".join(map(_floor, column)) for column in chosen.values()))
-    table.add_row("± at most", *[""] * (1 + noisy), *("/".join(map(_largest, column)) for column in chosen.values()))
+    table.add_row("± at most", *[""] * (1 + noisy), *("/".join(map(largest, column)) for column in chosen.values()))
     return Group(heading, table, Text(f"± is {deviation_words(rows)}", style="italic"))
 
 
@@ -72,21 +55,18 @@ def _columns(rows: Sequence[ResultRow]) -> list[Column]:
     return [Column(metric, head, "\n".join(filter(None, (metric_of(metric).title, head))), by_factor) for metric, head, by_factor in found]
 
 
-def _context(row: ResultRow) -> _Context:
+def _context(row: ResultRow) -> tuple[str, int, float, str]:
     how = row.context or ("" if row.representation == "embedding" else row.representation or "")
-    return _Context(row.environment, row.length or 0, row.bottleneck, how)
+    return row.environment or "", row.length or 0, row.bottleneck, how
 
 
-def _written(row: ResultRow | None) -> str:
-    if row is None:
-        return ""
-    if row.mean != row.mean:
-        return "–"
-    return f"{row.mean:.2f}"
+def written(row: ResultRow | None, digits: int = 2) -> str:
+    return "" if row is None else "–" if row.mean != row.mean else f"{row.mean:.{digits}f}"
 
 
-def _largest(found: Sequence[ResultRow]) -> str:
-    return f"{max(known):.2f}" if (known := [error for row in found if (error := deviation(row)) is not None]) else ""
+def largest(found: Sequence[ResultRow], digits: int = 2) -> str:
+    """The largest ± of a column."""
+    return f"{max(known):.{digits}f}" if (known := [error for row in found if (error := deviation(row)) is not None]) else ""
 
 
 def _floor(found: Sequence[ResultRow]) -> str:

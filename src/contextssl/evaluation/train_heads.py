@@ -19,8 +19,7 @@ PREDICT_BATCH = 8192
 class StackedHeads(nn.Module):
     """``count`` linear maps or ReLU networks that share nothing but their initial weights: (count, n, widths[0]) → (count, n, widths[-1]).
 
-    Initial weights are uniform within ± 1 / √fan-in, as ``nn.Linear`` draws them, and the same for every head: what differs in the end is
-    due to the data.
+    Those are uniform within ± 1 / √fan-in, as ``nn.Linear`` draws them: what differs in the end is due to the data.
     """
 
     def __init__(self, count: int, widths: Sequence[int], generator: torch.Generator) -> None:
@@ -74,16 +73,17 @@ def train_heads(
 
     Args:
         inputs: row numbers (on ``device``) → inputs of every head.
-        rows: how many there are to train on.
         loss: outputs and row numbers → a sum of one term per head (Adam treats every weight separately, so heads are independent).
-        batches: the rows of each epoch's batches, in place of every row once in a random order.
-        count, widths: how many heads, and the widths of their layers from input to output.
+        batches: of each epoch, in place of all ``rows`` once in a random order.
     """
     heads = StackedHeads(count, widths, seeded_generator(seed, "heads", len(widths))).to(device)
     optimiser = torch.optim.Adam(heads.parameters(), lr=learning_rate)
+
+    def every_row(epoch: int) -> Iterable[Tensor]:
+        return torch.randperm(rows, generator=seeded_generator(seed, "head order", epoch)).split(batch_size)
+
     for epoch in range(epochs):
-        order = torch.randperm(rows, generator=seeded_generator(seed, "head order", epoch)) if batches is None else None
-        for drawn in order.split(batch_size) if order is not None else batches(epoch):  # type: ignore[misc]
+        for drawn in every_row(epoch) if batches is None else batches(epoch):
             index = drawn.to(device)
             optimiser.zero_grad(set_to_none=True)
             loss(heads(inputs(index)), index).backward()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Int
@@ -12,6 +13,7 @@ from torch import Tensor
 from contextssl.evaluation.train_heads import class_loss, regression_loss, train_heads
 from contextssl.head import Head
 
+T = TypeVar("T")
 CLASS = "class"
 # Versions of the inputs that are trained on together may take this much memory.
 STACK_BYTES = 2 << 30
@@ -19,30 +21,17 @@ STACK_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Target:
-    """What a head regresses or classifies.
-
-    Args:
-        name: a factor, or ``"class"``.
-        values: of the training rows: (n, t) float, or (n,) int64 classes; or a function from a batch's rows to those of the batch.
-        width: t, or how many classes there are.
-    """
+    """What a head regresses or classifies: a factor of t numbers, or ``"class"`` of so many classes. ``values`` are those of the training rows,
+    (n, t) float or (n,) int64 classes, or a function from a batch's rows to those of the batch."""
 
     name: str
     values: Tensor | Callable[[Tensor], Tensor]
     width: int
 
-    @property
-    def is_class(self) -> bool:
-        return self.name == CLASS
-
 
 @dataclass(frozen=True)
 class HeadTraining:
-    """How heads are trained, by Adam.
-
-    Args:
-        fresh: an epoch is a new random pair of each item (:class:`~contextssl.evaluation.fresh_pairs.FreshPairs`), not every training row.
-    """
+    """How heads are trained, by Adam. Where ``fresh``, an epoch is a new random pair of each item, not every training row."""
 
     epochs: int
     learning_rate: float = 1e-3
@@ -75,7 +64,6 @@ def train_probes(
     Linear heads of several targets are the columns of one map, which is the same as training each alone; MLPs share nothing.
 
     Args:
-        head: one that is trained.
         train_inputs, test_inputs: row numbers on ``device`` → inputs of every head (count, b, width).
         rows: how many there are to train on; default: as many as the targets hold.
         batches: of each epoch's rows; default: every row once.
@@ -110,10 +98,9 @@ def _joint_loss(targets: Sequence[Target], columns: Sequence[slice], device: tor
     def loss(output: Tensor, rows: Tensor) -> Tensor:
         terms = []
         for target, column, values in zip(targets, columns, held, strict=True):
-            wanted, index = (
-                (values, rows) if isinstance(values, Tensor) else (values(rows).to(device), torch.arange(len(rows), device=device))
-            )
-            terms.append((class_loss if target.is_class else regression_loss)(output[..., column], index, wanted))
+            each = torch.arange(len(rows), device=device)
+            wanted, index = (values, rows) if isinstance(values, Tensor) else (values(rows).to(device), each)
+            terms.append((class_loss if target.name == CLASS else regression_loss)(output[..., column], index, wanted))
         return torch.stack(terms).sum()
 
     return loss
@@ -123,3 +110,8 @@ def stacks(conditions: int, bytes_each: int) -> list[range]:
     """Conditions in groups that are trained together, as memory allows. Heads are independent, so groups change no number."""
     size = max(1, STACK_BYTES // max(1, bytes_each))
     return [range(start, min(start + size, conditions)) for start in range(0, conditions, size)]
+
+
+def together(conditions: Sequence[T], bytes_each: int) -> list[Sequence[T]]:
+    """The conditions as :func:`stacks`; the first, features, by itself, since their width differs."""
+    return [conditions[:1], *(conditions[1 + group.start : 1 + group.stop] for group in stacks(len(conditions) - 1, bytes_each))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 
 import torch
@@ -41,7 +41,7 @@ def basis(values: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor, "n p"]:
     """
     values = values.double()
     if factor.relation == "rotation":
-        monomials = list(combinations_with_replacement(range(4), 1)) + list(combinations_with_replacement(range(4), 2))[:-1]
+        monomials = [*combinations_with_replacement(range(4), 1), *combinations_with_replacement(range(4), 2)][:-1]
     elif factor.relation == "category":
         # One-hot numbers have no powers of their own, and the last follows from the others.
         monomials = [(index,) for index in range(factor.width - 1)]
@@ -124,31 +124,13 @@ def share_designs(test: ViewSet, with_class: bool = False) -> dict[str, Float[Te
     return designs
 
 
-def _add_factor_nats(scores: Scores, views: SingleViews, moved: Mapping[str, Tensor], point: ContextPoint, share: float) -> None:
-    """The bound on the information about each factor under a noise share, with the deviation of the probes' noise."""
-    if share == 0:
-        return
-    deviation = noise_deviation(views.embedder.unit(views.train, point), share)
-    for name, move in moved.items():
-        nats = factor_nats(views.test.factors[name], move, deviation)
-        scores.add("factor_nats", nats, floor=0.0, point=point, factor=name, count=len(move), bottleneck=share)
-
-
 def geometry_rows(
-    views: SingleViews,
-    points: Sequence[ContextPoint],
-    *,
-    shares: Sequence[float],
-    k: int = 20,
-    variations: Variations | None = None,
+    views: SingleViews, points: Sequence[ContextPoint], *, shares: Sequence[float], k: int = 20, variations: Variations | None = None
 ) -> Iterator[ResultRow]:
-    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN, ``sensitivity`` of each factor, and
-    under noise ``factor_nats``, the bound of :mod:`~contextssl.evaluation.certificate`.
+    """Rows of protocol ``"geometry"``: ``variance_share`` of each factor and of the class, kNN, ``sensitivity`` of each factor (where there are
+    variations), and under noise ``factor_nats``, the bound of :mod:`~contextssl.evaluation.certificate`.
 
-    Args:
-        views: kNN is of ``views.rows`` of the test views among the training views; variance shares are of all test views.
-        shares: noise shares of kNN.
-        variations: views rendered anew with one factor changed; without them there is no sensitivity.
+    kNN is of ``views.rows`` of the test views among the training views; variance shares are of all test views.
     """
     embedder, test = views.embedder, views.test
     scores = Scores("geometry", test.split, test.factors)
@@ -162,11 +144,14 @@ def geometry_rows(
         if variations is not None:
             z, moved = variations.moves(embedder, point)
             add_sensitivity(scores, z, moved, variations, point=point, **about)
-            if point is not None:
-                for share in shares:
-                    _add_factor_nats(scores, views, moved, point, share)
+            for share in shares if point is not None else ():
+                if share > 0:
+                    # The deviation of the probes' noise.
+                    deviation = noise_deviation(embedder.unit(views.train, point), share)
+                    for name, move in moved.items():
+                        nats = factor_nats(test.factors[name], move, deviation)
+                        scores.add("factor_nats", nats, floor=0.0, point=point, factor=name, count=len(move), bottleneck=share)
     for part in views.parts():
-        for condition in conditions(points, shares):
-            neighbours = [HEADS.built_in["knn"]]
-            add_fitted(scores, part, *part.inputs(condition)[:2], neighbours, k, condition.point, condition.about)
+        for point, share in conditions(points, shares):
+            add_fitted(scores, part, *part.inputs(point, share)[:2], [HEADS.built_in["knn"]], k, point, {"bottleneck": share})
     yield from scores.rows()

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from contextssl.evaluation.contexts import REPORTED_LENGTH
@@ -50,19 +51,14 @@ IN_WORDS = {
 }
 MEASURES = {"variance_share": "share of the variance", "r2_pooled": "R² by nearest neighbours"}
 
-# A factor's number by its name.
-_Numbers = Mapping[str, ResultRow]
-
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict with the numbers behind it.
-
+    """
     Args:
         says: one of three sentences; None where there is no verdict.
         why: the numbers behind it, in words.
-        length: of the contexts as drawn, in tokens.
-        measure: the metric that contexts were compared by.
+        length, measure: of the contexts as drawn, in tokens; the metric that they were compared by.
         contrast: the largest difference between two environments.
         kept: by disturbance what is left of the differences.
     """
@@ -95,29 +91,27 @@ def verdict(rows: Sequence[ResultRow]) -> Verdict | None:
         return Verdict(None, "it takes contexts of two environments", length, measure)
     contrast, error, where = max(table.difference(a, b, factor) for a, b in pairs for factor in table.shared(a, b))
     kept = {kind: value for kind in (*BREAKING, *FURTHER) if (value := table.kept(kind, pairs)) is not None}
-    about = {"length": length, "measure": measure, "contrast": contrast, "kept": kept}
+    said = partial(Verdict, length=length, measure=measure, contrast=contrast, kept=kept)
     name = MEASURES[measure]
-    changed = f"the active factors change the {name} of {where} by {contrast:.2f} ({length} tokens)"
+    unknown = "and no contexts of wrong pairs or actions were evaluated"
     if contrast < CONTRAST:
-        return _insensitive(table, f"the active factors change no {name} by more than {contrast:.2f} ({length} tokens)", about)
+        # The active factors change nothing; the pairs may.
+        unchanged = f"the active factors change no {name} by more than {contrast:.2f} ({length} tokens)"
+        moves = [move for kind in BREAKING for move in table.moves(kind)]
+        if not moves:
+            return said(None, f"{unchanged}, {unknown}")
+        if max(moves) >= CONTRAST:
+            return said(None, f"{unchanged}, and yet wrong pairs or actions do, by {max(moves):.2f}")
+        return said(ON_NOTHING, f"{unchanged}, nor do wrong pairs or actions ({max(moves):.2f})")
+    changed = f"the active factors change the {name} of {where} by {contrast:.2f} ({length} tokens)"
     if contrast < 2 * error:
-        return Verdict(None, f"{changed}, which is within the error over contexts, {error:.2f}", **about)  # type: ignore[arg-type]
+        return said(None, f"{changed}, which is within the error over contexts, {error:.2f}")
     breaking = [kept[kind] for kind in BREAKING if kind in kept]
     if not breaking:
-        return Verdict(None, f"{changed}, and no contexts of wrong pairs or actions were evaluated", **about)  # type: ignore[arg-type]
+        return said(None, f"{changed}, {unknown}")
     parts = "; ".join(f"{100 * value:.0f} % {IN_WORDS[kind]}" for kind, value in kept.items())
     says = ON_ACTIVE if min(breaking) >= KEPT else ON_PAIRS if min(breaking) <= LOST else None
-    return Verdict(says, f"{changed}, and of all such differences there remain {parts}", **about)  # type: ignore[arg-type]
-
-
-def _insensitive(table: _Table, unchanged: str, about: Mapping[str, object]) -> Verdict:
-    """The active factors change nothing; the pairs may."""
-    moves = [move for kind in BREAKING for move in table.moves(kind)]
-    if not moves:
-        return Verdict(None, f"{unchanged}, and no contexts of wrong pairs or actions were evaluated", **about)  # type: ignore[arg-type]
-    if max(moves) >= CONTRAST:
-        return Verdict(None, f"{unchanged}, and yet wrong pairs or actions do, by {max(moves):.2f}", **about)  # type: ignore[arg-type]
-    return Verdict(ON_NOTHING, f"{unchanged}, nor do wrong pairs or actions ({max(moves):.2f})", **about)  # type: ignore[arg-type]
+    return said(says, f"{changed}, and of all such differences there remain {parts}")
 
 
 class _Table:
@@ -140,18 +134,16 @@ class _Table:
         error = math.sqrt(sum((row.std or 0.0) ** 2 / row.n for row in (first, second)))
         return abs(first.mean - second.mean), error, factor
 
-    def disturbed(self, environment: str, kind: str) -> _Numbers | None:
-        found = self.numbers.get((environment, kind))
+    def disturbed(self, environment: str, kind: str) -> Mapping[str, ResultRow]:
         # Where no factor is active, no action is wrong.
-        return self.numbers[environment, None] if found is None and kind == RANDOM_ACTIONS and environment == NO_FACTOR else found
+        usual = self.numbers[environment, None] if kind == RANDOM_ACTIONS and environment == NO_FACTOR else {}
+        return self.numbers.get((environment, kind), usual)
 
     def kept(self, kind: str, pairs: Sequence[tuple[str, str]]) -> float | None:
         """What a disturbance leaves of the differences between environments."""
         left = before = 0.0
         for a, b in pairs:
             first, second = self.disturbed(a, kind), self.disturbed(b, kind)
-            if first is None or second is None:
-                continue
             for factor in self.shared(a, b):
                 if factor in first and factor in second:
                     drawn = self.numbers[a, None][factor].mean - self.numbers[b, None][factor].mean
@@ -161,9 +153,9 @@ class _Table:
 
     def moves(self, kind: str) -> list[float]:
         """How far a disturbance moves each number."""
-        found = []
-        for environment in self.environments:
-            for factor, row in (self.numbers.get((environment, kind)) or {}).items():
-                if factor in self.numbers[environment, None]:
-                    found.append(abs(row.mean - self.numbers[environment, None][factor].mean))
-        return found
+        return [
+            abs(row.mean - self.numbers[environment, None][factor].mean)
+            for environment in self.environments
+            for factor, row in self.numbers.get((environment, kind), {}).items()
+            if factor in self.numbers[environment, None]
+        ]

@@ -17,14 +17,8 @@ from contextssl.randomness import seeded_generator
 
 @dataclass(frozen=True, eq=False)
 class ViewSet:
-    """Chosen views of a split, item by item: row r is view ``views[r]`` of item ``items[r]``, and an item's rows stand together.
-
-    Args:
-        split: ``"train"`` or ``"val"``.
-        source: the split's views.
-        items, views: (n,) int64.
-        per_item: rows of each item, n = items × per_item.
-    """
+    """Chosen views of a split's ``source``, item by item: row r is view ``views[r]`` of item ``items[r]``, and an item's ``per_item`` rows stand
+    together."""
 
     split: str
     source: ViewBank
@@ -82,18 +76,14 @@ class ViewSet:
         return (chosen + self.per_item * torch.arange(self.num_items)[:, None]).flatten()
 
     def partners(self, rows: Int[Tensor, " m"], seed: int) -> Int[Tensor, " m"]:
-        """For each row another row of the same item.
-
-        Raises:
-            SettingsError: where an item has one view here, and so no other.
-        """
+        """For each row another row of the same item; SettingsError where an item has one view here."""
         if self.per_item < 2:
             raise SettingsError(f"one view of each {self.split} item is used, but pairs need two: raise train_views to 2 or more")
         step = 1 + torch.randint(self.per_item - 1, rows.shape, generator=seeded_generator(seed, "partners", self.split))
         return rows // self.per_item * self.per_item + (rows + step) % self.per_item
 
     def held_out(self, seed: int, share: float = 0.2) -> Bool[Tensor, " n"]:
-        """True at the rows of a fifth of the items (of the rows, where there is one item), for choosing penalties and the like."""
+        """True at the rows of a share of the items (of the rows, where there is one item), for choosing penalties and the like."""
         generator = seeded_generator(seed, "held out", self.split)
         groups = self.num_items if self.num_items > 1 else len(self)
         chosen = torch.zeros(groups, dtype=torch.bool)

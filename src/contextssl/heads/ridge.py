@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contextssl.head import Head
+from contextssl.head import Head, ProbeData
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from contextssl.head import ProbeData
 
 
 def _fit(data: ProbeData) -> Tensor:

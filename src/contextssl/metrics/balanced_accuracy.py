@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from contextssl.metric import Metric
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.scores import Probed
-    from contextssl.metric import Score
+    from contextssl.metric import Probed, Score
 
 
 def _score(probed: Probed) -> Score:

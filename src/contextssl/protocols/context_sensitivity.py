@@ -11,12 +11,7 @@ from contextssl.protocol import Column, Protocol
 from contextssl.protocols.geometry import VARIANCE_SHARE
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.plan import Plan
-    from contextssl.evaluation.verdict import Verdict
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Picture, Plan, ResultRow, Run, Section, Verdict
 
 
 class ContextSensitivity(Protocol):

@@ -10,13 +10,7 @@ from contextssl.head import HEADS
 from contextssl.protocol import Column, Protocol
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Averaged, Grid, Picture, Plan, ResultRow, Run, Section
 
 
 class Equivariance(Protocol):
@@ -33,23 +27,11 @@ class Equivariance(Protocol):
         from contextssl.evaluation.action_probes import pair_probe_rows
         from contextssl.evaluation.published_probes import HEAD, published_pair_rows
 
-        settings = plan.settings
-        yield from pair_probe_rows(
-            plan.embedder,
-            plan.train,
-            plan.test,
-            plan.probed,
-            plan.points,
-            heads=plan.heads,
-            training=plan.training(self),
-            seed=settings.seed,
-            normalize=settings.normalize,
-        )
-        if HEAD in settings.heads:
+        yield from pair_probe_rows(plan.single_views, plan.points, heads=plan.heads, training=plan.training(self))
+        if HEAD in plan.settings.heads:
             views, training = plan.published(self)
-            yield from published_pair_rows(
-                plan.embedder, views, plan.test, plan.probed, plan.points_of(self), training=training, seed=settings.seed
-            )
+            shared = (plan.embedder, views, plan.test, plan.probed, plan.points_of(self))
+            yield from published_pair_rows(*shared, training=training, seed=plan.settings.seed)
 
     def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
         from contextssl.report import figures

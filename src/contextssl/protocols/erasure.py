@@ -10,10 +10,7 @@ from contextssl.protocol import Column, Protocol
 from contextssl.protocols.geometry import VARIANCE_SHARE
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
+    from contextssl.protocol import Averaged, Grid, Plan, ResultRow
 
 
 class Erasure(Protocol):

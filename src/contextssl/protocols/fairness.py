@@ -9,13 +9,7 @@ from contextssl.metric import Metric
 from contextssl.protocol import Protocol
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Picture, Plan, RenderableType, ResultRow, Run, Section
 
 
 class Fairness(Protocol):
@@ -43,25 +37,13 @@ class Fairness(Protocol):
     )
     definitions: ClassVar[Mapping[str, str]] = {
         "equalized_odds_difference, …": "the largest difference between groups (values of the factor) in the predictions of a logistic regression: "
-        "in true or false positive rates, in true positive rates, in positive rates",
+        "in true or false positive rates, in true positive rates, in positive rates"
     }
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
         from contextssl.evaluation.fairness_rows import fairness_rows
 
-        settings = plan.settings
-        return fairness_rows(
-            plan.embedder,
-            plan.train,
-            plan.test,
-            plan.points,
-            adversaries=settings.adversaries,
-            shares=settings.fairness_bottleneck,
-            baselines=settings.baselines,
-            scarf_epochs=settings.scarf_epochs,
-            seed=settings.seed,
-            notes=plan.notes,
-        )
+        return fairness_rows(plan)
 
     def summary(self, rows: Sequence[ResultRow], split: str) -> RenderableType:
         from contextssl.evaluation.fairness_summary import fairness_summary

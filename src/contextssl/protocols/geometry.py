@@ -11,13 +11,7 @@ from contextssl.metric import Metric
 from contextssl.protocol import Column, Protocol
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Averaged, Grid, Picture, Plan, ResultRow, Run, Section
 
 VARIANCE_SHARE = Metric(
     "variance_share",

@@ -9,8 +9,7 @@ from contextssl.errors import SettingsError
 from contextssl.protocol import Column, Protocol
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
+    from contextssl.protocol import Plan, ResultRow
 
 
 class Labels(Protocol):
@@ -20,7 +19,7 @@ class Labels(Protocol):
     place = 7
     reads = ("probe_views",)
     definitions: ClassVar[Mapping[str, str]] = {
-        "accuracy_bound": "of labels that depend on the context: the highest accuracy over all environments without knowing the environment",
+        "accuracy_bound": "of labels that depend on the context: the highest accuracy over all environments without knowing the environment"
     }
     columns = (Column("accuracy", "label", "accuracy"),)
 

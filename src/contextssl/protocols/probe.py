@@ -10,13 +10,7 @@ from contextssl.metric import Metric
 from contextssl.protocol import Column, Protocol
 
 if TYPE_CHECKING:
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Averaged, Grid, Picture, Plan, ResultRow, Run, Section
 
 
 class Probe(Protocol):
@@ -62,16 +56,8 @@ class Probe(Protocol):
         )
         if HEAD in settings.heads:
             views, training = plan.published(self)
-            yield from published_probe_rows(
-                plan.embedder,
-                views,
-                plan.test,
-                plan.probed,
-                plan.points_of(self),
-                plan.environments_of(self),
-                training=training,
-                seed=settings.seed,
-            )
+            shared = (plan.embedder, views, plan.test, plan.probed, plan.points_of(self), plan.environments_of(self))
+            yield from published_probe_rows(*shared, training=training, seed=settings.seed)
 
     def pictures(self, runs: Sequence[Run]) -> Mapping[str, Picture | None]:
         from contextssl.report import figures

@@ -9,14 +9,7 @@ from contextssl.metric import Metric
 from contextssl.protocol import Column, Protocol
 
 if TYPE_CHECKING:
-    from contextssl.config.evaluation_settings import EvaluateSettings
-    from contextssl.evaluation.plan import Plan
-    from contextssl.records.results import ResultRow
-    from contextssl.report.collect import Run
-    from contextssl.report.entries import Averaged
-    from contextssl.report.grid import Grid
-    from contextssl.report.panels import Picture
-    from contextssl.report.sections import Section
+    from contextssl.protocol import Averaged, EvaluateSettings, Grid, Picture, Plan, ResultRow, Run, Section
 
 
 class Retrieval(Protocol):
@@ -37,7 +30,7 @@ class Retrieval(Protocol):
     )
     definitions: ClassVar[Mapping[str, str]] = {
         "mrr, hit@k": "rank by cosine similarity among all views of the object; ties (within rounding) take their mean; without identity "
-        "queries (target = source), which …_with_identity includes; floors are chance",
+        "queries (target = source), which …_with_identity includes; floors are chance"
     }
     columns = (Column("mrr", None, "MRR", by_factor=False), Column("hit@1", None, "H@1", by_factor=False))
     all_representations = False
