@@ -20,13 +20,10 @@ WHERE_AND_HOW = {"seed", "output_dir", "run_dir", "resume", *FREE_TO_CHANGE} - {
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of a comparison.
+    """One line of a comparison; ``name``, ``group`` and ``published`` as of an :class:`~contextssl.report.entries.Entry`.
 
     Args:
-        name: as on the command line, such as ``"sie:rotation"`` or ``"mask_prob=0.5"``.
-        group: what it was trained for, in tables: ``"invariance"``, a condition, ``"context"``, ``"ceiling"``, ``"floor"``.
         changes: settings that differ from those of the whole comparison.
-        published: the method's name in papers.
     """
 
     name: str
