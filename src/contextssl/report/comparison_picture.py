@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contextssl.evaluation.deviations import deviation
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
-from contextssl.report.comparison_tables import factors_of, group_title, lines_of, pair_head
+from contextssl.report.comparison_tables import group_title, lines_of, pair_head
 from contextssl.report.entries import Averaged, Condition, in_order
+from contextssl.report.figures import factors_of
 from contextssl.report.grid import Column
 from contextssl.report.panels import Floor, Line, Panel, Picture, outside
 from contextssl.report.words import capitalised, environment_name, factor_name, floor_of, head_name
@@ -37,30 +39,17 @@ def picture(entries: Sequence[Averaged]) -> Picture | None:
     points = [point for line in _shown(entries) if (point := _point(line, columns)) is not None]
     if not points:
         return None
-    methods = list(dict.fromkeys(_method(point) for point in points))
+    methods = list(dict.fromkeys(map(_method, points)))
+    levels = {True: floor_of([point.across for point in points]), False: floor_of([point.up for point in points])}
+    floors = [Floor(level, "", upright=upright) for upright, level in levels.items() if level is not None]
     panels = []
     for name in in_order([point.panel for point in points], factors):
         # Points of other panels are for orientation; they are drawn below the panel's own.
         others = [_drawn(point, "muted", methods, faint=True) for point in points if point.panel != name]
         own = [_drawn(point, _colour(name, factors), methods) for point in points if point.panel == name]
-        floors = [
-            Floor(floor, "", upright=upright)
-            for upright, rows in ((True, [point.across for point in points]), (False, [point.up for point in points]))
-            if (floor := floor_of(rows)) is not None
-        ]
         title = "No context, ceiling, floor" if name == "rest" else group_title(name, factors)
-        panels.append(
-            Panel(
-                title,
-                [*others, *own],
-                columns[1].title,
-                columns[0].title,
-                floors=floors,
-                colour=_colour(name, factors),
-                whole=False,
-                points=True,
-            )
-        )
+        look: dict[str, Any] = {"floors": floors, "colour": _colour(name, factors), "whole": False, "points": True}
+        panels.append(Panel(title, [*others, *own], columns[1].title, columns[0].title, **look))
     first, second = map(factor_name, factors)
     return Picture(
         "-".join(factors),
@@ -75,13 +64,10 @@ def picture(entries: Sequence[Averaged]) -> Picture | None:
 def _column(entries: Sequence[Averaged], factor: str) -> Column:
     """As in the paper's table; where pairs were not probed, single views by ridge."""
     head = pair_head(entries, factor)
+    fields = {"metric": "r2_pooled", "factor": factor, "head": head or "ridge"}
     if head is None and not any(each.run.has("equivariance") for each in entries):
-        fields = {"metric": "r2_pooled", "factor": factor, "head": "ridge"}
         return Column(f"{factor_name(factor)} R², single views, ridge", ("probe",), fields)
-    head = head or "ridge"
-    return Column(
-        f"{factor_name(factor)} R², {head_name(head)}", ("equivariance",), {"metric": "r2_pooled", "factor": factor, "head": head}
-    )
+    return Column(f"{factor_name(factor)} R², {head_name(head or 'ridge')}", ("equivariance",), fields)
 
 
 def _shown(entries: Sequence[Averaged]) -> list[Condition]:
