@@ -34,9 +34,6 @@ from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied
 
-# The paper's probes (and retrieval), together with ridge and kNN; the quick ones are the demo's.
-PUBLISHED_HEADS = ("published", "ridge", "knn")
-
 
 @dataclass(frozen=True)
 class Job:
@@ -124,11 +121,9 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
             (aside / LOCK).unlink(missing_ok=True)
             warnings.warn(f"{folder} has no checkpoint to resume from: it is kept as {aside}, and trained again", stacklevel=2)
         else:
-            # A resumed run does not inherit max_minutes, so it is given again.
-            again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
-            # The user's own code is named again: none is imported because a checkpoint names it.
-            own = ("method", "dataset", "factors", "encoder_factory")
-            train(replace(again, **{name: getattr(wanted, name) for name in own}))
+            # A resumed run does not inherit max_minutes. The user's own code is named again: none is imported because a checkpoint names it.
+            again = ("progress", "max_minutes", "method", "dataset", "factors", "encoder_factory")
+            train(TrainSettings(resume=str(folder), **{name: getattr(wanted, name) for name in again}))
             return
     train(wanted)
 
@@ -152,9 +147,10 @@ def _made_with_same(made: Mapping[str, Any], protocol: Protocol, asked: Evaluate
 
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
-    """The evaluation, the same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
+    """The evaluation, the same for every run: the demo's probes, or the paper's (and its retrieval) with ridge and kNN. Lengths and environments
+    are for methods that take contexts."""
     method = METHODS.find(wanted.method)
-    probes = EvaluateSettings(load_model=str(folder), heads=list(PUBLISHED_HEADS), sources="published")
+    probes = EvaluateSettings(load_model=str(folder), heads=["published", "ridge", "knn"], sources="published")
     return replace(
         evaluation_settings(folder, settings) if settings.evaluation == "quick" else probes,
         bottleneck=settings.compare_bottleneck,

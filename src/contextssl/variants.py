@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,15 +65,14 @@ def method_variants(names: Sequence[str], conditions: Sequence[str]) -> list[Var
     for named in names:
         name, own = method_and_condition(named)
         method = METHODS.find(name)
-        if method.aim != "equivariance":
-            if own:
-                raise SettingsError(f"{named}: {name} does not follow one action, so it takes no condition: name it without")
+        if method.aim == "equivariance":
+            for condition in [own] if own else conditions:
+                variants.append(Variant(f"{name}:{condition}", condition, {"method": name, "condition": condition}, method.title))
+        elif own:
+            raise SettingsError(f"{named}: {name} does not follow one action, so it takes no condition: name it without")
+        else:
             variants.append(Variant(name, method.aim, {"method": name}, method.title))
-            continue
-        for condition in [own] if own else conditions:
-            variants.append(Variant(f"{name}:{condition}", condition, {"method": name, "condition": condition}, method.title))
-    seen = [variant.name for variant in variants]
-    if twice := [name for name in seen if seen.count(name) > 1]:
+    if twice := [name for name, count in Counter(variant.name for variant in variants).items() if count > 1]:
         raise SettingsError(f"{twice[0]} is named twice in methods: name it once")
     if not variants:
         raise SettingsError("methods names no method: name at least one, such as methods=[contextssl,simclr]")

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from contextssl.errors import DataError, SettingsError
@@ -80,11 +80,9 @@ def training_folder(output_dir: str | Path, name: str, run_dir: str | Path | Non
         raise
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> AbstractContextManager[None]:
     """``folder`` for this process alone, until the end of the block or of the process; raises as :func:`~contextssl.system.locks.locked`."""
-    with locked(folder / LOCK, f"training in {folder}", wait=False):
-        yield
+    return locked(folder / LOCK, f"training in {folder}", wait=False)
 
 
 def is_early(folder: Path) -> bool:

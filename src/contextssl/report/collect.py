@@ -26,10 +26,6 @@ NAMED = 3
 PAPERS_RESOLUTION = 128
 # Settings of an encoder beyond its name.
 PAPERS_ENCODER = {"stem": "default", "pool": "average", "feature_norm": "none", "pretrained": False}
-# Settings that say which rows there are, not what their numbers mean.
-WHICH_ROWS = ("heads",)
-# Of retrieval as published there are rows of the training split alone.
-PUBLISHED_RETRIEVAL = "retrieval (train)"
 
 
 @dataclass(frozen=True)
@@ -138,6 +134,7 @@ class Run:
         return [row for row in self.rows if all(getattr(row, name) == value for name, value in fields.items())]
 
     def first(self, **fields: object) -> ResultRow | None:
+        """The first of :meth:`find`."""
         return next(iter(self.find(**fields)), None)
 
     def curve(self, protocol: str, metric: str, environment: str | None, **fields: object) -> list[ResultRow]:
@@ -155,14 +152,12 @@ class Run:
 
     def wanted_head(self, factor: str) -> str:
         """The head nearest to the paper's probe of a factor, for runs without the published heads."""
-        return "mlp" if any(row.metric == "angle_deg" for row in self.find(factor=factor)) else "linear"
+        return "mlp" if self.first(factor=factor, metric="angle_deg") else "linear"
 
     def published_head(self, factor: str, protocol: str = "equivariance") -> str | None:
         """The paper's probe; else :meth:`wanted_head`; None where neither was run."""
-        if self.find(protocol=protocol, factor=factor, head="published"):
-            return "published"
-        wanted = self.wanted_head(factor)
-        return wanted if self.find(protocol=protocol, factor=factor, head=wanted) else None
+        heads = ("published", self.wanted_head(factor))
+        return next((head for head in heads if self.first(protocol=protocol, factor=factor, head=head)), None)
 
 
 def at_length(curve: Iterable[ResultRow], length: int) -> ResultRow | None:
@@ -210,7 +205,8 @@ def read_run(folder: Path, name: str | None = None, split: str = "val", prefer_p
     if not rows:
         raise DataError(f"{folder / RESULTS} holds no numbers: make some by {advice.command(['contextssl', 'evaluate', 'all', folder])}")
     made = about.get("evaluations", {})
-    published = made.get(PUBLISHED_RETRIEVAL, {}).get("settings", {}).get("sources") == "published"
+    # Of retrieval as published there are rows of the training split alone.
+    published = made.get(evaluation_name("retrieval", "train"), {}).get("settings", {}).get("sources") == "published"
     as_published = published and (prefer_published or evaluation_name("retrieval", split) not in made)
     split_of = {"retrieval": "train"} if as_published else {}
     kept = tuple(row for row in rows if row.protocol == "online" or row.split == split_of.get(row.protocol, split))
@@ -278,10 +274,10 @@ def _definition(run: Run, protocol: str) -> dict[str, Any]:
     settings = about.get("settings", {})
     shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items", "precision")}
     shared["checkpoint"] = about.get("checkpoint") or "last"
-    # A setting that an older version did not have is no difference that could be named.
+    # A setting that an older version did not have is no difference that could be named; heads say which rows there are, not what they mean.
     known = PROTOCOLS.built_in.get(protocol)
     reads = known.reads if known is not None else ("own",)
-    own = {name.replace("_", " "): settings[name] for name in reads if name in settings and name not in WHICH_ROWS}
+    own = {name.replace("_", " "): settings[name] for name in reads if name in settings and name != "heads"}
     data = about.get("data", {}).get("fingerprint") or run.about.get("data", {}).get("fingerprint")
     # Of rows that both have, the numbers behind them must agree too, whatever the description says.
     rows = run.find(protocol=protocol)

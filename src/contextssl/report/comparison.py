@@ -65,7 +65,6 @@ def write_comparison(
 
     Args:
         entries: in the order of the tables; runs of all of them should have different names.
-        out: the folder.
         split: whose rows are shown.
         about: name and text of lines under the title.
         protocols: of your own, ``package.module:Name``, whose tables are shown.

@@ -36,11 +36,7 @@ def lines_of(entries: Sequence[Averaged]) -> list[Condition]:
 
 
 def tables(entries: Sequence[Averaged], protocols: Sequence[str] = ()) -> list[Grid]:
-    """Those that there are numbers for.
-
-    Args:
-        protocols: names of a user's own, in addition to those that are built in or installed.
-    """
+    """Those that there are numbers for; ``protocols`` are names of a user's own, in addition to those that are built in or installed."""
     factors = factors_of(entries)
     made = [table for protocol in every_protocol(protocols) for table in protocol.tables(entries, factors)]
     return [table for table in made if table is not None]
@@ -111,16 +107,13 @@ def _published_result(line: Condition, column: Column) -> float | None:
     entry = line.each.entry
     if not entry.comparable or entry.published is None or column.fields["head"] == "ridge":
         return None
-    name = entry.published
-    if line.each.takes_contexts:
-        if line.fields["representation"] != "embedding":
-            return None
-        if entry.group == "context":
-            name = f"{name}, {environment_name(line.environment)} context"
-        elif not line.length:
-            name = f"{name} (c = 0)"
-    elif line.fields["representation"] != "feature":
+    name, in_context = entry.published, line.each.takes_contexts
+    if line.fields["representation"] != ("embedding" if in_context else "feature"):
         return None
+    if in_context and entry.group == "context":
+        name = f"{name}, {environment_name(line.environment)} context"
+    elif in_context and not line.length:
+        name = f"{name} (c = 0)"
     for row in paper_numbers.figure3():
         if (row.group, row.name) == (line.group, name):
             return {"rotation": row.rotation, "color": row.color, "class": row.accuracy}.get(column.factor or "")

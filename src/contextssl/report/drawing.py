@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +63,7 @@ def inline_svg(panel: Panel, factors: Sequence[str], prefix: str) -> Markup:
         # Margins by the length of what stands right of the panel: many times as fast as to measure it, and panels align.
         widths = [1.15 * len(line.end) for line in panel.lines if not panel.points] + [0.9 * len(floor.label) for floor in panel.floors]
         figure.subplots_adjust(left=0.145, right=0.97 - 0.0172 * max(widths, default=0.0), bottom=0.155, top=0.9)
-        draw_panel(figure.subplots(), panel, PLACEHOLDERS, factors)
+        draw_panel(figure.subplots(), panel, lambda name: PLACEHOLDERS[colour_key(name, factors)])
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return Markup(_for_page(buffer.getvalue(), prefix, panel))
@@ -100,12 +100,8 @@ def _described(panel: Panel) -> str:
     return f"{panel.title}. {panel.ylabel} against {panel.xlabel}: {'; '.join(said)}"
 
 
-def draw_panel(axes: Axes, panel: Panel, colours: Mapping[str, str], factors: Sequence[str], *, labels: bool = True) -> None:
-    """Draw one panel into matplotlib axes."""
-
-    def of(name: str) -> str:
-        return colours[colour_key(name, factors)]
-
+def draw_panel(axes: Axes, panel: Panel, of: Callable[[str], str], *, labels: bool = True) -> None:
+    """Draw one panel into matplotlib axes; ``of`` gives the colour of a name."""
     for floor in panel.floors:
         draw_floor = axes.axvline if floor.upright else axes.axhline
         draw_floor(floor.value, color=of(floor.colour), linewidth=1.1, linestyle=(0, (1, 2)), alpha=0.9)
@@ -212,7 +208,7 @@ def picture_files(picture: Picture, factors: Sequence[str], folder: Path, *, sub
         layout = figure.subplots(rows, columns, squeeze=False)
         figure.set_layout_engine("constrained", rect=(0.008, 0.01, 0.984, 1 - head / height - 0.01), w_pad=0.1, h_pad=0.08)
         for axes, panel in zip(layout.flat, panels, strict=False):
-            draw_panel(axes, panel, ON_WHITE, factors, labels=not panel.points)
+            draw_panel(axes, panel, of, labels=not panel.points)
         for axes in list(layout.flat)[len(panels) :]:
             axes.remove()
         figure.text(0.012, 1 - 0.14 / height, picture.title, ha="left", va="top", fontsize=16, fontweight="bold", color=LIGHT["ink"])

@@ -139,26 +139,25 @@ class Condition:
 
 def conditions(each: Averaged) -> list[Condition]:
     """Features, embeddings with no context, and each environment at its longest length, or given by name; those that have rows."""
-    name, group = each.entry.name, each.entry.group
+
+    def line(words: str, representation: str, environment: str | None, length: int | None, group: str = each.entry.group) -> Condition:
+        return Condition(each, group, (f"{each.entry.name}, {words}",), placed(representation, environment, length))
+
+    made = []
     rows = [row for row in each.run.rows if row.protocol in PROBED]
     # A method without a predictor embeds views as their features: one line, that of embeddings, which are probed under noise too.
     same = not each.takes_contexts and not each.takes_environment_name and _numbers(rows, "feature") == _numbers(rows, "embedding")
-    # The representation, the environment, the length, the group, and the words.
-    found: list[tuple[str, str | None, int | None, str, str]] = []
     if not same and any(row.representation == "feature" for row in rows):
-        found.append(("feature", None, None, group, "features"))
+        made.append(line("features", "feature", None, None))
     embedded = [row for row in rows if row.representation == "embedding"]
     if any(row.environment is None and row.length == 0 for row in embedded):
-        found.append(("embedding", None, 0, group, "no context" if each.takes_contexts else "features" if same else "embedding"))
+        made.append(line("no context" if each.takes_contexts else "features" if same else "embedding", "embedding", None, 0))
     for environment in dict.fromkeys(row.environment for row in embedded if row.environment is not None):
         length = max(row.length or 0 for row in embedded if row.environment == environment)
         # The group of an in-context model in a context is that of the baselines trained for its environment.
-        own = group if group != "context" else "invariance" if environment == NO_FACTOR else environment
-        found.append(("embedding", environment, length, own, context_name(environment, length)))
-    return [
-        Condition(each, own, (f"{name}, {words}",), placed(representation, environment, length))
-        for representation, environment, length, own, words in found
-    ]
+        group = each.entry.group if each.entry.group != "context" else "invariance" if environment == NO_FACTOR else environment
+        made.append(line(context_name(environment, length), "embedding", environment, length, group))
+    return made
 
 
 def _numbers(rows: Sequence[ResultRow], representation: str) -> dict[tuple[object, ...], float]:
@@ -185,6 +184,5 @@ def wanted(group: str, factor: str, factors: Sequence[str]) -> int:
 
 def in_order(groups: Sequence[str], factors: Sequence[str]) -> list[str]:
     """Invariance, the factors, several of them, then the rest as they come."""
-
     order = ["invariance", *factors, None, "context", "ceiling", "floor"]
     return sorted(dict.fromkeys(groups), key=lambda group: order.index(group if group in order else None))

@@ -44,7 +44,8 @@ def examples_figure(gallery: Mapping[str, Any]) -> Figure:
 
     def draw(name: str, start: float, bottom: float) -> Axes:
         axes = figure.add_axes((start, bottom, width, height))
-        axes.imshow(_pixels(str(gallery["images"][name])), interpolation="nearest")
+        encoded = base64.b64decode(str(gallery["images"][name]).partition(",")[2])
+        axes.imshow(np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")), interpolation="nearest")
         axes.set_axis_off()
         return axes
 
@@ -77,7 +78,3 @@ def said(environment: str | None, gallery: Mapping[str, Any]) -> str:
     same = listed([factor_name(factor) for factor in active]) if active else "object"
     rest = f",\nother {differ}".replace(" and ", "\nand ")
     return f"same {same}{rest}" if differ else f"same {same}"
-
-
-def _pixels(uri: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))

@@ -12,7 +12,7 @@ from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.entries import placed
 from contextssl.report.markup import Content, Markup, element, table
-from contextssl.report.panels import Line, Panel, Picture
+from contextssl.report.panels import Line, Panel, Picture, picture_of
 from contextssl.report.words import capitalised, factor_name, head_name, listed, measured, metric_name, number
 
 PROTOCOL = "fairness"
@@ -86,7 +86,7 @@ def tradeoff(runs: Sequence[Run]) -> Picture | None:
     legend: dict[tuple[str, str, int], None] = {}
     look: dict[str, Any] = {"low": None, "high": None, "whole": False}
     for each in asked(runs):
-        points = []
+        gaps, adversaries = [], []
         for condition in each.conditions():
             for head in CLASSIFIERS if condition.representation == "raw" else ("logistic",):
                 task, gap = each.task(condition, head=head), each.gap(condition, GAPS[0], head)
@@ -96,23 +96,18 @@ def tradeoff(runs: Sequence[Run]) -> Picture | None:
                 colour, style = _look(condition, each.factor)
                 # The raw columns' three classifiers share a marker; the table distinguishes them.
                 legend.setdefault((condition.name, colour, style), None)
-                points.append((name, colour, style, task.mean, gap.mean, each.best_adversary(condition)))
-        if not points:
+                gaps.append(Line(name, [gap.mean], [task.mean], colour=colour, style=style))
+                best = each.best_adversary(condition)
+                if best is not None and not name.startswith(BASELINE_NAMES["raw"] + ","):
+                    adversaries.append(Line(name, [best.mean], [task.mean], colour=colour, style=style))
+        if not gaps:
             continue
         title = f"{each.target}, {factor_name(each.factor)}"
         title = f"{each.run.name}: {title}" if len(runs) > 1 else title
-        gaps = [Line(name, [gap], [task], colour=colour, style=style) for name, colour, style, task, gap, _ in points]
         panels.append(Panel(title, gaps, f"accuracy, {each.target}", "equalized-odds gap (0: none)", **look))
-        adversaries = [
-            Line(name, [best.mean], [task], colour=colour, style=style)
-            for name, colour, style, task, _, best in points
-            if best is not None and not name.startswith(BASELINE_NAMES["raw"] + ",")
-        ]
         title = f"Adversaries of {factor_name(each.factor)}"
         panels.append(Panel(title, adversaries, f"accuracy, {each.target}", "best adversary's accuracy", **look))
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "fairness",
         "Task accuracy against group gaps and adversaries",
         panels,

@@ -12,7 +12,7 @@ from contextssl.records.results import ResultRow
 from contextssl.report import paper_numbers
 from contextssl.report.collect import Run, at_length
 from contextssl.report.entries import Averaged
-from contextssl.report.panels import Floor, Line, Panel, Picture, floors_of, length_ticks, line, outside, position, same_height
+from contextssl.report.panels import Floor, Line, Panel, Picture, floors_of, length_ticks, line, outside, picture_of, position, same_height
 from contextssl.report.words import a_context, active_name, capitalised, environment_name, factor_name, head_name, listed, metric_name
 
 # Probes, the strongest first, kNN, and the model's own head. Each has its dash pattern in every figure.
@@ -49,18 +49,16 @@ def _papers_line(label: str, values: Sequence[float], colour: str, end: str = ""
 def by_length(
     runs: Sequence[Run], protocol: str, metric: str, *, ylabel: str, floors: bool = True, high: float | None = 1.0, paper: bool = False
 ) -> list[Panel]:
-    """One panel per environment: every factor's metric over context length; lines of one dash pattern are of one run.
-
-    Args:
-        paper: add the published lines, where the runs are on the paper's data.
-    """
+    """One panel per environment: every factor's metric over context length; lines of one dash pattern are of one run; with ``paper``, the
+    published lines too."""
     panels = []
     for environment in environments_of(runs):
         lines, under, lengths = [], [], []
         for factor in factors_of(runs):
             name, found = factor_name(factor), []
             for index, run in enumerate(runs):
-                head = pair_head(run, factor) if protocol == "equivariance" else None
+                # On pairs the published head where it was run.
+                head = run.published_head(factor) or "ridge" if protocol == "equivariance" else None
                 rows = run.curve(protocol, metric, environment, factor=factor, head=head)
                 if not any(row.length for row in rows):
                     continue
@@ -84,11 +82,9 @@ def adaptation(runs: Sequence[Run]) -> Picture | None:
     panels = by_length(runs, "geometry", "variance_share", ylabel="share of the variance", floors=False, high=None)
     panels = [replace(panel, percent=True) for panel in panels]
     rows = [row for run in runs for row in run.find(protocol="geometry", metric="variance_share")]
-    if not panels:
-        return None
     several = " Each dash pattern is a run." if len(runs) > 1 else ""
     empty = " In an empty context no factor is active." if NO_FACTOR in environments_of(runs) else ""
-    return Picture(
+    return picture_of(
         "adaptation",
         ADAPTS if all(map(adapts, runs)) else DOES_NOT,
         panels,
@@ -114,8 +110,6 @@ def published_r2(runs: Sequence[Run]) -> Picture | None:
     """The paper's figure 3, right: pooled R² of the relative factors by the published probes of pairs."""
     comparable = all(run.in_papers_setting for run in runs)
     panels = by_length(runs, "equivariance", "r2_pooled", ylabel="R², pooled", paper=comparable)
-    if not panels:
-        return None
     published = (
         " Faint lines are the paper's (3DIEBench, ResNet-18, 128 px)."
         if comparable
@@ -124,7 +118,7 @@ def published_r2(runs: Sequence[Run]) -> Picture | None:
     without = {(run.name, factor) for run in runs if run.has("equivariance") for factor in run.factors if not run.published_head(factor)}
     others = sorted(f"{factor_name(factor)} by {head_name('ridge')} in {name}" for name, factor in without)
     instead = f" Where the published head was not run, another one is shown: {listed(others)}." if others else ""
-    return Picture(
+    return picture_of(
         "r2",
         "The paper's probes of pairs of embeddings",
         panels,
@@ -133,11 +127,6 @@ def published_r2(runs: Sequence[Run]) -> Picture | None:
         "for quaternions, whose components have different means." + instead + published + patience(runs, "equivariance") + outside(panels),
         run_legend(runs),
     )
-
-
-def pair_head(run: Run, factor: str) -> str:
-    """The published head where it was run on pairs, else ridge."""
-    return run.published_head(factor) or "ridge"
 
 
 def paper_only() -> Picture:
@@ -175,9 +164,7 @@ def probes(runs: Sequence[Run]) -> Picture | None:
                 if lines:
                     title = _title(f"{factor_name(factor)}, under {a_context(environment)}", run, runs)
                     panels.append(Panel(title, lines, "R², pooled", ticks=length_ticks(lengths), floors=floors, colour=factor))
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "probes",
         "Each factor by every probe",
         panels,
@@ -238,9 +225,7 @@ def noise(runs: Sequence[Run]) -> Picture | None:
             if lines:
                 title = _title(f"{environment_name(environment)} context, {length} tokens", run, runs)
                 panels.append(Panel(title, lines, "R², pooled", "noise share", ticks, under, colour=panel_colour(environment)))
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "noise",
         "Fresh probes, with and without noise",
         panels,
@@ -265,9 +250,7 @@ def patience(runs: Sequence[Run], protocol: str) -> str:
 
 def sensitivity(runs: Sequence[Run]) -> Picture | None:
     panels = by_length(runs, "geometry", "sensitivity", ylabel="movement (1: another item)", floors=False, high=None)
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "sensitivity",
         "Factor sensitivity: how far the embedding moves when one factor changes",
         panels,
@@ -298,9 +281,7 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
         if lines:
             under = [Floor(floors[0], f"chance {floors[0]:.2f}")] if floors else []
             panels.append(Panel(metric_name(metric), lines, metric_name(metric), ticks=length_ticks(lengths), floors=under, high=None))
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "retrieval",
         "Retrieval of the predicted view",
         panels,

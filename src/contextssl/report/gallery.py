@@ -55,9 +55,6 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
     the object's views in the order of their distance to the prediction. For a model of examples: the examples of every environment, and the
     nearest views without any.
 
-    Args:
-        plan: of an evaluation: its model, contexts and views.
-
     Raises:
         SettingsError: for a model that takes no context.
     """
@@ -147,11 +144,8 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
 
 @dataclasses.dataclass(frozen=True)
 class OwnCode:
-    """The user's own code that a run was made with, named again by the user: code that only a file names is never imported.
-
-    Args:
-        factors, dataset, encoder_factory, method: as in the settings of the same names.
-    """
+    """The user's own code that a run was made with, as in the settings of these names, which the user names again: code that only a file names
+    is never imported."""
 
     factors: list[str] | None = None
     dataset: str | None = None
@@ -199,8 +193,6 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     file = checkpoints.find_checkpoint(run.folder, given.get("checkpoint", "last"))
     recipe = checkpoints.read(file).get(checkpoints.RECIPE, {})
     where = data_dir or given.get("data_dir") or recipe.get("data", {}).get("path")
-    # The user's own code is named by the user, not by the file.
-    given.update(dataclasses.asdict(own), dataset=own.dataset or (None if own_name(given.get("dataset")) else given.get("dataset")))
     if own.dataset is not None or (data_set is not None and data_set.name not in DATA_SETS.built_in):
         where = None
     elif run.trained_on == OWN and where is None:
@@ -209,15 +201,10 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
         raise DataError(f"the run was trained on data of your own: name them by dataset={named}, which returns a contextssl.Data")
     elif where is None or not is_store(Path(where)):
         raise DataError(f"the run's data are not at hand{'' if where is None else f' at {where}'}: name their packed store by data_dir=DIR")
-    given.update(
-        load_model=str(file),
-        pretrained_model_dir=None,
-        checkpoint="last",
-        data_dir=None if where is None else str(where),
-        split=run.split,
-        progress=False,
-        eval_ctxt=[0],
-    )
+    # The user's own code is named by the user, not by the file.
+    given.update(dataclasses.asdict(own), dataset=own.dataset or (None if own_name(given.get("dataset")) else given.get("dataset")))
+    given |= {"load_model": str(file), "pretrained_model_dir": None, "checkpoint": "last", "split": run.split}
+    given |= {"data_dir": None if where is None else str(where), "progress": False, "eval_ctxt": [0]}
     settings = EvaluateSettings(**given)
     evaluated = open_evaluated(settings)
     plan = Plan.of(settings, evaluated)

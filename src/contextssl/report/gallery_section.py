@@ -30,7 +30,11 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
     distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
     parts: list[Content] = _examples(found, show) if found.get("examples") else _shared_context(found, show)
     target = "" if found.get("examples") else ", or of the target (green frame)"
-    parts.append(element("p", f"Under each neighbour: how far its factors are from those of the query{target}: {distances}.{_FRAMED}"))
+    how = (
+        f"Under each neighbour: how far its factors are from those of the query{target}: {distances}. In a context the neighbours should agree in "
+        "the active factor and may differ in the inactive one; they change with the context, the weights do not."
+    )
+    parts.append(element("p", how))
     among = f"nearest to the query among {candidates}"
     for query in found["queries"]:
         columns = []
@@ -50,38 +54,25 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
     return join(parts)
 
 
-_FRAMED = (
-    " In a context the neighbours should agree in the active factor and may differ in the inactive one; they change with the context, the weights "
-    "do not."
-)
-
-
 def _shared_context(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
-    names = [active_name(name) for name in found["environments"]]
-    either = " or ".join(names) if names else "its own factors"
-    return [
-        element("h3", f"The context: {found['length']} tokens"),
-        element("div", [show.pair(pair) for pair in found["context"]], class_="pairs"),
-        element(
-            "p",
-            "Pairs of training views. All contexts are made of the same pairs and differ in their active factors. Under each pair: how far the "
-            f"factors of its two views are apart; the actions of a context hold only {either}.",
-        ),
-    ]
+    either = " or ".join(map(active_name, found["environments"])) or "its own factors"
+    how = (
+        "Pairs of training views. All contexts are made of the same pairs and differ in their active factors. Under each pair: how far the "
+        f"factors of its two views are apart; the actions of a context hold only {either}."
+    )
+    pairs = element("div", map(show.pair, found["context"]), class_="pairs")
+    return [element("h3", f"The context: {found['length']} tokens"), pairs, element("p", how)]
 
 
 def _examples(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
-    parts: list[Content] = [
-        element("h3", f"The examples: {found['length'] // 2} pairs"),
-        element(
-            "p",
-            "Each pair shows two training views that are to count as the same. They share the active factors and differ in the others; no action and "
-            "no name enters the model. Under each pair: how far the factors of its two views are apart.",
-        ),
-    ]
+    how = (
+        "Each pair shows two training views that are to count as the same. They share the active factors and differ in the others; no action and "
+        "no name enters the model. Under each pair: how far the factors of its two views are apart."
+    )
+    parts: list[Content] = [element("h3", f"The examples: {found['length'] // 2} pairs"), element("p", how)]
     for name, pairs in found["examples"].items():
         label = show.label(f"{environment_name(name)} context", _tone(name))
-        parts += [label, element("div", [show.pair(pair) for pair in pairs], class_="pairs")]
+        parts += [label, element("div", map(show.pair, pairs), class_="pairs")]
     return parts
 
 

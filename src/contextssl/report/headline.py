@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
@@ -32,8 +32,7 @@ def _of_one_factor(run: Run) -> list[str]:
 def _by_factor(run: Run, environment: str, protocol: str, metric: str, head: str | None) -> dict[str, list[ResultRow]]:
     """Curves of every factor, that of the environment first."""
     order = [environment, *(factor for factor in run.factors if factor != environment)]
-    found = {factor: run.curve(protocol, metric, environment, factor=factor, head=head) for factor in order}
-    return {factor: rows for factor, rows in found.items() if rows}
+    return {factor: rows for factor in order if (rows := run.curve(protocol, metric, environment, factor=factor, head=head))}
 
 
 def _sentences(curves: dict[str, dict[str, list[ResultRow]]], length: int, words: Callable[[dict[str, ResultRow]], str]) -> list[str]:
@@ -84,27 +83,16 @@ def probe_sentences(run: Run, probe: str, name: str) -> list[str]:
     return sentences
 
 
-def factor_bounds(run: Run) -> list[str]:
-    """Upper bounds on the information of a noisy embedding about one factor."""
-    length = run.reported_length("geometry", "factor_nats")
+def bounds(run: Run, protocol: str, metric: str) -> list[str]:
+    """Upper bounds on the information of a noisy embedding: about one factor each, or, by ``capacity_nats``, about everything together."""
+    length = run.reported_length(protocol, metric)
     said = []
     for environment in _of_one_factor(run):
-        for factor in sorted(run.factors, key=lambda factor: factor == environment):
-            if nats := _nats(run.find(protocol="geometry", metric="factor_nats", environment=environment, length=length, factor=factor)):
-                said.append(f"{nats} of {factor_name(factor)} in {length} tokens of {a_context(environment)}")
-    return said
-
-
-def _nats(rows: Sequence[ResultRow]) -> str:
-    noisy = sorted((row for row in rows if row.bottleneck), key=lambda row: row.bottleneck)
-    return listed([f"{number(row.mean, 1)} nats at noise {row.bottleneck:g}" for row in noisy]) if noisy else ""
-
-
-def bounds(run: Run) -> list[str]:
-    """Upper bounds on the information of a noisy embedding about everything together."""
-    length = run.reported_length("probe", "capacity_nats")
-    said = []
-    for environment in _of_one_factor(run):
-        if nats := _nats(run.find(protocol="probe", metric="capacity_nats", environment=environment, length=length)):
-            said.append(f"{nats} in {length} tokens of {a_context(environment)}")
+        for factor in [None] if metric == "capacity_nats" else sorted(run.factors, key=lambda factor: factor == environment):
+            rows = run.find(protocol=protocol, metric=metric, environment=environment, length=length, factor=factor)
+            noisy = sorted((row for row in rows if row.bottleneck), key=lambda row: row.bottleneck)
+            nats = listed([f"{number(row.mean, 1)} nats at noise {row.bottleneck:g}" for row in noisy])
+            if nats:
+                of = f" of {factor_name(factor)}" if factor else ""
+                said.append(f"{nats}{of} in {length} tokens of {a_context(environment)}")
     return said

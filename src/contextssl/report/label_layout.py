@@ -34,10 +34,6 @@ class Box:
         height = min(self.high, other.high) - max(self.low, other.low)
         return max(0.0, width) * max(0.0, height)
 
-    @property
-    def area(self) -> float:
-        return (self.right - self.left) * (self.high - self.low)
-
 
 def place_labels(
     points: Sequence[tuple[float, float]], widths: Sequence[float], taken: Sequence[Box], frame: Box
@@ -56,7 +52,7 @@ def place_labels(
         for index, boxes in enumerate(candidates):
             others = [*taken, *(box for other, box in chosen.items() if other != index)]
             # Rounding: floats that differ in nothing that one sees must not decide.
-            costs = [round(sum(box.shared(other) for other in others) + 4 * (box.area - box.shared(frame)), 3) for box in boxes]
+            costs = [round(sum(box.shared(other) for other in others) + 4 * (box.shared(box) - box.shared(frame)), 3) for box in boxes]
             chosen[index] = boxes[costs.index(min(costs))]
     return [(box.left, box.low) for box in chosen.values()]
 

@@ -93,6 +93,11 @@ class Picture:
     legend: Sequence[tuple[str, str, int]] = ()
 
 
+def picture_of(name: str, title: str, panels: Sequence[Panel], caption: str, legend: Sequence[tuple[str, str, int]] = ()) -> Picture | None:
+    """A figure, where there is a panel for it."""
+    return Picture(name, title, panels, caption, legend) if panels else None
+
+
 def position(length: int) -> float:
     """Of a context length on the axis: 0, 2, 6, 14, 30, 62 and 126 tokens are one step apart."""
     return math.log2(length + 2) - 1

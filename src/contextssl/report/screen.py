@@ -25,8 +25,6 @@ COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("noisy ridge", {"protocol": "probe", "metric": "r2_pooled", "head": "ridge", "bottleneck": NOISE}),
 )
 RETRIEVAL = "MRR"
-# Of a model of examples, one of whose contexts may ask for the item alone.
-CLASS_SHARE = "class"
 
 
 def adaptation_screen(run: Run) -> Table | None:
@@ -38,7 +36,8 @@ def adaptation_screen(run: Run) -> Table | None:
     columns = [(title, [_finder(run, factor=factor, **fields) for factor in run.factors]) for title, fields in COLUMNS]
     columns.append((RETRIEVAL, [_finder(run, protocol="retrieval", metric="mrr")]))
     if run.context_kind == "examples":
-        columns.append((CLASS_SHARE, [_finder(run, protocol="geometry", metric="variance_share", head=None, factor="class")]))
+        # One of its contexts may ask for the item alone.
+        columns.append(("class", [_finder(run, protocol="geometry", metric="variance_share", head=None, factor="class")]))
     columns = [(title, finders) for title, finders in columns if any(find(name) for find in finders for name in run.environments)]
     table = _table(" / ".join(map(factor_name, run.factors)), *(title for title, _ in columns))
     for environment, at in [(None, 0), *((environment, length) for environment in run.environments)]:

@@ -9,7 +9,7 @@ from contextssl.evaluation.deviations import deviation_words
 from contextssl.report import about, context_table, fairness_table, figures, paper_numbers
 from contextssl.report.collect import Run, in_order
 from contextssl.report.drawing import DASHES, MARKERS, colour_key, inline_svg
-from contextssl.report.headline import bounds, factor_bounds, probe_sentences
+from contextssl.report.headline import bounds, probe_sentences
 from contextssl.report.markup import Content, Markup, element
 from contextssl.report.panels import Picture
 from contextssl.report.tables import every_number, numbers_of, results_table, retrieval_table
@@ -111,14 +111,14 @@ def fresh_probes(runs: Sequence[Run], pictures: Mapping[str, Picture | None], fa
         if sentences := probe_sentences(run, "ridge", "fresh ridge") or probe_sentences(run, "published", "the published probes"):
             said.append(element("h3", f"In numbers: {run.name}" if len(runs) > 1 else "In numbers"))
             said.append(element("ul", [element("li", sentence) for sentence in sentences], class_="plain"))
-        if each := factor_bounds(run):
+        if each := bounds(run, "geometry", "factor_nats"):
             bound = (
                 "Noise of known variance bounds the information that any probe can use. About a factor that is drawn independently of the others, "
                 f"one noisy embedding holds at most {'; '.join(each)}. Estimated from views with that factor alone drawn anew; a second embedding of "
                 "the same view, with independent noise, holds more."
             )
             said.append(element("p", bound))
-        if everything := bounds(run):
+        if everything := bounds(run, "probe", "capacity_nats"):
             bound = (
                 f"About everything together, factors and all else, it holds at most {'; '.join(everything)}. It does not say how much of that is "
                 "about a single factor."

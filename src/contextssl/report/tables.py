@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -33,44 +33,36 @@ def results_table(runs: Sequence[Run]) -> Markup | None:
     runs = [run for run in runs if run.has("equivariance") or run.has("probe")]
     if not runs:
         return None
-    columns: list[tuple[str, str, str]] = []
-    for factor in factors_of(runs):
-        columns += [("equivariance", "r2_pooled", factor), ("equivariance", "r2", factor), ("equivariance", "angle_deg", factor)]
-    columns += [("probe", "accuracy", "class"), ("probe", "balanced_accuracy", "class")]
-    columns = [
-        (protocol, metric, factor)
-        for protocol, metric, factor in columns
-        if any(run.first(protocol=protocol, metric=metric, factor=factor) for run in runs)
-    ]
-    head: list[Content] = ["", *(join(factor_name(factor), BREAK, metric_name(metric)) for _, metric, factor in columns)]
+    asked = [("equivariance", metric, factor) for factor in factors_of(runs) for metric in ("r2_pooled", "r2", "angle_deg")]
+    asked += [("probe", "accuracy", "class"), ("probe", "balanced_accuracy", "class")]
+    columns = [{"protocol": protocol, "metric": metric, "factor": factor} for protocol, metric, factor in asked]
+    columns = [column for column in columns if any(run.first(**column) for run in runs)]
+    head: list[Content] = ["", *(join(factor_name(column["factor"]), BREAK, metric_name(column["metric"])) for column in columns)]
     body: list[Sequence[Content] | Markup] = []
     for run in runs:
         body.append(group_row(run.name, len(head)))
-        heads = {column: _head_of(run, *column) for column in columns}
+        heads = [_head_of(run, **column) for column in columns]
         found: list[list[ResultRow]] = [[] for _ in columns]
         for label, environment, fields in _conditions(run):
-            rows = [
-                run.first(protocol=protocol, metric=metric, factor=factor, head=head, bottleneck=0.0, **fields)
-                for (protocol, metric, factor), head in heads.items()
-            ]
+            rows = [run.first(head=head, bottleneck=0.0, **column, **fields) for column, head in zip(columns, heads, strict=True)]
             if not any(rows):
                 continue
             for place, row in zip(found, rows, strict=True):
                 place += [row] if row is not None else []
             active = (environment or "").split("+")
-            marks = ["active" if factor in active else None for _, _, factor in columns]
+            marks = ["active" if column["factor"] in active else None for column in columns]
             body.append([label, *(element("span", measured(row), class_=mark) for row, mark in zip(rows, marks, strict=True))])
         body.append(["floor: a constant, or the most frequent class", *(floor_cell(rows) for rows in found)])
-        body.append(["probe", *map(head_name, heads.values())])
+        body.append(["probe", *map(head_name, heads)])
     body.append(group_row(f"The paper: {paper_numbers.SETTING}{_not_comparable(runs)}", len(head)))
     body += list(_paper_rows(columns))
     return table(head, body)
 
 
-def _paper_rows(columns: Sequence[tuple[str, str, str]]) -> Iterator[Markup]:
+def _paper_rows(columns: Sequence[Mapping[str, str]]) -> Iterator[Markup]:
     for method in paper_numbers.figure3():
         values = {("r2_pooled", "rotation"): method.rotation, ("r2_pooled", "color"): method.color, ("accuracy", "class"): method.accuracy}
-        cells = [values.get((metric, factor)) for _, metric, factor in columns]
+        cells = [values.get((column["metric"], column["factor"])) for column in columns]
         label = f"{factor_name(method.group)}: {method.name}"
         yield table_row([label, *("" if value is None else number(value) for value in cells)], class_="paper")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from contextssl.report.collect import Run
 from contextssl.report.figures import environments_of, factors_of, line_label, panel_colour, run_legend
-from contextssl.report.panels import Line, Panel, Picture
+from contextssl.report.panels import Line, Panel, Picture, picture_of
 from contextssl.report.words import environment_name, factor_name
 
 # Longest curve of a meter that a page carries.
@@ -32,9 +32,7 @@ def training(runs: Sequence[Run]) -> Picture | None:
         title = f"Own head, {environment_name(environment)} context"
         panels.append(Panel(title, lines, "R², pooled", "step", colour=panel_colour(environment)))
     panels = [panel for panel in panels if panel.lines]
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "training",
         "Training",
         panels,

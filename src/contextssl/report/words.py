@@ -11,7 +11,6 @@ from contextssl.protocol import metric_of
 from contextssl.records.results import ResultRow
 
 UNDEFINED = "undefined"
-VOWELS = frozenset("aeiou")
 # Heads beyond those of the setting.
 OTHER_HEADS = {"auxiliary": "the model's own head", "logistic": "logistic regression", "boosting": "gradient boosting"}
 
@@ -33,7 +32,7 @@ def active_name(environment: str) -> str:
 def a_context(environment: str) -> str:
     """``"a rotation context"``, ``"an empty context"``."""
     name = environment_name(environment)
-    return f"{'an' if name[:1].lower() in VOWELS else 'a'} {name} context"
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name} context"
 
 
 def context_name(environment: str | None, length: int | None) -> str:
