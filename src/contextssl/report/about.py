@@ -109,11 +109,11 @@ def in_short(run: Run) -> str:
 
 
 def definitions(runs: Sequence[Run]) -> Markup | None:
-    """The definitions of the numbers, as the evaluation recorded them."""
+    """The definitions of the numbers, as the evaluation recorded them, in a box that opens."""
     made = [evaluation.get("definitions", {}) for run in runs for evaluation in run.evaluations.values()]
     texts = {name: text for each in made for name, text in each.items()}
     entries = [element("li", element("strong", name), ": ", text) for name, text in texts.items()]
-    return element("ul", entries, class_="plain") if entries else None
+    return element("details", element("summary", "Definitions"), element("ul", entries, class_="plain")) if entries else None
 
 
 def missing(run: Run, protocol: str, why: str) -> Markup:

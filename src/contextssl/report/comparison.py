@@ -107,7 +107,6 @@ def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid
     links = [("picture", drawn.title)] if drawn is not None else []
     links += [(table.anchor, table.title) for table in made] + [("runs", "The runs")]
     said = {name: element("code", text) if name == "command" else text for name, text in about.items()}
-    meanings = runs_about.definitions(runs)
     nothing = section("tables", "No numbers", element("p", NOTHING, class_="missing"))
     body = element(
         "main",
@@ -127,7 +126,7 @@ def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid
             "The runs",
             element("p", "The first seed of each model; values that differ are bold."),
             element("details", element("summary", "What each was"), runs_about.run_table([each.entry.runs[0] for each in averaged])),
-            element("details", element("summary", "Definitions"), meanings) if meanings else None,
+            runs_about.definitions(runs),
         ),
         element("footer", f"Written by contextssl {__version__} from results.json of {len(runs)} runs; every number: {NAME}.csv."),
     )

@@ -105,12 +105,10 @@ def draw_panel(axes: Axes, panel: Panel, of: Callable[[str], str], *, labels: bo
     for floor in panel.floors:
         draw_floor = axes.axvline if floor.upright else axes.axhline
         draw_floor(floor.value, color=of(floor.colour), linewidth=1.1, linestyle=(0, (1, 2)), alpha=0.9)
+    draw, set_limits = (_draw_point, _point_limits) if panel.points else (_draw_line, _limits)
     for line in panel.lines:
-        if panel.points:
-            _draw_point(axes, line, of(line.colour))
-        else:
-            _draw_line(axes, line, of(line.colour), markers=len(line.x) <= 12)
-    _limits(axes, panel)
+        draw(axes, line, of(line.colour))
+    set_limits(axes, panel)
     axes.set_title(panel.title, loc="left", color=of(panel.colour), fontsize=12, fontweight="bold")
     axes.set_xlabel(panel.xlabel, color=of("muted"))
     axes.set_ylabel(panel.ylabel, color=of("muted"))
@@ -132,7 +130,8 @@ def draw_panel(axes: Axes, panel: Panel, of: Callable[[str], str], *, labels: bo
         _label_ends(axes, panel, of)
 
 
-def _draw_line(axes: Axes, line: Line, colour: str, markers: bool) -> None:
+def _draw_line(axes: Axes, line: Line, colour: str) -> None:
+    markers = len(line.x) <= 12
     if line.deviation is not None:
         y, around = np.array(line.y), np.array(line.deviation)
         axes.fill_between(line.x, y - around, y + around, color=colour, alpha=0.16, linewidth=0)
@@ -150,9 +149,6 @@ def _draw_point(axes: Axes, line: Line, colour: str) -> None:
 
 
 def _limits(axes: Axes, panel: Panel) -> None:
-    if panel.points:
-        _point_limits(axes, panel)
-        return
     values = [value for line in panel.lines for value in line.y if math.isfinite(value)] + [floor.value for floor in panel.floors]
     values = values or [0.0, 1.0]
     if panel.low is not None:

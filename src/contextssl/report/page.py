@@ -71,18 +71,15 @@ def warnings(runs: Sequence[Run]) -> Markup | None:
 
 
 def _headlines(runs: Sequence[Run]) -> Markup:
+    not_yet, never = "holds no numbers by context yet", "is of a method that takes no context: its numbers are in the tables"
     said = []
     for run in runs:
-        first, *rest = headline(run) or [
-            f"{run.name} holds no numbers by context yet."
-            if run.takes_context
-            else f"{run.name} is of a method that takes no context: its numbers are in the tables."
-        ]
+        sentences = headline(run) or [f"{run.name} {not_yet if run.takes_context else never}."]
         if len(runs) == 1:
-            said += [element("p", sentence, class_=None if sentence.startswith("With no") else "headline") for sentence in [first, *rest]]
+            said += [element("p", sentence, class_=None if sentence.startswith("With no") else "headline") for sentence in sentences]
             said.append(element("p", about.in_short(run), class_="short"))
         else:
-            said.append(element("p", element("strong", f"{run.name}. "), " ".join([first, *rest])))
+            said.append(element("p", element("strong", f"{run.name}. "), " ".join(sentences)))
     for run in runs:
         if not run.evaluations and all(row.protocol == "online" for row in run.rows):
             trained = f"{run.name} was trained but not evaluated: the numbers here are of a few validation pairs during training. "

@@ -239,7 +239,7 @@ def all_numbers(runs: Sequence[Run]) -> Section:
         for protocol in in_order(row.protocol for row in run.rows):
             title = f"{protocol}, {run.name}" if len(runs) > 1 else protocol
             made.append(element("details", element("summary", f"Every number of {title}"), every_number(run, protocol)))
-    found = about.definitions(runs)
-    meanings = element("details", element("summary", "Definitions"), found) if found else None
     around = element("p", _around(runs, *dict.fromkeys(row.protocol for run in runs for row in run.rows))) if made else None
-    return Section("numbers", "Every number", 140, section("numbers", "Every number, and how it is defined", meanings, around, made))
+    return Section(
+        "numbers", "Every number", 140, section("numbers", "Every number, and how it is defined", about.definitions(runs), around, made)
+    )
