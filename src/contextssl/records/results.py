@@ -126,7 +126,10 @@ def _parsed(content: Any, path: Path) -> tuple[dict[str, Any], list[ResultRow]]:
             f"{path} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update contextssl to read it"
         )
     if evaluations:
-        run["evaluations"] = {_current_evaluation(name): about for name, about in evaluations.items()}
+        named = {evaluation_of(name): about for name, about in evaluations.items()}
+        run["evaluations"] = {
+            evaluation_name(RENAMED_PROTOCOLS.get(protocol, protocol), split): about for (protocol, split), about in named.items()
+        }
     return run, [_row(row) for row in rows]
 
 
@@ -188,11 +191,6 @@ def _check(sound: bool, what: str) -> None:
 def evaluation_name(protocol: str, split: str) -> str:
     """Under which name a results file keeps how a protocol's rows of a split were made."""
     return protocol if split == "val" else f"{protocol} ({split})"
-
-
-def _current_evaluation(name: str) -> str:
-    protocol, split = evaluation_of(name)
-    return evaluation_name(RENAMED_PROTOCOLS.get(protocol, protocol), split)
 
 
 def evaluation_of(name: str) -> tuple[str, str]:

@@ -18,7 +18,6 @@ from PIL import Image
 from contextssl.report.drawing import LIGHT, PALETTE, RC, figure_files
 from contextssl.report.words import factor_name, listed
 
-NAME = "examples"
 EXAMPLES, NEIGHBOURS = 2, 5
 # Inches above the first row; the height of a row in pictures; where query and neighbours begin, of the figure's width.
 HEAD, ROW = 0.34, 1.14
@@ -28,7 +27,7 @@ QUERY, NEAREST = 0.515, 0.615
 def examples_files(gallery: Mapping[str, Any], folder: Path) -> list[Path]:
     """``examples.png`` and ``examples.svg`` of a gallery with examples: its first query before and after the examples of each environment."""
     with matplotlib.rc_context(RC):
-        return figure_files(examples_figure(gallery), folder, NAME)
+        return figure_files(examples_figure(gallery), folder, "examples")
 
 
 def examples_figure(gallery: Mapping[str, Any]) -> Figure:

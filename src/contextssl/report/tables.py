@@ -19,7 +19,6 @@ from contextssl.report.markup import Content, Markup, element, group_row, join, 
 from contextssl.report.panels import Panel, Picture
 from contextssl.report.words import context_name, environment_name, factor_name, floor_of, head_name, measured, metric_name, number
 
-BREAK = element("br")
 RETRIEVAL = ("mrr", "hit@1", "hit@2", "hit@5", "hit@10")
 # Of a row: what the number is, and where it was measured.
 NUMBER_FIELDS = ("metric", "factor", "head", "target")
@@ -37,7 +36,7 @@ def results_table(runs: Sequence[Run]) -> Markup | None:
     asked += [("probe", "accuracy", "class"), ("probe", "balanced_accuracy", "class")]
     columns = [{"protocol": protocol, "metric": metric, "factor": factor} for protocol, metric, factor in asked]
     columns = [column for column in columns if any(run.first(**column) for run in runs)]
-    head: list[Content] = ["", *(join(factor_name(column["factor"]), BREAK, metric_name(column["metric"])) for column in columns)]
+    head: list[Content] = ["", *(join(factor_name(column["factor"]), element("br"), metric_name(column["metric"])) for column in columns)]
     body: list[Sequence[Content] | Markup] = []
     for run in runs:
         body.append(group_row(run.name, len(head)))
