@@ -34,9 +34,6 @@ from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied
 
-# The paper's probes (and retrieval), together with ridge and kNN; the quick ones are the demo's.
-PUBLISHED_HEADS = ("published", "ridge", "knn")
-
 
 @dataclass(frozen=True)
 class Job:
@@ -77,9 +74,7 @@ def unfinished(jobs: Sequence[Job], settings: CompareSettings) -> list[int]:
     """
     left = []
     for number, job in enumerate(jobs):
-        wanted = job.variant.settings(settings, job.seed, Path(settings.compare_dir))
-        folder = Path(str(wanted.run_dir))
-        _check_same(wanted, folder)
+        wanted, folder = _wanted(job, settings)
         if not (folder / RESULTS).is_file() or _missing(wanted, folder, settings):
             left.append(number)
     return left
@@ -87,9 +82,7 @@ def unfinished(jobs: Sequence[Job], settings: CompareSettings) -> list[int]:
 
 def run_job(job: Job, settings: CompareSettings) -> Path:
     """Trains and evaluates the run, as far as that is not done; returns its folder."""
-    wanted = job.variant.settings(settings, job.seed, Path(settings.compare_dir))
-    folder = Path(str(wanted.run_dir))
-    _check_same(wanted, folder)
+    wanted, folder = _wanted(job, settings)
     _train(wanted, folder)
     if missing := _missing(wanted, folder, settings):
         evaluate(_evaluation(wanted, folder, settings), missing)
@@ -98,11 +91,16 @@ def run_job(job: Job, settings: CompareSettings) -> Path:
     return folder
 
 
+def _wanted(job: Job, settings: CompareSettings) -> tuple[TrainSettings, Path]:
+    """The settings of a job's run, and its folder, in which there is no other run."""
+    wanted = job.variant.settings(settings, job.seed, Path(settings.compare_dir))
+    folder = Path(str(wanted.run_dir))
+    _check_same(wanted, folder)
+    return wanted, folder
+
+
 def _check_same(wanted: TrainSettings, folder: Path) -> None:
-    if not (folder / SETTINGS).is_file():
-        return
-    there = stored_settings(folder)
-    if differ := differing(there, wanted):
+    if (folder / SETTINGS).is_file() and (differ := differing(stored_settings(folder), wanted)):
         raise SettingsError(
             f"{folder} belongs to another comparison ({'; '.join(differ[:3])}): choose another compare_dir, or remove that folder"
         )
@@ -118,27 +116,16 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
         except CheckpointError:
             # It cannot be resumed, but only the user can say whether to delete it.
             with held(folder):
-                aside = _set_aside(folder)
+                names = (folder.with_name(f"{folder.name}.stopped-{number}") for number in itertools.count(1))
+                aside = folder.rename(next(name for name in names if not name.exists()))
             (aside / LOCK).unlink(missing_ok=True)
             warnings.warn(f"{folder} has no checkpoint to resume from: it is kept as {aside}, and trained again", stacklevel=2)
         else:
-            # A resumed run does not inherit max_minutes, so it is given again.
-            again = TrainSettings(resume=str(folder), progress=wanted.progress, max_minutes=wanted.max_minutes)
-            # The user's own code is named again: none is imported because a checkpoint names it.
-            own = ("method", "dataset", "factors", "encoder_factory")
-            train(replace(again, **{name: getattr(wanted, name) for name in own}))
+            # A resumed run does not inherit max_minutes. The user's own code is named again: none is imported because a checkpoint names it.
+            again = ("progress", "max_minutes", "method", "dataset", "factors", "encoder_factory")
+            train(TrainSettings(resume=str(folder), **{name: getattr(wanted, name) for name in again}))
             return
     train(wanted)
-
-
-def _set_aside(folder: Path) -> Path:
-    """Renames a folder to the first free name: ``seed0.stopped-1``."""
-    for number in itertools.count(1):
-        aside = folder.with_name(f"{folder.name}.stopped-{number}")
-        if not aside.exists():
-            folder.rename(aside)
-            return aside
-    raise AssertionError("numbers do not end")
 
 
 def _missing(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> list[str]:
@@ -160,14 +147,12 @@ def _made_with_same(made: Mapping[str, Any], protocol: Protocol, asked: Evaluate
 
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
-    """The evaluation, the same for every run: the demo's probes, or the paper's. Lengths and environments are for methods that take contexts."""
+    """The evaluation, the same for every run: the demo's probes, or the paper's (and its retrieval) with ridge and kNN. Lengths and environments
+    are for methods that take contexts."""
     method = METHODS.find(wanted.method)
-    if settings.evaluation == "quick":
-        probes = evaluation_settings(folder, settings)
-    else:
-        probes = EvaluateSettings(load_model=str(folder), heads=list(PUBLISHED_HEADS), sources="published")
+    probes = EvaluateSettings(load_model=str(folder), heads=["published", "ridge", "knn"], sources="published")
     return replace(
-        probes,
+        evaluation_settings(folder, settings) if settings.evaluation == "quick" else probes,
         bottleneck=settings.compare_bottleneck,
         eval_ctxt=settings.compare_lengths if method.contexts else None,
         environments=settings.compare_environments if method.aim == "context" else None,
@@ -184,26 +169,19 @@ def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) 
 def tables(jobs: Sequence[Job], settings: CompareSettings, command: str) -> Comparison:
     """Reads every run's results and writes the comparison into ``settings.compare_dir``. The page shows ``command``."""
     root = Path(settings.compare_dir)
-    entries: dict[str, list[Job]] = {}
-    for job in jobs:
-        entries.setdefault(job.variant.name, []).append(job)
-    made = []
-    for name, own in entries.items():
-        variant = own[0].variant
-        published = settings.evaluation == "published"
-        runs = tuple(read_run(variant.folder(root, job.seed), f"{name}, seed {job.seed}", prefer_published=published) for job in own)
-        made.append(Entry(name, variant.group, runs, variant.published))
+    published = settings.evaluation == "published"
+    made: list[Entry] = []
+    for variant in {job.variant.name: job.variant for job in jobs}.values():
+        own = [job for job in jobs if job.variant.name == variant.name]
+        runs = tuple(read_run(variant.folder(root, job.seed), job.name, prefer_published=published) for job in own)
+        made.append(Entry(variant.name, variant.group, runs, variant.published))
     about = describe_machine()
     minutes = sum(float(run.about.get("seconds", 0.0)) for entry in made for run in entry.runs) / 60
-    return write_comparison(
-        made,
-        root,
-        protocols=settings.protocols,
-        about={
-            "command": command,
-            "date": str(about["date"]),
-            "commit": str(about["commit"]),
-            "machine": f"{about['machine']}, {about['device']}, {about['threads']} threads",
-            "training": f"{minutes:.0f} minutes of training in {len(jobs)} runs",
-        },
-    )
+    lines = {
+        "command": command,
+        "date": str(about["date"]),
+        "commit": str(about["commit"]),
+        "machine": f"{about['machine']}, {about['device']}, {about['threads']} threads",
+        "training": f"{minutes:.0f} minutes of training in {len(jobs)} runs",
+    }
+    return write_comparison(made, root, protocols=settings.protocols, about=lines)

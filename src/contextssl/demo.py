@@ -28,13 +28,7 @@ QUERIES = 10
 
 @dataclass(frozen=True)
 class Demo:
-    """The files of a demo, and the seconds that each part took.
-
-    Args:
-        folder: of the run.
-        report: the page.
-        seconds: by ``"data"``, ``"training"``, ``"evaluation"`` (with the report).
-    """
+    """A demo: its run's folder, its page, and the seconds of ``"data"``, ``"training"``, and ``"evaluation"`` with the report."""
 
     folder: Path
     report: Path
@@ -49,16 +43,15 @@ def demo(settings: TrainSettings) -> Demo:
     Raises:
         ContextSSLError: from a part that fails; the results of earlier parts are kept.
     """
-    clock = [time.monotonic()]
+    start = time.monotonic()
     data = open_data(settings, progress=settings.progress)
-    clock.append(time.monotonic())
+    opened = time.monotonic()
     folder = train(settings, data=data)
-    clock.append(time.monotonic())
+    trained = time.monotonic()
     evaluate(evaluation_settings(folder, settings))
     report = write_report([folder], own=OwnCode(settings.factors, own_name(settings.dataset), settings.encoder_factory))
-    clock.append(time.monotonic())
-    names = ("data", "training", "evaluation")
-    return Demo(folder, report.page, {name: after - before for name, before, after in zip(names, clock[:-1], clock[1:], strict=True)})
+    seconds = {"data": opened - start, "training": trained - opened, "evaluation": time.monotonic() - trained}
+    return Demo(folder, report.page, seconds)
 
 
 def evaluation_settings(folder: Path, settings: TrainSettings) -> EvaluateSettings:

@@ -20,10 +20,9 @@ MINUTES = "rendered shapes, 32 px, a compact encoder: 4 to 9 minutes per run on 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment.
+    """One experiment; ``name`` in the command, ``title`` in the paper.
 
     Args:
-        name, title: in the command, and in the paper.
         settings: words of ``contextssl compare``.
         on_shapes: words that replace them on rendered shapes.
         published: the paper's result, in words.
@@ -47,15 +46,12 @@ class Experiment:
     def described(self, given: Sequence[str]) -> str:
         """A description before the run: command, setting, published numbers, time and memory."""
         words = self.words(given)
-        shapes = SHAPES in words
-        return "\n".join(
-            [
-                self.title if self.title.endswith("(ours)") else f"{self.title} (Gupta et al., 2024)",
-                f"command: {advice.command(['contextssl', 'compare', *words])}",
-                f"setting: {MINUTES if shapes else PAPER}",
-                f"published: {self.published}" + ("; on 3DIEBench, so not to be compared with numbers on shapes" if shapes else ""),
-            ]
-        )
+        title = self.title if self.title.endswith("(ours)") else f"{self.title} (Gupta et al., 2024)"
+        command = advice.command(["contextssl", "compare", *words])
+        setting, other = PAPER, ""
+        if SHAPES in words:
+            setting, other = MINUTES, "; on 3DIEBench, so not to be compared with numbers on shapes"
+        return f"{title}\ncommand: {command}\nsetting: {setting}\npublished: {self.published}{other}"
 
 
 # Environments of training with three factors. Neither has rotation+light, all three, or none.

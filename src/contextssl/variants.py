@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,13 +21,10 @@ WHERE_AND_HOW = {"seed", "output_dir", "run_dir", "resume", *FREE_TO_CHANGE} - {
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of a comparison.
+    """One line of a comparison; ``name``, ``group`` and ``published`` as of an :class:`~contextssl.report.entries.Entry`.
 
     Args:
-        name: as on the command line, such as ``"sie:rotation"`` or ``"mask_prob=0.5"``.
-        group: what it was trained for, in tables: ``"invariance"``, a condition, ``"context"``, ``"ceiling"``, ``"floor"``.
         changes: settings that differ from those of the whole comparison.
-        published: the method's name in papers.
     """
 
     name: str
@@ -67,15 +65,14 @@ def method_variants(names: Sequence[str], conditions: Sequence[str]) -> list[Var
     for named in names:
         name, own = method_and_condition(named)
         method = METHODS.find(name)
-        if method.aim != "equivariance":
-            if own:
-                raise SettingsError(f"{named}: {name} does not follow one action, so it takes no condition: name it without")
+        if method.aim == "equivariance":
+            for condition in [own] if own else conditions:
+                variants.append(Variant(f"{name}:{condition}", condition, {"method": name, "condition": condition}, method.title))
+        elif own:
+            raise SettingsError(f"{named}: {name} does not follow one action, so it takes no condition: name it without")
+        else:
             variants.append(Variant(name, method.aim, {"method": name}, method.title))
-            continue
-        for condition in [own] if own else conditions:
-            variants.append(Variant(f"{name}:{condition}", condition, {"method": name, "condition": condition}, method.title))
-    seen = [variant.name for variant in variants]
-    if twice := [name for name in seen if seen.count(name) > 1]:
+    if twice := [name for name, count in Counter(variant.name for variant in variants).items() if count > 1]:
         raise SettingsError(f"{twice[0]} is named twice in methods: name it once")
     if not variants:
         raise SettingsError("methods names no method: name at least one, such as methods=[contextssl,simclr]")

@@ -30,12 +30,8 @@ def describe_run(settings: TrainSettings, data: Data, encoder: nn.Module | str |
     Args:
         encoder: the user's own, or the name of its class; None for ``settings.backbone``.
     """
-    return {
-        "settings": dataclasses.asdict(settings),
-        "seed": settings.seed,
-        **describe_parts(settings, data, encoder),
-        **describe_machine(),
-    }
+    given = {"settings": dataclasses.asdict(settings), "seed": settings.seed}
+    return {**given, **describe_parts(settings, data, encoder), **describe_machine()}
 
 
 def describe_parts(settings: TrainSettings, data: Data, encoder: nn.Module | str | None) -> dict[str, Any]:
@@ -64,11 +60,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def commit(package: Path = PACKAGE) -> str | None:
-    """The commit of this package's own checkout, or None where the package runs from elsewhere, such as an environment in a user's repository.
-
-    Args:
-        package: the folder of its modules.
-    """
+    """The commit of this package's own checkout, or None where the package runs from elsewhere, such as an environment in a user's repository."""
     root = package.parent.parent
     if not (root / ".git").exists() or not _is_ours(root / "pyproject.toml"):
         return None

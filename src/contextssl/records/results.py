@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -80,7 +79,11 @@ class ResultRow:
 def write_results(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow]) -> Path:
     """Write ``results.json`` into a run's folder. Numbers that are undefined are null: valid JSON."""
     path = folder / RESULTS
-    write_json(path, {"format": FORMAT, "run": dict(run), "rows": [_plain(dataclasses.asdict(row)) for row in rows]})
+    plain = [
+        {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in vars(row).items()}
+        for row in rows
+    ]
+    write_json(path, {"format": FORMAT, "run": dict(run), "rows": plain})
     return path
 
 
@@ -92,34 +95,42 @@ def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
     """
     path = folder / RESULTS
     try:
-        text = path.read_bytes()
+        return _parsed(json.loads(path.read_bytes()), path)
     except OSError as error:
         raise storage_error(error, path, "read") from error
-    with _sound(path, folder):
-        content = json.loads(text)
-        written = content.get("format", FORMAT)
-        _check(isinstance(written, int), f"format is {written!r}")
+    except DataError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise DataError(f"{path} is damaged: remove it and write it again by contextssl evaluate all {folder} ({what})") from error
+
+
+def _parsed(content: Any, path: Path) -> tuple[dict[str, Any], list[ResultRow]]:
+    written = content.get("format", FORMAT)
+    _check(isinstance(written, int), f"format is {written!r}")
     if written > FORMAT:
         raise DataError(f"{path} has format {written}, written by a newer version of contextssl: this version reads {FORMAT}")
-    with _sound(path, folder):
-        run, rows = content["run"], content["rows"]
-        _check(isinstance(run, dict) and isinstance(rows, list), "its parts are not what they were")
-        for name in ("settings", "evaluations", "data"):
-            _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
-        for made in run.get("evaluations", {}).values():
-            _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
-        for made in (run, *run.get("evaluations", {}).values()):
-            if "settings" in made:
-                made["settings"] = by_current_names(made["settings"])
-        _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
+    run, rows = content["run"], content["rows"]
+    _check(isinstance(run, dict) and isinstance(rows, list), "its parts are not what they were")
+    for name in ("settings", "evaluations", "data"):
+        _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
+    evaluations = run.get("evaluations", {})
+    for made in evaluations.values():
+        _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
+    for made in (run, *evaluations.values()):
+        if "settings" in made:
+            made["settings"] = by_current_names(made["settings"])
+    _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
     if newer := sorted({name for row in rows for name in row} - {*_KINDS, *FORMER}):
         raise DataError(
             f"{path} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update contextssl to read it"
         )
-    with _sound(path, folder):
-        if made := run.get("evaluations"):
-            run["evaluations"] = {_current_evaluation(name): about for name, about in made.items()}
-        return run, [_row(row) for row in rows]
+    if evaluations:
+        named = {evaluation_of(name): about for name, about in evaluations.items()}
+        run["evaluations"] = {
+            evaluation_name(RENAMED_PROTOCOLS.get(protocol, protocol), split): about for (protocol, split), about in named.items()
+        }
+    return run, [_row(row) for row in rows]
 
 
 def update_results(
@@ -139,12 +150,7 @@ def update_results(
 
 
 def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow], weights: str) -> Path:
-    """Write what training found. Evaluations of the weights that it ended with are kept, as where a finished run is resumed.
-
-    Args:
-        run, rows: of the training.
-        weights: the model's fingerprint.
-    """
+    """Write what training found. Evaluations of the ``weights`` that it ended with are kept, as where a finished run is resumed."""
     with locked(folder / LOCK, f"writing results into {folder}"):
         about: dict[str, Any] = {}
         before: list[ResultRow] = []
@@ -182,28 +188,9 @@ def _check(sound: bool, what: str) -> None:
         raise ValueError(what)
 
 
-@contextmanager
-def _sound(path: Path, folder: Path) -> Iterator[None]:
-    """One clear error where the file holds something else than results."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise DataError(f"{path} is damaged: remove it and write it again by contextssl evaluate all {folder} ({what})") from error
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
-
-
 def evaluation_name(protocol: str, split: str) -> str:
     """Under which name a results file keeps how a protocol's rows of a split were made."""
     return protocol if split == "val" else f"{protocol} ({split})"
-
-
-def _current_evaluation(name: str) -> str:
-    protocol, split = evaluation_of(name)
-    return evaluation_name(RENAMED_PROTOCOLS.get(protocol, protocol), split)
 
 
 def evaluation_of(name: str) -> tuple[str, str]:

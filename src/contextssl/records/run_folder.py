@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from contextssl.errors import DataError, SettingsError
@@ -31,23 +31,19 @@ def new_run_folder(output_dir: str | Path, name: str, run_dir: str | Path | None
         folder = Path(run_dir)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise SettingsError(f"run_dir {folder} is not empty: choose another, or resume it by resume={folder}")
-        _make(folder, exist_ok=True)
-        return folder
+        return _made(folder, exist_ok=True)
     stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     for number in range(10_000):
         folder = Path(output_dir) / (stem if number == 0 else f"{stem}-{number}")
-        if not folder.exists():
-            try:
-                _make(folder, exist_ok=False)
-            except FileExistsError:
-                continue
-            return folder
+        with suppress(FileExistsError):
+            return _made(folder, exist_ok=False)
     raise DataError(f"{output_dir} holds 10,000 runs of this second: choose another output_dir")
 
 
-def _make(folder: Path, exist_ok: bool) -> None:
+def _made(folder: Path, exist_ok: bool) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=exist_ok)
+        return folder
     except FileExistsError:
         raise
     except OSError as error:
@@ -84,29 +80,20 @@ def training_folder(output_dir: str | Path, name: str, run_dir: str | Path | Non
         raise
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """``folder`` for this process alone, until the end of the block or of the process.
-
-    Raises:
-        BusyError: where another process has it.
-        DataError: where it cannot be written to.
-    """
-    with locked(folder / LOCK, f"training in {folder}", wait=False):
-        yield
+def held(folder: Path) -> AbstractContextManager[None]:
+    """``folder`` for this process alone, until the end of the block or of the process; raises as :func:`~contextssl.system.locks.locked`."""
+    return locked(folder / LOCK, f"training in {folder}", wait=False)
 
 
 def is_early(folder: Path) -> bool:
     """Whether there is nothing but what a run leaves that was stopped before its first checkpoint, or nothing at all."""
-    for path in folder.iterdir():
-        if path.is_symlink():
-            return False
-        if path.is_dir():
-            if path.name not in EARLY_FOLDERS or not all(_is_early_file(file, EARLY_FOLDERS[path.name]) for file in path.iterdir()):
-                return False
-        elif not _is_early_file(path, EARLY_FILES):
-            return False
-    return True
+
+    def early(path: Path) -> bool:
+        if path.is_dir() and not path.is_symlink():
+            return path.name in EARLY_FOLDERS and all(_is_early_file(file, EARLY_FOLDERS[path.name]) for file in path.iterdir())
+        return _is_early_file(path, EARLY_FILES)
+
+    return all(map(early, folder.iterdir()))
 
 
 def _is_early_file(path: Path, pattern: str) -> bool:

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from contextssl import advice
 from contextssl.data_set import of_source
 from contextssl.records.provenance import OWN
 from contextssl.report.collect import Run
-from contextssl.report.markup import Content, Markup, element, join, table
+from contextssl.report.markup import Content, Markup, element, table
 from contextssl.report.words import listed
 
 # The training settings shown first.
 MATTER = (
-    "backbone",
-    "resolution",
-    "projection_dim",
-    "width",
-    "n_layer",
-    "block_size",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "optimizer",
-    "temperature",
-    "weight_equiv_loss",
-    "mask_prob",
-    "env_ratio",
-    "env_per",
-    "bottleneck",
-)
+    "backbone", "resolution", "projection_dim", "width", "n_layer", "block_size", "epochs", "batch_size", "learning_rate", "weight_decay",
+    "optimizer", "temperature", "weight_equiv_loss", "mask_prob", "env_ratio", "env_per", "bottleneck",
+)  # fmt: skip
 UNSAID = "not recorded"
 
 
@@ -45,8 +30,7 @@ def run_table(runs: Sequence[Run]) -> Markup:
         values = [each.get(name, "") for each in facts]
         differ = len(set(values)) > 1
         body.append([name, *(element("span", value, class_="active" if differ else None) for value in values)])
-    inner = table(head if len(runs) > 1 else ["", ""], body, left=len(runs) + 1)
-    return Markup(str(inner).replace("<table>", '<table class="settings">', 1))
+    return table(head if len(runs) > 1 else ["", ""], body, left=len(runs) + 1, class_="settings")
 
 
 def all_settings(runs: Sequence[Run]) -> Markup:
@@ -56,9 +40,8 @@ def all_settings(runs: Sequence[Run]) -> Markup:
 
 
 def _facts(run: Run) -> dict[str, str]:
-    about, settings = run.about, run.settings
-    source = about.get("data", {}).get("source") or {}
-    facts = {"data": _data(run, source), "data fingerprint": about.get("data", {}).get("fingerprint")}
+    about, settings, data = run.about, run.settings, run.about.get("data", {})
+    facts = {"data": _data(run, data.get("source") or {}), "data fingerprint": data.get("fingerprint")}
     if about.get("encoder_class"):
         facts["encoder"] = f"your own, {about['encoder_class']}"
     if "load_model" in about:
@@ -69,18 +52,21 @@ def _facts(run: Run) -> dict[str, str]:
     if about.get("steps") is not None:
         facts["training"] = f"{about['steps']:,} steps, {about.get('images', 0):,} views, {about.get('seconds', 0) / 60:.1f} min"
     facts["finished"] = about.get("date")
-    facts.update(
-        {name.replace("_", " "): "the default" if settings[name] is None else settings[name] for name in MATTER if name in settings}
-    )
-    facts.update(_evaluated(run))
-    notes = list(dict.fromkeys(note for evaluation in run.evaluations.values() for note in evaluation.get("notes", ())))
-    if notes:
+    for name in MATTER:
+        if name in settings:
+            facts[name.replace("_", " ")] = "the default" if settings[name] is None else settings[name]
+    facts |= _evaluated(run)
+    if notes := dict.fromkeys(note for evaluation in run.evaluations.values() for note in evaluation.get("notes", ())):
         facts["notes"] = "; ".join(notes)
     return {name: UNSAID if value is None else _plain(value) for name, value in facts.items()}
 
 
+def data_name(run: Run) -> str:
+    return "data of your own" if run.dataset in (None, OWN) else str(run.dataset)
+
+
 def _data(run: Run, source: dict[str, Any]) -> str:
-    name = "data of your own" if run.dataset in (None, OWN) else str(run.dataset)
+    name = data_name(run)
     if isinstance(source.get("items"), dict):
         counts = listed([f"{count:,} {split}" for split, count in source["items"].items()])
         return f"{name}: {counts} images"
@@ -92,26 +78,22 @@ def _machine(about: Any) -> str | None:
     if about.get("device") is None:
         return None
     threads = f", {about['threads']} threads" if about.get("threads") else ""
-    machine = "" if about["device"] != "cpu" else f" ({about.get('machine')}{threads})"
+    machine = f" ({about.get('machine')}{threads})" if about["device"] == "cpu" else ""
     return f"{about['device']}{machine}, torch {about.get('torch')}"
-
-
-def _checkpoint(evaluation: Mapping[str, Any]) -> str:
-    chosen = evaluation.get("checkpoint_chosen_on")
-    return f"checkpoint {evaluation['checkpoint']}{f', chosen on the {chosen} split' if chosen else ''}"
 
 
 def _evaluated(run: Run) -> dict[str, str]:
     """How the protocols were run: one line for those that were run in the same way."""
     same: dict[str, list[str]] = {}
     for protocol, evaluation in run.evaluations.items():
+        checkpoint, chosen = evaluation.get("checkpoint") or "last", evaluation.get("checkpoint_chosen_on")
         said = [
             f"{evaluation.get('items')} {evaluation.get('split')} items",
             f"{evaluation.get('contexts')} contexts",
             f"seed {evaluation.get('seed')}",
             f"{evaluation.get('precision')} on {evaluation.get('device')}",
             f"version {evaluation.get('version')}",
-            *([_checkpoint(evaluation)] if evaluation.get("checkpoint") not in (None, "last") else []),
+            *([f"checkpoint {checkpoint}{f', chosen on the {chosen} split' if chosen else ''}"] if checkpoint != "last" else []),
             str(evaluation.get("date")),
         ]
         words = ", ".join(part for part in said if "None" not in part)
@@ -122,20 +104,16 @@ def _evaluated(run: Run) -> dict[str, str]:
 def in_short(run: Run) -> str:
     """The run in one line."""
     facts = _facts(run)
-    wanted = ("data", "training", "trained on", "seed", "version, commit", "finished")
-    names = {"seed": "seed ", "version, commit": "version "}
-    return " · ".join(names.get(name, "") + facts[name] for name in wanted if facts.get(name, UNSAID) != UNSAID)
+    before = {"data": "", "training": "", "trained on": "", "seed": "seed ", "version, commit": "version ", "finished": ""}
+    return " · ".join(words + facts[name] for name, words in before.items() if facts.get(name, UNSAID) != UNSAID)
 
 
 def definitions(runs: Sequence[Run]) -> Markup | None:
-    """The definitions of the numbers, as the evaluation recorded them."""
-    texts: dict[str, str] = {}
-    for run in runs:
-        for evaluation in run.evaluations.values():
-            texts.update(evaluation.get("definitions", {}))
-    if not texts:
-        return None
-    return element("ul", [element("li", element("strong", name), ": ", text) for name, text in texts.items()], class_="plain")
+    """The definitions of the numbers, as the evaluation recorded them, in a box that opens."""
+    made = [evaluation.get("definitions", {}) for run in runs for evaluation in run.evaluations.values()]
+    texts = {name: text for each in made for name, text in each.items()}
+    entries = [element("li", element("strong", name), ": ", text) for name, text in texts.items()]
+    return element("details", element("summary", "Definitions"), element("ul", entries, class_="plain")) if entries else None
 
 
 def missing(run: Run, protocol: str, why: str) -> Markup:
@@ -144,13 +122,8 @@ def missing(run: Run, protocol: str, why: str) -> Markup:
     command = advice.command(["contextssl", "evaluate", *protocol.split(), run.folder, *split])
     kind, *words = protocol.split()
     heads = " by the published heads" if words else ""
-    return element(
-        "p", f"{run.name} was not evaluated by {kind}{heads}, so {why} is missing. To add it: ", _code(command), class_="missing"
-    )
-
-
-def _code(text: str) -> Markup:
-    return element("code", text)
+    said = f"{run.name} was not evaluated by {kind}{heads}, so {why} is missing. To add it: "
+    return element("p", said, element("code", command), class_="missing")
 
 
 def _plain(value: Any) -> str:
@@ -159,7 +132,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return listed(value) if value else "[]"
     return json.dumps(value, ensure_ascii=False)
-
-
-def warning(text: str, parts: Sequence[str] = ()) -> Markup:
-    return element("p", join(text, " · ".join(parts)), class_="warning", role="note")

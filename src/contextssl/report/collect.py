@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,6 @@ NAMED = 3
 PAPERS_RESOLUTION = 128
 # Settings of an encoder beyond its name.
 PAPERS_ENCODER = {"stem": "default", "pool": "average", "feature_norm": "none", "pretrained": False}
-# Settings that say which rows there are, not what their numbers mean.
-WHICH_ROWS = ("heads",)
-# Of retrieval as published there are rows of the training split alone.
-PUBLISHED_RETRIEVAL = "retrieval (train)"
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,11 @@ class Run:
     """One run of a report.
 
     Args:
-        folder, name: where it is, and what it is called on the page.
+        name: what it is called on the page.
         about: what made it, as in ``results.json``.
         rows: its numbers, of one split (and those of training).
         training: by name the curve of a meter, as (step, value).
-        split: of the rows.
-        retrieval_as_published: whether those of retrieval are of the training split, as published, in the place of ``split``.
+        retrieval_as_published: whether the rows of retrieval are of the training split, as published, in the place of ``split``.
     """
 
     folder: Path
@@ -54,32 +51,24 @@ class Run:
     @property
     def settings(self) -> Mapping[str, Any]:
         """Of the training; with data or an encoder of the user's own, ``dataset`` and ``backbone`` say so."""
-        found = self.about.get("settings")
-        if not isinstance(found, Mapping):
-            return {}
-        said: dict[str, Any] = {"dataset": self.trained_on, "backbone": self.encoder}
-        return {**found, **{name: value for name, value in said.items() if value is not None and name in found}}
+        given = self.about.get("settings", {})
+        said = {"dataset": self.trained_on, "backbone": self.encoder}
+        return {**given, **{name: value for name, value in said.items() if value is not None and name in given}}
 
     @property
     def trained_on(self) -> str | None:
         """The kind of the data that it was trained on; ``"own"`` where nothing says where they came from."""
-        data = self.about.get("data")
-        data = data if isinstance(data, Mapping) else {}
+        data, named = self.about.get("data", {}), self.about.get("settings", {}).get("dataset")
         if data.get("kind") is not None:
             return str(data["kind"])
         # Results from before the kind was recorded: data that were opened by their name have a path.
-        found = self.about.get("settings")
-        if not isinstance(found, Mapping) or found.get("dataset") is None:
-            return None
-        return str(found["dataset"]) if data.get("path") is not None else OWN
+        return None if named is None else str(named) if data.get("path") is not None else OWN
 
     @property
     def encoder(self) -> str | None:
         """The backbone, or ``"own"``; None where it was not recorded."""
-        if self.about.get("encoder") is not None:
-            return str(self.about["encoder"])
-        found = self.about.get("settings")
-        return str(found["backbone"]) if isinstance(found, Mapping) and found.get("backbone") is not None else None
+        found = self.about.get("encoder") or self.about.get("settings", {}).get("backbone")
+        return None if found is None else str(found)
 
     @property
     def dataset(self) -> str | None:
@@ -101,11 +90,10 @@ class Run:
     @property
     def evaluations(self) -> Mapping[str, Mapping[str, Any]]:
         """How each protocol's rows were made, by protocol."""
-        found = self.about.get("evaluations", {})
-        split_of = {"retrieval": "train"} if self.retrieval_as_published else {}
-        made = {evaluation_of(name): about for name, about in found.items()}
-        own = [protocol for protocol, split in made if split == split_of.get(protocol, self.split)]
-        return {protocol: made[protocol, split_of.get(protocol, self.split)] for protocol in in_order(own)}
+        made = {evaluation_of(name): about for name, about in self.about.get("evaluations", {}).items()}
+        split_of = {protocol: "train" if protocol == "retrieval" and self.retrieval_as_published else self.split for protocol, _ in made}
+        own = {protocol: about for (protocol, split), about in made.items() if split == split_of[protocol]}
+        return {protocol: own[protocol] for protocol in in_order(own)}
 
     @property
     def environments(self) -> list[str]:
@@ -113,8 +101,7 @@ class Run:
 
     @property
     def factors(self) -> list[str]:
-        found = dict.fromkeys(row.factor for row in self.rows if row.factor is not None and row.factor != "class")
-        return [name for name in found if name is not None]
+        return list(dict.fromkeys(row.factor for row in self.rows if row.factor is not None and row.factor != "class"))
 
     @property
     def takes_context(self) -> bool:
@@ -146,33 +133,35 @@ class Run:
         """Rows whose fields have these values."""
         return [row for row in self.rows if all(getattr(row, name) == value for name, value in fields.items())]
 
+    def first(self, **fields: object) -> ResultRow | None:
+        """The first of :meth:`find`."""
+        return next(iter(self.find(**fields)), None)
+
     def curve(self, protocol: str, metric: str, environment: str | None, **fields: object) -> list[ResultRow]:
         """Embedding rows of one context's environment by rising length; at length 0, where no context is given, the row all share."""
         rows = self.find(protocol=protocol, metric=metric, representation="embedding", **{"bottleneck": 0.0, **fields})
         own = [row for row in rows if row.environment == environment and row.length is not None]
-        start = [row for row in rows if row.environment is None and row.length == 0]
-        if any(row.length == 0 for row in own):
-            start = []
-        return sorted([*start, *own], key=lambda row: row.length or 0)
-
-    def lengths(self, protocol: str, metric: str) -> list[int]:
-        return sorted({row.length for row in self.find(protocol=protocol, metric=metric) if row.length})
+        if all(row.length for row in own):
+            own += [row for row in rows if row.environment is None and row.length == 0]
+        return sorted(own, key=lambda row: row.length or 0)
 
     def reported_length(self, protocol: str, metric: str) -> int | None:
         """14 tokens, or the longest length there is."""
-        lengths = self.lengths(protocol, metric)
-        return REPORTED_LENGTH if REPORTED_LENGTH in lengths else lengths[-1] if lengths else None
+        lengths = {row.length for row in self.find(protocol=protocol, metric=metric) if row.length}
+        return REPORTED_LENGTH if REPORTED_LENGTH in lengths else max(lengths, default=None)
 
     def wanted_head(self, factor: str) -> str:
         """The head nearest to the paper's probe of a factor, for runs without the published heads."""
-        return "mlp" if any(row.metric == "angle_deg" for row in self.find(factor=factor)) else "linear"
+        return "mlp" if self.first(factor=factor, metric="angle_deg") else "linear"
 
     def published_head(self, factor: str, protocol: str = "equivariance") -> str | None:
         """The paper's probe; else :meth:`wanted_head`; None where neither was run."""
-        if self.find(protocol=protocol, factor=factor, head="published"):
-            return "published"
-        wanted = self.wanted_head(factor)
-        return wanted if self.find(protocol=protocol, factor=factor, head=wanted) else None
+        heads = ("published", self.wanted_head(factor))
+        return next((head for head in heads if self.first(protocol=protocol, factor=factor, head=head)), None)
+
+
+def at_length(curve: Iterable[ResultRow], length: int) -> ResultRow | None:
+    return next((row for row in curve if row.length == length), None)
 
 
 def in_order(protocols: Iterable[str]) -> list[str]:
@@ -215,7 +204,10 @@ def read_run(folder: Path, name: str | None = None, split: str = "val", prefer_p
     about, rows = read_results(folder)
     if not rows:
         raise DataError(f"{folder / RESULTS} holds no numbers: make some by {advice.command(['contextssl', 'evaluate', 'all', folder])}")
-    as_published = _has_published_retrieval(about) and (prefer_published or evaluation_name("retrieval", split) not in about["evaluations"])
+    made = about.get("evaluations", {})
+    # Of retrieval as published there are rows of the training split alone.
+    published = made.get(evaluation_name("retrieval", "train"), {}).get("settings", {}).get("sources") == "published"
+    as_published = published and (prefer_published or evaluation_name("retrieval", split) not in made)
     split_of = {"retrieval": "train"} if as_published else {}
     kept = tuple(row for row in rows if row.protocol == "online" or row.split == split_of.get(row.protocol, split))
     if not kept:
@@ -224,24 +216,16 @@ def read_run(folder: Path, name: str | None = None, split: str = "val", prefer_p
     return Run(folder, name or folder.resolve().name, about, kept, read_training(folder / METRICS), split, as_published)
 
 
-def _has_published_retrieval(about: Mapping[str, Any]) -> bool:
-    made = about.get("evaluations", {}).get(PUBLISHED_RETRIEVAL, {})
-    return bool(made.get("settings", {}).get("sources") == "published")
-
-
 def read_training(path: Path) -> dict[str, list[tuple[int, float]]]:
     """The curves of ``metrics.csv``; a line that was cut short is passed over."""
     curves: dict[str, list[tuple[int, float]]] = {}
-    if not path.is_file():
-        return curves
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for line in csv.DictReader(file):
-            try:
-                step, value = int(line["step"]), float(line["value"])
-            except (KeyError, TypeError, ValueError):
-                continue
-            if math.isfinite(value):
-                curves.setdefault(str(line["name"]), []).append((step, value))
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            for line in csv.DictReader(file):
+                with suppress(KeyError, TypeError, ValueError):
+                    step, value = int(line["step"]), float(line["value"])
+                    if math.isfinite(value):
+                        curves.setdefault(str(line["name"]), []).append((step, value))
     return curves
 
 
@@ -256,49 +240,33 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def differences(runs: Sequence[Run]) -> list[str]:
     """How the runs' evaluations differ in what their numbers mean: one phrase each; none where they can be compared."""
-    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for protocol in in_order(name for run in runs for name in run.evaluations):
-        measured = [run for run in runs if run.has(protocol)]
-        if len(measured) < 2:
-            continue
-        made = {run.name: _definition(run, protocol) for run in measured}
-        for what in dict.fromkeys(key for definition in made.values() for key in definition):
-            same: dict[str, list[str]] = {}
-            for run in measured:
-                if what in made[run.name]:
-                    same.setdefault(_plain(made[run.name][what]), []).append(run.name)
-            if len(same) > 1:
-                parts = tuple(f"{value} in {_few(names)}" for value, names in same.items())
-                found.setdefault((what, parts), []).append(protocol)
-    found.update(_mixed(runs))
-    phrases = [f"{what} ({', '.join(protocols)}): {'; '.join(parts)}" for (what, parts), protocols in found.items()]
-    texts = [about["definitions"] for run in runs for about in run.evaluations.values() if isinstance(about.get("definitions"), Mapping)]
-    # An evaluation defines only what it has rows for.
-    said: dict[str, set[str]] = {}
-    for text in texts:
-        for key, meaning in text.items():
-            said.setdefault(key, set()).add(meaning)
-    changed = sorted(key for key, meanings in said.items() if len(meanings) > 1)
-    return phrases + ([f"the definition of {', '.join(changed)}"] if changed else [])
-
-
-def _mixed(runs: Sequence[Run]) -> dict[tuple[str, tuple[str, ...]], list[str]]:
-    """Runs whose own numbers are of more than one checkpoint, as version 0.1 let them be."""
-    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        same: dict[str, dict[str, list[str]]] = {}
+        for run in runs:
+            for what, value in _definition(run, protocol).items() if run.has(protocol) else ():
+                said = "the default" if value is None else str(value)
+                same.setdefault(what, {}).setdefault(said, []).append(run.name)
+        for what, values in same.items():
+            if len(values) > 1:
+                found[what, "; ".join(f"{value} in {_few(names)}" for value, names in values.items())].append(protocol)
     for run in runs:
-        made: dict[Any, list[str]] = {}
+        # As version 0.1 let them be: a run's own numbers are of more than one checkpoint.
+        made: dict[str, list[str]] = {}
         for protocol, about in run.evaluations.items():
-            if about.get("weights") is not None:
-                made.setdefault(about["weights"], []).append(protocol)
+            if (weights := about.get("weights")) is not None:
+                named = about.get("checkpoint") or about.get("settings", {}).get("checkpoint") or f"weights {weights}"
+                made.setdefault(weights, [str(named)]).append(protocol)
         if len(made) > 1:
-            named = [f"{', '.join(protocols)} of {_checkpoint(run, protocols[0])}" for protocols in made.values()]
-            found["checkpoint", tuple(named)] = [run.name]
-    return found
-
-
-def _checkpoint(run: Run, protocol: str) -> str:
-    about = run.evaluations[protocol]
-    return str(about.get("checkpoint") or about.get("settings", {}).get("checkpoint") or f"weights {about.get('weights')}")
+            found["checkpoint", "; ".join(f"{', '.join(protocols)} of {named}" for named, *protocols in made.values())] = [run.name]
+    phrases = [f"{what} ({', '.join(protocols)}): {parts}" for (what, parts), protocols in found.items()]
+    # An evaluation defines only what it has rows for.
+    meanings: dict[str, set[str]] = defaultdict(set)
+    for about in (about for run in runs for about in run.evaluations.values() if isinstance(about.get("definitions"), Mapping)):
+        for key, meaning in about["definitions"].items():
+            meanings[key].add(meaning)
+    changed = sorted(key for key, texts in meanings.items() if len(texts) > 1)
+    return phrases + ([f"the definition of {', '.join(changed)}"] if changed else [])
 
 
 def _definition(run: Run, protocol: str) -> dict[str, Any]:
@@ -306,31 +274,21 @@ def _definition(run: Run, protocol: str) -> dict[str, Any]:
     settings = about.get("settings", {})
     shared = {name: about.get(name) for name in ("contexts", "split", "seed", "items", "precision")}
     shared["checkpoint"] = about.get("checkpoint") or "last"
-    # A setting that an older version did not have is no difference that could be named.
+    # A setting that an older version did not have is no difference that could be named; heads say which rows there are, not what they mean.
     known = PROTOCOLS.built_in.get(protocol)
     reads = known.reads if known is not None else ("own",)
-    own = {name.replace("_", " "): settings[name] for name in reads if name in settings and name not in WHICH_ROWS}
+    own = {name.replace("_", " "): settings[name] for name in reads if name in settings and name != "heads"}
     data = about.get("data", {}).get("fingerprint") or run.about.get("data", {}).get("fingerprint")
     # Of rows that both have, the numbers behind them must agree too, whatever the description says.
-    rows = [row for row in run.rows if row.protocol == protocol]
-    counts = sorted(
-        {row.count for row in rows if row.count is not None and row.head is None and row.metric not in ("capacity_nats", "factor_nats")}
-    )
+    rows = run.find(protocol=protocol)
+    counts = {
+        row.count for row in rows if row.count is not None and row.head is None and row.metric not in ("capacity_nats", "factor_nats")
+    }
     # A method that takes no context has none to draw.
     draws = {"contexts behind a mean": max(row.n for row in rows if row.length)} if any(row.length for row in rows) else {}
-    return {
-        **shared,
-        **own,
-        "data": data,
-        "version": about.get("version"),
-        **draws,
-        "queries or views": ", ".join(map(str, counts)),
-    }
+    counted = {"queries or views": ", ".join(map(str, sorted(counts)))}
+    return {**shared, **own, "data": data, "version": about.get("version"), **draws, **counted}
 
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= NAMED + 1 else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
-
-
-def _plain(value: Any) -> str:
-    return "the default" if value is None else str(value)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl.errors import SettingsError
 from contextssl.evaluation.deviations import deviation_words
-from contextssl.records.provenance import OWN
 from contextssl.report import about as runs_about
 from contextssl.report.collect import Run, differences
 from contextssl.report.comparison_picture import picture
-from contextssl.report.comparison_tables import factors_of, tables
+from contextssl.report.comparison_tables import tables
 from contextssl.report.drawing import picture_files
 from contextssl.report.entries import Averaged, Entry
+from contextssl.report.figures import factors_of
 from contextssl.report.grid import Grid
-from contextssl.report.markup import Markup, element, with_links
-from contextssl.report.page import UNLIKE, document, warnings
+from contextssl.report.markup import element, with_links
+from contextssl.report.page import UNLIKE, contents, document, warnings
 from contextssl.report.panels import Picture
 from contextssl.report.sections import figure, section
 from contextssl.report.words import environment_name, listed
@@ -39,6 +40,7 @@ BEST = (
     "values at or below the floor count as equal. The group of an environment holds the methods that were trained for it, and the in-context "
     "model in its context."
 )
+NOTHING = "None of these runs was evaluated on this split."
 CSV_FIELDS = (
     "entry", "group", "seeds", "condition", "metric", "factor", "mean", "std", "floor", "protocol", "head", "noise", "representation",
     "environment", "length", "target", "context", "seeds_with_number", "split", "item_std", "items",
@@ -63,7 +65,6 @@ def write_comparison(
 
     Args:
         entries: in the order of the tables; runs of all of them should have different names.
-        out: the folder.
         split: whose rows are shown.
         about: name and text of lines under the title.
         protocols: of your own, ``package.module:Name``, whose tables are shown.
@@ -88,11 +89,7 @@ def _in_short(averaged: Sequence[Averaged]) -> str:
     """``6 models on shapes, 3 seeds, val split``."""
     counts = sorted({each.seeds for each in averaged})
     seeds = f"{counts[0]} seed{'s' * (counts[0] > 1)}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    data = list(
-        dict.fromkeys(
-            "data of your own" if run.dataset in (None, OWN) else str(run.dataset) for each in averaged for run in each.entry.runs
-        )
-    )
+    data = list(dict.fromkeys(runs_about.data_name(run) for each in averaged for run in each.entry.runs))
     models = f"{len(averaged)} models" if len(averaged) > 1 else "1 model"
     return f"{models} on {listed(data)}, {seeds}, {averaged[0].run.split} split"
 
@@ -109,37 +106,31 @@ def _page(averaged: Sequence[Averaged], runs: Sequence[Run], made: Sequence[Grid
     factors = factors_of(averaged)
     links = [("picture", drawn.title)] if drawn is not None else []
     links += [(table.anchor, table.title) for table in made] + [("runs", "The runs")]
-    lines = [
-        element("p", f"{name}: ", element("code", text) if name == "command" else text, class_="short") for name, text in about.items()
-    ]
-    meanings = runs_about.definitions(runs)
+    said = {name: element("code", text) if name == "command" else text for name, text in about.items()}
+    nothing = section("tables", "No numbers", element("p", NOTHING, class_="missing"))
     body = element(
         "main",
         element(
             "header",
             element("h1", "contextssl: comparison"),
             element("p", _in_short(averaged), class_="headline"),
-            lines,
+            [element("p", f"{name}: ", text, class_="short") for name, text in said.items()],
             warnings(runs),
-            element("nav", [element("a", title, href=f"#{anchor}") for anchor, title in links], aria_label="Contents"),
+            contents(links),
         ),
         section("picture", drawn.title, figure(drawn, factors)) if drawn is not None else None,
-        section("tables", "How to read the tables", element("p", _cell(averaged), MEANING), element("p", BEST)) if made else _nothing(),
+        section("tables", "How to read the tables", element("p", _cell(averaged), MEANING), element("p", BEST)) if made else nothing,
         [section(table.anchor, table.title, table.html(), [element("p", with_links(note)) for note in table.notes]) for table in made],
         section(
             "runs",
             "The runs",
             element("p", "The first seed of each model; values that differ are bold."),
             element("details", element("summary", "What each was"), runs_about.run_table([each.entry.runs[0] for each in averaged])),
-            element("details", element("summary", "Definitions"), meanings) if meanings else None,
+            runs_about.definitions(runs),
         ),
         element("footer", f"Written by contextssl {__version__} from results.json of {len(runs)} runs; every number: {NAME}.csv."),
     )
     return document("contextssl: comparison", body)
-
-
-def _nothing() -> Markup:
-    return section("tables", "No numbers", element("p", "None of these runs was evaluated on this split.", class_="missing"))
 
 
 def _markdown(
@@ -152,7 +143,7 @@ def _markdown(
         parts.append(f"> **Warning.** {UNLIKE}{' · '.join(differ)}")
     if drawn is not None:
         parts.append(f"![{drawn.title}]({FIGURES}/{drawn.name}.png)\n\n{drawn.caption}")
-    parts += [_cell(averaged) + MEANING, BEST] if made else ["None of these runs was evaluated on this split."]
+    parts += [_cell(averaged) + MEANING, BEST] if made else [NOTHING]
     for table in made:
         parts += [f"## {table.title}", table.markdown(), *table.notes]
     return "\n\n".join(parts) + "\n"
@@ -161,20 +152,15 @@ def _markdown(
 def _csv(averaged: Sequence[Averaged]) -> str:
     """One line per number, means over seeds; empty where there is none."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(CSV_FIELDS)
+    writer = csv.DictWriter(buffer, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for each in averaged:
         for row in each.run.rows:
             context = environment_name(row.environment) if row.environment else ""
             if row.length:
                 context += f" context, {row.length} tokens"
-            condition = ", ".join(part for part in (row.representation, context) if part)
-            mean = row.mean if row.mean == row.mean else None
-            writer.writerow(
-                [
-                    each.entry.name, each.entry.group, each.seeds, condition, row.metric, row.factor, mean, row.std, row.floor, row.protocol,
-                    row.head, row.bottleneck, row.representation, row.environment, row.length, row.target, row.context, row.n, row.split,
-                    row.item_std, row.items,
-                ]
-            )  # fmt: skip
+            named = {"entry": each.entry.name, "group": each.entry.group, "seeds": each.seeds, "noise": row.bottleneck}
+            named["condition"] = ", ".join(part for part in (row.representation, context) if part)
+            named |= {"mean": None if math.isnan(row.mean) else row.mean, "seeds_with_number": row.n}
+            writer.writerow(vars(row) | named)
     return buffer.getvalue()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contextssl.evaluation.deviations import deviation
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
-from contextssl.report.comparison_tables import factors_of, group_title, lines_of, pair_head
+from contextssl.report.comparison_tables import group_title, lines_of, pair_head
 from contextssl.report.entries import Averaged, Condition, in_order
+from contextssl.report.figures import factors_of
 from contextssl.report.grid import Column
 from contextssl.report.panels import Floor, Line, Panel, Picture, outside
 from contextssl.report.words import capitalised, environment_name, factor_name, floor_of, head_name
@@ -27,6 +29,10 @@ class Point:
     across: ResultRow
     up: ResultRow
 
+    @property
+    def method(self) -> str:
+        return self.line.each.entry.name.split(":")[0]
+
 
 def picture(entries: Sequence[Averaged]) -> Picture | None:
     """The first two factors against each other; None where there are not two, or no method has both numbers."""
@@ -34,33 +40,25 @@ def picture(entries: Sequence[Averaged]) -> Picture | None:
     if len(factors) < 2:
         return None
     columns = [_column(entries, factor) for factor in factors]
-    points = [point for line in _shown(entries) if (point := _point(line, columns)) is not None]
+    points = []
+    for line in _shown(entries):
+        across, up = (column.row(line) for column in columns)
+        if across is not None and up is not None:
+            points.append(Point(line, "rest" if line.group in REST else line.group, across, up))
     if not points:
         return None
-    methods = list(dict.fromkeys(_method(point) for point in points))
+    methods = list(dict.fromkeys(point.method for point in points))
+    levels = {True: floor_of([point.across for point in points]), False: floor_of([point.up for point in points])}
+    floors = [Floor(level, "", upright=upright) for upright, level in levels.items() if level is not None]
     panels = []
     for name in in_order([point.panel for point in points], factors):
         # Points of other panels are for orientation; they are drawn below the panel's own.
         others = [_drawn(point, "muted", methods, faint=True) for point in points if point.panel != name]
-        own = [_drawn(point, _colour(name, factors), methods) for point in points if point.panel == name]
-        floors = [
-            Floor(floor, "", upright=upright)
-            for upright, rows in ((True, [point.across for point in points]), (False, [point.up for point in points]))
-            if (floor := floor_of(rows)) is not None
-        ]
+        colour = name if name in factors else "ink"
+        own = [_drawn(point, colour, methods) for point in points if point.panel == name]
         title = "No context, ceiling, floor" if name == "rest" else group_title(name, factors)
-        panels.append(
-            Panel(
-                title,
-                [*others, *own],
-                columns[1].title,
-                columns[0].title,
-                floors=floors,
-                colour=_colour(name, factors),
-                whole=False,
-                points=True,
-            )
-        )
+        look: dict[str, Any] = {"floors": floors, "colour": colour, "whole": False, "points": True}
+        panels.append(Panel(title, [*others, *own], columns[1].title, columns[0].title, **look))
     first, second = map(factor_name, factors)
     return Picture(
         "-".join(factors),
@@ -75,39 +73,18 @@ def picture(entries: Sequence[Averaged]) -> Picture | None:
 def _column(entries: Sequence[Averaged], factor: str) -> Column:
     """As in the paper's table; where pairs were not probed, single views by ridge."""
     head = pair_head(entries, factor)
+    fields = {"metric": "r2_pooled", "factor": factor, "head": head or "ridge"}
     if head is None and not any(each.run.has("equivariance") for each in entries):
-        fields = {"metric": "r2_pooled", "factor": factor, "head": "ridge"}
         return Column(f"{factor_name(factor)} R², single views, ridge", ("probe",), fields)
-    head = head or "ridge"
-    return Column(
-        f"{factor_name(factor)} R², {head_name(head)}", ("equivariance",), {"metric": "r2_pooled", "factor": factor, "head": head}
-    )
+    return Column(f"{factor_name(factor)} R², {head_name(head or 'ridge')}", ("equivariance",), fields)
 
 
 def _shown(entries: Sequence[Averaged]) -> list[Condition]:
     """Features of methods without contexts (embeddings where features were not probed), embeddings of those that take an environment."""
     lines = lines_of(entries)
-    featured = {line.each.entry.name for line in lines if line.fields["representation"] == "feature"}
-
-    def by_features(line: Condition) -> bool:
-        return not line.each.takes_contexts and not line.each.takes_environment_name and line.each.entry.name in featured
-
-    return [line for line in lines if (line.fields["representation"] == "feature") == by_features(line)]
-
-
-def _point(line: Condition, columns: Sequence[Column]) -> Point | None:
-    across, up = (column.row(line) for column in columns)
-    if across is None or up is None:
-        return None
-    return Point(line, "rest" if line.group in REST else line.group, across, up)
-
-
-def _method(point: Point) -> str:
-    return point.line.each.entry.name.split(":")[0]
-
-
-def _colour(panel: str, factors: Sequence[str]) -> str:
-    return panel if panel in factors else "ink"
+    without = [line for line in lines if not line.each.takes_contexts and not line.each.takes_environment_name]
+    by_features = {line.each.entry.name for line in without if line.fields["representation"] == "feature"}
+    return [line for line in lines if (line.fields["representation"] == "feature") == (line.each.entry.name in by_features)]
 
 
 def _drawn(point: Point, colour: str, methods: Sequence[str], *, faint: bool = False) -> Line:
@@ -118,14 +95,6 @@ def _drawn(point: Point, colour: str, methods: Sequence[str], *, faint: bool = F
             label += " (c = 0)"
         elif line.environment not in (point.panel, NO_FACTOR):
             label += f", {environment_name(line.environment)} context"
-    return Line(
-        label,
-        [point.across.mean],
-        [point.up.mean],
-        None if (up := deviation(point.up)) is None or faint else [up],
-        None if (across := deviation(point.across)) is None or faint else [across],
-        colour=colour,
-        style=methods.index(_method(point)),
-        faint=faint,
-        end="" if faint else label,
-    )
+    up, across = (None if faint or (around := deviation(row)) is None else [around] for row in (point.up, point.across))
+    look: dict[str, Any] = {"colour": colour, "style": methods.index(point.method), "faint": faint, "end": "" if faint else label}
+    return Line(label, [point.across.mean], [point.up.mean], up, across, **look)

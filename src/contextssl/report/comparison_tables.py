@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from contextssl.protocol import Protocol, every_protocol
 from contextssl.report import paper_numbers
-from contextssl.report.entries import Averaged, Condition, conditions, in_order
-from contextssl.report.figures import patience
+from contextssl.report.entries import Averaged, Condition, conditions, in_order, placed
+from contextssl.report.figures import factors_of, patience
 from contextssl.report.grid import Column, Grid, grid
 from contextssl.report.screen import NOISE
-from contextssl.report.tables import column_title
+from contextssl.report.tables import CONDITION, CONDITION_FIELDS, NUMBER, NUMBER_FIELDS, column_title
 from contextssl.report.words import active_name, capitalised, environment_name, factor_name, head_name, listed, metric_name
 
 METHOD = "method, representation"
@@ -21,13 +22,13 @@ ERASURES = {
     "erased-train": "erased, fitted on all training views",
     "erased-train-basis": "erased, fitted on polynomials of the factors",
 }
-OWN_CONTEXT = "its own context"
-OWN_NAME = "environment given by name"
+GROUPS = {
+    "invariance": "Invariance: every factor low",
+    "context": "In-context models without a context",
+    "ceiling": "Ceiling: trained on labels",
+    "floor": "Floor: not trained",
+}
 PAPER = f"[the paper]({paper_numbers.SOURCE})"
-
-
-def factors_of(entries: Sequence[Averaged]) -> list[str]:
-    return list(dict.fromkeys(name for each in entries for name in each.factors))
 
 
 def lines_of(entries: Sequence[Averaged]) -> list[Condition]:
@@ -35,11 +36,7 @@ def lines_of(entries: Sequence[Averaged]) -> list[Condition]:
 
 
 def tables(entries: Sequence[Averaged], protocols: Sequence[str] = ()) -> list[Grid]:
-    """Those that there are numbers for.
-
-    Args:
-        protocols: names of a user's own, in addition to those that are built in or installed.
-    """
+    """Those that there are numbers for; ``protocols`` are names of a user's own, in addition to those that are built in or installed."""
     factors = factors_of(entries)
     made = [table for protocol in every_protocol(protocols) for table in protocol.tables(entries, factors)]
     return [table for table in made if table is not None]
@@ -50,12 +47,8 @@ def _groups(lines: Sequence[Condition], factors: Sequence[str]) -> dict[str, str
 
 
 def group_title(group: str, factors: Sequence[str]) -> str:
-    if group == "invariance":
-        return "Invariance: every factor low"
-    if group in ("context", "ceiling", "floor"):
-        return {"context": "In-context models without a context", "ceiling": "Ceiling: trained on labels", "floor": "Floor: not trained"}[
-            group
-        ]
+    if group in GROUPS:
+        return GROUPS[group]
     high = [factor for factor in group.split("+") if factor in factors]
     low = [factor for factor in factors if factor not in high]
     wishes = [f"{listed([factor_name(factor) for factor in names])} {level}" for names, level in ((high, "high"), (low, "low")) if names]
@@ -65,13 +58,12 @@ def group_title(group: str, factors: Sequence[str]) -> str:
 
 def pair_head(entries: Sequence[Averaged], factor: str) -> str | None:
     """The head of the table: the paper's where every entry has it, else linear, else the one that most entries have."""
-    runs = [each.run for each in entries if each.run.find(protocol="equivariance", metric="r2_pooled", factor=factor)]
-    order = dict.fromkeys(
-        ["published", *(run.wanted_head(factor) for run in runs), "linear", "mlp"]  # ridge has a column of its own
-    )
-    having = {head: sum(bool(run.find(protocol="equivariance", factor=factor, head=head)) for run in runs) for head in order}
-    best = max(having, key=lambda head: having[head], default=None)
-    return best if best is not None and having[best] else None
+    runs = [each.run for each in entries if each.run.first(protocol="equivariance", metric="r2_pooled", factor=factor)]
+    # Ridge has a column of its own.
+    heads = ["published", *(run.wanted_head(factor) for run in runs), "linear", "mlp"]
+    having = {head: sum(run.first(protocol="equivariance", factor=factor, head=head) is not None for run in runs) for head in heads}
+    best = max(having, key=lambda head: having[head])
+    return best if having[best] else None
 
 
 def pairs_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:
@@ -89,30 +81,19 @@ def pairs_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | N
             instead.append(f"{factor_name(factor)} by {head_name(best)} (here: {head_name(head)})")
     by_paper = any(each.run.find(protocol="probe", factor="class", head="published") for each in entries)
     for head in ("published" if by_paper else "linear", "ridge"):
-        columns.append(
-            Column(f"class accuracy, {head_name(head)}", ("probe",), {"metric": "accuracy", "factor": "class", "head": head}, higher=True)
-        )
+        fields = {"metric": "accuracy", "factor": "class", "head": head}
+        columns.append(Column(f"class accuracy, {head_name(head)}", ("probe",), fields, higher=True))
     runs = [run for each in entries for run in each.entry.runs]
+    where, shown = f"figure 3, left ({paper_numbers.SETTING})", "shown next to features, or next to embeddings of in-context models"
     notes = [
         "R² is pooled, of the relative factor, by probes of the concatenated features or embeddings of two views; its floor is that of the best "
         "constant. "
         + (f"The paper probes {listed(instead)}." if instead else "Heads are the paper’s, and ridge.")
         + patience(runs, "equivariance"),
-        _paper_note(
-            entries, f"figure 3, left ({paper_numbers.SETTING})", "shown next to features, or next to embeddings of in-context models"
-        ),
+        _paper_note(entries, where, shown),
     ]
-    return grid(
-        "pairs",
-        "R² of each factor from pairs, and class accuracy",
-        [METHOD],
-        columns,
-        lines,
-        _groups(lines, factors),
-        factors,
-        published=_published_result,
-        notes=notes,
-    )
+    title, groups = "R² of each factor from pairs, and class accuracy", _groups(lines, factors)
+    return grid("pairs", title, [METHOD], columns, lines, groups, factors, published=_published_result, notes=notes)
 
 
 def _paper_note(entries: Sequence[Averaged], where: str, shown: str) -> str:
@@ -126,20 +107,17 @@ def _published_result(line: Condition, column: Column) -> float | None:
     entry = line.each.entry
     if not entry.comparable or entry.published is None or column.fields["head"] == "ridge":
         return None
-    name = entry.published
-    if line.each.takes_contexts:
-        if line.fields["representation"] != "embedding":
-            return None
-        if entry.group == "context":
-            name = f"{name}, {environment_name(line.environment)} context"
-        elif not line.length:
-            name = f"{name} (c = 0)"
-    elif line.fields["representation"] != "feature":
+    name, in_context = entry.published, line.each.takes_contexts
+    if line.fields["representation"] != ("embedding" if in_context else "feature"):
         return None
-    found = next((row for row in paper_numbers.figure3() if (row.group, row.name) == (line.group, name)), None)
-    if found is None:
-        return None
-    return {"rotation": found.rotation, "color": found.color, "class": found.accuracy}.get(column.factor or "")
+    if in_context and entry.group == "context":
+        name = f"{name}, {environment_name(line.environment)} context"
+    elif in_context and not line.length:
+        name = f"{name} (c = 0)"
+    for row in paper_numbers.figure3():
+        if (row.group, row.name) == (line.group, name):
+            return {"rotation": row.rotation, "color": row.color, "class": row.accuracy}.get(column.factor or "")
+    return None
 
 
 def views_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | None:
@@ -172,7 +150,7 @@ def retrieval_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid
     for each in entries:
         rows = each.run.find(protocol="retrieval", metric=metrics[0], representation="embedding")
         for environment, length in dict.fromkeys((row.environment, row.length) for row in rows):
-            fields = {"representation": "embedding", "environment": environment, "length": length}
+            fields = placed("embedding", environment, length)
             lines.append(Condition(each, environment or "", (each.entry.name, str(length or 0)), fields))
     columns = [Column(metric_name(metric), ("retrieval",), {"metric": metric}, higher=True) for metric in metrics]
     order = sorted(dict.fromkeys(line.group for line in lines), key=lambda name: factors.index(name) if name in factors else len(factors))
@@ -182,27 +160,13 @@ def retrieval_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid
         "The embedding of the target view is predicted from another view and the action of the active factors; all views of the item are ranked "
         f"by their distance to it.{asked} A method without actions predicts the view itself."
     )
-    notes = [
-        how,
-        _paper_note(
-            entries,
-            "table 1 (rotation active, 50 views; its script ranks the training split, from the first view, and counts the query whose target is "
-            + ("its source: so does this table)" if as_published else "its source: this table does neither)"),
-            "shown next to each length",
-        ),
-    ]
-    return grid(
-        "retrieval",
-        "Retrieval of the predicted view",
-        ["method", "tokens"],
-        columns,
-        lines,
-        {name: f"Active: {active_name(name)}" for name in order},
-        factors,
-        floor="chance",
-        published=_published_retrieval,
-        notes=notes,
+    where = (
+        "table 1 (rotation active, 50 views; its script ranks the training split, from the first view, and counts the query whose target is "
+        f"its source: {'so does this table' if as_published else 'this table does neither'})"
     )
+    notes = [how, _paper_note(entries, where, "shown next to each length")]
+    title, words, groups = "Retrieval of the predicted view", ["method", "tokens"], {name: f"Active: {active_name(name)}" for name in order}
+    return grid("retrieval", title, words, columns, lines, groups, factors, floor="chance", published=_published_retrieval, notes=notes)
 
 
 def _published_retrieval(line: Condition, column: Column) -> float | None:
@@ -219,12 +183,11 @@ def erasure_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid |
     columns = []
     for head, name in (("ridge", "ridge"), ("knn", "kNN")):
         for factor in factors:
-            base = {"metric": "r2_pooled", "factor": factor, "head": head}
-            title = f"{factor_name(factor)} R², {name}"
-            columns += [Column(title, ("erasure",), base), _noisy(title, base)]
-    base = {"metric": "accuracy", "factor": "class", "head": "ridge"}
-    columns += [Column("class accuracy, ridge", ("erasure",), base, higher=True)]
-    columns += [replace(_noisy("class accuracy, ridge", base), higher=True)]
+            fields = {"metric": "r2_pooled", "factor": factor, "head": head}
+            column = Column(f"{factor_name(factor)} R², {name}", ("erasure",), fields)
+            columns += [column, _noisy(column)]
+    accuracy = Column("class accuracy, ridge", ("erasure",), {"metric": "accuracy", "factor": "class", "head": "ridge"}, higher=True)
+    columns += [accuracy, _noisy(accuracy)]
     note = (
         "Concept erasure (LEACE) removes the inactive factors from frozen features by a linear map, fitted on the pairs of one context, on all "
         "training views, or on polynomials of the factors there: a baseline that needs no in-context model. Fitted on the training views, it "
@@ -234,8 +197,8 @@ def erasure_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid |
     return grid("erasure", "Concept erasure", [METHOD, "tokens"], columns, lines, groups, factors, notes=[note])
 
 
-def _noisy(title: str, fields: Mapping[str, object]) -> Column:
-    return Column(f"{title}, noise {NOISE:g}", ("erasure",), {**fields, "bottleneck": NOISE})
+def _noisy(column: Column) -> Column:
+    return replace(column, title=f"{column.title}, noise {NOISE:g}", fields={**column.fields, "bottleneck": NOISE})
 
 
 def _erased_lines(each: Averaged) -> Iterator[Condition]:
@@ -245,36 +208,26 @@ def _erased_lines(each: Averaged) -> Iterator[Condition]:
     own = dict.fromkeys((row.environment, row.length) for row in each.run.find(protocol="probe", representation="embedding"))
     for environment, length in own:
         if (environment, length) in by_context or environment in named:
-            fields = {"representation": "embedding", "environment": environment, "length": length}
-            words = (f"{each.entry.name}, {OWN_CONTEXT}", str(length)) if length else (f"{each.entry.name}, {OWN_NAME}", "")
-            yield Condition(each, environment or "", words, fields, "probe")
+            given = "its own context" if length else "environment given by name"
+            words = (f"{each.entry.name}, {given}", str(length or ""))
+            yield Condition(each, environment or "", words, placed("embedding", environment, length), "probe")
     for representation, remains, tokens in dict.fromkeys((row.representation, row.environment, row.length) for row in rows):
-        about = {"representation": representation, "environment": remains, "length": tokens}
-        yield Condition(each, remains or "", (f"{each.entry.name}, {ERASURES[representation or '']}", str(tokens or "")), about)
+        words = (f"{each.entry.name}, {ERASURES[representation or '']}", str(tokens or ""))
+        yield Condition(each, remains or "", words, placed(representation, remains, tokens))
 
 
 def every_number(entries: Sequence[Averaged], protocol: Protocol, factors: Sequence[str]) -> Grid | None:
     """Of a protocol without a table of its own: one line per condition, one column per metric."""
-    lines, found = [], {}
+    lines, found = [], dict[tuple[Any, ...], None]()
     for each in entries:
         rows = each.run.find(protocol=protocol.name)
-        found.update(dict.fromkeys((row.metric, row.factor, row.head, row.target) for row in rows))
-        for key in dict.fromkeys((row.representation, row.environment, row.length, row.bottleneck, row.context) for row in rows):
+        found |= dict.fromkeys(map(NUMBER, rows))
+        for key in dict.fromkeys(map(CONDITION, rows)):
             representation, environment, length, noise, context = key
-            fields = {
-                "representation": representation,
-                "environment": environment,
-                "length": length,
-                "bottleneck": noise,
-                "context": context,
-            }
-            parts = [each.entry.name, representation or "", context or "", f"noise {noise:g}" if noise else ""]
+            parts = [each.entry.name, representation, context, f"noise {noise:g}" if noise else ""]
             words = (", ".join(part for part in parts if part), environment_name(environment), str(length or ""))
-            lines.append(Condition(each, "", words, fields))
-    columns = [
-        Column(column_title(*key), (protocol.name,), {"metric": key[0], "factor": key[1], "head": key[2], "target": key[3]}, judged=False)
-        for key in found
-    ]
+            lines.append(Condition(each, "", words, dict(zip(CONDITION_FIELDS, key, strict=True))))
+    columns = [Column(column_title(*key), (protocol.name,), dict(zip(NUMBER_FIELDS, key, strict=True)), judged=False) for key in found]
     notes = [f"{each.entry.name}. {said.sentence}" for each in entries if (said := protocol.says(each.run.rows))]
     title = protocol.title or protocol.name.capitalize()
-    return grid(protocol.name, title, [METHOD, "context", "tokens"], columns, lines, {"": ""}, factors, floor="floor", notes=notes)
+    return grid(protocol.name, title, [METHOD, "context", "tokens"], columns, lines, {"": ""}, factors, notes=notes)

@@ -22,15 +22,13 @@ HOW = (
 def section_content(runs: Sequence[Run]) -> list[Markup]:
     """The verdict and the table of every run that has such rows."""
     parts = [element("p", HOW)]
-    for run in runs:
-        if not run.has(PROTOCOL):
-            continue
-        said = verdict(run.rows)
-        name = f"{run.name}: " if len(runs) > 1 else ""
-        if said is not None:
-            parts.append(element("p", element("strong", f"{name}{said.sentence}")))
-        parts.append(disturbance_table(run))
     rows = [row for run in runs for row in run.find(protocol=PROTOCOL)]
+    for run in runs:
+        name = f"{run.name}: " if len(runs) > 1 else ""
+        if said := verdict(run.rows):
+            parts.append(element("p", element("strong", f"{name}{said.sentence}")))
+        if run.has(PROTOCOL):
+            parts.append(disturbance_table(run))
     return [*parts, element("p", f"± is {deviation_words(rows)}.")]
 
 
@@ -44,8 +42,7 @@ def disturbance_table(run: Run) -> Markup:
     body: list[Sequence[Content] | Markup] = []
     for environment in dict.fromkeys(row.environment for row in rows):
         body.append(group_row(f"{environment_name(environment)} context", len(head)))
-        own = dict.fromkeys((row.length, row.context) for row in rows if row.environment == environment)
-        for length, context in own:
+        for length, context in dict.fromkeys((row.length, row.context) for row in rows if row.environment == environment):
             found = [cells.get((environment, length, context, *column)) for column in columns]
             body.append([context or "as drawn", str(length), *map(measured, found)])
     return table(head, body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -56,10 +57,8 @@ class Averaged:
 
     @classmethod
     def of(cls, entry: Entry, split: str) -> Averaged:
-        first = entry.runs[0]
-        return cls(
-            entry, Run(first.folder, entry.name, first.about, tuple(over_seeds(entry.runs, split)), {}, split, first.retrieval_as_published)
-        )
+        rows = tuple(over_seeds(entry.runs, split))
+        return cls(entry, replace(entry.runs[0], name=entry.name, rows=rows, training={}, split=split))
 
     @property
     def seeds(self) -> int:
@@ -68,8 +67,7 @@ class Averaged:
     @cached_property
     def factors(self) -> list[str]:
         """Those that were probed; the run's own list also holds what further protocols derive from them."""
-        found = [row.factor for row in self.run.rows if row.protocol in (*PROBED, "erasure") and row.factor not in (None, "class")]
-        return list(dict.fromkeys(name for name in found if name is not None))
+        return replace(self.run, rows=tuple(row for row in self.run.rows if row.protocol in (*PROBED, "erasure"))).factors
 
     @cached_property
     def takes_contexts(self) -> bool:
@@ -78,14 +76,13 @@ class Averaged:
     @cached_property
     def takes_environment_name(self) -> bool:
         """Whether its embeddings depend on the name of an environment, without the pairs of a context."""
-        return any(
-            row.protocol in PROBED and row.representation == "embedding" and row.environment and not row.length for row in self.run.rows
-        )
+        embedded = (row for row in self.run.rows if row.protocol in PROBED and row.representation == "embedding")
+        return any(row.environment and not row.length for row in embedded)
 
 
 def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
     """Rows of one split, evaluated after training, by their means over runs. A number that is undefined in a run is left out there."""
-    found: dict[ResultRow, list[ResultRow]] = {}
+    found: dict[ResultRow, list[ResultRow]] = defaultdict(list)
     for run in runs:
         own: dict[ResultRow, ResultRow] = {}
         for row in run.rows:
@@ -93,7 +90,7 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
             if shown and row.protocol != "online":
                 own.setdefault(replace(row, **UNLIKE), row)
         for key, row in own.items():
-            found.setdefault(key, []).append(row)
+            found[key].append(row)
     rows = []
     for key, same in found.items():
         values = [row.mean for row in same if math.isfinite(row.mean)]
@@ -120,8 +117,6 @@ class Condition:
     """An entry in a condition: a line of a table.
 
     Args:
-        each: the entry.
-        group: of lines.
         words: its cells of words: the entry's name, the representation, and more.
         fields: of its rows.
         protocol: in the place of a column's, where the line's numbers are another protocol's.
@@ -130,37 +125,38 @@ class Condition:
     each: Averaged
     group: str
     words: tuple[str, ...]
-    fields: Mapping[str, object]
+    fields: Mapping[str, Any]
     protocol: str | None = None
 
     @property
     def environment(self) -> str | None:
-        found = self.fields.get("environment")
-        return found if isinstance(found, str) else None
+        return self.fields.get("environment")
 
     @property
     def length(self) -> int:
-        found = self.fields.get("length")
-        return found if isinstance(found, int) else 0
+        return self.fields.get("length") or 0
 
 
 def conditions(each: Averaged) -> list[Condition]:
     """Features, embeddings with no context, and each environment at its longest length, or given by name; those that have rows."""
-    name, group, made = each.entry.name, each.entry.group, []
+
+    def line(words: str, representation: str, environment: str | None, length: int | None, group: str = each.entry.group) -> Condition:
+        return Condition(each, group, (f"{each.entry.name}, {words}",), placed(representation, environment, length))
+
+    made = []
     rows = [row for row in each.run.rows if row.protocol in PROBED]
     # A method without a predictor embeds views as their features: one line, that of embeddings, which are probed under noise too.
     same = not each.takes_contexts and not each.takes_environment_name and _numbers(rows, "feature") == _numbers(rows, "embedding")
     if not same and any(row.representation == "feature" for row in rows):
-        made.append(Condition(each, group, (f"{name}, features",), {"representation": "feature", "environment": None, "length": None}))
+        made.append(line("features", "feature", None, None))
     embedded = [row for row in rows if row.representation == "embedding"]
     if any(row.environment is None and row.length == 0 for row in embedded):
-        words = f"{name}, no context" if each.takes_contexts else f"{name}, features" if same else f"{name}, embedding"
-        made.append(Condition(each, group, (words,), {"representation": "embedding", "environment": None, "length": 0}))
+        made.append(line("no context" if each.takes_contexts else "features" if same else "embedding", "embedding", None, 0))
     for environment in dict.fromkeys(row.environment for row in embedded if row.environment is not None):
         length = max(row.length or 0 for row in embedded if row.environment == environment)
-        fields = {"representation": "embedding", "environment": environment, "length": length}
-        words = f"{name}, {context_name(environment, length)}"
-        made.append(Condition(each, _group_in(each.entry, environment), (words,), fields))
+        # The group of an in-context model in a context is that of the baselines trained for its environment.
+        group = each.entry.group if each.entry.group != "context" else "invariance" if environment == NO_FACTOR else environment
+        made.append(line(context_name(environment, length), "embedding", environment, length, group))
     return made
 
 
@@ -173,11 +169,9 @@ def _numbers(rows: Sequence[ResultRow], representation: str) -> dict[tuple[objec
     }
 
 
-def _group_in(entry: Entry, environment: str) -> str:
-    """The group of an in-context model in a context is that of the baselines trained for its environment."""
-    if entry.group != "context":
-        return entry.group
-    return "invariance" if environment == NO_FACTOR else environment
+def placed(representation: str | None, environment: str | None, length: int | None) -> dict[str, Any]:
+    """Fields of rows."""
+    return {"representation": representation, "environment": environment, "length": length}
 
 
 def wanted(group: str, factor: str, factors: Sequence[str]) -> int:
@@ -190,13 +184,5 @@ def wanted(group: str, factor: str, factors: Sequence[str]) -> int:
 
 def in_order(groups: Sequence[str], factors: Sequence[str]) -> list[str]:
     """Invariance, the factors, several of them, then the rest as they come."""
-
-    def place(group: str) -> tuple[int, int]:
-        last = {"context": 3, "ceiling": 4, "floor": 5}
-        if group == "invariance":
-            return 0, 0
-        if group in factors:
-            return 1, factors.index(group)
-        return last.get(group, 2), 0
-
-    return sorted(dict.fromkeys(groups), key=place)
+    order = ["invariance", *factors, None, "context", "ceiling", "floor"]
+    return sorted(dict.fromkeys(groups), key=lambda group: order.index(group if group in order else None))

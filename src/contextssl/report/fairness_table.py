@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.evaluation.fairness_summary import BASELINE_NAMES, representation_name
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
+from contextssl.report.entries import placed
 from contextssl.report.markup import Content, Markup, element, table
-from contextssl.report.panels import Line, Panel, Picture
-from contextssl.report.words import factor_name, head_name, listed, measured, metric_name, number
+from contextssl.report.panels import Line, Panel, Picture, picture_of
+from contextssl.report.words import capitalised, factor_name, head_name, listed, measured, metric_name, number
 
 PROTOCOL = "fairness"
 GAPS = ("equalized_odds_difference", "equal_opportunity_difference", "demographic_parity_difference")
@@ -50,18 +52,9 @@ class Asked:
         return [condition for condition in found if condition.length in (None, 0, longest)]
 
     def row(self, condition: Condition, metric: str, *, factor: str | None, target: str | None, head: str | None) -> ResultRow | None:
-        found = self.run.find(
-            protocol=PROTOCOL,
-            metric=metric,
-            factor=factor,
-            target=target,
-            head=head,
-            representation=condition.representation,
-            environment=condition.environment,
-            length=condition.length,
-            bottleneck=condition.noise,
-        )
-        return found[0] if found else None
+        where = placed(condition.representation, condition.environment, condition.length)
+        named = {"metric": metric, "factor": factor, "target": target, "head": head}
+        return self.run.first(protocol=PROTOCOL, bottleneck=condition.noise, **where, **named)
 
     def adversary(self, condition: Condition, head: str) -> ResultRow | None:
         """The accuracy of a freshly trained classifier of the factor."""
@@ -91,8 +84,9 @@ def tradeoff(runs: Sequence[Run]) -> Picture | None:
     """One point per method and context: task accuracy against the gap between groups, and against the best adversary of the factor."""
     panels: list[Panel] = []
     legend: dict[tuple[str, str, int], None] = {}
+    look: dict[str, Any] = {"low": None, "high": None, "whole": False}
     for each in asked(runs):
-        points = []
+        gaps, adversaries = [], []
         for condition in each.conditions():
             for head in CLASSIFIERS if condition.representation == "raw" else ("logistic",):
                 task, gap = each.task(condition, head=head), each.gap(condition, GAPS[0], head)
@@ -102,36 +96,26 @@ def tradeoff(runs: Sequence[Run]) -> Picture | None:
                 colour, style = _look(condition, each.factor)
                 # The raw columns' three classifiers share a marker; the table distinguishes them.
                 legend.setdefault((condition.name, colour, style), None)
-                points.append((name, colour, style, task.mean, gap.mean, each.best_adversary(condition)))
-        if not points:
+                gaps.append(Line(name, [gap.mean], [task.mean], colour=colour, style=style))
+                best = each.best_adversary(condition)
+                if best is not None and not name.startswith(BASELINE_NAMES["raw"] + ","):
+                    adversaries.append(Line(name, [best.mean], [task.mean], colour=colour, style=style))
+        if not gaps:
             continue
         title = f"{each.target}, {factor_name(each.factor)}"
         title = f"{each.run.name}: {title}" if len(runs) > 1 else title
-        gaps = [Line(name, [gap], [task], colour=colour, style=style) for name, colour, style, task, gap, _ in points]
-        panels.append(_panel(title, gaps, f"accuracy, {each.target}", "equalized-odds gap (0: none)"))
-        adversaries = [
-            Line(name, [best.mean], [task], colour=colour, style=style)
-            for name, colour, style, task, _, best in points
-            if best is not None and not name.startswith(BASELINE_NAMES["raw"] + ",")
-        ]
-        panels.append(
-            _panel(f"Adversaries of {factor_name(each.factor)}", adversaries, f"accuracy, {each.target}", "best adversary's accuracy")
-        )
-    if not panels:
-        return None
-    return Picture(
+        panels.append(Panel(title, gaps, f"accuracy, {each.target}", "equalized-odds gap (0: none)", **look))
+        title = f"Adversaries of {factor_name(each.factor)}"
+        panels.append(Panel(title, adversaries, f"accuracy, {each.target}", "best adversary's accuracy", **look))
+    return picture_of(
         "fairness",
         "Task accuracy against group gaps and adversaries",
         panels,
         "Every point is a method or a context; higher is more accurate on the task. Left panel: further left is a smaller gap between groups. Right "
         "panel: further left, a freshly trained adversary is less accurate on the factor. Contexts of one model share its weights. The task is "
         "predicted by logistic regression; from raw columns also by an MLP and gradient boosting.",
-        [(name, colour, style) for name, colour, style in legend],
+        list(legend),
     )
-
-
-def _panel(title: str, lines: list[Line], ylabel: str, xlabel: str) -> Panel:
-    return Panel(title, lines, ylabel, xlabel, low=None, high=None, whole=False)
 
 
 def _look(condition: Condition, factor: str) -> tuple[str, int]:
@@ -145,9 +129,13 @@ def _look(condition: Condition, factor: str) -> tuple[str, int]:
 
 def fairness_table(each: Asked) -> Markup:
     """One row per condition: adversaries, the task, the gaps, what a flipped factor changes."""
-    gaps = [gap for gap in GAPS if any(each.gap(condition, gap) for condition in each.conditions())]
-    adversaries = [head for head in CLASSIFIERS if any(each.adversary(condition, head) for condition in each.conditions())]
-    bounded = bool(each.run.find(protocol=PROTOCOL, metric="factor_nats", factor=each.factor))
+    conditions = each.conditions()
+    gaps = [gap for gap in GAPS if any(each.gap(condition, gap) for condition in conditions)]
+    adversaries = [head for head in CLASSIFIERS if any(each.adversary(condition, head) for condition in conditions)]
+    # Numbers of the factor alone, by no head.
+    alone = ["counterfactual_distance"]
+    if each.run.first(protocol=PROTOCOL, metric="factor_nats", factor=each.factor):
+        alone.append("factor_nats")
     head = [
         "representation",
         *(f"{factor_name(each.factor)} by {head_name(head)}" for head in adversaries),
@@ -155,27 +143,21 @@ def fairness_table(each: Asked) -> Markup:
         f"{each.target}, AUROC",
         *(metric_name(gap) for gap in gaps),
         "prediction flips",
-        "a flip moves",
-        *(["bound on the information, nats"] if bounded else []),
+        *["a flip moves", "bound on the information, nats"][: len(alone)],
     ]
     body: list[Sequence[Content] | Markup] = []
-    for condition in each.conditions():
-        body.append(
-            [
-                condition.name,
-                *(measured(each.adversary(condition, head)) for head in adversaries),
-                measured(each.task(condition)),
-                measured(each.task(condition, "auroc")),
-                *(measured(each.gap(condition, gap)) for gap in gaps),
-                measured(each.gap(condition, "counterfactual_flips")),
-                measured(each.row(condition, "counterfactual_distance", factor=each.factor, target=None, head=None)),
-                *([measured(each.row(condition, "factor_nats", factor=each.factor, target=None, head=None))] if bounded else []),
-            ]
-        )
-    first = each.conditions()[0]
-    best, task = each.best_adversary(first), each.task(first)
-    floors = ["the most frequent value", *(_floor(best) for _ in adversaries), _floor(task), "", *[""] * len(gaps), "", "", *[""] * bounded]
-    body.append(floors)
+    for condition in conditions:
+        rows = [
+            *(each.adversary(condition, head) for head in adversaries),
+            each.task(condition),
+            each.task(condition, "auroc"),
+            *(each.gap(condition, gap) for gap in [*gaps, "counterfactual_flips"]),
+            *(each.row(condition, metric, factor=each.factor, target=None, head=None) for metric in alone),
+        ]
+        body.append([condition.name, *map(measured, rows)])
+    best, task = each.best_adversary(conditions[0]), each.task(conditions[0])
+    floors = ["the most frequent value", *[_floor(best)] * len(adversaries), _floor(task)]
+    body.append([*floors, *[""] * (len(head) - len(floors))])
     return table(head, body)
 
 
@@ -185,8 +167,7 @@ def _floor(row: ResultRow | None) -> str:
 
 def sentences_of(each: Asked) -> list[str]:
     """The trade-off in sentences, in each context and from the raw columns without the factor."""
-    raw = Condition("raw-without", None, None, 0.0)
-    baseline = each.best_adversary(raw)
+    baseline = each.best_adversary(Condition("raw-without", None, None, 0.0))
     sentences = []
     for condition in each.conditions():
         best, task, gap = each.best_adversary(condition), each.task(condition), each.gap(condition, GAPS[0])
@@ -212,9 +193,11 @@ def section_content(runs: Sequence[Run]) -> list[Markup]:
     parts = []
     for each in asked(runs):
         name = f"{each.run.name}: " if len(runs) > 1 else ""
-        parts.append(element("h3", f"{name}{each.target} and {factor_name(each.factor)}"))
-        parts.append(element("ul", [element("li", sentence) for sentence in sentences_of(each)], class_="plain"))
-        parts.append(fairness_table(each))
+        parts += [
+            element("h3", f"{name}{each.target} and {factor_name(each.factor)}"),
+            element("ul", [element("li", sentence) for sentence in sentences_of(each)], class_="plain"),
+            fairness_table(each),
+        ]
     notes = dict.fromkeys(note for run in runs for note in run.evaluations.get(PROTOCOL, {}).get("notes", ()))
     data_notes = dict.fromkeys(note for run in runs for note in run.about.get("data", {}).get("notes", ()))
-    return [*parts, *(element("p", f"{note[0].upper()}{note[1:]}.") for note in [*notes, *data_notes])]
+    return [*parts, *(element("p", f"{capitalised(note)}.") for note in [*notes, *data_notes])]

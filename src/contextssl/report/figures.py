@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from contextssl.evaluation.deviations import deviation, deviation_words
+from contextssl.evaluation.deviations import deviation_words
 from contextssl.factors import NO_FACTOR
 from contextssl.protocol import PROTOCOLS
 from contextssl.records.results import ResultRow
 from contextssl.report import paper_numbers
-from contextssl.report.collect import Run
-from contextssl.report.panels import Floor, Line, Panel, Picture, length_ticks, line, outside, position, same_height
-from contextssl.report.words import a_context, active_name, environment_name, factor_name, floor_of, head_name, listed, metric_name
+from contextssl.report.collect import Run, at_length
+from contextssl.report.entries import Averaged
+from contextssl.report.panels import Floor, Line, Panel, Picture, floors_of, length_ticks, line, outside, picture_of, position, same_height
+from contextssl.report.words import a_context, active_name, capitalised, environment_name, factor_name, head_name, listed, metric_name
 
 # Probes, the strongest first, kNN, and the model's own head. Each has its dash pattern in every figure.
 PROBES = ("ridge", "published", "knn", "auxiliary")
+UNDER_NOISE = PROBES[:3]
 ADAPTS = "The embedding adapts to its context"
 DOES_NOT = "Variance share of each factor by context"
 
@@ -24,7 +26,7 @@ def environments_of(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.environments))
 
 
-def factors_of(runs: Sequence[Run]) -> list[str]:
+def factors_of(runs: Sequence[Run | Averaged]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.factors))
 
 
@@ -36,50 +38,42 @@ def panel_colour(environment: str) -> str:
     return environment if "+" not in environment else "ink"
 
 
+def line_label(name: str, run: Run, runs: Sequence[Run]) -> str:
+    return f"{name}, {run.name}" if len(runs) > 1 else name
+
+
+def _papers_line(label: str, values: Sequence[float], colour: str, end: str = "") -> Line:
+    return Line(label, [position(length) for length in paper_numbers.LENGTHS], values, colour=colour, faint=True, end=end)
+
+
 def by_length(
     runs: Sequence[Run], protocol: str, metric: str, *, ylabel: str, floors: bool = True, high: float | None = 1.0, paper: bool = False
 ) -> list[Panel]:
-    """One panel per environment: every factor's metric over context length; lines of one dash pattern are of one run.
-
-    Args:
-        paper: add the published lines, where the runs are on the paper's data.
-    """
+    """One panel per environment: every factor's metric over context length; lines of one dash pattern are of one run; with ``paper``, the
+    published lines too."""
     panels = []
     for environment in environments_of(runs):
         lines, under, lengths = [], [], []
         for factor in factors_of(runs):
-            found: list[ResultRow] = []
+            name, found = factor_name(factor), []
             for index, run in enumerate(runs):
-                head = pair_head(run, factor) if protocol == "equivariance" else None
+                # On pairs the published head where it was run.
+                head = run.published_head(factor) or "ridge" if protocol == "equivariance" else None
                 rows = run.curve(protocol, metric, environment, factor=factor, head=head)
                 if not any(row.length for row in rows):
                     continue
                 found += rows
-                name = factor_name(factor)
-                label = f"{name}, {run.name}" if len(runs) > 1 else name
-                label += f" ({head_name(head)})" if head else ""
+                label = line_label(name, run, runs) + (f" ({head_name(head)})" if head else "")
                 lines.append(line(rows, label, colour=factor, style=index, end=name if index == 0 else ""))
             lengths += [row.length or 0 for row in found]
-            floor = floor_of(found)
-            if floors and floor is not None and abs(floor) > 0.005:
-                under.append(Floor(floor, f"floor {floor:.2f}", factor))
+            if floors:
+                under += [floor for floor in floors_of(found, factor) if abs(floor.value) > 0.005]
             if paper and found and (environment, factor) in paper_numbers.CURVES:
-                x = [position(length) for length in paper_numbers.LENGTHS]
-                lines.append(Line(f"{factor_name(factor)}, paper", x, paper_numbers.CURVES[environment, factor], colour=factor, faint=True))
+                lines.append(_papers_line(f"{name}, paper", paper_numbers.CURVES[environment, factor], factor))
                 lengths += paper_numbers.LENGTHS
         if lines:
-            title = f"{environment_name(environment)} context"
-            panels.append(
-                Panel(
-                    title[0].upper() + title[1:],
-                    lines,
-                    ylabel,
-                    ticks=length_ticks(lengths),
-                    floors=under,
-                    high=high,
-                    colour=panel_colour(environment),
-                )
-            )
+            title, colour = capitalised(f"{environment_name(environment)} context"), panel_colour(environment)
+            panels.append(Panel(title, lines, ylabel, ticks=length_ticks(lengths), floors=under, high=high, colour=colour))
     return panels if high is not None else same_height(panels)
 
 
@@ -88,11 +82,9 @@ def adaptation(runs: Sequence[Run]) -> Picture | None:
     panels = by_length(runs, "geometry", "variance_share", ylabel="share of the variance", floors=False, high=None)
     panels = [replace(panel, percent=True) for panel in panels]
     rows = [row for run in runs for row in run.find(protocol="geometry", metric="variance_share")]
-    if not panels:
-        return None
     several = " Each dash pattern is a run." if len(runs) > 1 else ""
     empty = " In an empty context no factor is active." if NO_FACTOR in environments_of(runs) else ""
-    return Picture(
+    return picture_of(
         "adaptation",
         ADAPTS if all(map(adapts, runs)) else DOES_NOT,
         panels,
@@ -118,23 +110,15 @@ def published_r2(runs: Sequence[Run]) -> Picture | None:
     """The paper's figure 3, right: pooled R² of the relative factors by the published probes of pairs."""
     comparable = all(run.in_papers_setting for run in runs)
     panels = by_length(runs, "equivariance", "r2_pooled", ylabel="R², pooled", paper=comparable)
-    if not panels:
-        return None
     published = (
         " Faint lines are the paper's (3DIEBench, ResNet-18, 128 px)."
         if comparable
         else " The paper's curves are in a separate figure below: they are of other data, another image size or another encoder."
     )
-    others = sorted(
-        {
-            f"{factor_name(f)} by {head_name(pair_head(r, f))} in {r.name}"
-            for r in runs
-            for f in r.factors
-            if r.has("equivariance") and r.published_head(f) is None
-        }
-    )
+    without = {(run.name, factor) for run in runs if run.has("equivariance") for factor in run.factors if not run.published_head(factor)}
+    others = sorted(f"{factor_name(factor)} by {head_name('ridge')} in {name}" for name, factor in without)
     instead = f" Where the published head was not run, another one is shown: {listed(others)}." if others else ""
-    return Picture(
+    return picture_of(
         "r2",
         "The paper's probes of pairs of embeddings",
         panels,
@@ -145,23 +129,15 @@ def published_r2(runs: Sequence[Run]) -> Picture | None:
     )
 
 
-def pair_head(run: Run, factor: str) -> str | None:
-    """The published head where it was run on pairs, else ridge."""
-    return run.published_head(factor) or "ridge"
-
-
 def paper_only() -> Picture:
     """The paper's own curves, for orientation where a run is on other data."""
-    ticks = length_ticks(paper_numbers.LENGTHS)
-    x = [position(length) for length in paper_numbers.LENGTHS]
-    panels = []
+    ticks, panels = length_ticks(paper_numbers.LENGTHS), []
     for environment in ("rotation", "color"):
         lines = [
-            Line(factor_name(factor), x, paper_numbers.CURVES[environment, factor], colour=factor, faint=True, end=factor_name(factor))
+            _papers_line(factor_name(factor), paper_numbers.CURVES[environment, factor], factor, end=factor_name(factor))
             for factor in ("rotation", "color")
         ]
-        title = f"Paper: {environment_name(environment)} context"
-        panels.append(Panel(title, lines, "R², pooled", ticks=ticks, colour=environment))
+        panels.append(Panel(f"Paper: {environment_name(environment)} context", lines, "R², pooled", ticks=ticks, colour=environment))
     return Picture(
         "paper",
         "For orientation: the paper's curves, on other data",
@@ -173,8 +149,7 @@ def paper_only() -> Picture:
 
 def probes(runs: Sequence[Run]) -> Picture | None:
     """R² of the absolute factors from single views, per probe: kNN, the model's own head, fresh probes."""
-    panels, styles = [], {head: index for index, head in enumerate(PROBES)}
-    used: dict[str, None] = {}
+    panels, used = [], set()
     for run in runs:
         for environment in run.environments:
             for factor in run.factors:
@@ -182,19 +157,14 @@ def probes(runs: Sequence[Run]) -> Picture | None:
                 for head in PROBES:
                     rows = probe_curve(run, head, factor, environment)
                     if any(row.length for row in rows):
-                        used[head] = None
-                        lines.append(line(rows, probe_name(head), colour=factor, style=styles[head]))
+                        used.add(head)
+                        lines.append(line(rows, probe_name(head), colour=factor, style=PROBES.index(head)))
                         lengths += [row.length or 0 for row in rows]
-                        floors = [floor for floor in [floor_of(rows)] if floor is not None]
-                if not lines:
-                    continue
-                under = [Floor(floors[0], f"floor {floors[0]:.2f}", factor)] if floors else []
-                title = f"{factor_name(factor)}, under {a_context(environment)}"
-                title = f"{run.name}: {title}" if len(runs) > 1 else title[0].upper() + title[1:]
-                panels.append(Panel(title, lines, "R², pooled", ticks=length_ticks(lengths), floors=under, colour=factor))
-    if not panels:
-        return None
-    return Picture(
+                        floors = floors_of(rows, factor)
+                if lines:
+                    title = _title(f"{factor_name(factor)}, under {a_context(environment)}", run, runs)
+                    panels.append(Panel(title, lines, "R², pooled", ticks=length_ticks(lengths), floors=floors, colour=factor))
+    return picture_of(
         "probes",
         "Each factor by every probe",
         panels,
@@ -203,8 +173,16 @@ def probes(runs: Sequence[Run]) -> Picture | None:
         "has no loss on inactive factors, so part of its fall is due to the head."
         + (patience(runs, "probe") if "published" in used else "")
         + outside(panels),
-        [(probe_name(head), "ink", styles[head]) for head in PROBES if head in used],
+        _probe_legend(used),
     )
+
+
+def _title(panel: str, run: Run, runs: Sequence[Run]) -> str:
+    return f"{run.name}: {panel}" if len(runs) > 1 else capitalised(panel)
+
+
+def _probe_legend(used: Iterable[str]) -> list[tuple[str, str, int]]:
+    return [(probe_name(head), "ink", index) for index, head in enumerate(PROBES) if head in used]
 
 
 def probe_curve(run: Run, head: str, factor: str, environment: str | None, bottleneck: float = 0.0) -> list[ResultRow]:
@@ -212,21 +190,18 @@ def probe_curve(run: Run, head: str, factor: str, environment: str | None, bottl
     named = run.published_head(factor, "probe") if head == "published" else head
     if named is None:
         return []
-    for protocol in ("probe", "geometry", "online"):
-        rows = run.curve(protocol, "r2_pooled", environment, factor=factor, head=named, bottleneck=bottleneck)
-        if rows:
-            return rows
-    return []
+    fields = {"factor": factor, "head": named, "bottleneck": bottleneck}
+    curves = (run.curve(protocol, "r2_pooled", environment, **fields) for protocol in ("probe", "geometry", "online"))
+    return next((rows for rows in curves if rows), [])
 
 
 def probe_name(head: str) -> str:
     return "published probe" if head == "published" else head_name(head)
 
 
-def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "knn")) -> Picture | None:
+def noise(runs: Sequence[Run]) -> Picture | None:
     """Fresh probes under the noise bottleneck, at the reported context length."""
-    panels = []
-    used: dict[str, None] = {}
+    panels, used = [], set()
     for run in runs:
         shares = sorted({row.bottleneck for row in run.rows if row.protocol == "probe"})
         length = run.reported_length("probe", "r2_pooled")
@@ -236,37 +211,21 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
         for environment in run.environments:
             lines, under = [], []
             for factor in run.factors:
-                for head in heads:
-                    found = [
-                        next((row for row in probe_curve(run, head, factor, environment, share) if row.length == length), None)
-                        for share in shares
-                    ]
-                    rows = [(index, row) for index, row in enumerate(found) if row is not None]
-                    if len(rows) < 2:
+                for style, head in enumerate(UNDER_NOISE):
+                    curves = [probe_curve(run, head, factor, environment, share) for share in shares]
+                    at = {float(place): row for place, rows in enumerate(curves) if (row := at_length(rows, length)) is not None}
+                    if len(at) < 2:
                         continue
-                    used[head] = None
-                    around = [deviation(row) or 0.0 for _, row in rows]
-                    lines.append(
-                        Line(
-                            f"{factor_name(factor)}, {probe_name(head)}",
-                            [float(index) for index, _ in rows],
-                            [row.mean for _, row in rows],
-                            around if any(around) else None,
-                            colour=factor,
-                            style=PROBES.index(head),
-                            end=factor_name(factor) if head == heads[0] else "",
-                        )
-                    )
-                    floor = floor_of([row for _, row in rows])
-                    if head == heads[0] and floor is not None:
-                        under.append(Floor(floor, f"floor {floor:.2f}", factor))
+                    used.add(head)
+                    name, rows = factor_name(factor), list(at.values())
+                    end = name if style == 0 else ""
+                    lines.append(line(rows, f"{name}, {probe_name(head)}", list(at), colour=factor, style=style, end=end))
+                    if style == 0:
+                        under += floors_of(rows, factor)
             if lines:
-                title = f"{environment_name(environment)} context, {length} tokens"
-                title = f"{run.name}: {title}" if len(runs) > 1 else title[0].upper() + title[1:]
+                title = _title(f"{environment_name(environment)} context, {length} tokens", run, runs)
                 panels.append(Panel(title, lines, "R², pooled", "noise share", ticks, under, colour=panel_colour(environment)))
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "noise",
         "Fresh probes, with and without noise",
         panels,
@@ -274,7 +233,7 @@ def noise(runs: Sequence[Run], heads: Sequence[str] = ("ridge", "published", "kn
         "should stay where it is; that of the inactive factor should fall to its dotted floor."
         + (patience(runs, "probe") if "published" in used else "")
         + outside(panels),
-        [(probe_name(head), "ink", PROBES.index(head)) for head in heads if head in used],
+        _probe_legend(used),
     )
 
 
@@ -291,9 +250,7 @@ def patience(runs: Sequence[Run], protocol: str) -> str:
 
 def sensitivity(runs: Sequence[Run]) -> Picture | None:
     panels = by_length(runs, "geometry", "sensitivity", ylabel="movement (1: another item)", floors=False, high=None)
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "sensitivity",
         "Factor sensitivity: how far the embedding moves when one factor changes",
         panels,
@@ -313,20 +270,18 @@ def retrieval(runs: Sequence[Run]) -> Picture | None:
                 rows = run.curve("retrieval", metric, environment)
                 if rows:
                     name = f"{active_name(environment)} active"
-                    label = f"{name}, {run.name}" if len(runs) > 1 else name
-                    lines.append(line(rows, label, colour=panel_colour(environment), style=index, end=name if index == 0 else ""))
+                    label, end = line_label(name, run, runs), name if index == 0 else ""
+                    lines.append(line(rows, label, colour=panel_colour(environment), style=index, end=end))
                     floors += [row.floor for row in rows if row.floor is not None]
                     lengths += [row.length or 0 for row in rows]
         if all(run.in_papers_setting for run in runs) and lines:
             y = [paper_numbers.table1()[str(length)][metric] for length in paper_numbers.LENGTHS]
-            lines.append(Line("rotation active, paper", [position(n) for n in paper_numbers.LENGTHS], y, colour="rotation", faint=True))
+            lines.append(_papers_line("rotation active, paper", y, "rotation"))
             lengths += paper_numbers.LENGTHS
         if lines:
             under = [Floor(floors[0], f"chance {floors[0]:.2f}")] if floors else []
             panels.append(Panel(metric_name(metric), lines, metric_name(metric), ticks=length_ticks(lengths), floors=under, high=None))
-    if not panels:
-        return None
-    return Picture(
+    return picture_of(
         "retrieval",
         "Retrieval of the predicted view",
         panels,

@@ -8,6 +8,7 @@ import io
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,6 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
     the object's views in the order of their distance to the prediction. For a model of examples: the examples of every environment, and the
     nearest views without any.
 
-    Args:
-        plan: of an evaluation: its model, contexts and views.
-
     Raises:
         SettingsError: for a model that takes no context.
     """
@@ -67,18 +65,17 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
     pictures = _Pictures(views)
     asked = _choose(views, queries, plan.settings.seed)
     features = embedder.features(views)
-    shown: list[dict[str, Any]] = []
-    for source, target in asked:
-        shown.append(
-            {
-                "class": views.source.class_names[int(views.labels[source])],
-                "query": pictures.view(source),
-                "target": pictures.view(target),
-                "captions": [_caption(views, source), _caption(views, target)],
-                "apart": _apart(views, source, target),
-                "environments": {},
-            }
-        )
+    shown: list[dict[str, Any]] = [
+        {
+            "class": views.source.class_names[int(views.labels[source])],
+            "query": pictures.view(source),
+            "target": pictures.view(target),
+            "captions": [views.source.caption(int(views.items[row]), int(views.views[row])) for row in (source, target)],
+            "apart": _apart(views, source, target),
+            "environments": {},
+        }
+        for source, target in asked
+    ]
     examples = embedder.model.context_kind == "examples"
 
     def pairs_of(pairs: PairBatch) -> list[dict[str, Any]]:
@@ -92,24 +89,40 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
             for index in range(min(SHOWN_PAIRS, length // 2))
         ]
 
+    def entry(row: int, reference: int) -> dict[str, Any]:
+        same = bool(views.items[row] == views.items[reference])
+        return {"image": pictures.view(row), "same_object": same, "apart": _apart(views, row, reference)}
+
     def nearest(unit: Tensor, source: int) -> list[dict[str, Any]]:
         cosines = unit @ unit[source]
         cosines[source] = -math.inf
         near = cosines.topk(min(neighbours, len(views) - 1)).indices.tolist()
-        return [_entry(pictures, views, row, source) for row in near]
+        return [entry(row, source) for row in near]
+
+    def ranked(unit: Tensor, point: ContextPoint, environment: Environment, source: int, target: int) -> dict[str, Any]:
+        """The object's views by their distance to the prediction of the target."""
+        latents = views.factors.relative(views.latents[source], views.latents[target])
+        action = embedder.model.query_action(latents[None], environment)
+        predicted = F.normalize(embedder.embed(features[source : source + 1], point, action), dim=-1)[0]
+        first = source // views.per_item * views.per_item
+        cosines = unit[first : first + views.per_item] @ predicted
+        above, tied = tied_places(cosines[None], torch.tensor([target - first]), cosine_tolerance(unit.shape[1]))
+        order = cosines.argsort(descending=True, stable=True)[:neighbours].tolist()
+        found = [{**entry(first + place, target), "hit": first + place == target} for place in order]
+        return {"ranked": found, "rank": 1 + int(above) + int(tied) / 2}
 
     if examples:
         without = embedder.unit(views, ContextPoint(None, 0, 0))
-        for (source, _), entry in zip(asked, shown, strict=True):
-            entry["without"] = nearest(without, source)
+        for (source, _), query in zip(asked, shown, strict=True):
+            query["without"] = nearest(without, source)
     for environment in plan.environments:
         point = ContextPoint(environment.name, length, 0)
         unit = embedder.unit(views, point)
-        for (source, target), entry in zip(asked, shown, strict=True):
+        for (source, target), query in zip(asked, shown, strict=True):
             found = {"neighbours": nearest(unit, source)}
             if embedder.model.reads_actions:
-                found |= _ranked(plan, features, unit, point, environment, source, target, pictures, neighbours)
-            entry["environments"][environment.name] = found
+                found |= ranked(unit, point, environment, source, target)
+            query["environments"][environment.name] = found
     return {
         "format": FORMAT,
         "weights": embedder.weights,
@@ -125,17 +138,14 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
         "context": [] if examples else pairs_of(embedder.contexts.shared[0]),
         "examples": {each.name: pairs_of(embedder.contexts.of(each.name)[0]) for each in plan.environments} if examples else {},
         "queries": shown,
-        "images": pictures.found,
+        "images": {name: uri for uri, name in pictures.names.items()},
     }
 
 
 @dataclasses.dataclass(frozen=True)
 class OwnCode:
-    """The user's own code that a run was made with, named again by the user: code that only a file names is never imported.
-
-    Args:
-        factors, dataset, encoder_factory, method: as in the settings of the same names.
-    """
+    """The user's own code that a run was made with, as in the settings of these names, which the user names again: code that only a file names
+    is never imported."""
 
     factors: list[str] | None = None
     dataset: str | None = None
@@ -148,8 +158,7 @@ NO_CODE = OwnCode()
 
 def gallery_of(run: Run, data_dir: str | None = None, own: OwnCode = NO_CODE) -> tuple[Mapping[str, Any] | None, str | None]:
     """A run's gallery, made now where there is none of its weights; or None with the reason why it cannot be made."""
-    kept = _kept(run)
-    if kept is not None:
+    if (kept := _kept(run)) is not None:
         return kept, None
     try:
         with warnings.catch_warnings():
@@ -162,13 +171,9 @@ def gallery_of(run: Run, data_dir: str | None = None, own: OwnCode = NO_CODE) ->
 
 
 def _kept(run: Run) -> Mapping[str, Any] | None:
-    path = run.folder / GALLERY
-    if not path.is_file():
-        return None
-    try:
+    path, gallery = run.folder / GALLERY, None
+    with suppress(DataError):
         gallery = read_json(path)
-    except DataError:
-        return None
     if not isinstance(gallery, dict) or gallery.get("format") != FORMAT or gallery.get("split") != run.split:
         return None
     weights = {about.get("weights") for about in run.evaluations.values()}
@@ -184,29 +189,22 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     if data_set is not None and data_set.views == "rows":
         raise DataError("rows of a table have no pictures to show")
     made = next(iter(run.evaluations.values()), {}).get("settings", {})
-    known = {field.name for field in dataclasses.fields(EvaluateSettings)}
-    given = {name: value for name, value in made.items() if name in known}
+    given = {field.name: made[field.name] for field in dataclasses.fields(EvaluateSettings) if field.name in made}
     file = checkpoints.find_checkpoint(run.folder, given.get("checkpoint", "last"))
-    content = checkpoints.read(file)
-    path = content.get(checkpoints.RECIPE, {}).get("data", {}).get("path")
-    where = data_dir or given.get("data_dir") or path
-    # The user's own code is named by the user, not by the file.
-    given.update(dataclasses.asdict(own), dataset=own.dataset or (None if own_name(given.get("dataset")) else given.get("dataset")))
+    recipe = checkpoints.read(file).get(checkpoints.RECIPE, {})
+    where = data_dir or given.get("data_dir") or recipe.get("data", {}).get("path")
     if own.dataset is not None or (data_set is not None and data_set.name not in DATA_SETS.built_in):
         where = None
     elif run.trained_on == OWN and where is None:
-        raise DataError(f"the run was trained on data of your own: name them by dataset={_own_data(run)}, which returns a contextssl.Data")
+        # What the run's results call its data, for a message alone.
+        named = own_name(run.about.get("settings", {}).get("dataset")) or "module:function"
+        raise DataError(f"the run was trained on data of your own: name them by dataset={named}, which returns a contextssl.Data")
     elif where is None or not is_store(Path(where)):
         raise DataError(f"the run's data are not at hand{'' if where is None else f' at {where}'}: name their packed store by data_dir=DIR")
-    given.update(
-        load_model=str(file),
-        pretrained_model_dir=None,
-        checkpoint="last",
-        data_dir=None if where is None else str(where),
-        split=run.split,
-        progress=False,
-        eval_ctxt=[0],
-    )
+    # The user's own code is named by the user, not by the file.
+    given.update(dataclasses.asdict(own), dataset=own.dataset or (None if own_name(given.get("dataset")) else given.get("dataset")))
+    given |= {"load_model": str(file), "pretrained_model_dir": None, "checkpoint": "last", "split": run.split}
+    given |= {"data_dir": None if where is None else str(where), "progress": False, "eval_ctxt": [0]}
     settings = EvaluateSettings(**given)
     evaluated = open_evaluated(settings)
     plan = Plan.of(settings, evaluated)
@@ -217,66 +215,22 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     return plan
 
 
-def _own_data(run: Run) -> str:
-    """What the run's results call its data, for a message alone."""
-    settings = run.about.get("settings") or {}
-    return own_name(settings.get("dataset")) or "module:function"
-
-
 def _choose(views: ViewSet, queries: int, seed: int) -> list[tuple[int, int]]:
     """Rows of (source, target), each of another class as long as there are enough."""
     generator = seeded_generator(seed, "gallery")
     labels = views.labels[:: views.per_item]
-    items: list[int] = []
-    seen: set[int] = set()
     order = torch.randperm(views.num_items, generator=generator).tolist()
-    for item in order:
-        if int(labels[item]) not in seen:
-            seen.add(int(labels[item]))
-            items.append(item)
-    items += [item for item in order if item not in items]
+    first = {int(labels[item]): item for item in reversed(order)}
+    order.sort(key=lambda item: first[int(labels[item])] != item)
     chosen = []
-    for item in items[:queries]:
+    for item in order[:queries]:
         source, target = torch.randperm(views.per_item, generator=generator)[:2].tolist()
         chosen.append((item * views.per_item + source, item * views.per_item + target))
     return chosen
 
 
-def _ranked(
-    plan: Plan,
-    features: Tensor,
-    unit: Tensor,
-    point: ContextPoint,
-    environment: Environment,
-    source: int,
-    target: int,
-    pictures: _Pictures,
-    neighbours: int,
-) -> dict[str, Any]:
-    """The object's views by their distance to the prediction of the target."""
-    views = plan.test
-    factors: FactorSpace = views.factors
-    action = plan.embedder.model.query_action(factors.relative(views.latents[source], views.latents[target])[None], environment)
-    predicted = F.normalize(plan.embedder.embed(features[source : source + 1], point, action), dim=-1)[0]
-    first = source // views.per_item * views.per_item
-    cosines = unit[first : first + views.per_item] @ predicted
-    above, tied = tied_places(cosines[None], torch.tensor([target - first]), cosine_tolerance(unit.shape[1]))
-    order = cosines.argsort(descending=True, stable=True)[:neighbours].tolist()
-    ranked = [{**_entry(pictures, views, first + place, target), "hit": first + place == target} for place in order]
-    return {"ranked": ranked, "rank": 1 + int(above) + int(tied) / 2}
-
-
-def _entry(pictures: _Pictures, views: ViewSet, row: int, reference: int) -> dict[str, Any]:
-    same = bool(views.items[row] == views.items[reference])
-    return {"image": pictures.view(row), "same_object": same, "apart": _apart(views, row, reference)}
-
-
 def _apart(views: ViewSet, row: int, reference: int) -> dict[str, str]:
     return apart(views.factors, views.latents[row], views.latents[reference])
-
-
-def _caption(views: ViewSet, row: int) -> str:
-    return views.source.caption(int(views.items[row]), int(views.views[row]))
 
 
 def apart(factors: FactorSpace, one: Tensor, other: Tensor) -> dict[str, str]:
@@ -292,24 +246,18 @@ def apart(factors: FactorSpace, one: Tensor, other: Tensor) -> dict[str, str]:
 
 
 class _Pictures:
-    """Images as data URIs, each kept once, by name."""
+    """Images as data URIs, each kept once under a name."""
 
     def __init__(self, views: ViewSet) -> None:
         self.views = views
-        self.found: dict[str, str] = {}
-        self._names: dict[str, str] = {}
+        self.names: dict[str, str] = {}
 
     def view(self, row: int) -> str:
         item, view = self.views.items[row : row + 1], self.views.views[row : row + 1]
         return self.image(self.views.source.gather_views(item, view)[0])
 
     def image(self, pixels: Tensor) -> str:
-        uri = data_uri(pixels.permute(1, 2, 0).numpy())
-        if uri not in self._names:
-            name = f"{len(self._names)}"
-            self._names[uri] = name
-            self.found[name] = uri
-        return self._names[uri]
+        return self.names.setdefault(data_uri(pixels.permute(1, 2, 0).numpy()), str(len(self.names)))
 
 
 def data_uri(pixels: np.ndarray) -> str:
@@ -322,8 +270,3 @@ def data_uri(pixels: np.ndarray) -> str:
         image.thumbnail((SIDE, SIDE))
         image.save(buffer, "WEBP", quality=88, method=6)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def rank_words(rank: float, of: int) -> str:
-    place = f"{rank:.0f}" if rank == int(rank) else f"{rank:.1f}"
-    return f"place {place} of {of}"

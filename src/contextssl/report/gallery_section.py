@@ -6,22 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contextssl.report.collect import Run
-from contextssl.report.gallery import SMALL, rank_words
+from contextssl.report.gallery import SMALL
 from contextssl.report.markup import Content, Markup, element, join
 from contextssl.report.sections import section
 from contextssl.report.words import active_name, environment_name, factor_name, listed
 
 
 def gallery(entries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]]) -> Markup:
-    shown = [
-        join(element("h3", run.name) if len(entries) > 1 else None, _one_gallery(found) if found is not None else _no_gallery(run, reason))
-        for run, found, reason in entries
-    ]
+    """The galleries of runs; in the place of one that could not be made, the reason."""
+    shown: list[Content] = []
+    for run, found, reason in entries:
+        missing = element("p", f"No gallery of {run.name}: {(reason or 'none was made').split('; ')[0]}.", class_="missing")
+        shown += [element("h3", run.name) if len(entries) > 1 else None, missing if found is None else _one_gallery(found)]
     return section("gallery", "Gallery: the neighbours change with the context", shown)
-
-
-def _no_gallery(run: Run, reason: str | None) -> Markup:
-    return element("p", f"No gallery of {run.name}: {(reason or 'none was made').split('; ')[0]}.", class_="missing")
 
 
 def _one_gallery(found: Mapping[str, Any]) -> Markup:
@@ -32,33 +29,24 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
     kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["queries"][0]["apart"].items()}
     distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
     parts: list[Content] = _examples(found, show) if found.get("examples") else _shared_context(found, show)
-    parts.append(
-        element("p", f"Under each neighbour: how far its factors are from those of the query{_or_target(found)}: {distances}.{_FRAMED}")
+    target = "" if found.get("examples") else ", or of the target (green frame)"
+    how = (
+        f"Under each neighbour: how far its factors are from those of the query{target}: {distances}. In a context the neighbours should agree in "
+        "the active factor and may differ in the inactive one; they change with the context, the weights do not."
     )
+    parts.append(element("p", how))
+    among = f"nearest to the query among {candidates}"
     for query in found["queries"]:
         columns = []
         if "without" in query:
-            columns.append(
-                element(
-                    "div",
-                    element("p", element("strong", "no context"), class_="label"),
-                    element("p", f"nearest to the query among {candidates}", class_="label"),
-                    element("div", [show.neighbour(entry) for entry in query["without"]], class_="strip", tabindex=0),
-                )
-            )
+            columns.append(element("div", show.label("no context"), show.strip(among, query["without"])))
         for name, under in query["environments"].items():
-            parts_of_column: list[Content] = [
-                element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label"),
-                element("p", f"nearest to the query among {candidates}", class_="label"),
-                element("div", [show.neighbour(entry) for entry in under["neighbours"]], class_="strip", tabindex=0),
-            ]
+            column = [show.label(f"{environment_name(name)} context", _tone(name)), show.strip(among, under["neighbours"])]
             if "ranked" in under:
+                place = f"{under['rank']:.1f}".removesuffix(".0")
                 ranked = f"nearest to the predicted target ({active_name(name)} active) among the item’s {views} views: "
-                parts_of_column += [
-                    element("p", f"{ranked}the target has {rank_words(under['rank'], views)}", class_="label"),
-                    element("div", [show.neighbour(entry) for entry in under["ranked"]], class_="strip", tabindex=0),
-                ]
-            columns.append(element("div", parts_of_column))
+                column.append(show.strip(f"{ranked}the target has place {place} of {views}", under["ranked"]))
+            columns.append(element("div", column))
         first = [show.thumb(query["query"], [f"query: {query['class']}", query["captions"][0]])]
         if not found.get("examples"):
             first.append(show.thumb(query["target"], [f"target: {query['captions'][1]}", "differs by", *_apart(query["apart"])]))
@@ -66,42 +54,25 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
     return join(parts)
 
 
-_FRAMED = (
-    " In a context the neighbours should agree in the active factor and may differ in the inactive one; they change with the context, the weights "
-    "do not."
-)
-
-
-def _or_target(found: Mapping[str, Any]) -> str:
-    return "" if found.get("examples") else ", or of the target (green frame)"
-
-
 def _shared_context(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
-    names = [active_name(name) for name in found["environments"]]
-    either = " or ".join(names) if names else "its own factors"
-    return [
-        element("h3", f"The context: {found['length']} tokens"),
-        element("div", [show.pair(pair) for pair in found["context"]], class_="pairs"),
-        element(
-            "p",
-            "Pairs of training views. All contexts are made of the same pairs and differ in their active factors. Under each pair: how far the "
-            f"factors of its two views are apart; the actions of a context hold only {either}.",
-        ),
-    ]
+    either = " or ".join(map(active_name, found["environments"])) or "its own factors"
+    how = (
+        "Pairs of training views. All contexts are made of the same pairs and differ in their active factors. Under each pair: how far the "
+        f"factors of its two views are apart; the actions of a context hold only {either}."
+    )
+    pairs = element("div", map(show.pair, found["context"]), class_="pairs")
+    return [element("h3", f"The context: {found['length']} tokens"), pairs, element("p", how)]
 
 
 def _examples(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
-    parts: list[Content] = [
-        element("h3", f"The examples: {found['length'] // 2} pairs"),
-        element(
-            "p",
-            "Each pair shows two training views that are to count as the same. They share the active factors and differ in the others; no action and "
-            "no name enters the model. Under each pair: how far the factors of its two views are apart.",
-        ),
-    ]
+    how = (
+        "Each pair shows two training views that are to count as the same. They share the active factors and differ in the others; no action and "
+        "no name enters the model. Under each pair: how far the factors of its two views are apart."
+    )
+    parts: list[Content] = [element("h3", f"The examples: {found['length'] // 2} pairs"), element("p", how)]
     for name, pairs in found["examples"].items():
-        label = element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label")
-        parts += [label, element("div", [show.pair(pair) for pair in pairs], class_="pairs")]
+        label = show.label(f"{environment_name(name)} context", _tone(name))
+        parts += [label, element("div", map(show.pair, pairs), class_="pairs")]
     return parts
 
 
@@ -122,6 +93,13 @@ class _Thumbs:
         # The views of an example count as the same; else an action leads from one to the other.
         self.between = "=" if found.get("examples") else "→"
 
+    def label(self, words: str, tone: str | None = None) -> Markup:
+        return element("p", element("strong", words, class_=tone), class_="label")
+
+    def strip(self, words: str, entries: Sequence[Mapping[str, Any]]) -> Markup:
+        """Neighbours side by side, under what they are nearest to."""
+        return join(element("p", words, class_="label"), element("div", map(self.neighbour, entries), class_="strip", tabindex=0))
+
     def picture(self, name: str, words: str) -> Markup:
         uri = str(self.images[name])
         if not uri.startswith("data:image/"):
@@ -134,13 +112,11 @@ class _Thumbs:
         return element("div", self.picture(name, words), under, class_="thumb hit" if hit else "thumb")
 
     def neighbour(self, entry: Mapping[str, Any]) -> Markup:
-        lines: list[Content] = list(_apart(entry["apart"]))
-        words = ", ".join(_apart(entry["apart"]))
+        lines = _apart(entry["apart"])
         if entry.get("hit"):
-            return self.thumb(entry["image"], [element("strong", "the target")], words, hit=True)
-        if "hit" not in entry and entry.get("same_object"):
-            lines.append("same item")
-        return self.thumb(entry["image"], lines, words)
+            return self.thumb(entry["image"], [element("strong", "the target")], ", ".join(lines), hit=True)
+        same = ["same item"] if "hit" not in entry and entry.get("same_object") else []
+        return self.thumb(entry["image"], [*lines, *same], ", ".join(lines))
 
     def pair(self, pair: Mapping[str, Any]) -> Markup:
         source, target = pair["captions"]

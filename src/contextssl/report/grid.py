@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contextssl.records.results import ResultRow
-from contextssl.report.collect import Run
 from contextssl.report.entries import Condition, wanted
 from contextssl.report.markup import Content, Markup, element, group_row, table
 from contextssl.report.tables import floor_cell
@@ -22,7 +22,6 @@ class Column:
     """A number of each line.
 
     Args:
-        title: of the column.
         protocols: the first one that has the number gives it.
         fields: of its rows.
         higher: whether higher is better in every group; None: as its factor is wanted in the group.
@@ -31,25 +30,18 @@ class Column:
 
     title: str
     protocols: tuple[str, ...]
-    fields: Mapping[str, object]
+    fields: Mapping[str, Any]
     higher: bool | None = None
     judged: bool = True
 
     @property
     def factor(self) -> str | None:
-        found = self.fields.get("factor")
-        return found if isinstance(found, str) else None
-
-    def rows(self, run: Run) -> list[ResultRow]:
-        """All rows that could stand in this column."""
-        fields = {**PLAIN, **self.fields}
-        return [row for protocol in self.protocols for row in run.find(protocol=protocol, **fields)]
+        return self.fields.get("factor")
 
     def row(self, line: Condition) -> ResultRow | None:
-        for protocol in (line.protocol,) if line.protocol else self.protocols:
-            if found := line.each.run.find(protocol=protocol, **{**PLAIN, **self.fields, **line.fields}):
-                return found[0]
-        return None
+        fields = {**PLAIN, **self.fields, **line.fields}
+        rows = (line.each.run.first(protocol=name, **fields) for name in ((line.protocol,) if line.protocol else self.protocols))
+        return next((row for row in rows if row is not None), None)
 
     def wish(self, group: str, factors: Sequence[str]) -> int:
         """1 where higher is better, -1 where lower is, 0 where neither is."""
@@ -68,10 +60,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table.
+    """A table, of which ``anchor`` and ``title`` head the section.
 
     Args:
-        anchor, title: of its section.
         head: column titles; the first ``left`` are of words.
         floors: the first row.
         groups: title (none where empty) and rows.
@@ -131,17 +122,15 @@ def grid(
     differ = len({line.each.seeds for line in lines}) > 1
     head = [*words, *(["seeds"] if differ else [])]
     left = len(head)
+    floors = [floor, *[""] * (left - 1)]
     for column in columns:
         about = factor_name(column.factor) if column.factor else column.title
         head += [column.title, *([f"{about}, published"] if column.title in next_to else [])]
-    floors = [floor, *[""] * (left - 1)]
-    for column in columns:
         found = [row for line in lines if (row := column.row(line)) is not None]
         floors += [floor_cell(found), *([""] if column.title in next_to else [])]
     made = []
     for group, heading in groups.items():
-        own = [line for line in lines if line.group == group]
-        if not own:
+        if not (own := [line for line in lines if line.group == group]):
             continue
         rows = [[*map(Cell, line.words), *([Cell(str(line.each.seeds))] if differ else [])] for line in own]
         for column in columns:
@@ -158,9 +147,7 @@ def grid(
 
 def _written(row: ResultRow | None, seeds: int) -> str:
     """A number that some seeds lack says of how many it is."""
-    if row is None:
-        return NOTHING
-    return measured(row) + (f" ({row.n} of {seeds})" if 0 < row.n < seeds else "")
+    return NOTHING if row is None else measured(row) + (f" ({row.n} of {seeds})" if 0 < row.n < seeds else "")
 
 
 def _best(rows: Sequence[ResultRow | None], wish: int) -> list[bool]:
@@ -172,8 +159,7 @@ def _best(rows: Sequence[ResultRow | None], wish: int) -> list[bool]:
     if not wish or sum(value is not None for value in values) < 2:
         return [False] * len(rows)
     floor = floor_of([row for row in rows if row is not None])
-    if floor is None:
-        floor = -math.inf
+    floor = -math.inf if floor is None else floor
     scores = [None if value is None else round(wish * max(value, floor), 3) for value in values]
     top = max(score for score in scores if score is not None)
     if wish > 0 and top <= round(floor, 3):

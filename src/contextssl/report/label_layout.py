@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -35,16 +34,11 @@ class Box:
         height = min(self.high, other.high) - max(self.low, other.low)
         return max(0.0, width) * max(0.0, height)
 
-    @property
-    def area(self) -> float:
-        return (self.right - self.left) * (self.high - self.low)
-
 
 def place_labels(
     points: Sequence[tuple[float, float]], widths: Sequence[float], taken: Sequence[Box], frame: Box
 ) -> list[tuple[float, float]]:
-    """Where the lower left corners of labels go: each to the first place that is free, else where it hides least; then all of them again,
-    now that the later ones stand somewhere too.
+    """Where the lower left corners of labels go: each where it hides least; then all of them again, now that the later ones have a place too.
 
     Args:
         points: what is named.
@@ -52,37 +46,26 @@ def place_labels(
         taken: what no label should hide.
         frame: what no label should leave.
     """
-    candidates = [
-        [Box(left, low, left + width, low + HEIGHT) for left, low in _candidates(x, y, width)]
-        for (x, y), width in zip(points, widths, strict=True)
-    ]
-    chosen: list[Box | None] = [None] * len(points)
+    candidates = [_candidates(x, y, width) for (x, y), width in zip(points, widths, strict=True)]
+    chosen: dict[int, Box] = {}
     for _ in range(ROUNDS):
         for index, boxes in enumerate(candidates):
-            others = [*taken, *(box for other, box in enumerate(chosen) if box is not None and other != index)]
+            others = [*taken, *(box for other, box in chosen.items() if other != index)]
             # Rounding: floats that differ in nothing that one sees must not decide.
-            costs = [round(sum(box.shared(other) for other in others) + 4 * (box.area - box.shared(frame)), 3) for box in boxes]
+            costs = [round(sum(box.shared(other) for other in others) + 4 * (box.shared(box) - box.shared(frame)), 3) for box in boxes]
             chosen[index] = boxes[costs.index(min(costs))]
-    return [(box.left, box.low) for box in chosen if box is not None]
+    return [(box.left, box.low) for box in chosen.values()]
 
 
-def _candidates(x: float, y: float, width: float) -> list[tuple[float, float]]:
+def _candidates(x: float, y: float, width: float) -> list[Box]:
     """Right, left, above, below, at the corners; then the same farther away, ever less wanted."""
-    found = []
+    right, left, middle = x + MARK + 2.5, x - MARK - 2.5 - width, x - width / 2
+    corners = [(right, y - HEIGHT / 2), (left, y - HEIGHT / 2)]
     for step in (0.0, 9.0, 20.0, 31.0):
-        right, left, middle = x + MARK + 2.5, x - MARK - 2.5 - width, x - width / 2
         above, below = y + MARK + 1 + step, y - MARK - 1 - HEIGHT - step
-        if not step:
-            found += [(right, y - HEIGHT / 2), (left, y - HEIGHT / 2)]
-        found += [
-            (middle, above),
-            (middle, below),
-            (right, above - MARK),
-            (right, below + MARK),
-            (left, above - MARK),
-            (left, below + MARK),
-        ]
-    return found
+        corners += [(middle, above), (middle, below)]
+        corners += [(side, low) for side in (right, left) for low in (above - MARK, below + MARK)]
+    return [Box(edge, low, edge + width, low + HEIGHT) for edge, low in corners]
 
 
 def label_points(axes: Axes, panel: Panel, of: Callable[[str], str]) -> None:
@@ -96,20 +79,18 @@ def label_points(axes: Axes, panel: Panel, of: Callable[[str], str]) -> None:
     def at(x: float, y: float) -> tuple[float, float]:
         return (x - left) / (right - left) * wide, (y - low) / (high - low) * tall
 
-    shown = [
-        line for line in panel.lines if math.isfinite(line.x[0] + line.y[0]) and left <= line.x[0] <= right and low <= line.y[0] <= high
-    ]
+    # What is not finite is in no range.
+    shown = [line for line in panel.lines if left <= line.x[0] <= right and low <= line.y[0] <= high]
     taken = []
     for line in shown:
         x, y = at(line.x[0], line.y[0])
         mark = MARK if not line.faint else MARK / 2
-        taken.append(Box(x - mark, y - mark, x + mark, y + mark))
+        reaches = [(mark, mark)]
         if not line.faint and line.across:
-            reach = line.across[0] / (right - left) * wide
-            taken.append(Box(x - reach, y - 1, x + reach, y + 1))
+            reaches.append((line.across[0] / (right - left) * wide, 1))
         if not line.faint and line.deviation:
-            reach = line.deviation[0] / (high - low) * tall
-            taken.append(Box(x - 1, y - reach, x + 1, y + reach))
+            reaches.append((1, line.deviation[0] / (high - low) * tall))
+        taken += [Box(x - across, y - up, x + across, y + up) for across, up in reaches]
     named = [line for line in shown if line.end]
     points = [at(line.x[0], line.y[0]) for line in named]
     widths = [LETTER * len(line.end) for line in named]
@@ -118,18 +99,7 @@ def label_points(axes: Axes, panel: Panel, of: Callable[[str], str]) -> None:
         side: Literal["left", "right", "center"] = "left" if x > point[0] else "right" if x + width < point[0] else "center"
         corner = {"left": x, "right": x + width, "center": x + width / 2}[side]
         away = (corner - point[0], y + HEIGHT / 2 - point[1])
-        far: dict[str, Any] = (
-            {"arrowprops": {"arrowstyle": "-", "linewidth": 0.6, "color": of("muted"), "shrinkB": MARK}} if abs(away[1]) > 18 else {}
-        )
-        axes.annotate(
-            line.end,
-            (line.x[0], line.y[0]),
-            away,
-            textcoords="offset points",
-            ha=side,
-            va="center",
-            color=of("ink"),
-            fontsize=FONT,
-            annotation_clip=False,
-            **far,
-        )
+        look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": FONT, "annotation_clip": False}
+        if abs(away[1]) > 18:
+            look["arrowprops"] = {"arrowstyle": "-", "linewidth": 0.6, "color": of("muted"), "shrinkB": MARK}
+        axes.annotate(line.end, (line.x[0], line.y[0]), away, ha=side, color=of("ink"), **look)

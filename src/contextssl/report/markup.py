@@ -51,7 +51,14 @@ def with_links(text: str) -> Markup:
     return join(parts[0], [join(link, after) for link, after in zip(links, parts[3::3], strict=True)])
 
 
-def table(head: Sequence[Content], body: Iterable[Sequence[Content] | Markup], *, left: int = 1, caption: Content = None) -> Markup:
+def table(
+    head: Sequence[Content],
+    body: Iterable[Sequence[Content] | Markup],
+    *,
+    left: int = 1,
+    caption: str | None = None,
+    class_: str | None = None,
+) -> Markup:
     """A table in a box of its own that scrolls sideways on a narrow screen.
 
     Args:
@@ -60,23 +67,17 @@ def table(head: Sequence[Content], body: Iterable[Sequence[Content] | Markup], *
         left: so many columns at the front hold words, the rest numbers.
     """
 
-    def row(cells: Sequence[Content] | Markup) -> Markup:
-        if isinstance(cells, Markup):
-            return cells
-        first, *others = cells
-        return element(
-            "tr",
-            element("th", first, scope="row"),
-            [element("td", cell, class_="number" if index >= left else None) for index, cell in enumerate(others, start=1)],
-        )
-
     titles = [element("th", title, scope="col", class_="number" if index >= left else None) for index, title in enumerate(head)]
-    inner = join(
-        element("caption", caption) if caption else None,
-        element("thead", element("tr", titles)),
-        element("tbody", [row(cells) for cells in body]),
-    )
-    return element("div", element("table", inner), class_="scroll", tabindex=0)
+    rows = [cells if isinstance(cells, Markup) else table_row(cells, left=left) for cells in body]
+    above = element("caption", caption) if caption else None
+    inner = element("table", above, element("thead", element("tr", titles)), element("tbody", rows), class_=class_)
+    return element("div", inner, class_="scroll", tabindex=0)
+
+
+def table_row(cells: Sequence[Content], *, left: int = 1, class_: str | None = None) -> Markup:
+    first, *others = cells
+    rest = [element("td", cell, class_="number" if index >= left else None) for index, cell in enumerate(others, start=1)]
+    return element("tr", element("th", first, scope="row"), rest, class_=class_)
 
 
 def group_row(title: Content, columns: int) -> Markup:

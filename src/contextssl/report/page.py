@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,7 @@ def pictures_of(runs: Sequence[Run], protocols: Sequence[str] = ()) -> dict[str,
     Args:
         protocols: names of a user's own, in addition to those that are built in or installed.
     """
-    found: dict[str, Picture | None] = {}
-    for protocol in every_protocol(protocols):
-        found.update(protocol.pictures(runs))
+    found = {name: picture for protocol in every_protocol(protocols) for name, picture in protocol.pictures(runs).items()}
     return {**found, "training": training_curves.training(runs)}
 
 
@@ -36,24 +34,16 @@ def page(
     galleries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]],
     protocols: Sequence[str] = (),
 ) -> str:
-    """The whole page as HTML.
-
-    Args:
-        protocols: names of a user's own, in addition to those that are built in or installed.
-    """
+    """The whole page as HTML; ``protocols`` as in :func:`pictures_of`."""
     factors = figures.factors_of(runs)
     title = "contextssl: " + ", ".join(run.name for run in runs)
     own = [made for protocol in every_protocol(protocols) for made in protocol.sections(runs, pictures, factors)]
-    about_runs = [
-        sections.Section("gallery", "Gallery", 110, gallery_section.gallery(galleries)),
-        sections.training(runs, pictures, factors),
-        sections.the_runs(runs),
-        sections.all_numbers(runs),
-    ]
+    gallery = sections.Section("gallery", "Gallery", 110, gallery_section.gallery(galleries))
+    about_runs = [gallery, sections.training(pictures["training"], factors), sections.the_runs(runs), sections.all_numbers(runs)]
     shown = sorted([*own, *about_runs], key=lambda section: section.place)
     body = element(
         "main",
-        element("header", element("h1", title), _headlines(runs), warnings(runs), _contents(shown)),
+        element("header", element("h1", title), _headlines(runs), warnings(runs), contents((each.anchor, each.name) for each in shown)),
         [section.content for section in shown],
         element("footer", f"Written by contextssl {__version__} from results.json, metrics.csv and gallery.json of each run."),
     )
@@ -77,38 +67,27 @@ def document(title: str, body: Markup) -> str:
 def warnings(runs: Sequence[Run]) -> Markup | None:
     """One line where runs were not evaluated in the same way."""
     differ = differences(runs)
-    if not differ:
-        return None
-    return about.warning(UNLIKE, differ)
+    return element("p", UNLIKE, " · ".join(differ), class_="warning", role="note") if differ else None
 
 
 def _headlines(runs: Sequence[Run]) -> Markup:
+    not_yet, never = "holds no numbers by context yet", "is of a method that takes no context: its numbers are in the tables"
     said = []
     for run in runs:
-        first, *rest = headline(run) or [
-            f"{run.name} holds no numbers by context yet."
-            if run.takes_context
-            else f"{run.name} is of a method that takes no context: its numbers are in the tables."
-        ]
+        sentences = headline(run) or [f"{run.name} {not_yet if run.takes_context else never}."]
         if len(runs) == 1:
-            sentences = [first, *rest]
             said += [element("p", sentence, class_=None if sentence.startswith("With no") else "headline") for sentence in sentences]
             said.append(element("p", about.in_short(run), class_="short"))
         else:
-            said.append(element("p", element("strong", f"{run.name}. "), " ".join([first, *rest])))
-    only_trained = [run for run in runs if not run.evaluations and all(row.protocol == "online" for row in run.rows)]
-    for run in only_trained:
-        said.append(
-            element(
-                "p",
-                f"{run.name} was trained but not evaluated: the numbers here are of a few validation pairs during training. "
-                "To add the rest: ",
-                element("code", advice.command(["contextssl", "evaluate", "all", run.folder])),
-                class_="missing",
-            )
-        )
+            said.append(element("p", element("strong", f"{run.name}. "), " ".join(sentences)))
+    for run in runs:
+        if not run.evaluations and all(row.protocol == "online" for row in run.rows):
+            trained = f"{run.name} was trained but not evaluated: the numbers here are of a few validation pairs during training. "
+            command = element("code", advice.command(["contextssl", "evaluate", "all", run.folder]))
+            said.append(element("p", trained, "To add the rest: ", command, class_="missing"))
     return join(said)
 
 
-def _contents(shown: Sequence[sections.Section]) -> Markup:
-    return element("nav", [element("a", section.name, href=f"#{section.anchor}") for section in shown], aria_label="Contents")
+def contents(links: Iterable[tuple[str, str]]) -> Markup:
+    """Links to the sections, by anchor and name."""
+    return element("nav", [element("a", name, href=f"#{anchor}") for anchor, name in links], aria_label="Contents")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from contextssl.evaluation.deviations import deviation
 from contextssl.records.results import ResultRow
+from contextssl.report.words import floor_of
 
 # Values of R² below this leave the picture.
 LOWEST = -0.25
@@ -88,7 +90,12 @@ class Picture:
     title: str
     panels: Sequence[Panel]
     caption: str
-    legend: Sequence[tuple[str, str, int]] = field(default_factory=list)
+    legend: Sequence[tuple[str, str, int]] = ()
+
+
+def picture_of(name: str, title: str, panels: Sequence[Panel], caption: str, legend: Sequence[tuple[str, str, int]] = ()) -> Picture | None:
+    """A figure, where there is a panel for it."""
+    return Picture(name, title, panels, caption, legend) if panels else None
 
 
 def position(length: int) -> float:
@@ -96,11 +103,17 @@ def position(length: int) -> float:
     return math.log2(length + 2) - 1
 
 
-def line(rows: Sequence[ResultRow], label: str, **look: object) -> Line:
-    """The line of a curve's rows."""
+def line(rows: Sequence[ResultRow], label: str, x: Sequence[float] | None = None, **look: Any) -> Line:
+    """The line of a curve's rows; ``x`` by default by their context length."""
     around = [deviation(row) or 0.0 for row in rows]
-    x = [position(row.length or 0) for row in rows]
-    return Line(label, x, [row.mean for row in rows], around if any(around) else None, **look)  # type: ignore[arg-type]
+    x = [position(row.length or 0) for row in rows] if x is None else x
+    return Line(label, x, [row.mean for row in rows], around if any(around) else None, **look)
+
+
+def floors_of(rows: list[ResultRow], colour: str) -> list[Floor]:
+    """The floor that these rows share, where they have one."""
+    floor = floor_of(rows)
+    return [] if floor is None else [Floor(floor, f"floor {floor:.2f}", colour)]
 
 
 def length_ticks(lengths: Sequence[int]) -> list[tuple[float, str]]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
-from contextssl.report.collect import Run
+from contextssl.report.collect import Run, at_length
 from contextssl.report.words import environment_name, factor_name, floor_of, number
 
 # The noise share under which a fresh ridge regression, an adversary, is fitted.
@@ -25,28 +25,21 @@ COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("noisy ridge", {"protocol": "probe", "metric": "r2_pooled", "head": "ridge", "bottleneck": NOISE}),
 )
 RETRIEVAL = "MRR"
-# Of a model of examples, one of whose contexts may ask for the item alone.
-CLASS_SHARE = "class"
 
 
 def adaptation_screen(run: Run) -> Table | None:
-    """No context, and each environment at 14 tokens (or the longest length): variance share, kNN, own head, ridge under noise, MRR.
-
-    Each cell holds a mean over contexts for every factor; the last row what a constant predictor, or chance, scores. None where nothing was
-    evaluated.
-    """
+    """No context, and each environment at 14 tokens (or the longest length): each cell a mean over contexts for every factor; the last row
+    what a constant predictor, or chance, scores. None where nothing was evaluated."""
     length = run.reported_length("geometry", "variance_share") or run.reported_length("probe", "r2_pooled")
     if length is None:
         return None
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column(" / ".join(map(factor_name, run.factors)), no_wrap=True)
     columns = [(title, [_finder(run, factor=factor, **fields) for factor in run.factors]) for title, fields in COLUMNS]
     columns.append((RETRIEVAL, [_finder(run, protocol="retrieval", metric="mrr")]))
     if run.context_kind == "examples":
-        columns.append((CLASS_SHARE, [_finder(run, protocol="geometry", metric="variance_share", head=None, factor="class")]))
+        # One of its contexts may ask for the item alone.
+        columns.append(("class", [_finder(run, protocol="geometry", metric="variance_share", head=None, factor="class")]))
     columns = [(title, finders) for title, finders in columns if any(find(name) for find in finders for name in run.environments)]
-    for title, _ in columns:
-        table.add_column(title, justify="right", no_wrap=True)
+    table = _table(" / ".join(map(factor_name, run.factors)), *(title for title, _ in columns))
     for environment, at in [(None, 0), *((environment, length) for environment in run.environments)]:
         name = "no context" if environment is None else f"{environment_name(environment)}, {at} tokens"
         if run.context_kind == "examples":
@@ -55,7 +48,7 @@ def adaptation_screen(run: Run) -> Table | None:
         for title, finders in columns:
             # Without a context one number serves all environments, but for retrieval: there the action still differs.
             asked = [environment] if environment else run.environments[: None if title == RETRIEVAL else 1]
-            cells.append("/".join(_at(find(name), at) for find in finders for name in asked))
+            cells.append("/".join(_written(find(name), at) for find in finders for name in asked))
         table.add_row(name, *cells)
     first = run.environments[0]
     table.add_row("constant, chance", *("/".join(_floor(find(first)) for find in finders) for _, finders in columns), style="dim")
@@ -65,16 +58,18 @@ def adaptation_screen(run: Run) -> Table | None:
 def neighbours_screen(gallery: Mapping[str, Any]) -> Table:
     """The first query of a gallery: how far its nearest views are from it, without examples and after those of each environment."""
     asked = gallery["queries"][0]
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column(f"nearest views of a {asked['class']}", no_wrap=True)
-    for factor in asked["apart"]:
-        table.add_column(f"{factor_name(factor)} apart", justify="right", no_wrap=True)
-    rows = {
-        "no examples": asked["without"],
-        **{f"same {_kept(name)}": under["neighbours"] for name, under in asked["environments"].items()},
-    }
-    for name, near in rows.items():
+    table = _table(f"nearest views of a {asked['class']}", *(f"{factor_name(factor)} apart" for factor in asked["apart"]))
+    rows = {f"same {_kept(name)}": under["neighbours"] for name, under in asked["environments"].items()}
+    for name, near in {"no examples": asked["without"], **rows}.items():
         table.add_row(name, *("  ".join(entry["apart"][factor] for entry in near[:SHOWN]) for factor in asked["apart"]))
+    return table
+
+
+def _table(first: str, *titles: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(first, no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
     return table
 
 
@@ -87,9 +82,10 @@ def _finder(run: Run, protocol: str = "", metric: str = "", **fields: object) ->
     return lambda environment: run.curve(protocol, metric, environment, **fields)
 
 
-def _at(rows: list[ResultRow], length: int) -> str:
+def _written(rows: list[ResultRow], length: int) -> str:
     # How far the head of an inactive factor falls below the floor means nothing.
-    return next(("<−1" if row.mean < -1 else number(row.mean, 2) for row in rows if row.length == length), "–")
+    row = at_length(rows, length)
+    return "–" if row is None else "<−1" if row.mean < -1 else number(row.mean, 2)
 
 
 def _floor(rows: list[ResultRow]) -> str:

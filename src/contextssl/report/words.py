@@ -11,7 +11,6 @@ from contextssl.protocol import metric_of
 from contextssl.records.results import ResultRow
 
 UNDEFINED = "undefined"
-VOWELS = frozenset("aeiou")
 # Heads beyond those of the setting.
 OTHER_HEADS = {"auxiliary": "the model's own head", "logistic": "logistic regression", "boosting": "gradient boosting"}
 
@@ -33,7 +32,7 @@ def active_name(environment: str) -> str:
 def a_context(environment: str) -> str:
     """``"a rotation context"``, ``"an empty context"``."""
     name = environment_name(environment)
-    return f"{'an' if name[:1].lower() in VOWELS else 'a'} {name} context"
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name} context"
 
 
 def context_name(environment: str | None, length: int | None) -> str:
@@ -70,19 +69,15 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def measured(row: ResultRow | None) -> str:
-    """``0.512 ± 0.010``; degrees with one decimal; empty where there is no row. What ± is, a table's caption says by
-    :func:`~contextssl.evaluation.deviations.deviation_words`."""
-    if row is None:
-        return ""
-    metric = metric_of(row.metric)
-    if math.isnan(row.mean):
-        return UNDEFINED
-    found = deviation(row)
-    return f"{number(row.mean, metric.digits)}{'' if found is None else f' ± {number(found, metric.digits)}'}{metric.unit}"
+    """``0.512 ± 0.010``; degrees with one decimal; empty where there is no row. A table's caption says what ± is."""
+    if row is None or math.isnan(row.mean):
+        return "" if row is None else UNDEFINED
+    metric, around = metric_of(row.metric), deviation(row)
+    return f"{number(row.mean, metric.digits)}{'' if around is None else f' ± {number(around, metric.digits)}'}{metric.unit}"
 
 
 def percent(share: float) -> str:
-    """A variance share in words. Cross-fitting lets a factor that explains nothing fall a little below 0: that is 0 %."""
+    """A variance share. Cross-fitting lets a factor that explains nothing fall a little below 0: that is 0 %."""
     if math.isnan(share):
         return UNDEFINED
     points = max(0.0, 100 * share)

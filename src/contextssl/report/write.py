@@ -43,7 +43,6 @@ def write_report(
     """Write one self-contained HTML page about one run or several, side by side.
 
     Args:
-        runs: their folders.
         out: the page; default: ``RUN/report.html``, for several ``report.html`` in the working folder.
         split: which rows are shown.
         figures: write each figure as PNG and SVG too, into the folder ``figures`` next to the page.
@@ -62,17 +61,12 @@ def write_report(
     if place.suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"out={place}: name an .html file, or a folder that is there")
     pictures = pictures_of(found, protocols)
-    galleries = []
-    for run in found:
-        made, reason = gallery_of(run, data_dir, own) if gallery else (None, "gallery=false")
-        galleries.append((run, made, reason))
+    galleries = [(run, *(gallery_of(run, data_dir, own) if gallery else (None, "gallery=false"))) for run in found]
     write_text(place, page(found, pictures, galleries, protocols))
     written: list[Path] = []
-    for picture in pictures.values() if figures else ():
-        if picture is not None:
-            first = headline(found[0])[0] if picture.name == "adaptation" and len(found) == 1 else ""
-            written += picture_files(picture, factors_of(found), place.parent / FIGURES, subtitle=first)
-    for _, made, _ in galleries if figures and len(found) == 1 else ():
-        if made is not None and made.get("examples"):
-            written += examples_files(made, place.parent / FIGURES)
+    for picture in filter(None, pictures.values() if figures else ()):
+        first = headline(found[0])[0] if picture.name == "adaptation" and len(found) == 1 else ""
+        written += picture_files(picture, factors_of(found), place.parent / FIGURES, subtitle=first)
+    if figures and len(found) == 1 and (made := galleries[0][1]) is not None and made.get("examples"):
+        written += examples_files(made, place.parent / FIGURES)
     return Report(place, tuple(written), tuple(differences(found)))
