@@ -87,10 +87,7 @@ def _taken(name: str, found: Any) -> DataSet:
 
 
 def _opened(name: str, function: Callable[[DataSettings, bool], Any], settings: DataSettings, progress: bool) -> Data:
-    """
-    Raises:
-        SettingsError: if the user's code fails, or returns something else.
-    """
+    """Raises SettingsError if the user's code fails, or returns something else."""
     from contextssl.data.dataset import Data
     from contextssl.named_code import made
 

@@ -127,11 +127,8 @@ class FactorSpace:
         return tuple(self.slice(name) for name in self.names)
 
     def environment(self, spec: str | Sequence[str]) -> Environment:
-        """An environment from its name (``"rotation"``, ``"rotation+color"``, ``"none"``; ``"both"`` and ``"all"`` keep every factor) or its factors.
-
-        Raises:
-            SettingsError: for an unknown factor, naming the nearest known one.
-        """
+        """An environment from its name (``"rotation"``, ``"rotation+color"``, ``"none"``; ``"both"`` and ``"all"`` keep every factor) or its
+        factors. Raises SettingsError for an unknown factor, naming the nearest known one."""
         if isinstance(spec, str):
             if spec == NO_FACTOR:
                 wanted: set[str] = set()

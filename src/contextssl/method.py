@@ -128,10 +128,7 @@ class Method:
 
 
 def _taken(name: str, found: Any) -> Method:
-    """
-    Raises:
-        SettingsError: for an object that is no method, an unknown aim, or an unknown setting in ``reads``.
-    """
+    """Raises SettingsError for an object that is no method, an unknown aim, or an unknown setting in ``reads``."""
     if not isinstance(found, Method):
         raise SettingsError(f"method {name!r} is a {type(found).__name__}: it must be a contextssl.method.Method")
     if found.aim not in AIMS:

@@ -59,10 +59,7 @@ def _findable(module: str) -> bool:
 
 def made_by(name: str, setting: str, of_kind: type | tuple[type, ...], kind: str) -> Any:
     """The return value of the function (or class) that ``setting=name`` names, called without arguments.
-
-    Raises:
-        SettingsError: if it cannot be imported or called, or returns something else.
-    """
+    Raises SettingsError if it cannot be imported or called, or returns something else."""
     function: Callable[[], Any] = imported(name, f"{setting}=")
     if not callable(function):
         raise SettingsError(f"{setting}={name} is a {type(function).__name__}: name a function without arguments that returns {kind}")
@@ -92,10 +89,7 @@ def made(function: Callable[..., Any], named: str, of_kind: type | tuple[type, .
 
 def own_encoder(name: str, seed: int = 0) -> nn.Module:
     """The encoder that ``encoder_factory=name`` returns; its weights are a function of the seed.
-
-    Raises:
-        SettingsError: if it cannot be imported or called, or returns no module.
-    """
+    Raises SettingsError if it cannot be imported or called, or returns no module."""
     # Settings find plug-ins through this module, and must not wait for PyTorch.
     from torch import nn
 

@@ -75,10 +75,7 @@ class Kind(Generic[Part]):
         return now
 
     def find(self, name: str) -> Part:
-        """
-        Raises:
-            SettingsError: for an unknown name, with the nearest known one; for code that cannot be imported or is no such part.
-        """
+        """Raises SettingsError for an unknown name, with the nearest known one; for code that cannot be imported or is no such part."""
         name = self.current(name)
         if name in self.built_in:
             return self.built_in[name]

@@ -44,10 +44,7 @@ DEPTHS = ("n_layer", "encoder_depth", "sequence_layers")
 
 def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The recipe of a checkpoint of ours, once it is of a format that this version reads and whole.
-
-    Raises:
-        CheckpointError: saying what is missing or invalid.
-    """
+    Raises CheckpointError saying what is missing or invalid."""
     made = content[RECIPE]
     if not isinstance(made, dict):
         raise CheckpointError(f"{where} is damaged: its part {RECIPE!r} is a {type(made).__name__}; use an earlier one")
@@ -124,20 +121,14 @@ def named_method(written: str, named: str | None, where: str) -> str:
 
 
 def refuse_other_method(written: str, named: str | None, where: str) -> None:
-    """
-    Raises:
-        CheckpointError: where the user names another method than that of the checkpoint.
-    """
+    """Raises CheckpointError where the user names another method than that of the checkpoint."""
     if named not in (None, written):
         raise CheckpointError(f"{where} was trained by method={written}, not by {named}: leave method out")
 
 
 def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict[str, Any]:
     """Settings as this or an earlier version wrote them, by the names that they have now.
-
-    Raises:
-        CheckpointError: for settings of a later version, which this one does not know.
-    """
+    Raises CheckpointError for settings of a later version, which this one does not know."""
     renamed = {FORMER_SETTINGS.get(name, name): value for name, value in by_current_names(written).items()}
     renamed.pop(None, None)
     if unknown := sorted(str(name) for name in set(renamed) - {field.name for field in dataclasses.fields(TrainSettings)}):
@@ -205,10 +196,7 @@ def refuse_unnamed_data(own: str | None, given: bool, where: str) -> None:
 
 def check_depths(settings: TrainSettings, state: Mapping[str, Any], where: str) -> None:
     """A network has no more layers than the checkpoint has tensors, which is known before a layer is built.
-
-    Raises:
-        CheckpointError: where the settings ask for more.
-    """
+    Raises CheckpointError where the settings ask for more."""
     for name in DEPTHS:
         if getattr(settings, name) > len(state):
             raise CheckpointError(
@@ -218,10 +206,7 @@ def check_depths(settings: TrainSettings, state: Mapping[str, Any], where: str) 
 
 def weights_of(content: Mapping[str, Any], prefix: str, where: str) -> dict[str, Tensor]:
     """The tensors of ``state_dict`` whose names start with ``prefix``, without it.
-
-    Raises:
-        CheckpointError: where there are none, or they are no plain tensors.
-    """
+    Raises CheckpointError where there are none, or they are no plain tensors."""
     state = content.get("state_dict")
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         raise CheckpointError(f"{where} is damaged: it has no state_dict of named tensors; use an earlier one")
@@ -229,10 +214,7 @@ def weights_of(content: Mapping[str, Any], prefix: str, where: str) -> dict[str,
 
 
 def check_tensors(state: Mapping[str, Any], where: str) -> dict[str, Tensor]:
-    """
-    Raises:
-        CheckpointError: for what is no dense tensor, larger than the memory behind it (an expanded one), or not finite.
-    """
+    """Raises CheckpointError for what is no dense tensor, larger than the memory behind it (an expanded one), or not finite."""
     for key, value in state.items():
         if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized:
             raise CheckpointError(f"{where} is damaged: {key} is no plain tensor; use an earlier one")
@@ -249,10 +231,7 @@ def check_tensors(state: Mapping[str, Any], where: str) -> dict[str, Tensor]:
 
 def check_resumable(content: Mapping[str, Any], model: nn.Module, prefix: str, where: str) -> None:
     """What Lightning needs of a checkpoint to resume a run: there, of the right kind, and of the model's size.
-
-    Raises:
-        CheckpointError: saying what is missing or invalid.
-    """
+    Raises CheckpointError saying what is missing or invalid."""
     for name, kind in (("epoch", int), ("global_step", int), ("loops", dict), ("callbacks", dict), ("pytorch-lightning_version", str)):
         if not isinstance(content.get(name), kind) or (kind is int and content[name] < 0):
             raise CheckpointError(f"{where} cannot be resumed: its {name} is missing or invalid; use an earlier one, or start a new run")

@@ -77,10 +77,7 @@ def _damaged(path: Path, what: str = "truncated?") -> CheckpointError:
 
 
 def _check_archive(path: Path) -> None:
-    """
-    Raises:
-        CheckpointError: for an archive whose records are not what their checksums say, or together far larger than the file.
-    """
+    """Raises CheckpointError for an archive whose records are not what their checksums say, or together far larger than the file."""
     with path.open("rb") as file:
         if file.read(len(ZIP)) != ZIP:
             return

@@ -64,12 +64,8 @@ def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint file: tensors and plain values.
-
-    Raises:
-        CheckpointError: for a file that is missing, damaged (see :mod:`~contextssl.checkpoints.file`), no checkpoint, or a pickle that would run
-            code (which is not executed).
-    """
+    """The content of a checkpoint file: tensors and plain values. Raises CheckpointError for a file that is missing, damaged (see
+    :mod:`~contextssl.checkpoints.file`), no checkpoint, or a pickle that would run code (which is not executed)."""
     path = Path(path)
     content = read_checked(path)
     if not isinstance(content, dict):
@@ -79,10 +75,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 def find_checkpoint(run: str | Path, which: str = "last") -> Path:
     """The checkpoint file of a run folder (``checkpoints/last.ckpt``), or the path itself where it is a file.
-
-    Raises:
-        CheckpointError: where there is none, naming those that are there.
-    """
+    Raises CheckpointError where there is none, naming those that are there."""
     run = Path(run)
     folder = run / "checkpoints"
     wanted = folder / f"{which}.ckpt"
@@ -115,10 +108,7 @@ def load(
     image_std: Sequence[float] | None = None,
 ) -> ContextSSL:
     """A trained in-context model, in evaluation mode on the CPU. Arguments and errors as of :func:`load_any`.
-
-    Raises:
-        CheckpointError: also for a run of a method without contexts.
-    """
+    Raises CheckpointError also for a run of a method without contexts."""
     model = load_any(
         path,
         encoder=encoder,
@@ -267,11 +257,7 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
 
 
 def _compare_sizes(built: Callable[[], nn.Module], state: Mapping[str, Tensor], where: str) -> None:
-    """Compare a model without memory with the tensors, before the real one is built.
-
-    Raises:
-        CheckpointError: as :func:`load_weights`.
-    """
+    """Compare a model without memory with the tensors, before the real one is built. Raises CheckpointError as :func:`load_weights`."""
     try:
         with torch.device("meta"):
             model = built()

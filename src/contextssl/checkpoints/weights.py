@@ -13,11 +13,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def load_weights(model: Model, state: Mapping[str, Tensor], where: str) -> Model:
-    """Put weights into a model, exactly.
-
-    Raises:
-        CheckpointError: listing the tensors that are missing, unknown, or of another shape.
-    """
+    """Put weights into a model, exactly. Raises CheckpointError listing the tensors that are missing, unknown, or of another shape."""
     check_same_tensors(model.state_dict(), state, where)
     model.load_state_dict(dict(state))
     return model

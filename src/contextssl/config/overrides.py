@@ -63,10 +63,7 @@ def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Se
 
 def settings_from(command: str, schema: type[Settings], words: Sequence[str]) -> Settings:
     """The settings that ``words`` describe: defaults, overridden by those of :func:`experiment_of`, overridden by the words.
-
-    Raises:
-        SettingsError: for an unknown key, a value of the wrong type, out of its range, or not among its choices.
-    """
+    Raises SettingsError for an unknown key, a value of the wrong type, out of its range, or not among its choices."""
     return settings_of(command, schema, given_words(command, schema, words))
 
 

@@ -50,11 +50,7 @@ def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any
 
 
 def without_clashes(schema: type[Any], parts: Sequence[Any]) -> tuple[type[Any], ...]:
-    """The settings that these parts declare, each schema once.
-
-    Raises:
-        SettingsError: for a setting whose name is taken.
-    """
+    """The settings that these parts declare, each schema once. Raises SettingsError for a setting whose name is taken."""
     found = {part.settings: part.name for part in reversed(parts) if part.settings is not None}
     taken = dict.fromkeys(fields_of(schema), "contextssl")
     for own, part in reversed(found.items()):
@@ -67,10 +63,7 @@ def without_clashes(schema: type[Any], parts: Sequence[Any]) -> tuple[type[Any],
 
 def read_own(schemas: Sequence[type[Any]], given: Mapping[str, str]) -> dict[str, Any]:
     """The values of the given settings that belong to these schemas.
-
-    Raises:
-        SettingsError: for one that is of the wrong type, out of its range, or not among its choices.
-    """
+    Raises SettingsError for one that is of the wrong type, out of its range, or not among its choices."""
     values: dict[str, Any] = {}
     for schema in schemas:
         read = {name: read_setting(schema, name, given[name]) for name in fields_of(schema) if name in given}
@@ -81,10 +74,7 @@ def read_own(schemas: Sequence[type[Any]], given: Mapping[str, str]) -> dict[str
 
 def own_of(settings: Any, schema: type[Own]) -> Own:
     """A part's own settings, from those of the command.
-
-    Raises:
-        SettingsError: for one that is of the wrong type, out of its range, or not among its choices.
-    """
+    Raises SettingsError for one that is of the wrong type, out of its range, or not among its choices."""
     return checked(schema(**{name: settings.own[name] for name in fields_of(schema) if name in settings.own}))
 
 

@@ -142,11 +142,7 @@ def by_current_names(written: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def no_meaning(word: str, text: str, known: PublishedWord) -> str:
-    """A sentence that says why a published word means nothing here.
-
-    Raises:
-        SettingsError: for a value that would be another model or run.
-    """
+    """A sentence that says why a published word means nothing here. Raises SettingsError for a value that would be another model or run."""
     if known.only is not None and text.strip().lower() not in known.only:
         raise SettingsError(f"{word}={text} is not supported: {known.otherwise}")
     return f"{word}={text} is accepted but means nothing here: {known.why}"

@@ -108,10 +108,7 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
 
 def _check_jobs(command: str, schema: type[Any], given: dict[str, str], texts: Sequence[str], launcher: Sequence[str]) -> str:
     """Checks the settings of every job, warns of those that no job reads, and returns the folder of the runs.
-
-    Raises:
-        SettingsError: for an error in any of them.
-    """
+    Raises SettingsError for an error in any of them."""
     if any(word.lstrip("+~").startswith("hydra/sweeper") for word in launcher):
         # Only that sweeper knows its jobs, which may depend on the results of the first ones.
         return TrainSettings().output_dir

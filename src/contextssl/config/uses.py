@@ -212,11 +212,7 @@ def _shown(value: Any) -> str:
 
 
 def _check_store(settings: Any, said: Collection[str]) -> None:
-    """The settings that a packed store was made with cannot change it any more.
-
-    Raises:
-        SettingsError: for those of them that were given.
-    """
+    """The settings that a packed store was made with cannot change it any more. Raises SettingsError for those of them that were given."""
     fields = {field.name for field in dataclasses.fields(settings)}
     if not {"data_dir", "dataset"} <= fields or settings.data_dir is None:
         return

@@ -40,10 +40,7 @@ def _fields(schema: Any) -> Mapping[str, dataclasses.Field[Any]]:
 
 
 def read_setting(schema: type[Any], name: str, text: str) -> Any:
-    """
-    Raises:
-        SettingsError: for a text that is not of the setting's type.
-    """
+    """Raises SettingsError for a text that is not of the setting's type."""
     hint = hints_of(schema)[name]
     try:
         return read_value(text, hint, fields_of(schema)[name].metadata["path"])
@@ -53,10 +50,7 @@ def read_setting(schema: type[Any], name: str, text: str) -> Any:
 
 def checked(settings: Settings) -> Settings:
     """The same settings, if each is of its type, in its range and among its choices.
-
-    Raises:
-        SettingsError: with the setting, its value and what it may be.
-    """
+    Raises SettingsError with the setting, its value and what it may be."""
     schema = type(settings)
     for name, field in fields_of(schema).items():
         value = getattr(settings, name)
@@ -73,10 +67,7 @@ def checked(settings: Settings) -> Settings:
 
 
 def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
-    """
-    Raises:
-        SettingsError: for a value out of its range or not among its choices, or an unknown name.
-    """
+    """Raises SettingsError for a value out of its range or not among its choices, or an unknown name."""
     if (kind := field.metadata.get("names")) and value is not None:
         _find(name, value, kind)
     choices = field.metadata.get("choices")

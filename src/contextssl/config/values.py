@@ -65,11 +65,7 @@ def read_value(text: str, hint: Any, path: bool = False) -> Any:
 
 
 def conform(value: Any, hint: Any) -> Any:
-    """The same value, converted to the type that a setting takes.
-
-    Raises:
-        Unfit: if that is not possible.
-    """
+    """The same value, converted to the type that a setting takes. Raises Unfit if that is not possible."""
     for option in _options(hint):
         try:
             return _conform(value, option)

@@ -135,11 +135,7 @@ def atomic_folder(path: Path | str, temporary: Path | str) -> Iterator[Path]:
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
-    """Writes ``data`` to ``path``, whole or not at all.
-
-    Raises:
-        DataError: see :func:`atomic_path`.
-    """
+    """Writes ``data`` to ``path``, whole or not at all. Raises DataError, see :func:`atomic_path`."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(data)
 
@@ -151,19 +147,12 @@ def write_text(path: Path | str, text: str) -> None:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Writes plain values as valid JSON (so no NaN or infinity: those are a ValueError), whole or not at all.
-
-    Raises:
-        DataError: see :func:`atomic_path`.
-    """
+    Raises DataError, see :func:`atomic_path`."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path | str) -> Any:
-    """The plain values of a JSON file.
-
-    Raises:
-        DataError: where it is missing or no valid JSON.
-    """
+    """The plain values of a JSON file. Raises DataError where it is missing or no valid JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -186,10 +175,7 @@ def write_array(path: Path | str, array: np.ndarray) -> None:
 
 def read_array(path: Path | str) -> np.ndarray:
     """The array of an ``.npy`` file. A file that holds pickled Python objects is refused: reading one runs whatever code is in it.
-
-    Raises:
-        DataError: where it is missing, cut short, a pickle or another kind of file.
-    """
+    Raises DataError where it is missing, cut short, a pickle or another kind of file."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:

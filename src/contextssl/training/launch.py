@@ -22,11 +22,8 @@ from contextssl.system.distributed import launched
 
 
 def check_launch(settings: RunSettings) -> None:
-    """
-    Raises:
-        SettingsError: for devices that are not there, and where the environment says that there are more or fewer processes than
-            devices × num_nodes, which would wait for each other for ever, or each train alone into the other's files.
-    """
+    """Raises SettingsError for devices that are not there, and where the environment says that there are more or fewer processes than devices ×
+    num_nodes, which would wait for each other for ever, or each train alone into the other's files."""
     launch = launched()
     asked = f"devices={settings.devices} num_nodes={settings.num_nodes}"
     try:

@@ -131,11 +131,7 @@ def _lines(rows: list[Row], header: bool) -> bytes:
 
 
 def _append(path: Path, data: bytes) -> None:
-    """All of ``data`` at the end of a file, or none of it.
-
-    Raises:
-        DataError: where it cannot be written.
-    """
+    """All of ``data`` at the end of a file, or none of it. Raises DataError where it cannot be written."""
     try:
         with path.open("ab", buffering=0) as file:
             size = file.tell()

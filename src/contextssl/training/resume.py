@@ -54,13 +54,8 @@ class Resumed:
 
 @contextmanager
 def resumed(given: TrainSettings) -> Iterator[Resumed]:
-    """The run that ``given.resume`` names, for this process alone.
-
-    Raises:
-        CheckpointError: where there is nothing to resume.
-        SettingsError: where other settings are given than the run's own.
-        BusyError: where another process trains in its folder.
-    """
+    """The run that ``given.resume`` names, for this process alone. Raises CheckpointError where there is nothing to resume; SettingsError where
+    other settings are given than the run's own; BusyError where another process trains in its folder."""
     named = Path(str(given.resume))
     if named.is_dir() and not (named / LAST).is_file() and (named / SETTINGS).is_file() and is_early(named):
         own = TrainSettings(**stored_settings(named))
@@ -96,11 +91,7 @@ def write_settings(folder: Path, settings: TrainSettings, commit: str | None, pa
 
 def stored_settings(folder: Path) -> dict[str, Any]:
     """The settings in a run's ``settings.json``.
-
-    Raises:
-        DataError: where it is missing, damaged, or of a newer format.
-        CheckpointError: where it holds settings that this version does not know.
-    """
+    Raises DataError where it is missing, damaged, or of a newer format; CheckpointError where it holds settings that this version does not know."""
     path = folder / SETTINGS
     content = read_json(path)
     damaged = DataError(f"{path} is damaged: resume the run, which writes it again from its checkpoint, or remove the run")
@@ -151,12 +142,8 @@ def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSet
 
 
 def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_from: Path | None) -> bool:
-    """Train, from a checkpoint where there is one. Returns whether the time limit stopped the run.
-
-    Raises:
-        KeyboardInterrupt: where the user stopped it, saying how to resume; SystemExit for other signals in a program of the user's.
-        DataError: where the disk is full, saying how to resume.
-    """
+    """Train, from a checkpoint where there is one. Returns whether the time limit stopped the run. Raises KeyboardInterrupt where the user stopped
+    it, saying how to resume; SystemExit for other signals in a program of the user's; DataError where the disk is full, saying how to resume."""
 
     def message() -> str:
         return f"training stopped at step {trainer.global_step:,}: {how_to_resume(module.folder)}"

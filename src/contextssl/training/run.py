@@ -121,10 +121,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
 
 def _data_of(settings: TrainSettings, resumed_run: Resumed | None) -> Data:
     """The data of the settings; for a resumed run those at the places that it recorded, whatever the working directory.
-
-    Raises:
-        DataError: where a resumed run was trained on other data.
-    """
+    Raises DataError where a resumed run was trained on other data."""
     recorded = resumed_run.content[checkpoints.RECIPE]["data"] if resumed_run is not None and resumed_run.checkpoint is not None else {}
     found = {} if own_name(settings.dataset) else at_recorded_places(settings, recorded)
     data = open_data(dataclasses.replace(settings, **found), progress=settings.progress)
@@ -197,10 +194,7 @@ def _is_finished(resumed_run: Resumed, settings: TrainSettings) -> bool:
 
 
 def check_settings(settings: TrainSettings) -> None:
-    """
-    Raises:
-        SettingsError: for values that are invalid, alone or together, naming the setting.
-    """
+    """Raises SettingsError for values that are invalid, alone or together, naming the setting."""
     checked(settings)
     method = METHODS.find(settings.method)
     if settings.weight_labels > 0 and method.aim != "context":
