@@ -36,10 +36,8 @@ def read_checked(path: Path) -> Any:
 
     Archives written without checksums (``torch.serialization.set_crc32_options(False)``) and the format of PyTorch before 1.6 have none.
 
-    Raises:
-        CheckpointError: for a file that is missing, damaged, no checkpoint, that declares far more than it holds, or a pickle that would run code
-            (which is not executed); and for what the operating system refuses, by its own reason.
-    """
+    Raises CheckpointError for a file that is missing, damaged, no checkpoint, that declares far more than it holds, or a pickle that would run code
+    (which is not executed); and for what the operating system refuses, by its own reason."""
     try:
         if not path.is_file():
             raise CheckpointError(f"no checkpoint at {path}: check the path")
@@ -55,9 +53,7 @@ def read_checked(path: Path) -> Any:
             raise CheckpointError(
                 f"{path} carries code or objects ({match[1]}), which is never executed: save it again as a plain state dict of tensors"
             ) from None
-        raise CheckpointError(
-            f"{path} is damaged or no checkpoint (nothing in it was executed): copy it again or use an earlier one"
-        ) from error
+        raise _damaged(path, "nothing in it was executed") from error
     except CheckpointError:
         raise
     except DAMAGE as error:

@@ -27,15 +27,12 @@ def check_same_tensors(own: Mapping[str, Tensor], state: Mapping[str, Tensor], w
     Raises:
         CheckpointError: listing the tensors that are missing, unknown, or of another shape or kind of number.
     """
-    differ = [
-        f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here"
-        for key in own
-        if key in state and own[key].shape != state[key].shape
-    ]
+    both = [(key, own[key], state[key]) for key in own if key in state]
+    differ = [f"{key} is {tuple(there.shape)} there, {tuple(here.shape)} here" for key, here, there in both if here.shape != there.shape]
     differ += [
-        f"{key} is {state[key].dtype} there, {own[key].dtype} here"
-        for key in own
-        if key in state and own[key].dtype.is_floating_point != state[key].dtype.is_floating_point
+        f"{key} is {there.dtype} there, {here.dtype} here"
+        for key, here, there in both
+        if here.dtype.is_floating_point != there.dtype.is_floating_point
     ]
     differ += [f"{key} is missing there" for key in own if key not in state]
     differ += [f"{key} is unknown here" for key in state if key not in own]
