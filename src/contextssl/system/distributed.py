@@ -20,13 +20,8 @@ LSF_VARIABLES = ("LSB_JOBID", "LSB_DJOB_RANKFILE", "JSM_NAMESPACE_LOCAL_RANK", "
 
 @dataclass(frozen=True)
 class Launch:
-    """How this process was started.
-
-    Args:
-        first: whether it is the one that writes for all of them.
-        world: how many processes there are.
-        variable: of the environment, which says so; None where nothing does.
-    """
+    """How this process was started: whether it is the first, which writes for all of them, of how many, and the variable of the environment that says
+    so; None where nothing does."""
 
     first: bool = True
     world: int = 1

@@ -32,11 +32,7 @@ WARNING = tuple(getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal
 
 
 class Interruptions:
-    """What a process does about signals that ask it to end.
-
-    Args:
-        by_force: whether a thread may end the process, as in the command; in a user's own program only their code may.
-    """
+    """What a process does about signals that ask it to end. A thread may end it ``by_force`` in the command alone, not in a user's own program."""
 
     def __init__(self, by_force: bool) -> None:
         self.by_force = by_force
@@ -190,10 +186,7 @@ def command() -> Iterator[Interruptions]:
 def deferred(message: Callable[[], str] | None = None, patience: float | None = None) -> Iterator[Interruptions]:
     """Around work that checks ``asked`` by itself, and stops at a safe point: signals raise nothing there.
 
-    Args:
-        message: printed when the work is ended.
-        patience: seconds that a command has for it; default: :data:`PATIENCE`.
-    """
+    ``message`` is printed when the work is ended; a command has ``patience`` seconds for it (default: :data:`PATIENCE`)."""
     global _present
     outer = _present
     here = _present = outer if outer is not None else Interruptions(by_force=False)

@@ -24,10 +24,7 @@ def locked(path: Path | str, doing: str, *, wait: bool = True) -> Iterator[None]
         doing: what another process that holds it is doing, such as ``"packing into datasets/x"``.
         wait: until the other one has ended, saying so once; else that is an error.
 
-    Raises:
-        BusyError: where another process holds it.
-        DataError: where the folder cannot be written to.
-    """
+    Raises BusyError where another process holds it; DataError where the folder cannot be written to."""
     path = Path(path)
     lock = FileLock(path)
     try:

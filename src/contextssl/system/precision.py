@@ -14,9 +14,7 @@ BF16, FLOAT32 = "bf16-mixed", "32-true"
 def choose_precision(precision: str, accelerator: str) -> str:
     """``auto``: bf16 on GPUs that compute in it and on CPUs that gain from it; float32 elsewhere. Any other word as it is.
 
-    Args:
-        accelerator: ``"cpu"``, ``"gpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: the best that is there.
-    """
+    ``accelerator`` is ``"cpu"``, ``"gpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: the best that is there."""
     if precision != "auto":
         return precision
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():

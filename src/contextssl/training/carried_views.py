@@ -55,7 +55,5 @@ class DrawnViews:
         # Items are drawn without repetition as far as there are enough: the next one is another.
         sources = next(iter(factors.values()))[:, 0]
         return CarriedViews(
-            factors,
-            torch.stack([sources, sources.roll(1, 0)], dim=1),
-            {name: features(pairs) for name, pairs in self.examples.items()},
+            factors, torch.stack([sources, sources.roll(1, 0)], dim=1), {name: features(pairs) for name, pairs in self.examples.items()}
         )

@@ -25,6 +25,8 @@ def check_launch(settings: RunSettings) -> None:
     """Raises SettingsError for devices that are not there, and where the environment says that there are more or fewer processes than devices ×
     num_nodes, which would wait for each other for ever, or each train alone into the other's files."""
     launch = launched()
+    several = f"{launch.variable} in the environment makes this one of {launch.world} processes"
+    alone = f"for a run of its own, unset {launch.variable}"
     asked = f"devices={settings.devices} num_nodes={settings.num_nodes}"
     try:
         with warnings.catch_warnings():
@@ -44,7 +46,7 @@ def check_launch(settings: RunSettings) -> None:
         reason = f"{error.args[0]} is not set" if isinstance(error, KeyError) else " ".join(str(error).split())
         if launch.variable is None:
             raise SettingsError(f"accelerator={settings.accelerator} {asked} are not available: {reason}") from error
-        raise SettingsError(f"{_several()}, which does not go with {asked}: {reason.rstrip('.')}; {_alone()}") from error
+        raise SettingsError(f"{several}, which does not go with {asked}: {reason.rstrip('.')}; {alone}") from error
     # Not the trainer's world_size, which under Slurm is what the environment says.
     world = trainer.num_devices * trainer.num_nodes
     if world == 1:
@@ -52,7 +54,7 @@ def check_launch(settings: RunSettings) -> None:
         rank_zero_only.rank = 0  # type: ignore[attr-defined]
     if launch.world not in (1, world):
         raise SettingsError(
-            f"{_several()}, but {asked} make a run of {world}: say how many devices each node has, and how many nodes; {_alone()}"
+            f"{several}, but {asked} make a run of {world}: say how many devices each node has, and how many nodes; {alone}"
         )
     if settings.sync_batchnorm and world > 1 and isinstance(trainer.accelerator, CPUAccelerator):
         raise SettingsError(
@@ -82,12 +84,3 @@ def ending_started(trainer: pl.Trainer) -> Iterator[None]:
         if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
             trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
         raise
-
-
-def _several() -> str:
-    launch = launched()
-    return f"{launch.variable} in the environment makes this one of {launch.world} processes"
-
-
-def _alone() -> str:
-    return f"for a run of its own, unset {launched().variable}"

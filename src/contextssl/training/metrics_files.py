@@ -26,7 +26,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from contextssl.errors import DataError
 from contextssl.records.run_folder import EVENTS, METRICS
-from contextssl.system.files import atomic_path, storage_error
+from contextssl.system.files import storage_error, write_bytes
 
 COLUMNS = ("step", "epoch", "name", "value")
 
@@ -93,16 +93,9 @@ class MetricsCSV(_FileLogger):
         self.checksum = zlib.crc32(data, self.checksum)
 
     def drop_after(self, step: int, checksum: int | None = None) -> list[Row]:
-        """Drop the rows of steps from ``step`` on, which a resumed run repeats, and return the others. A last line that was cut short is
-        dropped with a warning.
-
-        Args:
-            checksum: what :attr:`checksum` was after that step, 0 where nothing had been logged, None where unknown. Where the rows that are
-                kept have another one, a warning says so.
-
-        Raises:
-            DataError: where another line is damaged, naming it.
-        """
+        """Drop the rows of steps from ``step`` on, which a resumed run repeats, and return the others. A last line that was cut short is dropped
+        with a warning; so is said where the rows that are kept have another checksum than :attr:`checksum` was after that step (0 where nothing had
+        been logged, None where unknown). Raises DataError where another line is damaged, naming it."""
         if not self.path.exists():
             if checksum:
                 warnings.warn(f"{self.path} is gone: the new one begins at step {step}", stacklevel=2)
@@ -116,8 +109,7 @@ class MetricsCSV(_FileLogger):
                 "before that step are kept as they are",
                 stacklevel=2,
             )
-        with atomic_path(self.path) as temporary:
-            temporary.write_bytes(data)
+        write_bytes(self.path, data)
         return rows
 
 
@@ -168,8 +160,7 @@ def _read(path: Path) -> list[Row]:
                 raise ValueError("steps go backwards")
         except (ValueError, csv.Error, StopIteration) as error:
             raise DataError(
-                f"{path} is damaged at line {number} ({error}): fix that line, or move the file away, and resume again; "
-                "checkpoints do not need it"
+                f"{path} is damaged at line {number} ({error}): fix that line, or move the file away, and resume again; checkpoints do not need it"
             ) from None
         rows.append(row)
     return rows
@@ -207,8 +198,7 @@ class EventFile(_FileLogger):
             last = times.get(row.step, last)
             values = [Summary.Value(tag=row.name, simple_value=row.value)]
             data.append(_record(Event(wall_time=last, step=row.step, summary=Summary(value=values))))
-        with atomic_path(self.path) as temporary:
-            temporary.write_bytes(b"".join(data))
+        write_bytes(self.path, b"".join(data))
         for path in there:
             if path != self.path:
                 path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from contextssl.checkpoints import CARRIED, RECIPE
 from contextssl.config.settings import TrainSettings
 from contextssl.data.pairs import PairBatch, PairSampler
-from contextssl.errors import DataError, SettingsError, TrainingError
+from contextssl.errors import DataError, TrainingError
 from contextssl.evaluation.online import OnlinePairs, online_rows, watched
 from contextssl.factors import Environment
 from contextssl.models.view_encoder import ViewEncoder
@@ -36,17 +36,14 @@ METERS = "contextssl_meters"
 
 
 class Training(pl.LightningModule):
-    """One run: its model, its batches, its optimiser and its validation.
+    """One run: its model, which is trained in place, its batches, its optimiser and its validation.
 
     Args:
-        model: what is trained, in place.
-        sampler: the batches.
         online: validation pairs, fixed.
         environments: of the validation contexts.
         recipe: what a checkpoint carries to rebuild the model.
         folder: of the run, for the record of a loss that is not finite.
-        carried: the views whose features a checkpoint carries.
-    """
+        carried: the views whose features a checkpoint carries."""
 
     def __init__(
         self,
@@ -194,10 +191,7 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        if settings.optimizer not in kinds:
-            raise SettingsError(f"optimizer is {settings.optimizer!r}: use 'adam' or 'adamw'")
-        optimizer = kinds[settings.optimizer](
+        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer](
             [parameter for parameter in self.model.parameters() if parameter.requires_grad],
             lr=peak_learning_rate(settings.learning_rate, settings.batch_size),
             weight_decay=settings.weight_decay,

@@ -29,8 +29,6 @@ from contextssl.version import __version__
 FORMAT = 1
 # What may change when a run is resumed: where and how it runs, not what it computes.
 FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile")
-# Of these the ones that are of one command alone: their default is not the value of the command before.
-OF_ONE_COMMAND = ("max_minutes",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +36,9 @@ class Resumed:
     """A run to resume.
 
     Args:
-        settings: to resume with.
-        folder: of the run.
         checkpoint: to resume from; None where it was stopped before its first, so that it starts again in its own folder.
         content: of that checkpoint.
-        own_data: the code of the user's own that its data were made by, as its files name it; None where they were made by none.
-    """
+        own_data: the code of the user's own that its data were made by, as its files name it; None where they were made by none."""
 
     settings: TrainSettings
     folder: Path
@@ -125,8 +120,8 @@ def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSet
     defaults = TrainSettings()
     if own_name(given.dataset) or own_name(settings.dataset):
         settings.dataset = own_name(given.dataset) or defaults.dataset
-    for name in OF_ONE_COMMAND:
-        setattr(settings, name, getattr(given, name))
+    # Of one command alone: its default is not the value of the command before.
+    settings.max_minutes = given.max_minutes
     for field in dataclasses.fields(TrainSettings):
         value = getattr(given, field.name)
         if field.name == "resume" or value == getattr(defaults, field.name):
@@ -164,13 +159,12 @@ def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_f
             # Lightning ends a process on a KeyboardInterrupt without a message, and ignores further ones.
             signals.take_again()
             raise KeyboardInterrupt(message()) from None
-        except OSError as error:
-            raise storage_error(error, error.filename or module.folder, "write", _advice(module.folder)) from error
-        except DataError as error:
-            if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL_DISK:
-                cause = error.__cause__
-                raise storage_error(cause, cause.filename or module.folder, "write", _advice(module.folder)) from error
-            raise
+        except (OSError, DataError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(cause, OSError) or (cause is not error and cause.errno not in FULL_DISK):
+                raise
+            fix = f"free some space on that disk; the training: {how_to_resume(module.folder)}"
+            raise storage_error(cause, cause.filename or module.folder, "write", fix) from error
         if signals.asked is not None:
             raise signals.error()
     return False
@@ -181,10 +175,6 @@ def how_to_resume(folder: Path) -> str:
     if (folder / LAST).is_file():
         return f"resume from its last checkpoint with contextssl train {shlex.quote(f'resume={folder}')}"
     return "it had no checkpoint yet; start it again by the same command"
-
-
-def _advice(folder: Path) -> str:
-    return f"free some space on that disk; the training: {how_to_resume(folder)}"
 
 
 def _quiet() -> None:

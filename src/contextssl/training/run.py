@@ -62,24 +62,18 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         data: your own, in place of ``settings.dataset``.
         encoder: your own module with a ``num_features``, in place of ``settings.backbone``.
 
-    Raises:
-        SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is trained.
-        TrainingError: where the loss is not finite.
-    """
+    Raises SettingsError, DataError or CheckpointError for what is wrong with each, before anything is trained; TrainingError where the loss is not
+    finite."""
     with ExitStack() as stack:
         given_data = data is not None or own_name(settings.dataset) is not None
+        given_encoder = encoder is not None or settings.encoder_factory is not None
         resumed_run = stack.enter_context(resumed(settings)) if settings.resume is not None else None
         if resumed_run is not None:
             settings = resumed_run.settings
             if resumed_run.checkpoint is None:
                 refuse_unnamed_data(resumed_run.own_data, given_data, str(resumed_run.folder))
             else:
-                refuse_unnamed_parts(
-                    resumed_run.content,
-                    data=given_data,
-                    encoder=encoder is not None or settings.encoder_factory is not None,
-                    where=str(resumed_run.checkpoint),
-                )
+                refuse_unnamed_parts(resumed_run.content, data=given_data, encoder=given_encoder, where=str(resumed_run.checkpoint))
         check_settings(settings)
         if resumed_run is None:
             check_own(settings, declared_by(settings))
@@ -92,8 +86,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             return resumed_run.folder
         if data is None:
             if resumed_run is None:
-                dry_run(settings, encoder is not None or settings.encoder_factory is not None)
-            data = _data_of(settings, resumed_run)
+                dry_run(settings, given_encoder)
+            data = _data_of(settings, {} if resumed_run is None else resumed_run.content)
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
         environments = environments_of(settings, data.train.factors)
@@ -119,26 +113,21 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         return _train(settings, resumed_run, folder, data, encoder, sampler, environments, model)
 
 
-def _data_of(settings: TrainSettings, resumed_run: Resumed | None) -> Data:
+def _data_of(settings: TrainSettings, content: Mapping[str, Any]) -> Data:
     """The data of the settings; for a resumed run those at the places that it recorded, whatever the working directory.
     Raises DataError where a resumed run was trained on other data."""
-    recorded = resumed_run.content[checkpoints.RECIPE]["data"] if resumed_run is not None and resumed_run.checkpoint is not None else {}
+    recorded = content[checkpoints.RECIPE]["data"] if content else {}
     found = {} if own_name(settings.dataset) else at_recorded_places(settings, recorded)
     data = open_data(dataclasses.replace(settings, **found), progress=settings.progress)
     if found:
         data = dataclasses.replace(data, description={**data.description, "places": recorded.get("places", {})})
-    _refuse_other_data(recorded, data)
-    return data
-
-
-def _refuse_other_data(recorded: Mapping[str, Any], data: Data) -> None:
-    """Raises DataError where a run that is resumed was trained on other data than these."""
     before, now = recorded.get("fingerprint"), data.description.get("fingerprint")
     if before is not None and before != now:
         raise DataError(
             f"the run was trained on other data (fingerprint {before}, those at {data.description.get('path')} have {now}), so it cannot be resumed "
             "exactly: bring back the data that it was trained on, or start a new run"
         )
+    return data
 
 
 def _train(
@@ -202,14 +191,17 @@ def check_settings(settings: TrainSettings) -> None:
             f"weight_labels is for method=contextssl and conditional: its head takes embeddings in an environment; leave it out of "
             f"{settings.method}"
         )
-    odd = [length for length in settings.eval_ctxt if length % 2]
-    if odd:
+    if odd := [length for length in settings.eval_ctxt if length % 2]:
         raise SettingsError(f"eval_ctxt holds {odd[0]}: context lengths count tokens, two per pair, so they are even and 0 or more")
 
 
 def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ViewEncoder:
     """The model of the settings, its weights a function of the seed alone, whatever else draws from torch's global stream."""
     with DrawingFrom(seeded_generator(settings.seed, "weights")):
+        labels = None
+        if settings.weight_labels > 0:
+            views = ViewSet.choose(data.train.views, "train", LABEL_VIEWS, 0, 0)
+            labels = LabelSpace.fit(views.latents, data.train.factors, len(data.train.class_names), bins=settings.label_bins)
         model = build_model(
             settings,
             data.train.factors,
@@ -218,31 +210,18 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
             image_std=data.image_std,
             columns=data.columns,
             classes=len(data.train.class_names),
-            labels=_label_space(settings, data),
+            labels=labels,
             encoder=encoder,
         )
     return model.to(memory_format=torch.channels_last)
 
 
-def _label_space(settings: TrainSettings, data: Data) -> LabelSpace | None:
-    """Labels that depend on the context, fitted to the latents of training views; None where no head is to learn any."""
-    if settings.weight_labels == 0:
-        return None
-    views = ViewSet.choose(data.train.views, "train", LABEL_VIEWS, 0, 0)
-    return LabelSpace.fit(views.latents, data.train.factors, len(data.train.class_names), bins=settings.label_bins)
-
-
 def _trainer(settings: TrainSettings, folder: Path, watched: str, steps_per_epoch: int) -> tuple[pl.Trainer, RunCheckpoints]:
     metrics, events = MetricsCSV(folder), EventFile(folder)
-    loggers: list[Logger] = [metrics, events]
-    if settings.wandb is not None:
-        loggers.append(_wandb(settings, folder))
+    loggers: list[Logger] = [metrics, events, *([] if settings.wandb is None else [_wandb(settings, folder)])]
     saving = RunCheckpoints(
         folder, watched, steps_per_epoch, settings.save_interval, 60 * settings.save_minutes, 60 * settings.max_minutes, metrics, events
     )
-    callbacks: list[pl.Callback] = [saving]
-    if settings.progress:
-        callbacks.append(Progress())
     trainer = pl.Trainer(
         # Where Lightning looks for checkpoints of its own under Slurm: never in the folder that a command happens to run in.
         default_root_dir=folder,
@@ -254,7 +233,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, steps_per_epoc
         gradient_clip_val=settings.gradient_clip or None,
         logger=loggers,
         log_every_n_steps=settings.log_every_steps,
-        callbacks=callbacks,
+        callbacks=[saving, *([Progress()] if settings.progress else [])],
         plugins=[AtomicCheckpoints(), *without_requeue()],
         enable_progress_bar=False,
         enable_model_summary=False,

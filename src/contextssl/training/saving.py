@@ -51,14 +51,11 @@ class RunCheckpoints(Checkpoint):
     resumed run.
 
     Args:
-        folder: of the run.
         watched: the name of the score that ``best`` is chosen by.
-        steps_per_epoch: of the optimiser.
         keep_every: epochs between checkpoints that are kept; 0 keeps none.
         save_seconds: after which ``last`` is written within an epoch; 0 does not.
         max_seconds: after which the run stops; 0 does not.
-        metrics, events: what is logged.
-    """
+        metrics, events: what is logged."""
 
     def __init__(
         self,
