@@ -43,11 +43,8 @@ class BusyError(ContextSSLError, RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
-    """The end of an error message about an unknown ``name``: the nearest ``known`` names; if none is near, all of them, or the nearest three of many.
-
-    Args:
-        count: maximum number of near names.
-    """
+    """The end of an error message about an unknown ``name``: the nearest ``known`` names, ``count`` at most; if none is near, all of them, or the
+    nearest three of many."""
     known = sorted(set(known))
     close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
     if close:

@@ -24,17 +24,10 @@ KORNIA = "kornia:"
 
 
 def imported(name: str, what: str) -> Any:
-    """The object that ``name``, ``package.module:attribute``, names.
+    """The object that ``name``, ``package.module:attribute``, names; ``what`` is its kind, for messages, such as ``"augmentation"``.
 
-    A module in the working directory is found too, as with ``python -m``: if the module is nowhere else, that directory is appended to Python's
-    path.
-
-    Args:
-        what: its kind, for messages, such as ``"augmentation"``.
-
-    Raises:
-        SettingsError: if it cannot be imported, whatever its module raises.
-    """
+    A module in the working directory is found too, as with ``python -m``: if it is nowhere else, that directory is appended to Python's path.
+    Raises SettingsError if it cannot be imported, whatever its module raises."""
     module, _, attribute = name.partition(":")
     if not module or not attribute:
         raise SettingsError(f"{what} {name!r} is not of the form 'package.module:name'")
@@ -67,15 +60,8 @@ def made_by(name: str, setting: str, of_kind: type | tuple[type, ...], kind: str
 
 
 def made(function: Callable[..., Any], named: str, of_kind: type | tuple[type, ...], kind: str, *given: Any) -> Any:
-    """The return value of a function of the user's own.
-
-    Args:
-        named: the setting that names it.
-        given: its arguments.
-
-    Raises:
-        SettingsError: if it fails, or returns something else.
-    """
+    """The return value of a function of the user's own, which the setting ``named`` names, called with ``given``.
+    Raises SettingsError if it fails, or returns something else."""
     try:
         returned = function(*given)
     except ContextSSLError:

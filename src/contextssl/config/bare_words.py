@@ -43,9 +43,7 @@ def named(command: str, schema: type[Any], positional: Sequence[str], several: b
         positional: the settings that may be given without a name, in order.
         several: all values without a name together are the one positional setting, a list.
 
-    Raises:
-        SettingsError: for more such values than the command takes.
-    """
+    Raises a SettingsError for more such values than the command takes."""
     bare: list[str] = []
     made: list[str] = []
     for word in words:

@@ -39,14 +39,10 @@ class ComparisonSettings:
     evaluation: str = setting(
         "quick", "the demo's probes (quick), or the paper's, which take longer (published)", choices=("quick", "published")
     )
-    protocols: list[str] = setting(
-        ["equivariance", "retrieval", "probe", "geometry", "erasure"],
-        _protocols,
-    )
+    protocols: list[str] = setting(["equivariance", "retrieval", "probe", "geometry", "erasure"], _protocols)
     compare_environments: list[str] | None = setting(
         None,
-        "environments of the evaluated contexts, such as [rotation,color,rotation+color,none]; default: those that each "
-        "method was trained on",
+        "environments of the evaluated contexts, such as [rotation,color,rotation+color,none]; default: those that each method was trained on",
     )
     compare_lengths: list[int] | None = setting(
         None,

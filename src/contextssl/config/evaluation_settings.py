@@ -109,8 +109,7 @@ class ProbeSettings:
     batch_size: int | None = setting(None, "of trained probes; default: 512, but 256 for heads=[published] and for pairs=fresh", least=1)
     normalize: bool = setting(
         True,
-        "probe (and rank) features and embeddings of unit length; false: as the model gives them. heads=[published] "
-        "normalises by a rule of its own",
+        "probe (and rank) features and embeddings of unit length; false: as the model gives them. heads=[published] normalises by a rule of its own",
     )
     pairs: str = setting(
         "fixed",
@@ -184,8 +183,7 @@ class MeasurementSettings:
         "trained on, and for heads=[published] also none",
     )
     unseen_classes: list[str] | None = setting(
-        None,
-        "for context sensitivity on rendered shapes: classes that training never saw, [mug,lamp], whose pairs make further contexts",
+        None, "for context sensitivity on rendered shapes: classes that training never saw, [mug,lamp], whose pairs make further contexts"
     )
     contexts: int = setting(
         3, "contexts drawn from the training split; numbers are means over them, with their standard deviation", least=1

@@ -57,11 +57,7 @@ def help_text(
 
 
 def _groups(schema: type[Any], titled: bool = False) -> list[tuple[str, list[dataclasses.Field[Any]]]]:
-    """The settings of each group under its title; those of the command itself have none, and come first.
-
-    Args:
-        titled: they have one too, as those of a plug-in do.
-    """
+    """The settings of each group under its title. Those of the command itself come first, without one unless ``titled``, as a plug-in's are."""
     found, placed = [], set()
     for group in reversed(schema.__mro__):
         fields = [field for field in dataclasses.fields(group) if field.name not in placed] if dataclasses.is_dataclass(group) else []

@@ -24,14 +24,8 @@ Settings = TypeVar("Settings")
 def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Sequence[Any] = ()) -> dict[str, str]:
     """The text of each setting in the words, by its present name; of two words with the same name the later counts.
 
-    Published words without a meaning here are ignored with a warning that says why.
-
-    Args:
-        parts: plug-ins that the command chooses; others are chosen by the words.
-
-    Raises:
-        SettingsError: for a word that is not ``key=value``, and for an unknown key, with the nearest known one.
-    """
+    Published words without a meaning here are ignored with a warning that says why. ``parts`` are plug-ins that the command chooses; others are
+    chosen by the words. Raises SettingsError for a word that is not ``key=value``, and for an unknown key, with the nearest known one."""
     given: dict[str, str] = {}
     published = words_of(command)
     own = own_fields(own_schemas(schema, dict(word.split("=", 1) for word in words if "=" in word), parts))
@@ -87,11 +81,7 @@ def _usual(text: str) -> str | None:
 
 
 def settings_of(command: str, schema: type[Settings], given: Mapping[str, str], parts: Sequence[Any] = ()) -> Settings:
-    """As :func:`settings_from`, from the words as :func:`given_words` returns them.
-
-    Args:
-        parts: plug-ins that the command chooses.
-    """
+    """As :func:`settings_from`, from the words as :func:`given_words` returns them; ``parts`` are plug-ins that the command chooses."""
     experiment = experiment_of(command, given)
     hints = hints_of(schema)
     values: dict[str, Any] = {} if experiment is None else experiment_values(experiment)

@@ -29,16 +29,8 @@ CHOOSERS: Mapping[str, Kind[Any]] = {"method": METHODS, "methods": COMPARED, "da
 
 
 def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any] = ()) -> tuple[type[Any], ...]:
-    """The settings, each schema once, that the parts declare which these words choose.
-
-    Args:
-        schema: of the command.
-        given: the text of each given setting.
-        parts: those that the command chooses.
-
-    Raises:
-        SettingsError: for a part that cannot be found, and for a declared setting whose name is taken.
-    """
+    """The settings, each schema once, that these parts declare and those that the texts of the given settings of the command ``schema`` choose.
+    Raises SettingsError for a part that cannot be found, and for a declared setting whose name is taken."""
     if "own" not in fields_of(schema):
         return ()
     chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(given[word]) if word in given else ())]
@@ -85,13 +77,7 @@ def declared_by(settings: Any) -> list[type[Any]]:
 
 
 def check_own(settings: Any, schemas: Sequence[type[Any]]) -> None:
-    """
-    Args:
-        schemas: of all parts that are used.
-
-    Raises:
-        SettingsError: for a value in ``settings.own`` that none of them declares.
-    """
+    """Raises SettingsError for a value in ``settings.own`` that none of the schemas, those of all parts that are used, declares."""
     known = [name for schema in schemas for name in fields_of(schema)]
     if strange := [name for name in settings.own if name not in known]:
         fix = nearest(strange[0], known) if known else "leave it out"

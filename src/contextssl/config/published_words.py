@@ -119,11 +119,7 @@ def words_of(command: str) -> Mapping[str, PublishedWord]:
 
 
 def renamed(word: str, settings: Collection[str]) -> str:
-    """The present name of a setting; a former one is accepted with a warning.
-
-    Args:
-        settings: of the command.
-    """
+    """The present name of a setting of a command; a former one is accepted with a warning."""
     now = RENAMED.get(word)
     if now is None or now not in settings:
         return word

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, TextIO
 from urllib.parse import quote, unquote
 
 import hydra
@@ -34,6 +34,7 @@ from contextssl.system.files import storage_error
 
 # Commands whose runs Hydra launches; a comparison calls this by itself.
 SWEPT = ("train", "compare")
+MULTIRUN = ("-m", "--multirun")
 # Hydra's functions of several values; passed on as they are.
 _FUNCTION = re.compile(r"(choice|range|interval|shuffle|sort|tag|glob)\(.*\)", re.DOTALL)
 _MARK = "word:"
@@ -47,7 +48,7 @@ def without_launcher(words: Sequence[str]) -> list[str]:
 
 
 def is_launcher(word: str) -> bool:
-    return word.lstrip("+~").startswith("hydra") or word in ("-m", "--multirun")
+    return word.lstrip("+~").startswith("hydra") or word in MULTIRUN
 
 
 def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Sequence[str], folder: str | None = None) -> int:
@@ -71,7 +72,7 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
     swept = {"job"} if folder is not None else set(given)
     texts = [f"++{_PLACE}{name}={_sent(text, name in swept)}" for name, text in given.items()]
     several = [name for name, text in given.items() if name in swept and text not in _parts(text)]
-    launcher = [word for word in words if word.lstrip("+~").startswith("hydra")]
+    launcher = [word for word in words if is_launcher(word) and word not in MULTIRUN]
 
     def job(config: DictConfig) -> int:
         with plain_output():
@@ -90,10 +91,11 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
             raise PermissionError(13, "Permission denied")
     except OSError as error:
         raise storage_error(error, folder, "write into") from error
+    escaped = folder.replace("'", "\\'").replace("${", "\\${")
     # Hydra would make folders of its own for each job; the runs' folders hold all that it would write.
     quiet = [
         "hydra.output_subdir=null",
-        f"hydra.sweep.dir='{_escaped(folder)}'",
+        f"hydra.sweep.dir='{escaped}'",
         "hydra.sweep.subdir=.",
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
@@ -151,10 +153,6 @@ def _received(words: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def _escaped(folder: str) -> str:
-    return folder.replace("'", "\\'").replace("${", "\\${")
-
-
 @contextmanager
 def _own_hydra(arguments: list[str]) -> Iterator[None]:
     """Hydra for the time of a sweep: the state of a surrounding program is saved and restored. Errors of jobs are raised unchanged."""
@@ -177,15 +175,10 @@ def _own_hydra(arguments: list[str]) -> Iterator[None]:
             VersionBase.instance().setbase(its_version)
 
 
-@runtime_checkable
-class _Writes(Protocol):
-    def write(self, text: str, /) -> int: ...
-
-
 class _WithoutHydrasLine:
     """Standard error without the line in which Hydra repeats a failed job's words: the error names those that differ."""
 
-    def __init__(self, stream: _Writes) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:

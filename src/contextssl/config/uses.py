@@ -24,13 +24,7 @@ from contextssl.protocol import in_all as protocols_in_all
 
 @dataclass(frozen=True)
 class Use:
-    """Some settings that are read under a condition.
-
-    Args:
-        names: the settings.
-        where: the setting that decides; of a list one member is enough.
-        among, other_than: they are read if its value is, or is not, one of these.
-    """
+    """Settings that are read if the value of the setting ``where`` is one of ``among`` and none of ``other_than``; of a list one member is enough."""
 
     names: Collection[str]
     where: str
@@ -134,12 +128,7 @@ MOST_SHOWN = 4
 def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
     """Sentences about the given settings that are not read, such as ``"not used with method=simclr: mask_prob, n_layer"``.
 
-    Args:
-        given: names of the settings that the user gave. One with its default value is never reported.
-
-    Raises:
-        SettingsError: for settings that contradict a packed store.
-    """
+    One with its default value is never reported. Raises SettingsError for settings that contradict a packed store."""
     defaults = type(settings)()
     said = [name for name in given if hasattr(settings, name) and getattr(settings, name) != getattr(defaults, name)]
     _check_store(settings, said)

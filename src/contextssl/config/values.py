@@ -28,15 +28,7 @@ class Unfit(ValueError):
 
 
 def read_value(text: str, hint: Any, path: bool = False) -> Any:
-    """The value of a text.
-
-    Args:
-        hint: the annotation of the setting.
-        path: ``~`` at the front is the home folder.
-
-    Raises:
-        Unfit: if it has none.
-    """
+    """The value of a text for a setting of this annotation; in a ``path`` ``~`` at the front is the home folder. Raises Unfit if it has none."""
     text = text.strip() if unquoted(text.strip()) is not None else text
     options = _options(hint)
     if text == "null" and type(None) in options:
@@ -67,10 +59,8 @@ def read_value(text: str, hint: Any, path: bool = False) -> Any:
 def conform(value: Any, hint: Any) -> Any:
     """The same value, converted to the type that a setting takes. Raises Unfit if that is not possible."""
     for option in _options(hint):
-        try:
+        with suppress(Unfit):
             return _conform(value, option)
-        except Unfit:
-            continue
     raise Unfit
 
 
@@ -198,34 +188,21 @@ def _conform(value: Any, kind: Any) -> Any:
         if isinstance(value, (str, Path)) and str(value):
             return str(value)
     elif kind is bool:
-        return _truth(value)
+        word = str(value).lower() if isinstance(value, (str, int)) else ""
+        if word in (*_TRUE, *_FALSE):
+            return word in _TRUE
     elif kind in (int, float):
         return _number(value, kind)
     raise Unfit
 
 
-def _truth(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = str(value).lower() if isinstance(value, (str, int)) else ""
-    if word not in (*_TRUE, *_FALSE):
-        raise Unfit
-    return word in _TRUE
-
-
 def _number(value: Any, kind: type[int] | type[float]) -> Any:
     if isinstance(value, bool):
         raise Unfit
-    if isinstance(value, str):
-        try:
-            value = float(value) if kind is float else int(value)
-        except ValueError:
-            raise Unfit from None
-    if not isinstance(value, numbers.Real):
-        raise Unfit
     try:
-        plain = float(value)
-    except OverflowError:
+        value = kind(value) if isinstance(value, str) else value
+        plain = float(value) if isinstance(value, numbers.Real) else math.nan
+    except (ValueError, OverflowError):
         raise Unfit from None
     if not math.isfinite(plain) or (kind is int and not plain.is_integer()):
         raise Unfit

@@ -32,10 +32,6 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return open_rows(table, settings, settings.data_dir, progress)
 
 
-def _recognises(path: Path) -> bool:
-    return "adult.data" in names_in(path)
-
-
 def _check(settings: CheckSettings) -> Checked:
     with extra():
         from contextssl.data.tables.adult_files import read_adult
@@ -54,6 +50,6 @@ DATA_SET = DataSet(
         *("data_dir", "factors", "val_fraction", "split_seed"),
     ),
     usual="adult",
-    recognises=_recognises,
+    recognises=lambda path: "adult.data" in names_in(path),
     check=_check,
 )

@@ -54,11 +54,6 @@ def _foreseen(settings: TrainSettings) -> tuple[FactorSpace, tuple[int, ...]]:
     return augmentations_named(settings).factors, (settings.channels, settings.resolution, settings.resolution)
 
 
-def _recognises(path: Path) -> bool:
-    """Anything that no earlier data set recognises; the check reports what is no folder or archive of images."""
-    return True
-
-
 def _check(settings: CheckSettings) -> Checked:
     from contextssl.data.image_check import check_images
 
@@ -75,6 +70,7 @@ DATA_SET = DataSet(
     packed_by=PACKED_PHOTOS,
     augments=True,
     foreseen=_foreseen,
-    recognises=_recognises,
+    # Anything that no earlier data set recognises; the check reports what is no folder or archive of images.
+    recognises=lambda path: True,
     check=_check,
 )

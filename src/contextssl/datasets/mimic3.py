@@ -37,10 +37,6 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return open_rows(table, settings, settings.data_dir, progress)
 
 
-def _recognises(path: Path) -> bool:
-    return any(name.startswith("admissions.csv") for name in names_in(path))
-
-
 def _check(settings: CheckSettings) -> Checked:
     with extra():
         from contextssl.data.tables.mimic3_cohort import read_mimic3
@@ -56,6 +52,6 @@ DATA_SET = DataSet(
     views="rows",
     reads=(*names_of(TablesSettings), "data_dir", "factors", "val_fraction", "split_seed"),
     usual="mimic3",
-    recognises=_recognises,
+    recognises=lambda path: any(name.startswith("admissions.csv") for name in names_in(path)),
     check=_check,
 )

@@ -39,10 +39,6 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return open_rows(table, settings, settings.path, progress)
 
 
-def _recognises(path: Path) -> bool:
-    return path.is_file() and is_table_file(path)
-
-
 def _check(settings: CheckSettings) -> Checked:
     with extra():
         from contextssl.data.tables.table_check import check_table
@@ -57,6 +53,6 @@ DATA_SET = DataSet(
     reads=(*(name for name in names_of(TablesSettings) if name != "diagnoses"), "factors", "val_fraction", "split_seed"),
     usual="table",
     found_by="path",
-    recognises=_recognises,
+    recognises=lambda path: path.is_file() and is_table_file(path),
     check=_check,
 )
