@@ -2,8 +2,7 @@
 
 A *factor* is a named block of what changes between two views: ``rotation`` (a quaternion x, y, z, w) or ``color`` (floor hue, light hue).
 A view's absolute factor values, side by side, are its *latents*; what leads from a source view to a target view is the *action*, with the
-same blocks. An *environment* is the set of *active* factors; in its actions the blocks of the inactive ones are zeroed.
-"""
+same blocks. An *environment* is the set of *active* factors; in its actions the blocks of the inactive ones are zeroed."""
 
 from __future__ import annotations
 
@@ -91,9 +90,7 @@ class FactorSpace:
     factors: tuple[Factor, ...]
 
     def __post_init__(self) -> None:
-        names = [factor.name for factor in self.factors]
-        repeated = {name for name in names if names.count(name) > 1}
-        if repeated:
+        if repeated := {name for name in self.names if self.names.count(name) > 1}:
             raise SettingsError(f"factor named twice: {', '.join(sorted(repeated))}")
 
     @property

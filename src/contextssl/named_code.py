@@ -1,8 +1,7 @@
 """The user's own code, which a setting names as ``package.module:attribute``.
 
 It is imported because the user names it, never because a file does: a checkpoint or a results file may come from anywhere, and importing a module
-runs it. So the user has to name again what such a file names.
-"""
+runs it. So the user has to name again what such a file names."""
 
 from __future__ import annotations
 

@@ -109,17 +109,8 @@ def load(
 ) -> ContextSSL:
     """A trained in-context model, in evaluation mode on the CPU. Arguments and errors as of :func:`load_any`.
     Raises CheckpointError also for a run of a method without contexts."""
-    model = load_any(
-        path,
-        encoder=encoder,
-        method=method,
-        checkpoint=checkpoint,
-        n_head=n_head,
-        block_size=block_size,
-        factors=factors,
-        image_mean=image_mean,
-        image_std=image_std,
-    )
+    of_published: Any = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
+    model = load_any(path, encoder=encoder, method=method, checkpoint=checkpoint, **of_published)
     if not isinstance(model, ContextSSL):
         raise CheckpointError(f"{path} was trained by a method without contexts: contextssl.load_any gives its features and embeddings")
     return model
@@ -153,17 +144,8 @@ def load_any(
         CheckpointError: naming the tensors that differ, where the file is of another architecture; see also :func:`read`.
     """
     file = find_checkpoint(path, checkpoint)
-    return load_content(
-        file,
-        read(file),
-        encoder=encoder,
-        method=method,
-        n_head=n_head,
-        block_size=block_size,
-        factors=factors,
-        image_mean=image_mean,
-        image_std=image_std,
-    )
+    of_published = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
+    return load_content(file, read(file), encoder=encoder, method=method, **of_published)
 
 
 def load_content(

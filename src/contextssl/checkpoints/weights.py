@@ -20,13 +20,7 @@ def load_weights(model: Model, state: Mapping[str, Tensor], where: str) -> Model
 
 
 def check_same_tensors(own: Mapping[str, Tensor], state: Mapping[str, Tensor], where: str) -> None:
-    """
-    Args:
-        own: the tensors of a model; ``state`` those of a file.
-
-    Raises:
-        CheckpointError: listing the tensors that are missing, unknown, or of another shape or kind of number.
-    """
+    """Raises CheckpointError listing the tensors of a file that are missing, unknown, or of another shape or kind of number than a model's own."""
     both = [(key, own[key], state[key]) for key in own if key in state]
     differ = [f"{key} is {tuple(there.shape)} there, {tuple(here.shape)} here" for key, here, there in both if here.shape != there.shape]
     differ += [

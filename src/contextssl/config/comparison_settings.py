@@ -11,10 +11,6 @@ from contextssl.method import COMPARED, METHODS
 from contextssl.protocol import PROTOCOLS
 
 
-def _protocols() -> str:
-    return f"protocols that evaluate every run, of {', '.join(PROTOCOLS.names())}"
-
-
 @dataclass
 class ComparisonSettings:
     """Comparison"""
@@ -39,7 +35,10 @@ class ComparisonSettings:
     evaluation: str = setting(
         "quick", "the demo's probes (quick), or the paper's, which take longer (published)", choices=("quick", "published")
     )
-    protocols: list[str] = setting(["equivariance", "retrieval", "probe", "geometry", "erasure"], _protocols)
+    protocols: list[str] = setting(
+        ["equivariance", "retrieval", "probe", "geometry", "erasure"],
+        lambda: f"protocols that evaluate every run, of {', '.join(PROTOCOLS.names())}",
+    )
     compare_environments: list[str] | None = setting(
         None,
         "environments of the evaluated contexts, such as [rotation,color,rotation+color,none]; default: those that each method was trained on",

@@ -145,18 +145,18 @@ class TablesSettings(ColumnSettings):
     )
 
 
-def _data_sets() -> str:
-    return (
-        f"{', '.join(DATA_SETS.names())}; or your own data, package.module:function, called without arguments (or with the settings), that "
-        "returns a contextssl.Data"
-    )
-
-
 @dataclass
 class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     """Data"""
 
-    dataset: str = setting("3diebench", _data_sets, names=DATA_SETS)
+    dataset: str = setting(
+        "3diebench",
+        lambda: (
+            f"{', '.join(DATA_SETS.names())}; or your own data, package.module:function, called without arguments (or with the settings), "
+            "that returns a contextssl.Data"
+        ),
+        names=DATA_SETS,
+    )
     data_dir: str | None = setting(
         None,
         "folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed "

@@ -17,18 +17,9 @@ BASELINES = ("raw", "erased", "scarf")
 
 # Settings that say where things are and how they are computed, but change no number beyond rounding.
 CHANGE_NOTHING = (
-    "load_model",
-    "pretrained_model_dir",
-    "data_dir",
-    "output_dir",
-    "run_dir",
-    "cache",
-    "cache_dir",
-    "cache_gb",
+    *("load_model", "pretrained_model_dir", "data_dir", "output_dir", "run_dir", "cache", "cache_dir", "cache_gb"),
     # The checkpoint holds the method; it is given to find the user's own code.
-    "method",
-    "accelerator",
-    "progress",
+    *("method", "accelerator", "progress"),
 )
 # Settings that every protocol reads.
 READ_BY_ALL = (

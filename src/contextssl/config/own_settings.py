@@ -1,11 +1,9 @@
 """Settings that a plug-in declares: given by their names as all others, and kept in one mapping, so that files hold plain values.
 
-A part (a method, a data set, a protocol) has ``settings``, a dataclass of :func:`~contextssl.config.setting.setting` fields, or None.
-"""
+A part (a method, a data set, a protocol) has ``settings``, a dataclass of :func:`~contextssl.config.setting.setting` fields, or None."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -92,8 +90,3 @@ def _names(text: str) -> list[str]:
     except Unfit:
         return []
     return [name for names in read for name in names or ()]
-
-
-def own_fields(schemas: Sequence[type[Any]]) -> dict[str, dataclasses.Field[Any]]:
-    """Every field of these, by name."""
-    return {name: field for schema in schemas for name, field in fields_of(schema).items()}

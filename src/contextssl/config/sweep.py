@@ -1,7 +1,6 @@
 """``-m``: one run for each combination of comma-separated values, by Hydra's launchers (joblib, Slurm, …).
 
-Hydra makes the combinations and launches the jobs. Each value is passed to its job as it was written, and parsed there as any other word.
-"""
+Hydra makes the combinations and launches the jobs. Each value is passed to its job as it was written, and parsed there as any other word."""
 
 from __future__ import annotations
 
@@ -24,6 +23,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from contextssl.config.bare_words import MULTIRUN
 from contextssl.config.overrides import given_words, settings_of
 from contextssl.config.settings import TrainSettings
 from contextssl.config.uses import in_all, needless
@@ -34,7 +34,6 @@ from contextssl.system.files import storage_error
 
 # Commands whose runs Hydra launches; a comparison calls this by itself.
 SWEPT = ("train", "compare")
-MULTIRUN = ("-m", "--multirun")
 # Hydra's functions of several values; passed on as they are.
 _FUNCTION = re.compile(r"(choice|range|interval|shuffle|sort|tag|glob)\(.*\)", re.DOTALL)
 _MARK = "word:"
@@ -54,18 +53,13 @@ def is_launcher(word: str) -> bool:
 def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Sequence[str], folder: str | None = None) -> int:
     """Runs a sweep through Hydra; each job has a run folder of its own. Words that begin with ``hydra`` choose and configure the launcher.
 
-    The settings of every job are checked before the first is started.
-
     Args:
-        run: called with the settings of each job, in this process or in one of the launcher's.
+        run: called with the settings of each job, in this process or in one of the launcher's, once those of all jobs were checked.
         folder: for files of Hydra and its launcher, given by a comparison, which sweeps over ``job`` alone; default: the folder of the runs,
             with a sweep over every setting that has several values.
 
-    Raises:
-        SettingsError: for a command without sweeps, settings of any job that :func:`~contextssl.config.overrides.settings_from` refuses, and
-            runs that would share a folder.
-        DataError: if the folder cannot be written to.
-    """
+    Raises SettingsError for a command without sweeps, settings of any job that :func:`~contextssl.config.overrides.settings_from` refuses, and
+    runs that would share a folder; DataError if the folder cannot be written to."""
     if command not in SWEPT:
         raise SettingsError(f"{command} cannot be swept over: -m is for train")
     given = given_words(command, schema, without_launcher(words))
@@ -93,13 +87,8 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
         raise storage_error(error, folder, "write into") from error
     escaped = folder.replace("'", "\\'").replace("${", "\\${")
     # Hydra would make folders of its own for each job; the runs' folders hold all that it would write.
-    quiet = [
-        "hydra.output_subdir=null",
-        f"hydra.sweep.dir='{escaped}'",
-        "hydra.sweep.subdir=.",
-        "hydra/job_logging=none",
-        "hydra/hydra_logging=none",
-    ]
+    quiet = ["hydra.output_subdir=null", f"hydra.sweep.dir='{escaped}'", "hydra.sweep.subdir=."]
+    quiet += ["hydra/job_logging=none", "hydra/hydra_logging=none"]
     with _own_hydra(["contextssl", "--multirun", *quiet, *launcher, *texts]):
         try:
             hydra.main(config_path=None, config_name=None, version_base="1.3")(job)()

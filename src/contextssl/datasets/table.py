@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contextssl.config.data_settings import CheckSettings, DataSettings, TablesSettings, names_of
 from contextssl.data.tables import extra, is_table_file
-from contextssl.data_set import DataSet
+from contextssl.data_set import Checked, DataSet, Opened
 from contextssl.errors import DataError
 
-if TYPE_CHECKING:
-    from contextssl.data.dataset import Data
-    from contextssl.data_set import Checked
 
-
-def _open(settings: DataSettings, progress: bool) -> Data:
+def _open(settings: DataSettings, progress: bool) -> Opened:
     with extra():
         from contextssl.data.tables.open_rows import open_rows, refuse_twice
         from contextssl.data.tables.table_file import read_table

@@ -2,8 +2,7 @@
 
 Everything is written under a temporary name in the same folder, flushed to the disk, and renamed: a run that is killed leaves the old file
 or the new one, never half of one. An :class:`OSError` on the way (a full disk, a quota, no permission) becomes one
-:class:`~contextssl.errors.DataError` that names the file and the fix.
-"""
+:class:`~contextssl.errors.DataError` that names the file and the fix."""
 
 from __future__ import annotations
 
@@ -24,6 +23,11 @@ import numpy as np
 from contextssl.errors import DataError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ADVICE = {
+    **dict.fromkeys(FULL_DISK, "free some space (or raise the quota) on that disk and run the same command again"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a folder that you may write to, or change its permissions"),
+    errno.ENOENT: "check the path",
+}
 
 
 def read_regular(path: Path | str, most: int | None = None) -> bytes:
@@ -44,14 +48,7 @@ def storage_error(error: OSError, path: Path | str, doing: str, fix: str = "") -
     """One clear error for what the operating system refused: ``doing``, such as ``"read"``, a path.
 
     ``fix`` is what to do, in place of the usual advice for this kind of error."""
-    if error.errno in FULL_DISK:
-        usual = "free some space (or raise the quota) on that disk and run the same command again"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        usual = "choose a folder that you may write to, or change its permissions"
-    elif error.errno == errno.ENOENT:
-        usual = "check the path"
-    else:
-        usual = "check the path and the disk, then run the same command again"
+    usual = ADVICE.get(error.errno or 0, "check the path and the disk, then run the same command again")
     return DataError(f"cannot {doing} {path}: {error.strerror or error}; {fix or usual}")
 
 

@@ -6,6 +6,7 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -32,15 +33,8 @@ def check_launch(settings: RunSettings) -> None:
         with warnings.catch_warnings():
             # Its messages come again when the run's own trainer is made.
             warnings.simplefilter("ignore")
-            trainer = pl.Trainer(
-                accelerator=settings.accelerator,
-                devices=settings.devices,
-                num_nodes=settings.num_nodes,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            )
+            bare: Any = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+            trainer = pl.Trainer(accelerator=settings.accelerator, devices=settings.devices, num_nodes=settings.num_nodes, **bare)
     except (MisconfigurationException, KeyError, RuntimeError, TypeError, ValueError) as error:
         # A variable that a launcher sets in addition to those that are there.
         reason = f"{error.args[0]} is not set" if isinstance(error, KeyError) else " ".join(str(error).split())

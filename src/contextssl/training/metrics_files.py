@@ -14,9 +14,8 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -35,14 +34,8 @@ class _FileLogger(Logger):
     """A logger of ours: no name, no version, and nothing to say about settings, which are in results.json and in every checkpoint."""
 
     path: Path
-
-    @property
-    def name(self) -> str:
-        return ""
-
-    @property
-    def version(self) -> str:
-        return ""
+    name = ""
+    version = ""
 
     @property
     def save_dir(self) -> str:
@@ -53,25 +46,13 @@ class _FileLogger(Logger):
         pass
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One number of ``metrics.csv``; the epoch is empty where none was given."""
 
     step: int
     epoch: int | None
     name: str
     value: float
-
-    @classmethod
-    def parse(cls, fields: list[str]) -> Row:
-        """Raises ValueError where these are no four fields, or not of their kinds."""
-        step, epoch, name, value = fields
-        if not name:
-            raise ValueError("a number without a name")
-        return cls(int(step), int(epoch) if epoch else None, name, float(value))
-
-    def fields(self) -> tuple[int, int | str, str, str]:
-        return (self.step, "" if self.epoch is None else self.epoch, self.name, repr(self.value))
 
 
 class MetricsCSV(_FileLogger):
@@ -118,7 +99,7 @@ def _lines(rows: list[Row], header: bool) -> bytes:
     writer = csv.writer(text)
     if header:
         writer.writerow(COLUMNS)
-    writer.writerows(row.fields() for row in rows)
+    writer.writerows(rows)
     return text.getvalue().encode()
 
 
@@ -155,7 +136,10 @@ def _read(path: Path) -> list[Row]:
                 if tuple(fields) != COLUMNS:
                     raise ValueError("another header")
                 continue
-            row = Row.parse(fields)
+            step, epoch, name, value = fields
+            if not name:
+                raise ValueError("a number without a name")
+            row = Row(int(step), int(epoch) if epoch else None, name, float(value))
             if rows and row.step < rows[-1].step:
                 raise ValueError("steps go backwards")
         except (ValueError, csv.Error, StopIteration) as error:

@@ -35,10 +35,8 @@ FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "pr
 class Resumed:
     """A run to resume.
 
-    Args:
-        checkpoint: to resume from; None where it was stopped before its first, so that it starts again in its own folder.
-        content: of that checkpoint.
-        own_data: the code of the user's own that its data were made by, as its files name it; None where they were made by none."""
+    Stopped before its first checkpoint it has none, no content, and starts again in its own folder. ``own_data`` is the code of the user's own that
+    its data were made by, as its files name it; None where they were made by none."""
 
     settings: TrainSettings
     folder: Path
@@ -89,12 +87,9 @@ def stored_settings(folder: Path) -> dict[str, Any]:
     Raises DataError where it is missing, damaged, or of a newer format; CheckpointError where it holds settings that this version does not know."""
     path = folder / SETTINGS
     content = read_json(path)
-    damaged = DataError(f"{path} is damaged: resume the run, which writes it again from its checkpoint, or remove the run")
-    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
-        raise damaged
-    written = content.get("format", FORMAT)
-    if not isinstance(written, int):
-        raise damaged
+    written = content.get("format", FORMAT) if isinstance(content, dict) else None
+    if not isinstance(written, int) or not isinstance(content.get("settings"), dict):
+        raise DataError(f"{path} is damaged: resume the run, which writes it again from its checkpoint, or remove the run")
     if written > FORMAT:
         raise DataError(f"{path} has format {written}, written by contextssl {content.get('version')}: this version reads {FORMAT}")
     return known_settings(content["settings"], content.get("version"), str(path))

@@ -20,7 +20,6 @@ from contextssl.config.own_settings import check_own, declared_by
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
 from contextssl.data.dataset import Data, data_kind, open_data
-from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.environments import environments_of
 from contextssl.data.pairs import PairSampler
 from contextssl.data.places import at_recorded_places
@@ -90,27 +89,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             data = _data_of(settings, {} if resumed_run is None else resumed_run.content)
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
-        environments = environments_of(settings, data.train.factors)
-        sampler = PairSampler(
-            data.train,
-            environments,
-            settings.batch_size,
-            settings.block_size,
-            settings.pairs_per_item,
-            settings.seed,
-            settings.context,
-            together=settings.negatives == "sequence",
-        )
-        model = fresh_model(settings, data, encoder)
-        if resumed_run is not None and resumed_run.checkpoint is not None:
-            check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_run.checkpoint))
-            folder = resumed_run.folder
-        elif is_first_process():
-            folder = stack.enter_context(training_folder(settings.output_dir, data_kind(data), settings.run_dir))
-        else:
-            # The others get the folder's name once they are connected (:meth:`Training.setup`), and write nothing before.
-            folder = Path(settings.output_dir)
-        return _train(settings, resumed_run, folder, data, encoder, sampler, environments, model)
+        return _train(settings, resumed_run, data, encoder, stack)
 
 
 def _data_of(settings: TrainSettings, content: Mapping[str, Any]) -> Data:
@@ -130,18 +109,22 @@ def _data_of(settings: TrainSettings, content: Mapping[str, Any]) -> Data:
     return data
 
 
-def _train(
-    settings: TrainSettings,
-    resumed_run: Resumed | None,
-    folder: Path,
-    data: Data,
-    encoder: nn.Module | None,
-    sampler: PairSampler,
-    environments: EnvironmentMix,
-    model: ViewEncoder,
-) -> Path:
-    """The training itself; returns its folder, in every process."""
+def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, encoder: nn.Module | None, stack: ExitStack) -> Path:
+    """The training itself; returns its folder, in every process. What ``stack`` holds ends with the run."""
+    environments = environments_of(settings, data.train.factors)
+    sizes = (settings.batch_size, settings.block_size, settings.pairs_per_item)
+    together = settings.negatives == "sequence"
+    sampler = PairSampler(data.train, environments, *sizes, settings.seed, settings.context, together=together)
+    model = fresh_model(settings, data, encoder)
     resumed_from = resumed_run.checkpoint if resumed_run is not None else None
+    if resumed_run is not None and resumed_from is not None:
+        check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_from))
+        folder = resumed_run.folder
+    elif is_first_process():
+        folder = stack.enter_context(training_folder(settings.output_dir, data_kind(data), settings.run_dir))
+    else:
+        # The others get the folder's name once they are connected (:meth:`Training.setup`), and write nothing before.
+        folder = Path(settings.output_dir)
     if resumed_from is None and is_first_process():
         parts = describe_parts(settings, data, encoder)
         write_settings(folder, settings, commit(), {**parts, "data": {"kind": parts["data"]["kind"]}})
@@ -219,9 +202,7 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
 def _trainer(settings: TrainSettings, folder: Path, watched: str, steps_per_epoch: int) -> tuple[pl.Trainer, RunCheckpoints]:
     metrics, events = MetricsCSV(folder), EventFile(folder)
     loggers: list[Logger] = [metrics, events, *([] if settings.wandb is None else [_wandb(settings, folder)])]
-    saving = RunCheckpoints(
-        folder, watched, steps_per_epoch, settings.save_interval, 60 * settings.save_minutes, 60 * settings.max_minutes, metrics, events
-    )
+    saving = RunCheckpoints(folder, watched, steps_per_epoch, settings, metrics, events)
     trainer = pl.Trainer(
         # Where Lightning looks for checkpoints of its own under Slurm: never in the folder that a command happens to run in.
         default_root_dir=folder,
