@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from contextssl.commands import COMMANDS, Command, evaluation_by
-from contextssl.config.bare_words import named, without_blanks
+from contextssl.config.bare_words import MULTIRUN, named, without_blanks
 from contextssl.config.experiments import EXPERIMENT, EXPERIMENT_OF
 from contextssl.config.help import text_width
 from contextssl.config.overrides import experiment_of, given_words, help_text, settings_of
@@ -22,7 +22,6 @@ from contextssl.system import interruptions
 from contextssl.system.console import plain_output, warn
 from contextssl.version import __version__
 
-SWEEP = ("-m", "--multirun")
 HELP = ("-h", "--help", "help")
 # After --help: lists every setting, whatever is chosen.
 EVERYTHING = "all"
@@ -80,7 +79,7 @@ def _dispatch(words: list[str]) -> int:
         raise signals.error()
     if command.launches:
         return int(function(rest))
-    if any(word in SWEEP for word in rest):
+    if any(word in MULTIRUN for word in rest):
         return int(importlib.import_module("contextssl.config.sweep").sweep(name, command.schema, function, rest))
     given = given_words(name, command.schema, rest, command.parts)
     settled = settings_of(name, command.schema, given, command.parts)
@@ -125,12 +124,8 @@ def overview(names: Sequence[str] | None = None) -> str:
     """The text of ``contextssl --help``: all commands, those of installed protocols included, or some of them."""
     intros = {name: command.intro for name, command in COMMANDS.items()}
     intros |= {f"evaluate {protocol.name}": protocol.intro for protocol in PROTOCOLS.all()}
-    lines = [
-        f"contextssl {__version__}: in-context symmetries for self-supervised representations",
-        "",
-        "usage: contextssl COMMAND key=value …",
-        "",
-    ]
+    lines = [f"contextssl {__version__}: in-context symmetries for self-supervised representations", ""]
+    lines += ["usage: contextssl COMMAND key=value …", ""]
     for name, intro in intros.items():
         if names is None or name in names:
             first, *more = textwrap.wrap(" ".join(intro.split()), text_width() - OVERVIEW_INDENT)

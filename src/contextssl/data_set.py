@@ -1,8 +1,7 @@
 """A data set: its name, the settings that it reads, and how to open, check and describe it.
 
 Those of this package are the files of :mod:`contextssl.datasets`, one each. ``dataset=package.module:name`` is the user's own: a :class:`DataSet`,
-or a function that returns a :class:`contextssl.Data`, called without arguments, or with the settings if it takes one argument.
-"""
+or a function that returns a :class:`contextssl.Data`, called without arguments, or with the settings if it takes one argument."""
 
 from __future__ import annotations
 
@@ -24,9 +23,12 @@ if TYPE_CHECKING:
     from contextssl.data.sample_views import Sample
     from contextssl.factors import FactorSpace
 
-    # The findings of a check, and some views for a picture.
-    Checked: TypeAlias = tuple[CheckReport, Sequence[Sample]]
-
+# Types that the files of data sets need, which import nothing for them.
+Opened: TypeAlias = "Data"
+# The findings of a check, and some views for a picture.
+Checked: TypeAlias = "tuple[CheckReport, Sequence[Sample]]"
+# The factors, and the shape of a view.
+Foreseen: TypeAlias = "tuple[FactorSpace, tuple[int, ...]]"
 # What a function of the user's own returns, for messages.
 WANTED = "a contextssl.Data"
 
@@ -56,7 +58,7 @@ class DataSet:
     """
 
     name: str
-    open: Callable[[DataSettings, bool], Data]
+    open: Callable[[DataSettings, bool], Opened]
     place: int = 0
     views: str | None = None
     reads: tuple[str, ...] | None = None
@@ -67,7 +69,7 @@ class DataSet:
     packed_by: tuple[str, ...] = ()
     augments: bool = False
     renders: bool = False
-    foreseen: Callable[[TrainSettings], tuple[FactorSpace, tuple[int, ...]]] | None = None
+    foreseen: Callable[[TrainSettings], Foreseen] | None = None
     recognises: Callable[[Path], bool] | None = None
     check: Callable[[CheckSettings], Checked] | None = None
     about: Callable[[Mapping[str, Any]], str] | None = None
@@ -78,30 +80,23 @@ def _taken(name: str, found: Any) -> DataSet:
         return replace(found, name=name, open=partial(_opened, name, found.open))
     if not callable(found):
         raise SettingsError(f"dataset={name} is a {type(found).__name__}: name a contextssl.DataSet, or a function that returns {WANTED}")
-    given_settings = _takes_one(found)
+    # A function that requires an argument is given the settings.
+    parameters = inspect.signature(found).parameters.values()
+    takes_one = any(each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
 
     def made(settings: DataSettings, progress: bool) -> Any:
-        return found(settings) if given_settings else found()
+        return found(settings) if takes_one else found()
 
-    return DataSet(name, partial(_opened, name, made), reads=None if given_settings else ())
+    return DataSet(name, partial(_opened, name, made), reads=None if takes_one else ())
 
 
 def _opened(name: str, function: Callable[[DataSettings, bool], Any], settings: DataSettings, progress: bool) -> Data:
-    """
-    Raises:
-        SettingsError: if the user's code fails, or returns something else.
-    """
+    """Raises SettingsError if the user's code fails, or returns something else."""
     from contextssl.data.dataset import Data
     from contextssl.named_code import made
 
     data: Data = made(function, f"dataset={name}", Data, WANTED, settings, progress)
     return data
-
-
-def _takes_one(function: Callable[..., Any]) -> bool:
-    """Whether a function requires an argument."""
-    parameters = inspect.signature(function).parameters.values()
-    return any(each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
 
 
 DATA_SETS: Kind[DataSet] = Kind("dataset", "contextssl.datasets", "DATA_SET", _taken)

@@ -1,8 +1,7 @@
 """Errors that the user can fix: each says what is wrong, where, and how to fix it.
 
 The command line prints the message alone; the library raises it as an ordinary exception, so that a caller can catch either
-:class:`ContextSSLError` or the built-in class that it also is.
-"""
+:class:`ContextSSLError` or the built-in class that it also is."""
 
 from __future__ import annotations
 
@@ -43,11 +42,8 @@ class BusyError(ContextSSLError, RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
-    """The end of an error message about an unknown ``name``: the nearest ``known`` names; if none is near, all of them, or the nearest three of many.
-
-    Args:
-        count: maximum number of near names.
-    """
+    """The end of an error message about an unknown ``name``: the nearest ``known`` names, ``count`` at most; if none is near, all of them, or the
+    nearest three of many."""
     known = sorted(set(known))
     close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
     if close:
@@ -58,13 +54,8 @@ def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
 
 
 # In the messages of PyTorch, CUDA, and PyTorch's loader.
-NO_MEMORY = (
-    "can't allocate memory",
-    "out of memory",
-    "DefaultCPUAllocator",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "allocate shared memory",
-    "Cannot allocate memory",
+NO_MEMORY = re.compile(
+    "can't allocate memory|Cannot allocate memory|out of memory|DefaultCPUAllocator|CUBLAS_STATUS_ALLOC_FAILED|allocate shared memory"
 )
 KILLED_WORKER = re.compile(r"DataLoader worker .*(killed by signal: (Killed|Bus error)|exited unexpectedly)")
 
@@ -75,7 +66,7 @@ def out_of_memory(error: BaseException) -> str | None:
     if KILLED_WORKER.search(text):
         where = "a process that drew batches was killed, most likely for lack of memory (or of /dev/shm)"
         return f"{where}: lower workers, batch_size or resolution; what was saved is whole"
-    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError" and not any(sign in text for sign in NO_MEMORY):
+    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError" and not NO_MEMORY.search(text):
         return None
     asked = re.search(r"(?:allocate|you tried to allocate)\s+(\d[\d.]*\s*(?:bytes|[KMGT]iB))", text, re.IGNORECASE)
     device = "the GPU's memory" if "CUDA" in text or "CUBLAS" in text or "MPS" in text else "memory"

@@ -2,8 +2,7 @@
 
 A *factor* is a named block of what changes between two views: ``rotation`` (a quaternion x, y, z, w) or ``color`` (floor hue, light hue).
 A view's absolute factor values, side by side, are its *latents*; what leads from a source view to a target view is the *action*, with the
-same blocks. An *environment* is the set of *active* factors; in its actions the blocks of the inactive ones are zeroed.
-"""
+same blocks. An *environment* is the set of *active* factors; in its actions the blocks of the inactive ones are zeroed."""
 
 from __future__ import annotations
 
@@ -91,9 +90,7 @@ class FactorSpace:
     factors: tuple[Factor, ...]
 
     def __post_init__(self) -> None:
-        names = [factor.name for factor in self.factors]
-        repeated = {name for name in names if names.count(name) > 1}
-        if repeated:
+        if repeated := {name for name in self.names if self.names.count(name) > 1}:
             raise SettingsError(f"factor named twice: {', '.join(sorted(repeated))}")
 
     @property
@@ -106,20 +103,15 @@ class FactorSpace:
         return sum(factor.width for factor in self.factors)
 
     def __getitem__(self, name: str) -> Factor:
-        for factor in self.factors:
-            if factor.name == name:
-                return factor
-        raise SettingsError(f"unknown factor {name!r}: {nearest(name, self.names)}")
+        if name not in self.names:
+            raise SettingsError(f"unknown factor {name!r}: {nearest(name, self.names)}")
+        return self.factors[self.names.index(name)]
 
     def slice(self, name: str) -> slice:
         """Where the block of factor ``name`` lies in an action."""
-        self[name]
-        start = 0
-        for factor in self.factors:
-            if factor.name == name:
-                break
-            start += factor.width
-        return slice(start, start + self[name].width)
+        width = self[name].width
+        start = sum(factor.width for factor in self.factors[: self.names.index(name)])
+        return slice(start, start + width)
 
     @property
     def slices(self) -> tuple[builtins.slice, ...]:
@@ -127,20 +119,11 @@ class FactorSpace:
         return tuple(self.slice(name) for name in self.names)
 
     def environment(self, spec: str | Sequence[str]) -> Environment:
-        """An environment from its name (``"rotation"``, ``"rotation+color"``, ``"none"``; ``"both"`` and ``"all"`` keep every factor) or its factors.
-
-        Raises:
-            SettingsError: for an unknown factor, naming the nearest known one.
-        """
-        if isinstance(spec, str):
-            if spec == NO_FACTOR:
-                wanted: set[str] = set()
-            elif spec in ("both", "all"):
-                wanted = set(self.names)
-            else:
-                wanted = {part.strip() for part in spec.split("+")}
-        else:
-            wanted = set(spec)
+        """An environment from its name (``"rotation"``, ``"rotation+color"``, ``"none"``; ``"both"`` and ``"all"`` keep every factor) or its
+        factors. Raises SettingsError for an unknown factor, naming the nearest known one."""
+        wanted = {part.strip() for part in spec.split("+")} if isinstance(spec, str) else set(spec)
+        if spec in (NO_FACTOR, "both", "all"):
+            wanted = set() if spec == NO_FACTOR else set(self.names)
         for name in sorted(wanted):
             if name not in self.names:
                 raise SettingsError(f"unknown environment {spec!r}: no factor {name!r}, {nearest(name, [*self.names, NO_FACTOR, 'all'])}")
@@ -159,8 +142,7 @@ class FactorSpace:
     def relative(self, source: Float[Tensor, "*batch A"], target: Float[Tensor, "*batch A"]) -> Float[Tensor, "*batch A"]:
         """The action from source to target: difference, or source⁻¹ · target for a rotation. Both are latents (..., A)."""
         blocks = []
-        for factor in self.factors:
-            block = self.slice(factor.name)
+        for factor, block in zip(self.factors, self.slices, strict=True):
             if factor.relation == "rotation":
                 blocks.append(relative_quaternion(source[..., block], target[..., block]))
             else:

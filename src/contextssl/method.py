@@ -1,7 +1,6 @@
 """A method: its name, what it is trained for, the settings that it reads, its model and loss, and its published numbers.
 
-Those of this package are the files of ``contextssl.methods``, one each. The settings depend on them, so none imports torch at its top.
-"""
+Those of this package are the files of ``contextssl.methods``, one each. The settings depend on them, so none imports torch at its top."""
 
 from __future__ import annotations
 
@@ -22,7 +21,11 @@ if TYPE_CHECKING:
     from contextssl.models.view_encoder import ViewEncoder
     from contextssl.training.loss import Objective
 
+# Types that the files of methods need, which import nothing for them.
 Terms: TypeAlias = "list[Term]"
+Model: TypeAlias = "ViewEncoder"
+Loss: TypeAlias = "Objective"
+Settings: TypeAlias = "TrainSettings"
 # What methods are trained for, in the order of the help.
 AIMS: Mapping[str, str] = {
     "context": "adapt to a context, or to the environment's name",
@@ -40,10 +43,8 @@ class Parts:
     """What a model is made of.
 
     Args:
-        settings: of the run.
         encoder: that the method trains; an EMA encoder starts as its copy.
         feature_width: F, the width of the encoder's features.
-        classes: their number in the data.
         image_mean, image_std: of each channel, in units of 0 to 1.
         labels: that depend on the context, where a head is trained on them.
         own: the method's own settings, of the class :attr:`Method.settings`; None if it has none.
@@ -62,12 +63,9 @@ class Parts:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of the paper's figure 3, left: pooled R² of rotation and colour, top-1 accuracy (0 to 1).
+    """A row of the paper's figure 3, left, at its place there: pooled R² of rotation and colour, top-1 accuracy (0 to 1).
 
-    Args:
-        place: in the figure.
-        group: what the method was trained for, or the environment of its actions or context.
-    """
+    The group is what the method was trained for, or the environment of its actions or context."""
 
     place: int
     group: str
@@ -90,8 +88,7 @@ class Method:
         objective: of an in-context model, from the run's settings and the method's own.
         title: as papers write it (default: the name).
         place: among those of this package, in a comparison's tables.
-        contexts: whether its model takes the pairs of a context.
-        by_name: whether it is given the environment's name instead of a context.
+        contexts, by_name: whether its model takes the pairs of a context, or the environment's name instead.
         source: authors and year.
         compared: whether a comparison includes it by default.
         reads: the training settings that it reads, of those that only some methods read.
@@ -103,8 +100,8 @@ class Method:
     name: str
     aim: str
     terms: Callable[[Parts], Terms] = lambda parts: []
-    model: Callable[[Parts], ViewEncoder] | None = None
-    objective: Callable[[TrainSettings, Any], Objective] | None = None
+    model: Callable[[Parts], Model] | None = None
+    objective: Callable[[Settings, Any], Loss] | None = None
     title: str = ""
     place: int = 0
     contexts: bool = False
@@ -128,10 +125,7 @@ class Method:
 
 
 def _taken(name: str, found: Any) -> Method:
-    """
-    Raises:
-        SettingsError: for an object that is no method, an unknown aim, or an unknown setting in ``reads``.
-    """
+    """Raises SettingsError for an object that is no method, an unknown aim, or an unknown setting in ``reads``."""
     if not isinstance(found, Method):
         raise SettingsError(f"method {name!r} is a {type(found).__name__}: it must be a contextssl.method.Method")
     if found.aim not in AIMS:
@@ -150,8 +144,7 @@ METHODS = Kind("method", "contextssl.methods", "METHOD", _taken)
 def method_and_condition(named: str) -> tuple[str, str | None]:
     """Splits a method as a comparison names it into method and condition: ``sie``, ``sie:rotation``, ``mine:Foo``, ``mine:Foo:rotation``.
 
-    The part before the first colon is a known method, or else the module of the user's own.
-    """
+    The part before the first colon is a known method, or else the module of the user's own."""
     first, _, rest = named.partition(":")
     if not rest or first in METHODS.names():
         return first, rest or None

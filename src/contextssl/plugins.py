@@ -1,8 +1,7 @@
 """Methods, data sets, protocols, heads and metrics by name: those of this package, one file each; installed ones, by entry points; and a user's own,
 as ``package.module:Name``.
 
-To add one to the package, add its file. Nothing is imported because a *file* names it: a name with a colon comes from the user.
-"""
+To add one to the package, add its file. Nothing is imported because a *file* names it: a name with a colon comes from the user."""
 
 from __future__ import annotations
 
@@ -28,11 +27,10 @@ class Kind(Generic[Part]):
     """One kind of part, such as methods.
 
     Args:
-        what: its name in messages: ``"method"``.
+        what: its name in messages.
         group: the package whose modules hold one part each, and the group of its entry points: ``"contextssl.methods"``.
         attribute: the name of the part in its module: ``"METHOD"``.
-        taken: makes a part of the name and the object that an entry point or the user's own name refers to; raises a SettingsError for an object
-            that is none.
+        taken: makes a part of the name and the object that it refers to; raises a SettingsError for an object that is none.
         package: of the modules (default: the group).
         former: former names of parts, and their names now.
     """
@@ -75,10 +73,7 @@ class Kind(Generic[Part]):
         return now
 
     def find(self, name: str) -> Part:
-        """
-        Raises:
-            SettingsError: for an unknown name, with the nearest known one; for code that cannot be imported or is no such part.
-        """
+        """Raises SettingsError for an unknown name, with the nearest known one; for code that cannot be imported or is no such part."""
         name = self.current(name)
         if name in self.built_in:
             return self.built_in[name]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import types
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +11,7 @@ from torch import Tensor, nn
 
 from contextssl.config.published_words import by_current_names
 from contextssl.config.settings import TrainSettings
-from contextssl.config.validation import check_value
+from contextssl.config.validation import check_value, fields_of, hints_of
 from contextssl.config.values import Unfit, conform
 from contextssl.data.dataset import opened_by_name
 from contextssl.data_set import known_data_set, own_name
@@ -42,15 +40,17 @@ NEEDED: Mapping[str, tuple[type, ...]] = {
 DEPTHS = ("n_layer", "encoder_depth", "sequence_layers")
 
 
+def damaged(where: str, what: str) -> CheckpointError:
+    """For a file that is not what was written."""
+    return CheckpointError(f"{where} is damaged: {what}; use an earlier one")
+
+
 def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The recipe of a checkpoint of ours, once it is of a format that this version reads and whole.
-
-    Raises:
-        CheckpointError: saying what is missing or invalid.
-    """
+    Raises CheckpointError saying what is missing or invalid."""
     made = content[RECIPE]
     if not isinstance(made, dict):
-        raise CheckpointError(f"{where} is damaged: its part {RECIPE!r} is a {type(made).__name__}; use an earlier one")
+        raise damaged(where, f"its part {RECIPE!r} is a {type(made).__name__}")
     if made.get("format") != FORMAT:
         raise CheckpointError(
             f"{where} has format {made.get('format')}, written by version {made.get('version')}: this version reads {FORMAT}"
@@ -58,56 +58,38 @@ def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, kinds in NEEDED.items():
         if not isinstance(made.get(name, ...), kinds):
             what = f"is a {type(made[name]).__name__}" if name in made else "is missing"
-            raise CheckpointError(f"{where} is damaged: {name} of its recipe {what}; use an earlier one")
+            raise damaged(where, f"{name} of its recipe {what}")
     # Checkpoints from before there were tables say image_shape.
     shape = made.get("view_shape") or made.get("image_shape")
     if not isinstance(shape, list) or len(shape) not in (1, 3) or not all(isinstance(n, int) and 0 < n < 1 << 20 for n in shape):
-        raise CheckpointError(f"{where} is damaged: view_shape of its recipe is {shape!r}; use an earlier one")
+        raise damaged(where, f"view_shape of its recipe is {shape!r}")
     return {**made, "view_shape": shape}
 
 
 def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, method: str | None = None) -> TrainSettings:
-    """The settings of a run, from its checkpoint.
-
-    Args:
-        method: see :func:`named_method`.
-
-    Raises:
-        CheckpointError: for settings of a later version, which this one does not know, and invalid values; and as :func:`named_method`.
-    """
+    """The settings of a run, from its checkpoint; ``method`` as of :func:`named_method`.
+    Raises CheckpointError for settings of a later version, which this one does not know, invalid values, and as :func:`named_method`."""
     made = recipe_of(content, where)
-    kinds = typing.get_type_hints(TrainSettings)
-    given = {}
+    settings = TrainSettings()
     for name, value in known_settings(made["settings"], made.get("version"), where).items():
         try:
-            given[name] = conform(value, kinds[name])
+            setattr(settings, name, conform(value, hints_of(TrainSettings)[name]))
         except Unfit:
-            raise CheckpointError(f"{where} is damaged: its setting {name} is {value!r}; use an earlier one") from None
-    settings = TrainSettings(**given)
+            raise damaged(where, f"its setting {name} is {value!r}") from None
     settings.method = named_method(settings.method, method, where)
-    for field in dataclasses.fields(TrainSettings):
+    for name, field in fields_of(TrainSettings).items():
         # A name is looked up where the user gives it, and never because a file does.
-        if field.metadata["names"] is not None:
-            continue
-        try:
-            check_value(field.name, getattr(settings, field.name), field)
-        except SettingsError:
-            raise CheckpointError(
-                f"{where} is damaged: its setting {field.name} is {getattr(settings, field.name)!r}; use an earlier one"
-            ) from None
+        if field.metadata["names"] is None:
+            try:
+                check_value(name, getattr(settings, name), field)
+            except SettingsError:
+                raise damaged(where, f"its setting {name} is {getattr(settings, name)!r}") from None
     return settings
 
 
 def named_method(written: str, named: str | None, where: str) -> str:
     """The method of a checkpoint. One of the user's own is code: it is used only where the user names it again, by its present place.
-
-    Args:
-        written: in the checkpoint.
-        named: by the user; ignored for other methods.
-
-    Raises:
-        CheckpointError: for one that is to be named, saying what to add to the command; and for one that is not there.
-    """
+    Raises CheckpointError for one that is to be named, saying what to add to the command; and for one that is not there."""
     if isinstance(written, str) and METHODS.is_own(written):
         if named is None or not METHODS.is_own(named):
             raise CheckpointError(
@@ -124,23 +106,17 @@ def named_method(written: str, named: str | None, where: str) -> str:
 
 
 def refuse_other_method(written: str, named: str | None, where: str) -> None:
-    """
-    Raises:
-        CheckpointError: where the user names another method than that of the checkpoint.
-    """
+    """Raises CheckpointError where the user names another method than that of the checkpoint."""
     if named not in (None, written):
         raise CheckpointError(f"{where} was trained by method={written}, not by {named}: leave method out")
 
 
 def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict[str, Any]:
     """Settings as this or an earlier version wrote them, by the names that they have now.
-
-    Raises:
-        CheckpointError: for settings of a later version, which this one does not know.
-    """
+    Raises CheckpointError for settings of a later version, which this one does not know."""
     renamed = {FORMER_SETTINGS.get(name, name): value for name, value in by_current_names(written).items()}
     renamed.pop(None, None)
-    if unknown := sorted(str(name) for name in set(renamed) - {field.name for field in dataclasses.fields(TrainSettings)}):
+    if unknown := sorted(str(name) for name in renamed if name not in fields_of(TrainSettings)):
         raise CheckpointError(
             f"{where} was written by version {version}, with settings that this version does not know: {', '.join(unknown)}; "
             "update contextssl to load it"
@@ -149,15 +125,8 @@ def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict
 
 
 def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequence[str] | None, where: str) -> None:
-    """Augmentations of the user's own that a checkpoint names are code: they are used only where the user names them again.
-
-    Args:
-        dataset, factors: of the checkpoint's settings.
-        named: the factors that the user gave.
-
-    Raises:
-        SettingsError: saying what to add to the command.
-    """
+    """Augmentations of the user's own that a checkpoint names are code: they are used only where the user names them again, as one of ``named``.
+    Raises SettingsError saying what to add to the command."""
     data_set = known_data_set(dataset)
     if data_set is not None and not data_set.augments:
         return
@@ -169,14 +138,8 @@ def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequen
 
 
 def refuse_unnamed_parts(content: Mapping[str, Any], *, data: bool, encoder: bool, where: str) -> None:
-    """Data and an encoder of the user's own are in no checkpoint: they are to be given again.
-
-    Args:
-        data, encoder: whether they are.
-
-    Raises:
-        CheckpointError: saying how, on the command line and in Python.
-    """
+    """Data and an encoder of the user's own are in no checkpoint: raises CheckpointError where they are not given again (``data``, ``encoder``),
+    saying how, on the command line and in Python."""
     made = recipe_of(content, where)
     own = own_name(known_settings(made["settings"], made.get("version"), where).get("dataset"))
     refuse_unnamed_data(own if own or opened_by_name(made["data"]) else "module:function", data, where)
@@ -188,14 +151,7 @@ def refuse_unnamed_parts(content: Mapping[str, Any], *, data: bool, encoder: boo
 
 
 def refuse_unnamed_data(own: str | None, given: bool, where: str) -> None:
-    """
-    Args:
-        own: code of the user's own that the data were made by; None where there was none.
-        given: whether data are given again.
-
-    Raises:
-        CheckpointError: where they are not.
-    """
+    """Raises CheckpointError where the data were made by code of the user's own (its name; None where there was none) and are not given again."""
     if own is not None and not given:
         raise CheckpointError(
             f"{where} was trained on data of your own, which are not opened because a file names them: give them again by dataset={own} (it "
@@ -205,43 +161,29 @@ def refuse_unnamed_data(own: str | None, given: bool, where: str) -> None:
 
 def check_depths(settings: TrainSettings, state: Mapping[str, Any], where: str) -> None:
     """A network has no more layers than the checkpoint has tensors, which is known before a layer is built.
-
-    Raises:
-        CheckpointError: where the settings ask for more.
-    """
+    Raises CheckpointError where the settings ask for more."""
     for name in DEPTHS:
         if getattr(settings, name) > len(state):
-            raise CheckpointError(
-                f"{where} is damaged: its setting {name} is {getattr(settings, name)}, but it has {len(state)} tensors; use an earlier one"
-            )
+            raise damaged(where, f"its setting {name} is {getattr(settings, name)}, but it has {len(state)} tensors")
 
 
 def weights_of(content: Mapping[str, Any], prefix: str, where: str) -> dict[str, Tensor]:
     """The tensors of ``state_dict`` whose names start with ``prefix``, without it.
-
-    Raises:
-        CheckpointError: where there are none, or they are no plain tensors.
-    """
+    Raises CheckpointError where there are none, or they are no plain tensors."""
     state = content.get("state_dict")
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
-        raise CheckpointError(f"{where} is damaged: it has no state_dict of named tensors; use an earlier one")
+        raise damaged(where, "it has no state_dict of named tensors")
     return check_tensors({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}, where)
 
 
 def check_tensors(state: Mapping[str, Any], where: str) -> dict[str, Tensor]:
-    """
-    Raises:
-        CheckpointError: for what is no dense tensor, larger than the memory behind it (an expanded one), or not finite.
-    """
+    """Raises CheckpointError for what is no dense tensor, larger than the memory behind it (an expanded one), or not finite."""
     for key, value in state.items():
         if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized:
-            raise CheckpointError(f"{where} is damaged: {key} is no plain tensor; use an earlier one")
+            raise damaged(where, f"{key} is no plain tensor")
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise CheckpointError(
-                f"{where} is damaged: {key} has shape {tuple(value.shape)}, more than the file holds of it; use an earlier one"
-            )
-    bad = [key for key, value in state.items() if value.dtype.is_floating_point and not bool(value.isfinite().all())]
-    if bad:
+            raise damaged(where, f"{key} has shape {tuple(value.shape)}, more than the file holds of it")
+    if bad := [key for key, value in state.items() if value.dtype.is_floating_point and not bool(value.isfinite().all())]:
         more = f" and {len(bad) - 1} more tensors" if len(bad) > 1 else ""
         raise CheckpointError(f"{where} holds NaN or infinity in {bad[0]}{more}: its weights are of no use; use an earlier one")
     return dict(state)
@@ -249,34 +191,29 @@ def check_tensors(state: Mapping[str, Any], where: str) -> dict[str, Tensor]:
 
 def check_resumable(content: Mapping[str, Any], model: nn.Module, prefix: str, where: str) -> None:
     """What Lightning needs of a checkpoint to resume a run: there, of the right kind, and of the model's size.
+    Raises CheckpointError saying what is missing or invalid."""
 
-    Raises:
-        CheckpointError: saying what is missing or invalid.
-    """
+    def refused(what: str) -> CheckpointError:
+        return CheckpointError(f"{where} cannot be resumed: its {what}; use an earlier one, or start a new run")
+
     for name, kind in (("epoch", int), ("global_step", int), ("loops", dict), ("callbacks", dict), ("pytorch-lightning_version", str)):
         if not isinstance(content.get(name), kind) or (kind is int and content[name] < 0):
-            raise CheckpointError(f"{where} cannot be resumed: its {name} is missing or invalid; use an earlier one, or start a new run")
+            raise refused(f"{name} is missing or invalid")
     state = weights_of(content, prefix, where)
     sizes = [tuple(parameter.shape) for parameter in model.parameters() if parameter.requires_grad]
     for name in ("optimizer_states", "lr_schedulers"):
         if not isinstance(content.get(name), list) or not all(isinstance(each, dict) for each in content[name]):
-            raise CheckpointError(f"{where} cannot be resumed: its {name} are missing or invalid; use an earlier one, or start a new run")
+            raise refused(f"{name} are missing or invalid")
     for optimizer in content["optimizer_states"]:
         moments = optimizer.get("state")
-        groups = optimizer.get("param_groups")
-        if not isinstance(moments, dict) or not isinstance(groups, list):
-            raise CheckpointError(f"{where} cannot be resumed: its optimizer_states are invalid; use an earlier one, or start a new run")
+        if not isinstance(moments, dict) or not isinstance(optimizer.get("param_groups"), list):
+            raise refused("optimizer_states are invalid")
         for index, values in moments.items():
             if not isinstance(index, int) or not 0 <= index < len(sizes) or not isinstance(values, dict):
-                raise CheckpointError(
-                    f"{where} cannot be resumed: its optimizer_states are of another model; use an earlier one, or start a new run"
-                )
+                raise refused("optimizer_states are of another model")
             tensors = {f"the optimiser's {name} of parameter {index}": value for name, value in values.items() if isinstance(value, Tensor)}
             check_tensors(tensors, where)
             if any(value.ndim and tuple(value.shape) != sizes[index] for value in tensors.values()):
-                raise CheckpointError(
-                    f"{where} cannot be resumed: its optimizer_states are of another model; use an earlier one, or start a new run"
-                )
-    own = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    if own != {key: tuple(value.shape) for key, value in state.items()}:
-        raise CheckpointError(f"{where} cannot be resumed: its weights are of another model; use an earlier one, or start a new run")
+                raise refused("optimizer_states are of another model")
+    if {key: value.shape for key, value in model.state_dict().items()} != {key: value.shape for key, value in state.items()}:
+        raise refused("weights are of another model")

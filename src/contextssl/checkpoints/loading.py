@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,8 @@ def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint file: tensors and plain values.
-
-    Raises:
-        CheckpointError: for a file that is missing, damaged (see :mod:`~contextssl.checkpoints.file`), no checkpoint, or a pickle that would run
-            code (which is not executed).
-    """
+    """The content of a checkpoint file: tensors and plain values. Raises CheckpointError for a file that is missing, damaged (see
+    :mod:`~contextssl.checkpoints.file`), no checkpoint, or a pickle that would run code (which is not executed)."""
     path = Path(path)
     content = read_checked(path)
     if not isinstance(content, dict):
@@ -79,10 +75,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 def find_checkpoint(run: str | Path, which: str = "last") -> Path:
     """The checkpoint file of a run folder (``checkpoints/last.ckpt``), or the path itself where it is a file.
-
-    Raises:
-        CheckpointError: where there is none, naming those that are there.
-    """
+    Raises CheckpointError where there is none, naming those that are there."""
     run = Path(run)
     folder = run / "checkpoints"
     wanted = folder / f"{which}.ckpt"
@@ -115,21 +108,9 @@ def load(
     image_std: Sequence[float] | None = None,
 ) -> ContextSSL:
     """A trained in-context model, in evaluation mode on the CPU. Arguments and errors as of :func:`load_any`.
-
-    Raises:
-        CheckpointError: also for a run of a method without contexts.
-    """
-    model = load_any(
-        path,
-        encoder=encoder,
-        method=method,
-        checkpoint=checkpoint,
-        n_head=n_head,
-        block_size=block_size,
-        factors=factors,
-        image_mean=image_mean,
-        image_std=image_std,
-    )
+    Raises CheckpointError also for a run of a method without contexts."""
+    of_published: Any = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
+    model = load_any(path, encoder=encoder, method=method, checkpoint=checkpoint, **of_published)
     if not isinstance(model, ContextSSL):
         raise CheckpointError(f"{path} was trained by a method without contexts: contextssl.load_any gives its features and embeddings")
     return model
@@ -163,51 +144,26 @@ def load_any(
         CheckpointError: naming the tensors that differ, where the file is of another architecture; see also :func:`read`.
     """
     file = find_checkpoint(path, checkpoint)
-    return load_content(
-        file,
-        read(file),
-        encoder=encoder,
-        method=method,
-        n_head=n_head,
-        block_size=block_size,
-        factors=factors,
-        image_mean=image_mean,
-        image_std=image_std,
-    )
+    of_published = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
+    return load_content(file, read(file), encoder=encoder, method=method, **of_published)
 
 
 def load_content(
-    file: Path,
-    content: Mapping[str, Any],
-    *,
-    encoder: nn.Module | None = None,
-    method: str | None = None,
-    n_head: int | None = None,
-    block_size: int | None = None,
-    factors: FactorSpace | None = None,
-    image_mean: Sequence[float] | None = None,
-    image_std: Sequence[float] | None = None,
+    file: Path, content: Mapping[str, Any], *, encoder: nn.Module | None = None, method: str | None = None, **of_published: Any
 ) -> ViewEncoder:
     """As :func:`load_any`, from what :func:`read` gave of ``file``."""
-    if RECIPE in content:
-        given = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
-        needless = [name for name, value in given.items() if value is not None]
-        if needless:
-            raise CheckpointError(f"{file} is a run of ours and knows its {', '.join(needless)}: leave them out")
-        with _of_the_file(file):
+    with _of_the_file(file):
+        if RECIPE in content:
+            if needless := [name for name, value in of_published.items() if value is not None]:
+                raise CheckpointError(f"{file} is a run of ours and knows its {', '.join(needless)}: leave them out")
             return _load_ours(file, content, encoder, method)
-    if encoder is not None:
-        raise CheckpointError(f"{file} is of the published format, whose encoders are known: leave encoder out")
-    refuse_other_method(published.METHOD, method, str(file))
-    with _of_the_file(file):
+        if encoder is not None:
+            raise CheckpointError(f"{file} is of the published format, whose encoders are known: leave encoder out")
+        refuse_other_method(published.METHOD, method, str(file))
         state = published.state_in(content)
-    if state is None:
-        raise CheckpointError(f"{file} is neither a run of ours nor of the published format: it has none of their tensors")
-    if image_mean is None and image_std is None:
-        image_mean, image_std = published.statistics_of(state)
-    with _of_the_file(file):
-        n_head, block_size = 4 if n_head is None else n_head, 128 if block_size is None else block_size
-        return _load_published(file, state, n_head, block_size, factors, image_mean, image_std)
+        if state is None:
+            raise CheckpointError(f"{file} is neither a run of ours nor of the published format: it has none of their tensors")
+        return _load_published(file, state, **of_published)
 
 
 @contextmanager
@@ -256,7 +212,10 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
         )
 
     if encoder is None:
-        _compare_sizes(built, state, where)
+        # Compared without memory, before the real one is built. A few backbones compute with their own weights while they are built, which nothing
+        # on the meta device can; all are of a known size.
+        with suppress(RuntimeError), torch.device("meta"):
+            check_same_tensors(built().state_dict(), state, where)
     with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
         model = built()
     if isinstance(model, ByExamples) and made.get(CARRIED) is not None:
@@ -266,53 +225,30 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
     return load_weights(model, state, where).eval()
 
 
-def _compare_sizes(built: Callable[[], nn.Module], state: Mapping[str, Tensor], where: str) -> None:
-    """Compare a model without memory with the tensors, before the real one is built.
-
-    Raises:
-        CheckpointError: as :func:`load_weights`.
-    """
-    try:
-        with torch.device("meta"):
-            model = built()
-    except (NotImplementedError, RuntimeError):
-        # A few backbones compute with their own weights while they are built, which nothing on the meta device can; all are of a known size.
-        return
-    check_same_tensors(model.state_dict(), state, where)
-
-
 def _load_published(
     file: Path,
     state: Mapping[str, Tensor],
-    n_head: int,
-    block_size: int,
-    factors: FactorSpace | None,
-    image_mean: Sequence[float] | None,
-    image_std: Sequence[float] | None,
+    n_head: int | None = None,
+    block_size: int | None = None,
+    factors: FactorSpace | None = None,
+    image_mean: Sequence[float] | None = None,
+    image_std: Sequence[float] | None = None,
 ) -> ContextSSL:
+    if image_mean is None and image_std is None:
+        image_mean, image_std = published.statistics_of(state)
     translated = published.translate(check_tensors(state, str(file)))
-    arch = published.architecture(translated)
-    action_width = int(arch["action_width"])
+    widths: dict[str, Any] = dict(published.architecture(translated))
+    of_encoder = {name: widths.pop(name) for name in ("backbone", "channels", "stem")}
+    action_width = widths.pop("action_width")
     if factors is None:
         factors = THREEDIEBENCH if action_width == THREEDIEBENCH.width else FactorSpace((Factor("action", action_width),))
     if factors.width != action_width:
         raise CheckpointError(f"{file} has actions of {action_width} numbers, but the factors given have {factors.width}: name its own")
+    sizes = {"n_head": 4 if n_head is None else n_head, "block_size": 128 if block_size is None else block_size, **widths}
     chosen = factors
 
     def built() -> ContextSSL:
-        return ContextSSL(
-            build_encoder(str(arch["backbone"]), channels=int(arch["channels"]), stem=str(arch["stem"])),
-            chosen,
-            feature_width=int(arch["feature_width"]),
-            projection_dim=int(arch["projection_dim"]),
-            width=int(arch["width"]),
-            n_layer=int(arch["n_layer"]),
-            n_head=n_head,
-            block_size=block_size,
-            auxiliary_width=int(arch["auxiliary_width"]),
-            image_mean=image_mean,
-            image_std=image_std,
-        )
+        return ContextSSL(build_encoder(**of_encoder), chosen, **sizes, image_mean=image_mean, image_std=image_std)
 
     def with_ours(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The published tensors, and what they never hold: the bottleneck's and the images' statistics."""

@@ -13,33 +13,20 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def load_weights(model: Model, state: Mapping[str, Tensor], where: str) -> Model:
-    """Put weights into a model, exactly.
-
-    Raises:
-        CheckpointError: listing the tensors that are missing, unknown, or of another shape.
-    """
+    """Put weights into a model, exactly. Raises CheckpointError listing the tensors that are missing, unknown, or of another shape."""
     check_same_tensors(model.state_dict(), state, where)
     model.load_state_dict(dict(state))
     return model
 
 
 def check_same_tensors(own: Mapping[str, Tensor], state: Mapping[str, Tensor], where: str) -> None:
-    """
-    Args:
-        own: the tensors of a model; ``state`` those of a file.
-
-    Raises:
-        CheckpointError: listing the tensors that are missing, unknown, or of another shape or kind of number.
-    """
-    differ = [
-        f"{key} is {tuple(state[key].shape)} there, {tuple(own[key].shape)} here"
-        for key in own
-        if key in state and own[key].shape != state[key].shape
-    ]
+    """Raises CheckpointError listing the tensors of a file that are missing, unknown, or of another shape or kind of number than a model's own."""
+    both = [(key, own[key], state[key]) for key in own if key in state]
+    differ = [f"{key} is {tuple(there.shape)} there, {tuple(here.shape)} here" for key, here, there in both if here.shape != there.shape]
     differ += [
-        f"{key} is {state[key].dtype} there, {own[key].dtype} here"
-        for key in own
-        if key in state and own[key].dtype.is_floating_point != state[key].dtype.is_floating_point
+        f"{key} is {there.dtype} there, {here.dtype} here"
+        for key, here, there in both
+        if here.dtype.is_floating_point != there.dtype.is_floating_point
     ]
     differ += [f"{key} is missing there" for key in own if key not in state]
     differ += [f"{key} is unknown here" for key in state if key not in own]

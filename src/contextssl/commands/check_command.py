@@ -11,11 +11,9 @@ from contextssl.data.check import check
 
 def run_check(settings: CheckSettings) -> int:
     if settings.picture is None:
-        name = (
-            (settings.dataset or "").replace(":", "-")
-            if settings.data_dir is None
-            else Path(settings.data_dir).resolve().name.split(".")[0]
-        )
+        name = (settings.dataset or "").replace(":", "-")
+        if settings.data_dir is not None:
+            name = Path(settings.data_dir).resolve().name.split(".")[0]
         settings = replace(settings, picture=f"{name}-views.png")
     report = check(settings)
     report.print()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from contextssl import advice
 from contextssl.config.data_settings import PackSettings, RenderSettings
@@ -23,14 +24,8 @@ def run_shapes(settings: RenderSettings) -> int:
     if settings.layout == "packed":
         pack(source, out, settings.resolution, workers=workers, progress=settings.progress)
     else:
-        write_folder(
-            source,
-            out,
-            settings.resolution,
-            image_format=settings.image_format,  # type: ignore[arg-type]
-            workers=workers,
-            progress=settings.progress,
-        )
+        image_format: Any = settings.image_format
+        write_folder(source, out, settings.resolution, image_format=image_format, workers=workers, progress=settings.progress)
     counts = ", ".join(f"{len(items):,} {split} objects" for split, items in source.splits.items())
     print(f"{out}: {counts} of {len(source.class_names)} classes, {source.num_views} views each, {settings.resolution} px")
     dataset = "shapes" if settings.layout == "packed" else "3diebench"

@@ -16,15 +16,13 @@ def run_train(settings: TrainSettings) -> int:
     folder = train(settings)
     if is_first_process():
         run, rows = read_results(folder)
-        console = Console()
+        console = Console(highlight=False)
         if (table := adaptation_table(rows)) is not None:
             show(table, console)
         for row in rows:
             if row.metric == "accuracy" and row.representation == "feature":
-                console.print(f"class accuracy by kNN on features: {row.mean:.3f} (most frequent class {row.floor:.2f})", highlight=False)
-        console.print(
-            f"{run['steps']:,} steps, {run['images']:,} views in {run['seconds'] / 60:.1f} min; run folder: {folder}", highlight=False
-        )
+                console.print(f"class accuracy by kNN on features: {row.mean:.3f} (most frequent class {row.floor:.2f})")
+        console.print(f"{run['steps']:,} steps, {run['images']:,} views in {run['seconds'] / 60:.1f} min; run folder: {folder}")
     return 0
 
 
@@ -44,7 +42,7 @@ def adaptation_table(rows: list[ResultRow]) -> Table | None:
     # Without a context all environments are the same, except for a model that is given their names and takes no contexts.
     by_name = not any(row.length for row in scores)
     contexts = dict.fromkeys((None, 0) if row.length == 0 and not by_name else (row.environment, row.length) for row in scores)
-    first = scores[0].environment if scores else None
+    first = scores[0].environment
     for environment, length in contexts:
         values = [cells.get((environment or first, length, factor)) for factor in factors]
         table.add_row(environment or "none given", str(length), *("" if value is None else f"{value:.3f}" for value in values))

@@ -14,7 +14,7 @@ from contextssl.errors import SettingsError
 from contextssl.system.console import warn
 
 _KEY = re.compile(r"[A-Za-z_][\w.]*")
-_FLAGS = ("-m", "--multirun")
+MULTIRUN = ("-m", "--multirun")
 
 
 def without_blanks(words: Sequence[str]) -> list[str]:
@@ -39,17 +39,12 @@ def without_blanks(words: Sequence[str]) -> list[str]:
 def named(command: str, schema: type[Any], positional: Sequence[str], several: bool, words: Sequence[str]) -> list[str]:
     """Values without a name, with the names of their settings: ``data check DIR`` becomes ``data check data_dir=DIR``.
 
-    Args:
-        positional: the settings that may be given without a name, in order.
-        several: all values without a name together are the one positional setting, a list.
-
-    Raises:
-        SettingsError: for more such values than the command takes.
-    """
+    The ``positional`` settings may be given without a name, in order; with ``several`` all such values are the one positional setting, a list.
+    Raises SettingsError for more of them than the command takes."""
     bare: list[str] = []
     made: list[str] = []
     for word in words:
-        if not positional or word in _FLAGS or not _is_bare(schema, word):
+        if not positional or word in MULTIRUN or not _is_bare(schema, word):
             made.append(word)
         elif several:
             bare.append(word)

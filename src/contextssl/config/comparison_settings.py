@@ -11,10 +11,6 @@ from contextssl.method import COMPARED, METHODS
 from contextssl.protocol import PROTOCOLS
 
 
-def _protocols() -> str:
-    return f"protocols that evaluate every run, of {', '.join(PROTOCOLS.names())}"
-
-
 @dataclass
 class ComparisonSettings:
     """Comparison"""
@@ -41,12 +37,11 @@ class ComparisonSettings:
     )
     protocols: list[str] = setting(
         ["equivariance", "retrieval", "probe", "geometry", "erasure"],
-        _protocols,
+        lambda: f"protocols that evaluate every run, of {', '.join(PROTOCOLS.names())}",
     )
     compare_environments: list[str] | None = setting(
         None,
-        "environments of the evaluated contexts, such as [rotation,color,rotation+color,none]; default: those that each "
-        "method was trained on",
+        "environments of the evaluated contexts, such as [rotation,color,rotation+color,none]; default: those that each method was trained on",
     )
     compare_lengths: list[int] | None = setting(
         None,

@@ -145,18 +145,18 @@ class TablesSettings(ColumnSettings):
     )
 
 
-def _data_sets() -> str:
-    return (
-        f"{', '.join(DATA_SETS.names())}; or your own data, package.module:function, called without arguments (or with the settings), that "
-        "returns a contextssl.Data"
-    )
-
-
 @dataclass
 class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     """Data"""
 
-    dataset: str = setting("3diebench", _data_sets, names=DATA_SETS)
+    dataset: str = setting(
+        "3diebench",
+        lambda: (
+            f"{', '.join(DATA_SETS.names())}; or your own data, package.module:function, called without arguments (or with the settings), "
+            "that returns a contextssl.Data"
+        ),
+        names=DATA_SETS,
+    )
     data_dir: str | None = setting(
         None,
         "folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed "
@@ -166,8 +166,7 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     resolution: int = setting(128, "height and width of the images", "pixels", least=1)
     resize: str = setting(
         "bilinear",
-        "for dataset=3diebench: as the published code resizes images (bilinear), or faster: JPEG decoded at a smaller size, "
-        "then bicubic (fast)",
+        "for dataset=3diebench: as the published code resizes images (bilinear), or faster: JPEG decoded at a smaller size, then bicubic (fast)",
         choices=("bilinear", "fast"),
     )
 
@@ -183,11 +182,7 @@ class RenderSettings(ShapesSettings):
 
     out: str = setting("datasets/shapes", "folder to write", path=True)
     resolution: int = setting(64, "height and width of the images", "pixels", least=1)
-    layout: str = setting(
-        "packed",
-        "a store that is ready for training, or the published images and latents",
-        choices=("packed", "folder"),
-    )
+    layout: str = setting("packed", "a store that is ready for training, or the published images and latents", choices=("packed", "folder"))
     image_format: str = setting("png", "for layout=folder; png is lossless", choices=("png", "jpg"))
     workers: int = setting(0, "number of processes; 0 uses every core", least=0)
     progress: bool = setting(True, "show progress")

@@ -17,18 +17,9 @@ BASELINES = ("raw", "erased", "scarf")
 
 # Settings that say where things are and how they are computed, but change no number beyond rounding.
 CHANGE_NOTHING = (
-    "load_model",
-    "pretrained_model_dir",
-    "data_dir",
-    "output_dir",
-    "run_dir",
-    "cache",
-    "cache_dir",
-    "cache_gb",
+    *("load_model", "pretrained_model_dir", "data_dir", "output_dir", "run_dir", "cache", "cache_dir", "cache_gb"),
     # The checkpoint holds the method; it is given to find the user's own code.
-    "method",
-    "accelerator",
-    "progress",
+    *("method", "accelerator", "progress"),
 )
 # Settings that every protocol reads.
 READ_BY_ALL = (
@@ -109,8 +100,7 @@ class ProbeSettings:
     batch_size: int | None = setting(None, "of trained probes; default: 512, but 256 for heads=[published] and for pairs=fresh", least=1)
     normalize: bool = setting(
         True,
-        "probe (and rank) features and embeddings of unit length; false: as the model gives them. heads=[published] "
-        "normalises by a rule of its own",
+        "probe (and rank) features and embeddings of unit length; false: as the model gives them. heads=[published] normalises by a rule of its own",
     )
     pairs: str = setting(
         "fixed",
@@ -184,8 +174,7 @@ class MeasurementSettings:
         "trained on, and for heads=[published] also none",
     )
     unseen_classes: list[str] | None = setting(
-        None,
-        "for context sensitivity on rendered shapes: classes that training never saw, [mug,lamp], whose pairs make further contexts",
+        None, "for context sensitivity on rendered shapes: classes that training never saw, [mug,lamp], whose pairs make further contexts"
     )
     contexts: int = setting(
         3, "contexts drawn from the training split; numbers are means over them, with their standard deviation", least=1

@@ -30,13 +30,9 @@ def help_text(
 ) -> str:
     """The help of a command, as wide as the terminal within 80 to 130 columns.
 
-    Args:
-        unread: settings that are not read with these choices, by the reason; they are counted instead of listed.
-        experiment: the set of settings that it starts from, where there is one.
-        values: settings whose values are shown (default: the defaults).
-        own: settings that the chosen plug-ins declare.
-        positional: what may be given without a name, as the usage shows it.
-    """
+    Settings that are ``unread`` with these choices, by the reason, are counted instead of listed. Shown are the ``values`` (default: the defaults),
+    which start from an ``experiment`` where there is one, the settings that the chosen plug-ins declare (``own``), and what may be given without
+    a name (``positional``)."""
     width = text_width()
     left_out = {name for names in (unread or {}).values() for name in names}
     lines = [*_wrap(intro, width), "", f"usage: contextssl {' '.join([command, *positional])} key=value …", ""]
@@ -57,11 +53,7 @@ def help_text(
 
 
 def _groups(schema: type[Any], titled: bool = False) -> list[tuple[str, list[dataclasses.Field[Any]]]]:
-    """The settings of each group under its title; those of the command itself have none, and come first.
-
-    Args:
-        titled: they have one too, as those of a plug-in do.
-    """
+    """The settings of each group under its title. Those of the command itself come first, without one unless ``titled``, as a plug-in's are."""
     found, placed = [], set()
     for group in reversed(schema.__mro__):
         fields = [field for field in dataclasses.fields(group) if field.name not in placed] if dataclasses.is_dataclass(group) else []

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from contextssl.config.experiments import DEMO_OF, EXPERIMENT, EXPERIMENT_OF, experiment_values, experiments
 from contextssl.config.help import help_text
-from contextssl.config.own_settings import own_fields, own_schemas, read_own
+from contextssl.config.own_settings import own_schemas, read_own
 from contextssl.config.published_words import no_meaning, renamed, words_of
 from contextssl.config.validation import checked, fields_of, hints_of, read_setting
 from contextssl.config.values import conform, unquoted
@@ -24,17 +24,13 @@ Settings = TypeVar("Settings")
 def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Sequence[Any] = ()) -> dict[str, str]:
     """The text of each setting in the words, by its present name; of two words with the same name the later counts.
 
-    Published words without a meaning here are ignored with a warning that says why.
-
-    Args:
-        parts: plug-ins that the command chooses; others are chosen by the words.
-
-    Raises:
-        SettingsError: for a word that is not ``key=value``, and for an unknown key, with the nearest known one.
-    """
+    Published words without a meaning here are ignored with a warning that says why. ``parts`` are plug-ins that the command chooses; others are
+    chosen by the words. Raises SettingsError for a word that is not ``key=value``, and for an unknown key, with the nearest known one."""
     given: dict[str, str] = {}
     published = words_of(command)
-    own = own_fields(own_schemas(schema, dict(word.split("=", 1) for word in words if "=" in word), parts))
+    declared = own_schemas(schema, dict(word.split("=", 1) for word in words if "=" in word), parts)
+    known_names = [*fields_of(schema), *(name for each in declared for name in fields_of(each))]
+    known_names += [EXPERIMENT] if command in EXPERIMENT_OF else []
     for word in words:
         if word.startswith("+") or (word.startswith("~") and "/" not in word):
             raise SettingsError(f"{word!r}: give settings as key=value; they can be set, but not added or removed")
@@ -52,8 +48,7 @@ def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Se
         if key.startswith("hydra"):
             warnings.warn(f"{word} is accepted but means nothing here: Hydra launches what -m sweeps over", UserWarning, stacklevel=2)
             continue
-        if key not in fields_of(schema) and key not in own and not (key == EXPERIMENT and command in EXPERIMENT_OF):
-            known_names = [*fields_of(schema), *own, *([EXPERIMENT] if command in EXPERIMENT_OF else [])]
+        if key not in known_names:
             raise SettingsError(
                 f"unknown setting {key!r} of {command}: {nearest(key, known_names, 3)} (contextssl {command} --help lists all)"
             )
@@ -63,38 +58,27 @@ def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Se
 
 def settings_from(command: str, schema: type[Settings], words: Sequence[str]) -> Settings:
     """The settings that ``words`` describe: defaults, overridden by those of :func:`experiment_of`, overridden by the words.
-
-    Raises:
-        SettingsError: for an unknown key, a value of the wrong type, out of its range, or not among its choices.
-    """
+    Raises SettingsError for an unknown key, a value of the wrong type, out of its range, or not among its choices."""
     return settings_of(command, schema, given_words(command, schema, words))
 
 
 def experiment_of(command: str, given: Mapping[str, str]) -> str | None:
     """The experiment whose settings replace the defaults: the one given, the command's, or that of the chosen data set."""
+    named = {name: unquoted(text) or text for name, text in given.items()}
     if EXPERIMENT in given:
-        text = given[EXPERIMENT]
-        plain = unquoted(text)
-        return None if text == "null" else text if plain is None else plain
+        return None if given[EXPERIMENT] == "null" else named[EXPERIMENT]
     if command not in EXPERIMENT_OF:
         return None
-    if command == "demo" and (other := DEMO_OF.get(unquoted(given.get("context", "")) or given.get("context", ""))):
+    if command == "demo" and (other := DEMO_OF.get(named.get("context", ""))):
         return other
-    return EXPERIMENT_OF[command] or _usual(given.get("dataset", ""))
-
-
-def _usual(text: str) -> str | None:
-    """That of the data set that a text names; None for an unknown one, which is an error when the setting is read."""
-    name = unquoted(text) or text
-    return DATA_SETS.find(name).usual if DATA_SETS.is_own(name) or name in DATA_SETS.names() else None
+    data_set = named.get("dataset", "")
+    # An unknown one is an error when the setting is read.
+    known = DATA_SETS.is_own(data_set) or data_set in DATA_SETS.names()
+    return EXPERIMENT_OF[command] or (DATA_SETS.find(data_set).usual if known else None)
 
 
 def settings_of(command: str, schema: type[Settings], given: Mapping[str, str], parts: Sequence[Any] = ()) -> Settings:
-    """As :func:`settings_from`, from the words as :func:`given_words` returns them.
-
-    Args:
-        parts: plug-ins that the command chooses.
-    """
+    """As :func:`settings_from`, from the words as :func:`given_words` returns them; ``parts`` are plug-ins that the command chooses."""
     experiment = experiment_of(command, given)
     hints = hints_of(schema)
     values: dict[str, Any] = {} if experiment is None else experiment_values(experiment)

@@ -1,11 +1,9 @@
 """Settings that a plug-in declares: given by their names as all others, and kept in one mapping, so that files hold plain values.
 
-A part (a method, a data set, a protocol) has ``settings``, a dataclass of :func:`~contextssl.config.setting.setting` fields, or None.
-"""
+A part (a method, a data set, a protocol) has ``settings``, a dataclass of :func:`~contextssl.config.setting.setting` fields, or None."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -29,16 +27,8 @@ CHOOSERS: Mapping[str, Kind[Any]] = {"method": METHODS, "methods": COMPARED, "da
 
 
 def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any] = ()) -> tuple[type[Any], ...]:
-    """The settings, each schema once, that the parts declare which these words choose.
-
-    Args:
-        schema: of the command.
-        given: the text of each given setting.
-        parts: those that the command chooses.
-
-    Raises:
-        SettingsError: for a part that cannot be found, and for a declared setting whose name is taken.
-    """
+    """The settings, each schema once, that these parts declare and those that the texts of the given settings of the command ``schema`` choose.
+    Raises SettingsError for a part that cannot be found, and for a declared setting whose name is taken."""
     if "own" not in fields_of(schema):
         return ()
     chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(given[word]) if word in given else ())]
@@ -50,11 +40,7 @@ def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any
 
 
 def without_clashes(schema: type[Any], parts: Sequence[Any]) -> tuple[type[Any], ...]:
-    """The settings that these parts declare, each schema once.
-
-    Raises:
-        SettingsError: for a setting whose name is taken.
-    """
+    """The settings that these parts declare, each schema once. Raises SettingsError for a setting whose name is taken."""
     found = {part.settings: part.name for part in reversed(parts) if part.settings is not None}
     taken = dict.fromkeys(fields_of(schema), "contextssl")
     for own, part in reversed(found.items()):
@@ -67,10 +53,7 @@ def without_clashes(schema: type[Any], parts: Sequence[Any]) -> tuple[type[Any],
 
 def read_own(schemas: Sequence[type[Any]], given: Mapping[str, str]) -> dict[str, Any]:
     """The values of the given settings that belong to these schemas.
-
-    Raises:
-        SettingsError: for one that is of the wrong type, out of its range, or not among its choices.
-    """
+    Raises SettingsError for one that is of the wrong type, out of its range, or not among its choices."""
     values: dict[str, Any] = {}
     for schema in schemas:
         read = {name: read_setting(schema, name, given[name]) for name in fields_of(schema) if name in given}
@@ -81,10 +64,7 @@ def read_own(schemas: Sequence[type[Any]], given: Mapping[str, str]) -> dict[str
 
 def own_of(settings: Any, schema: type[Own]) -> Own:
     """A part's own settings, from those of the command.
-
-    Raises:
-        SettingsError: for one that is of the wrong type, out of its range, or not among its choices.
-    """
+    Raises SettingsError for one that is of the wrong type, out of its range, or not among its choices."""
     return checked(schema(**{name: settings.own[name] for name in fields_of(schema) if name in settings.own}))
 
 
@@ -95,13 +75,7 @@ def declared_by(settings: Any) -> list[type[Any]]:
 
 
 def check_own(settings: Any, schemas: Sequence[type[Any]]) -> None:
-    """
-    Args:
-        schemas: of all parts that are used.
-
-    Raises:
-        SettingsError: for a value in ``settings.own`` that none of them declares.
-    """
+    """Raises SettingsError for a value in ``settings.own`` that none of the schemas, those of all parts that are used, declares."""
     known = [name for schema in schemas for name in fields_of(schema)]
     if strange := [name for name in settings.own if name not in known]:
         fix = nearest(strange[0], known) if known else "leave it out"
@@ -116,8 +90,3 @@ def _names(text: str) -> list[str]:
     except Unfit:
         return []
     return [name for names in read for name in names or ()]
-
-
-def own_fields(schemas: Sequence[type[Any]]) -> dict[str, dataclasses.Field[Any]]:
-    """Every field of these, by name."""
-    return {name: field for schema in schemas for name, field in fields_of(schema).items()}

@@ -1,8 +1,7 @@
 """Words of the published configuration files (config.yml and eval_config.yml of Gupta et al., 2024) that are no settings here, or have another
 meaning: each is another name of a setting, or is accepted with a warning that says why it has no meaning here. None is silently reinterpreted.
 
-All other words of those files are settings of the same name.
-"""
+All other words of those files are settings of the same name."""
 
 from __future__ import annotations
 
@@ -16,14 +15,9 @@ from contextssl.errors import SettingsError
 
 @dataclass(frozen=True)
 class PublishedWord:
-    """
-    Args:
-        setting: its name here, for a command that has this setting; None if it means nothing here.
-        values: published values that have another name here.
-        why: the reason why it means nothing here.
-        only: values that mean nothing here; any other value would change the model or run, and is an error.
-        otherwise: what to do for such another value.
-    """
+    """A setting by its name here, for a command that has it, and its values that have another name here; or ``why`` it means nothing here.
+
+    Other values than ``only`` would change the model or run, and are an error: what to do ``otherwise``."""
 
     setting: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
@@ -96,11 +90,8 @@ TRAIN: Mapping[str, PublishedWord] = {
 }
 EVALUATE: Mapping[str, PublishedWord] = {
     **_ALWAYS,
-    "backbone": _OF_THE_CHECKPOINT,
-    "projection_dim": _OF_THE_CHECKPOINT,
-    "n_embd": _OF_THE_CHECKPOINT,
+    **dict.fromkeys(("backbone", "projection_dim", "n_embd", "n_layer"), _OF_THE_CHECKPOINT),
     "eval_normalize": PublishedWord("normalize", why=_NORMALISED.why),
-    "n_layer": _OF_THE_CHECKPOINT,
     "wandb.project": PublishedWord(why="evaluations are not logged to Weights & Biases"),
     "workers": PublishedWord(why="an evaluation reads views in its own process"),
     "log_interval": _ONCE,
@@ -119,11 +110,7 @@ def words_of(command: str) -> Mapping[str, PublishedWord]:
 
 
 def renamed(word: str, settings: Collection[str]) -> str:
-    """The present name of a setting; a former one is accepted with a warning.
-
-    Args:
-        settings: of the command.
-    """
+    """The present name of a setting of a command; a former one is accepted with a warning."""
     now = RENAMED.get(word)
     if now is None or now not in settings:
         return word
@@ -142,11 +129,7 @@ def by_current_names(written: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def no_meaning(word: str, text: str, known: PublishedWord) -> str:
-    """A sentence that says why a published word means nothing here.
-
-    Raises:
-        SettingsError: for a value that would be another model or run.
-    """
+    """A sentence that says why a published word means nothing here. Raises SettingsError for a value that would be another model or run."""
     if known.only is not None and text.strip().lower() not in known.only:
         raise SettingsError(f"{word}={text} is not supported: {known.otherwise}")
     return f"{word}={text} is accepted but means nothing here: {known.why}"

@@ -32,13 +32,8 @@ class Range:
     def __str__(self) -> str:
         if self.least == 0 and (self.most is None or self.most == MOST_SEED) and self.below is None:
             return "0 or more"
-        ends = [
-            f"at least {self.least:g}" if self.least is not None else "",
-            f"above {self.above:g}" if self.above is not None else "",
-            f"at most {self.most:g}" if self.most is not None else "",
-            f"below {self.below:g}" if self.below is not None else "",
-        ]
-        return " and ".join(filter(None, ends))
+        ends = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
+        return " and ".join(f"{word} {limit:g}" for word, limit in ends.items() if limit is not None)
 
 
 def setting(
@@ -60,8 +55,7 @@ def setting(
         meaning: or a function that returns it, called for help only.
         least, most, above, below: the limits of its range.
         path: whether it is a file or folder, in which ``~`` is the home folder.
-        names: the kind of part that its value names.
-    """
+        names: the kind of part that its value names."""
     metadata = {"help": meaning, "unit": unit, "choices": choices, "range": Range(least, most, above, below), "path": path, "names": names}
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)

@@ -1,7 +1,6 @@
 """The settings of training and of the report: typed, with meaning and unit, flat as in the published command lines.
 
-The defaults of :class:`TrainSettings` are the paper's run on 3DIEBench.
-"""
+The defaults of :class:`TrainSettings` are the paper's run on 3DIEBench."""
 
 from __future__ import annotations
 
@@ -63,9 +62,7 @@ class ModelSettings:
     )
     pretrained: bool = setting(False, "start from timm's pretrained weights (needs a network)")
     stem: str = setting(
-        "default",
-        "small, for images near 32 px: a 3×3 convolution of stride 1, no max-pooling",
-        choices=("default", "small"),
+        "default", "small, for images near 32 px: a 3×3 convolution of stride 1, no max-pooling", choices=("default", "small")
     )
     pool: str = setting("average", "the final feature map is averaged, or flattened into a linear layer", choices=("average", "flatten"))
     feature_norm: str = setting("none", "batch: features are normalised over the batch before the predictor", choices=("none", "batch"))
@@ -82,9 +79,7 @@ class ModelSettings:
         0.9, "probability that a token does not attend to a context pair in a layer, with random_mask=true", least=0, most=1
     )
     init: str = setting(
-        "gpt2",
-        "standard deviation of the predictor's initial weights: 0.02, or 1/√fan-in (learns in minutes)",
-        choices=("gpt2", "fan_in"),
+        "gpt2", "standard deviation of the predictor's initial weights: 0.02, or 1/√fan-in (learns in minutes)", choices=("gpt2", "fan_in")
     )
     auxiliary_width: int = setting(1024, "hidden width of the auxiliary head; 0 is a linear map", least=0)
     auxiliary_scale: str = setting(
@@ -123,8 +118,7 @@ class ObjectiveSettings:
     )
     weight_labels: float = setting(
         0.0,
-        "weight of a supervised head whose label depends on the context: the class together with the bin of the active "
-        "factor; 0 is no such head",
+        "weight of a supervised head whose label depends on the context: the class together with the bin of the active factor; 0 is no such head",
         least=0,
     )
     weight_items: float = setting(
@@ -177,18 +171,14 @@ class RunSettings:
         0.0, "stop after this many minutes of training; resume=RUN does not inherit the limit; 0 is no limit", "minutes", least=0
     )
     eval_ctxt: list[int] = setting(
-        [0, 2, 14, 126],
-        "context lengths evaluated on validation pairs, at most the longest that block_size allows",
-        "tokens",
-        least=0,
+        [0, 2, 14, 126], "context lengths evaluated on validation pairs, at most the longest that block_size allows", "tokens", least=0
     )
     val_pairs: int = setting(1024, "validation pairs per evaluation", "pairs", least=1)
     accelerator: str = setting("auto", "device", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     devices: int | list[int] | str = setting("auto", "number of devices, or which")
     num_nodes: int = setting(1, "number of machines, under torchrun or Slurm", least=1)
     sync_batchnorm: bool = setting(
-        False,
-        "with several GPUs: batch normalisation in the encoder over the whole batch; false: over each process's share of it",
+        False, "with several GPUs: batch normalisation in the encoder over the whole batch; false: over each process's share of it"
     )
     precision: str = setting(
         "auto", "auto is bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed", "16-mixed")
@@ -227,8 +217,7 @@ class ReportSettings:
     gallery: bool = setting(True, "make a run's gallery of nearest neighbours if it is missing and its checkpoint and data are available")
     data_dir: str | None = setting(None, "for the gallery: the packed store of the data, where it has moved since training", path=True)
     factors: list[str] | None = setting(
-        None,
-        "for the gallery of a run with your own augmentations: its factors again, since no code is imported because a file names it",
+        None, "for the gallery of a run with your own augmentations: its factors again, since no code is imported because a file names it"
     )
     dataset: str | None = setting(
         None, "for the gallery of a run on your own data: package.module:function that returns them", names=DATA_SETS

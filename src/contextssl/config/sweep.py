@@ -1,7 +1,6 @@
 """``-m``: one run for each combination of comma-separated values, by Hydra's launchers (joblib, Slurm, …).
 
-Hydra makes the combinations and launches the jobs. Each value is passed to its job as it was written, and parsed there as any other word.
-"""
+Hydra makes the combinations and launches the jobs. Each value is passed to its job as it was written, and parsed there as any other word."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, TextIO
 from urllib.parse import quote, unquote
 
 import hydra
@@ -24,6 +23,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from contextssl.config.bare_words import MULTIRUN
 from contextssl.config.overrides import given_words, settings_of
 from contextssl.config.settings import TrainSettings
 from contextssl.config.uses import in_all, needless
@@ -47,31 +47,26 @@ def without_launcher(words: Sequence[str]) -> list[str]:
 
 
 def is_launcher(word: str) -> bool:
-    return word.lstrip("+~").startswith("hydra") or word in ("-m", "--multirun")
+    return word.lstrip("+~").startswith("hydra") or word in MULTIRUN
 
 
 def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Sequence[str], folder: str | None = None) -> int:
     """Runs a sweep through Hydra; each job has a run folder of its own. Words that begin with ``hydra`` choose and configure the launcher.
 
-    The settings of every job are checked before the first is started.
-
     Args:
-        run: called with the settings of each job, in this process or in one of the launcher's.
+        run: called with the settings of each job, in this process or in one of the launcher's, once those of all jobs were checked.
         folder: for files of Hydra and its launcher, given by a comparison, which sweeps over ``job`` alone; default: the folder of the runs,
             with a sweep over every setting that has several values.
 
-    Raises:
-        SettingsError: for a command without sweeps, settings of any job that :func:`~contextssl.config.overrides.settings_from` refuses, and
-            runs that would share a folder.
-        DataError: if the folder cannot be written to.
-    """
+    Raises SettingsError for a command without sweeps, settings of any job that :func:`~contextssl.config.overrides.settings_from` refuses, and
+    runs that would share a folder; DataError if the folder cannot be written to."""
     if command not in SWEPT:
         raise SettingsError(f"{command} cannot be swept over: -m is for train")
     given = given_words(command, schema, without_launcher(words))
     swept = {"job"} if folder is not None else set(given)
     texts = [f"++{_PLACE}{name}={_sent(text, name in swept)}" for name, text in given.items()]
     several = [name for name, text in given.items() if name in swept and text not in _parts(text)]
-    launcher = [word for word in words if word.lstrip("+~").startswith("hydra")]
+    launcher = [word for word in words if is_launcher(word) and word not in MULTIRUN]
 
     def job(config: DictConfig) -> int:
         with plain_output():
@@ -90,14 +85,10 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
             raise PermissionError(13, "Permission denied")
     except OSError as error:
         raise storage_error(error, folder, "write into") from error
+    escaped = folder.replace("'", "\\'").replace("${", "\\${")
     # Hydra would make folders of its own for each job; the runs' folders hold all that it would write.
-    quiet = [
-        "hydra.output_subdir=null",
-        f"hydra.sweep.dir='{_escaped(folder)}'",
-        "hydra.sweep.subdir=.",
-        "hydra/job_logging=none",
-        "hydra/hydra_logging=none",
-    ]
+    quiet = ["hydra.output_subdir=null", f"hydra.sweep.dir='{escaped}'", "hydra.sweep.subdir=."]
+    quiet += ["hydra/job_logging=none", "hydra/hydra_logging=none"]
     with _own_hydra(["contextssl", "--multirun", *quiet, *launcher, *texts]):
         try:
             hydra.main(config_path=None, config_name=None, version_base="1.3")(job)()
@@ -108,10 +99,7 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
 
 def _check_jobs(command: str, schema: type[Any], given: dict[str, str], texts: Sequence[str], launcher: Sequence[str]) -> str:
     """Checks the settings of every job, warns of those that no job reads, and returns the folder of the runs.
-
-    Raises:
-        SettingsError: for an error in any of them.
-    """
+    Raises SettingsError for an error in any of them."""
     if any(word.lstrip("+~").startswith("hydra/sweeper") for word in launcher):
         # Only that sweeper knows its jobs, which may depend on the results of the first ones.
         return TrainSettings().output_dir
@@ -154,10 +142,6 @@ def _received(words: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def _escaped(folder: str) -> str:
-    return folder.replace("'", "\\'").replace("${", "\\${")
-
-
 @contextmanager
 def _own_hydra(arguments: list[str]) -> Iterator[None]:
     """Hydra for the time of a sweep: the state of a surrounding program is saved and restored. Errors of jobs are raised unchanged."""
@@ -180,15 +164,10 @@ def _own_hydra(arguments: list[str]) -> Iterator[None]:
             VersionBase.instance().setbase(its_version)
 
 
-@runtime_checkable
-class _Writes(Protocol):
-    def write(self, text: str, /) -> int: ...
-
-
 class _WithoutHydrasLine:
     """Standard error without the line in which Hydra repeats a failed job's words: the error names those that differ."""
 
-    def __init__(self, stream: _Writes) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:

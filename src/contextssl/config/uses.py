@@ -1,12 +1,10 @@
 """Which settings a data set, a method and a protocol read, so that a setting without effect is not overlooked.
 
 A given setting that is not read is named in a warning. One that contradicts existing data (the pixels of a packed store) is an error. Only
-settings that the user gave count: not defaults, nor those of an experiment's file.
-"""
+settings that the user gave count: not defaults, nor those of an experiment's file."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +22,7 @@ from contextssl.protocol import in_all as protocols_in_all
 
 @dataclass(frozen=True)
 class Use:
-    """Some settings that are read under a condition.
-
-    Args:
-        names: the settings.
-        where: the setting that decides; of a list one member is enough.
-        among, other_than: they are read if its value is, or is not, one of these.
-    """
+    """Settings that are read if the value of the setting ``where`` is one of ``among`` and none of ``other_than``; of a list one member is enough."""
 
     names: Collection[str]
     where: str
@@ -110,9 +102,7 @@ NOT_OF_COMPARE: Mapping[str, str] = {
     "method": "methods",
     "condition": "conditions",
     "seed": "seeds",
-    "run_dir": "compare_dir",
-    "output_dir": "compare_dir",
-    "resume": "compare_dir",
+    **dict.fromkeys(("run_dir", "output_dir", "resume"), "compare_dir"),
 }
 
 _TRAINED_HEADS = tuple(head.name for head in HEADS.built_in.values() if head.trains)
@@ -134,12 +124,7 @@ MOST_SHOWN = 4
 def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
     """Sentences about the given settings that are not read, such as ``"not used with method=simclr: mask_prob, n_layer"``.
 
-    Args:
-        given: names of the settings that the user gave. One with its default value is never reported.
-
-    Raises:
-        SettingsError: for settings that contradict a packed store.
-    """
+    One with its default value is never reported. Raises SettingsError for settings that contradict a packed store."""
     defaults = type(settings)()
     said = [name for name in given if hasattr(settings, name) and getattr(settings, name) != getattr(defaults, name)]
     _check_store(settings, said)
@@ -167,7 +152,7 @@ def unread(command: str, settings: Any) -> dict[str, list[str]]:
     for use in EVALUATE_USES if command.startswith("evaluate ") else uses.get(command, ()):
         values = _values(command, settings, use.where)
         if names := use.unread(values):
-            title = _title(command, use.where)
+            title = "methods" if use.where == "method" and command in ("compare", "reproduce") else use.where
             chosen = f"{title}={'/'.join(map(_shown, values))}" if len(values) <= MOST_SHOWN else f"these {title}"
             add(f"not used with {chosen}", names)
     return found
@@ -199,10 +184,6 @@ def _values(command: str, settings: Any, name: str) -> list[Any]:
     return values
 
 
-def _title(command: str, name: str) -> str:
-    return "methods" if name == "method" and command in ("compare", "reproduce") else name
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(str, value))}]"
@@ -212,15 +193,9 @@ def _shown(value: Any) -> str:
 
 
 def _check_store(settings: Any, said: Collection[str]) -> None:
-    """The settings that a packed store was made with cannot change it any more.
-
-    Raises:
-        SettingsError: for those of them that were given.
-    """
-    fields = {field.name for field in dataclasses.fields(settings)}
-    if not {"data_dir", "dataset"} <= fields or settings.data_dir is None:
-        return
-    if not (Path(settings.data_dir) / "manifest.json").is_file():
+    """The settings that a packed store was made with cannot change it any more. Raises SettingsError for those of them that were given."""
+    folder = getattr(settings, "data_dir", None)
+    if folder is None or not hasattr(settings, "dataset") or not (Path(folder) / "manifest.json").is_file():
         return
     named = DATA_SETS.all() if settings.dataset is None else [DATA_SETS.find(settings.dataset)]
     if found := [name for name in dict.fromkeys(name for each in named for name in each.packed_by) if name in said]:

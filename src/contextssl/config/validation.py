@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
@@ -12,38 +12,21 @@ from contextssl.config.published_words import renamed
 from contextssl.config.setting import MOST_SEED, Range
 from contextssl.config.values import LONGEST_NAME, Unfit, conform, read_value, takes
 from contextssl.errors import SettingsError, nearest
-from contextssl.plugins import Kind
 
 Settings = TypeVar("Settings")
 # Characters of a value that a message shows.
 SHOWN = 80
 
 
-def hints_of(schema: Any) -> Mapping[str, Any]:
-    """The annotation of each setting of a class of settings."""
-    return _hints(schema)
-
-
-def fields_of(schema: Any) -> Mapping[str, dataclasses.Field[Any]]:
-    """The field of each setting of a class of settings."""
-    return _fields(schema)
-
-
-@cache
-def _hints(schema: Any) -> Mapping[str, Any]:
-    return get_type_hints(schema)
-
-
-@cache
-def _fields(schema: Any) -> Mapping[str, dataclasses.Field[Any]]:
-    return {field.name: field for field in dataclasses.fields(schema)}
+# The annotation, and the field, of each setting of a class of settings.
+hints_of: Callable[[Any], Mapping[str, Any]] = cache(get_type_hints)
+fields_of: Callable[[Any], Mapping[str, dataclasses.Field[Any]]] = cache(
+    lambda schema: {each.name: each for each in dataclasses.fields(schema)}
+)
 
 
 def read_setting(schema: type[Any], name: str, text: str) -> Any:
-    """
-    Raises:
-        SettingsError: for a text that is not of the setting's type.
-    """
+    """Raises SettingsError for a text that is not of the setting's type."""
     hint = hints_of(schema)[name]
     try:
         return read_value(text, hint, fields_of(schema)[name].metadata["path"])
@@ -53,10 +36,7 @@ def read_setting(schema: type[Any], name: str, text: str) -> Any:
 
 def checked(settings: Settings) -> Settings:
     """The same settings, if each is of its type, in its range and among its choices.
-
-    Raises:
-        SettingsError: with the setting, its value and what it may be.
-    """
+    Raises SettingsError with the setting, its value and what it may be."""
     schema = type(settings)
     for name, field in fields_of(schema).items():
         value = getattr(settings, name)
@@ -73,12 +53,15 @@ def checked(settings: Settings) -> Settings:
 
 
 def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
-    """
-    Raises:
-        SettingsError: for a value out of its range or not among its choices, or an unknown name.
-    """
-    if (kind := field.metadata.get("names")) and value is not None:
-        _find(name, value, kind)
+    """Raises SettingsError for a value out of its range or not among its choices, or an unknown name."""
+    if (kind := field.metadata.get("names")) and isinstance(value, str):
+        kind.find(value)
+    elif kind and value is not None:
+        for each in value:
+            try:
+                kind.find(each)
+            except SettingsError as error:
+                raise SettingsError(f"{name}: {error}") from None
     choices = field.metadata.get("choices")
     if choices and value is not None and value not in choices:
         raise SettingsError(f"unknown {name} {value!r}: {nearest(str(value), choices)} (choices: {', '.join(choices)})")
@@ -90,18 +73,6 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
             # Only a seed beyond the upper limit has that limit in its message.
             beyond = f" and at most {MOST_SEED}" if allowed.most == MOST_SEED and number > MOST_SEED else ""
             raise SettingsError(f"{name} {holds} {shown}: it must be {allowed}{beyond}")
-
-
-def _find(name: str, value: str | Sequence[str], kind: Kind[Any]) -> None:
-    """Checks that the value, or each of a list, is a known name of that kind."""
-    if isinstance(value, str):
-        kind.find(value)
-        return
-    for each in value:
-        try:
-            kind.find(each)
-        except SettingsError as error:
-            raise SettingsError(f"{name}: {error}") from None
 
 
 def _are_devices(devices: int | list[int] | str) -> bool:

@@ -1,8 +1,7 @@
 """From the text of one setting to its value.
 
 Text is taken literally: a path, a column name or a delimiter may hold any character. Numbers, lists of numbers and nested values follow Hydra's
-grammar. The annotation of a setting alone determines which types it takes.
-"""
+grammar. The annotation of a setting alone determines which types it takes."""
 
 from __future__ import annotations
 
@@ -21,6 +20,22 @@ _OPEN, _CLOSE = "[{", "]}"
 # Maximum length of a file's name, in bytes.
 LONGEST_NAME = 255
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+# The types that a setting takes, in words; of lists and mappings all others follow.
+_TAKES: Mapping[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    type(None): "null",
+    list[str]: "a list of names, [a,b]",
+    list[int]: "a list of whole numbers, [1,2]",
+    list: "a list of numbers, [0.1,0.2]",
+    dict[str, str]: "a mapping of names to names, {a:b}",
+    dict[str, int]: "a mapping of names to whole numbers, {a:2,b:3}",
+    dict[str, float]: "a mapping of names to numbers, {a:0.5,b:0.5}",
+    dict[str, Any]: "a mapping of names to values, {a:1}",
+    dict: "a mapping of names to lists, {a:[1,2]}",
+}
 
 
 class Unfit(ValueError):
@@ -28,15 +43,7 @@ class Unfit(ValueError):
 
 
 def read_value(text: str, hint: Any, path: bool = False) -> Any:
-    """The value of a text.
-
-    Args:
-        hint: the annotation of the setting.
-        path: ``~`` at the front is the home folder.
-
-    Raises:
-        Unfit: if it has none.
-    """
+    """The value of a text for a setting of this annotation; in a ``path`` ``~`` at the front is the home folder. Raises Unfit if it has none."""
     text = text.strip() if unquoted(text.strip()) is not None else text
     options = _options(hint)
     if text == "null" and type(None) in options:
@@ -65,36 +72,16 @@ def read_value(text: str, hint: Any, path: bool = False) -> Any:
 
 
 def conform(value: Any, hint: Any) -> Any:
-    """The same value, converted to the type that a setting takes.
-
-    Raises:
-        Unfit: if that is not possible.
-    """
+    """The same value, converted to the type that a setting takes. Raises Unfit if that is not possible."""
     for option in _options(hint):
-        try:
+        with suppress(Unfit):
             return _conform(value, option)
-        except Unfit:
-            continue
     raise Unfit
 
 
 def takes(hint: Any) -> str:
     """The types that a setting takes, in words."""
-    named = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    words = []
-    for option in _options(hint):
-        inner = get_args(option)
-        if get_origin(option) is list:
-            words.append(
-                {str: "a list of names, [a,b]", int: "a list of whole numbers, [1,2]"}.get(inner[0], "a list of numbers, [0.1,0.2]")
-            )
-        elif get_origin(option) is dict:
-            examples = {str: "names, {a:b}", int: "whole numbers, {a:2,b:3}", float: "numbers, {a:0.5,b:0.5}", Any: "values, {a:1}"}
-            example = examples.get(inner[1], "lists, {a:[1,2]}")
-            words.append(f"a mapping of names to {example}")
-        else:
-            words.append(named.get(option, "any value"))
-    return " or ".join(words)
+    return " or ".join(_TAKES.get(option) or _TAKES.get(get_origin(option), "any value") for option in _options(hint))
 
 
 def split(text: str, separator: str = ",") -> list[str]:
@@ -202,34 +189,21 @@ def _conform(value: Any, kind: Any) -> Any:
         if isinstance(value, (str, Path)) and str(value):
             return str(value)
     elif kind is bool:
-        return _truth(value)
+        word = str(value).lower() if isinstance(value, (str, int)) else ""
+        if word in (*_TRUE, *_FALSE):
+            return word in _TRUE
     elif kind in (int, float):
         return _number(value, kind)
     raise Unfit
 
 
-def _truth(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = str(value).lower() if isinstance(value, (str, int)) else ""
-    if word not in (*_TRUE, *_FALSE):
-        raise Unfit
-    return word in _TRUE
-
-
 def _number(value: Any, kind: type[int] | type[float]) -> Any:
     if isinstance(value, bool):
         raise Unfit
-    if isinstance(value, str):
-        try:
-            value = float(value) if kind is float else int(value)
-        except ValueError:
-            raise Unfit from None
-    if not isinstance(value, numbers.Real):
-        raise Unfit
     try:
-        plain = float(value)
-    except OverflowError:
+        value = kind(value) if isinstance(value, str) else value
+        plain = float(value) if isinstance(value, numbers.Real) else math.nan
+    except (ValueError, OverflowError):
         raise Unfit from None
     if not math.isfinite(plain) or (kind is int and not plain.is_integer()):
         raise Unfit

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contextssl.config.data_settings import CheckSettings, DataSettings, TablesSettings, names_of
 from contextssl.data.tables import extra, names_in
-from contextssl.data_set import DataSet
+from contextssl.data_set import Checked, DataSet, Opened
 from contextssl.errors import DataError
 
-if TYPE_CHECKING:
-    from contextssl.data.dataset import Data
-    from contextssl.data_set import Checked
 
-
-def _open(settings: DataSettings, progress: bool) -> Data:
+def _open(settings: DataSettings, progress: bool) -> Opened:
     with extra():
         from contextssl.data.tables.adult_files import read_adult
         from contextssl.data.tables.open_rows import check_columns, open_rows, refuse_words_of_files
     if settings.data_dir is None:
         raise DataError("no data: give data_dir=DIR, the folder of UCI Adult's files")
     refuse_words_of_files(settings)
-    table = read_adult(
-        settings.data_dir,
-        factors=settings.factors if settings.factors is not None else ("gender",),
-        val_fraction=settings.val_fraction,
-        seed=settings.split_seed,
-    )
+    factors = settings.factors if settings.factors is not None else ("gender",)
+    table = read_adult(settings.data_dir, factors=factors, val_fraction=settings.val_fraction, seed=settings.split_seed)
     check_columns(table, settings)
     return open_rows(table, settings, settings.data_dir, progress)
-
-
-def _recognises(path: Path) -> bool:
-    return "adult.data" in names_in(path)
 
 
 def _check(settings: CheckSettings) -> Checked:
@@ -54,6 +41,6 @@ DATA_SET = DataSet(
         *("data_dir", "factors", "val_fraction", "split_seed"),
     ),
     usual="adult",
-    recognises=_recognises,
+    recognises=lambda path: "adult.data" in names_in(path),
     check=_check,
 )

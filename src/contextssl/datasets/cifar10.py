@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contextssl.config.data_settings import PACKED_PHOTOS, DataSettings, PhotosSettings, names_of
-from contextssl.data_set import DataSet
+from contextssl.data_set import DataSet, Foreseen, Opened
 from contextssl.errors import SettingsError
-
-if TYPE_CHECKING:
-    from contextssl.config.settings import TrainSettings
-    from contextssl.data.dataset import Data
-    from contextssl.factors import FactorSpace
 
 FOLDER = "datasets/cifar10"
 # Settings of dataset=images that mean nothing here.
 OF_IMAGES = ("channels", "labels", "split_file", "unreadable")
 
 
-def _open(settings: DataSettings, progress: bool) -> Data:
+def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.cifar10_files import cifar10_source
     from contextssl.data.opened import packed
     from contextssl.data.photos import augmented, folder_of
@@ -39,7 +33,7 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return augmented(packed(source, folder_of(source, "cifar10", settings), settings, progress, beside=True), settings)
 
 
-def _foreseen(settings: TrainSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+def _foreseen(settings: DataSettings) -> Foreseen:
     from contextssl.data.photos import augmentations_named
 
     return augmentations_named(settings).factors, (3, settings.resolution, settings.resolution)

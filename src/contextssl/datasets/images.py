@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contextssl.config.data_settings import PACKED_PHOTOS, CheckSettings, DataSettings, PhotosSettings, names_of
-from contextssl.data_set import DataSet
+from contextssl.data_set import Checked, DataSet, Foreseen, Opened
 from contextssl.errors import DataError
 
-if TYPE_CHECKING:
-    from contextssl.config.settings import TrainSettings
-    from contextssl.data.dataset import Data
-    from contextssl.data_set import Checked
-    from contextssl.factors import FactorSpace
 
-
-def _open(settings: DataSettings, progress: bool) -> Data:
+def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.image_folder import ImagesSource
     from contextssl.data.opened import packed, saying, workers_of
     from contextssl.data.photos import augmented, folder_of
@@ -48,15 +41,10 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return augmented(packed(source, folder, settings, progress, beside=True), settings)
 
 
-def _foreseen(settings: TrainSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+def _foreseen(settings: DataSettings) -> Foreseen:
     from contextssl.data.photos import augmentations_named
 
     return augmentations_named(settings).factors, (settings.channels, settings.resolution, settings.resolution)
-
-
-def _recognises(path: Path) -> bool:
-    """Anything that no earlier data set recognises; the check reports what is no folder or archive of images."""
-    return True
 
 
 def _check(settings: CheckSettings) -> Checked:
@@ -75,6 +63,7 @@ DATA_SET = DataSet(
     packed_by=PACKED_PHOTOS,
     augments=True,
     foreseen=_foreseen,
-    recognises=_recognises,
+    # Anything that no earlier data set recognises; the check reports what is no folder or archive of images.
+    recognises=lambda path: True,
     check=_check,
 )

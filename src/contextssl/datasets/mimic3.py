@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contextssl.config.data_settings import CheckSettings, DataSettings, TablesSettings, names_of
 from contextssl.data.tables import extra, names_in
-from contextssl.data_set import DataSet
+from contextssl.data_set import Checked, DataSet, Opened
 from contextssl.errors import DataError, SettingsError
 
-if TYPE_CHECKING:
-    from contextssl.data.dataset import Data
-    from contextssl.data_set import Checked
 
-
-def _open(settings: DataSettings, progress: bool) -> Data:
+def _open(settings: DataSettings, progress: bool) -> Opened:
     with extra():
         from contextssl.data.opened import saying
         from contextssl.data.tables.mimic3_cohort import read_mimic3
@@ -37,10 +32,6 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return open_rows(table, settings, settings.data_dir, progress)
 
 
-def _recognises(path: Path) -> bool:
-    return any(name.startswith("admissions.csv") for name in names_in(path))
-
-
 def _check(settings: CheckSettings) -> Checked:
     with extra():
         from contextssl.data.tables.mimic3_cohort import read_mimic3
@@ -56,6 +47,6 @@ DATA_SET = DataSet(
     views="rows",
     reads=(*names_of(TablesSettings), "data_dir", "factors", "val_fraction", "split_seed"),
     usual="mimic3",
-    recognises=_recognises,
+    recognises=lambda path: any(name.startswith("admissions.csv") for name in names_in(path)),
     check=_check,
 )

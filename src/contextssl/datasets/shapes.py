@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contextssl.config.data_settings import DataSettings, ShapesSettings, names_of
-from contextssl.data_set import DataSet
+from contextssl.data_set import DataSet, Foreseen, Opened
 
 if TYPE_CHECKING:
-    from contextssl.data.dataset import Data
     from contextssl.data.shapes import ShapesSource
-    from contextssl.factors import FactorSpace
 
 # A store is named after its classes if their names have at most this many characters.
 MOST_NAMES = 80
 
 
-def _open(settings: DataSettings, progress: bool) -> Data:
+def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.opened import packed, rendered, saying
     from contextssl.data.shapes.rendered_items import shapes_source
     from contextssl.data.store import open_store
@@ -53,7 +51,7 @@ def _folder_name(settings: DataSettings, source: ShapesSource) -> str:
     return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
 
 
-def _foreseen(settings: DataSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+def _foreseen(settings: DataSettings) -> Foreseen:
     from contextssl.data.opened import foreseen_of_objects
 
     return foreseen_of_objects(settings, settings.grid)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contextssl.config.data_settings import CheckSettings, DataSettings, TablesSettings, names_of
 from contextssl.data.tables import extra, is_table_file
-from contextssl.data_set import DataSet
+from contextssl.data_set import Checked, DataSet, Opened
 from contextssl.errors import DataError
 
-if TYPE_CHECKING:
-    from contextssl.data.dataset import Data
-    from contextssl.data_set import Checked
 
-
-def _open(settings: DataSettings, progress: bool) -> Data:
+def _open(settings: DataSettings, progress: bool) -> Opened:
     with extra():
         from contextssl.data.tables.open_rows import open_rows, refuse_twice
         from contextssl.data.tables.table_file import read_table
@@ -39,10 +34,6 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return open_rows(table, settings, settings.path, progress)
 
 
-def _recognises(path: Path) -> bool:
-    return path.is_file() and is_table_file(path)
-
-
 def _check(settings: CheckSettings) -> Checked:
     with extra():
         from contextssl.data.tables.table_check import check_table
@@ -57,6 +48,6 @@ DATA_SET = DataSet(
     reads=(*(name for name in names_of(TablesSettings) if name != "diagnoses"), "factors", "val_fraction", "split_seed"),
     usual="table",
     found_by="path",
-    recognises=_recognises,
+    recognises=lambda path: path.is_file() and is_table_file(path),
     check=_check,
 )

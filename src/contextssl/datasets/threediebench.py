@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contextssl.config.data_settings import CheckSettings, DataSettings, ShapesSettings, names_of
-from contextssl.data_set import DataSet
+from contextssl.data_set import Checked, DataSet, Foreseen, Opened
 from contextssl.errors import DataError
 
-if TYPE_CHECKING:
-    from contextssl.data.dataset import Data
-    from contextssl.data_set import Checked
-    from contextssl.factors import FactorSpace
 
-
-def _open(settings: DataSettings, progress: bool) -> Data:
+def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.opened import packed, rendered
     from contextssl.data.store import open_store
     from contextssl.data.stored import is_store
@@ -33,7 +27,7 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     return rendered(packed(source, packed_folder(root, settings.resolution, settings.resize), settings, progress, beside=False), settings)
 
 
-def _foreseen(settings: DataSettings) -> tuple[FactorSpace, tuple[int, ...]]:
+def _foreseen(settings: DataSettings) -> Foreseen:
     from contextssl.data.opened import foreseen_of_objects
 
     return foreseen_of_objects(settings)

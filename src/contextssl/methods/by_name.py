@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from contextssl.method import Method, Parts
+from contextssl.method import Method, Model, Parts
 from contextssl.methods import in_context
 
-if TYPE_CHECKING:
-    from contextssl.models.view_encoder import ViewEncoder
 
-
-def model(parts: Parts) -> ViewEncoder:
+def model(parts: Parts) -> Model:
     from contextssl.models.build import in_context_model
     from contextssl.models.conditional import Conditional
 

@@ -18,9 +18,6 @@ METHOD = Method(
     place=7,
     source="Devillers & Lefort, 2023",
     reads=("temperature", "projector_width", "projection_dim", "equivariance_weight"),
-    published=(
-        PublishedRow(5, "rotation", "EquiMod", 0.512, 0.097, 0.824),
-        PublishedRow(9, "color", "EquiMod", 0.429, 0.859, 0.821),
-    ),
+    published=(PublishedRow(5, "rotation", "EquiMod", 0.512, 0.097, 0.824), PublishedRow(9, "color", "EquiMod", 0.429, 0.859, 0.821)),
     published_retrieval={"EquiMod": {"mrr": 0.16, "hit@1": 0.05, "hit@5": 0.22}},
 )

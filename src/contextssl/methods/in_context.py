@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from contextssl.method import IN_CONTEXT, Method, Parts, PublishedRow
-
-if TYPE_CHECKING:
-    from contextssl.config.settings import TrainSettings
-    from contextssl.models.view_encoder import ViewEncoder
-    from contextssl.training.loss import Objective
+from contextssl.method import IN_CONTEXT, Loss, Method, Model, Parts, PublishedRow, Settings
 
 
-def model(parts: Parts) -> ViewEncoder:
+def model(parts: Parts) -> Model:
     from contextssl.models.build import in_context_model
     from contextssl.models.by_evidence import ByEvidence
     from contextssl.models.by_examples import ByExamples
@@ -22,14 +17,14 @@ def model(parts: Parts) -> ViewEncoder:
     return in_context_model(parts, kinds[parts.settings.context])
 
 
-def without_actions(parts: Parts) -> ViewEncoder:
+def without_actions(parts: Parts) -> Model:
     """The model of methods that train the same transformer by another loss."""
     from contextssl.models.build import in_context_model
 
     return in_context_model(parts, auxiliary=False)
 
 
-def objective(settings: TrainSettings, own: Any) -> Objective:
+def objective(settings: Settings, own: Any) -> Loss:
     from contextssl.training.loss import Objective, clamp_of
 
     weights = (settings.weight_equiv_loss, settings.weight_inactive, settings.weight_labels, settings.weight_items)

@@ -11,9 +11,7 @@ def terms(parts: Parts) -> Terms:
 
     settings = parts.settings
     sizes = (settings.projector_width, settings.sequence_layers, settings.sequence_heads)
-    return [
-        SequencePrediction(parts.encoder, parts.feature_width, parts.factors, *sizes, momentum_of(settings), settings.pairs_per_item),
-    ]
+    return [SequencePrediction(parts.encoder, parts.feature_width, parts.factors, *sizes, momentum_of(settings), settings.pairs_per_item)]
 
 
 METHOD = Method(

@@ -26,8 +26,5 @@ METHOD = Method(
     place=9,
     source="Garrido et al., 2023",
     reads=("projector_width", "projection_dim", "equivariance_weight", "vicreg_coefficients"),
-    published=(
-        PublishedRow(6, "rotation", "SIE", 0.671, 0.011, 0.773),
-        PublishedRow(10, "color", "SIE", 0.304, 0.975, 0.703),
-    ),
+    published=(PublishedRow(6, "rotation", "SIE", 0.671, 0.011, 0.773), PublishedRow(10, "color", "SIE", 0.304, 0.975, 0.703)),
 )

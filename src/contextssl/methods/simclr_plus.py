@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from contextssl.method import IN_CONTEXT, Method, PublishedRow
+from contextssl.method import IN_CONTEXT, Loss, Method, PublishedRow, Settings
 from contextssl.methods import in_context
 
-if TYPE_CHECKING:
-    from contextssl.config.settings import TrainSettings
-    from contextssl.training.loss import Objective
 
-
-def objective(settings: TrainSettings, own: Any) -> Objective:
+def objective(settings: Settings, own: Any) -> Loss:
     from contextssl.training.loss import Objective, clamp_of
 
     return Objective(settings.temperature, clamp_of(settings), invariant=True)

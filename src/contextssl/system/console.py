@@ -53,7 +53,5 @@ def show(what: RenderableType, console: Console | None = None) -> None:
     console.print(what)
 
 
-def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
-) -> None:
+def _show_warning(message: Warning | str, *where: Any, **rest: Any) -> None:
     print(f"contextssl: warning: {message}", file=sys.stderr)

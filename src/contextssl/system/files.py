@@ -2,8 +2,7 @@
 
 Everything is written under a temporary name in the same folder, flushed to the disk, and renamed: a run that is killed leaves the old file
 or the new one, never half of one. An :class:`OSError` on the way (a full disk, a quota, no permission) becomes one
-:class:`~contextssl.errors.DataError` that names the file and the fix.
-"""
+:class:`~contextssl.errors.DataError` that names the file and the fix."""
 
 from __future__ import annotations
 
@@ -24,62 +23,47 @@ import numpy as np
 from contextssl.errors import DataError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ADVICE = {
+    **dict.fromkeys(FULL_DISK, "free some space (or raise the quota) on that disk and run the same command again"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a folder that you may write to, or change its permissions"),
+    errno.ENOENT: "check the path",
+}
 
 
 def read_regular(path: Path | str, most: int | None = None) -> bytes:
     """The bytes of a file. A pipe, a socket or a device is refused before it is read, for such a read may never end.
-
-    Args:
-        most: bytes that it may have.
-
-    Raises:
-        DataError: for what is no file, or too large.
-        OSError: where the system refuses it.
-    """
+    Raises DataError for what is no file, or has more than ``most`` bytes; OSError where the system refuses it."""
     # Opening a pipe waits for its other end by default; of a file this changes nothing.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{path} is {_kind_of(status.st_mode)}, not a file: remove it")
+            kinds = {stat.S_IFIFO: "a pipe (FIFO)", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+            raise DataError(f"{path} is {kinds.get(stat.S_IFMT(status.st_mode), 'a device')}, not a file: remove it")
         if most is not None and status.st_size > most:
             raise DataError(f"{path} has {readable_bytes(status.st_size)}, more than the {readable_bytes(most)} that are read: remove it")
         return file.read()
 
 
-def _kind_of(mode: int) -> str:
-    kinds = ((stat.S_ISFIFO, "a pipe (FIFO)"), (stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"))
-    return next((name for is_kind, name in kinds if is_kind(mode)), "a device")
-
-
 def storage_error(error: OSError, path: Path | str, doing: str, fix: str = "") -> DataError:
-    """One clear error for what the operating system refused.
+    """One clear error for what the operating system refused: ``doing``, such as ``"read"``, a path.
 
-    Args:
-        error: what it raised.
-        path: the file or folder.
-        doing: the act, such as ``"write"`` or ``"read"``.
-        fix: what to do, in place of the usual advice for this kind of error.
-    """
-    reason = error.strerror or str(error)
-    if error.errno in FULL_DISK:
-        usual = "free some space (or raise the quota) on that disk and run the same command again"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        usual = "choose a folder that you may write to, or change its permissions"
-    elif error.errno == errno.ENOENT:
-        usual = "check the path"
-    else:
-        usual = "check the path and the disk, then run the same command again"
-    return DataError(f"cannot {doing} {path}: {reason}; {fix or usual}")
+    ``fix`` is what to do, in place of the usual advice for this kind of error."""
+    usual = ADVICE.get(error.errno or 0, "check the path and the disk, then run the same command again")
+    return DataError(f"cannot {doing} {path}: {error.strerror or error}; {fix or usual}")
 
 
 def sync_folder(folder: Path) -> None:
     """Makes renames in ``folder`` durable, where the file system can (not on Windows)."""
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _flush(folder, os.O_RDONLY)
+
+
+def _flush(path: Path, access: int) -> None:
+    descriptor = os.open(path, access)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -87,20 +71,13 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path next to ``path`` to write a file to; on leaving it is flushed and renamed to ``path``, on an error it is removed.
 
     The folder is made where it is missing. The temporary name starts with a dot and ends with the same suffix, for libraries that go by it.
-
-    Raises:
-        DataError: where the disk is full, or the folder cannot be written to.
-    """
+    Raises DataError where the disk is full, or the folder cannot be written to."""
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        descriptor = os.open(temporary, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _flush(temporary, os.O_RDWR)
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -112,13 +89,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path | str, temporary: Path | str) -> Iterator[Path]:
-    """An empty ``temporary`` folder (on the same disk) to fill; on leaving it is renamed to ``path``, on an error it is removed.
-
-    A folder that is already at ``path`` is replaced.
-
-    Raises:
-        DataError: where the disk is full, or the folder cannot be written to.
-    """
+    """An empty ``temporary`` folder (on the same disk) to fill; on leaving it is renamed to ``path``, replacing a folder that is there; on an error
+    it is removed. Raises DataError where the disk is full, or the folder cannot be written to."""
     path, temporary = Path(path), Path(temporary)
     try:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -135,13 +107,9 @@ def atomic_folder(path: Path | str, temporary: Path | str) -> Iterator[Path]:
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
-    """Writes ``data`` to ``path``, whole or not at all.
-
-    Raises:
-        DataError: see :func:`atomic_path`.
-    """
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(data)
+    """Writes ``data`` to ``path``, whole or not at all. Raises DataError, see :func:`atomic_path`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -151,19 +119,12 @@ def write_text(path: Path | str, text: str) -> None:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Writes plain values as valid JSON (so no NaN or infinity: those are a ValueError), whole or not at all.
-
-    Raises:
-        DataError: see :func:`atomic_path`.
-    """
+    Raises DataError, see :func:`atomic_path`."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path | str) -> Any:
-    """The plain values of a JSON file.
-
-    Raises:
-        DataError: where it is missing or no valid JSON.
-    """
+    """The plain values of a JSON file. Raises DataError where it is missing or no valid JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -186,10 +147,7 @@ def write_array(path: Path | str, array: np.ndarray) -> None:
 
 def read_array(path: Path | str) -> np.ndarray:
     """The array of an ``.npy`` file. A file that holds pickled Python objects is refused: reading one runs whatever code is in it.
-
-    Raises:
-        DataError: where it is missing, cut short, a pickle or another kind of file.
-    """
+    Raises DataError where it is missing, cut short, a pickle or another kind of file."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:

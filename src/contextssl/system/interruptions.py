@@ -4,8 +4,7 @@ Python runs a signal's handler between two of its own instructions. So a long ca
 can come at an unsafe point: in the middle of a training step, or while a library holds a lock. Therefore a training only notes the signal, and
 saves and stops after the step that it is in (:func:`deferred`); everything else is left by a KeyboardInterrupt. In the command
 (:func:`command`) a thread sees signals at once, and ends the process where neither happens in time, or where Ctrl-C comes twice. It can do so
-because files are written under a temporary name and renamed.
-"""
+because files are written under a temporary name and renamed."""
 
 from __future__ import annotations
 
@@ -32,11 +31,7 @@ WARNING = tuple(getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal
 
 
 class Interruptions:
-    """What a process does about signals that ask it to end.
-
-    Args:
-        by_force: whether a thread may end the process, as in the command; in a user's own program only their code may.
-    """
+    """What a process does about signals that ask it to end. A thread may end it ``by_force`` in the command alone, not in a user's own program."""
 
     def __init__(self, by_force: bool) -> None:
         self.by_force = by_force
@@ -91,16 +86,11 @@ class Interruptions:
         if self.by_force:
             # The thread answers a second one.
             if not self.deferred and not self._raised:
-                raise self._plain_error()
+                # Without a message, so that the interrupted code can say what was kept.
+                self._raised = True
+                raise KeyboardInterrupt
         elif not self.deferred or (again and number == signal.SIGINT):
             raise self.error()
-
-    def _plain_error(self) -> BaseException:
-        """Without a message, so that the interrupted code can say what was kept."""
-        self._raised = True
-        return KeyboardInterrupt()
-
-    # -- the thread of the command ----------------------------------------------------------------------------------------------------
 
     def watch(self) -> None:
         """Start the thread. Python writes a signal's number to its socket as soon as it comes, whatever the main thread is doing."""
@@ -190,18 +180,15 @@ def command() -> Iterator[Interruptions]:
 def deferred(message: Callable[[], str] | None = None, patience: float | None = None) -> Iterator[Interruptions]:
     """Around work that checks ``asked`` by itself, and stops at a safe point: signals raise nothing there.
 
-    Args:
-        message: printed when the work is ended.
-        patience: seconds that a command has for it; default: :data:`PATIENCE`.
-    """
+    ``message`` is printed when the work is ended; a command has ``patience`` seconds for it (default: :data:`PATIENCE`)."""
     global _present
     outer = _present
     here = _present = outer if outer is not None else Interruptions(by_force=False)
     if outer is None:
         here.take(ENDING)
     here.take(WARNING)
-    before, here.message = here.message, message or here.message
-    patience_before, here.patience = here.patience, patience
+    before = here.message, here.patience
+    here.message, here.patience = message or here.message, patience
     here.deferred += 1
     try:
         yield here
@@ -209,8 +196,7 @@ def deferred(message: Callable[[], str] | None = None, patience: float | None = 
         here.deferred -= 1
         here.give_back(WARNING)
         if here.asked is None:
-            here.message = before
-            here.patience = patience_before
+            here.message, here.patience = before
         if outer is None:
             here.give_back()
         _present = outer
@@ -219,10 +205,7 @@ def deferred(message: Callable[[], str] | None = None, patience: float | None = 
 @contextmanager
 def writing() -> Iterator[None]:
     """Around the writing of a file that is worth waiting for."""
-    here = _present
-    if here is None:
-        yield
-        return
+    here = _present or Interruptions(by_force=False)
     here.writing += 1
     try:
         yield

@@ -21,15 +21,11 @@ class Meter:
     """Counts what is done and shows it: a bar on a terminal, a plain line every so many seconds elsewhere, nothing where ``show`` is false.
 
     Args:
-        title: what is being done.
-        total: how many units in all.
-        unit: their name in the plural, such as ``"images"``.
+        unit: name of what is counted in the plural, such as ``"images"``.
         done: how many were done before.
-        show: whether to show anything.
         seconds: between two plain lines.
         line: text of a plain line; default: the count, the rate and the seconds left.
-        console: default: the error stream.
-    """
+        console: default: the error stream."""
 
     def __init__(
         self,
@@ -73,11 +69,7 @@ class Meter:
         return (self.total - self.done) / self.rate if self.rate else 0.0
 
     def advance(self, units: int, words: Callable[[], str] | None = None) -> None:
-        """So many more are done.
-
-        Args:
-            words: next to the bar, called once per second; default: the rate.
-        """
+        """So many more are done. ``words`` are shown next to the bar, called once per second; default: the rate."""
         self.done += units
         if not self.show:
             return

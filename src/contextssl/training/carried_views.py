@@ -22,12 +22,8 @@ PAIRS, EXAMPLES = 64, 15
 
 @dataclass(frozen=True)
 class DrawnViews:
-    """The pairs whose features are carried; drawn once, encoded whenever the model is saved.
-
-    Args:
-        factors: of each factor pairs that differ in it alone.
-        examples: of each environment.
-    """
+    """The pairs whose features are carried, of each factor that differ in it alone, and examples of each environment; drawn once, encoded whenever
+    the model is saved."""
 
     factors: dict[str, PairBatch]
     examples: dict[str, PairBatch]
@@ -40,9 +36,8 @@ class DrawnViews:
             return spread_pairs(source, count, seeded_generator(seed, "carried", purpose), environment)
 
         names = source.factors.names
-        others = {name: source.factors.environment([other for other in names if other != name]) for name in names}
         try:
-            factors = {name: some(PAIRS, name, others[name]) for name in names}
+            factors = {name: some(PAIRS, name, source.factors.environment([each for each in names if each != name])) for name in names}
         except DataError:
             return None
         return cls(factors, {each.name: some(EXAMPLES, f"examples {each.name}", each) for each in environments})
@@ -55,7 +50,5 @@ class DrawnViews:
         # Items are drawn without repetition as far as there are enough: the next one is another.
         sources = next(iter(factors.values()))[:, 0]
         return CarriedViews(
-            factors,
-            torch.stack([sources, sources.roll(1, 0)], dim=1),
-            {name: features(pairs) for name, pairs in self.examples.items()},
+            factors, torch.stack([sources, sources.roll(1, 0)], dim=1), {name: features(pairs) for name, pairs in self.examples.items()}
         )

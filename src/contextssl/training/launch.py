@@ -6,6 +6,7 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -22,32 +23,24 @@ from contextssl.system.distributed import launched
 
 
 def check_launch(settings: RunSettings) -> None:
-    """
-    Raises:
-        SettingsError: for devices that are not there, and where the environment says that there are more or fewer processes than
-            devices × num_nodes, which would wait for each other for ever, or each train alone into the other's files.
-    """
+    """Raises SettingsError for devices that are not there, and where the environment says that there are more or fewer processes than devices ×
+    num_nodes, which would wait for each other for ever, or each train alone into the other's files."""
     launch = launched()
+    several = f"{launch.variable} in the environment makes this one of {launch.world} processes"
+    alone = f"for a run of its own, unset {launch.variable}"
     asked = f"devices={settings.devices} num_nodes={settings.num_nodes}"
     try:
         with warnings.catch_warnings():
             # Its messages come again when the run's own trainer is made.
             warnings.simplefilter("ignore")
-            trainer = pl.Trainer(
-                accelerator=settings.accelerator,
-                devices=settings.devices,
-                num_nodes=settings.num_nodes,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            )
+            bare: Any = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+            trainer = pl.Trainer(accelerator=settings.accelerator, devices=settings.devices, num_nodes=settings.num_nodes, **bare)
     except (MisconfigurationException, KeyError, RuntimeError, TypeError, ValueError) as error:
         # A variable that a launcher sets in addition to those that are there.
         reason = f"{error.args[0]} is not set" if isinstance(error, KeyError) else " ".join(str(error).split())
         if launch.variable is None:
             raise SettingsError(f"accelerator={settings.accelerator} {asked} are not available: {reason}") from error
-        raise SettingsError(f"{_several()}, which does not go with {asked}: {reason.rstrip('.')}; {_alone()}") from error
+        raise SettingsError(f"{several}, which does not go with {asked}: {reason.rstrip('.')}; {alone}") from error
     # Not the trainer's world_size, which under Slurm is what the environment says.
     world = trainer.num_devices * trainer.num_nodes
     if world == 1:
@@ -55,7 +48,7 @@ def check_launch(settings: RunSettings) -> None:
         rank_zero_only.rank = 0  # type: ignore[attr-defined]
     if launch.world not in (1, world):
         raise SettingsError(
-            f"{_several()}, but {asked} make a run of {world}: say how many devices each node has, and how many nodes; {_alone()}"
+            f"{several}, but {asked} make a run of {world}: say how many devices each node has, and how many nodes; {alone}"
         )
     if settings.sync_batchnorm and world > 1 and isinstance(trainer.accelerator, CPUAccelerator):
         raise SettingsError(
@@ -85,12 +78,3 @@ def ending_started(trainer: pl.Trainer) -> Iterator[None]:
         if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
             trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
         raise
-
-
-def _several() -> str:
-    launch = launched()
-    return f"{launch.variable} in the environment makes this one of {launch.world} processes"
-
-
-def _alone() -> str:
-    return f"for a run of its own, unset {launched().variable}"

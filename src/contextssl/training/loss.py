@@ -34,9 +34,7 @@ from contextssl.models.whole_batch import ALONE, WholeBatch
 @dataclass(frozen=True)
 class Objective:
     """Contrastive loss + ``auxiliary_weight`` × auxiliary regression (Gupta et al., 2024, equations 2 to 4), which adds one mean per active
-    factor.
-
-    With ``inactive_weight`` (ours) the alignment of pairs that differ in inactive factors alone is added.
+    factor; with ``inactive_weight`` (ours) the alignment of pairs that differ in inactive factors alone is added.
 
     Args:
         label_weight: of the loss of labels that depend on the context, where the model has a head for them.
@@ -87,11 +85,7 @@ class Losses:
 
 
 def contextssl_loss(
-    model: ContextSSL,
-    batch: PairBatch,
-    objective: Objective,
-    generator: torch.Generator | None = None,
-    whole: WholeBatch = ALONE,
+    model: ContextSSL, batch: PairBatch, objective: Objective, generator: torch.Generator | None = None, whole: WholeBatch = ALONE
 ) -> Losses:
     """The loss of a batch of pairs.
 
@@ -148,9 +142,8 @@ def contextssl_loss(
         total, parts[name] = total + loss, loss.detach()
     if model.label_head is not None and model.label_space is not None:
         labels = model.label_space.labels(batch.target_latents, batch.labels, batch.active)
-        parts["label"] = context_label_loss(model.label_head(unit), labels)
-        total = total + objective.label_weight * parts["label"]
-        parts["label"] = parts["label"].detach()
+        loss = context_label_loss(model.label_head(unit), labels)
+        total, parts["label"] = total + objective.label_weight * loss, loss.detach()
     return Losses(total, parts, batch, cosines.detach(), latents.detach())
 
 
@@ -161,11 +154,7 @@ def summed(parts: Mapping[str, Float[Tensor, ""]], batch: PairBatch) -> Losses:
 
 
 def loss_of(
-    model: ViewEncoder,
-    batch: PairBatch,
-    objective: Objective,
-    generator: torch.Generator | None = None,
-    whole: WholeBatch = ALONE,
+    model: ViewEncoder, batch: PairBatch, objective: Objective, generator: torch.Generator | None = None, whole: WholeBatch = ALONE
 ) -> Losses:
     """The loss of the model's method; arguments as of :func:`contextssl_loss`."""
     if isinstance(model, ContextSSL):

@@ -14,9 +14,8 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -26,7 +25,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from contextssl.errors import DataError
 from contextssl.records.run_folder import EVENTS, METRICS
-from contextssl.system.files import atomic_path, storage_error
+from contextssl.system.files import storage_error, write_bytes
 
 COLUMNS = ("step", "epoch", "name", "value")
 
@@ -35,14 +34,8 @@ class _FileLogger(Logger):
     """A logger of ours: no name, no version, and nothing to say about settings, which are in results.json and in every checkpoint."""
 
     path: Path
-
-    @property
-    def name(self) -> str:
-        return ""
-
-    @property
-    def version(self) -> str:
-        return ""
+    name = ""
+    version = ""
 
     @property
     def save_dir(self) -> str:
@@ -53,25 +46,13 @@ class _FileLogger(Logger):
         pass
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One number of ``metrics.csv``; the epoch is empty where none was given."""
 
     step: int
     epoch: int | None
     name: str
     value: float
-
-    @classmethod
-    def parse(cls, fields: list[str]) -> Row:
-        """Raises ValueError where these are no four fields, or not of their kinds."""
-        step, epoch, name, value = fields
-        if not name:
-            raise ValueError("a number without a name")
-        return cls(int(step), int(epoch) if epoch else None, name, float(value))
-
-    def fields(self) -> tuple[int, int | str, str, str]:
-        return (self.step, "" if self.epoch is None else self.epoch, self.name, repr(self.value))
 
 
 class MetricsCSV(_FileLogger):
@@ -93,16 +74,9 @@ class MetricsCSV(_FileLogger):
         self.checksum = zlib.crc32(data, self.checksum)
 
     def drop_after(self, step: int, checksum: int | None = None) -> list[Row]:
-        """Drop the rows of steps from ``step`` on, which a resumed run repeats, and return the others. A last line that was cut short is
-        dropped with a warning.
-
-        Args:
-            checksum: what :attr:`checksum` was after that step, 0 where nothing had been logged, None where unknown. Where the rows that are
-                kept have another one, a warning says so.
-
-        Raises:
-            DataError: where another line is damaged, naming it.
-        """
+        """Drop the rows of steps from ``step`` on, which a resumed run repeats, and return the others. A last line that was cut short is dropped
+        with a warning; so is said where the rows that are kept have another checksum than :attr:`checksum` was after that step (0 where nothing had
+        been logged, None where unknown). Raises DataError where another line is damaged, naming it."""
         if not self.path.exists():
             if checksum:
                 warnings.warn(f"{self.path} is gone: the new one begins at step {step}", stacklevel=2)
@@ -116,8 +90,7 @@ class MetricsCSV(_FileLogger):
                 "before that step are kept as they are",
                 stacklevel=2,
             )
-        with atomic_path(self.path) as temporary:
-            temporary.write_bytes(data)
+        write_bytes(self.path, data)
         return rows
 
 
@@ -126,16 +99,12 @@ def _lines(rows: list[Row], header: bool) -> bytes:
     writer = csv.writer(text)
     if header:
         writer.writerow(COLUMNS)
-    writer.writerows(row.fields() for row in rows)
+    writer.writerows(rows)
     return text.getvalue().encode()
 
 
 def _append(path: Path, data: bytes) -> None:
-    """All of ``data`` at the end of a file, or none of it.
-
-    Raises:
-        DataError: where it cannot be written.
-    """
+    """All of ``data`` at the end of a file, or none of it. Raises DataError where it cannot be written."""
     try:
         with path.open("ab", buffering=0) as file:
             size = file.tell()
@@ -167,13 +136,15 @@ def _read(path: Path) -> list[Row]:
                 if tuple(fields) != COLUMNS:
                     raise ValueError("another header")
                 continue
-            row = Row.parse(fields)
+            step, epoch, name, value = fields
+            if not name:
+                raise ValueError("a number without a name")
+            row = Row(int(step), int(epoch) if epoch else None, name, float(value))
             if rows and row.step < rows[-1].step:
                 raise ValueError("steps go backwards")
         except (ValueError, csv.Error, StopIteration) as error:
             raise DataError(
-                f"{path} is damaged at line {number} ({error}): fix that line, or move the file away, and resume again; "
-                "checkpoints do not need it"
+                f"{path} is damaged at line {number} ({error}): fix that line, or move the file away, and resume again; checkpoints do not need it"
             ) from None
         rows.append(row)
     return rows
@@ -211,8 +182,7 @@ class EventFile(_FileLogger):
             last = times.get(row.step, last)
             values = [Summary.Value(tag=row.name, simple_value=row.value)]
             data.append(_record(Event(wall_time=last, step=row.step, summary=Summary(value=values))))
-        with atomic_path(self.path) as temporary:
-            temporary.write_bytes(b"".join(data))
+        write_bytes(self.path, b"".join(data))
         for path in there:
             if path != self.path:
                 path.unlink(missing_ok=True)

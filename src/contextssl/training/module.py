@@ -14,7 +14,7 @@ from torch import Tensor
 from contextssl.checkpoints import CARRIED, RECIPE
 from contextssl.config.settings import TrainSettings
 from contextssl.data.pairs import PairBatch, PairSampler
-from contextssl.errors import DataError, SettingsError, TrainingError
+from contextssl.errors import DataError, TrainingError
 from contextssl.evaluation.online import OnlinePairs, online_rows, watched
 from contextssl.factors import Environment
 from contextssl.models.view_encoder import ViewEncoder
@@ -36,17 +36,10 @@ METERS = "contextssl_meters"
 
 
 class Training(pl.LightningModule):
-    """One run: its model, its batches, its optimiser and its validation.
+    """One run: its model, which is trained in place, its batches, its optimiser and its validation.
 
-    Args:
-        model: what is trained, in place.
-        sampler: the batches.
-        online: validation pairs, fixed.
-        environments: of the validation contexts.
-        recipe: what a checkpoint carries to rebuild the model.
-        folder: of the run, for the record of a loss that is not finite.
-        carried: the views whose features a checkpoint carries.
-    """
+    The validation pairs (``online``) are fixed; ``environments`` are those of their contexts. A checkpoint holds the ``recipe``, which rebuilds the
+    model, and the features of the ``carried`` views."""
 
     def __init__(
         self,
@@ -166,11 +159,6 @@ class Training(pl.LightningModule):
 
     # -- validation --------------------------------------------------------------------------------------------------------------------
 
-    def lengths(self) -> list[int]:
-        """The context lengths of the settings, those beyond the block replaced by its longest."""
-        longest = self.model.longest_context
-        return sorted({min(length, longest) for length in self.settings.eval_ctxt})
-
     def on_train_epoch_end(self) -> None:
         # Before anything is saved as the end of an epoch; the meters may be fetched less often.
         self._stop_if_not_finite()
@@ -179,7 +167,9 @@ class Training(pl.LightningModule):
             self.validate()
 
     def signals(self) -> list[ResultRow]:
-        return online_rows(self.model, self.online, self.environments, self.lengths())
+        # Context lengths beyond the block are replaced by its longest.
+        lengths = sorted({min(length, self.model.longest_context) for length in self.settings.eval_ctxt})
+        return online_rows(self.model, self.online, self.environments, lengths)
 
     def validate(self) -> None:
         """Log the online signals. Every process computes them; running statistics may differ, so the score of the first one counts."""
@@ -194,10 +184,7 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        if settings.optimizer not in kinds:
-            raise SettingsError(f"optimizer is {settings.optimizer!r}: use 'adam' or 'adamw'")
-        optimizer = kinds[settings.optimizer](
+        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer](
             [parameter for parameter in self.model.parameters() if parameter.requires_grad],
             lr=peak_learning_rate(settings.learning_rate, settings.batch_size),
             weight_decay=settings.weight_decay,

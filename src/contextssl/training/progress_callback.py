@@ -21,16 +21,9 @@ class Progress(pl.Callback):
             step = f"step {trainer.global_step:,}/{self.meter.total:,}"
             return "  ".join([self.meter.title, step, *_values(trainer), f"{self.meter.seconds_left / 60:.1f} min left"])
 
-        self.meter = Meter(
-            _epoch(trainer),
-            int(trainer.estimated_stepping_batches),
-            "steps",
-            trainer.global_step,
-            trainer.is_global_zero,
-            seconds=PATIENCE,
-            line=line,
-            console=Console(),
-        ).__enter__()
+        total, done, show = int(trainer.estimated_stepping_batches), trainer.global_step, trainer.is_global_zero
+        self.meter = Meter(_epoch(trainer), total, "steps", done, show, seconds=PATIENCE, line=line, console=Console())
+        self.meter.__enter__()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.meter.title = _epoch(trainer)

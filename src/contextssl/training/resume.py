@@ -29,21 +29,14 @@ from contextssl.version import __version__
 FORMAT = 1
 # What may change when a run is resumed: where and how it runs, not what it computes.
 FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile")
-# Of these the ones that are of one command alone: their default is not the value of the command before.
-OF_ONE_COMMAND = ("max_minutes",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Resumed:
     """A run to resume.
 
-    Args:
-        settings: to resume with.
-        folder: of the run.
-        checkpoint: to resume from; None where it was stopped before its first, so that it starts again in its own folder.
-        content: of that checkpoint.
-        own_data: the code of the user's own that its data were made by, as its files name it; None where they were made by none.
-    """
+    Stopped before its first checkpoint it has none, no content, and starts again in its own folder. ``own_data`` is the code of the user's own that
+    its data were made by, as its files name it; None where they were made by none."""
 
     settings: TrainSettings
     folder: Path
@@ -54,13 +47,8 @@ class Resumed:
 
 @contextmanager
 def resumed(given: TrainSettings) -> Iterator[Resumed]:
-    """The run that ``given.resume`` names, for this process alone.
-
-    Raises:
-        CheckpointError: where there is nothing to resume.
-        SettingsError: where other settings are given than the run's own.
-        BusyError: where another process trains in its folder.
-    """
+    """The run that ``given.resume`` names, for this process alone. Raises CheckpointError where there is nothing to resume; SettingsError where
+    other settings are given than the run's own; BusyError where another process trains in its folder."""
     named = Path(str(given.resume))
     if named.is_dir() and not (named / LAST).is_file() and (named / SETTINGS).is_file() and is_early(named):
         own = TrainSettings(**stored_settings(named))
@@ -96,19 +84,12 @@ def write_settings(folder: Path, settings: TrainSettings, commit: str | None, pa
 
 def stored_settings(folder: Path) -> dict[str, Any]:
     """The settings in a run's ``settings.json``.
-
-    Raises:
-        DataError: where it is missing, damaged, or of a newer format.
-        CheckpointError: where it holds settings that this version does not know.
-    """
+    Raises DataError where it is missing, damaged, or of a newer format; CheckpointError where it holds settings that this version does not know."""
     path = folder / SETTINGS
     content = read_json(path)
-    damaged = DataError(f"{path} is damaged: resume the run, which writes it again from its checkpoint, or remove the run")
-    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
-        raise damaged
-    written = content.get("format", FORMAT)
-    if not isinstance(written, int):
-        raise damaged
+    written = content.get("format", FORMAT) if isinstance(content, dict) else None
+    if not isinstance(written, int) or not isinstance(content.get("settings"), dict):
+        raise DataError(f"{path} is damaged: resume the run, which writes it again from its checkpoint, or remove the run")
     if written > FORMAT:
         raise DataError(f"{path} has format {written}, written by contextssl {content.get('version')}: this version reads {FORMAT}")
     return known_settings(content["settings"], content.get("version"), str(path))
@@ -134,8 +115,8 @@ def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSet
     defaults = TrainSettings()
     if own_name(given.dataset) or own_name(settings.dataset):
         settings.dataset = own_name(given.dataset) or defaults.dataset
-    for name in OF_ONE_COMMAND:
-        setattr(settings, name, getattr(given, name))
+    # Of one command alone: its default is not the value of the command before.
+    settings.max_minutes = given.max_minutes
     for field in dataclasses.fields(TrainSettings):
         value = getattr(given, field.name)
         if field.name == "resume" or value == getattr(defaults, field.name):
@@ -151,12 +132,8 @@ def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSet
 
 
 def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_from: Path | None) -> bool:
-    """Train, from a checkpoint where there is one. Returns whether the time limit stopped the run.
-
-    Raises:
-        KeyboardInterrupt: where the user stopped it, saying how to resume; SystemExit for other signals in a program of the user's.
-        DataError: where the disk is full, saying how to resume.
-    """
+    """Train, from a checkpoint where there is one. Returns whether the time limit stopped the run. Raises KeyboardInterrupt where the user stopped
+    it, saying how to resume; SystemExit for other signals in a program of the user's; DataError where the disk is full, saying how to resume."""
 
     def message() -> str:
         return f"training stopped at step {trainer.global_step:,}: {how_to_resume(module.folder)}"
@@ -177,13 +154,12 @@ def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_f
             # Lightning ends a process on a KeyboardInterrupt without a message, and ignores further ones.
             signals.take_again()
             raise KeyboardInterrupt(message()) from None
-        except OSError as error:
-            raise storage_error(error, error.filename or module.folder, "write", _advice(module.folder)) from error
-        except DataError as error:
-            if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL_DISK:
-                cause = error.__cause__
-                raise storage_error(cause, cause.filename or module.folder, "write", _advice(module.folder)) from error
-            raise
+        except (OSError, DataError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(cause, OSError) or (cause is not error and cause.errno not in FULL_DISK):
+                raise
+            fix = f"free some space on that disk; the training: {how_to_resume(module.folder)}"
+            raise storage_error(cause, cause.filename or module.folder, "write", fix) from error
         if signals.asked is not None:
             raise signals.error()
     return False
@@ -194,10 +170,6 @@ def how_to_resume(folder: Path) -> str:
     if (folder / LAST).is_file():
         return f"resume from its last checkpoint with contextssl train {shlex.quote(f'resume={folder}')}"
     return "it had no checkpoint yet; start it again by the same command"
-
-
-def _advice(folder: Path) -> str:
-    return f"free some space on that disk; the training: {how_to_resume(folder)}"
 
 
 def _quiet() -> None:

@@ -20,7 +20,6 @@ from contextssl.config.own_settings import check_own, declared_by
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
 from contextssl.data.dataset import Data, data_kind, open_data
-from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.environments import environments_of
 from contextssl.data.pairs import PairSampler
 from contextssl.data.places import at_recorded_places
@@ -62,24 +61,18 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         data: your own, in place of ``settings.dataset``.
         encoder: your own module with a ``num_features``, in place of ``settings.backbone``.
 
-    Raises:
-        SettingsError, DataError, CheckpointError: for what is wrong with each, before anything is trained.
-        TrainingError: where the loss is not finite.
-    """
+    Raises SettingsError, DataError or CheckpointError for what is wrong with each, before anything is trained; TrainingError where the loss is not
+    finite."""
     with ExitStack() as stack:
         given_data = data is not None or own_name(settings.dataset) is not None
+        given_encoder = encoder is not None or settings.encoder_factory is not None
         resumed_run = stack.enter_context(resumed(settings)) if settings.resume is not None else None
         if resumed_run is not None:
             settings = resumed_run.settings
             if resumed_run.checkpoint is None:
                 refuse_unnamed_data(resumed_run.own_data, given_data, str(resumed_run.folder))
             else:
-                refuse_unnamed_parts(
-                    resumed_run.content,
-                    data=given_data,
-                    encoder=encoder is not None or settings.encoder_factory is not None,
-                    where=str(resumed_run.checkpoint),
-                )
+                refuse_unnamed_parts(resumed_run.content, data=given_data, encoder=given_encoder, where=str(resumed_run.checkpoint))
         check_settings(settings)
         if resumed_run is None:
             check_own(settings, declared_by(settings))
@@ -92,70 +85,46 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             return resumed_run.folder
         if data is None:
             if resumed_run is None:
-                dry_run(settings, encoder is not None or settings.encoder_factory is not None)
-            data = _data_of(settings, resumed_run)
+                dry_run(settings, given_encoder)
+            data = _data_of(settings, {} if resumed_run is None else resumed_run.content)
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
-        environments = environments_of(settings, data.train.factors)
-        sampler = PairSampler(
-            data.train,
-            environments,
-            settings.batch_size,
-            settings.block_size,
-            settings.pairs_per_item,
-            settings.seed,
-            settings.context,
-            together=settings.negatives == "sequence",
-        )
-        model = fresh_model(settings, data, encoder)
-        if resumed_run is not None and resumed_run.checkpoint is not None:
-            check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_run.checkpoint))
-            folder = resumed_run.folder
-        elif is_first_process():
-            folder = stack.enter_context(training_folder(settings.output_dir, data_kind(data), settings.run_dir))
-        else:
-            # The others get the folder's name once they are connected (:meth:`Training.setup`), and write nothing before.
-            folder = Path(settings.output_dir)
-        return _train(settings, resumed_run, folder, data, encoder, sampler, environments, model)
+        return _train(settings, resumed_run, data, encoder, stack)
 
 
-def _data_of(settings: TrainSettings, resumed_run: Resumed | None) -> Data:
+def _data_of(settings: TrainSettings, content: Mapping[str, Any]) -> Data:
     """The data of the settings; for a resumed run those at the places that it recorded, whatever the working directory.
-
-    Raises:
-        DataError: where a resumed run was trained on other data.
-    """
-    recorded = resumed_run.content[checkpoints.RECIPE]["data"] if resumed_run is not None and resumed_run.checkpoint is not None else {}
+    Raises DataError where a resumed run was trained on other data."""
+    recorded = content[checkpoints.RECIPE]["data"] if content else {}
     found = {} if own_name(settings.dataset) else at_recorded_places(settings, recorded)
     data = open_data(dataclasses.replace(settings, **found), progress=settings.progress)
     if found:
         data = dataclasses.replace(data, description={**data.description, "places": recorded.get("places", {})})
-    _refuse_other_data(recorded, data)
-    return data
-
-
-def _refuse_other_data(recorded: Mapping[str, Any], data: Data) -> None:
-    """Raises DataError where a run that is resumed was trained on other data than these."""
     before, now = recorded.get("fingerprint"), data.description.get("fingerprint")
     if before is not None and before != now:
         raise DataError(
             f"the run was trained on other data (fingerprint {before}, those at {data.description.get('path')} have {now}), so it cannot be resumed "
             "exactly: bring back the data that it was trained on, or start a new run"
         )
+    return data
 
 
-def _train(
-    settings: TrainSettings,
-    resumed_run: Resumed | None,
-    folder: Path,
-    data: Data,
-    encoder: nn.Module | None,
-    sampler: PairSampler,
-    environments: EnvironmentMix,
-    model: ViewEncoder,
-) -> Path:
-    """The training itself; returns its folder, in every process."""
+def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, encoder: nn.Module | None, stack: ExitStack) -> Path:
+    """The training itself; returns its folder, in every process. What ``stack`` holds ends with the run."""
+    environments = environments_of(settings, data.train.factors)
+    sizes = (settings.batch_size, settings.block_size, settings.pairs_per_item)
+    together = settings.negatives == "sequence"
+    sampler = PairSampler(data.train, environments, *sizes, settings.seed, settings.context, together=together)
+    model = fresh_model(settings, data, encoder)
     resumed_from = resumed_run.checkpoint if resumed_run is not None else None
+    if resumed_run is not None and resumed_from is not None:
+        check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_from))
+        folder = resumed_run.folder
+    elif is_first_process():
+        folder = stack.enter_context(training_folder(settings.output_dir, data_kind(data), settings.run_dir))
+    else:
+        # The others get the folder's name once they are connected (:meth:`Training.setup`), and write nothing before.
+        folder = Path(settings.output_dir)
     if resumed_from is None and is_first_process():
         parts = describe_parts(settings, data, encoder)
         write_settings(folder, settings, commit(), {**parts, "data": {"kind": parts["data"]["kind"]}})
@@ -197,10 +166,7 @@ def _is_finished(resumed_run: Resumed, settings: TrainSettings) -> bool:
 
 
 def check_settings(settings: TrainSettings) -> None:
-    """
-    Raises:
-        SettingsError: for values that are invalid, alone or together, naming the setting.
-    """
+    """Raises SettingsError for values that are invalid, alone or together, naming the setting."""
     checked(settings)
     method = METHODS.find(settings.method)
     if settings.weight_labels > 0 and method.aim != "context":
@@ -208,14 +174,17 @@ def check_settings(settings: TrainSettings) -> None:
             f"weight_labels is for method=contextssl and conditional: its head takes embeddings in an environment; leave it out of "
             f"{settings.method}"
         )
-    odd = [length for length in settings.eval_ctxt if length % 2]
-    if odd:
+    if odd := [length for length in settings.eval_ctxt if length % 2]:
         raise SettingsError(f"eval_ctxt holds {odd[0]}: context lengths count tokens, two per pair, so they are even and 0 or more")
 
 
 def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) -> ViewEncoder:
     """The model of the settings, its weights a function of the seed alone, whatever else draws from torch's global stream."""
     with DrawingFrom(seeded_generator(settings.seed, "weights")):
+        labels = None
+        if settings.weight_labels > 0:
+            views = ViewSet.choose(data.train.views, "train", LABEL_VIEWS, 0, 0)
+            labels = LabelSpace.fit(views.latents, data.train.factors, len(data.train.class_names), bins=settings.label_bins)
         model = build_model(
             settings,
             data.train.factors,
@@ -224,31 +193,16 @@ def fresh_model(settings: TrainSettings, data: Data, encoder: nn.Module | None) 
             image_std=data.image_std,
             columns=data.columns,
             classes=len(data.train.class_names),
-            labels=_label_space(settings, data),
+            labels=labels,
             encoder=encoder,
         )
     return model.to(memory_format=torch.channels_last)
 
 
-def _label_space(settings: TrainSettings, data: Data) -> LabelSpace | None:
-    """Labels that depend on the context, fitted to the latents of training views; None where no head is to learn any."""
-    if settings.weight_labels == 0:
-        return None
-    views = ViewSet.choose(data.train.views, "train", LABEL_VIEWS, 0, 0)
-    return LabelSpace.fit(views.latents, data.train.factors, len(data.train.class_names), bins=settings.label_bins)
-
-
 def _trainer(settings: TrainSettings, folder: Path, watched: str, steps_per_epoch: int) -> tuple[pl.Trainer, RunCheckpoints]:
     metrics, events = MetricsCSV(folder), EventFile(folder)
-    loggers: list[Logger] = [metrics, events]
-    if settings.wandb is not None:
-        loggers.append(_wandb(settings, folder))
-    saving = RunCheckpoints(
-        folder, watched, steps_per_epoch, settings.save_interval, 60 * settings.save_minutes, 60 * settings.max_minutes, metrics, events
-    )
-    callbacks: list[pl.Callback] = [saving]
-    if settings.progress:
-        callbacks.append(Progress())
+    loggers: list[Logger] = [metrics, events, *([] if settings.wandb is None else [_wandb(settings, folder)])]
+    saving = RunCheckpoints(folder, watched, steps_per_epoch, settings, metrics, events)
     trainer = pl.Trainer(
         # Where Lightning looks for checkpoints of its own under Slurm: never in the folder that a command happens to run in.
         default_root_dir=folder,
@@ -260,7 +214,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, steps_per_epoc
         gradient_clip_val=settings.gradient_clip or None,
         logger=loggers,
         log_every_n_steps=settings.log_every_steps,
-        callbacks=callbacks,
+        callbacks=[saving, *([Progress()] if settings.progress else [])],
         plugins=[AtomicCheckpoints(), *without_requeue()],
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -15,6 +15,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from contextssl.checkpoints import read
+from contextssl.config.settings import RunSettings
 from contextssl.records.run_folder import CHECKPOINTS
 from contextssl.system import interruptions
 from contextssl.system.files import atomic_path
@@ -47,33 +48,15 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 class RunCheckpoints(Checkpoint):
-    """``best`` where a validation score exceeds all before, ``epoch=NNNN`` where asked for, and then ``last``, which records the others for a
-    resumed run.
-
-    Args:
-        folder: of the run.
-        watched: the name of the score that ``best`` is chosen by.
-        steps_per_epoch: of the optimiser.
-        keep_every: epochs between checkpoints that are kept; 0 keeps none.
-        save_seconds: after which ``last`` is written within an epoch; 0 does not.
-        max_seconds: after which the run stops; 0 does not.
-        metrics, events: what is logged.
-    """
+    """``best`` where the validation score ``watched`` exceeds all before, ``epoch=NNNN`` where asked for, and then ``last``, which records the others
+    for a resumed run."""
 
     def __init__(
-        self,
-        folder: Path,
-        watched: str,
-        steps_per_epoch: int,
-        keep_every: int,
-        save_seconds: float,
-        max_seconds: float,
-        metrics: MetricsCSV,
-        events: EventFile,
+        self, folder: Path, watched: str, steps_per_epoch: int, settings: RunSettings, metrics: MetricsCSV, events: EventFile
     ) -> None:
         self.folder = folder / CHECKPOINTS
-        self.watched, self.steps_per_epoch, self.keep_every = watched, steps_per_epoch, keep_every
-        self.save_seconds, self.max_seconds = save_seconds, max_seconds
+        self.watched, self.steps_per_epoch, self.keep_every = watched, steps_per_epoch, settings.save_interval
+        self.save_seconds, self.max_seconds = 60 * settings.save_minutes, 60 * settings.max_minutes
         self.metrics, self.events = metrics, events
         self.interruptions: Interruptions | None = None
         self.best: float | None = None
@@ -81,8 +64,6 @@ class RunCheckpoints(Checkpoint):
         self.seconds_before = 0.0
         self.began = self.saved = time.monotonic()
         self.time_is_up = False
-
-    # -- what a checkpoint says of the run --------------------------------------------------------------------------------------------
 
     @property
     def state_key(self) -> str:
@@ -109,8 +90,6 @@ class RunCheckpoints(Checkpoint):
         for state in checkpoint.get("callbacks", {}).values():
             if isinstance(state, dict) and state.get("monitor") == self.watched and state.get("best_model_score") is not None:
                 self.best = float(state["best_model_score"])
-
-    # -- when ---------------------------------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.began = self.saved = time.monotonic()
