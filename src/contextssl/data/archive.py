@@ -37,11 +37,8 @@ ZIP_HEADER, ZIP_NAME, ZIP_EXTRA = 30, 26, 28
 
 
 def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
-    """Lists a folder, or an archive of one. Of a compressed tar only the ``wanted`` names can be read.
-
-    Raises:
-        DataError: where there is nothing at ``path``, or it is neither a folder nor an archive that can be read.
-    """
+    """Lists a folder, or an archive of one. Of a compressed tar only the ``wanted`` names can be read. Raises DataError where there is nothing at
+    ``path``, or it is neither a folder nor an archive that can be read."""
     path = Path(path)
     if path.is_dir():
         return list_folder(path)
@@ -154,11 +151,8 @@ def list_tar(path: Path) -> ArchiveFiles:
 
 
 def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bool]) -> ArchiveFiles:
-    """Reads a compressed tar through once, and keeps the ``wanted`` files in memory. ``compression`` is gz, bz2 or xz.
-
-    Raises:
-        DataError: where they are more than ``MEMORY_BYTES``. Damage raises the errors of tarfile and of the compression.
-    """
+    """Reads a compressed tar through once, and keeps the ``wanted`` files in memory. ``compression`` is gz, bz2 or xz. Raises DataError where
+    they are more than ``MEMORY_BYTES``. Damage raises the errors of tarfile and of the compression."""
     members: list[tarfile.TarInfo] = []
     found: dict[tarfile.TarInfo, Place] = {}
     held = bytearray()

@@ -82,11 +82,8 @@ class Cifar10Source(SingleViewSource):
     def read(
         self, split: str, index: int, resolution: int
     ) -> tuple[UInt8[np.ndarray, "1 {resolution} {resolution} 3"], Float64[np.ndarray, "1 2"]]:
-        """One image: (1, H, W, 3) uint8, resized by a bicubic filter where ``resolution`` is not 32, and its size (1, 2) float64: 32, 32.
-
-        Raises:
-            DataError: where the files have gone or were changed.
-        """
+        """One image: (1, H, W, 3) uint8, resized by a bicubic filter where ``resolution`` is not 32, and its size (1, 2) float64: 32, 32. Raises
+        DataError where the files have gone or were changed."""
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         of_train, places = self._places[split]

@@ -39,10 +39,7 @@ class Data:
     columns: Columns | None = None
 
     def split(self, name: str) -> PairSource:
-        """
-        Raises:
-            DataError: where the data have no such split.
-        """
+        """Raises DataError where the data have no such split."""
         found = {"train": self.train, "val": self.val, "test": self.test}.get(name)
         if found is None:
             raise DataError(f"these data have no split {name!r}: use val, or train")

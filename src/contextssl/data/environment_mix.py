@@ -26,10 +26,8 @@ class EnvironmentMix:
         """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
 
         None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``. A single factor, and categories, are
-        joined by ``none``, in whose contexts every factor is inactive.
-
-        Raises:
-            SettingsError: for an unknown environment, a list where there are not two factors, negative numbers or a sum other than 1.
+        joined by ``none``, in whose contexts every factor is inactive. Raises SettingsError for an unknown environment, a list where there are
+        not two factors, negative numbers or a sum other than 1.
         """
         if scope not in ("batch", "sequence"):
             raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")

@@ -10,12 +10,9 @@ from contextssl.method import METHODS
 
 
 def environments_of(settings: TrainSettings, factors: FactorSpace) -> EnvironmentMix:
-    """The environments that a run is trained on: of ContextSSL those of the settings; of a baseline the one that it is conditioned on (default: all
-    factors are active); ``none`` for a method without actions.
-
-    Raises:
-        SettingsError: for an unknown method or environment, and for a condition where the method has none.
-    """
+    """The environments that a run is trained on: of ContextSSL those of the settings; of a baseline the one that it is conditioned on (default:
+    all factors are active); ``none`` for a method without actions. Raises SettingsError for an unknown method or environment, and for a condition
+    where the method has none."""
     method = METHODS.find(settings.method)
     if settings.condition is not None and (method.aim != "equivariance"):
         fix = "env_ratio says which environments it learns" if method.aim == "context" else "it takes no action"

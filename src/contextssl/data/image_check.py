@@ -42,11 +42,7 @@ class _Finding(NamedTuple):
 
 
 def check_images(settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
-    """:func:`scan` of what the settings name, and some of its images augmented.
-
-    Raises:
-        DataError: where there is no image.
-    """
+    """:func:`scan` of what the settings name, and some of its images augmented. Raises DataError where there is no image."""
     augmentations, path = shown_augmentations(settings), Path(str(settings.data_dir))
     try:
         listing = list_images(path)

@@ -143,11 +143,8 @@ class ImagesSource(SingleViewSource):
     def read(
         self, split: str, index: int, resolution: int
     ) -> tuple[UInt8[np.ndarray, "1 {resolution} {resolution} channels"], Float64[np.ndarray, "1 2"]]:
-        """One image: (1, H, W, C) uint8 at resolution × resolution, and its height and width in the file (1, 2) float64.
-
-        Raises:
-            DataError: naming the image that is missing or damaged.
-        """
+        """One image: (1, H, W, C) uint8 at resolution × resolution, and its height and width in the file (1, 2) float64. Raises DataError naming
+        the image that is missing or damaged."""
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         name = self.splits[split][index].name

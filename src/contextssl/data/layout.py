@@ -70,11 +70,8 @@ class Listing:
 
 
 def list_images(path: str | Path) -> Listing:
-    """Lists the images of a folder or an archive; see :func:`contextssl.data.archive.open_files` for archives.
-
-    Raises:
-        DataError: where there is no such folder or archive, or no image in it.
-    """
+    """Lists the images of a folder or an archive; see :func:`contextssl.data.archive.open_files` for archives. Raises DataError where there is no
+    such folder or archive, or no image in it."""
     files = open_files(path, is_image)
     names = [name for name in files.names if is_image(name)]
     unread = [name for name in files.names if PurePosixPath(name).suffix.lower() in OTHER_SUFFIXES and not is_hidden(name)]
@@ -123,11 +120,9 @@ class Layout:
 def lay_out(listing: Listing, names: Sequence[str], labels: bool | None = None) -> Layout:
     """Reads splits and classes off the paths of ``names``, which are the images of ``listing`` or some of them.
 
-    ``labels`` says whether folders are classes: True that they must be, False that they are not, None that they are where there are any.
-
-    Raises:
-        DataError: for folders of splits next to others, a split without a folder of training images, an empty split, images next to the
-            folders of classes, or no such folders where labels are required.
+    ``labels`` says whether folders are classes: True that they must be, False that they are not, None that they are where there are any. Raises
+    DataError for folders of splits next to others, a split without a folder of training images, an empty split, images next to the folders of
+    classes, or no such folders where labels are required.
     """
     split_of = _split_folders(listing, names)
     splits: dict[str, list[str]] = {split: [] for split in SPLIT_ORDER if split in split_of.values()} or {"train": []}
@@ -200,11 +195,8 @@ def unread_classes(listing: Listing, layout: Layout) -> dict[str, str]:
 
 
 def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:
-    """The split of each image, from lines ``relative/path split`` or ``relative/path,split``; a line of headers may come first.
-
-    Raises:
-        DataError: for a line of another kind, an unknown split or image, an image named twice or not at all.
-    """
+    """The split of each image, from lines ``relative/path split`` or ``relative/path,split``; a line of headers may come first. Raises DataError
+    for a line of another kind, an unknown split or image, an image named twice or not at all."""
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:

@@ -46,10 +46,7 @@ class Plan:
 
     @classmethod
     def of(cls, source: ItemSource, resolution: int) -> Plan:
-        """
-        Raises:
-            DataError: where a split is empty, a label is out of range, two items share a name, or a name is no UTF-8.
-        """
+        """Raises DataError where a split is empty, a label is out of range, two items share a name, or a name is no UTF-8."""
         order: list[tuple[str, int, Item]] = []
         splits = {}
         classes = len(source.class_names)

@@ -36,11 +36,8 @@ def available_cpus() -> int:
 
 
 def chosen_workers(workers: int | None, tasks: int) -> int:
-    """How many worker processes to start: one per processor where ``workers`` is None, never more than tasks; 0 and 1 mean none.
-
-    Raises:
-        DataError: for a negative number.
-    """
+    """How many worker processes to start: one per processor where ``workers`` is None, never more than tasks; 0 and 1 mean none. Raises DataError
+    for a negative number."""
     if workers is not None and workers < 0:
         raise DataError(f"workers={workers}: give 0 to work in this process, a number of processes, or nothing for one per processor")
     return min(available_cpus() if workers is None else workers, tasks)
@@ -51,12 +48,10 @@ def map_tasks(
 ) -> Generator[Result, None, None]:
     """The results of ``function(shared, task)`` over ``tasks``, in the order in which they are done.
 
-    ``shared`` goes to each worker once, so it may be large; a task goes by itself, so it should be small. With ``workers`` at 0 or 1 all
-    is done in this process. When the caller leaves early (an error, Ctrl-C), the tasks that have not begun are dropped and the pool is shut
-    down; what had been done by then is lost unless the caller took it.
-
-    Raises:
-        DataError: where worker processes cannot be started, or one dies. Whatever ``function`` raises comes through.
+    ``shared`` goes to each worker once, so it may be large; a task goes by itself, so it should be small. With ``workers`` at 0 or 1 all is done
+    in this process. When the caller leaves early (an error, Ctrl-C), the tasks that have not begun are dropped and the pool is shut down; what
+    had been done by then is lost unless the caller took it. Raises DataError where worker processes cannot be started, or one dies. Whatever
+    ``function`` raises comes through.
     """
     if workers <= 1:
         for task in tasks:

@@ -93,11 +93,7 @@ class Published:
     objects: tuple[Path, ...]
 
     def objects_of(self, meta: Meta) -> Path:
-        """Which of them holds the objects that ``meta`` lists: the first that has one of a few.
-
-        Raises:
-            DataError: where none has.
-        """
+        """Which of them holds the objects that ``meta`` lists: the first that has one of a few. Raises DataError where none has."""
         names = [name for listed, _ in meta.splits.values() for name in listed[:FEW]]
         for folder in self.objects:
             if any((folder / name).is_dir() for name in names):
@@ -110,11 +106,7 @@ class Published:
 
 
 def find_published(root: Path) -> Published:
-    """Where ``meta`` and the objects are, from the folder that holds either.
-
-    Raises:
-        DataError: where there is no ``meta``.
-    """
+    """Where ``meta`` and the objects are, from the folder that holds either. Raises DataError where there is no ``meta``."""
     if (root / "meta").is_dir():
         return Published(root, root, (root, root / PUBLISHED_FOLDER))
     above = root.absolute().parent
@@ -202,11 +194,8 @@ def listed_splits(root: Path) -> list[str]:
 
 
 def view_count(folder: Path) -> tuple[int, str]:
-    """How many views the object in ``folder`` has by the highest number of its files, and the suffix of its images.
-
-    Raises:
-        DataError: where there is no such folder, or no image in it.
-    """
+    """How many views the object in ``folder`` has by the highest number of its files, and the suffix of its images. Raises DataError where there
+    is no such folder, or no image in it."""
     try:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:

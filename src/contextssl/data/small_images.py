@@ -58,11 +58,8 @@ def channel_levels(data: bytes, name: str, channels: int = 3) -> tuple[Photo, tu
 
 
 def refuse_constant(source: ImagesSource) -> None:
-    """Checks a few images, so that a channel without variation is an error before all of them are packed.
-
-    Raises:
-        DataError: where a channel has one value in all of those.
-    """
+    """Checks a few images, so that a channel without variation is an error before all of them are packed. Raises DataError where a channel has
+    one value in all of those."""
     names = source.listing.names
     lowest: list[tuple[int, ...]] = []
     highest: list[tuple[int, ...]] = []

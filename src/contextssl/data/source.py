@@ -59,11 +59,8 @@ class ItemSource(Protocol):
         ...
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-        """All views of one item: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, R) float64.
-
-        Raises:
-            DataError: naming the file that is missing, damaged or out of range.
-        """
+        """All views of one item: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, R) float64. Raises DataError naming
+        the file that is missing, damaged or out of range."""
         ...
 
     def latents(self, raw: np.ndarray) -> np.ndarray:

@@ -59,11 +59,8 @@ def absolute_latents(raw: np.ndarray) -> np.ndarray:
 
 
 def factors_named(names: Sequence[str] | None) -> FactorSpace:
-    """How the six numbers are divided into factors: as published where no names are given.
-
-    Raises:
-        SettingsError: for names that are no division of them.
-    """
+    """How the six numbers are divided into factors: as published where no names are given. Raises SettingsError for names that are no division of
+    them."""
     divisions = (FACTORS, THREE_FACTORS)
     for space in divisions:
         if names is None or tuple(names) == space.names:
@@ -149,11 +146,8 @@ class ThreeDIEBenchSource:
         }
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-        """All views of one object: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, 7) float64.
-
-        Raises:
-            DataError: naming the file that is missing, damaged or out of range.
-        """
+        """All views of one object: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, 7) float64. Raises DataError naming
+        the file that is missing, damaged or out of range."""
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         folder = self.root / self.splits[split][index].name
@@ -226,11 +220,8 @@ _HEADER_BYTES = _HEADER.getvalue()[:-56]
 
 
 def read_latent(path: Path, check_ranges: bool = True) -> np.ndarray:
-    """The seven rendering latents of one view, (7,) float64.
-
-    Raises:
-        DataError: where the file is missing or damaged, has another shape, or holds a number that is not finite or out of its range.
-    """
+    """The seven rendering latents of one view, (7,) float64. Raises DataError where the file is missing or damaged, has another shape, or holds a
+    number that is not finite or out of its range."""
     try:
         data = read_regular(path)
     except OSError as error:

@@ -50,10 +50,7 @@ class NoiseBottleneck(nn.Module):
         return z + deviation * noise
 
     def require_variance(self) -> None:
-        """
-        Raises:
-            InputError: where no variance has been tracked, so that a share of it means nothing.
-        """
+        """Raises InputError where no variance has been tracked, so that a share of it means nothing."""
         if int(self.batches) == 0:
             raise InputError(
                 "this model has tracked no embedding variance, so a noise share of it is undefined: "

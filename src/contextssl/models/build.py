@@ -110,11 +110,7 @@ def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxil
 
 
 def build_table_encoder(settings: ModelSettings, columns: Columns) -> nn.Module:
-    """An encoder of rows.
-
-    Raises:
-        SettingsError: where the named backbone takes images.
-    """
+    """An encoder of rows. Raises SettingsError where the named backbone takes images."""
     if settings.backbone not in TABLE_ENCODERS:
         raise SettingsError(
             f"backbone={settings.backbone} takes images, and these views are rows of a table: use {' or '.join(TABLE_ENCODERS)}"

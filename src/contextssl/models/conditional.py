@@ -59,11 +59,7 @@ class Conditional(ContextSSL):
         *,
         beyond_block: bool = False,
     ) -> Context:
-        """The environment's name; the pairs are ignored.
-
-        Raises:
-            InputError: where no environment is named.
-        """
+        """The environment's name; the pairs are ignored. Raises InputError where no environment is named."""
         if environment is None:
             raise InputError("this model takes the environment's name, not pairs: name the environment")
         return self.named_context(environment)

@@ -26,11 +26,7 @@ def output_shape(module: nn.Module, view_shape: Sequence[int]) -> tuple[int, ...
 
 
 def feature_width(encoder: nn.Module) -> int:
-    """F of an encoder, its ``num_features``.
-
-    Raises:
-        SettingsError: where it has none.
-    """
+    """F of an encoder, its ``num_features``. Raises SettingsError where it has none."""
     width = getattr(encoder, "num_features", None)
     if not isinstance(width, int):
         raise SettingsError(f"{type(encoder).__name__} has no num_features: set it to the width of its output, or pass feature_width=…")
@@ -38,11 +34,8 @@ def feature_width(encoder: nn.Module) -> int:
 
 
 def check_encoder(encoder: nn.Module, view_shape: Sequence[int]) -> None:
-    """One forward pass of two views of zeros through an encoder of the user's own, in evaluation mode.
-
-    Raises:
-        SettingsError: where it fails, or its features are not (2, ``num_features``) floats.
-    """
+    """One forward pass of two views of zeros through an encoder of the user's own, in evaluation mode. Raises SettingsError where it fails, or
+    its features are not (2, ``num_features``) floats."""
     width, name = feature_width(encoder), type(encoder).__name__
     shape = (2, *view_shape)
     device = next((tensor.device for tensors in (encoder.parameters(), encoder.buffers()) for tensor in tensors), torch.device("cpu"))

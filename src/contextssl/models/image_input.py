@@ -17,10 +17,7 @@ OVERSHOOT = 0.05
 
 
 def check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
-    """
-    Raises:
-        SettingsError: for one without the other, other numbers of channels, or numbers that are not of images in 0 to 1.
-    """
+    """Raises SettingsError for one without the other, other numbers of channels, or numbers that are not of images in 0 to 1."""
     if (mean is None) != (std is None):
         raise SettingsError("image_mean and image_std go together: give both or neither")
     if mean is None or std is None:
@@ -90,11 +87,8 @@ def _look_unnormalised(images: Tensor, low: float, high: float, mean: Tensor, st
 
 
 def normalised(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Tensor:
-    """uint8 images → float, by channel means and deviations (C, 1, 1); float inputs as they are.
-
-    Raises:
-        InputError: for uint8 images where those are not known.
-    """
+    """uint8 images → float, by channel means and deviations (C, 1, 1); float inputs as they are. Raises InputError for uint8 images where those
+    are not known."""
     if images.dtype != torch.uint8:
         return images
     if mean is None or std is None:

@@ -31,10 +31,8 @@ def coarse_number(latents: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor
     Of a difference factor its first number (of ``color`` the floor's hue). Of a rotation 2 (xy + zw), the rotation matrix's entry in row y and
     column x: how far the object's x axis points along y. It is made of products of two quaternion numbers, so q and -q, one rotation, give the
     very same float; and unlike an angle of yaw it is smooth everywhere, with no jump at ±180° and no undefined value where yaw has none. With
-    3DIEBench's poses (extrinsic xyz, each angle within ±90°) it is sin(euler z) · cos(euler y), whose sign is that of euler z.
-
-    Raises:
-        SettingsError: for a category, whose values have no order.
+    3DIEBench's poses (extrinsic xyz, each angle within ±90°) it is sin(euler z) · cos(euler y), whose sign is that of euler z. Raises
+    SettingsError for a category, whose values have no order.
     """
     if factor.relation == "category":
         raise SettingsError(f"factor {factor.name!r} is a category: its values have no order to bin by; leave it out")
@@ -45,11 +43,8 @@ def coarse_number(latents: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor
 
 
 def bin_edges(latents: Float[Tensor, "n w"], factor: Factor, bins: int = 2) -> tuple[float, ...]:
-    """The ``bins`` - 1 inner quantiles of the factor's coarse number: as many of these latents in each bin.
-
-    Raises:
-        SettingsError: for fewer than two bins, or where a bin would be empty since the factor takes too few values.
-    """
+    """The ``bins`` - 1 inner quantiles of the factor's coarse number: as many of these latents in each bin. Raises SettingsError for fewer than
+    two bins, or where a bin would be empty since the factor takes too few values."""
     if bins < 2:
         raise SettingsError(f"bins is {bins}: a label that depends on the context needs at least 2 per factor")
     number = coarse_number(latents, factor).cpu().numpy()

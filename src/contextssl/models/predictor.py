@@ -53,11 +53,8 @@ class Context:
         return 2 * self.pairs
 
     def prefix(self, tokens: int) -> Context:
-        """The context of the first ``tokens`` tokens. Exact, since no token sees a later one; nothing is computed or copied.
-
-        Raises:
-            InputError: for an odd, negative or longer length.
-        """
+        """The context of the first ``tokens`` tokens. Exact, since no token sees a later one; nothing is computed or copied. Raises InputError
+        for an odd, negative or longer length."""
         if tokens % 2 or not 0 <= tokens <= len(self):
             raise InputError(f"a context of {len(self)} tokens has no prefix of {tokens}: ask for an even number from 0 to {len(self)}")
         held = tokens // 2 * self.held
@@ -66,11 +63,7 @@ class Context:
 
     def describe(self) -> Description:
         """Which factors these examples keep and drop, how sure that is, whether more pairs would help, and what is odd about them, in the model's
-        own estimate on views that it carries.
-
-        Raises:
-            InputError: for a context of another kind, of no pairs, or of a model that carries no views.
-        """
+        own estimate on views that it carries. Raises InputError for a context of another kind, of no pairs, or of a model that carries no views."""
         if self.describer is None or self.features is None:
             raise InputError("this context cannot be described: only contexts of examples can (context=examples)")
         if not len(self.features):

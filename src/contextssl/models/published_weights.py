@@ -40,11 +40,7 @@ def is_published(state: Mapping[str, object]) -> bool:
 
 
 def rename(key: str) -> str:
-    """The name here of a published tensor.
-
-    Raises:
-        CheckpointError: for a name that the published format does not have.
-    """
+    """The name here of a published tensor. Raises CheckpointError for a name that the published format does not have."""
     if key.startswith("enc."):
         return "encoder." + key.removeprefix("enc.")
     if key.startswith("aug_predictor."):
@@ -71,11 +67,8 @@ def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def architecture(state: Mapping[str, Tensor]) -> dict[str, int | str]:
-    """What the (translated) tensors say: backbone and widths, but not heads and block size.
-
-    Raises:
-        CheckpointError: where the encoder is none of the ResNets that the published implementation trains.
-    """
+    """What the (translated) tensors say: backbone and widths, but not heads and block size. Raises CheckpointError where the encoder is none of
+    the ResNets that the published implementation trains."""
     needed = ("encoder.conv1.weight", "predictor.read_in.weight", "predictor.read_out.weight", "auxiliary.0.weight", "auxiliary.4.weight")
     if "encoder.conv1.weight" not in state:
         raise CheckpointError("the published checkpoint's encoder has no conv1: only its ResNets can be loaded")
@@ -103,11 +96,7 @@ def architecture(state: Mapping[str, Tensor]) -> dict[str, int | str]:
 
 
 def backbone_of(encoder: Mapping[str, Tensor]) -> str:
-    """Which ResNet the tensors of an encoder are.
-
-    Raises:
-        CheckpointError: where they are none of those that the published implementation trains.
-    """
+    """Which ResNet the tensors of an encoder are. Raises CheckpointError where they are none of those that the published implementation trains."""
     bottleneck = "layer1.0.conv3.weight" in encoder
     blocks = tuple(sum(bool(re.fullmatch(rf"layer{i}\.\d+\.conv1\.weight", key)) for key in encoder) for i in (1, 2, 3, 4))
     known: dict[tuple[tuple[int, ...], bool], str] = {
@@ -128,11 +117,8 @@ def statistics_of(state: Mapping[str, Tensor]) -> tuple[tuple[float, ...] | None
 
 
 def state_in(content: Mapping[str, object], depth: int = 0) -> dict[str, Tensor] | None:
-    """The state dict with the published names in a file's content, whatever wrapped it or its parts; None where there is none.
-
-    Raises:
-        CheckpointError: where there are several, and none lies where one is usually kept.
-    """
+    """The state dict with the published names in a file's content, whatever wrapped it or its parts; None where there is none. Raises
+    CheckpointError where there are several, and none lies where one is usually kept."""
     state = unwrapped(content)
     if state is not None or depth == DEEPEST:
         return state
@@ -148,11 +134,8 @@ def state_in(content: Mapping[str, object], depth: int = 0) -> dict[str, Tensor]
 
 def unwrapped(state: Mapping[str, object]) -> dict[str, Tensor] | None:
     """Tensors by their published names: without the ``module.`` and ``_orig_mod.`` that DataParallel and torch.compile put before names, at any
-    depth, and without what a module around the network put before all of its (``model.`` of a Lightning module).
-
-    Raises:
-        CheckpointError: where two tensors would have one name, or the file holds several networks.
-    """
+    depth, and without what a module around the network put before all of its (``model.`` of a Lightning module). Raises CheckpointError where two
+    tensors would have one name, or the file holds several networks."""
     tensors: dict[str, Tensor] = {}
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):

@@ -131,11 +131,8 @@ class TableEncoder(nn.Module):
         return TableEncoder(self.columns, **self._made_with)  # type: ignore[arg-type]
 
     def rows(self, frame: object) -> Float[Tensor, "n W"]:
-        """A pandas DataFrame with the training table's columns as rows for this encoder.
-
-        Raises:
-            DataError: naming the columns that are missing, or a number that is none.
-        """
+        """A pandas DataFrame with the training table's columns as rows for this encoder. Raises DataError naming the columns that are missing, or
+        a number that is none."""
         return torch.from_numpy(self.columns.encode(frame))  # type: ignore[arg-type]
 
 

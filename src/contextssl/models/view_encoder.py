@@ -132,11 +132,8 @@ class ViewEncoder(nn.Module):
         return normalised(inputs, self.image_mean, self.image_std)
 
     def features_of(self, views: Tensor) -> Float[Tensor, "n F"]:
-        """Features of normalised views, as training and use both have them.
-
-        Raises:
-            InputError: where the encoder's output is not (n, ``feature_width``).
-        """
+        """Features of normalised views, as training and use both have them. Raises InputError where the encoder's output is not (n,
+        ``feature_width``)."""
         features = self.encoder(views)
         check_features(features, len(views), self.feature_width, type(self.encoder).__name__)
         return features

@@ -118,11 +118,8 @@ def uniform(count: int, ends: tuple[float, float], generator: torch.Generator) -
 
 
 def checked_range(setting: str, ends: Any, least: float, most: float) -> tuple[float, float]:
-    """A range given by a user as (low, high).
-
-    Raises:
-        SettingsError: where it is not two finite numbers, is the wrong way round, or leaves ``least`` to ``most``.
-    """
+    """A range given by a user as (low, high). Raises SettingsError where it is not two finite numbers, is the wrong way round, or leaves
+    ``least`` to ``most``."""
     numbers = isinstance(ends, Sequence) and len(ends) == 2 and all(_is_number(end) for end in ends)
     if not numbers:
         raise SettingsError(f"{setting} must be two numbers, low and high, not {ends!r}")
@@ -136,11 +133,7 @@ def checked_range(setting: str, ends: Any, least: float, most: float) -> tuple[f
 
 
 def checked_number(setting: str, value: Any, least: float, most: float) -> float:
-    """A number given by a user.
-
-    Raises:
-        SettingsError: where it is not a finite number within ``least`` to ``most``.
-    """
+    """A number given by a user. Raises SettingsError where it is not a finite number within ``least`` to ``most``."""
     if not _is_number(value) or not least <= value <= most:
         raise SettingsError(f"{setting} must be a number from {least:g} to {most:g}, not {value!r}")
     return float(value)

@@ -31,10 +31,7 @@ from contextssl.randomness import seeded_generator
 
 
 def _checked_class(name: str, kind: Any) -> type[Augmentation]:
-    """
-    Raises:
-        SettingsError: for what is no whole class of an augmentation.
-    """
+    """Raises SettingsError for what is no whole class of an augmentation."""
     if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
         raise SettingsError(f"augmentation {name!r} is no class derived from contextssl.data.augmentations.Augmentation")
     missing = sorted(getattr(kind, "__abstractmethods__", ()))
@@ -146,11 +143,7 @@ class Augmentations:
         return torch.cat([augmentation.draw(count, generator) for augmentation in self.augmentations], dim=1)
 
     def redraw(self, parameters: Float[Tensor, "n P"], name: str, generator: torch.Generator) -> Float[Tensor, "n P"]:
-        """The same parameters with those of one factor drawn again.
-
-        Raises:
-            SettingsError: for an unknown factor, naming the nearest.
-        """
+        """The same parameters with those of one factor drawn again. Raises SettingsError for an unknown factor, naming the nearest."""
         self.factors[name]
         blocks = [
             augmentation.draw(len(parameters), generator).to(parameters.device) if augmentation.name == name else block

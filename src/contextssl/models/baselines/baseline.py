@@ -90,11 +90,8 @@ class Baseline(ViewEncoder):
         *,
         batch_size: int = 8 * BATCH_SIZE,
     ) -> Float[Tensor, "n D"]:
-        """Embeddings (no actions), or predictions of what the actions make of the views.
-
-        Raises:
-            InputError: for a context, which the method does not take.
-        """
+        """Embeddings (no actions), or predictions of what the actions make of the views. Raises InputError for a context, which the method does
+        not take."""
         if context is not None and len(context):
             raise InputError(f"{self.method} takes no context: leave it out")
         term = self._embeds

@@ -42,11 +42,7 @@ class VarianceInvarianceCovariance(Term):
 
 
 def coefficients_of(settings: MethodSettings) -> tuple[float, float, float]:
-    """Of VICReg's three terms.
-
-    Raises:
-        SettingsError: where they are not three numbers.
-    """
+    """Of VICReg's three terms. Raises SettingsError where they are not three numbers."""
     given = settings.vicreg_coefficients
     if len(given) != 3:
         raise SettingsError(f"vicreg_coefficients is {list(given)}: give invariance, variance and covariance, each 0 or more")

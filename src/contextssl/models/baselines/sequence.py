@@ -98,10 +98,8 @@ class SequencePrediction(Term):
 def sequences(items: Int[Tensor, " pairs"], pairs_per_item: int) -> Int[Tensor, "sequences length"]:
     """The rows of a batch's pairs in sequences of two pairs of one item, of one where the batch has no more. An odd pair is dropped.
 
-    ``pairs_per_item`` is given, since counting would wait for the device in every step.
-
-    Raises:
-        InputError: where the number of pairs says that the items cannot have as many each.
+    ``pairs_per_item`` is given, since counting would wait for the device in every step. Raises InputError where the number of pairs says that the
+    items cannot have as many each.
     """
     if len(items) % pairs_per_item:
         raise InputError(
