@@ -3,9 +3,8 @@
 Neither kind holds an open file, so both can be pickled to worker processes. A member of a plain tar or of a zip is read from its place in
 the archive. A compressed tar has no such places: it is read through once, and what is wanted of it is kept in memory, once per process.
 
-The standard library lists the members and checks the headers; it is not asked to extract them. ``tarfile``'s filter ``"data"`` writes every member
-to the disk, whatever it unpacks to; ``zipfile`` reads the list of all members again each time a worker opens an archive, and neither bounds what
-a member may unpack to.
+The standard library lists the members and does not extract them: ``tarfile``'s filter ``"data"`` writes every member to the disk, ``zipfile``
+reads the list of all members again each time a worker opens an archive, and neither bounds what a member may unpack to.
 """
 
 from __future__ import annotations
@@ -69,8 +68,8 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
 
 
 class Place(NamedTuple):
-    """Where the bytes of a member are: the first and how many; of a zip its header's first byte, its method, its checksum and how many bytes it
-    unpacks to; the time of its last change, of a tar."""
+    """Where the bytes of a member are: the first (of a zip its header's) and how many; of a zip its method, its checksum and how many bytes it
+    unpacks to; of a tar the time of its last change."""
 
     offset: int
     size: int
@@ -112,12 +111,11 @@ class ArchiveFiles:
             return self.held[place.offset : place.offset + place.size]
         try:
             with self.path.open("rb") as file:
-                data = _from_zip(file, place) if place.method is not None else _at(file, place.offset, place.size)
+                return _from_zip(file, place) if place.method is not None else _at(file, place.offset, place.size)
         except OSError as error:
             raise storage_error(error, self.path, "read") from error
         except DAMAGE as error:
             raise DataError(f"{name} in {self.path} is damaged ({error}): copy or make the archive again") from error
-        return data
 
     def mark(self, name: str) -> str:
         """Of a zip its checksum, of a compressed tar one of the bytes that are held, of a plain tar size, place and time of change."""
@@ -171,10 +169,8 @@ def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bo
                     f"{path} holds more than {readable_bytes(MEMORY_BYTES)} of images, and a compressed tar must be kept in memory: "
                     "unpack it, or make a plain .tar or a .zip of it"
                 )
-            file = tar.extractfile(member)
-            data = file.read() if file is not None else b""
-            found[member] = Place(len(held), len(data))
-            held += data
+            found[member] = Place(len(held), member.size)
+            held += tar.extractfile(member).read()  # type: ignore[union-attr]
         while tar.fileobj is not None and tar.fileobj.read(2**20):
             pass  # to the end, where the checksum is
     return _listed(path, members, found, bytes(held))
@@ -194,12 +190,8 @@ def list_zip(path: Path) -> ArchiveFiles:
                 raise DataError(f"{path} is encrypted: unpack it with its password, and give the folder")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise DataError(f"{path} is compressed in an unusual way (method {member.compress_type}): unpack it, and give the folder")
-            link = stat.S_ISLNK(member.external_attr >> 16)
-            places[name] = (
-                None
-                if link
-                else Place(member.header_offset, member.compress_size, member.compress_type, member.CRC, unpacked=member.file_size)
-            )
+            place = Place(member.header_offset, member.compress_size, member.compress_type, member.CRC, unpacked=member.file_size)
+            places[name] = None if stat.S_ISLNK(member.external_attr >> 16) else place
     return ArchiveFiles(path, places, _all_folders(places, folders), path.stat().st_size)
 
 

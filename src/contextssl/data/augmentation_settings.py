@@ -33,9 +33,5 @@ def augmentations_of(settings: AugmentationSettings) -> Augmentations:
     augmentations = Augmentations.named(factors, {**ranges, **settings.augmentation_settings})
     if isinstance(settings, DataSettings):
         augmentations = augmentations.for_images((settings.channels, settings.resolution, settings.resolution))
-    centre, scale = settings.latent_centre, settings.latent_scale
-    return replace(
-        augmentations,
-        centre=augmentations.centre if centre is None else tuple(map(float, centre)),
-        scale=augmentations.scale if scale is None else tuple(map(float, scale)),
-    )
+    given = {"centre": settings.latent_centre, "scale": settings.latent_scale}
+    return replace(augmentations, **{name: tuple(map(float, numbers)) for name, numbers in given.items() if numbers is not None})

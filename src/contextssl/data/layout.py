@@ -7,7 +7,7 @@ if you like. SPLIT is train, val (valid, validation) or test; CLASS is any other
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -27,8 +27,7 @@ SPLIT_HEADERS = ("split", "splits", "set", "subset", "partition", "fold")
 
 def is_image(name: str) -> bool:
     """Whether a path is an image by its suffix, and neither hidden nor of the shadow files that macOS adds to a zip."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not is_hidden(name)
+    return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
 
 
 def is_hidden(name: str) -> bool:
@@ -41,12 +40,9 @@ class Listing:
     """The images of a folder or an archive.
 
     Args:
-        files: that they are read from.
         top: the one folder that all of them lie in, with its slash, or nothing.
-        names: their paths below that, sorted.
-        folders: the folders below that, empty ones too.
+        names: their paths below that, sorted; ``folders`` those of the folders, empty ones too, ``unread`` of images that cannot be read here.
         others: how many files are no images.
-        unread: the images below that of kinds that cannot be read here.
     """
 
     files: Files = field(repr=False)
@@ -104,8 +100,6 @@ class Layout:
 
     Args:
         splits: the images of each split that has a folder, in the order train, val, test; all under ``train`` where there are none.
-        classes: the class of each image.
-        class_names: all of them, sorted.
         labelled: whether the classes are folders; else the only one is ``unlabelled``.
         empty: folders of a class that hold no image.
     """
@@ -241,7 +235,7 @@ def untrained_classes(splits: Mapping[str, Sequence[str]], classes: Mapping[str,
 
 def by_split(names: Iterable[str], split_of: Callable[[str], str]) -> dict[str, list[str]]:
     """Names gathered by split, in the order train, val, test."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    found: dict[str, list[str]] = {split: [] for split in SPLIT_ORDER}
     for name in names:
         found[split_of(name)].append(name)
-    return {split: found[split] for split in SPLIT_ORDER if split in found}
+    return {split: members for split, members in found.items() if members}

@@ -58,21 +58,16 @@ class FolderFiles:
     names: tuple[str, ...]
     folders: tuple[str, ...]
     size: None = None
+    has_checksums: bool = False
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises DataError where it cannot be read."""
         try:
             return read_regular(self.path / name, FILE_BYTES)
         except OSError as error:
             raise storage_error(error, self.path / name, "read") from error
 
     def mark(self, name: str) -> str:
-        """Size and time of change."""
         return file_mark(self.path / name)
-
-    @property
-    def has_checksums(self) -> bool:
-        return False
 
 
 def list_folder(path: Path) -> FolderFiles:

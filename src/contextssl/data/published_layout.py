@@ -43,23 +43,18 @@ class Meta:
         """One name per class: as the writer of the folder left them, or the synset where each class has its own, or ``class i``."""
         if self.given_names is not None:
             return self.given_names
-        synsets: dict[int, set[str]] = {}
-        for names, labels in self.splits.values():
-            for name, label in zip(names, labels.tolist(), strict=True):
-                synsets.setdefault(label, set()).add(name.split("/")[0])
-        count = 1 + max(synsets, default=-1)
-        single = {label: next(iter(found)) for label, found in synsets.items() if len(found) == 1}
-        if len(single) < len(synsets) or len(set(single.values())) < len(single):
-            single = {}
-        return tuple(single.get(label, f"class {label}") for label in range(count))
+        listed = ((name, label) for names, labels in self.splits.values() for name, label in zip(names, labels.tolist(), strict=True))
+        pairs = {(label, name.split("/")[0]) for name, label in listed}
+        synset_of = dict(pairs)
+        if len(pairs) > min(len(synset_of), len({synset for _, synset in pairs})):
+            synset_of = {}
+        return tuple(synset_of.get(label, f"class {label}") for label in range(1 + max((label for label, _ in pairs), default=-1)))
 
     def problems(self) -> list[str]:
         """Every fault of the lists themselves: empty split, label out of range, unsafe path, object listed twice or in two splits."""
         found = []
-        if self.given_names is not None:
-            classes = len(self.given_names)
-        else:
-            classes = max(PUBLISHED_CLASSES, len({int(label) for _, labels in self.splits.values() for label in labels}))
+        used = {label for _, labels in self.splits.values() for label in labels.tolist()}
+        classes = max(PUBLISHED_CLASSES, len(used)) if self.given_names is None else len(self.given_names)
         owner: dict[str, str] = {}
         for split, (names, labels) in self.splits.items():
             images_file, labels_file = meta_files(self.root, split)
@@ -83,12 +78,10 @@ class Published:
     """Where a data set of the published layout lies.
 
     Args:
-        given: the folder that was named.
         meta: the folder that holds ``meta``.
         objects: the folders that the lists in ``meta`` may be relative to, the likeliest first.
     """
 
-    given: Path
     meta: Path
     objects: tuple[Path, ...]
 
@@ -108,10 +101,10 @@ class Published:
 def find_published(root: Path) -> Published:
     """Where ``meta`` and the objects are, from the folder that holds either. Raises DataError where there is no ``meta``."""
     if (root / "meta").is_dir():
-        return Published(root, root, (root, root / PUBLISHED_FOLDER))
+        return Published(root, (root, root / PUBLISHED_FOLDER))
     above = root.absolute().parent
     if root.is_dir() and (above / "meta").is_dir():
-        return Published(root, above, (root,))
+        return Published(above, (root,))
     if not root.is_dir():
         where = "" if root.is_absolute() else f" (that is {root.absolute()})"
         raise DataError(f"{root / 'meta'} is missing: there is no folder {root}{where}; check the path")
@@ -156,11 +149,9 @@ def read_meta(root: Path, splits: Sequence[str] | None = None) -> Meta:
         raise DataError(
             f"{folder} is missing: {root} should hold meta/train_images.npy, meta/train_labels.npy and the object folders; check the path"
         )
-    if splits is None:
-        splits = listed_splits(root)
     lists: dict[str, tuple[list[str], np.ndarray]] = {}
     checksum = 0
-    for split in splits:
+    for split in listed_splits(root) if splits is None else splits:
         images_file, labels_file = meta_files(root, split)
         for path in (images_file, labels_file):
             if not path.is_file():

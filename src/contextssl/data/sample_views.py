@@ -111,12 +111,11 @@ def augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sampl
     return samples_of(views, photos.item_names)
 
 
-def samples_of(views: ViewBank, names: Sequence[str]) -> list[Sample]:
-    """The first views of some items, spread evenly.
-
-    Args:
-        names: of all items.
-    """
+def samples_of(views: ViewBank, names: Sequence[str] | None = None) -> list[Sample]:
+    """The first views of some items, spread evenly, under these names of the items (default: their own, or number, and class)."""
+    if names is None:
+        own = getattr(views, "item_names", None) or [f"item {item}" for item in range(views.num_items)]
+        names = [f"{name} ({views.class_names[label]})" for name, label in zip(own, views.labels, strict=True)]
     samples = []
     for item in np.unique(np.linspace(0, views.num_items - 1, PICTURE_ITEMS).astype(int)).tolist():
         shown = torch.arange(min(PICTURE_VIEWS, views.num_views))

@@ -20,6 +20,7 @@ The manifest is written last: a folder without one is half-written, and is never
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -140,20 +141,11 @@ def faults(path: Path, verify: Verify = "full", contents: _Contents | None = Non
         raise SettingsError(f"verify={verify!r}: use 'full', 'sample' or 'none'")
     contents = contents or _Contents()
     problem = _manifest_fault(path, contents)
-    if problem:
-        yield problem
-        return
-    small = list(_small_file_faults(path, contents))
-    yield from small
-    if small:
-        return
-    inside = list(_content_faults(path, contents))
-    yield from inside
-    mapped = _map_images(path, contents)
-    if mapped:
-        yield mapped
-        return
-    if not inside:
+    found = [problem] if problem else list(_small_file_faults(path, contents))
+    if not found:
+        found += [*_content_faults(path, contents), *filter(None, [_map_images(path, contents)])]
+    yield from found
+    if not found:
         yield from _image_faults(path, verify, contents)
 
 
@@ -167,22 +159,18 @@ class _Contents:
     images_offset: int
 
     def store(self, path: Path) -> Store:
-        classes = tuple(self.manifest["class_names"])
-        shape = tuple(self.manifest["shape"])
-        view_bytes = int(np.prod(shape[1:]))
+        _, *shape = self.manifest["shape"]
         raw = self.arrays.get(RAW_LATENTS)
         splits = {}
         for split, (start, stop) in self.manifest["splits"].items():
-            # Each split is mapped by itself, so that it can be pickled as a file name and a place.
-            images = np.memmap(
-                path / IMAGES, np.uint8, "r", offset=self.images_offset + start * view_bytes, shape=(stop - start, *shape[1:])
-            )
+            place = self.images_offset + start * math.prod(shape)
             splits[split] = Views(
-                images=images,
+                # Each split is mapped by itself, so that it can be pickled as a file name and a place.
+                images=np.memmap(path / IMAGES, np.uint8, "r", offset=place, shape=(stop - start, *shape)),
                 latents=self.arrays[LATENTS][start:stop],
                 labels=self.arrays[LABELS][start:stop],
                 factors=self.factors,
-                class_names=classes,
+                class_names=tuple(self.manifest["class_names"]),
                 item_names=self.names[start:stop],
                 raw_latents=None if raw is None else raw[start:stop],
             )
@@ -304,21 +292,18 @@ def _map_images(path: Path, contents: _Contents) -> str | None:
         return f"{file} is no .npy file ({error}): pack the store again, or copy the whole folder"
     if found != shape or dtype != np.uint8 or fortran:
         return f"{file} holds {dtype} of shape {found}, not uint8 of shape {shape}: pack the store again"
-    needed = contents.images_offset + int(np.prod(shape))
+    needed = contents.images_offset + math.prod(shape)
     if size != needed:
         return f"{file} has {size} bytes, not {needed} ({readable_bytes(needed)}): it was cut short or replaced; copy it or pack it again"
     return None
 
 
 def _image_faults(path: Path, verify: Verify, contents: _Contents) -> Iterator[str]:
-    shape = tuple(contents.manifest["shape"])
-    items = shape[0]
     if verify == "none":
         return
-    if verify == "full" or int(np.prod(shape)) <= FULL_CHECK_BYTES:
-        chosen = np.arange(items)
-    else:
-        chosen = np.unique(np.linspace(0, items - 1, SAMPLE_ITEMS).astype(np.int64))
+    shape = tuple(contents.manifest["shape"])
+    sampled = verify == "sample" and math.prod(shape) > FULL_CHECK_BYTES
+    chosen = np.unique(np.linspace(0, shape[0] - 1, SAMPLE_ITEMS if sampled else shape[0]).astype(np.int64))
     images = np.memmap(path / IMAGES, np.uint8, "r", offset=contents.images_offset, shape=shape)
     recorded = contents.arrays[CHECKSUMS]
     with ThreadPoolExecutor(min(8, available_cpus())) as threads:

@@ -29,15 +29,7 @@ THREE_FACTORS = FactorSpace((ROTATION, FLOOR, LIGHT))
 
 # The order of the seven numbers in a latent file, and the range of each.
 RAW_LATENTS = ("euler x", "euler y", "euler z", "floor hue", "light theta", "light phi", "light hue")
-RAW_RANGES = (
-    (-np.pi / 2, np.pi / 2),
-    (-np.pi / 2, np.pi / 2),
-    (-np.pi / 2, np.pi / 2),
-    (0.0, 1.0),
-    (0.0, np.pi / 4),
-    (0.0, 2 * np.pi),
-    (0.0, 1.0),
-)
+RAW_RANGES = (*3 * ((-np.pi / 2, np.pi / 2),), (0.0, 1.0), (0.0, np.pi / 4), (0.0, 2 * np.pi), (0.0, 1.0))
 RANGE_TOLERANCE = 1e-4
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -61,12 +53,13 @@ def absolute_latents(raw: np.ndarray) -> np.ndarray:
 def factors_named(names: Sequence[str] | None) -> FactorSpace:
     """How the six numbers are divided into factors: as published where no names are given. Raises SettingsError for names that are no division of
     them."""
-    divisions = (FACTORS, THREE_FACTORS)
-    for space in divisions:
-        if names is None or tuple(names) == space.names:
+    if names is None:
+        return FACTORS
+    for space in (FACTORS, THREE_FACTORS):
+        if tuple(names) == space.names:
             return space
-    known = " or ".join(f"[{','.join(space.names)}]" for space in divisions)
-    raise SettingsError(f"factors=[{','.join(names or ())}] does not divide the latents of rendered objects: they are {known}")
+    known = " or ".join(f"[{','.join(space.names)}]" for space in (FACTORS, THREE_FACTORS))
+    raise SettingsError(f"factors=[{','.join(names)}] does not divide the latents of rendered objects: they are {known}")
 
 
 class ThreeDIEBenchSource:
@@ -90,21 +83,14 @@ class ThreeDIEBenchSource:
     raw_width = len(RAW_LATENTS)
 
     def __init__(
-        self,
-        root: str | Path,
-        splits: Sequence[str] | None = None,
-        channels: int = 3,
-        check_ranges: bool = True,
-        resize: str = "bilinear",
+        self, root: str | Path, splits: Sequence[str] | None = None, channels: int = 3, check_ranges: bool = True, resize: str = "bilinear"
     ) -> None:
         if channels not in (1, 3):
             raise DataError(f"channels={channels}: images are read with 3 channels or 1")
         if resize not in RESIZES:
             raise SettingsError(f"unknown resize={resize!r}: {nearest(resize, RESIZES)}")
         place = find_published(Path(root))
-        self.channels = channels
-        self.check_ranges = check_ranges
-        self.resize = resize
+        self.channels, self.check_ranges, self.resize = channels, check_ranges, resize
         meta = read_meta(place.meta, splits)
         for problem in meta.problems():
             raise DataError(problem)
@@ -239,17 +225,14 @@ def read_latent(path: Path, check_ranges: bool = True) -> np.ndarray:
     return latent
 
 
-_LOWEST = np.array([low for low, _ in RAW_RANGES]) - RANGE_TOLERANCE
-_HIGHEST = np.array([high for _, high in RAW_RANGES]) + RANGE_TOLERANCE
+_LOWEST, _HIGHEST = np.array(RAW_RANGES).T + np.array([[-RANGE_TOLERANCE], [RANGE_TOLERANCE]])
 
 
 def check_latent(latent: np.ndarray, path: Path | str, check_ranges: bool = True) -> None:
     """Raises DataError where one of the seven latents is not finite or, with ``check_ranges``, outside its published range by more than 1e-4."""
-    if not np.isfinite(latent).all():
-        which = int(np.flatnonzero(~np.isfinite(latent))[0])
+    for which in np.flatnonzero(~np.isfinite(latent)):
         raise DataError(f"{path}: {RAW_LATENTS[which]} is {latent[which]}, not a finite number; copy or render the view again")
-    if check_ranges and ((latent < _LOWEST) | (latent > _HIGHEST)).any():
-        which = int(np.flatnonzero((latent < _LOWEST) | (latent > _HIGHEST))[0])
+    for which in np.flatnonzero((latent < _LOWEST) | (latent > _HIGHEST)) if check_ranges else ():
         low, high = RAW_RANGES[which]
         raise DataError(
             f"{path}: {RAW_LATENTS[which]} is {latent[which]:.6g}, outside its range {low:.4g} to {high:.4g}; "

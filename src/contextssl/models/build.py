@@ -64,29 +64,15 @@ def build_model(
             feature_norm=settings.feature_norm,
             pretrained=settings.pretrained,
         )
-    method = METHODS.find(settings.method)
-    parts = Parts(
-        settings,
-        encoder,
-        width_of(encoder),
-        factors,
-        classes=classes,
-        image_mean=image_mean,
-        image_std=image_std,
-        labels=labels,
-        own=method.own(settings),
-    )
+    method, statistics = METHODS.find(settings.method), {"image_mean": image_mean, "image_std": image_std}
+    parts = Parts(settings, encoder, width_of(encoder), factors, classes=classes, labels=labels, own=method.own(settings), **statistics)
     if method.model is not None:
         return method.model(parts)
-    return Baseline(encoder, factors, method.name, method.terms(parts), image_mean=image_mean, image_std=image_std)
+    return Baseline(encoder, factors, method.name, method.terms(parts), **statistics)
 
 
 def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxiliary: bool = True) -> ContextSSL:
-    """An in-context model of the settings' sizes.
-
-    Args:
-        auxiliary: whether a head regresses latents; a model without actions needs none.
-    """
+    """An in-context model of the settings' sizes; ``auxiliary`` says whether a head regresses latents, which one without actions does not need."""
     settings = parts.settings
     return kind(
         parts.encoder,
@@ -117,11 +103,5 @@ def build_table_encoder(settings: ModelSettings, columns: Columns) -> nn.Module:
         )
     from contextssl.models.table_encoder import TableEncoder
 
-    return TableEncoder(
-        columns,
-        settings.backbone,
-        width=settings.encoder_width,
-        depth=settings.encoder_depth,
-        column_width=settings.column_width,
-        feature_norm=settings.feature_norm,
-    )
+    sizes = {"width": settings.encoder_width, "depth": settings.encoder_depth, "column_width": settings.column_width}
+    return TableEncoder(columns, settings.backbone, **sizes, feature_norm=settings.feature_norm)

@@ -77,11 +77,10 @@ class Conditional(ContextSSL):
         Args:
             active: True at the numbers of the factors that are active in each pair's environment; None: no factor is active.
         """
-        features = self.pair_features(source, target)
-        flags = self._flags(torch.zeros_like(action, dtype=torch.bool) if active is None else active)
-        actions = torch.stack([action, torch.zeros_like(action)], dim=1)
-        inputs = torch.cat([actions, flags[:, None].expand(-1, 2, -1).to(actions.dtype)], dim=-1)
-        return self.predictor.query(features.flatten(0, 1), inputs.flatten(0, 1)).unflatten(0, (-1, 2))
+        features = self.pair_features(source, target).flatten(0, 1)
+        flags = self._flags(torch.zeros_like(action, dtype=torch.bool) if active is None else active).to(action.dtype)
+        inputs = torch.stack([torch.cat([each, flags], dim=-1) for each in (action, torch.zeros_like(action))], dim=1)
+        return self.predictor.query(features, inputs.flatten(0, 1)).unflatten(0, (-1, 2))
 
     def _flags(self, active: Bool[Tensor, "*n A"]) -> Bool[Tensor, "*n factors"]:
         """Which factors are active."""

@@ -14,12 +14,11 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
 
     Not the module's own flag for all: a part that its user keeps in evaluation mode (a frozen BatchNorm) would train from then on.
     """
-    flags = [(part, part.training) for part in module.modules()]
-    training = module.training
+    flags = {part: part.training for part in module.modules()}
     module.eval()
     try:
         yield
     finally:
-        module.train(training)
-        for part, flag in flags:
+        module.train(flags[module])
+        for part, flag in flags.items():
             part.training = flag

@@ -18,9 +18,9 @@ OVERSHOOT = 0.05
 
 def check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
     """Raises SettingsError for one without the other, other numbers of channels, or numbers that are not of images in 0 to 1."""
-    if (mean is None) != (std is None):
-        raise SettingsError("image_mean and image_std go together: give both or neither")
     if mean is None or std is None:
+        if mean is not std:
+            raise SettingsError("image_mean and image_std go together: give both or neither")
         return
     if len(mean) != len(std) or len(mean) == 0:
         raise SettingsError(f"image_mean has {len(mean)} numbers and image_std {len(std)}: give one of each for every channel")
@@ -35,18 +35,16 @@ def check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) 
 
 
 def check_images(images: Tensor, mean: Tensor | None, std: Tensor | None) -> None:
-    """
-    Args:
-        images: what was given, of any type.
-        mean, std: (C, 1, 1) of a model of images that has them; None of a model that takes floats as they are.
+    """Raises InputError for images of the wrong dtype, range, shape or channel order, or with numbers that are not finite.
 
-    Raises:
-        InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
+    Args:
+        mean, std: (C, 1, 1) of a model of images that has them; None of a model that takes floats as they are.
     """
     if not isinstance(images, Tensor):
         raise InputError(f"images must be a tensor (n, C, H, W), not {type(images).__name__}")
+    finite = images.dtype == torch.uint8 or bool(images.isfinite().all())
     if mean is None and images.ndim != 4:
-        if images.dtype != torch.uint8 and not bool(images.isfinite().all()):
+        if not finite:
             raise InputError("inputs hold NaN or infinity: fix them before they reach the model")
         return
     if images.ndim != 4:
@@ -61,7 +59,7 @@ def check_images(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Non
         raise InputError(f"images are {images.dtype}: give uint8 in 0 to 255, or normalised floats")
     if images.numel() == 0:
         return
-    if not bool(images.isfinite().all()):
+    if not finite:
         raise InputError("images hold NaN or infinity: fix them before they reach the model")
     low, high = (float(bound) for bound in images.aminmax())
     if max(-low, high) > LARGEST:

@@ -100,31 +100,18 @@ class LabelSpace:
             raise SettingsError(f"classes is {self.classes}: a label space needs at least one")
         if not self.edges:
             raise SettingsError("a label space needs a factor whose bins can be asked for: name at least one")
-        for name in self.edges:
-            self.factors[name]
-        counts = {name: len(edges) + 1 for name, edges in self.edges.items()}
+        # Looked up by name, so that an unknown factor is an error.
+        counts = {self.factors[name].name: len(edges) + 1 for name, edges in self.edges.items()}
         if len(set(counts.values())) > 1:
             several = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise SettingsError(f"the factors' bins share their label indices, so every factor needs as many: {several}")
 
     @classmethod
     def fit(
-        cls,
-        latents: Float[Tensor, "n A"],
-        factors: FactorSpace,
-        classes: int,
-        *,
-        bins: int = 2,
-        names: Sequence[str] | None = None,
+        cls, latents: Float[Tensor, "n A"], factors: FactorSpace, classes: int, *, bins: int = 2, names: Sequence[str] | None = None
     ) -> LabelSpace:
-        """Edges at the quantiles of training latents.
-
-        Args:
-            names: the factors that can be asked for; default: all.
-
-        Raises:
-            SettingsError: for an unknown factor, a category, or a factor of too few values; see :func:`bin_edges`.
-        """
+        """Edges at the quantiles of training latents, of the factors of these ``names`` (default: all). Raises SettingsError for an unknown
+        factor, a category, or a factor of too few values; see :func:`bin_edges`."""
         chosen = factors.names if names is None else tuple(names)
         return cls(factors, classes, {name: bin_edges(latents[:, factors.slice(name)], factors[name], bins) for name in chosen})
 
@@ -150,23 +137,19 @@ class LabelSpace:
             classes: of the views.
             active: True at the numbers of the factors that are active in the view's environment.
         """
-        blocks = {name: self.factors.slice(name) for name in self.factors.names}
-        factors = torch.stack([active[:, block].any(dim=-1) for block in blocks.values()], dim=-1)
+        factors = torch.stack([active[:, block].any(dim=-1) for block in self.factors.slices], dim=-1)
         alone = factors & (factors.sum(dim=-1, keepdim=True) == 1)
         labels = torch.full_like(classes, NO_LABEL, dtype=torch.long)
-        for index, (name, block) in enumerate(blocks.items()):
-            if name in self.edges:
-                bins = factor_bins(latents[:, block], self.factors[name], self.edges[name])
+        for index, (factor, block) in enumerate(zip(self.factors.factors, self.factors.slices, strict=True)):
+            if factor.name in self.edges:
+                bins = factor_bins(latents[:, block], factor, self.edges[factor.name])
                 labels = torch.where(alone[:, index], classes * self.bins + bins, labels)
         return labels
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint, without which a head's outputs mean nothing; :meth:`from_dict` turns them back."""
-        return {
-            "factors": self.factors.to_dict(),
-            "classes": self.classes,
-            "edges": {name: list(edges) for name, edges in self.edges.items()},
-        }
+        edges = {name: list(edges) for name, edges in self.edges.items()}
+        return {"factors": self.factors.to_dict(), "classes": self.classes, "edges": edges}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> LabelSpace:

@@ -9,6 +9,7 @@ Source: Gupta et al., "In-Context Symmetries", NeurIPS 2024, section 3 and its p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ class Context:
         own estimate on views that it carries. Raises InputError for a context of another kind, of no pairs, or of a model that carries no views."""
         if self.describer is None or self.features is None:
             raise InputError("this context cannot be described: only contexts of examples can (context=examples)")
-        if not len(self.features):
+        if not len(self):
             raise InputError("there are no pairs to describe")
         return self.describer(self.features)
 
@@ -228,25 +229,18 @@ class Predictor(nn.Module):
         In training mode every layer draws a fresh context mask from ``generator``, shared by the sequences and heads; a shorter sequence has
         the part of it that it reaches. What is drawn depends on the block's size alone, and not on how many pairs there are.
         """
-        pairs, a_sequence = features.shape[0], self.block_size // 2
-        whole = pairs // a_sequence * a_sequence
-        masks = self._masks(features.device, generator)
-        parts = []
-        if whole:
-            shape = (whole // a_sequence, a_sequence)
-            full = self.sequences(features[:whole].unflatten(0, shape), actions[:whole].unflatten(0, shape), masks)[0]
-            parts.append(full.flatten(0, 1))
-        if whole < pairs:
-            parts.append(self.sequences(features[None, whole:], actions[None, whole:], masks)[0][0])
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        shape = (len(features) // (self.block_size // 2), self.block_size // 2)
+        whole, masks = math.prod(shape), self._masks(features.device, generator)
+        parts = zip(*((each[:whole].unflatten(0, shape), each[None, whole:]) for each in (features, actions)), strict=True)
+        made = [self.sequences(*part, masks)[0].flatten(0, 1) for part in parts if part[0].numel()]
+        return made[0] if len(made) == 1 else torch.cat(made)
 
     def _masks(self, device: torch.device, generator: torch.Generator | None) -> list[Tensor] | None:
         """Each layer's context mask for a whole block, drawn; None where nothing is hidden."""
         if not (self.training and self.mask_prob > 0):
             return None
-        pairs = self.block_size // 2
-        allowed = self.allowed(pairs, device)
-        shape = (len(allowed), pairs)
+        allowed = self.allowed(self.block_size // 2, device)
+        shape = (len(allowed), self.block_size // 2)
         return [context_mask(allowed, torch.rand(shape, device=device, generator=generator), self.mask_prob) for _ in self.blocks]
 
     def sequences(

@@ -54,11 +54,10 @@ class ViewEncoder(nn.Module):
     ) -> None:
         super().__init__()
         check_statistics(image_mean, image_std)
-        self.factors = factors
-        self.encoder = encoder
+        self.factors, self.encoder = factors, encoder
         self.feature_width = feature_width if feature_width is not None else width_of(encoder)
-        self.register_buffer("image_mean", None if image_mean is None else torch.tensor(image_mean, dtype=torch.float32).view(-1, 1, 1))
-        self.register_buffer("image_std", None if image_std is None else torch.tensor(image_std, dtype=torch.float32).view(-1, 1, 1))
+        for name, numbers in (("image_mean", image_mean), ("image_std", image_std)):
+            self.register_buffer(name, None if numbers is None else torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1))
 
     @property
     def device(self) -> torch.device:

@@ -21,10 +21,8 @@ from contextssl.models.whole_batch import ALONE, WholeBatch
 class Baseline(ViewEncoder):
     """Features are the encoder's; embeddings and predictions those of the last term that has any, else the features themselves.
 
-    Args:
-        encoder, factors, feature_width, image_mean, image_std: see :class:`~contextssl.models.view_encoder.ViewEncoder`.
-        method: its name, for messages.
-        terms: of the loss; none for a model that is not trained.
+    Arguments as of :class:`~contextssl.models.view_encoder.ViewEncoder`, the method's name for messages, and the ``terms`` of the loss: none for
+    a model that is not trained.
     """
 
     def __init__(
@@ -44,8 +42,7 @@ class Baseline(ViewEncoder):
 
     @property
     def _embeds(self) -> Term | None:
-        having = [term for term in self.terms if isinstance(term, Term) and term.embedding_width is not None]
-        return having[-1] if having else None
+        return next((term for term in reversed(self.terms) if isinstance(term, Term) and term.embedding_width is not None), None)
 
     @property
     def projection_dim(self) -> int:
