@@ -84,9 +84,7 @@ class ArchiveFiles:
     """Files in a tar or a zip.
 
     Args:
-        path: the archive.
         places: where each file lies in it; None for a link to a file that is not there.
-        folders: all folders, sorted.
         size: of the archive, in bytes.
         held: the wanted files of a compressed tar, one after the other; None where they are read from the disk.
     """
@@ -170,7 +168,7 @@ def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bo
                     "unpack it, or make a plain .tar or a .zip of it"
                 )
             found[member] = Place(len(held), member.size)
-            held += tar.extractfile(member).read()  # type: ignore[union-attr]
+            held += tar.extractfile(member).read()
         while tar.fileobj is not None and tar.fileobj.read(2**20):
             pass  # to the end, where the checksum is
     return _listed(path, members, found, bytes(held))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from contextssl.config.data_settings import AugmentationSettings, DataSettings
 from contextssl.data.augmentations.compose import Augmentations
@@ -33,5 +34,6 @@ def augmentations_of(settings: AugmentationSettings) -> Augmentations:
     augmentations = Augmentations.named(factors, {**ranges, **settings.augmentation_settings})
     if isinstance(settings, DataSettings):
         augmentations = augmentations.for_images((settings.channels, settings.resolution, settings.resolution))
-    given = {"centre": settings.latent_centre, "scale": settings.latent_scale}
-    return replace(augmentations, **{name: tuple(map(float, numbers)) for name, numbers in given.items() if numbers is not None})
+    numbers = (("centre", settings.latent_centre), ("scale", settings.latent_scale))
+    given: dict[str, Any] = {name: tuple(map(float, each)) for name, each in numbers if each is not None}
+    return replace(augmentations, **given)

@@ -36,6 +36,11 @@ class AugmentedViews:
     augmentations: Augmentations
     num_views: int = 50
     seed: int = 0
+    class_names: tuple[str, ...] = field(init=False, repr=False)
+    labels: np.ndarray = field(init=False, repr=False)
+    num_items: int = field(init=False, repr=False)
+    num_classes: int = field(init=False, repr=False)
+    view_shape: tuple[int, int, int] = field(init=False, repr=False)
     _drawn: Blocks = field(default_factory=Blocks, repr=False)
 
     def __post_init__(self) -> None:
@@ -43,30 +48,12 @@ class AugmentedViews:
             raise DataError(f"augmentations make views of single images; these items have {self.photos.num_views} views each")
         if self.num_views < 2:
             raise DataError(f"views is {self.num_views}: an item needs at least two, the image itself and one augmentation of it")
+        for name in ("class_names", "labels", "num_items", "num_classes", "view_shape"):
+            object.__setattr__(self, name, getattr(self.photos, name))
 
     @property
     def factors(self) -> FactorSpace:
         return self.augmentations.factors
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.photos.class_names
-
-    @property
-    def labels(self) -> np.ndarray:
-        return self.photos.labels
-
-    @property
-    def num_items(self) -> int:
-        return self.photos.num_items
-
-    @property
-    def num_classes(self) -> int:
-        return self.photos.num_classes
-
-    @property
-    def view_shape(self) -> tuple[int, int, int]:
-        return self.photos.view_shape
 
     @property
     def plain_view(self) -> int | None:

@@ -34,8 +34,7 @@ def check(settings: CheckSettings) -> CheckReport:
         try:
             write_picture(Path(settings.picture), samples)
             report.picture = Path(settings.picture)
-        except DataError as error:
-            # The report stands without the picture.
+        except DataError as error:  # the report stands without the picture
             report.notes.append(f"no picture of sample views: {error}")
     return report
 

@@ -121,10 +121,8 @@ def _ensure(root: Path, download: bool) -> None:
 
 
 def _load(root: Path, train: bool) -> CIFAR10:
-    """The 50,000 or the 10,000 images in memory: ``data`` (n, 32, 32, 3) uint8 and ``targets``.
-
-    They are pickles, which can run code, so torchvision reads them only where their checksums are the published ones.
-    """
+    """The 50,000 or the 10,000 images in memory: ``data`` (n, 32, 32, 3) uint8 and ``targets``. They are pickles, which can run code, so
+    torchvision reads them only where their checksums are the published ones."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's, of how the arrays were pickled in 2009

@@ -149,6 +149,6 @@ def _write_item(job: _Job, task: tuple[str, int, str]) -> None:
     with atomic_folder(job.out / name, job.out / PARTIAL / f"{split}-{index}") as folder:
         for view in range(job.source.num_views):
             image = Image.fromarray(pixels[view] if job.source.channels == 3 else pixels[view, ..., 0])
-            options = {"quality": job.quality, "subsampling": 0} if job.image_format == "jpg" else {}
+            options: dict[str, Any] = {"quality": job.quality, "subsampling": 0} if job.image_format == "jpg" else {}
             image.save(folder / f"image_{view}.{job.image_format}", **options)
             (folder / f"latent_{view}.npy").write_bytes(array_bytes(raw[view].astype(np.float64)))

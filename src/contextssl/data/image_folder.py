@@ -41,13 +41,10 @@ class ImagesSource(SingleViewSource):
         channels: 3, or 1 for grey.
         unreadable: ``"refuse"`` to stop at an image that cannot be decoded, ``"skip"`` to decode all of them first, skip those, name
             them in ``skipped``, and warn.
-        seed: of the cut.
         workers: processes that check for unreadable images; default: one per processor; 0 or 1: none but this one.
-        progress: show how far that is.
 
     Attributes:
         labelled: whether there are classes; else the only class is ``unlabelled``.
-        skipped: the images skipped as unreadable.
         notes: what is worth noting and no fault, such as empty folders.
 
     Raises:

@@ -141,7 +141,10 @@ def lay_out(listing: Listing, names: Sequence[str], labels: bool | None = None) 
             "move them into one, or say labels=false to use all images without labels"
         )
     classes = {name: below.split("/")[0] for name, below in rest.items()}
-    return Layout(splits, classes, tuple(sorted(set(classes.values()))), True, _empty_classes(listing, names, bool(split_of)))
+    depth = 2 if split_of else 1
+    full = {"/".join(name.split("/")[:depth]) for name in names}
+    empty = tuple(folder for folder in listing.folders if folder.count("/") == depth - 1 and folder not in full)
+    return Layout(splits, classes, tuple(sorted(set(classes.values()))), True, empty)
 
 
 def _split_folders(listing: Listing, names: Sequence[str]) -> dict[str, str]:
@@ -154,19 +157,12 @@ def _split_folders(listing: Listing, names: Sequence[str]) -> dict[str, str]:
     folders = " and ".join(found)
     if others:
         raise DataError(f"{listing.path} holds {folders}, which are splits, next to {others[0]}: move it into one of them, or away")
-    for split, count in Counter(found.values()).items():
-        if count > 1:
-            raise DataError(f"{listing.path} holds {folders}, of which two are the split {split!r}: keep one")
+    split, count = Counter(found.values()).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"{listing.path} holds {folders}, of which two are the split {split!r}: keep one")
     if "train" not in found.values():
         raise DataError(f"{listing.path} holds {folders} but no train: add that folder, or give one without splits")
     return found
-
-
-def _empty_classes(listing: Listing, names: Iterable[str], split: bool) -> tuple[str, ...]:
-    """The folders at the depth of classes that hold no image."""
-    depth = 2 if split else 1
-    full = {"/".join(name.split("/")[:depth]) for name in names}
-    return tuple(folder for folder in listing.folders if folder.count("/") == depth - 1 and folder not in full)
 
 
 def notes_on(listing: Listing, layout: Layout) -> list[str]:

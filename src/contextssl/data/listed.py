@@ -24,30 +24,24 @@ class Files(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """All files, sorted."""
-        ...
 
     @property
     def folders(self) -> tuple[str, ...]:
         """All folders, empty ones too, sorted."""
-        ...
 
     @property
     def size(self) -> int | None:
         """The bytes of the archive; None of a folder."""
-        ...
 
     def read(self, name: str) -> bytes:
         """The bytes of one file. Raises DataError where it is missing or damaged."""
-        ...
 
     def mark(self, name: str) -> str:
         """What changes when the file does, without reading it, see :mod:`contextssl.data.origins`."""
-        ...
 
     @property
     def has_checksums(self) -> bool:
         """Whether damage to the bytes is noticed when they are read."""
-        ...
 
 
 @dataclass(frozen=True)

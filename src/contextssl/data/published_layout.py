@@ -135,14 +135,10 @@ def meta_files(root: Path, split: str) -> tuple[Path, Path]:
 
 
 def read_meta(root: Path, splits: Sequence[str] | None = None) -> Meta:
-    """Reads ``meta/{split}_images.npy`` and ``meta/{split}_labels.npy``, which are arrays of strings and of whole numbers.
+    """Reads ``meta/{split}_images.npy`` and ``meta/{split}_labels.npy`` in ``root``, which are arrays of strings and of whole numbers.
 
-    Args:
-        root: the folder that holds ``meta``.
-        splits: which ones; default: all that are there, which must include ``train``.
-
-    Raises:
-        DataError: where a file is missing, damaged, a pickle, of the wrong kind, or the two lengths disagree.
+    Default of ``splits``: all that are there, which must include ``train``. Raises DataError where a file is missing, damaged, a pickle, of the
+    wrong kind, or the two lengths disagree.
     """
     folder = root / "meta"
     if not folder.is_dir():

@@ -90,10 +90,8 @@ def example_photos(listing: Listing) -> Views | None:
             found[name] = read_photo(listing.read(name), listing.where(name), CHECK_PHOTO, 3, WHITE).pixels
     if not found:
         return None
-    images = np.stack(list(found.values()))[:, None]
-    return Views(
-        images, np.zeros((*images.shape[:2], 0), np.float32), np.zeros(len(images), np.int64), FactorSpace(()), ("image",), list(found)
-    )
+    images, count = np.stack(list(found.values()))[:, None], len(found)
+    return Views(images, np.zeros((count, 1, 0), np.float32), np.zeros(count, np.int64), FactorSpace(()), ("image",), list(found))
 
 
 def shown_augmentations(settings: AugmentationSettings) -> Augmentations | None:

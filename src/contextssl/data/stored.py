@@ -33,7 +33,6 @@ def stored(
 
     Args:
         folder: where it is, or is packed into.
-        workers: processes that pack, as of :func:`~contextssl.data.pack.pack`.
         beside: where ``folder`` holds something else, such as what the same files held before they were changed, pack into another folder next to
             it, and say so. For folders that the user did not name: a run that was trained on the old store keeps it.
 

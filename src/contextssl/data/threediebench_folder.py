@@ -21,7 +21,7 @@ from contextssl.data.published_layout import IMAGE_SUFFIXES, find_published, fol
 from contextssl.data.source import Item
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.factors import COLOR, FLOOR, LIGHT, ROTATION, FactorSpace
-from contextssl.system.files import parse_array, read_regular, storage_error
+from contextssl.system.files import array_bytes, parse_array, read_regular, storage_error
 
 FACTORS = FactorSpace((ROTATION, COLOR))
 # The same six numbers as three factors: what a context of some of them does to the others, and to subsets that training never saw.
@@ -41,10 +41,8 @@ EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YC
 
 
 def absolute_latents(raw: np.ndarray) -> np.ndarray:
-    """Factor values (..., 6) float32 from raw latents (..., 7): the pose as a quaternion (x, y, z, w; w ≥ 0) and the two hues.
-
-    Euler angles are extrinsic xyz. Relative poses are products of these, see :meth:`contextssl.factors.FactorSpace.relative`.
-    """
+    """Factor values (..., 6) float32 from raw latents (..., 7): the pose as a quaternion (x, y, z, w; w ≥ 0) and the two hues. Euler angles are
+    extrinsic xyz. Relative poses are products of these, see :meth:`contextssl.factors.FactorSpace.relative`."""
     raw = np.asarray(raw, dtype=np.float64)
     quaternion = Rotation.from_euler("xyz", raw[..., :3].reshape(-1, 3)).as_quat(canonical=True).reshape(*raw.shape[:-1], 4)
     return np.concatenate([quaternion, raw[..., [3, 6]]], axis=-1).astype(np.float32)
@@ -72,7 +70,7 @@ class ThreeDIEBenchSource:
         splits: which splits to read; default: all that ``meta`` names; ``train`` must be one of them.
         channels: 3, or 1 to read grey images.
         check_ranges: refuse a latent that is outside the published ranges.
-        resize: how images are brought to another resolution, see :func:`read_image`.
+        resize: see :func:`read_image`.
 
     Raises:
         DataError: where the meta files are missing, damaged or disagree, a label is out of range, a split is empty, an object is listed
@@ -81,6 +79,7 @@ class ThreeDIEBenchSource:
 
     factors = FACTORS
     raw_width = len(RAW_LATENTS)
+    latents = staticmethod(absolute_latents)
 
     def __init__(
         self, root: str | Path, splits: Sequence[str] | None = None, channels: int = 3, check_ranges: bool = True, resize: str = "bilinear"
@@ -102,8 +101,7 @@ class ThreeDIEBenchSource:
         self._meta_checksum = meta.checksum
         # The folder of the objects.
         self.root = place.objects_of(meta)
-        first = self.root / next(iter(self.splits.values()))[0].name
-        self.num_views, self._suffix = view_count(first)
+        self.num_views, self._suffix = view_count(self.root / next(iter(self.splits.values()))[0].name)
 
     @cached_property
     def origins(self) -> UInt64[np.ndarray, " N"]:
@@ -146,10 +144,6 @@ class ThreeDIEBenchSource:
             raise DataError(f"{folder} has more than the {self.num_views} views of the first object: give every object the same number")
         return images, raw
 
-    def latents(self, raw: np.ndarray) -> np.ndarray:
-        """Absolute factor values (..., 6) float32 from raw latents (..., 7), see :func:`absolute_latents`."""
-        return absolute_latents(raw)
-
     def find_image(self, folder: Path, view: int) -> Path:
         """The image file of a view; one of the first object's kind where there is none, for the error to name."""
         usual = folder / f"image_{view}{self._suffix}"
@@ -190,19 +184,17 @@ def _decode(image: Image.Image, path: Path, resolution: int | None, channels: in
         raise DataError(f"{path} has pixels of mode {image.mode!r}: save it with eight bits per channel")
     if image.width != image.height:
         raise DataError(f"{path} is {image.width} × {image.height} pixels: views are square, so crop or pad it first")
-    mode = "RGB" if channels == 3 else "L"
-    if resize == "fast" and resolution is not None and resolution < image.width:
-        image.draft(mode, (resolution, resolution))
+    mode, size = "RGB" if channels == 3 else "L", resolution or image.width
+    if resize == "fast" and size < image.width:
+        image.draft(mode, (size, size))
     pixels = image.convert(mode)
-    if resolution is not None and pixels.width != resolution:
-        pixels = pixels.resize((resolution, resolution), RESIZES[resize])
-    return np.asarray(pixels).reshape(pixels.height, pixels.width, channels)
+    if pixels.width != size:
+        pixels = pixels.resize((size, size), RESIZES[resize])
+    return np.asarray(pixels).reshape(size, size, channels)
 
 
 # The first 128 bytes of a latent file as NumPy writes it: parsing this header would take longer than reading the file.
-_HEADER = io.BytesIO()
-np.save(_HEADER, np.zeros(len(RAW_LATENTS)))
-_HEADER_BYTES = _HEADER.getvalue()[:-56]
+_HEADER_BYTES = array_bytes(np.zeros(len(RAW_LATENTS)))[:-56]
 
 
 def read_latent(path: Path, check_ranges: bool = True) -> np.ndarray:

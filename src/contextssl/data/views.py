@@ -36,7 +36,6 @@ class ViewBank(Protocol):
     @property
     def labels(self) -> np.ndarray:
         """(N,) int64, the class of each item."""
-        ...
 
     @property
     def num_items(self) -> int: ...
@@ -50,26 +49,21 @@ class ViewBank(Protocol):
     @property
     def view_shape(self) -> tuple[int, ...]:
         """Of one view: (C, H, W), or (W,) of rows of a table."""
-        ...
 
     @property
     def plain_view(self) -> int | None:
         """Which view of every item is the item with nothing done to it; None where there is no such view."""
-        ...
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Tensor:
         """(n, C, H, W) uint8, or (n, W) float32 of rows."""
-        ...
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]: ...
 
     def caption(self, item: int, view: int) -> str:
         """A view's factor values in words."""
-        ...
 
     def digest(self) -> str:
         """16 hexadecimal digits of everything that determines images, latents and labels."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -64,7 +64,8 @@ def build_model(
             feature_norm=settings.feature_norm,
             pretrained=settings.pretrained,
         )
-    method, statistics = METHODS.find(settings.method), {"image_mean": image_mean, "image_std": image_std}
+    method = METHODS.find(settings.method)
+    statistics: dict[str, Any] = {"image_mean": image_mean, "image_std": image_std}
     parts = Parts(settings, encoder, width_of(encoder), factors, classes=classes, labels=labels, own=method.own(settings), **statistics)
     if method.model is not None:
         return method.model(parts)

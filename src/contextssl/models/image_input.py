@@ -72,12 +72,9 @@ def check_images(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Non
 
 
 def _look_unnormalised(images: Tensor, low: float, high: float, mean: Tensor, std: Tensor) -> bool:
-    """Whether float images lie in 0 to 1 as only images that were not normalised do.
-
-    Normalised images lie there only where every pixel of the batch is in the narrow band from its channel's mean to one deviation above. So
-    images without content (each channel of each image one and the same number) pass; and so do all where black itself is normalised to 0 or
-    nearly, as by mean 0 and deviation 1, since then the two cannot be distinguished.
-    """
+    """Whether float images lie in 0 to 1 as only images that were not normalised do: normalised ones lie there only where every pixel of the batch
+    is in the narrow band from its channel's mean to one deviation above. So images without content (each channel of each image one number) pass,
+    and all where black itself is normalised to nearly 0, as by mean 0 and deviation 1: then the two cannot be distinguished."""
     if low < -OVERSHOOT or high > 1 + OVERSHOOT or float((-mean / std).max()) >= -OVERSHOOT:
         return False
     planes = images.flatten(2)

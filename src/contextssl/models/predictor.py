@@ -232,7 +232,7 @@ class Predictor(nn.Module):
         shape = (len(features) // (self.block_size // 2), self.block_size // 2)
         whole, masks = math.prod(shape), self._masks(features.device, generator)
         parts = zip(*((each[:whole].unflatten(0, shape), each[None, whole:]) for each in (features, actions)), strict=True)
-        made = [self.sequences(*part, masks)[0].flatten(0, 1) for part in parts if part[0].numel()]
+        made = [self.sequences(each, done, masks)[0].flatten(0, 1) for each, done in parts if each.numel()]
         return made[0] if len(made) == 1 else torch.cat(made)
 
     def _masks(self, device: torch.device, generator: torch.Generator | None) -> list[Tensor] | None:
@@ -302,10 +302,8 @@ class Predictor(nn.Module):
         return self.read_in(torch.cat([features, actions.to(features.dtype)], dim=-1))
 
     def query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None = None) -> Float[Tensor, "n D"]:
-        """Predictions for n independent queries, each alone after the same context (None: after nothing).
-
-        Equal to running each query token by token after the context, but the context is neither run again nor copied.
-        """
+        """Predictions for n independent queries, each alone after the same context (None: after nothing). Equal to running each query token by
+        token after the context, but the context is neither run again nor copied."""
         x = self.query_token(features, actions)
         for layer, block in enumerate(self.blocks):
 

@@ -98,7 +98,8 @@ def backbone_of(encoder: Mapping[str, Tensor]) -> str:
     """Which ResNet the tensors of an encoder are. Raises CheckpointError where they are none of those that the published implementation trains."""
     bottleneck = "layer1.0.conv3.weight" in encoder
     blocks = tuple(sum(bool(re.fullmatch(rf"layer{i}\.\d+\.conv1\.weight", key)) for key in encoder) for i in (1, 2, 3, 4))
-    plain, deep = {(2, 2, 2, 2): "resnet18", (3, 4, 6, 3): "resnet34"}, {(3, 4, 6, 3): "resnet50", (3, 4, 23, 3): "resnet101"}
+    plain: dict[tuple[int, ...], str] = {(2, 2, 2, 2): "resnet18", (3, 4, 6, 3): "resnet34"}
+    deep: dict[tuple[int, ...], str] = {(3, 4, 6, 3): "resnet50", (3, 4, 23, 3): "resnet101"}
     found = (deep if bottleneck else plain).get(blocks)
     if found is None:
         raise CheckpointError(f"the published checkpoint's encoder has blocks {blocks}: it is none of ResNet-18, -34, -50, -101")

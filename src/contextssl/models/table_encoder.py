@@ -99,7 +99,7 @@ class TableEncoder(nn.Module):
         self.piecewise = PiecewiseLinear([columns.columns[index].edges for index in self.numbers], column_width) if self.numbers else None
         read = column_width * len(columns)
         if kind == "table_mlp":
-            layers = [layer for a, b in pairwise([read] + [width] * depth) for layer in (nn.Linear(a, b), nn.ReLU())]
+            layers: list[nn.Module] = [layer for a, b in pairwise([read] + [width] * depth) for layer in (nn.Linear(a, b), nn.ReLU())]
         else:
             layers = [nn.Linear(read, width), *(ResidualBlock(width) for _ in range(depth)), nn.LayerNorm(width), nn.ReLU()]
         self.body = nn.Sequential(*layers, nn.Linear(width, width))

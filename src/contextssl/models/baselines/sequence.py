@@ -64,7 +64,7 @@ class SequencePrediction(Term):
         batch = seen.batch
         rows = sequences(batch.items, self.pairs_per_item)
         features = seen.features[rows].flatten(1, 2)
-        latents = torch.stack([batch.source_latents, batch.target_latents], dim=1)[rows].flatten(1, 2)
+        latents = batch.latents[rows].flatten(1, 2)
         actions = self.factors.relative(latents[:, :-1], latents[:, 1:]) * batch.active[rows[:, 0], None]
         with torch.no_grad():
             target = seen.whole.rows(by_pairs(self.followed(seen.views)))[rows].flatten(1, 2)[:, -1]
