@@ -80,27 +80,18 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ArchiveFiles:
+class ArchiveFiles(Files):
     """Files in a tar or a zip.
 
     Args:
         places: where each file lies in it; None for a link to a file that is not there.
-        size: of the archive, in bytes.
         held: the wanted files of a compressed tar, one after the other; None where they are read from the disk.
     """
 
-    path: Path
-    places: dict[str, Place | None] = field(repr=False)
-    folders: tuple[str, ...] = field(repr=False)
-    size: int
+    places: dict[str, Place | None] = field(default_factory=dict, repr=False)
     held: bytes | None = field(default=None, repr=False)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self.places))
-
     def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises DataError where it is missing or damaged."""
         place = self.places.get(name)
         if place is None:
             raise DataError(f"{self.path} holds no file {name}: make the archive again")
@@ -125,11 +116,6 @@ class ArchiveFiles:
         if self.held is not None:
             return content_mark(self.held[place.offset : place.offset + place.size])
         return f"{place.size} {place.offset} {place.time}"
-
-    @property
-    def has_checksums(self) -> bool:
-        """Those of a compressed tar were checked when it was read through."""
-        return self.held is not None or any(place is not None and place.method is not None for place in self.places.values())
 
 
 def list_tar(path: Path) -> ArchiveFiles:
@@ -190,7 +176,7 @@ def list_zip(path: Path) -> ArchiveFiles:
                 raise DataError(f"{path} is compressed in an unusual way (method {member.compress_type}): unpack it, and give the folder")
             place = Place(member.header_offset, member.compress_size, member.compress_type, member.CRC, unpacked=member.file_size)
             places[name] = None if stat.S_ISLNK(member.external_attr >> 16) else place
-    return ArchiveFiles(path, places, _all_folders(places, folders), path.stat().st_size)
+    return _found(path, places, folders)
 
 
 def _listed(path: Path, members: list[tarfile.TarInfo], found: dict[tarfile.TarInfo, Place], held: bytes | None = None) -> ArchiveFiles:
@@ -201,7 +187,7 @@ def _listed(path: Path, members: list[tarfile.TarInfo], found: dict[tarfile.TarI
             name = _clean(path, member.name)
             target = os.path.normpath(PurePosixPath(name).parent / member.linkname) if member.issym() else member.linkname
             places[name] = places.get(target.removeprefix("./"))
-    return ArchiveFiles(path, places, _all_folders(places, [_clean(path, m.name) for m in members if m.isdir()]), path.stat().st_size, held)
+    return _found(path, places, [_clean(path, member.name) for member in members if member.isdir()], held)
 
 
 def _clean(path: Path, name: str) -> str:
@@ -212,9 +198,13 @@ def _clean(path: Path, name: str) -> str:
     return "/".join(parts)
 
 
-def _all_folders(names: dict[str, Place | None], listed: list[str]) -> tuple[str, ...]:
-    above = {str(parent) for name in [*names, *listed] for parent in PurePosixPath(name).parents}
-    return tuple(sorted({*above, *listed} - {".", ""}))
+def _found(path: Path, places: dict[str, Place | None], listed: list[str], held: bytes | None = None) -> ArchiveFiles:
+    """Of these places, and of the folders that are listed or that a name lies in."""
+    above = {str(parent) for name in [*places, *listed] for parent in PurePosixPath(name).parents}
+    folders = tuple(sorted({*above, *listed} - {".", ""}))
+    # Those of a compressed tar were checked when it was read through; a plain one has none.
+    checked = held is not None or any(place is not None and place.method is not None for place in places.values())
+    return ArchiveFiles(path, tuple(sorted(places)), folders, path.stat().st_size, checked, places, held)
 
 
 def _from_zip(file: IO[bytes], place: Place) -> bytes:

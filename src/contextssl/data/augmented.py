@@ -115,11 +115,7 @@ class AugmentedPairs(OfViews):
     views: AugmentedViews
 
     def draw(
-        self,
-        items: Int[Tensor, " n"],
-        generator: torch.Generator,
-        share: slice = EVERYTHING,
-        held: Bool[Tensor, "n A"] | None = None,
+        self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING, held: Bool[Tensor, "n A"] | None = None
     ) -> PairBatch:
         augmentations = self.views.augmentations
         source, target = augmentations.draw(2 * len(items), generator).chunk(2)

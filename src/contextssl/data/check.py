@@ -22,14 +22,10 @@ from contextssl.system.files import readable_bytes
 def check(settings: CheckSettings) -> CheckReport:
     """Checks all of what lies at ``settings.data_dir``, or of the data that ``settings.dataset`` opens.
 
-    Of a store every checksum is computed again; of a folder or archive every image is decoded and every latent file read.
-
-    Raises:
-        SettingsError: where nothing is named.
-        DataError: where there is nothing of the kind.
+    Of a store every checksum is computed again; of a folder or archive every image is decoded and every latent file read. Raises SettingsError
+    where nothing is named, DataError where there is nothing of the kind.
     """
-    data_set = None if settings.dataset is None else DATA_SETS.find(settings.dataset)
-    report, samples = _looked_over(settings, data_set)
+    report, samples = _looked_over(settings, None if settings.dataset is None else DATA_SETS.find(settings.dataset))
     if settings.picture is not None and samples:
         try:
             write_picture(Path(settings.picture), samples)

@@ -45,10 +45,8 @@ def write_folder(
 
     Args:
         source: what to write; its latents must be the seven of 3DIEBench, for which this layout is.
-        resolution: height and width of the images.
-        image_format: ``"jpg"`` (small, lossy, colours at full resolution) or ``"png"`` (lossless).
+        image_format: ``"jpg"`` (small, lossy, colours at full resolution, of ``quality`` 1 to 100) or ``"png"`` (lossless).
         workers: processes that read and write items; default: one per processor; 0 or 1: none but this one.
-        quality: of JPEG, 1 to 100.
 
     Raises:
         DataError: where an item cannot be read, the disk is full, or ``out`` was begun with other settings.

@@ -43,10 +43,6 @@ class ImagesSource(SingleViewSource):
             them in ``skipped``, and warn.
         workers: processes that check for unreadable images; default: one per processor; 0 or 1: none but this one.
 
-    Attributes:
-        labelled: whether there are classes; else the only class is ``unlabelled``.
-        notes: what is worth noting and no fault, such as empty folders.
-
     Raises:
         DataError: where there are no images, too few to train on, the folders contradict each other, a class has no training image, or
             the split file does not fit.
@@ -84,6 +80,7 @@ class ImagesSource(SingleViewSource):
         names = sorted(set(self.listing.names) - set(self.skipped))
         layout = layouts.lay_out(self.listing, names, labels)
         self.labelled, self.class_names = layout.labelled, layout.class_names
+        # What is worth noting and no fault, such as empty folders.
         self.notes = tuple(layouts.notes_on(self.listing, layout))
         if unreadable == "refuse":
             for folder, kinds in layouts.unread_classes(self.listing, layout).items():

@@ -133,7 +133,7 @@ def _describe(out: Path, plan: Plan) -> None:
 
 def _claim(images: Path, plan: Plan) -> None:
     """Makes ``images.npy`` at its full size, its space taken: a disk that is too small is then an error before the work, not after it."""
-    needed = len(plan.header) + plan.items * plan.item_bytes
+    needed = plan.file_bytes
     size = images.stat().st_size if images.is_file() else 0
     fresh = size == 0
     if size != needed:
@@ -203,12 +203,11 @@ def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None
 
 def _full(error: OSError, out: Path, plan: Plan) -> DataError:
     """What the system refused while the store was written; reading and starting processes have their own errors."""
-    needed = len(plan.header) + plan.items * plan.item_bytes
     done = 0
     with suppress(Exception):
         done = progress_of(out)[0]
     kept, first = f"{done} of {plan.items} items are packed and kept", "fix this"
     if error.errno in files.FULL_DISK:
-        kept, first = f"the store needs {needed:,} bytes ({readable_bytes(needed)}); {kept}", "free space"
+        kept, first = f"the store needs {plan.file_bytes:,} bytes ({readable_bytes(plan.file_bytes)}); {kept}", "free space"
     fix = f"{kept}; {first} and run the same command again"
     return storage_error(error, error.filename or out / IMAGES, "write", fix)

@@ -6,7 +6,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,7 @@ class Plan:
 
     Args:
         order: split, place in the split, and item, of every item in the order of the store.
-        shape: (N, V, H, W, C) of the images.
-        raw_width: how many generating parameters a view has.
+        shape: (N, V, H, W, C) of the images; ``raw_width`` is how many generating parameters a view has.
         splits: first item of each split, and the one after its last.
         settings: plain values; two plans of equal ones make the same store.
         origins: of each item, see :mod:`contextssl.data.origins`; None of a source without files.
@@ -47,11 +46,11 @@ class Plan:
     @classmethod
     def of(cls, source: ItemSource, resolution: int) -> Plan:
         """Raises DataError where a split is empty, a label is out of range, two items share a name, or a name is no UTF-8."""
-        listed = listing_of(source)
         order: list[tuple[str, int, Item]] = []
         splits = {}
         classes = len(source.class_names)
         seen: set[str] = set()
+        about = listing_of(source)
         for split, items in source.splits.items():
             splits[split] = (len(order), len(order) + len(items))
             for index, item in enumerate(items):
@@ -64,14 +63,16 @@ class Plan:
         if not order:
             raise DataError("there is no split to pack: the source has none")
         shape = (len(order), source.num_views, resolution, resolution, source.channels)
-        settings = {
-            "version": VERSION,
-            "shape": list(shape),
-            "raw_width": source.raw_width,
-            "factors": source.factors.to_dict(),
-            **listed,
-        }
-        refuse_odd_names([item.name for _, _, item in order], json.dumps(settings, ensure_ascii=False, allow_nan=False))
+        settings = {"version": VERSION, "shape": list(shape), "raw_width": source.raw_width, "factors": source.factors.to_dict(), **about}
+        # No results file could hold names that are no UTF-8.
+        odd = [item.name for _, _, item in order if not is_text(item.name)]
+        if odd:
+            raise DataError(
+                f"{len(odd)} names of files are no UTF-8, such as {shown(odd[0])}: rename them, for instance by "
+                "convmv -f latin1 -t utf8 -r --notest DIR"
+            )
+        if not is_text(json.dumps(settings, ensure_ascii=False, allow_nan=False)):
+            raise DataError("the path or a class of these data is no UTF-8: rename that folder")
         settings = json.loads(json.dumps(settings, allow_nan=False))
         return cls(order, shape, source.raw_width, splits, settings, getattr(source, "origins", None))
 
@@ -80,8 +81,9 @@ class Plan:
         return self.shape[0]
 
     @property
-    def item_bytes(self) -> int:
-        return math.prod(self.shape[1:])
+    def file_bytes(self) -> int:
+        """Of ``images.npy``."""
+        return len(self.header) + math.prod(self.shape)
 
     @property
     def header(self) -> bytes:
@@ -105,27 +107,11 @@ def listing_of(source: ItemSource) -> dict[str, Any]:
     return {"class_names": list(source.class_names), "items_crc32": zlib.crc32(listing), "source": source.description}
 
 
-def refuse_odd_names(names: Sequence[str], settings: str) -> None:
-    """Raises DataError for names of files that are no UTF-8, which no results file could hold."""
-    odd = [name for name in names if not is_text(name)]
-    if odd:
-        raise DataError(
-            f"{len(odd)} names of files are no UTF-8, such as {shown(odd[0])}: rename them, for instance by "
-            "convmv -f latin1 -t utf8 -r --notest DIR"
-        )
-    if not is_text(settings):
-        raise DataError("the path or a class of these data is no UTF-8: rename that folder")
-
-
 def same_but_for_files(found: Any, wanted: dict[str, Any]) -> bool:
     """Whether two plans' settings differ in nothing but how the files stood."""
-    return _without_files(found) == _without_files(wanted)
-
-
-def _without_files(settings: Any) -> Any:
-    if not isinstance(settings, dict) or not isinstance(settings.get("source"), dict):
-        return settings
-    return {**settings, "source": {key: value for key, value in settings["source"].items() if key != "files"}}
+    if isinstance(found, dict) and isinstance(found.get("source"), dict):
+        found, wanted = ({**each, "source": {**each["source"], "files": None}} for each in (found, wanted))
+    return bool(found == wanted)
 
 
 def difference(out: Path, found: Any, plan: Plan) -> str | None:

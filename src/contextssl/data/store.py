@@ -2,17 +2,12 @@
 
 A store is a folder:
 
-===================  ===========================================================================================================
-``images.npy``       (N, V, H, W, C) uint8, the items of all splits one after the other
-``latents.npy``      (N, V, A) float32, absolute factor values
-``raw_latents.npy``  (N, V, R) float64, generating parameters
-``labels.npy``       (N,) int64
-``names.json``       N item names
-``checksums.npy``    (N,) uint32, CRC-32 of the bytes of each item's images
-``manifest.json``    format version, factors, classes, splits as ranges of items, source, image statistics with a digest, CRC-32 of each small
-                     file
-``origins.npy``      (N,) uint64, where the items lie in files: marks of their files when they were packed
-===================  ===========================================================================================================
+- ``images.npy``: (N, V, H, W, C) uint8, the items of all splits one after the other
+- ``latents.npy``: (N, V, A) float32, absolute factor values; ``raw_latents.npy``: (N, V, R) float64, generating parameters
+- ``labels.npy``: (N,) int64; ``names.json``: N item names
+- ``checksums.npy``: (N,) uint32, CRC-32 of the bytes of each item's images
+- ``manifest.json``: format version, factors, classes, splits as ranges of items, source, image statistics and a digest, CRC-32 of each small file
+- ``origins.npy``: (N,) uint64, where the items lie in files: marks of their files when they were packed
 
 The manifest is written last: a folder without one is half-written, and is never opened.
 """
@@ -56,13 +51,8 @@ Verify = Literal["full", "sample", "none"]
 
 @dataclass(frozen=True, eq=False)
 class Store(Mapping[str, Views]):
-    """An open store: a mapping from the name of a split to its :class:`~contextssl.data.views.Views`.
-
-    Args:
-        path: the folder.
-        manifest: the plain values of ``manifest.json``, which belong in every result made from this store.
-        splits: the views of each split, memory-mapped and read-only.
-    """
+    """An open store: a mapping from the name of a split to its :class:`~contextssl.data.views.Views`, memory-mapped and read-only. ``manifest``
+    holds the plain values of ``manifest.json``, which belong in every result made from this store."""
 
     path: Path
     manifest: dict[str, Any] = field(repr=False)
@@ -107,15 +97,11 @@ class Store(Mapping[str, Views]):
 
 
 def open_store(path: str | Path, verify: Verify = "sample") -> Store:
-    """Opens a packed store.
+    """Opens a packed store. Raises DataError where it is missing, half-written, damaged, or of an unknown format.
 
     Args:
-        path: the folder.
         verify: how many images to check against their checksums: ``"full"`` all, ``"sample"`` all where they are at most 256 MiB, else 64
             items spread over the store, ``"none"`` no image. The other files are always checked.
-
-    Raises:
-        DataError: where the store is missing, half-written, damaged, or of an unknown format.
     """
     path = Path(path)
     contents = _Contents()

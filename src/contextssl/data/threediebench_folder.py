@@ -30,7 +30,9 @@ THREE_FACTORS = FactorSpace((ROTATION, FLOOR, LIGHT))
 # The order of the seven numbers in a latent file, and the range of each.
 RAW_LATENTS = ("euler x", "euler y", "euler z", "floor hue", "light theta", "light phi", "light hue")
 RAW_RANGES = (*3 * ((-np.pi / 2, np.pi / 2),), (0.0, 1.0), (0.0, np.pi / 4), (0.0, 2 * np.pi), (0.0, 1.0))
+# How far beyond it a number may be.
 RANGE_TOLERANCE = 1e-4
+_LOWEST, _HIGHEST = np.array(RAW_RANGES).T + np.array([[-RANGE_TOLERANCE], [RANGE_TOLERANCE]])
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 # How images are brought to another resolution, by name, and the filter of each.
@@ -146,10 +148,8 @@ class ThreeDIEBenchSource:
 
     def find_image(self, folder: Path, view: int) -> Path:
         """The image file of a view; one of the first object's kind where there is none, for the error to name."""
-        usual = folder / f"image_{view}{self._suffix}"
-        if usual.exists():
-            return usual
-        return next((path for suffix in IMAGE_SUFFIXES if (path := folder / f"image_{view}{suffix}").exists()), usual)
+        paths = [folder / f"image_{view}{suffix}" for suffix in (self._suffix, *IMAGE_SUFFIXES)]
+        return next((path for path in paths if path.exists()), paths[0])
 
 
 def read_image(path: Path, resolution: int | None, channels: int = 3, resize: str = "bilinear") -> np.ndarray:
@@ -213,15 +213,7 @@ def read_latent(path: Path, check_ranges: bool = True) -> np.ndarray:
                 f"{path} has shape {latent.shape} of {latent.dtype}, not (7,) of float64 ({', '.join(RAW_LATENTS)}): render it again"
             )
         latent = latent.astype(np.float64)
-    check_latent(latent, path, check_ranges)
-    return latent
 
-
-_LOWEST, _HIGHEST = np.array(RAW_RANGES).T + np.array([[-RANGE_TOLERANCE], [RANGE_TOLERANCE]])
-
-
-def check_latent(latent: np.ndarray, path: Path | str, check_ranges: bool = True) -> None:
-    """Raises DataError where one of the seven latents is not finite or, with ``check_ranges``, outside its published range by more than 1e-4."""
     for which in np.flatnonzero(~np.isfinite(latent)):
         raise DataError(f"{path}: {RAW_LATENTS[which]} is {latent[which]}, not a finite number; copy or render the view again")
     for which in np.flatnonzero((latent < _LOWEST) | (latent > _HIGHEST)) if check_ranges else ():
@@ -230,6 +222,7 @@ def check_latent(latent: np.ndarray, path: Path | str, check_ranges: bool = True
             f"{path}: {RAW_LATENTS[which]} is {latent[which]:.6g}, outside its range {low:.4g} to {high:.4g}; "
             "render the view again, or read with check_ranges=False if it is meant"
         )
+    return latent
 
 
 def packed_folder(root: Path, resolution: int, resize: str) -> Path:

@@ -75,7 +75,6 @@ class Views:
         latents: (N, V, A) float32, each view's absolute factor values, side by side in the order of ``factors``.
         labels: (N,) int64, the class of each item, 0 to len(class_names) - 1.
         factors: names and widths of the blocks of ``latents``.
-        class_names: one name per class.
         item_names: one name per item, such as its path in the folder it came from.
         raw_latents: (N, V, R) float64, the generating parameters as they were recorded (for 3DIEBench seven: Euler angles, floor hue, light
             θ and φ, light hue), or None where there are none.

@@ -1,9 +1,9 @@
 """A noise bottleneck on the embedding: it covers directions whose variance a context has shrunk.
 
 An embedding from which a context has removed most of a factor's variance still lets a long-trained probe recover the factor from the remainder.
-Gaussian noise whose total variance is a stated share of the embedding's own, spread evenly over the dimensions, covers it, and hardly touches the
-directions that keep their variance. How much of one factor *any* probe can recover then is bounded by how far that factor moves the embedding
-(:mod:`contextssl.evaluation.certificate`). That holds for one draw: n embeddings of the same view average the noise away.
+Gaussian noise whose total variance is a stated share of the embedding's own, spread evenly over the dimensions, covers it. How much of one factor
+*any* probe can recover then is bounded by how far that factor moves the embedding (:mod:`contextssl.evaluation.certificate`). That holds for one
+draw: n embeddings of the same view average the noise away.
 """
 
 from __future__ import annotations

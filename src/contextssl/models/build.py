@@ -13,8 +13,7 @@ from contextssl.factors import FactorSpace
 from contextssl.method import METHODS, Parts
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.contextssl import ContextSSL
-from contextssl.models.encoder_width import check_encoder
-from contextssl.models.encoder_width import feature_width as width_of
+from contextssl.models.encoder_width import check_encoder, feature_width
 from contextssl.models.encoders import build_encoder
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
@@ -40,9 +39,7 @@ def build_model(
     """The model of ``settings.method``, with the given encoder in place of ``settings.backbone`` where there is one.
 
     Args:
-        view_shape: (C, H, W) of images, (W,) of rows.
-        columns: of rows of a table.
-        classes: how many the data have.
+        view_shape: (C, H, W) of images, (W,) of rows of a table, which has ``columns``.
         labels: that depend on the context, where a head is to learn them.
 
     Raises:
@@ -66,7 +63,9 @@ def build_model(
         )
     method = METHODS.find(settings.method)
     statistics: dict[str, Any] = {"image_mean": image_mean, "image_std": image_std}
-    parts = Parts(settings, encoder, width_of(encoder), factors, classes=classes, labels=labels, own=method.own(settings), **statistics)
+    parts = Parts(
+        settings, encoder, feature_width(encoder), factors, classes=classes, labels=labels, own=method.own(settings), **statistics
+    )
     if method.model is not None:
         return method.model(parts)
     return Baseline(encoder, factors, method.name, method.terms(parts), **statistics)

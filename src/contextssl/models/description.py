@@ -51,22 +51,14 @@ class FactorEffect:
     def says(self) -> str:
         """``"kept"``, ``"dropped"`` or ``"weakened"``; ``"unsure"`` where the error reaches across."""
         low, high = self.left - self.error, self.left + self.error
-        if low >= KEPT:
-            return "kept"
-        if high <= DROPPED:
-            return "dropped"
+        if low >= KEPT or high <= DROPPED:
+            return "kept" if low >= KEPT else "dropped"
         return "weakened" if low > DROPPED and high < KEPT else "unsure"
 
 
 @dataclass(frozen=True)
 class Description:
-    """``str`` gives it in words.
-
-    Args:
-        pairs: how many examples there are.
-        factors: the effect on each factor.
-        warnings: what is odd about the examples.
-    """
+    """The effect of so many ``pairs`` on each factor, and what is odd about them; ``str`` gives it in words."""
 
     pairs: int
     factors: Mapping[str, FactorEffect]

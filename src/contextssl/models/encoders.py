@@ -39,12 +39,10 @@ def build_encoder(
 
     Args:
         backbone: any timm model (weights only where ``pretrained``), or ``"resnet_compact"``.
-        channels: C of the images.
         resolution: H = W of the images; it determines the width of a flattened map and the position grid of a transformer.
         stem: ``"small"`` puts a 3 × 3 convolution of stride 1 in place of a ResNet's stem and drops its max-pooling, for images near 32 px.
         pool: ``"average"`` over the final map, or ``"flatten"`` it through a linear layer, which keeps where things are.
         feature_norm: ``"batch"`` normalises features over the batch (no affine parameters): their scale then suits the predictor's read-in.
-        pretrained: download timm's weights.
 
     Raises:
         SettingsError: for an unknown backbone (naming the nearest) or a combination that the backbone does not offer.

@@ -57,12 +57,8 @@ def bin_edges(latents: Float[Tensor, "n w"], factor: Factor, bins: int = 2) -> t
 
 
 def factor_bins(latents: Float[Tensor, "n w"], factor: Factor, edges: Sequence[float]) -> Int[Tensor, " n"]:
-    """Which bin each view's value of a factor falls in: 0 to len(edges), int64; a value at an edge belongs above it.
-
-    Args:
-        latents: the factor's own block, absolute.
-        edges: rising, of the factor's :func:`coarse_number`; see :func:`bin_edges`.
-    """
+    """Which bin each view's value of a factor falls in, by its own block of absolute latents and the rising edges of :func:`bin_edges`: 0 to
+    len(edges), int64; a value at an edge belongs above it."""
     number = coarse_number(latents, factor)
     # Edges stay plain numbers: a tensor of them would have to be copied to the device in every step, which waits for it.
     bins = torch.zeros_like(number, dtype=torch.long)
@@ -76,8 +72,6 @@ class LabelSpace:
     """What the label indices mean: label = class × bins + bin, of the one factor that is active in the environment.
 
     Args:
-        factors: of the latents.
-        classes: how many there are.
         edges: by the name of a factor that can be asked for, the edges of its bins; as many for every factor.
 
     Example:
@@ -130,13 +124,8 @@ class LabelSpace:
         return self.classes * self.bins
 
     def labels(self, latents: Float[Tensor, "n A"], classes: Int[Tensor, " n"], active: Bool[Tensor, "n A"]) -> Int[Tensor, " n"]:
-        """Each view's label in its environment, 0 to K - 1; -1 where no factor is active in it, several are, or one without bins.
-
-        Args:
-            latents: absolute, of the views that are labelled.
-            classes: of the views.
-            active: True at the numbers of the factors that are active in the view's environment.
-        """
+        """Each view's label in its environment, 0 to K - 1, by its absolute latents and class; -1 where no factor is active in it, several are, or
+        one without bins."""
         factors = torch.stack([active[:, block].any(dim=-1) for block in self.factors.slices], dim=-1)
         alone = factors & (factors.sum(dim=-1, keepdim=True) == 1)
         labels = torch.full_like(classes, NO_LABEL, dtype=torch.long)
@@ -158,12 +147,10 @@ class LabelSpace:
 
 
 def context_label_loss(logits: Float[Tensor, "n *tokens K"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-    """Mean cross-entropy, in float32, over everything that has a label; 0, with a gradient of 0, where nothing has.
+    """Mean cross-entropy, in float32, over everything that has a label (-1: it has none); 0, with a gradient of 0, where nothing has.
 
-    Args:
-        logits: (n, K), or (pairs, 2, K) of both tokens of a pair. Both are given the pair's one label, that of its target view, as the
-            auxiliary regression gives both the target's latents: one token stands for the target itself, the other for what is predicted of it.
-        labels: -1 where there is none.
+    Of logits (pairs, 2, K) both tokens are given the pair's one label, that of its target view, as the auxiliary regression gives both the target's
+    latents: one token stands for the target itself, the other for what is predicted of it.
     """
     if logits.ndim == 3:
         labels = labels[:, None].expand(logits.shape[:2])

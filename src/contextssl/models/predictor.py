@@ -32,7 +32,6 @@ class Context:
 
     Args:
         keys, values: (layers, heads, k · held, channels per head).
-        environment: its name, where one was given.
         held: tokens of a pair that are held: both views' in the paper, one that reads both in contexts of examples.
         features: of the pairs, where the context can be described.
         describer: of the model that encoded it.
@@ -132,13 +131,11 @@ class Predictor(nn.Module):
     predictions and which a context holds.
 
     Args:
-        feature_width: F, the width of the encoder's features.
-        action_width: A.
+        feature_width, action_width: F and A.
         output_width: D, the width of a prediction (the paper's ``projection_dim``); need not equal F.
-        width: of the transformer (2048 in the paper).
-        n_layer, n_head: 3 and 4 in the paper.
-        block_size: tokens per sequence, two per pair (128 in the paper). Even.
-        mask_prob: the chance that a token does not see a context pair in a layer, while training (0.9 in the paper).
+        width, n_layer, n_head: of the transformer; the defaults are the paper's.
+        block_size: tokens per sequence, two per pair. Even.
+        mask_prob: the chance that a token does not see a context pair in a layer, while training.
         init: ``"gpt2"`` draws every weight with deviation 0.02 (residual outputs 0.02 / √(2 · layers)); ``"fan_in"`` with 1 / √fan-in, and
             the read-in's columns for features and for actions each by their own width, so that a few action numbers are not outweighed by
             hundreds of features. The second learns in minutes where the first stays at chance.
@@ -219,10 +216,7 @@ class Predictor(nn.Module):
         return pair_mask(2 * pairs, device)
 
     def forward(
-        self,
-        features: Float[Tensor, "pairs 2 F"],
-        actions: Float[Tensor, "pairs A"],
-        generator: torch.Generator | None = None,
+        self, features: Float[Tensor, "pairs 2 F"], actions: Float[Tensor, "pairs A"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "pairs 2 D"]:
         """Predictions for pairs laid out in consecutive sequences of ``block_size`` tokens; the last may be shorter, and is exact all the same.
 
@@ -248,18 +242,16 @@ class Predictor(nn.Module):
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Sequences of pairs: predictions (S, P, 2, D), and of each layer the keys and values that a context holds (S, heads, P · held, channels).
 
-        Args:
-            masks: of each layer, who may attend to whom (at least as many tokens as there are); default: every earlier pair.
+        ``masks`` say for each layer who may attend to whom, of at least as many tokens as there are; default: every earlier pair.
         """
         x = self.embedded(features, actions)
         tokens, pairs = x.shape[-2], features.shape[-3]
-        allowed = self.allowed(pairs, x.device)
+        masks = [self.allowed(pairs, x.device)] * len(self.blocks) if masks is None else masks
         keys: list[Tensor] = []
         values: list[Tensor] = []
-        for layer, block in enumerate(self.blocks):
-            mask = allowed if masks is None else masks[layer][:tokens, :tokens]
+        for block, mask in zip(self.blocks, masks, strict=True):
 
-            def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor = mask) -> Tensor:
+            def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor = mask[:tokens, :tokens]) -> Tensor:
                 keys.append(self._of_pairs(key, self.held))
                 values.append(self._of_pairs(value, self.held))
                 return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -279,15 +271,9 @@ class Predictor(nn.Module):
         *,
         beyond_block: bool = False,
     ) -> Context:
-        """Encode k pairs once into the keys and values that queries attend to. No context mask.
-
-        Args:
-            beyond_block: whether more pairs are allowed than fit into a block with a query. Nothing of the predictor depends on the block's
-                size, since there are no positions; but training has shown it no context that long.
-
-        Raises:
-            InputError: where the pairs and a query would not fit into a block, unless ``beyond_block``.
-        """
+        """Encode k pairs once into the keys and values that queries attend to. No context mask. Raises InputError where the pairs and a query would
+        not fit into a block, unless ``beyond_block``: nothing of the predictor depends on the block's size, since there are no positions, but
+        training has shown it no context that long."""
         limit = self.block_size // 2 - 1
         if features.shape[0] > limit and not beyond_block:
             raise InputError(

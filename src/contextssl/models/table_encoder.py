@@ -57,8 +57,7 @@ class TableEncoder(nn.Module):
     Args:
         columns: what each number of a row is; kept, so that a table can be turned into rows (:meth:`rows`).
         kind: ``"table_mlp"`` (linear layers with ReLU) or ``"table_resnet"`` (pre-normalised residual blocks).
-        width: of the hidden layers, and of the features.
-        depth: hidden layers, or residual blocks.
+        width, depth: of the hidden layers (and the features), and how many, or how many residual blocks.
         column_width: numbers that each column is embedded in.
         feature_norm: ``"batch"`` normalises features over the batch before the predictor.
 

@@ -26,11 +26,10 @@ BATCH_SIZE = 512
 
 
 class ViewEncoder(nn.Module):
-    """An encoder with the factors of its data.
+    """An encoder with the factors of its data, which name the blocks of an action.
 
     Args:
         encoder: any module from a batch of inputs (n, ...) to features (n, F).
-        factors: what the blocks of an action are called.
         feature_width: F; default: ``encoder.num_features``.
         image_mean, image_std: of each channel, in units of 0 to 1; how uint8 images are normalised. None: only float inputs are accepted, and
             taken as they are.

@@ -44,8 +44,7 @@ class Recorded:
     """What kornia records of an image.
 
     Attributes:
-        shapes: of each recorded tensor, without the images' dimension.
-        dtypes: of each, in which kornia wants it back.
+        shapes, dtypes: of each recorded tensor, without the images' dimension, and as kornia wants it back.
         fixed: what is recorded once for all images.
         names: of the numbers, side by side.
         usual: a draw near the middle of all, which stands for those of an image that is left as it is.
@@ -80,15 +79,12 @@ class FromKornia(Augmentation):
     """One augmentation of kornia.
 
     An image is changed by the same numbers to the same pixels: on a CPU bit for bit, alone or in any batch. kornia promises no order of its
-    sums, so that on a GPU a pixel may be another by a level in another batch.
+    sums, so that on a GPU a pixel may be another by a level in another batch. Raises SettingsError for an unknown name or argument, and where views
+    could not be made again from its parameters, saying why.
 
     Args:
-        kind: its name in ``kornia.augmentation``, which is the factor's too.
-        settings: its arguments, plain JSON values.
+        kind: its name in ``kornia.augmentation``, which is the factor's too; ``settings`` are its arguments, plain JSON values.
         shape: (C, H, W) of the images: kornia draws boxes and shifts in pixels.
-
-    Raises:
-        SettingsError: for an unknown name or argument, and where views could not be made again from its parameters, saying why.
     """
 
     kind: str

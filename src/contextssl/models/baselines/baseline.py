@@ -57,12 +57,8 @@ class Baseline(ViewEncoder):
         return {"method": self.method, **super().architecture()}
 
     def forward(self, batch: PairBatch, whole: WholeBatch = ALONE) -> dict[str, Float[Tensor, ""]]:
-        """The method's losses by name, weighted; their sum is what is minimised.
-
-        Args:
-            batch: where there are several processes, what ``whole.batch`` makes of this one's share.
-            whole: joins what the processes have: features are joined, and every head sees those of the whole batch.
-        """
+        """The method's losses by name, weighted; their sum is what is minimised. Where there are several processes ``batch`` is what ``whole.batch``
+        makes of this one's share; features are joined, and every head sees those of the whole batch."""
         views = self.normalise(torch.cat([batch.source, batch.target]))
         seen = Seen(batch, views, whole.rows(by_pairs(self.features_of(views))), whole)
         return {name: loss for term in self.terms for name, loss in term(seen).items()}

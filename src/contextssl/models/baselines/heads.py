@@ -17,7 +17,7 @@ def projector(width: int, hidden: int, out: int) -> nn.Sequential:
 def mlp(*widths: int) -> nn.Sequential:
     """Hidden layers with batch normalisation and ReLU, then a linear map: (n, first width) → (n, last width)."""
     hidden = ((nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU()) for a, b in pairwise(widths[:-1]))
-    return nn.Sequential(*chain(*hidden), nn.Linear(*widths[-2:]))
+    return nn.Sequential(*chain(*hidden), nn.Linear(widths[-2], widths[-1]))
 
 
 class ActionPredictor(nn.Module):

@@ -17,7 +17,6 @@ class Seen:
     """One batch, encoded: the whole of it, where several processes share it.
 
     Args:
-        batch: the pairs; the action, inactive blocks zeroed, is ``batch.active_action``.
         views: (2 · own pairs, ...) what the encoder was given in this process: all sources, then all targets.
         features: [:, 0] of sources, [:, 1] of targets.
         whole: joins what else is computed of this process's views.
