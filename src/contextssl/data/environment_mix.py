@@ -47,11 +47,10 @@ class EnvironmentMix:
             ratio = dict(zip((*factors.names, "both"), ratio, strict=True))
         named = [(factors.environment(name), float(p)) for name, p in ratio.items()]
         if any(not 0 <= p <= 1 for _, p in named) or abs(sum(p for _, p in named) - 1) > 1e-6:
-            raise SettingsError(
-                f"env_ratio gives {', '.join(f'{e.name} {p:g}' for e, p in named)}: probabilities from 0 to 1 that sum to 1"
-            )
-        named = [(environment, p) for environment, p in named if p > 0]
-        return cls(tuple(e for e, _ in named), tuple(p for _, p in named), scope)
+            given = ", ".join(f"{environment.name} {p:g}" for environment, p in named)
+            raise SettingsError(f"env_ratio gives {given}: probabilities from 0 to 1 that sum to 1")
+        environments, probabilities = zip(*((environment, p) for environment, p in named if p > 0), strict=True)
+        return cls(environments, probabilities, scope)
 
     def draw(self, sequences: int, generator: torch.Generator) -> Int[Tensor, " sequences"]:
         """The environment's index of each sequence; one draw for all of them where the scope is a batch."""

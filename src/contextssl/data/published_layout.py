@@ -140,11 +140,6 @@ def read_meta(root: Path, splits: Sequence[str] | None = None) -> Meta:
     Default of ``splits``: all that are there, which must include ``train``. Raises DataError where a file is missing, damaged, a pickle, of the
     wrong kind, or the two lengths disagree.
     """
-    folder = root / "meta"
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} is missing: {root} should hold meta/train_images.npy, meta/train_labels.npy and the object folders; check the path"
-        )
     lists: dict[str, tuple[list[str], np.ndarray]] = {}
     checksum = 0
     for split in listed_splits(root) if splits is None else splits:
@@ -167,9 +162,9 @@ def read_meta(root: Path, splits: Sequence[str] | None = None) -> Meta:
             raise DataError(f"{images_file} lists {len(names)} objects but {labels_file} {len(labels)} labels: copy the matching pair")
         lists[split] = ([name.strip("/") for name in names.tolist()], labels.astype(np.int64))
         checksum = zlib.crc32(labels_file.read_bytes(), zlib.crc32(images_file.read_bytes(), checksum))
-    given = None
-    if (folder / FOLDER_FILE).is_file():
-        written = read_json(folder / FOLDER_FILE)
+    given, about = None, root / "meta" / FOLDER_FILE
+    if about.is_file():
+        written = read_json(about)
         given = tuple(str(name) for name in written["class_names"]) if isinstance(written, dict) and "class_names" in written else None
     return Meta(root, lists, checksum, given)
 

@@ -245,14 +245,11 @@ def _content_faults(path: Path, contents: _Contents) -> Iterator[str]:
     if len(names) != items:
         yield f"{path / NAMES} holds {len(names)} names for {items} items: pack the store again"
         return
-    for name in (LATENTS, RAW_LATENTS):
-        if name in contents.arrays:
-            bad = np.argwhere(~np.isfinite(contents.arrays[name]).all(axis=-1))
-            if len(bad):
-                item, view = (int(n) for n in bad[0])
-                more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-                where = f"item {item} ({names[item]}), view {view}{more}"
-                yield f"{path / name}: {where} is not finite; fix its latents and pack the store again"
+    for name in sorted(contents.arrays.keys() & {LATENTS, RAW_LATENTS}):
+        bad = np.argwhere(~np.isfinite(contents.arrays[name]).all(axis=-1)).tolist()
+        for item, view in bad[:1]:
+            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            yield f"{path / name}: item {item} ({names[item]}), view {view}{more} is not finite; fix its latents and pack the store again"
     labels, classes = contents.arrays[LABELS], len(manifest["class_names"])
     for item in np.flatnonzero((labels < 0) | (labels >= classes))[:1]:
         yield (

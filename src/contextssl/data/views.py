@@ -92,17 +92,14 @@ class Views:
     raw_latents: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 5 or self.images.dtype != np.uint8:
-            raise DataError(
-                f"images must be uint8 of shape (items, views, height, width, channels), not {self.images.dtype} {self.images.shape}"
-            )
-        items, views = self.images.shape[:2]
+        shape, dtype = self.images.shape, self.images.dtype
+        if len(shape) != 5 or dtype != np.uint8:
+            raise DataError(f"images must be uint8 of shape (items, views, height, width, channels), not {dtype} {shape}")
+        items, views, *_, channels = shape
         if items == 0:
             raise DataError("there is no item in this split: every split needs at least one")
-        if self.images.shape[-1] not in (1, 3):
-            raise DataError(
-                f"images have {self.images.shape[-1]} channels in their last axis: they must be stored channels last, with 1 or 3"
-            )
+        if channels not in (1, 3):
+            raise DataError(f"images have {channels} channels in their last axis: they must be stored channels last, with 1 or 3")
         if self.latents.shape != (items, views, self.factors.width):
             raise DataError(
                 f"latents have shape {self.latents.shape}, but {items} items of {views} views with factors "

@@ -134,10 +134,11 @@ def _warnings(
     """Sentences about examples that say nothing, show different items, or contradict each other. ``alone`` is the effect of each pair by itself,
     ``left`` gives that of some of them."""
     found = []
-    unit = F.normalize(examples.float(), dim=-1)
-    of_items = F.normalize(carried.items.float(), dim=-1)
-    usual = (of_items[:, 0] - of_items[:, 1]).square().sum(dim=-1).mean()
-    same = (unit[:, 0] - unit[:, 1]).square().sum(dim=-1) < SAME * usual
+
+    def unit(features: Tensor, _: Tensor | None) -> Tensor:
+        return F.normalize(features.float(), dim=-1)
+
+    same = _apart(examples, unit, None) < SAME * _apart(carried.items, unit, None).mean()
     if bool(same.any()):
         found.append(f"{_pairs(same)}: both views are the same, so nothing is shown to be ignored")
     if NO_FACTOR in carried.examples:

@@ -56,16 +56,15 @@ def check_encoder(encoder: nn.Module, view_shape: Sequence[int]) -> None:
 
 def check_features(features: object, count: int, width: int, name: str) -> None:
     """Raises InputError where what the encoder of that name made of ``count`` views is no float tensor (count, ``width``)."""
+    gives = f"the encoder {name} gives"
     if not isinstance(features, Tensor):
-        raise InputError(f"the encoder {name} gives a {type(features).__name__}, not a tensor (n, {width}): return the features alone")
+        raise InputError(f"{gives} a {type(features).__name__}, not a tensor (n, {width}): return the features alone")
     if features.ndim != 2:
-        raise InputError(
-            f"the encoder {name} gives {tuple(features.shape)}, not ({count}, {width}): pool or flatten its output to one row per view"
-        )
+        raise InputError(f"{gives} {tuple(features.shape)}, not ({count}, {width}): pool or flatten its output to one row per view")
     if features.shape != (count, width):
         raise InputError(
-            f"the encoder {name} gives features of shape {tuple(features.shape)}, but its num_features (or feature_width) is {width}: "
+            f"{gives} features of shape {tuple(features.shape)}, but its num_features (or feature_width) is {width}: "
             f"set that to {features.shape[1]}"
         )
     if not features.dtype.is_floating_point:
-        raise InputError(f"the encoder {name} gives {features.dtype}: features must be floats")
+        raise InputError(f"{gives} {features.dtype}: features must be floats")

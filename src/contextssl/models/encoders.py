@@ -56,7 +56,10 @@ def build_encoder(
             raise SettingsError(f"{name} is {value!r}: use {' or '.join(map(repr, known))}")
     body: Any = _backbone(backbone, channels, resolution, pool, pretrained)
     if stem == "small":
-        _shrink_stem(body, backbone, channels)
+        first = getattr(body, "conv1", None)
+        if not isinstance(first, nn.Conv2d) or not hasattr(body, "maxpool"):
+            raise SettingsError(f"stem=small is for ResNets (a conv1 and a maxpool); {backbone} has none: leave stem=default")
+        _replace_stem(body, channels, first.out_channels, stride=1, size=3)
     width = int(body.num_features)
     parts: list[nn.Module] = [body]
     try:
@@ -91,7 +94,8 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
         # the stem's resolution is omitted: it would take more than half of the time.
         sizes: Any = {"channels": (32, 64, 128, 256), "stem_type": "deep", "stem_width": 16}
         body: Any = ResNet(BasicBlock, (1, 1, 1, 1), **sizes, **options)  # type: ignore[arg-type]
-        _replace_stem(body, channels, 32, max(resolution // 16, 1))
+        stride = max(resolution // 16, 1)
+        _replace_stem(body, channels, 32, stride, size=2 * stride - 1)
         body.layer1 = nn.Identity()
         return body
     if not timm.is_model(name.split(".")[0]):
@@ -114,16 +118,8 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
         ) from error
 
 
-def _shrink_stem(body: nn.Module, name: str, channels: int) -> None:
-    first = getattr(body, "conv1", None)
-    if not isinstance(first, nn.Conv2d) or not hasattr(body, "maxpool"):
-        raise SettingsError(f"stem=small is for ResNets (a conv1 and a maxpool); {name} has none: leave stem=default")
-    _replace_stem(body, channels, first.out_channels, 1, size=3)
-
-
-def _replace_stem(body: Any, channels: int, out: int, stride: int, size: int | None = None) -> None:
-    """One convolution, of ``2 · stride - 1`` pixels unless said otherwise, in place of a stem and its max-pooling."""
-    size = size or 2 * stride - 1
+def _replace_stem(body: Any, channels: int, out: int, stride: int, size: int) -> None:
+    """One convolution in place of a stem and its max-pooling."""
     body.conv1 = nn.Conv2d(channels, out, size, stride=stride, padding=size // 2, bias=False)
     nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
     body.maxpool = nn.Identity()

@@ -24,14 +24,11 @@ def check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) 
         return
     if len(mean) != len(std) or len(mean) == 0:
         raise SettingsError(f"image_mean has {len(mean)} numbers and image_std {len(std)}: give one of each for every channel")
-    if not all(math.isfinite(number) for number in (*mean, *std)) or min(std) <= 0:
-        raise SettingsError(
-            f"image_mean is {list(mean)}, image_std {list(std)}: every channel needs a finite mean and a positive deviation"
-        )
+    given = f"image_mean is {list(mean)}, image_std {list(std)}"
+    if not all(map(math.isfinite, (*mean, *std))) or min(std) <= 0:
+        raise SettingsError(f"{given}: every channel needs a finite mean and a positive deviation")
     if min(mean) < 0 or max(mean) > 1 or max(std) > 1:
-        raise SettingsError(
-            f"image_mean is {list(mean)}, image_std {list(std)}: they are in units of 0 to 1, not of 0 to 255; divide them by 255"
-        )
+        raise SettingsError(f"{given}: they are in units of 0 to 1, not of 0 to 255; divide them by 255")
 
 
 def check_images(images: Tensor, mean: Tensor | None, std: Tensor | None) -> None:
