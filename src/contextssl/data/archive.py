@@ -3,9 +3,8 @@
 Neither kind holds an open file, so both can be pickled to worker processes. A member of a plain tar or of a zip is read from its place in
 the archive. A compressed tar has no such places: it is read through once, and what is wanted of it is kept in memory, once per process.
 
-The standard library lists the members and checks the headers; it is not asked to extract them. ``tarfile``'s filter ``"data"`` writes every member
-to the disk, whatever it unpacks to; ``zipfile`` reads the list of all members again each time a worker opens an archive, and neither bounds what
-a member may unpack to.
+The standard library lists the members and does not extract them: ``tarfile``'s filter ``"data"`` writes every member to the disk, ``zipfile``
+reads the list of all members again each time a worker opens an archive, and neither bounds what a member may unpack to.
 """
 
 from __future__ import annotations
@@ -37,11 +36,8 @@ ZIP_HEADER, ZIP_NAME, ZIP_EXTRA = 30, 26, 28
 
 
 def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
-    """Lists a folder, or an archive of one. Of a compressed tar only the ``wanted`` names can be read.
-
-    Raises:
-        DataError: where there is nothing at ``path``, or it is neither a folder nor an archive that can be read.
-    """
+    """Lists a folder, or an archive of one. Of a compressed tar only the ``wanted`` names can be read. Raises DataError where there is nothing at
+    ``path``, or it is neither a folder nor an archive that can be read."""
     path = Path(path)
     if path.is_dir():
         return list_folder(path)
@@ -72,8 +68,8 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
 
 
 class Place(NamedTuple):
-    """Where the bytes of a member are: the first and how many; of a zip its header's first byte, its method, its checksum and how many bytes it
-    unpacks to; the time of its last change, of a tar."""
+    """Where the bytes of a member are: the first (of a zip its header's) and how many; of a zip its method, its checksum and how many bytes it
+    unpacks to; of a tar the time of its last change."""
 
     offset: int
     size: int
@@ -84,29 +80,18 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ArchiveFiles:
+class ArchiveFiles(Files):
     """Files in a tar or a zip.
 
     Args:
-        path: the archive.
         places: where each file lies in it; None for a link to a file that is not there.
-        folders: all folders, sorted.
-        size: of the archive, in bytes.
         held: the wanted files of a compressed tar, one after the other; None where they are read from the disk.
     """
 
-    path: Path
-    places: dict[str, Place | None] = field(repr=False)
-    folders: tuple[str, ...] = field(repr=False)
-    size: int
+    places: dict[str, Place | None] = field(default_factory=dict, repr=False)
     held: bytes | None = field(default=None, repr=False)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self.places))
-
     def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises DataError where it is missing or damaged."""
         place = self.places.get(name)
         if place is None:
             raise DataError(f"{self.path} holds no file {name}: make the archive again")
@@ -115,12 +100,11 @@ class ArchiveFiles:
             return self.held[place.offset : place.offset + place.size]
         try:
             with self.path.open("rb") as file:
-                data = _from_zip(file, place) if place.method is not None else _at(file, place.offset, place.size)
+                return _from_zip(file, place) if place.method is not None else _at(file, place.offset, place.size)
         except OSError as error:
             raise storage_error(error, self.path, "read") from error
         except DAMAGE as error:
             raise DataError(f"{name} in {self.path} is damaged ({error}): copy or make the archive again") from error
-        return data
 
     def mark(self, name: str) -> str:
         """Of a zip its checksum, of a compressed tar one of the bytes that are held, of a plain tar size, place and time of change."""
@@ -132,11 +116,6 @@ class ArchiveFiles:
         if self.held is not None:
             return content_mark(self.held[place.offset : place.offset + place.size])
         return f"{place.size} {place.offset} {place.time}"
-
-    @property
-    def has_checksums(self) -> bool:
-        """Those of a compressed tar were checked when it was read through."""
-        return self.held is not None or any(place is not None and place.method is not None for place in self.places.values())
 
 
 def list_tar(path: Path) -> ArchiveFiles:
@@ -154,11 +133,8 @@ def list_tar(path: Path) -> ArchiveFiles:
 
 
 def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bool]) -> ArchiveFiles:
-    """Reads a compressed tar through once, and keeps the ``wanted`` files in memory. ``compression`` is gz, bz2 or xz.
-
-    Raises:
-        DataError: where they are more than ``MEMORY_BYTES``. Damage raises the errors of tarfile and of the compression.
-    """
+    """Reads a compressed tar through once, and keeps the ``wanted`` files in memory. ``compression`` is gz, bz2 or xz. Raises DataError where
+    they are more than ``MEMORY_BYTES``. Damage raises the errors of tarfile and of the compression."""
     members: list[tarfile.TarInfo] = []
     found: dict[tarfile.TarInfo, Place] = {}
     held = bytearray()
@@ -177,10 +153,8 @@ def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bo
                     f"{path} holds more than {readable_bytes(MEMORY_BYTES)} of images, and a compressed tar must be kept in memory: "
                     "unpack it, or make a plain .tar or a .zip of it"
                 )
-            file = tar.extractfile(member)
-            data = file.read() if file is not None else b""
-            found[member] = Place(len(held), len(data))
-            held += data
+            found[member] = Place(len(held), member.size)
+            held += tar.extractfile(member).read()
         while tar.fileobj is not None and tar.fileobj.read(2**20):
             pass  # to the end, where the checksum is
     return _listed(path, members, found, bytes(held))
@@ -200,13 +174,9 @@ def list_zip(path: Path) -> ArchiveFiles:
                 raise DataError(f"{path} is encrypted: unpack it with its password, and give the folder")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise DataError(f"{path} is compressed in an unusual way (method {member.compress_type}): unpack it, and give the folder")
-            link = stat.S_ISLNK(member.external_attr >> 16)
-            places[name] = (
-                None
-                if link
-                else Place(member.header_offset, member.compress_size, member.compress_type, member.CRC, unpacked=member.file_size)
-            )
-    return ArchiveFiles(path, places, _all_folders(places, folders), path.stat().st_size)
+            place = Place(member.header_offset, member.compress_size, member.compress_type, member.CRC, unpacked=member.file_size)
+            places[name] = None if stat.S_ISLNK(member.external_attr >> 16) else place
+    return _found(path, places, folders)
 
 
 def _listed(path: Path, members: list[tarfile.TarInfo], found: dict[tarfile.TarInfo, Place], held: bytes | None = None) -> ArchiveFiles:
@@ -217,7 +187,7 @@ def _listed(path: Path, members: list[tarfile.TarInfo], found: dict[tarfile.TarI
             name = _clean(path, member.name)
             target = os.path.normpath(PurePosixPath(name).parent / member.linkname) if member.issym() else member.linkname
             places[name] = places.get(target.removeprefix("./"))
-    return ArchiveFiles(path, places, _all_folders(places, [_clean(path, m.name) for m in members if m.isdir()]), path.stat().st_size, held)
+    return _found(path, places, [_clean(path, member.name) for member in members if member.isdir()], held)
 
 
 def _clean(path: Path, name: str) -> str:
@@ -228,9 +198,13 @@ def _clean(path: Path, name: str) -> str:
     return "/".join(parts)
 
 
-def _all_folders(names: dict[str, Place | None], listed: list[str]) -> tuple[str, ...]:
-    above = {str(parent) for name in [*names, *listed] for parent in PurePosixPath(name).parents}
-    return tuple(sorted({*above, *listed} - {".", ""}))
+def _found(path: Path, places: dict[str, Place | None], listed: list[str], held: bytes | None = None) -> ArchiveFiles:
+    """Of these places, and of the folders that are listed or that a name lies in."""
+    above = {str(parent) for name in [*places, *listed] for parent in PurePosixPath(name).parents}
+    folders = tuple(sorted({*above, *listed} - {".", ""}))
+    # Those of a compressed tar were checked when it was read through; a plain one has none.
+    checked = held is not None or any(place is not None and place.method is not None for place in places.values())
+    return ArchiveFiles(path, tuple(sorted(places)), folders, path.stat().st_size, checked, places, held)
 
 
 def _from_zip(file: IO[bytes], place: Place) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from contextssl.config.data_settings import AugmentationSettings, DataSettings
 from contextssl.data.augmentations.compose import Augmentations
@@ -23,11 +24,8 @@ RANGES: Mapping[str, Mapping[str, str]] = {
 
 
 def augmentations_of(settings: AugmentationSettings) -> Augmentations:
-    """The augmentations that the settings name, for images of the shape that they name, if they do.
-
-    Raises:
-        SettingsError: for one that is unknown or named twice, and for ranges that cannot be.
-    """
+    """The augmentations that the settings name, for images of the shape that they name, if they do. Raises SettingsError for one that is unknown
+    or named twice, and for ranges that cannot be."""
     factors = settings.factors if settings.factors is not None else list(USUAL)
     ranges = {name: {argument: getattr(settings, key) for argument, key in RANGES[name].items()} for name in factors if name in RANGES}
     for name in settings.augmentation_settings:
@@ -36,9 +34,6 @@ def augmentations_of(settings: AugmentationSettings) -> Augmentations:
     augmentations = Augmentations.named(factors, {**ranges, **settings.augmentation_settings})
     if isinstance(settings, DataSettings):
         augmentations = augmentations.for_images((settings.channels, settings.resolution, settings.resolution))
-    centre, scale = settings.latent_centre, settings.latent_scale
-    return replace(
-        augmentations,
-        centre=augmentations.centre if centre is None else tuple(map(float, centre)),
-        scale=augmentations.scale if scale is None else tuple(map(float, scale)),
-    )
+    numbers = (("centre", settings.latent_centre), ("scale", settings.latent_scale))
+    given: dict[str, Any] = {name: tuple(map(float, each)) for name, each in numbers if each is not None}
+    return replace(augmentations, **given)

@@ -29,19 +29,18 @@ PLAIN = 0
 
 @dataclass(frozen=True, eq=False)
 class AugmentedViews:
-    """Fixed augmentations of each stored image: view 0 is the image itself, the others are functions of the seed.
-
-    Args:
-        photos: one view per item.
-        augmentations: what makes views of it.
-        num_views: views of each item.
-        seed: of their parameters; two splits take two seeds.
-    """
+    """Fixed augmentations of each stored image, one per item of ``photos``: view 0 is the image itself, the others are functions of the seed. Two
+    splits take two seeds."""
 
     photos: Views
     augmentations: Augmentations
     num_views: int = 50
     seed: int = 0
+    class_names: tuple[str, ...] = field(init=False, repr=False)
+    labels: np.ndarray = field(init=False, repr=False)
+    num_items: int = field(init=False, repr=False)
+    num_classes: int = field(init=False, repr=False)
+    view_shape: tuple[int, int, int] = field(init=False, repr=False)
     _drawn: Blocks = field(default_factory=Blocks, repr=False)
 
     def __post_init__(self) -> None:
@@ -49,30 +48,12 @@ class AugmentedViews:
             raise DataError(f"augmentations make views of single images; these items have {self.photos.num_views} views each")
         if self.num_views < 2:
             raise DataError(f"views is {self.num_views}: an item needs at least two, the image itself and one augmentation of it")
+        for name in ("class_names", "labels", "num_items", "num_classes", "view_shape"):
+            object.__setattr__(self, name, getattr(self.photos, name))
 
     @property
     def factors(self) -> FactorSpace:
         return self.augmentations.factors
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.photos.class_names
-
-    @property
-    def labels(self) -> np.ndarray:
-        return self.photos.labels
-
-    @property
-    def num_items(self) -> int:
-        return self.photos.num_items
-
-    @property
-    def num_classes(self) -> int:
-        return self.photos.num_classes
-
-    @property
-    def view_shape(self) -> tuple[int, int, int]:
-        return self.photos.view_shape
 
     @property
     def plain_view(self) -> int | None:
@@ -84,11 +65,8 @@ class AugmentedViews:
         blocks = items // BLOCK
         for block in blocks.unique().tolist():
             chosen = blocks == block
-            found[chosen] = self._block(block)[items[chosen] % BLOCK, views[chosen]]
+            found[chosen] = self._drawn.get(block, self._draw)[items[chosen] % BLOCK, views[chosen]]
         return found
-
-    def _block(self, block: int) -> Float[Tensor, "items V P"]:
-        return self._drawn.get(block, self._draw)
 
     def _draw(self, block: int) -> Float[Tensor, "items V P"]:
         drawn = self.augmentations.draw(BLOCK * self.num_views, seeded_generator(self.seed, "augmented", block))
@@ -123,27 +101,21 @@ class AugmentedViews:
 
 def made_by(augmentations: Augmentations) -> list[Any]:
     """Plain values that determine what augmentations make of given parameters: their description, and the source of a user's own."""
-    return [augmentations.description, *([augmentations.own_code] if augmentations.own_code is not None else [])]
+    return [augmentations.description, *filter(None, [augmentations.own_code])]
 
 
 @dataclass(frozen=True)
 class AugmentedPairs(OfViews):
     """Pairs of two augmentations of one image, drawn for every batch.
 
-    Drawing gives images and parameters; :meth:`complete` makes the views, on the device that the batch has come to.
-
-    Args:
-        views: the images and their augmentations; also the fixed views that are evaluated.
+    Drawing gives images and parameters; :meth:`complete` makes the views, on the device that the batch has come to. ``views`` are the images and
+    their augmentations, and also the fixed views that are evaluated.
     """
 
     views: AugmentedViews
 
     def draw(
-        self,
-        items: Int[Tensor, " n"],
-        generator: torch.Generator,
-        share: slice = EVERYTHING,
-        held: Bool[Tensor, "n A"] | None = None,
+        self, items: Int[Tensor, " n"], generator: torch.Generator, share: slice = EVERYTHING, held: Bool[Tensor, "n A"] | None = None
     ) -> PairBatch:
         augmentations = self.views.augmentations
         source, target = augmentations.draw(2 * len(items), generator).chunk(2)
@@ -174,10 +146,8 @@ class AugmentedPairs(OfViews):
     def complete(self, batch: PairBatch) -> PairBatch:
         assert batch.source_parameters is not None and batch.target_parameters is not None
         # One call for both ends: half the calls into the augmentations' many small operations.
-        images = torch.cat([batch.source, batch.target])
-        made = self.views.augmentations.apply(images, torch.cat([batch.source_parameters, batch.target_parameters]))
-        source, target = made.chunk(2)
-        return batch.with_views(source, target)
+        images, parameters = torch.cat([batch.source, batch.target]), torch.cat([batch.source_parameters, batch.target_parameters])
+        return batch.with_views(*self.views.augmentations.apply(images, parameters).chunk(2))
 
     def captions(self, batch: PairBatch, row: int) -> tuple[str, str]:
         assert batch.source_parameters is not None and batch.target_parameters is not None

@@ -22,20 +22,15 @@ from contextssl.system.files import readable_bytes
 def check(settings: CheckSettings) -> CheckReport:
     """Checks all of what lies at ``settings.data_dir``, or of the data that ``settings.dataset`` opens.
 
-    Of a store every checksum is computed again; of a folder or archive every image is decoded and every latent file read.
-
-    Raises:
-        SettingsError: where nothing is named.
-        DataError: where there is nothing of the kind.
+    Of a store every checksum is computed again; of a folder or archive every image is decoded and every latent file read. Raises SettingsError
+    where nothing is named, DataError where there is nothing of the kind.
     """
-    data_set = None if settings.dataset is None else DATA_SETS.find(settings.dataset)
-    report, samples = _looked_over(settings, data_set)
+    report, samples = _looked_over(settings, None if settings.dataset is None else DATA_SETS.find(settings.dataset))
     if settings.picture is not None and samples:
         try:
             write_picture(Path(settings.picture), samples)
             report.picture = Path(settings.picture)
-        except DataError as error:
-            # The report stands without the picture.
+        except DataError as error:  # the report stands without the picture
             report.notes.append(f"no picture of sample views: {error}")
     return report
 
@@ -65,14 +60,15 @@ def _check_store(path: Path, settings: CheckSettings) -> tuple[CheckReport, list
     augmentations, report = shown_augmentations(settings), CheckReport(path, "store")
     for fault in store_files.faults(path, "full"):
         report.add("store", fault)
-    report.facts["size on disk"] = readable_bytes(_folder_size(path))
+    report.facts["size on disk"] = readable_bytes(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
     if not report.ok:
         return report, []
     store = store_files.open_store(path, verify="none")
+    first = next(iter(store.values()))
     report.facts |= {
         "items": {split: views.num_items for split, views in store.items()},
-        "views per item": next(iter(store.values())).num_views,
-        "image shape (C, H, W)": next(iter(store.values())).view_shape,
+        "views per item": first.num_views,
+        "image shape (C, H, W)": first.view_shape,
         "classes": len(store.class_names),
         "factors": ", ".join(f"{factor.name} ({factor.width})" for factor in store.factors.factors) or "none stored",
         "image mean": [round(value, 4) for value in store.image_mean],
@@ -85,13 +81,6 @@ def _check_store(path: Path, settings: CheckSettings) -> tuple[CheckReport, list
     note_twins(report, list(zip(names, checksums.tolist(), strict=True)))
     unused = [name for label, name in enumerate(store.class_names) if not any((views.labels == label).any() for views in store.values())]
     note_unused(report, unused)
-    first = next(iter(store.values()))
     if store.factors.names:
-        return report, samples_of(
-            first, [f"{name} ({first.class_names[label]})" for name, label in zip(first.item_names, first.labels, strict=True)]
-        )
-    return report, [] if augmentations is None else augmented_samples(first, augmentations)
-
-
-def _folder_size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        return report, samples_of(first)
+    return report, augmented_samples(first, augmentations) if augmentations else []

@@ -20,13 +20,11 @@ class CheckReport:
     """What was found.
 
     Args:
-        path: the folder that was checked.
         kind: ``"folder"`` for the published layout, ``"store"`` for a packed one, ``"images"``, ``"table"``, ``"data"`` of the user's own.
         facts: what there is, by name: counts, sizes, modes.
-        faults: the first of each kind, up to the limit.
-        counts: how many faults of each kind there are in all.
+        faults: the first of each kind, up to the limit; ``counts`` says how many there are in all.
         notes: what is worth noting but no fault, such as two items with the same pixels.
-        picture: the picture of sample views, where one was made.
+        picture: of sample views, where one was made.
     """
 
     path: Path
@@ -58,15 +56,14 @@ class CheckReport:
         for name, value in self.facts.items():
             table.add_row(name, Text(shown(_in_words(value))))
         console.print(table)
+        lines = []
         for kind, messages in self.faults.items():
-            for message in messages:
-                console.print(Text(shown(f"{kind}: {message}")), soft_wrap=True)
-            if self.counts[kind] > len(messages):
-                console.print(Text(shown(f"{kind}: … and {self.counts[kind] - len(messages)} more")), soft_wrap=True)
-        for note in self.notes:
-            console.print(Text(shown(f"note: {note}")), soft_wrap=True)
-        if self.picture is not None:
-            console.print(Text(shown(f"sample views: {self.picture}")), soft_wrap=True)
+            more = self.counts[kind] - len(messages)
+            lines += [f"{kind}: {message}" for message in [*messages, *([f"… and {more} more"] if more else [])]]
+        lines += [f"note: {note}" for note in self.notes]
+        lines += [] if self.picture is None else [f"sample views: {self.picture}"]
+        for line in lines:
+            console.print(Text(shown(line)), soft_wrap=True)
         verdict = "ok: no fault found" if self.ok else f"{self.counts.total():,} faults: {_in_words(dict(self.counts))}"
         console.print(Text(verdict, style="green" if self.ok else "red"))
 
@@ -77,11 +74,9 @@ def note_twins(report: CheckReport, entries: Sequence[tuple[tuple[str, str], int
     same: list[str] = []
     across: list[str] = []
     for (split, name), checksum in entries:
-        if checksum in seen:
-            other_split, other = seen[checksum]
+        other_split, other = seen.setdefault(checksum, (split, name))
+        if (other_split, other) != (split, name):
             (same if split == other_split else across).append(f"{name} ({split}) and {other} ({other_split})")
-        else:
-            seen[checksum] = split, name
     if across:
         report.notes.append(f"{len(across)} items have the same pixels as one of another split, such as {across[0]}: a leak between splits")
     if same:

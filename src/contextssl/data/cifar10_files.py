@@ -27,10 +27,8 @@ def cifar10_source(data_dir: str | Path, download: bool = False, val_fraction: f
     """CIFAR-10 in ``data_dir``, where ``cifar-10-batches-py`` is, or ``cifar-10-python.tar.gz``, which is then unpacked next to itself.
 
     Args:
-        data_dir: the folder.
         download: fetch the 170 MB from www.cs.toronto.edu where they are missing.
-        val_fraction: the part of each class's training images that is held out as ``val``.
-        seed: of that cut.
+        val_fraction: the part of each class's training images that is held out as ``val``; ``seed`` is of that cut.
 
     Raises:
         DataError: where the files are missing or damaged, by torchvision's checksums, or cannot be downloaded.
@@ -52,9 +50,7 @@ class Cifar10Source(SingleViewSource):
     channels = 3
 
     def __init__(self, root: Path, val_fraction: float = 0.1, seed: int = 0) -> None:
-        self.root = root
-        self.val_fraction = val_fraction
-        self.seed = seed
+        self.root, self.val_fraction, self.seed = root, val_fraction, seed
         # The pixels (n, 32, 32, 3) of the 50,000 under True and of the 10,000 under False, once they are needed.
         self._pixels: dict[bool, np.ndarray] = {}
         train, test = _load(root, train=True), _load(root, train=False)
@@ -67,12 +63,13 @@ class Cifar10Source(SingleViewSource):
             "test": (False, np.arange(len(test.targets))),
         }
         self.splits: Mapping[str, Sequence[Item]] = {
-            split: [self._item(of_train, place, (train if of_train else test).targets[place]) for place in places.tolist()]
+            split: [self._item(train if of_train else test, place) for place in places.tolist()]
             for split, (of_train, places) in self._places.items()
         }
 
-    def _item(self, of_train: bool, place: int, label: int) -> Item:
-        return Item(f"{'train' if of_train else 'test'}/{self.class_names[label]}/{place:05d}", label)
+    def _item(self, files: CIFAR10, place: int) -> Item:
+        label = files.targets[place]
+        return Item(f"{'train' if files.train else 'test'}/{self.class_names[label]}/{place:05d}", label)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -82,11 +79,8 @@ class Cifar10Source(SingleViewSource):
     def read(
         self, split: str, index: int, resolution: int
     ) -> tuple[UInt8[np.ndarray, "1 {resolution} {resolution} 3"], Float64[np.ndarray, "1 2"]]:
-        """One image: (1, H, W, 3) uint8, resized by a bicubic filter where ``resolution`` is not 32, and its size (1, 2) float64: 32, 32.
-
-        Raises:
-            DataError: where the files have gone or were changed.
-        """
+        """One image: (1, H, W, 3) uint8, resized by a bicubic filter where ``resolution`` is not 32, and its size (1, 2) float64: 32, 32. Raises
+        DataError where the files have gone or were changed."""
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         of_train, places = self._places[split]
@@ -104,7 +98,8 @@ class Cifar10Source(SingleViewSource):
 def _ensure(root: Path, download: bool) -> None:
     """Unpacks the archive, or downloads it where the settings say so, where the files are missing."""
     folder, archive = root / CIFAR10.base_folder, root / CIFAR10.filename
-    if all(check_integrity(folder / name, md5) for name, md5 in _files()):
+    files = (*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"]))
+    if all(check_integrity(folder / name, md5) for name, md5 in files):
         return
     if not download and not archive.is_file():
         if folder.is_dir():
@@ -125,16 +120,9 @@ def _ensure(root: Path, download: bool) -> None:
         raise DataError(f"cannot get CIFAR-10 into {root}: {error}; check the network, or put {archive.name} there") from error
 
 
-def _files() -> list[tuple[str, str]]:
-    """The files of the batches with their MD5 checksums."""
-    return [(name, md5) for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"]))]
-
-
 def _load(root: Path, train: bool) -> CIFAR10:
-    """The 50,000 or the 10,000 images in memory: ``data`` (n, 32, 32, 3) uint8 and ``targets``.
-
-    They are pickles, which can run code, so torchvision reads them only where their checksums are the published ones.
-    """
+    """The 50,000 or the 10,000 images in memory: ``data`` (n, 32, 32, 3) uint8 and ``targets``. They are pickles, which can run code, so
+    torchvision reads them only where their checksums are the published ones."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's, of how the arrays were pickled in 2009

@@ -17,11 +17,7 @@ AT_ONCE = 256
 
 
 def check_data(name: str, data: Data) -> tuple[CheckReport, list[Sample]]:
-    """Every view of every split is checked.
-
-    Args:
-        name: of the data set.
-    """
+    """Every view of every split of the data set of that name is checked."""
     report, first = CheckReport(Path(name), "data"), data.train.views
     splits = {split: pairs.views for split in ("train", "val", "test") if (pairs := getattr(data, split)) is not None}
     report.facts |= {
@@ -39,23 +35,20 @@ def check_data(name: str, data: Data) -> tuple[CheckReport, list[Sample]]:
         _check_numbers(report, split, views)
     if len(data.view_shape) != 3:
         return report, []
-    names = getattr(first, "item_names", None) or [f"item {item}" for item in range(first.num_items)]
-    return report, samples_of(first, [f"{name} ({first.class_names[label]})" for name, label in zip(names, first.labels, strict=True)])
+    return report, samples_of(first)
 
 
 def _check_numbers(report: CheckReport, split: str, views: ViewBank) -> None:
     channels, latents = _ends(views)
-    for name, (low, high) in zip([f"channel {channel}" for channel in range(len(channels))], channels.tolist(), strict=True):
+    of_views = [("views", f"channel {channel}") for channel in range(len(channels))]
+    of_latents = [("latents", f"{factor.name}.{number}") for factor in views.factors.factors for number in range(factor.width)]
+    for (kind, name), (low, high) in zip([*of_views, *of_latents], [*channels.tolist(), *latents.tolist()], strict=True):
         if not (abs(low) < torch.inf and abs(high) < torch.inf):
-            report.add("views", f"{split}: {name} is not finite in some view")
-        elif low == high and len(views.view_shape) == 3:
-            report.add("views", f"{split}: {name} is {low:g} in every view: it cannot be normalised")
-    names = [f"{factor.name}.{number}" for factor in views.factors.factors for number in range(factor.width)]
-    for name, (low, high) in zip(names, latents.tolist(), strict=True):
-        if not (abs(low) < torch.inf and abs(high) < torch.inf):
-            report.add("latents", f"{split}: {name} is not finite in some view")
-        elif low == high:
+            report.add(kind, f"{split}: {name} is not finite in some view")
+        elif low == high and kind == "latents":
             report.notes.append(f"{split}: {name} is {low:g} in every view, so no action changes it")
+        elif low == high and len(views.view_shape) == 3:
+            report.add(kind, f"{split}: {name} is {low:g} in every view: it cannot be normalised")
 
 
 def _ends(views: ViewBank) -> tuple[Tensor, Tensor]:

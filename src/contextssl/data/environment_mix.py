@@ -26,10 +26,8 @@ class EnvironmentMix:
         """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
 
         None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``. A single factor, and categories, are
-        joined by ``none``, in whose contexts every factor is inactive.
-
-        Raises:
-            SettingsError: for an unknown environment, a list where there are not two factors, negative numbers or a sum other than 1.
+        joined by ``none``, in whose contexts every factor is inactive. Raises SettingsError for an unknown environment, a list where there are
+        not two factors, negative numbers or a sum other than 1.
         """
         if scope not in ("batch", "sequence"):
             raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")
@@ -38,26 +36,21 @@ class EnvironmentMix:
         if ratio is None:
             # A factor is inactive where another one alone is active; a single factor, and categories, need an environment without active factors.
             with_none = len(factors.names) == 1 or any(factor.relation == "category" for factor in factors.factors)
-            names = [*factors.names, NO_FACTOR] if with_none else list(factors.names)
-            ratio = {name: 1 / len(names) for name in names}
-        if isinstance(ratio, Mapping):
-            named = [(factors.environment(name), float(p)) for name, p in ratio.items()]
-        else:
+            names = [*factors.names, NO_FACTOR] if with_none else factors.names
+            ratio = dict.fromkeys(names, 1 / len(names))
+        if not isinstance(ratio, Mapping):
             if len(factors.factors) != 2 or len(ratio) != 3:
                 raise SettingsError(
                     f"env_ratio as a list is [first, second, both] for two factors; with {len(factors.factors)} factor(s) and "
                     f"{len(ratio)} number(s) give a mapping: 'env_ratio={{{factors.names[0]}:0.5,none:0.5}}'"
                 )
-            first, second = factors.names
-            named = [(factors.environment(spec), float(p)) for spec, p in zip((first, second, "both"), ratio, strict=True)]
-        negative = [p for _, p in named if not 0 <= p <= 1]
-        total = sum(p for _, p in named)
-        if negative or abs(total - 1) > 1e-6:
-            raise SettingsError(
-                f"env_ratio gives {', '.join(f'{e.name} {p:g}' for e, p in named)}: probabilities from 0 to 1 that sum to 1"
-            )
-        named = [(environment, p) for environment, p in named if p > 0]
-        return cls(tuple(e for e, _ in named), tuple(p for _, p in named), scope)
+            ratio = dict(zip((*factors.names, "both"), ratio, strict=True))
+        named = [(factors.environment(name), float(p)) for name, p in ratio.items()]
+        if any(not 0 <= p <= 1 for _, p in named) or abs(sum(p for _, p in named) - 1) > 1e-6:
+            given = ", ".join(f"{environment.name} {p:g}" for environment, p in named)
+            raise SettingsError(f"env_ratio gives {given}: probabilities from 0 to 1 that sum to 1")
+        environments, probabilities = zip(*((environment, p) for environment, p in named if p > 0), strict=True)
+        return cls(environments, probabilities, scope)
 
     def draw(self, sequences: int, generator: torch.Generator) -> Int[Tensor, " sequences"]:
         """The environment's index of each sequence; one draw for all of them where the scope is a batch."""

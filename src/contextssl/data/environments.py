@@ -10,19 +10,15 @@ from contextssl.method import METHODS
 
 
 def environments_of(settings: TrainSettings, factors: FactorSpace) -> EnvironmentMix:
-    """The environments that a run is trained on: of ContextSSL those of the settings; of a baseline the one that it is conditioned on (default: all
-    factors are active); ``none`` for a method without actions.
-
-    Raises:
-        SettingsError: for an unknown method or environment, and for a condition where the method has none.
-    """
+    """The environments that a run is trained on: of ContextSSL those of the settings; of a baseline the one that it is conditioned on (default:
+    all factors are active); ``none`` for a method without actions. Raises SettingsError for an unknown method or environment, and for a condition
+    where the method has none."""
     method = METHODS.find(settings.method)
-    if settings.condition is not None and (method.aim != "equivariance"):
+    condition = settings.condition
+    if condition is not None and method.aim != "equivariance":
         fix = "env_ratio says which environments it learns" if method.aim == "context" else "it takes no action"
-        raise SettingsError(
-            f"condition={settings.condition} is for methods that are conditioned on one action; {method.name} is not: {fix}"
-        )
+        raise SettingsError(f"condition={condition} is for methods that are conditioned on one action; {method.name} is not: {fix}")
     if method.aim == "context":
         return EnvironmentMix.parse(settings.env_ratio, factors, settings.env_per)
-    active = (settings.condition or "+".join(factors.names)) if method.aim == "equivariance" else NO_FACTOR
+    active = (condition or "+".join(factors.names)) if method.aim == "equivariance" else NO_FACTOR
     return EnvironmentMix.parse({active: 1.0}, factors)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import zlib
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from contextssl.data.packing_plan import first_difference, listing_of
 from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.published_layout import FOLDER_FILE, meta_files
 from contextssl.data.source import ItemSource
@@ -46,12 +45,8 @@ def write_folder(
 
     Args:
         source: what to write; its latents must be the seven of 3DIEBench, for which this layout is.
-        out: the folder to make.
-        resolution: height and width of the images.
-        image_format: ``"jpg"`` (small, lossy, colours at full resolution) or ``"png"`` (lossless).
+        image_format: ``"jpg"`` (small, lossy, colours at full resolution, of ``quality`` 1 to 100) or ``"png"`` (lossless).
         workers: processes that read and write items; default: one per processor; 0 or 1: none but this one.
-        progress: show how far it is.
-        quality: of JPEG, 1 to 100.
 
     Raises:
         DataError: where an item cannot be read, the disk is full, or ``out`` was begun with other settings.
@@ -67,12 +62,19 @@ def write_folder(
             f"the folder layout holds the {len(RAW_LATENTS)} latents of 3DIEBench ({', '.join(RAW_LATENTS)}), "
             f"and this source has factors {', '.join(source.factors.names)} from {source.raw_width}: pack it into a store instead"
         )
-    settings = _settings(source, resolution, image_format, quality)
+    settings = {
+        "made_by": f"contextssl {__version__}",
+        "resolution": resolution,
+        "image_format": image_format,
+        "quality": quality if image_format == "jpg" else None,
+        **listing_of(source),
+    }
+    settings = json.loads(json.dumps(settings, allow_nan=False))
     try:
         out.mkdir(parents=True, exist_ok=True)
         with locked(out / LOCK, f"writing into {out}"):
             _begin(out, settings)
-            _write_items(source, out, _Job(source, out, resolution, image_format, quality), workers, progress)
+            _write_items(_Job(source, out, resolution, image_format, quality), workers, progress)
             for split, items in source.splits.items():
                 images_file, labels_file = meta_files(out, split)
                 write_array(labels_file, np.array([item.label for item in items], np.int64))
@@ -88,8 +90,7 @@ def _begin(out: Path, settings: dict[str, Any]) -> None:
     if settings_file.is_file():
         found = read_json(settings_file)
         if found != settings:
-            found = found if isinstance(found, dict) else {}
-            key = next(key for key in [*settings, *found] if found.get(key) != settings.get(key))
+            key, _, _ = first_difference(found, settings)
             raise DataError(
                 f"{out} was written with other settings ({key} differs, see {settings_file}): choose another folder, or remove this one"
             )
@@ -99,51 +100,28 @@ def _begin(out: Path, settings: dict[str, Any]) -> None:
         write_json(settings_file, settings)
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(NamedTuple):
     source: ItemSource
     out: Path
     resolution: int
     image_format: str
     quality: int
 
-    def file_names(self) -> set[str]:
-        views = range(self.source.num_views)
-        return {f"image_{view}.{self.image_format}" for view in views} | {f"latent_{view}.npy" for view in views}
 
-
-def _settings(source: ItemSource, resolution: int, image_format: str, quality: int) -> dict[str, Any]:
-    for split, items in source.splits.items():
-        if not len(items):
-            raise DataError(f"the split {split!r} is empty: every split needs at least one item")
-    listing = json.dumps([[split, item.name, item.label] for split, items in source.splits.items() for item in items]).encode()
-    settings = {
-        "made_by": f"contextssl {__version__}",
-        "resolution": resolution,
-        "image_format": image_format,
-        "quality": quality if image_format == "jpg" else None,
-        "class_names": list(source.class_names),
-        "items_crc32": zlib.crc32(listing),
-        "source": source.description,
-    }
-    return dict(json.loads(json.dumps(settings, allow_nan=False)))
-
-
-def _write_items(source: ItemSource, out: Path, job: _Job, workers: int | None, progress: bool) -> None:
+def _write_items(job: _Job, workers: int | None, progress: bool) -> None:
+    source, out, views = job.source, job.out, job.source.num_views
     shutil.rmtree(out / PARTIAL, ignore_errors=True)
     order = [(split, index, item.name) for split, items in source.splits.items() for index, item in enumerate(items)]
-    expected = job.file_names()
+    expected = {name for view in range(views) for name in (f"image_{view}.{job.image_format}", f"latent_{view}.npy")}
     tasks = [task for task in order if not _is_whole(out / task[2], expected)]
-    views = source.num_views
-    results = map_tasks(_write_item, job, tasks, chosen_workers(workers, len(tasks)))
+    meter = Meter(f"writing {out.name}", len(order) * views, "images", (len(order) - len(tasks)) * views, progress)
     try:
-        with Meter(f"writing {out.name}", len(order) * views, "images", (len(order) - len(tasks)) * views, progress) as meter:
+        with closing(map_tasks(_write_item, job, tasks, chosen_workers(workers, len(tasks)))) as results, meter:
             for _ in results:
                 meter.advance(views)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"writing stopped: what is in {out} is kept; run the same command again to resume") from None
     finally:
-        results.close()
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
     with suppress(AttributeError):  # Windows has none
         os.sync()
@@ -169,9 +147,6 @@ def _write_item(job: _Job, task: tuple[str, int, str]) -> None:
     with atomic_folder(job.out / name, job.out / PARTIAL / f"{split}-{index}") as folder:
         for view in range(job.source.num_views):
             image = Image.fromarray(pixels[view] if job.source.channels == 3 else pixels[view, ..., 0])
-            path = folder / f"image_{view}.{job.image_format}"
-            if job.image_format == "jpg":
-                image.save(path, "JPEG", quality=job.quality, subsampling=0)
-            else:
-                image.save(path, "PNG")
+            options: dict[str, Any] = {"quality": job.quality, "subsampling": 0} if job.image_format == "jpg" else {}
+            image.save(folder / f"image_{view}.{job.image_format}", **options)
             (folder / f"latent_{view}.npy").write_bytes(array_bytes(raw[view].astype(np.float64)))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -25,8 +27,7 @@ from contextssl.system.progress import Meter
 CHECK_RESOLUTION = 32
 
 
-@dataclass(frozen=True)
-class _ItemFindings:
+class _ItemFindings(NamedTuple):
     """What was found in one object's folder."""
 
     faults: list[tuple[str, str]]
@@ -37,13 +38,8 @@ class _ItemFindings:
 
 
 def check_folder(path: Path, limit: int = 20, workers: int | None = None, progress: bool = True) -> tuple[CheckReport, list[Sample]]:
-    """Decodes every image of a folder in the published layout and reads every latent file.
-
-    Args:
-        limit: how many faults per kind to report in full. All are counted.
-        workers: processes; default: one per processor; 0 or 1: none but this one.
-        progress: show how far it is.
-    """
+    """Decodes every image of a folder in the published layout and reads every latent file, in so many ``workers`` processes (default: one per
+    processor); ``limit`` faults per kind are reported in full, and all are counted."""
     report = CheckReport(path, "folder", limit=limit)
     splits: dict[str, tuple[list[str], np.ndarray]] = {}
     place = find_published(path)
@@ -63,8 +59,8 @@ def check_folder(path: Path, limit: int = 20, workers: int | None = None, progre
         report.add("layout", str(error))
     for problem in meta.problems():
         report.add("metadata", problem)
-    unsafe = {name for names, _ in splits.values() for name in names if not name or ".." in name.split("/")}
-    names = [name for name in dict.fromkeys(name for names, _ in splits.values() for name in names) if name not in unsafe]
+    home = {name: split for split, (listed, _) in splits.items() for name in listed}
+    names = [name for name in home if name and ".." not in name.split("/")]
     views = _usual_views(path, names)
     report.facts |= {
         "items": {split: len(labels) for split, (_, labels) in splits.items()},
@@ -72,25 +68,20 @@ def check_folder(path: Path, limit: int = 20, workers: int | None = None, progre
         "classes": len(meta.class_names),
         "factors": "rotation (4), color (2)",
     }
-    sizes: Counter[str] = Counter()
-    modes: Counter[str] = Counter()
+    sizes, modes = Counter[str](), Counter[str]()
     twins: list[tuple[tuple[str, str], int]] = []
-    home = {name: split for split, (names_here, _) in splits.items() for name in names_here}
     total = 0
-    results = map_tasks(_check_item, (path, views), names, chosen_workers(workers, len(names)))
-    try:
-        with Meter(f"checking {path.name}", len(names) * views, "images", show=progress) as meter:
-            for name, findings in results:
-                for kind, message in findings.faults:
-                    report.add(kind, message)
-                sizes += findings.sizes
-                modes += findings.modes
-                total += findings.bytes
-                if findings.pixels is not None:
-                    twins.append(((home[name], name), findings.pixels))
-                meter.advance(views)
-    finally:
-        results.close()
+    meter = Meter(f"checking {path.name}", len(names) * views, "images", show=progress)
+    with closing(map_tasks(_check_item, (path, views), names, chosen_workers(workers, len(names)))) as results, meter:
+        for name, findings in results:
+            for kind, message in findings.faults:
+                report.add(kind, message)
+            sizes += findings.sizes
+            modes += findings.modes
+            total += findings.bytes
+            if findings.pixels is not None:
+                twins.append(((home[name], name), findings.pixels))
+            meter.advance(views)
     for messages in report.faults.values():
         messages.sort()
     report.facts |= {"size on disk": readable_bytes(total), "image sizes": dict(sizes.most_common(5)), "image modes": dict(modes)}
@@ -105,10 +96,8 @@ def _usual_views(path: Path, names: Sequence[str]) -> int:
     """The number of views that most of the first items have, so that one damaged item does not decide it."""
     counts: Counter[int] = Counter()
     for name in names[:5]:
-        try:
+        with suppress(DataError):
             counts[view_count(path / name)[0]] += 1
-        except DataError:
-            continue
     return max(counts, key=lambda views: (counts[views], views)) if counts else 0
 
 
@@ -128,12 +117,10 @@ def _check_item(shared: tuple[Path, int], name: str) -> tuple[str, _ItemFindings
         if file is None:
             findings.faults.append(("image", f"{folder / f'image_{view}.jpg'} is missing: copy or render it again"))
         else:
-            try:
-                with Image.open(io.BytesIO(read_regular(folder / file)), formats=FORMATS) as image:
-                    findings.sizes[f"{image.width} × {image.height}"] += 1
-                    findings.modes[image.mode] += 1
-            except Exception:
-                pass  # read_image reports it
+            # read_image reports what this cannot open.
+            with suppress(Exception), Image.open(io.BytesIO(read_regular(folder / file)), formats=FORMATS) as image:
+                findings.sizes[f"{image.width} × {image.height}"] += 1
+                findings.modes[image.mode] += 1
             try:
                 checksum = zlib.crc32(read_image(folder / file, CHECK_RESOLUTION, resize="fast").data, checksum)
             except DataError as error:
@@ -142,17 +129,11 @@ def _check_item(shared: tuple[Path, int], name: str) -> tuple[str, _ItemFindings
             read_latent(folder / f"latent_{view}.npy")
         except DataError as error:
             findings.faults.append(("latents", str(error)))
-    extra = sorted(file for file in there if file.startswith(("image_", "latent_")) and _view_of(file) >= views)
-    if extra:
-        findings.faults.append(
-            ("image", f"{folder / extra[0]} is beyond the {views} views of the others: give every object the same number")
-        )
-    return name, _ItemFindings(findings.faults, findings.sizes, findings.modes, size, None if findings.faults else checksum)
-
-
-def _view_of(file: str) -> int:
-    number = file.split("_", 1)[1].split(".")[0]
-    return int(number) if number.isdigit() else -1
+    numbers = {file: match[1] for file in there if (match := re.match(r"(?:image|latent)_(\d+)(?:\.|$)", file))}
+    extra = min((file for file, number in numbers.items() if int(number) >= views), default=None)
+    if extra is not None:
+        findings.faults.append(("image", f"{folder / extra} is beyond the {views} views of the others: give every object the same number"))
+    return name, findings._replace(bytes=size, pixels=None if findings.faults else checksum)
 
 
 def _folder_samples(path: Path, splits: dict[str, tuple[list[str], np.ndarray]], meta: Meta, views: int) -> list[Sample]:

@@ -42,11 +42,7 @@ class _Finding(NamedTuple):
 
 
 def check_images(settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
-    """:func:`scan` of what the settings name, and some of its images augmented.
-
-    Raises:
-        DataError: where there is no image.
-    """
+    """:func:`scan` of what the settings name, and some of its images augmented. Raises DataError where there is no image."""
     augmentations, path = shown_augmentations(settings), Path(str(settings.data_dir))
     try:
         listing = list_images(path)
@@ -56,17 +52,13 @@ def check_images(settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
         kinds = f"meta/ (3DIEBench's layout) nor {MANIFEST} (a packed store) nor images"
         raise DataError(f"{path} holds neither {kinds}: check the path ({error})") from error
     report = scan(listing, workers=settings.workers or None, progress=settings.progress)
-    photos = None if augmentations is None else example_photos(listing)
-    return report, [] if augmentations is None or photos is None else augmented_samples(photos, augmentations)
+    photos = augmentations and example_photos(listing)
+    return report, augmented_samples(photos, augmentations) if augmentations and photos else []
 
 
 def scan(listing: Listing, workers: int | None = None, progress: bool = True) -> CheckReport:
-    """Decodes every image of a folder or an archive, and reports counts, kinds, sizes, faults and twins.
-
-    Args:
-        workers: processes; default: one per processor; 0 or 1: none but this one.
-        progress: show how far it is.
-    """
+    """Decodes every image of a folder or an archive, in so many ``workers`` processes (default: one per processor), and reports counts, kinds,
+    sizes, faults and twins."""
     report = CheckReport(listing.path, "images")
     findings = sorted(map_images(listing, _look, "checking", workers, progress))
     good = [finding for finding in findings if finding.fault is None]
@@ -84,7 +76,8 @@ def scan(listing: Listing, workers: int | None = None, progress: bool = True) ->
         report.notes += notes_on(listing, layout)
         for folder, kinds in unread_classes(listing, layout).items():
             report.add("layout", f"the class {folder} holds {kinds}, which cannot be read here: convert them, or move the folder away")
-        _add_missing_classes(report, layout)
+        for split, missing in untrained_classes(layout.splits, layout.classes):
+            report.add("layout", f"the class {missing!r} has images in {split} but none in train: add some, or take it out of {split}")
     size = listing.files.size if listing.files.size is not None else sum(finding.size for finding in findings)
     report.facts |= {
         "unreadable": len(findings) - len(good),
@@ -95,11 +88,13 @@ def scan(listing: Listing, workers: int | None = None, progress: bool = True) ->
         "size on disk": readable_bytes(size),
         "files that are no images": listing.others,
     }
-    odd = [name for name in (*listing.names, *listing.folders) if not is_text(name)]
-    for name in odd:
-        report.add("name", f"{shown(name)} is no UTF-8: rename it, for instance by convmv -f latin1 -t utf8 -r --notest DIR")
+    for name in (*listing.names, *listing.folders):
+        if not is_text(name):
+            report.add("name", f"{shown(name)} is no UTF-8: rename it, for instance by convmv -f latin1 -t utf8 -r --notest DIR")
     _look_at_ranges(report, good)
-    _look_at_channels(report, good)
+    # Such a channel cannot be normalised, so training refuses it.
+    if message := constant_channels([finding.lowest_level for finding in good], [finding.highest_level for finding in good]):
+        report.add("channel", message)
     if listing.files.size is not None and not listing.files.has_checksums:
         report.notes.append("a plain tar keeps no checksums: damage that still decodes goes unnoticed; a zip or a .tar.gz keeps them")
     report.facts["images with the bytes of another"] = _note_twins(report, good, layout)
@@ -116,9 +111,8 @@ def _look(listing: Listing, names: Sequence[str]) -> list[_Finding]:
         except DataError as error:
             findings.append(_Finding(name, len(data), str(error)))
         else:
-            digest = digest_of_bytes([data], digits=32)
-            kind = (photo.height, photo.width, photo.format, photo.mode)
-            findings.append(_Finding(name, len(data), None, *kind, digest, photo.highest, lowest, highest))
+            made = (digest_of_bytes([data], digits=32), photo.highest, lowest, highest)
+            findings.append(_Finding(name, len(data), None, photo.height, photo.width, photo.format, photo.mode, *made))
     return findings
 
 
@@ -130,12 +124,9 @@ def _look_at_ranges(report: CheckReport, good: Sequence[_Finding]) -> None:
         top = max(finding.highest or 0 for finding in deep)
         ranges[f"more bits, up to {top:,} of {WHITE:,}"] = len(deep)
         dark = [finding for finding in deep if (finding.highest or 0) <= EIGHT_BIT_WHITE]
-        colours = [finding for finding in deep if finding.mode not in SIXTEEN_BIT_MODES]
+        colours = [shown(finding.name) for finding in deep if finding.mode not in SIXTEEN_BIT_MODES]
         if len(dark) == len(deep) and colours:
-            report.add(
-                "pixels",
-                f"{shown(colours[0].name)} has colours of 16 bits per channel, none above 255: save it with eight bits per channel",
-            )
+            report.add("pixels", f"{colours[0]} has colours of 16 bits per channel, none above 255: save it with eight bits per channel")
         elif len(dark) == len(deep):
             report.notes.append(f"the {len(deep):,} images of more than eight bits hold no number above 255: they are read as eight bits")
         elif dark:
@@ -148,13 +139,6 @@ def _look_at_ranges(report: CheckReport, good: Sequence[_Finding]) -> None:
                 f"images of more than eight bits reach {top:,} of {WHITE:,}, so they come out dark: scale them first if they should not"
             )
     report.facts["pixel values"] = ranges
-
-
-def _look_at_channels(report: CheckReport, good: Sequence[_Finding]) -> None:
-    """A channel without any variation cannot be normalised, so training refuses it."""
-    message = constant_channels([finding.lowest_level for finding in good], [finding.highest_level for finding in good])
-    if message:
-        report.add("channel", message)
 
 
 def _counts(layout: Layout) -> dict[str, Any]:
@@ -173,15 +157,8 @@ def _counts(layout: Layout) -> dict[str, Any]:
     return facts
 
 
-def _add_missing_classes(report: CheckReport, layout: Layout) -> None:
-    for split, missing in untrained_classes(layout.splits, layout.classes):
-        report.add("layout", f"the class {missing!r} has images in {split} but none in train: add some, or take it out of {split}")
-
-
 def _spread(values: Sequence[int]) -> str:
-    if not values:
-        return "none"
-    return f"{min(values):,} to {max(values):,} pixels, median {np.median(values):,.0f}"
+    return f"{min(values):,} to {max(values):,} pixels, median {np.median(values):,.0f}" if values else "none"
 
 
 def _note_twins(report: CheckReport, findings: Sequence[_Finding], layout: Layout | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float64, UInt8, UInt64
 
-from contextssl.data.layout import (
-    Layout,
-    Listing,
-    by_split,
-    lay_out,
-    list_images,
-    notes_on,
-    read_split_file,
-    unread_classes,
-    untrained_classes,
-)
+from contextssl.data import layout as layouts
+from contextssl.data.layout import Layout, Listing
 from contextssl.data.origins import content_mark, digest_of_origins, origins_of
 from contextssl.data.photo import EIGHT_BIT_WHITE, SIXTEEN_BIT_MODES, WHITE, highest_number, read_photo
 from contextssl.data.small_images import find_unreadable
@@ -50,14 +41,7 @@ class ImagesSource(SingleViewSource):
         channels: 3, or 1 for grey.
         unreadable: ``"refuse"`` to stop at an image that cannot be decoded, ``"skip"`` to decode all of them first, skip those, name
             them in ``skipped``, and warn.
-        seed: of the cut.
         workers: processes that check for unreadable images; default: one per processor; 0 or 1: none but this one.
-        progress: show how far that is.
-
-    Attributes:
-        labelled: whether there are classes; else the only class is ``unlabelled``.
-        skipped: the images skipped as unreadable.
-        notes: what is worth noting and no fault, such as empty folders.
 
     Raises:
         DataError: where there are no images, too few to train on, the folders contradict each other, a class has no training image, or
@@ -83,22 +67,23 @@ class ImagesSource(SingleViewSource):
         if unreadable not in UNREADABLE:
             raise SettingsError(f"unknown unreadable={unreadable!r}: {nearest(unreadable, UNREADABLE)}")
         check_fraction(val_fraction)
-        self.path = Path(path)
-        self.channels = channels
-        self.unreadable = unreadable
-        self.listing = list_images(self.path)
-        self.skipped: tuple[str, ...] = ()
-        names: Sequence[str] = self.listing.names
-        if unreadable == "skip":
-            self.skipped = find_unreadable(self.listing, workers, progress)
-            names = sorted(set(names) - set(self.skipped))
-            self._warn_of_skipped()
-        layout = lay_out(self.listing, names, labels)
-        self.labelled = layout.labelled
-        self.class_names = layout.class_names
-        self.notes = tuple(notes_on(self.listing, layout))
+        self.path, self.channels, self.unreadable = Path(path), channels, unreadable
+        self.listing = layouts.list_images(self.path)
+        self.skipped = find_unreadable(self.listing, workers, progress) if unreadable == "skip" else ()
+        if self.skipped:
+            warnings.warn(
+                f"{len(self.skipped)} of {len(self.listing.names)} images in {self.path} cannot be read and are skipped: "
+                f"{', '.join(self.skipped[:3])}{', …' if len(self.skipped) > 3 else ''}",
+                UserWarning,
+                stacklevel=2,
+            )
+        names = sorted(set(self.listing.names) - set(self.skipped))
+        layout = layouts.lay_out(self.listing, names, labels)
+        self.labelled, self.class_names = layout.labelled, layout.class_names
+        # What is worth noting and no fault, such as empty folders.
+        self.notes = tuple(layouts.notes_on(self.listing, layout))
         if unreadable == "refuse":
-            for folder, kinds in unread_classes(self.listing, layout).items():
+            for folder, kinds in layouts.unread_classes(self.listing, layout).items():
                 raise DataError(
                     f"the class {folder} of {self.path} holds {kinds}, which cannot be read here: convert them to JPEG or PNG, move the folder "
                     "away, or say unreadable=skip to do without that class"
@@ -143,11 +128,8 @@ class ImagesSource(SingleViewSource):
     def read(
         self, split: str, index: int, resolution: int
     ) -> tuple[UInt8[np.ndarray, "1 {resolution} {resolution} channels"], Float64[np.ndarray, "1 2"]]:
-        """One image: (1, H, W, C) uint8 at resolution × resolution, and its height and width in the file (1, 2) float64.
-
-        Raises:
-            DataError: naming the image that is missing or damaged.
-        """
+        """One image: (1, H, W, C) uint8 at resolution × resolution, and its height and width in the file (1, 2) float64. Raises DataError naming
+        the image that is missing or damaged."""
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         name = self.splits[split][index].name
@@ -166,23 +148,11 @@ class ImagesSource(SingleViewSource):
     def _eight_bits_in_more(self) -> bool:
         """Whether no image of more than eight bits holds a number above 255, so that 255 is white in them. A single one that does not may be
         dark, so all are checked, up to the first that is no such image, and only where there is one."""
-        return all((highest_number(data) or 0) <= EIGHT_BIT_WHITE for data in self._all_bytes())
-
-    def _all_bytes(self) -> Iterator[bytes]:
         for name in self.listing.names:
             with suppress(DataError):
-                yield self.listing.read(name)
-
-    def _warn_of_skipped(self) -> None:
-        if not self.skipped:
-            return
-        more = ", …" if len(self.skipped) > 3 else ""
-        warnings.warn(
-            f"{len(self.skipped)} of {len(self.listing.names)} images in {self.path} cannot be read and are skipped: "
-            f"{', '.join(self.skipped[:3])}{more}",
-            UserWarning,
-            stacklevel=3,
-        )
+                if (highest_number(self.listing.read(name)) or 0) > EIGHT_BIT_WHITE:
+                    return False
+        return True
 
 
 def check_fraction(val_fraction: float) -> None:
@@ -196,19 +166,15 @@ def _splits(
 ) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """The images of each split, and plain values that say where the validation split comes from."""
     if split_file is not None:
-        split_of = read_split_file(split_file, listing)
-        return by_split(names, split_of.__getitem__), {"split_file": str(Path(split_file).resolve())}
+        split_of = layouts.read_split_file(split_file, listing)
+        return layouts.by_split(names, split_of.__getitem__), {"split_file": str(Path(split_file).resolve())}
     if "val" in layout.splits:
         return layout.splits, {"folder": True}
     train = layout.splits["train"]
     held = stratified_cut(np.array([layout.class_names.index(layout.classes[name]) for name in train]), val_fraction, seed)
-    cut = {name for name, out in zip(train, held.tolist(), strict=True) if out}
-    splits = {"train": [name for name in train if name not in cut], "val": [name for name in train if name in cut], **_test(layout)}
-    return splits, {"val_fraction": val_fraction, "seed": seed}
-
-
-def _test(layout: Layout) -> dict[str, list[str]]:
-    return {"test": layout.splits["test"]} if "test" in layout.splits else {}
+    kept, cut = ([name for name, out in zip(train, held.tolist(), strict=True) if out is which] for which in (False, True))
+    test = {"test": layout.splits["test"]} if "test" in layout.splits else {}
+    return {"train": kept, "val": cut, **test}, {"val_fraction": val_fraction, "seed": seed}
 
 
 def _check_splits(path: Path, splits: Mapping[str, Sequence[str]], layout: Layout) -> None:
@@ -218,7 +184,7 @@ def _check_splits(path: Path, splits: Mapping[str, Sequence[str]], layout: Layou
         raise DataError(f"{path} leaves {len(train)} to train on: there must be at least two images, not counting those for validation")
     if not splits.get("val"):
         raise DataError(f"{path} gives no image to validate on: no class has two images to cut one from, or the split file names none")
-    for split, missing in untrained_classes(splits, layout.classes):
+    for split, missing in layouts.untrained_classes(splits, layout.classes):
         raise DataError(
             f"the class {missing!r} of {path} has images in {split} but none in train: add some there, or take it out of {split}"
         )

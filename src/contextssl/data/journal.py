@@ -7,6 +7,7 @@ import math
 import os
 import time
 import zlib
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,27 +26,16 @@ FLUSH_SECONDS = 5.0
 
 def record_type(shape: tuple[int, ...], raw_width: int) -> np.dtype:
     """What is kept of an item: its number, the checksum of its images, sums of their channels, its latents, a checksum of all that."""
-    views, channels = shape[1], shape[-1]
-    return np.dtype(
-        [
-            ("item", "<u8"),
-            ("crc32", "<u4"),
-            ("sums", "<u8", (channels,)),
-            ("squares", "<u8", (channels,)),
-            ("raw", "<f8", (views, raw_width)),
-            ("record_crc32", "<u4"),
-        ]
-    )
+    sums = [(name, "<u8", (shape[-1],)) for name in ("sums", "squares")]
+    return np.dtype([("item", "<u8"), ("crc32", "<u4"), *sums, ("raw", "<f8", (shape[1], raw_width)), ("record_crc32", "<u4")])
 
 
 class Journal:
     """The items of a half-written store that are done, in memory and on the disk.
 
     Args:
-        out: the folder of the store, which holds ``images.npy``.
-        shape: (N, V, H, W, C) of the images.
+        out: the folder of the store, which holds ``images.npy``: images of ``shape`` (N, V, H, W, C), which begin at the byte ``offset``.
         raw_width: how many generating parameters a view has.
-        offset: where the images begin in their file, in bytes.
         stale: which items are to be packed again, whatever the file says of them.
 
     The file is a run of records. ``packing.synced`` says how many of them describe images that are surely on the disk; the others are
@@ -53,12 +43,8 @@ class Journal:
     """
 
     def __init__(self, out: Path, shape: tuple[int, ...], raw_width: int, offset: int, stale: Bool[np.ndarray, " N"] | None = None) -> None:
-        self.stale = stale
-        self.offset = offset
-        self.item_bytes = math.prod(shape[1:])
-        self.path = out / JOURNAL
-        self.synced_path = out / SYNCED
-        self.images = out / IMAGES
+        self.stale, self.offset, self.item_bytes = stale, offset, math.prod(shape[1:])
+        self.path, self.synced_path, self.images = out / JOURNAL, out / SYNCED, out / IMAGES
         self.type = record_type(shape, raw_width)
         # A row per item, in the order of the store, and which of them are done.
         self.records = np.zeros(shape[0], self.type)
@@ -69,11 +55,9 @@ class Journal:
         synced = int(self.synced_path.read_text()) if self.synced_path.is_file() else 0
         with self.images.open("rb") as images:
             for place, record in enumerate(records):
-                if self.stale is not None and self.stale[record["item"]]:
-                    continue
-                if place < synced or self._images_agree(images, record):
-                    self.records[record["item"]] = record
-                    self.done[record["item"]] = True
+                fresh = self.stale is None or not self.stale[record["item"]]
+                if fresh and (place < synced or self._images_agree(images, record)):
+                    self._keep(record)
         # The file is written again, without a torn or doubtful record.
         self.synced_path.unlink(missing_ok=True)
         write_bytes(self.path, self.records[self.done].tobytes())
@@ -91,21 +75,23 @@ class Journal:
         images.seek(self.offset + int(record["item"]) * self.item_bytes)
         return zlib.crc32(images.read(self.item_bytes)) == int(record["crc32"])
 
+    def _keep(self, record: Any) -> None:
+        self.records[record["item"]] = record
+        self.done[record["item"]] = True
+
     def add(self, record: Any) -> None:
         data = record.tobytes()
         if self.file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-        self.records[record["item"]] = record
-        self.done[record["item"]] = True
+        self._keep(record)
         if time.monotonic() - self.flushed > FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Images first, then the records that speak of them, then the count of those."""
-        count = self.count
         os.fsync(self.images_file.fileno())
         os.fsync(self.file.fileno())
-        write_bytes(self.synced_path, str(count).encode())
+        write_bytes(self.synced_path, str(self.count).encode())
         self.flushed = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
@@ -115,16 +101,9 @@ class Journal:
 
 def read_journal(path: Path, kind: np.dtype) -> list[Any]:
     """The whole records of a journal, up to the first that is torn or damaged."""
-    if not path.is_file():
-        return []
-    data = path.read_bytes()
+    data = path.read_bytes() if path.is_file() else b""
     whole = np.frombuffer(data[: len(data) // kind.itemsize * kind.itemsize], kind)
-    records = []
-    for record in whole:
-        if zlib.crc32(record.tobytes()[:-4]) != int(record["record_crc32"]):
-            break
-        records.append(record)
-    return records
+    return list(takewhile(lambda record: zlib.crc32(record.tobytes()[:-4]) == record["record_crc32"], whole))
 
 
 def progress_of(path: Path) -> tuple[int, int]:

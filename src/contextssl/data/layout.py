@@ -7,7 +7,7 @@ if you like. SPLIT is train, val (valid, validation) or test; CLASS is any other
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -27,8 +27,7 @@ SPLIT_HEADERS = ("split", "splits", "set", "subset", "partition", "fold")
 
 def is_image(name: str) -> bool:
     """Whether a path is an image by its suffix, and neither hidden nor of the shadow files that macOS adds to a zip."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not is_hidden(name)
+    return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
 
 
 def is_hidden(name: str) -> bool:
@@ -41,12 +40,9 @@ class Listing:
     """The images of a folder or an archive.
 
     Args:
-        files: that they are read from.
         top: the one folder that all of them lie in, with its slash, or nothing.
-        names: their paths below that, sorted.
-        folders: the folders below that, empty ones too.
+        names: their paths below that, sorted; ``folders`` those of the folders, empty ones too, ``unread`` of images that cannot be read here.
         others: how many files are no images.
-        unread: the images below that of kinds that cannot be read here.
     """
 
     files: Files = field(repr=False)
@@ -70,11 +66,8 @@ class Listing:
 
 
 def list_images(path: str | Path) -> Listing:
-    """Lists the images of a folder or an archive; see :func:`contextssl.data.archive.open_files` for archives.
-
-    Raises:
-        DataError: where there is no such folder or archive, or no image in it.
-    """
+    """Lists the images of a folder or an archive; see :func:`contextssl.data.archive.open_files` for archives. Raises DataError where there is no
+    such folder or archive, or no image in it."""
     files = open_files(path, is_image)
     names = [name for name in files.names if is_image(name)]
     unread = [name for name in files.names if PurePosixPath(name).suffix.lower() in OTHER_SUFFIXES and not is_hidden(name)]
@@ -107,8 +100,6 @@ class Layout:
 
     Args:
         splits: the images of each split that has a folder, in the order train, val, test; all under ``train`` where there are none.
-        classes: the class of each image.
-        class_names: all of them, sorted.
         labelled: whether the classes are folders; else the only one is ``unlabelled``.
         empty: folders of a class that hold no image.
     """
@@ -123,11 +114,9 @@ class Layout:
 def lay_out(listing: Listing, names: Sequence[str], labels: bool | None = None) -> Layout:
     """Reads splits and classes off the paths of ``names``, which are the images of ``listing`` or some of them.
 
-    ``labels`` says whether folders are classes: True that they must be, False that they are not, None that they are where there are any.
-
-    Raises:
-        DataError: for folders of splits next to others, a split without a folder of training images, an empty split, images next to the
-            folders of classes, or no such folders where labels are required.
+    ``labels`` says whether folders are classes: True that they must be, False that they are not, None that they are where there are any. Raises
+    DataError for folders of splits next to others, a split without a folder of training images, an empty split, images next to the folders of
+    classes, or no such folders where labels are required.
     """
     split_of = _split_folders(listing, names)
     splits: dict[str, list[str]] = {split: [] for split in SPLIT_ORDER if split in split_of.values()} or {"train": []}
@@ -152,7 +141,10 @@ def lay_out(listing: Listing, names: Sequence[str], labels: bool | None = None) 
             "move them into one, or say labels=false to use all images without labels"
         )
     classes = {name: below.split("/")[0] for name, below in rest.items()}
-    return Layout(splits, classes, tuple(sorted(set(classes.values()))), True, _empty_classes(listing, names, bool(split_of)))
+    depth = 2 if split_of else 1
+    full = {"/".join(name.split("/")[:depth]) for name in names}
+    empty = tuple(folder for folder in listing.folders if folder.count("/") == depth - 1 and folder not in full)
+    return Layout(splits, classes, tuple(sorted(set(classes.values()))), True, empty)
 
 
 def _split_folders(listing: Listing, names: Sequence[str]) -> dict[str, str]:
@@ -165,19 +157,12 @@ def _split_folders(listing: Listing, names: Sequence[str]) -> dict[str, str]:
     folders = " and ".join(found)
     if others:
         raise DataError(f"{listing.path} holds {folders}, which are splits, next to {others[0]}: move it into one of them, or away")
-    for split, count in Counter(found.values()).items():
-        if count > 1:
-            raise DataError(f"{listing.path} holds {folders}, of which two are the split {split!r}: keep one")
+    split, count = Counter(found.values()).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"{listing.path} holds {folders}, of which two are the split {split!r}: keep one")
     if "train" not in found.values():
         raise DataError(f"{listing.path} holds {folders} but no train: add that folder, or give one without splits")
     return found
-
-
-def _empty_classes(listing: Listing, names: Iterable[str], split: bool) -> tuple[str, ...]:
-    """The folders at the depth of classes that hold no image."""
-    depth = 2 if split else 1
-    full = {"/".join(name.split("/")[:depth]) for name in names}
-    return tuple(folder for folder in listing.folders if folder.count("/") == depth - 1 and folder not in full)
 
 
 def notes_on(listing: Listing, layout: Layout) -> list[str]:
@@ -200,11 +185,8 @@ def unread_classes(listing: Listing, layout: Layout) -> dict[str, str]:
 
 
 def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:
-    """The split of each image, from lines ``relative/path split`` or ``relative/path,split``; a line of headers may come first.
-
-    Raises:
-        DataError: for a line of another kind, an unknown split or image, an image named twice or not at all.
-    """
+    """The split of each image, from lines ``relative/path split`` or ``relative/path,split``; a line of headers may come first. Raises DataError
+    for a line of another kind, an unknown split or image, an image named twice or not at all."""
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
@@ -249,7 +231,7 @@ def untrained_classes(splits: Mapping[str, Sequence[str]], classes: Mapping[str,
 
 def by_split(names: Iterable[str], split_of: Callable[[str], str]) -> dict[str, list[str]]:
     """Names gathered by split, in the order train, val, test."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    found: dict[str, list[str]] = {split: [] for split in SPLIT_ORDER}
     for name in names:
         found[split_of(name)].append(name)
-    return {split: found[split] for split in SPLIT_ORDER if split in found}
+    return {split: members for split, members in found.items() if members}

@@ -1,11 +1,10 @@
-"""Files by name, in a folder or an archive: what both give, and those of a folder."""
+"""Files by name, in a folder."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from contextssl.data.origins import file_mark
 from contextssl.system.files import read_regular, storage_error
@@ -14,68 +13,36 @@ from contextssl.system.files import read_regular, storage_error
 FILE_BYTES = 2**30
 
 
-@runtime_checkable
-class Files(Protocol):
-    """Files by their path below the top, parts joined by ``/``."""
+@dataclass(frozen=True)
+class Files:
+    """Files in a folder by their path below it, parts joined by ``/``; links are followed. Those of an archive are read otherwise
+    (:class:`~contextssl.data.archive.ArchiveFiles`).
 
-    @property
-    def path(self) -> Path: ...
+    Args:
+        names, folders: all of them, empty folders too, sorted.
+        size: the bytes of the archive; None of a folder.
+        has_checksums: whether damage to the bytes is noticed when they are read.
+    """
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All files, sorted."""
-        ...
-
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """All folders, empty ones too, sorted."""
-        ...
-
-    @property
-    def size(self) -> int | None:
-        """The bytes of the archive; None of a folder."""
-        ...
+    path: Path
+    names: tuple[str, ...] = field(repr=False)
+    folders: tuple[str, ...] = field(repr=False)
+    size: int | None = None
+    has_checksums: bool = False
 
     def read(self, name: str) -> bytes:
         """The bytes of one file. Raises DataError where it is missing or damaged."""
-        ...
-
-    def mark(self, name: str) -> str:
-        """What changes when the file does, without reading it, see :mod:`contextssl.data.origins`."""
-        ...
-
-    @property
-    def has_checksums(self) -> bool:
-        """Whether damage to the bytes is noticed when they are read."""
-        ...
-
-
-@dataclass(frozen=True)
-class FolderFiles:
-    """Files in a folder; links are followed."""
-
-    path: Path
-    names: tuple[str, ...]
-    folders: tuple[str, ...]
-    size: None = None
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises DataError where it cannot be read."""
         try:
             return read_regular(self.path / name, FILE_BYTES)
         except OSError as error:
             raise storage_error(error, self.path / name, "read") from error
 
     def mark(self, name: str) -> str:
-        """Size and time of change."""
+        """What changes when the file does, without reading it, see :mod:`contextssl.data.origins`: size and time of change."""
         return file_mark(self.path / name)
 
-    @property
-    def has_checksums(self) -> bool:
-        return False
 
-
-def list_folder(path: Path) -> FolderFiles:
+def list_folder(path: Path) -> Files:
     """Every file and folder below ``path``. Raises DataError where a folder cannot be read."""
     names: list[str] = []
     folders: list[str] = []
@@ -97,4 +64,4 @@ def list_folder(path: Path) -> FolderFiles:
         walk(path, "", frozenset())
     except OSError as error:
         raise storage_error(error, error.filename or path, "read the folder") from error
-    return FolderFiles(path, tuple(sorted(names)), tuple(sorted(folders)))
+    return Files(path, tuple(sorted(names)), tuple(sorted(folders)))

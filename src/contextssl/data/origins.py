@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,24 +39,16 @@ def content_mark(data: bytes) -> str:
 
 
 def origins_of(names: Sequence[str], mark: Callable[[str], str], content: Callable[[str], str] | None) -> UInt64[np.ndarray, " n"]:
-    """A number for each item that changes when its files do.
-
-    Args:
-        names: of the items.
-        mark: of an item's files, see :func:`file_mark`.
-        content: of the bytes of an item's first file; called for at most ``SAMPLED`` items. None where marks hold the bytes.
-    """
-    sampled = set(np.unique(np.linspace(0, len(names) - 1, min(SAMPLED, len(names))).astype(int)).tolist()) if content and names else set()
+    """A number for each item that changes when its files do, by the :func:`file_mark` of an item's files, and for at most ``SAMPLED`` items by the
+    ``content`` of the first one's bytes; None where marks hold the bytes."""
+    sampled = set(np.linspace(0, len(names) - 1, min(SAMPLED, len(names))).astype(int).tolist())
 
     def some(start: int) -> list[int]:
-        found = []
-        for place, name in enumerate(names[start : start + PER_CALL], start):
-            found.append(number_of(f"{mark(name)} {content(name) if content is not None and place in sampled else ''}"))
-        return found
+        listed = enumerate(names[start : start + PER_CALL], start)
+        return [number_of(f"{mark(name)} {content(name) if content and place in sampled else ''}") for place, name in listed]
 
     with ThreadPoolExecutor(THREADS) as threads:
-        numbers = [number for part in threads.map(some, range(0, len(names), PER_CALL)) for number in part]
-    return np.array(numbers, np.uint64)
+        return np.array([*chain(*threads.map(some, range(0, len(names), PER_CALL)))], np.uint64)
 
 
 def digest_of_origins(origins: Iterable[Any]) -> str:

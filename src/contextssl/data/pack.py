@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import zlib
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +25,10 @@ from contextssl.data.packing_worker import Job, pack_task
 from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.pixel_statistics import channel_statistics
 from contextssl.data.source import ItemSource
-from contextssl.data.store import (
-    CHECKSUMS,
-    FORMAT,
-    LABELS,
-    LATENTS,
-    MANIFEST,
-    NAMES,
-    RAW_LATENTS,
-    digest_of_statistics,
-    fingerprint,
-)
+from contextssl.data.store import CHECKSUMS, FORMAT, LABELS, LATENTS, MANIFEST, NAMES, RAW_LATENTS, digest_of_statistics, fingerprint
 from contextssl.errors import DataError, SettingsError
-from contextssl.system.files import (
-    FULL_DISK,
-    array_bytes,
-    read_json,
-    readable_bytes,
-    storage_error,
-    sync_folder,
-    write_array,
-    write_bytes,
-    write_json,
-)
+from contextssl.system import files
+from contextssl.system.files import read_json, readable_bytes, storage_error, write_array, write_json
 from contextssl.system.locks import locked
 from contextssl.system.progress import Meter
 from contextssl.version import __version__
@@ -61,14 +42,10 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
 
     Args:
         source: where the views come from.
-        out: the folder to make. A whole store of the same source, its files unchanged, and resolution is left as it is. While another process
-            packs into it, this one waits.
+        out: the folder to make, and what is returned. A whole store of the same source, its files unchanged, and resolution is left as it is.
+            While another process packs into it, this one waits.
         resolution: height and width of the stored images.
         workers: processes that read items; default: one per processor; 0 or 1: none but this one.
-        progress: show how far it is.
-
-    Returns:
-        ``out`` as a path, for :func:`~contextssl.data.store.open_store`.
 
     Raises:
         DataError: where an item cannot be read, the disk is full, or ``out`` holds something else. What is packed is kept, and the same
@@ -86,16 +63,12 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
         with locked(out / LOCK, f"packing into {out}"):
             # Another process may have packed it all while this one waited.
             if not _is_there(out, plan):
-                _refuse_other_files(out)
+                if not (out / SETTINGS).is_file() and any(path.name != LOCK and path.name[0] != "." for path in out.iterdir()):
+                    raise DataError(f"{out} holds other files: choose a folder that is new or empty")
                 _pack(source, out, plan, chosen_workers(workers, plan.items), progress)
     except OSError as error:
         raise _full(error, out, plan) from error
     return out
-
-
-def _refuse_other_files(out: Path) -> None:
-    if not (out / SETTINGS).is_file() and any(path.name != LOCK and path.name[0] != "." for path in out.iterdir()):
-        raise DataError(f"{out} holds other files: choose a folder that is new or empty")
 
 
 def _is_there(out: Path, plan: Plan) -> bool:
@@ -133,21 +106,21 @@ def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: boo
         per_task = max(1, min(VIEWS_PER_TASK // views, len(left) // (4 * workers))) if workers > 1 else 1
         tasks = [tuple(left[i : i + per_task]) for i in range(0, len(left), per_task)]
         job = Job(source, images, len(plan.header), plan.shape, plan.raw_width)
-        title, done_before = f"packing {out.name}", journal.count * views
-        results = map_tasks(pack_task, job, tasks, min(workers, len(tasks)))
+        meter = Meter(f"packing {out.name}", plan.items * views, "images", journal.count * views, progress)
         try:
-            with Meter(title, plan.items * views, "images", done_before, progress) as meter:
-                for done in results:
-                    for record in done.records:
+            with closing(map_tasks(pack_task, job, tasks, min(workers, len(tasks)))) as results, meter:
+                for records, error in results:
+                    for record in records:
                         journal.add(record)
-                    meter.advance(len(done.records) * views)
-                    if done.error is not None:
-                        raise _item_error(done.error, out, journal, plan) from done.error
+                    meter.advance(len(records) * views)
+                    if isinstance(error, OSError):
+                        raise error
+                    if error is not None:
+                        kept = f"{journal.count} of {plan.items} items are kept in {out}"
+                        raise DataError(f"{error} [{kept}; run the same command again to resume]") from error
         except KeyboardInterrupt:
             kept = f"packing stopped: {journal.count} of {plan.items} items kept in {out}"
             raise KeyboardInterrupt(f"{kept}; run the same command again to resume") from None
-        finally:
-            results.close()
         journal.flush()
         _finish(source, out, plan, journal)
 
@@ -160,7 +133,7 @@ def _describe(out: Path, plan: Plan) -> None:
 
 def _claim(images: Path, plan: Plan) -> None:
     """Makes ``images.npy`` at its full size, its space taken: a disk that is too small is then an error before the work, not after it."""
-    needed = len(plan.header) + plan.items * plan.item_bytes
+    needed = plan.file_bytes
     size = images.stat().st_size if images.is_file() else 0
     fresh = size == 0
     if size != needed:
@@ -185,7 +158,7 @@ def _claim(images: Path, plan: Plan) -> None:
         if fresh:
             images.unlink(missing_ok=True)
         raise
-    sync_folder(images.parent)
+    files.sync_folder(images.parent)
 
 
 def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None:
@@ -200,19 +173,15 @@ def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None
     if not np.isfinite(latents).all():
         item, view = (int(n) for n in np.argwhere(~np.isfinite(latents).all(axis=-1))[0])
         raise DataError(f"{names[item]}: the factor values of view {view} are not finite; fix the source")
-    arrays = {
-        LATENTS: latents,
-        RAW_LATENTS: raw,
-        LABELS: np.array([item.label for _, _, item in plan.order], dtype=np.int64),
-        CHECKSUMS: records["crc32"].astype(np.uint32),
+    contents = {
+        LATENTS: files.array_bytes(latents),
+        RAW_LATENTS: files.array_bytes(raw),
+        LABELS: files.array_bytes(np.array([item.label for _, _, item in plan.order], dtype=np.int64)),
+        CHECKSUMS: files.array_bytes(records["crc32"].astype(np.uint32)),
+        NAMES: json.dumps(names, ensure_ascii=False).encode(),
     }
-    files = {}
-    for name, data in [
-        *((name, array_bytes(array)) for name, array in arrays.items()),
-        (NAMES, json.dumps(names, ensure_ascii=False).encode()),
-    ]:
-        write_bytes(out / name, data)
-        files[name] = {"bytes": len(data), "crc32": zlib.crc32(data)}
+    for name, data in contents.items():
+        files.write_bytes(out / name, data)
     start, stop = plan.splits[plan.statistics_split]
     mean, std = channel_statistics(records["sums"][start:stop], records["squares"][start:stop], (stop - start) * math.prod(plan.shape[1:4]))
     manifest = {
@@ -223,7 +192,7 @@ def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None
         "statistics_split": plan.statistics_split,
         "image_mean": mean,
         "image_std": std,
-        "files": files,
+        "files": {name: {"bytes": len(data), "crc32": zlib.crc32(data)} for name, data in contents.items()},
     }
     digests = {"fingerprint": fingerprint(manifest), "statistics_digest": digest_of_statistics(manifest)}
     write_json(out / MANIFEST, {**manifest, **digests})
@@ -232,24 +201,13 @@ def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None
             path.unlink(missing_ok=True)
 
 
-def _item_error(error: Exception, out: Path, journal: Journal, plan: Plan) -> Exception:
-    if isinstance(error, OSError):
-        return error
-    kept = f"{journal.count} of {plan.items} items are kept in {out}"
-    return DataError(f"{error} [{kept}; run the same command again to resume]")
-
-
 def _full(error: OSError, out: Path, plan: Plan) -> DataError:
     """What the system refused while the store was written; reading and starting processes have their own errors."""
-    needed = len(plan.header) + plan.items * plan.item_bytes
     done = 0
     with suppress(Exception):
         done = progress_of(out)[0]
-    if error.errno in FULL_DISK:
-        fix = (
-            f"the store needs {needed:,} bytes ({readable_bytes(needed)}); {done} of {plan.items} items are packed and kept; "
-            "free space and run the same command again"
-        )
-    else:
-        fix = f"{done} of {plan.items} items are packed and kept; fix this and run the same command again"
+    kept, first = f"{done} of {plan.items} items are packed and kept", "fix this"
+    if error.errno in files.FULL_DISK:
+        kept, first = f"the store needs {plan.file_bytes:,} bytes ({readable_bytes(plan.file_bytes)}); {kept}", "free space"
+    fix = f"{kept}; {first} and run the same command again"
     return storage_error(error, error.filename or out / IMAGES, "write", fix)

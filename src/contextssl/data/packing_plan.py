@@ -6,7 +6,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,7 @@ class Plan:
 
     Args:
         order: split, place in the split, and item, of every item in the order of the store.
-        shape: (N, V, H, W, C) of the images.
-        raw_width: how many generating parameters a view has.
+        shape: (N, V, H, W, C) of the images; ``raw_width`` is how many generating parameters a view has.
         splits: first item of each split, and the one after its last.
         settings: plain values; two plans of equal ones make the same store.
         origins: of each item, see :mod:`contextssl.data.origins`; None of a source without files.
@@ -46,17 +45,13 @@ class Plan:
 
     @classmethod
     def of(cls, source: ItemSource, resolution: int) -> Plan:
-        """
-        Raises:
-            DataError: where a split is empty, a label is out of range, two items share a name, or a name is no UTF-8.
-        """
+        """Raises DataError where a split is empty, a label is out of range, two items share a name, or a name is no UTF-8."""
         order: list[tuple[str, int, Item]] = []
         splits = {}
         classes = len(source.class_names)
         seen: set[str] = set()
+        about = listing_of(source)
         for split, items in source.splits.items():
-            if not len(items):
-                raise DataError(f"the split {split!r} is empty: every split needs at least one item")
             splits[split] = (len(order), len(order) + len(items))
             for index, item in enumerate(items):
                 if not 0 <= item.label < classes:
@@ -68,17 +63,16 @@ class Plan:
         if not order:
             raise DataError("there is no split to pack: the source has none")
         shape = (len(order), source.num_views, resolution, resolution, source.channels)
-        listing = json.dumps([[split, item.name, item.label] for split, _, item in order]).encode()
-        settings = {
-            "version": VERSION,
-            "shape": list(shape),
-            "raw_width": source.raw_width,
-            "factors": source.factors.to_dict(),
-            "class_names": list(source.class_names),
-            "items_crc32": zlib.crc32(listing),
-            "source": source.description,
-        }
-        refuse_odd_names([item.name for _, _, item in order], json.dumps(settings, ensure_ascii=False, allow_nan=False))
+        settings = {"version": VERSION, "shape": list(shape), "raw_width": source.raw_width, "factors": source.factors.to_dict(), **about}
+        # No results file could hold names that are no UTF-8.
+        odd = [item.name for _, _, item in order if not is_text(item.name)]
+        if odd:
+            raise DataError(
+                f"{len(odd)} names of files are no UTF-8, such as {shown(odd[0])}: rename them, for instance by "
+                "convmv -f latin1 -t utf8 -r --notest DIR"
+            )
+        if not is_text(json.dumps(settings, ensure_ascii=False, allow_nan=False)):
+            raise DataError("the path or a class of these data is no UTF-8: rename that folder")
         settings = json.loads(json.dumps(settings, allow_nan=False))
         return cls(order, shape, source.raw_width, splits, settings, getattr(source, "origins", None))
 
@@ -87,15 +81,15 @@ class Plan:
         return self.shape[0]
 
     @property
-    def item_bytes(self) -> int:
-        return math.prod(self.shape[1:])
+    def file_bytes(self) -> int:
+        """Of ``images.npy``."""
+        return len(self.header) + math.prod(self.shape)
 
     @property
     def header(self) -> bytes:
         """The first bytes of ``images.npy``."""
         buffer = io.BytesIO()
-        header = {"descr": np.dtype(np.uint8).str, "fortran_order": False, "shape": self.shape}
-        np.lib.format.write_array_header_1_0(buffer, header)
+        np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": self.shape})
         return buffer.getvalue()
 
     @property
@@ -104,50 +98,46 @@ class Plan:
         return "train" if "train" in self.splits else next(iter(self.splits))
 
 
-def refuse_odd_names(names: Sequence[str], *texts: str) -> None:
-    """Raises DataError for names of files that are no UTF-8, which no results file could hold."""
-    odd = [name for name in (*names, *texts) if not is_text(name)]
-    if not odd:
-        return
-    first = shown(odd[0])
-    if odd[0] in texts:
-        raise DataError("the path or a class of these data is no UTF-8: rename that folder")
-    raise DataError(
-        f"{len(odd)} names of files are no UTF-8, such as {first}: rename them, for instance by convmv -f latin1 -t utf8 -r --notest DIR"
-    )
+def listing_of(source: ItemSource) -> dict[str, Any]:
+    """Plain values that say which items there are, and where they are from. Raises DataError where a split is empty."""
+    for split, items in source.splits.items():
+        if not len(items):
+            raise DataError(f"the split {split!r} is empty: every split needs at least one item")
+    listing = json.dumps([[split, item.name, item.label] for split, items in source.splits.items() for item in items]).encode()
+    return {"class_names": list(source.class_names), "items_crc32": zlib.crc32(listing), "source": source.description}
 
 
 def same_but_for_files(found: Any, wanted: dict[str, Any]) -> bool:
     """Whether two plans' settings differ in nothing but how the files stood."""
-    return _without_files(found) == _without_files(wanted)
-
-
-def _without_files(settings: Any) -> Any:
-    if not isinstance(settings, dict) or not isinstance(settings.get("source"), dict):
-        return settings
-    return {**settings, "source": {key: value for key, value in settings["source"].items() if key != "files"}}
+    if isinstance(found, dict) and isinstance(found.get("source"), dict):
+        found, wanted = ({**each, "source": {**each["source"], "files": None}} for each in (found, wanted))
+    return bool(found == wanted)
 
 
 def difference(out: Path, found: Any, plan: Plan) -> str | None:
     """What a store at ``out``, made by the settings ``found``, was made from otherwise than ``plan`` would make it; None where nothing."""
     if found == plan.settings:
         return None
-    wanted, found = plan.settings, found if isinstance(found, dict) else {}
-    key = next(key for key in [*wanted, *found] if found.get(key) != wanted.get(key))
-    have: Any = found.get(key)
-    want: Any = wanted.get(key)
+    key, have, want = first_difference(found, plan.settings)
     if key == "items_crc32":
         return "other items: a name, a label or a split has changed since"
     if key == "shape" and isinstance(have, list) and len(have) == 5 and have[2] != want[2]:
         key, have, want = "resolution", have[2], want[2]
     if isinstance(have, dict) and isinstance(want, dict):
-        inner = next(name for name in [*want, *have] if have.get(name) != want.get(name))
+        inner, old, new = first_difference(have, want)
         if key == "source" and inner not in have:
             return f"no record of its source's {inner}, which earlier releases did not keep (to use it as it is, say data_dir={out})"
         if key == "source" and inner == "files":
             return _changed_files(out, plan)
-        key, have, want = f"{key} {inner}", have.get(inner), want.get(inner)
+        key, have, want = f"{key} {inner}", old, new
     return f"{key} {_short(have)}, not {_short(want)}"
+
+
+def first_difference(found: Any, wanted: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    """The first key in which settings differ, with what was found and what is wanted; what is no dictionary counts as an empty one."""
+    found = found if isinstance(found, dict) else {}
+    key = next(key for key in [*wanted, *found] if found.get(key) != wanted.get(key))
+    return key, found.get(key), wanted.get(key)
 
 
 def check_same(out: Path, found: Any, plan: Plan, what: str) -> None:

@@ -19,15 +19,8 @@ from contextssl.system.files import storage_error
 
 @dataclass(frozen=True)
 class Job:
-    """What each worker needs once.
-
-    Args:
-        source: read by the worker itself.
-        images: the file that is written into; its space is claimed already.
-        offset: where the images begin in it, in bytes.
-        shape: (N, V, H, W, C) of the images.
-        raw_width: how many generating parameters a view has.
-    """
+    """What each worker needs once: the source, which it reads itself; the file of images (N, V, H, W, C), its space claimed already, and at which
+    byte they begin in it; how many generating parameters a view has."""
 
     source: ItemSource
     images: Path
@@ -40,16 +33,8 @@ class Job:
 Task = tuple[tuple[int, str, int, str], ...]
 
 
-@dataclass(frozen=True)
-class Done:
-    """What became of a task: a journal record per item, and the error that stopped it."""
-
-    records: list[Any]
-    error: Exception | None
-
-
-def pack_task(job: Job, task: Task) -> Done:
-    """Reads items, writes their images in place, and says what was written. An error ends the task but keeps what came before it."""
+def pack_task(job: Job, task: Task) -> tuple[list[Any], Exception | None]:
+    """Reads items and writes their images in place: a journal record of each, and the error that ended the task, which keeps what came before."""
     records: list[Any] = []
     item_bytes = math.prod(job.shape[1:])
     try:
@@ -59,8 +44,8 @@ def pack_task(job: Job, task: Task) -> Done:
                 _write_at(file, job.offset + number * item_bytes, pixels)
                 records.append(_record(job, number, pixels, raw))
     except (OSError, DataError) as error:
-        return Done(records, error)
-    return Done(records, None)
+        return records, error
+    return records, None
 
 
 def _read(job: Job, split: str, index: int, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -30,17 +32,12 @@ Result = TypeVar("Result")
 
 def available_cpus() -> int:
     """How many processors this process may use, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def chosen_workers(workers: int | None, tasks: int) -> int:
-    """How many worker processes to start: one per processor where ``workers`` is None, never more than tasks; 0 and 1 mean none.
-
-    Raises:
-        DataError: for a negative number.
-    """
+    """How many worker processes to start: one per processor where ``workers`` is None, never more than tasks; 0 and 1 mean none. Raises DataError
+    for a negative number."""
     if workers is not None and workers < 0:
         raise DataError(f"workers={workers}: give 0 to work in this process, a number of processes, or nothing for one per processor")
     return min(available_cpus() if workers is None else workers, tasks)
@@ -51,12 +48,10 @@ def map_tasks(
 ) -> Generator[Result, None, None]:
     """The results of ``function(shared, task)`` over ``tasks``, in the order in which they are done.
 
-    ``shared`` goes to each worker once, so it may be large; a task goes by itself, so it should be small. With ``workers`` at 0 or 1 all
-    is done in this process. When the caller leaves early (an error, Ctrl-C), the tasks that have not begun are dropped and the pool is shut
-    down; what had been done by then is lost unless the caller took it.
-
-    Raises:
-        DataError: where worker processes cannot be started, or one dies. Whatever ``function`` raises comes through.
+    ``shared`` goes to each worker once, so it may be large; a task goes by itself, so it should be small. With ``workers`` at 0 or 1 all is done
+    in this process. When the caller leaves early (an error, Ctrl-C), the tasks that have not begun are dropped and the pool is shut down; what
+    had been done by then is lost unless the caller took it. Raises DataError where worker processes cannot be started, or one dies. Whatever
+    ``function`` raises comes through.
     """
     if workers <= 1:
         for task in tasks:
@@ -91,11 +86,8 @@ def map_tasks(
 
 
 def _submit(executor: ProcessPoolExecutor, task: Any, own_script: bool) -> Future[Any]:
-    """Hands a task over, for which the executor may start a process.
-
-    A new process would import the user's script again, and with it start all of its work again where the script does not guard against that. Nothing
-    that is sent to our workers is defined there, so they are started as if there were no script.
-    """
+    """Hands a task over, for which the executor may start a process, which would import the user's script again, and start all of its work again
+    where the script does not guard against that. Where nothing that is sent is defined there, it is started as if there were no script."""
     main = sys.modules["__main__"]
     # In a process of a launcher (joblib's) new ones would be given its start method, which they do not know.
     way = multiprocessing.get_start_method(allow_none=True)
@@ -123,13 +115,10 @@ def _needs_main(value: Any) -> bool:
         def persistent_id(self, obj: Any) -> None:
             self.found = self.found or "__main__" in (getattr(obj, "__module__", None), type(obj).__module__)
 
-    class Nowhere:
-        def write(self, data: Any) -> int:
-            return len(data)
-
-    looking = Looking(Nowhere(), protocol=pickle.HIGHEST_PROTOCOL)
     try:
-        looking.dump(value)
+        with Path(os.devnull).open("wb") as nowhere:
+            looking = Looking(nowhere, protocol=pickle.HIGHEST_PROTOCOL)
+            looking.dump(value)
     except Exception:  # what cannot be pickled is reported where it is sent
         return True
     return looking.found
@@ -141,8 +130,7 @@ def _cannot_start(error: OSError) -> DataError:
 
 def _cause_of_death(processes: Iterable[BaseProcess], own_script: bool) -> str:
     """Why a worker died, as far as its exit code says; the others were then ended by SIGTERM."""
-    codes = [process.exitcode for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)]
-    code = codes[0] if codes else None
+    code = next((process.exitcode for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)), None)
     again = "run the same command again"
     if code == -signal.SIGKILL:
         return f"a worker process was killed, most often for want of memory: {again} with fewer workers (workers=0 uses none)"
@@ -166,10 +154,8 @@ SOCKET_NAME, SOCKET_PATH = len("/pymp-12345678/listener-12345678"), 103
 
 
 def _context() -> BaseContext:
-    """Processes that hold none of this one's threads, locks and files: forked from a server that has done the imports, or new.
-
-    The server listens at a socket in the folder for temporary files, and the path of a socket may not be long.
-    """
+    """Processes that hold none of this one's threads, locks and files: forked from a server that has done the imports, or new where the path of
+    its socket, in the folder for temporary files, would be too long."""
     short = len(os.fsencode(tempfile.gettempdir())) + SOCKET_NAME <= SOCKET_PATH
     if "forkserver" not in multiprocessing.get_all_start_methods() or not short:
         return multiprocessing.get_context("spawn")
@@ -201,14 +187,12 @@ def _run_task(task: Any) -> Any:
 def _signal_at_end_of(sentinel: int) -> None:
     """Has the system end this process with its parent, by a signal when the pipe between them closes: a thread would wait for its turn while a long
     computation continues."""
-    try:
+    with suppress(ImportError, AttributeError, OSError):  # on a system without it the thread does it
         import fcntl
 
         signal.signal(signal.SIGIO, signal.SIG_DFL)
         fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
-    except (ImportError, AttributeError, OSError):
-        pass  # a system without it; the thread does it
 
 
 def _end_with(sentinel: int) -> None:

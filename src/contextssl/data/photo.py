@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +71,6 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
     1/2, 1/4 and 1/8 of its size that is not below that, as in :func:`contextssl.data.threediebench_folder.read_image`.
 
     Args:
-        data: the bytes of the file.
         name: what errors call it.
         resolution: height and width of the pixels; as in the file where None.
         channels: 3 for RGB, 1 for grey.
@@ -83,24 +84,20 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
         raise DataError(f"{name} is empty: {FIX}")
     mode = "RGB" if channels == 3 else "L"
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata, which do no harm, and of sizes that do.
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-                kind, stored, deep = image.format or "", image.mode, is_deep(image)
-                if resolution is not None:
-                    image.draft(mode, (resolution, resolution))
-                image.load()
-                orientation = _orientation(image)
-                highest = _highest(image) if deep else None
-                if white is None and highest is not None and highest <= EIGHT_BIT_WHITE:
-                    raise DataError(
-                        f"{name} has more than eight bits per channel and no number above 255: it is dark, or its numbers are of eight bits; say "
-                        "white=65535 or white=255, or save it with eight bits per channel"
-                    )
-                pixels = _eight_bit(image, name, mode, white)
+        with _opened(data) as image:
+            width, height = image.size
+            kind, stored, deep = image.format or "", image.mode, is_deep(image)
+            if resolution is not None:
+                image.draft(mode, (resolution, resolution))
+            image.load()
+            orientation = _orientation(image)
+            highest = _highest(image) if deep else None
+            if white is None and highest is not None and highest <= EIGHT_BIT_WHITE:
+                raise DataError(
+                    f"{name} has more than eight bits per channel and no number above 255: it is dark, or its numbers are of eight bits; say "
+                    "white=65535 or white=255, or save it with eight bits per channel"
+                )
+            pixels = _eight_bit(image, name, mode, white)
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -121,13 +118,20 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
 def highest_number(data: bytes) -> int | None:
     """The highest number in an image of more than eight bits; None of another, which is not decoded, or of one that cannot be."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return _highest(image) if is_deep(image) else None
+        with _opened(data) as image:
+            return _highest(image) if is_deep(image) else None
     except Exception:  # read_photo says what it is
         return None
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """Pillow warns of odd metadata, which do no harm, and of sizes that do: of those alone it raises an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            yield image
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -137,11 +141,10 @@ def is_deep(image: Image.Image) -> bool:
 
 def _highest(image: Image.Image) -> int:
     """Of colours of 16 bits Pillow keeps the upper eight alone."""
-    if image.mode in SIXTEEN_BIT_MODES:
-        return int(np.asarray(image).max())
-    colours = {"LA": 1, "RGBA": 3}.get(image.mode, 3)
     pixels = np.asarray(image)
-    return int((pixels[..., :colours] if pixels.ndim == 3 else pixels).max()) * 257
+    if image.mode in SIXTEEN_BIT_MODES:
+        return int(pixels.max())
+    return int((pixels[..., : 1 if image.mode == "LA" else 3] if pixels.ndim == 3 else pixels).max()) * 257
 
 
 def fitted(image: Image.Image, resolution: int) -> Image.Image:
@@ -169,9 +172,8 @@ def _eight_bit(image: Image.Image, name: str, mode: str, white: int | None) -> I
         values = np.asarray(image)
         if values.min() < 0 or values.max() > WHITE:
             raise DataError(f"{name} has pixels beyond 0 to 65,535: save it with eight bits per channel, or say unreadable=skip")
-        if white == EIGHT_BIT_WHITE:
-            return Image.fromarray(np.minimum(values, white).astype(np.uint8)).convert(mode)
-        return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert(mode)
+        levels = np.minimum(values, white) if white == EIGHT_BIT_WHITE else (values.astype(np.uint32) + 128) // 257
+        return Image.fromarray(levels.astype(np.uint8)).convert(mode)
     if image.mode == "F":
         raise DataError(
             f"{name} has floating-point pixels, whose range is unknown: save it with eight bits per channel, or say unreadable=skip"

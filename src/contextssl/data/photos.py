@@ -28,12 +28,8 @@ def folder_of(source: ItemSource, name: str, settings: DataSettings) -> Path:
 
 
 def augmentations_named(settings: AugmentationSettings) -> Augmentations:
-    """The augmentations of photos that the settings name.
-
-    Raises:
-        SettingsError: for one that is unknown or named twice, and for ranges that cannot be.
-        DataError: where what they need is not installed.
-    """
+    """The augmentations of photos that the settings name. Raises SettingsError as of :func:`~contextssl.data.augmentation_settings.augmentations_of`,
+    and DataError where what they need is not installed."""
     try:
         from contextssl.data.augmentation_settings import augmentations_of
     except ImportError as error:
@@ -54,12 +50,6 @@ def augmented(store: Store, settings: DataSettings) -> Data:
     def pairs(split: str) -> PairSource:
         return AugmentedPairs(AugmentedViews(store[split], augmentations, settings.eval_views, derive_seed(0, "augmented", split)))
 
-    return replace(
-        data_of(store, settings, pairs),
-        description={
-            "path": str(store.path.absolute()),
-            "fingerprint": digest_of([store.fingerprint, *made_by(augmentations), settings.eval_views]),
-            "source": store.manifest.get("source"),
-            "augmentations": augmentations.description,
-        },
-    )
+    data = data_of(store, settings, pairs)
+    made = digest_of([store.fingerprint, *made_by(augmentations), settings.eval_views])
+    return replace(data, description={**data.description, "fingerprint": made, "augmentations": augmentations.description})

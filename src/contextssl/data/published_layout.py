@@ -43,23 +43,18 @@ class Meta:
         """One name per class: as the writer of the folder left them, or the synset where each class has its own, or ``class i``."""
         if self.given_names is not None:
             return self.given_names
-        synsets: dict[int, set[str]] = {}
-        for names, labels in self.splits.values():
-            for name, label in zip(names, labels.tolist(), strict=True):
-                synsets.setdefault(label, set()).add(name.split("/")[0])
-        count = 1 + max(synsets, default=-1)
-        single = {label: next(iter(found)) for label, found in synsets.items() if len(found) == 1}
-        if len(single) < len(synsets) or len(set(single.values())) < len(single):
-            single = {}
-        return tuple(single.get(label, f"class {label}") for label in range(count))
+        listed = ((name, label) for names, labels in self.splits.values() for name, label in zip(names, labels.tolist(), strict=True))
+        pairs = {(label, name.split("/")[0]) for name, label in listed}
+        synset_of = dict(pairs)
+        if len(pairs) > min(len(synset_of), len({synset for _, synset in pairs})):
+            synset_of = {}
+        return tuple(synset_of.get(label, f"class {label}") for label in range(1 + max((label for label, _ in pairs), default=-1)))
 
     def problems(self) -> list[str]:
         """Every fault of the lists themselves: empty split, label out of range, unsafe path, object listed twice or in two splits."""
         found = []
-        if self.given_names is not None:
-            classes = len(self.given_names)
-        else:
-            classes = max(PUBLISHED_CLASSES, len({int(label) for _, labels in self.splits.values() for label in labels}))
+        used = {label for _, labels in self.splits.values() for label in labels.tolist()}
+        classes = max(PUBLISHED_CLASSES, len(used)) if self.given_names is None else len(self.given_names)
         owner: dict[str, str] = {}
         for split, (names, labels) in self.splits.items():
             images_file, labels_file = meta_files(self.root, split)
@@ -83,21 +78,15 @@ class Published:
     """Where a data set of the published layout lies.
 
     Args:
-        given: the folder that was named.
         meta: the folder that holds ``meta``.
         objects: the folders that the lists in ``meta`` may be relative to, the likeliest first.
     """
 
-    given: Path
     meta: Path
     objects: tuple[Path, ...]
 
     def objects_of(self, meta: Meta) -> Path:
-        """Which of them holds the objects that ``meta`` lists: the first that has one of a few.
-
-        Raises:
-            DataError: where none has.
-        """
+        """Which of them holds the objects that ``meta`` lists: the first that has one of a few. Raises DataError where none has."""
         names = [name for listed, _ in meta.splits.values() for name in listed[:FEW]]
         for folder in self.objects:
             if any((folder / name).is_dir() for name in names):
@@ -110,16 +99,12 @@ class Published:
 
 
 def find_published(root: Path) -> Published:
-    """Where ``meta`` and the objects are, from the folder that holds either.
-
-    Raises:
-        DataError: where there is no ``meta``.
-    """
+    """Where ``meta`` and the objects are, from the folder that holds either. Raises DataError where there is no ``meta``."""
     if (root / "meta").is_dir():
-        return Published(root, root, (root, root / PUBLISHED_FOLDER))
+        return Published(root, (root, root / PUBLISHED_FOLDER))
     above = root.absolute().parent
     if root.is_dir() and (above / "meta").is_dir():
-        return Published(root, above, (root,))
+        return Published(above, (root,))
     if not root.is_dir():
         where = "" if root.is_absolute() else f" (that is {root.absolute()})"
         raise DataError(f"{root / 'meta'} is missing: there is no folder {root}{where}; check the path")
@@ -150,25 +135,14 @@ def meta_files(root: Path, split: str) -> tuple[Path, Path]:
 
 
 def read_meta(root: Path, splits: Sequence[str] | None = None) -> Meta:
-    """Reads ``meta/{split}_images.npy`` and ``meta/{split}_labels.npy``, which are arrays of strings and of whole numbers.
+    """Reads ``meta/{split}_images.npy`` and ``meta/{split}_labels.npy`` in ``root``, which are arrays of strings and of whole numbers.
 
-    Args:
-        root: the folder that holds ``meta``.
-        splits: which ones; default: all that are there, which must include ``train``.
-
-    Raises:
-        DataError: where a file is missing, damaged, a pickle, of the wrong kind, or the two lengths disagree.
+    Default of ``splits``: all that are there, which must include ``train``. Raises DataError where a file is missing, damaged, a pickle, of the
+    wrong kind, or the two lengths disagree.
     """
-    folder = root / "meta"
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} is missing: {root} should hold meta/train_images.npy, meta/train_labels.npy and the object folders; check the path"
-        )
-    if splits is None:
-        splits = listed_splits(root)
     lists: dict[str, tuple[list[str], np.ndarray]] = {}
     checksum = 0
-    for split in splits:
+    for split in listed_splits(root) if splits is None else splits:
         images_file, labels_file = meta_files(root, split)
         for path in (images_file, labels_file):
             if not path.is_file():
@@ -188,9 +162,9 @@ def read_meta(root: Path, splits: Sequence[str] | None = None) -> Meta:
             raise DataError(f"{images_file} lists {len(names)} objects but {labels_file} {len(labels)} labels: copy the matching pair")
         lists[split] = ([name.strip("/") for name in names.tolist()], labels.astype(np.int64))
         checksum = zlib.crc32(labels_file.read_bytes(), zlib.crc32(images_file.read_bytes(), checksum))
-    given = None
-    if (folder / FOLDER_FILE).is_file():
-        written = read_json(folder / FOLDER_FILE)
+    given, about = None, root / "meta" / FOLDER_FILE
+    if about.is_file():
+        written = read_json(about)
         given = tuple(str(name) for name in written["class_names"]) if isinstance(written, dict) and "class_names" in written else None
     return Meta(root, lists, checksum, given)
 
@@ -202,11 +176,8 @@ def listed_splits(root: Path) -> list[str]:
 
 
 def view_count(folder: Path) -> tuple[int, str]:
-    """How many views the object in ``folder`` has by the highest number of its files, and the suffix of its images.
-
-    Raises:
-        DataError: where there is no such folder, or no image in it.
-    """
+    """How many views the object in ``folder`` has by the highest number of its files, and the suffix of its images. Raises DataError where there
+    is no such folder, or no image in it."""
     try:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:

@@ -43,11 +43,8 @@ class Sample:
 
 
 def write_picture(path: Path, samples: Sequence[Sample], tile: int = 128) -> None:
-    """Draws samples as a grid, an item per row, each view above its caption, and writes it as a PNG.
-
-    Raises:
-        DataError: where the file cannot be written.
-    """
+    """Draws samples as a grid, an item per row, each view above its caption, and writes it as a PNG. Raises DataError where the file cannot be
+    written."""
     # Matplotlib's own font: Pillow's has no Greek.
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 10)
     blank = ImageDraw.Draw(Image.new("RGB", (1, 1)))
@@ -93,10 +90,8 @@ def example_photos(listing: Listing) -> Views | None:
             found[name] = read_photo(listing.read(name), listing.where(name), CHECK_PHOTO, 3, WHITE).pixels
     if not found:
         return None
-    images = np.stack(list(found.values()))[:, None]
-    return Views(
-        images, np.zeros((*images.shape[:2], 0), np.float32), np.zeros(len(images), np.int64), FactorSpace(()), ("image",), list(found)
-    )
+    images, count = np.stack(list(found.values()))[:, None], len(found)
+    return Views(images, np.zeros((count, 1, 0), np.float32), np.zeros(count, np.int64), FactorSpace(()), ("image",), list(found))
 
 
 def shown_augmentations(settings: AugmentationSettings) -> Augmentations | None:
@@ -114,12 +109,11 @@ def augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sampl
     return samples_of(views, photos.item_names)
 
 
-def samples_of(views: ViewBank, names: Sequence[str]) -> list[Sample]:
-    """The first views of some items, spread evenly.
-
-    Args:
-        names: of all items.
-    """
+def samples_of(views: ViewBank, names: Sequence[str] | None = None) -> list[Sample]:
+    """The first views of some items, spread evenly, under these names of the items (default: their own, or number, and class)."""
+    if names is None:
+        own = getattr(views, "item_names", None) or [f"item {item}" for item in range(views.num_items)]
+        names = [f"{name} ({views.class_names[label]})" for name, label in zip(own, views.labels, strict=True)]
     samples = []
     for item in np.unique(np.linspace(0, views.num_items - 1, PICTURE_ITEMS).astype(int)).tolist():
         shown = torch.arange(min(PICTURE_VIEWS, views.num_views))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -27,11 +27,7 @@ SAMPLE = 64
 
 
 def constant_channels(lowest: Sequence[Sequence[int]], highest: Sequence[Sequence[int]]) -> str | None:
-    """The error where a channel has one value in every pixel of every image; None where all vary.
-
-    Args:
-        lowest, highest: of each image, of each of its channels.
-    """
+    """The error where a channel has one value in every pixel of every image, by the lowest and highest of each; None where all vary."""
     if not lowest:
         return None
     low, high = np.min(lowest, axis=0), np.max(highest, axis=0)
@@ -58,39 +54,32 @@ def channel_levels(data: bytes, name: str, channels: int = 3) -> tuple[Photo, tu
 
 
 def refuse_constant(source: ImagesSource) -> None:
-    """Checks a few images, so that a channel without variation is an error before all of them are packed.
-
-    Raises:
-        DataError: where a channel has one value in all of those.
-    """
+    """Checks a few images, so that a channel without variation is an error before all of them are packed. Raises DataError where a channel has
+    one value in all of those."""
     names = source.listing.names
-    lowest: list[tuple[int, ...]] = []
-    highest: list[tuple[int, ...]] = []
+    levels = []
     for place in np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int)).tolist():
         with suppress(DataError):
-            lowest_level, highest_level = channel_levels(source.listing.read(names[place]), names[place], source.channels)[1:]
-            lowest.append(lowest_level)
-            highest.append(highest_level)
-    message = constant_channels(lowest, highest)
+            levels.append(channel_levels(source.listing.read(names[place]), names[place], source.channels)[1:])
+    message = constant_channels([low for low, _ in levels], [high for _, high in levels])
     if message is not None:
         raise DataError(f"{source.path}: {message}")
 
 
 def find_unreadable(listing: Listing, workers: int | None = None, progress: bool = True) -> tuple[str, ...]:
     """Decodes every image, and returns the names of those that cannot be, sorted."""
-    readable = map_images(listing, _readable, "checking", workers, progress)
-    return tuple(sorted(name for name, well in readable if not well))
+    return tuple(sorted(filter(None, map_images(listing, _unreadable, "checking", workers, progress))))
 
 
-def _readable(listing: Listing, names: Sequence[str]) -> list[tuple[str, bool]]:
-    found = []
+def _unreadable(listing: Listing, names: Sequence[str]) -> list[str | None]:
+    """The name of each image that cannot be decoded, None for the others."""
+    found: list[str | None] = []
     for name in names:
         try:
             read_photo(listing.read(name), name, SMALL, white=WHITE)
+            found.append(None)
         except DataError:
-            found.append((name, False))
-        else:
-            found.append((name, True))
+            found.append(name)
     return found
 
 
@@ -100,12 +89,9 @@ def map_images(
     """The results of ``look`` for every image, in the order in which the processes are done."""
     tasks = [listing.names[i : i + FILES_PER_TASK] for i in range(0, len(listing.names), FILES_PER_TASK)]
     findings: list[Found] = []
-    results = map_tasks(look, listing, tasks, chosen_workers(workers, len(tasks)))
-    try:
-        with Meter(f"{title} {listing.path.name}", len(listing.names), "images", show=progress) as meter:
-            for found in results:
-                findings += found
-                meter.advance(len(found))
-    finally:
-        results.close()
+    meter = Meter(f"{title} {listing.path.name}", len(listing.names), "images", show=progress)
+    with closing(map_tasks(look, listing, tasks, chosen_workers(workers, len(tasks)))) as results, meter:
+        for found in results:
+            findings += found
+            meter.advance(len(found))
     return findings

@@ -40,7 +40,6 @@ class ItemSource(Protocol):
     @property
     def splits(self) -> Mapping[str, Sequence[Item]]:
         """The items of each split, such as ``{"train": [...], "val": [...]}``."""
-        ...
 
     @property
     def num_views(self) -> int: ...
@@ -51,24 +50,17 @@ class ItemSource(Protocol):
     @property
     def raw_width(self) -> int:
         """R: how many generating parameters a view has."""
-        ...
 
     @property
     def description(self) -> dict[str, Any]:
         """Plain values that determine every pixel (kind, seed, counts, folder, …): a store that was begun with others is not continued."""
-        ...
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-        """All views of one item: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, R) float64.
-
-        Raises:
-            DataError: naming the file that is missing, damaged or out of range.
-        """
-        ...
+        """All views of one item: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, R) float64. Raises DataError naming
+        the file that is missing, damaged or out of range."""
 
     def latents(self, raw: np.ndarray) -> np.ndarray:
         """Absolute factor values (..., A) float32 from raw latents (..., R)."""
-        ...
 
 
 class SingleViewSource:
@@ -77,11 +69,7 @@ class SingleViewSource:
 
     num_views = 1
     raw_width = 2
-
-    @property
-    def factors(self) -> FactorSpace:
-        """None."""
-        return FactorSpace(())
+    factors = FactorSpace(())
 
     def latents(self, raw: Float[np.ndarray, "*n 2"]) -> Float32[np.ndarray, "*n 0"]:
         """Absolute factor values (..., 0) float32: none."""

@@ -2,17 +2,12 @@
 
 A store is a folder:
 
-===================  ===========================================================================================================
-``images.npy``       (N, V, H, W, C) uint8, the items of all splits one after the other
-``latents.npy``      (N, V, A) float32, absolute factor values
-``raw_latents.npy``  (N, V, R) float64, generating parameters
-``labels.npy``       (N,) int64
-``names.json``       N item names
-``checksums.npy``    (N,) uint32, CRC-32 of the bytes of each item's images
-``manifest.json``    format version, factors, classes, splits as ranges of items, source, image statistics with a digest, CRC-32 of each small
-                     file
-``origins.npy``      (N,) uint64, where the items lie in files: marks of their files when they were packed
-===================  ===========================================================================================================
+- ``images.npy``: (N, V, H, W, C) uint8, the items of all splits one after the other
+- ``latents.npy``: (N, V, A) float32, absolute factor values; ``raw_latents.npy``: (N, V, R) float64, generating parameters
+- ``labels.npy``: (N,) int64; ``names.json``: N item names
+- ``checksums.npy``: (N,) uint32, CRC-32 of the bytes of each item's images
+- ``manifest.json``: format version, factors, classes, splits as ranges of items, source, image statistics and a digest, CRC-32 of each small file
+- ``origins.npy``: (N,) uint64, where the items lie in files: marks of their files when they were packed
 
 The manifest is written last: a folder without one is half-written, and is never opened.
 """
@@ -20,6 +15,7 @@ The manifest is written last: a folder without one is half-written, and is never
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -55,13 +51,8 @@ Verify = Literal["full", "sample", "none"]
 
 @dataclass(frozen=True, eq=False)
 class Store(Mapping[str, Views]):
-    """An open store: a mapping from the name of a split to its :class:`~contextssl.data.views.Views`.
-
-    Args:
-        path: the folder.
-        manifest: the plain values of ``manifest.json``, which belong in every result made from this store.
-        splits: the views of each split, memory-mapped and read-only.
-    """
+    """An open store: a mapping from the name of a split to its :class:`~contextssl.data.views.Views`, memory-mapped and read-only. ``manifest``
+    holds the plain values of ``manifest.json``, which belong in every result made from this store."""
 
     path: Path
     manifest: dict[str, Any] = field(repr=False)
@@ -106,15 +97,11 @@ class Store(Mapping[str, Views]):
 
 
 def open_store(path: str | Path, verify: Verify = "sample") -> Store:
-    """Opens a packed store.
+    """Opens a packed store. Raises DataError where it is missing, half-written, damaged, or of an unknown format.
 
     Args:
-        path: the folder.
         verify: how many images to check against their checksums: ``"full"`` all, ``"sample"`` all where they are at most 256 MiB, else 64
             items spread over the store, ``"none"`` no image. The other files are always checked.
-
-    Raises:
-        DataError: where the store is missing, half-written, damaged, or of an unknown format.
     """
     path = Path(path)
     contents = _Contents()
@@ -140,20 +127,11 @@ def faults(path: Path, verify: Verify = "full", contents: _Contents | None = Non
         raise SettingsError(f"verify={verify!r}: use 'full', 'sample' or 'none'")
     contents = contents or _Contents()
     problem = _manifest_fault(path, contents)
-    if problem:
-        yield problem
-        return
-    small = list(_small_file_faults(path, contents))
-    yield from small
-    if small:
-        return
-    inside = list(_content_faults(path, contents))
-    yield from inside
-    mapped = _map_images(path, contents)
-    if mapped:
-        yield mapped
-        return
-    if not inside:
+    found = [problem] if problem else list(_small_file_faults(path, contents))
+    if not found:
+        found += [*_content_faults(path, contents), *filter(None, [_map_images(path, contents)])]
+    yield from found
+    if not found:
         yield from _image_faults(path, verify, contents)
 
 
@@ -167,22 +145,18 @@ class _Contents:
     images_offset: int
 
     def store(self, path: Path) -> Store:
-        classes = tuple(self.manifest["class_names"])
-        shape = tuple(self.manifest["shape"])
-        view_bytes = int(np.prod(shape[1:]))
+        _, *shape = self.manifest["shape"]
         raw = self.arrays.get(RAW_LATENTS)
         splits = {}
         for split, (start, stop) in self.manifest["splits"].items():
-            # Each split is mapped by itself, so that it can be pickled as a file name and a place.
-            images = np.memmap(
-                path / IMAGES, np.uint8, "r", offset=self.images_offset + start * view_bytes, shape=(stop - start, *shape[1:])
-            )
+            place = self.images_offset + start * math.prod(shape)
             splits[split] = Views(
-                images=images,
+                # Each split is mapped by itself, so that it can be pickled as a file name and a place.
+                images=np.memmap(path / IMAGES, np.uint8, "r", offset=place, shape=(stop - start, *shape)),
                 latents=self.arrays[LATENTS][start:stop],
                 labels=self.arrays[LABELS][start:stop],
                 factors=self.factors,
-                class_names=classes,
+                class_names=tuple(self.manifest["class_names"]),
                 item_names=self.names[start:stop],
                 raw_latents=None if raw is None else raw[start:stop],
             )
@@ -271,14 +245,11 @@ def _content_faults(path: Path, contents: _Contents) -> Iterator[str]:
     if len(names) != items:
         yield f"{path / NAMES} holds {len(names)} names for {items} items: pack the store again"
         return
-    for name in (LATENTS, RAW_LATENTS):
-        if name in contents.arrays:
-            bad = np.argwhere(~np.isfinite(contents.arrays[name]).all(axis=-1))
-            if len(bad):
-                item, view = (int(n) for n in bad[0])
-                more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-                where = f"item {item} ({names[item]}), view {view}{more}"
-                yield f"{path / name}: {where} is not finite; fix its latents and pack the store again"
+    for name in sorted(contents.arrays.keys() & {LATENTS, RAW_LATENTS}):
+        bad = np.argwhere(~np.isfinite(contents.arrays[name]).all(axis=-1)).tolist()
+        for item, view in bad[:1]:
+            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            yield f"{path / name}: item {item} ({names[item]}), view {view}{more} is not finite; fix its latents and pack the store again"
     labels, classes = contents.arrays[LABELS], len(manifest["class_names"])
     for item in np.flatnonzero((labels < 0) | (labels >= classes))[:1]:
         yield (
@@ -304,21 +275,18 @@ def _map_images(path: Path, contents: _Contents) -> str | None:
         return f"{file} is no .npy file ({error}): pack the store again, or copy the whole folder"
     if found != shape or dtype != np.uint8 or fortran:
         return f"{file} holds {dtype} of shape {found}, not uint8 of shape {shape}: pack the store again"
-    needed = contents.images_offset + int(np.prod(shape))
+    needed = contents.images_offset + math.prod(shape)
     if size != needed:
         return f"{file} has {size} bytes, not {needed} ({readable_bytes(needed)}): it was cut short or replaced; copy it or pack it again"
     return None
 
 
 def _image_faults(path: Path, verify: Verify, contents: _Contents) -> Iterator[str]:
-    shape = tuple(contents.manifest["shape"])
-    items = shape[0]
     if verify == "none":
         return
-    if verify == "full" or int(np.prod(shape)) <= FULL_CHECK_BYTES:
-        chosen = np.arange(items)
-    else:
-        chosen = np.unique(np.linspace(0, items - 1, SAMPLE_ITEMS).astype(np.int64))
+    shape = tuple(contents.manifest["shape"])
+    sampled = verify == "sample" and math.prod(shape) > FULL_CHECK_BYTES
+    chosen = np.unique(np.linspace(0, shape[0] - 1, SAMPLE_ITEMS if sampled else shape[0]).astype(np.int64))
     images = np.memmap(path / IMAGES, np.uint8, "r", offset=contents.images_offset, shape=shape)
     recorded = contents.arrays[CHECKSUMS]
     with ThreadPoolExecutor(min(8, available_cpus())) as threads:

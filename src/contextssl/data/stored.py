@@ -33,7 +33,6 @@ def stored(
 
     Args:
         folder: where it is, or is packed into.
-        workers: processes that pack, as of :func:`~contextssl.data.pack.pack`.
         beside: where ``folder`` holds something else, such as what the same files held before they were changed, pack into another folder next to
             it, and say so. For folders that the user did not name: a run that was trained on the old store keeps it.
 
@@ -64,21 +63,18 @@ def _free_of_others(source: ItemSource, folder: Path, resolution: int) -> Path:
         return folder
     new = folder.with_name(f"{folder.name}-{digest_of(plan.settings)[:8]}")
     if is_first_process() and not is_store(new):
-        print(
-            f"note: {folder} holds a store with {other}; packing into {new} (remove the old one if no run needs it)",
-            file=sys.stderr,
-            flush=True,
-        )
+        note = f"note: {folder} holds a store with {other}; packing into {new} (remove the old one if no run needs it)"
+        print(note, file=sys.stderr, flush=True)
     return new
 
 
 def _made_from(folder: Path, plan: Plan) -> dict[str, Any] | None:
     """What a whole or a half-written store is packed from; None where there is neither."""
-    if not is_store(folder) and (folder / SETTINGS).is_file():
-        try:
+    try:
+        if not is_store(folder) and (folder / SETTINGS).is_file():
             found: dict[str, Any] = read_json(folder / SETTINGS)
             return found
-        except DataError:
-            if not is_store(folder):  # else another process has finished it in between
-                raise
+    except DataError:
+        if not is_store(folder):  # else another process has finished it in between
+            raise
     return settings_of(folder, plan) if is_store(folder) else None

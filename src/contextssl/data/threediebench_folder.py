@@ -21,7 +21,7 @@ from contextssl.data.published_layout import IMAGE_SUFFIXES, find_published, fol
 from contextssl.data.source import Item
 from contextssl.errors import DataError, SettingsError, nearest
 from contextssl.factors import COLOR, FLOOR, LIGHT, ROTATION, FactorSpace
-from contextssl.system.files import parse_array, read_regular, storage_error
+from contextssl.system.files import array_bytes, parse_array, read_regular, storage_error
 
 FACTORS = FactorSpace((ROTATION, COLOR))
 # The same six numbers as three factors: what a context of some of them does to the others, and to subsets that training never saw.
@@ -29,16 +29,10 @@ THREE_FACTORS = FactorSpace((ROTATION, FLOOR, LIGHT))
 
 # The order of the seven numbers in a latent file, and the range of each.
 RAW_LATENTS = ("euler x", "euler y", "euler z", "floor hue", "light theta", "light phi", "light hue")
-RAW_RANGES = (
-    (-np.pi / 2, np.pi / 2),
-    (-np.pi / 2, np.pi / 2),
-    (-np.pi / 2, np.pi / 2),
-    (0.0, 1.0),
-    (0.0, np.pi / 4),
-    (0.0, 2 * np.pi),
-    (0.0, 1.0),
-)
+RAW_RANGES = (*3 * ((-np.pi / 2, np.pi / 2),), (0.0, 1.0), (0.0, np.pi / 4), (0.0, 2 * np.pi), (0.0, 1.0))
+# How far beyond it a number may be.
 RANGE_TOLERANCE = 1e-4
+_LOWEST, _HIGHEST = np.array(RAW_RANGES).T + np.array([[-RANGE_TOLERANCE], [RANGE_TOLERANCE]])
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 # How images are brought to another resolution, by name, and the filter of each.
@@ -49,27 +43,23 @@ EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YC
 
 
 def absolute_latents(raw: np.ndarray) -> np.ndarray:
-    """Factor values (..., 6) float32 from raw latents (..., 7): the pose as a quaternion (x, y, z, w; w ≥ 0) and the two hues.
-
-    Euler angles are extrinsic xyz. Relative poses are products of these, see :meth:`contextssl.factors.FactorSpace.relative`.
-    """
+    """Factor values (..., 6) float32 from raw latents (..., 7): the pose as a quaternion (x, y, z, w; w ≥ 0) and the two hues. Euler angles are
+    extrinsic xyz. Relative poses are products of these, see :meth:`contextssl.factors.FactorSpace.relative`."""
     raw = np.asarray(raw, dtype=np.float64)
     quaternion = Rotation.from_euler("xyz", raw[..., :3].reshape(-1, 3)).as_quat(canonical=True).reshape(*raw.shape[:-1], 4)
     return np.concatenate([quaternion, raw[..., [3, 6]]], axis=-1).astype(np.float32)
 
 
 def factors_named(names: Sequence[str] | None) -> FactorSpace:
-    """How the six numbers are divided into factors: as published where no names are given.
-
-    Raises:
-        SettingsError: for names that are no division of them.
-    """
-    divisions = (FACTORS, THREE_FACTORS)
-    for space in divisions:
-        if names is None or tuple(names) == space.names:
+    """How the six numbers are divided into factors: as published where no names are given. Raises SettingsError for names that are no division of
+    them."""
+    if names is None:
+        return FACTORS
+    for space in (FACTORS, THREE_FACTORS):
+        if tuple(names) == space.names:
             return space
-    known = " or ".join(f"[{','.join(space.names)}]" for space in divisions)
-    raise SettingsError(f"factors=[{','.join(names or ())}] does not divide the latents of rendered objects: they are {known}")
+    known = " or ".join(f"[{','.join(space.names)}]" for space in (FACTORS, THREE_FACTORS))
+    raise SettingsError(f"factors=[{','.join(names)}] does not divide the latents of rendered objects: they are {known}")
 
 
 class ThreeDIEBenchSource:
@@ -82,7 +72,7 @@ class ThreeDIEBenchSource:
         splits: which splits to read; default: all that ``meta`` names; ``train`` must be one of them.
         channels: 3, or 1 to read grey images.
         check_ranges: refuse a latent that is outside the published ranges.
-        resize: how images are brought to another resolution, see :func:`read_image`.
+        resize: see :func:`read_image`.
 
     Raises:
         DataError: where the meta files are missing, damaged or disagree, a label is out of range, a split is empty, an object is listed
@@ -91,23 +81,17 @@ class ThreeDIEBenchSource:
 
     factors = FACTORS
     raw_width = len(RAW_LATENTS)
+    latents = staticmethod(absolute_latents)
 
     def __init__(
-        self,
-        root: str | Path,
-        splits: Sequence[str] | None = None,
-        channels: int = 3,
-        check_ranges: bool = True,
-        resize: str = "bilinear",
+        self, root: str | Path, splits: Sequence[str] | None = None, channels: int = 3, check_ranges: bool = True, resize: str = "bilinear"
     ) -> None:
         if channels not in (1, 3):
             raise DataError(f"channels={channels}: images are read with 3 channels or 1")
         if resize not in RESIZES:
             raise SettingsError(f"unknown resize={resize!r}: {nearest(resize, RESIZES)}")
         place = find_published(Path(root))
-        self.channels = channels
-        self.check_ranges = check_ranges
-        self.resize = resize
+        self.channels, self.check_ranges, self.resize = channels, check_ranges, resize
         meta = read_meta(place.meta, splits)
         for problem in meta.problems():
             raise DataError(problem)
@@ -119,8 +103,7 @@ class ThreeDIEBenchSource:
         self._meta_checksum = meta.checksum
         # The folder of the objects.
         self.root = place.objects_of(meta)
-        first = self.root / next(iter(self.splits.values()))[0].name
-        self.num_views, self._suffix = view_count(first)
+        self.num_views, self._suffix = view_count(self.root / next(iter(self.splits.values()))[0].name)
 
     @cached_property
     def origins(self) -> UInt64[np.ndarray, " N"]:
@@ -149,11 +132,8 @@ class ThreeDIEBenchSource:
         }
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-        """All views of one object: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, 7) float64.
-
-        Raises:
-            DataError: naming the file that is missing, damaged or out of range.
-        """
+        """All views of one object: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, 7) float64. Raises DataError naming
+        the file that is missing, damaged or out of range."""
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         folder = self.root / self.splits[split][index].name
@@ -166,16 +146,10 @@ class ThreeDIEBenchSource:
             raise DataError(f"{folder} has more than the {self.num_views} views of the first object: give every object the same number")
         return images, raw
 
-    def latents(self, raw: np.ndarray) -> np.ndarray:
-        """Absolute factor values (..., 6) float32 from raw latents (..., 7), see :func:`absolute_latents`."""
-        return absolute_latents(raw)
-
     def find_image(self, folder: Path, view: int) -> Path:
         """The image file of a view; one of the first object's kind where there is none, for the error to name."""
-        usual = folder / f"image_{view}{self._suffix}"
-        if usual.exists():
-            return usual
-        return next((path for suffix in IMAGE_SUFFIXES if (path := folder / f"image_{view}{suffix}").exists()), usual)
+        paths = [folder / f"image_{view}{suffix}" for suffix in (self._suffix, *IMAGE_SUFFIXES)]
+        return next((path for path in paths if path.exists()), paths[0])
 
 
 def read_image(path: Path, resolution: int | None, channels: int = 3, resize: str = "bilinear") -> np.ndarray:
@@ -210,27 +184,22 @@ def _decode(image: Image.Image, path: Path, resolution: int | None, channels: in
         raise DataError(f"{path} has pixels of mode {image.mode!r}: save it with eight bits per channel")
     if image.width != image.height:
         raise DataError(f"{path} is {image.width} × {image.height} pixels: views are square, so crop or pad it first")
-    mode = "RGB" if channels == 3 else "L"
-    if resize == "fast" and resolution is not None and resolution < image.width:
-        image.draft(mode, (resolution, resolution))
+    mode, size = "RGB" if channels == 3 else "L", resolution or image.width
+    if resize == "fast" and size < image.width:
+        image.draft(mode, (size, size))
     pixels = image.convert(mode)
-    if resolution is not None and pixels.width != resolution:
-        pixels = pixels.resize((resolution, resolution), RESIZES[resize])
-    return np.asarray(pixels).reshape(pixels.height, pixels.width, channels)
+    if pixels.width != size:
+        pixels = pixels.resize((size, size), RESIZES[resize])
+    return np.asarray(pixels).reshape(size, size, channels)
 
 
 # The first 128 bytes of a latent file as NumPy writes it: parsing this header would take longer than reading the file.
-_HEADER = io.BytesIO()
-np.save(_HEADER, np.zeros(len(RAW_LATENTS)))
-_HEADER_BYTES = _HEADER.getvalue()[:-56]
+_HEADER_BYTES = array_bytes(np.zeros(len(RAW_LATENTS)))[:-56]
 
 
 def read_latent(path: Path, check_ranges: bool = True) -> np.ndarray:
-    """The seven rendering latents of one view, (7,) float64.
-
-    Raises:
-        DataError: where the file is missing or damaged, has another shape, or holds a number that is not finite or out of its range.
-    """
+    """The seven rendering latents of one view, (7,) float64. Raises DataError where the file is missing or damaged, has another shape, or holds a
+    number that is not finite or out of its range."""
     try:
         data = read_regular(path)
     except OSError as error:
@@ -244,26 +213,16 @@ def read_latent(path: Path, check_ranges: bool = True) -> np.ndarray:
                 f"{path} has shape {latent.shape} of {latent.dtype}, not (7,) of float64 ({', '.join(RAW_LATENTS)}): render it again"
             )
         latent = latent.astype(np.float64)
-    check_latent(latent, path, check_ranges)
-    return latent
 
-
-_LOWEST = np.array([low for low, _ in RAW_RANGES]) - RANGE_TOLERANCE
-_HIGHEST = np.array([high for _, high in RAW_RANGES]) + RANGE_TOLERANCE
-
-
-def check_latent(latent: np.ndarray, path: Path | str, check_ranges: bool = True) -> None:
-    """Raises DataError where one of the seven latents is not finite or, with ``check_ranges``, outside its published range by more than 1e-4."""
-    if not np.isfinite(latent).all():
-        which = int(np.flatnonzero(~np.isfinite(latent))[0])
+    for which in np.flatnonzero(~np.isfinite(latent)):
         raise DataError(f"{path}: {RAW_LATENTS[which]} is {latent[which]}, not a finite number; copy or render the view again")
-    if check_ranges and ((latent < _LOWEST) | (latent > _HIGHEST)).any():
-        which = int(np.flatnonzero((latent < _LOWEST) | (latent > _HIGHEST))[0])
+    for which in np.flatnonzero((latent < _LOWEST) | (latent > _HIGHEST)) if check_ranges else ():
         low, high = RAW_RANGES[which]
         raise DataError(
             f"{path}: {RAW_LATENTS[which]} is {latent[which]:.6g}, outside its range {low:.4g} to {high:.4g}; "
             "render the view again, or read with check_ranges=False if it is meant"
         )
+    return latent
 
 
 def packed_folder(root: Path, resolution: int, resize: str) -> Path:

@@ -36,7 +36,6 @@ class ViewBank(Protocol):
     @property
     def labels(self) -> np.ndarray:
         """(N,) int64, the class of each item."""
-        ...
 
     @property
     def num_items(self) -> int: ...
@@ -50,26 +49,21 @@ class ViewBank(Protocol):
     @property
     def view_shape(self) -> tuple[int, ...]:
         """Of one view: (C, H, W), or (W,) of rows of a table."""
-        ...
 
     @property
     def plain_view(self) -> int | None:
         """Which view of every item is the item with nothing done to it; None where there is no such view."""
-        ...
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Tensor:
         """(n, C, H, W) uint8, or (n, W) float32 of rows."""
-        ...
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]: ...
 
     def caption(self, item: int, view: int) -> str:
         """A view's factor values in words."""
-        ...
 
     def digest(self) -> str:
         """16 hexadecimal digits of everything that determines images, latents and labels."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +75,6 @@ class Views:
         latents: (N, V, A) float32, each view's absolute factor values, side by side in the order of ``factors``.
         labels: (N,) int64, the class of each item, 0 to len(class_names) - 1.
         factors: names and widths of the blocks of ``latents``.
-        class_names: one name per class.
         item_names: one name per item, such as its path in the folder it came from.
         raw_latents: (N, V, R) float64, the generating parameters as they were recorded (for 3DIEBench seven: Euler angles, floor hue, light
             θ and φ, light hue), or None where there are none.
@@ -99,17 +92,14 @@ class Views:
     raw_latents: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 5 or self.images.dtype != np.uint8:
-            raise DataError(
-                f"images must be uint8 of shape (items, views, height, width, channels), not {self.images.dtype} {self.images.shape}"
-            )
-        items, views = self.images.shape[:2]
+        shape, dtype = self.images.shape, self.images.dtype
+        if len(shape) != 5 or dtype != np.uint8:
+            raise DataError(f"images must be uint8 of shape (items, views, height, width, channels), not {dtype} {shape}")
+        items, views, *_, channels = shape
         if items == 0:
             raise DataError("there is no item in this split: every split needs at least one")
-        if self.images.shape[-1] not in (1, 3):
-            raise DataError(
-                f"images have {self.images.shape[-1]} channels in their last axis: they must be stored channels last, with 1 or 3"
-            )
+        if channels not in (1, 3):
+            raise DataError(f"images have {channels} channels in their last axis: they must be stored channels last, with 1 or 3")
         if self.latents.shape != (items, views, self.factors.width):
             raise DataError(
                 f"latents have shape {self.latents.shape}, but {items} items of {views} views with factors "
@@ -119,11 +109,9 @@ class Views:
             raise DataError(f"labels have shape {self.labels.shape}, but {items} items need one each: ({items},)")
         if len(self.item_names) != items:
             raise DataError(f"{len(self.item_names)} item names for {items} items")
-        if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.class_names):
-            raise DataError(
-                f"label out of range: labels go from {int(self.labels.min())} to {int(self.labels.max())}, "
-                f"but there are {len(self.class_names)} classes (0 to {len(self.class_names) - 1})"
-            )
+        least, most, classes = int(self.labels.min()), int(self.labels.max()), self.num_classes
+        if least < 0 or most >= classes:
+            raise DataError(f"label out of range: labels go from {least} to {most}, but there are {classes} classes (0 to {classes - 1})")
 
     @property
     def num_items(self) -> int:
@@ -140,41 +128,30 @@ class Views:
     @property
     def view_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        height, width, channels = (int(n) for n in self.images.shape[2:])
+        height, width, channels = self.images.shape[2:]
         return channels, height, width
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
         """Chosen views as (n, C, H, W) uint8 in channels-last memory: one copy of whole rows, no Python per item.
 
         NumPy copies here, in one thread that lets the others run: torch's threads gain little on an idle machine (0.7 against 1.4 ms for
-        1,024 views of 64 × 64) and on a busy one wait for each other (12 ms).
-
-        Args:
-            items: (n,) int64 on the CPU, 0 to N - 1.
-            views: (n,) int64 on the CPU, 0 to V - 1.
-
-        Raises:
-            InputError: where an index is out of range.
+        1,024 views of 64 × 64) and on a busy one wait for each other (12 ms). Raises InputError where an index, on the CPU, is out of range.
         """
-        if len(items) and (int(items.min()) < 0 or int(items.max()) >= self.num_items):
-            raise InputError(f"item indices must be 0 to {self.num_items - 1}, not {int(items.min())} to {int(items.max())}")
-        if len(views) and (int(views.min()) < 0 or int(views.max()) >= self.num_views):
-            raise InputError(f"view indices must be 0 to {self.num_views - 1}, not {int(views.min())} to {int(views.max())}")
+        for what, chosen, count in (("item", items, self.num_items), ("view", views, self.num_views)):
+            if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= count):
+                raise InputError(f"{what} indices must be 0 to {count - 1}, not {int(chosen.min())} to {int(chosen.max())}")
         self._refuse_cut_short()
         return torch.from_numpy(np.asarray(self.images)[items.numpy(), views.numpy()]).permute(0, 3, 1, 2)
 
     def _refuse_cut_short(self) -> None:
         """Raises DataError where the mapped file has become shorter: reading beyond its end would end the process by a signal, without a message."""
-        mapping = _mapping_of(self.images)
-        if mapping is None:
-            return
-        opened, whole = mapping
-        size, needed = opened.size(), whole.offset + whole.nbytes
-        if size < needed:
-            raise cut_short(str(whole.filename), size, needed)
+        if mapping := _mapping_of(self.images):
+            opened, whole = mapping
+            size, needed = opened.size(), whole.offset + whole.nbytes
+            if size < needed:
+                raise cut_short(str(whole.filename), size, needed)
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
-        """The latents of chosen views, (n, A) float32."""
         return torch.from_numpy(self.latents[items.numpy(), views.numpy()])
 
     @property
@@ -191,20 +168,15 @@ class Views:
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle names a memory-mapped file rather than holding its bytes, so that views go to worker processes at no cost."""
-        state = dict(self.__dict__)
-        images = self.images
-        if isinstance(images, np.memmap) and images.mode == "r" and images.flags.c_contiguous:
-            mapped: Any = images
-            while isinstance(mapped.base, np.memmap):
-                mapped = mapped.base
-            if isinstance(mapped.base, mmap.mmap):
-                offset = mapped.offset + images.ctypes.data - mapped.ctypes.data
-                state["images"] = _MappedFile(str(mapped.filename), offset, images.shape)
+        state, images = dict(self.__dict__), self.images
+        if isinstance(images, np.memmap) and images.mode == "r" and images.flags.c_contiguous and (mapping := _mapping_of(images)):
+            whole = mapping[1]
+            state["images"] = str(whole.filename), whole.offset + images.ctypes.data - whole.ctypes.data, images.shape
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if isinstance(state["images"], _MappedFile):
-            state = {**state, "images": state["images"].open()}
+        if isinstance(state["images"], tuple):
+            state = {**state, "images": _mapped(*state["images"])}
         self.__dict__.update(state)
 
 
@@ -225,20 +197,13 @@ def _mapping_of(images: np.ndarray) -> tuple[mmap.mmap, np.memmap] | None:
     return None
 
 
-@dataclass(frozen=True)
-class _MappedFile:
-    """Where mapped images lie, in place of the images."""
-
-    path: str
-    offset: int
-    shape: tuple[int, ...]
-
-    def open(self) -> np.memmap:
-        needed = self.offset + math.prod(self.shape)
-        try:
-            size = Path(self.path).stat().st_size
-        except OSError as error:
-            raise storage_error(error, self.path, "read", "pack the store again, or copy the whole folder") from error
-        if size < needed:
-            raise cut_short(self.path, size, needed)
-        return np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.offset, shape=self.shape)
+def _mapped(path: str, offset: int, shape: tuple[int, ...]) -> np.memmap:
+    """Images of a file, mapped again in another process."""
+    needed = offset + math.prod(shape)
+    try:
+        size = Path(path).stat().st_size
+    except OSError as error:
+        raise storage_error(error, path, "read", "pack the store again, or copy the whole folder") from error
+    if size < needed:
+        raise cut_short(path, size, needed)
+    return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=shape)

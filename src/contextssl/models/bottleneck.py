@@ -1,9 +1,9 @@
 """A noise bottleneck on the embedding: it covers directions whose variance a context has shrunk.
 
 An embedding from which a context has removed most of a factor's variance still lets a long-trained probe recover the factor from the remainder.
-Gaussian noise whose total variance is a stated share of the embedding's own, spread evenly over the dimensions, covers it, and hardly touches the
-directions that keep their variance. How much of one factor *any* probe can recover then is bounded by how far that factor moves the embedding
-(:mod:`contextssl.evaluation.certificate`). That holds for one draw: n embeddings of the same view average the noise away.
+Gaussian noise whose total variance is a stated share of the embedding's own, spread evenly over the dimensions, covers it. How much of one factor
+*any* probe can recover then is bounded by how far that factor moves the embedding (:mod:`contextssl.evaluation.certificate`). That holds for one
+draw: n embeddings of the same view average the noise away.
 """
 
 from __future__ import annotations
@@ -50,10 +50,7 @@ class NoiseBottleneck(nn.Module):
         return z + deviation * noise
 
     def require_variance(self) -> None:
-        """
-        Raises:
-            InputError: where no variance has been tracked, so that a share of it means nothing.
-        """
+        """Raises InputError where no variance has been tracked, so that a share of it means nothing."""
         if int(self.batches) == 0:
             raise InputError(
                 "this model has tracked no embedding variance, so a noise share of it is undefined: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -13,8 +13,7 @@ from contextssl.factors import FactorSpace
 from contextssl.method import METHODS, Parts
 from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.contextssl import ContextSSL
-from contextssl.models.encoder_width import check_encoder
-from contextssl.models.encoder_width import feature_width as width_of
+from contextssl.models.encoder_width import check_encoder, feature_width
 from contextssl.models.encoders import build_encoder
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
@@ -40,9 +39,7 @@ def build_model(
     """The model of ``settings.method``, with the given encoder in place of ``settings.backbone`` where there is one.
 
     Args:
-        view_shape: (C, H, W) of images, (W,) of rows.
-        columns: of rows of a table.
-        classes: how many the data have.
+        view_shape: (C, H, W) of images, (W,) of rows of a table, which has ``columns``.
         labels: that depend on the context, where a head is to learn them.
 
     Raises:
@@ -65,28 +62,17 @@ def build_model(
             pretrained=settings.pretrained,
         )
     method = METHODS.find(settings.method)
+    statistics: dict[str, Any] = {"image_mean": image_mean, "image_std": image_std}
     parts = Parts(
-        settings,
-        encoder,
-        width_of(encoder),
-        factors,
-        classes=classes,
-        image_mean=image_mean,
-        image_std=image_std,
-        labels=labels,
-        own=method.own(settings),
+        settings, encoder, feature_width(encoder), factors, classes=classes, labels=labels, own=method.own(settings), **statistics
     )
     if method.model is not None:
         return method.model(parts)
-    return Baseline(encoder, factors, method.name, method.terms(parts), image_mean=image_mean, image_std=image_std)
+    return Baseline(encoder, factors, method.name, method.terms(parts), **statistics)
 
 
 def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxiliary: bool = True) -> ContextSSL:
-    """An in-context model of the settings' sizes.
-
-    Args:
-        auxiliary: whether a head regresses latents; a model without actions needs none.
-    """
+    """An in-context model of the settings' sizes; ``auxiliary`` says whether a head regresses latents, which one without actions does not need."""
     settings = parts.settings
     return kind(
         parts.encoder,
@@ -111,22 +97,12 @@ def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxil
 
 
 def build_table_encoder(settings: ModelSettings, columns: Columns) -> nn.Module:
-    """An encoder of rows.
-
-    Raises:
-        SettingsError: where the named backbone takes images.
-    """
+    """An encoder of rows. Raises SettingsError where the named backbone takes images."""
     if settings.backbone not in TABLE_ENCODERS:
         raise SettingsError(
             f"backbone={settings.backbone} takes images, and these views are rows of a table: use {' or '.join(TABLE_ENCODERS)}"
         )
     from contextssl.models.table_encoder import TableEncoder
 
-    return TableEncoder(
-        columns,
-        settings.backbone,
-        width=settings.encoder_width,
-        depth=settings.encoder_depth,
-        column_width=settings.column_width,
-        feature_norm=settings.feature_norm,
-    )
+    sizes = {"width": settings.encoder_width, "depth": settings.encoder_depth, "column_width": settings.column_width}
+    return TableEncoder(columns, settings.backbone, **sizes, feature_norm=settings.feature_norm)

@@ -27,19 +27,13 @@ class CarriedViews:
 
     def to_dict(self) -> dict[str, Any]:
         """Tensors in half precision, for a checkpoint; :meth:`from_dict` turns them back."""
-
-        def half(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: tensor.half().cpu() for name, tensor in tensors.items()}
-
-        return {"factors": half(self.factors), "items": self.items.half().cpu(), "examples": half(self.examples)}
+        factors, examples = ({name: each.half().cpu() for name, each in tensors.items()} for tensors in (self.factors, self.examples))
+        return {"factors": factors, "items": self.items.half().cpu(), "examples": examples}
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> CarriedViews:
-        def single(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {str(name): tensor.float() for name, tensor in tensors.items()}
-
-        items: Tensor = found["items"]
-        return cls(single(found["factors"]), items.float(), single(found["examples"]))
+        factors, examples = ({str(name): each.float() for name, each in found[part].items()} for part in ("factors", "examples"))
+        return cls(factors, found["items"].float(), examples)
 
     def finite(self) -> bool:
         return all(bool(torch.isfinite(each).all()) for each in (*self.factors.values(), self.items, *self.examples.values()))

@@ -59,11 +59,7 @@ class Conditional(ContextSSL):
         *,
         beyond_block: bool = False,
     ) -> Context:
-        """The environment's name; the pairs are ignored.
-
-        Raises:
-            InputError: where no environment is named.
-        """
+        """The environment's name; the pairs are ignored. Raises InputError where no environment is named."""
         if environment is None:
             raise InputError("this model takes the environment's name, not pairs: name the environment")
         return self.named_context(environment)
@@ -77,15 +73,11 @@ class Conditional(ContextSSL):
         active: Bool[Tensor, "pairs A"] | None = None,
     ) -> Float[Tensor, "pairs 2 D"]:
         """Predictions for pairs, each token on its own: [:, 0] of each target from its source and action, [:, 1] of each target from itself.
-
-        Args:
-            active: True at the numbers of the factors that are active in each pair's environment; None: no factor is active.
-        """
-        features = self.pair_features(source, target)
-        flags = self._flags(torch.zeros_like(action, dtype=torch.bool) if active is None else active)
-        actions = torch.stack([action, torch.zeros_like(action)], dim=1)
-        inputs = torch.cat([actions, flags[:, None].expand(-1, 2, -1).to(actions.dtype)], dim=-1)
-        return self.predictor.query(features.flatten(0, 1), inputs.flatten(0, 1)).unflatten(0, (-1, 2))
+        ``active`` is True at the numbers of the factors that are active in each pair's environment; None: no factor is."""
+        features = self.pair_features(source, target).flatten(0, 1)
+        flags = self._flags(torch.zeros_like(action, dtype=torch.bool) if active is None else active).to(action.dtype)
+        inputs = torch.stack([torch.cat([each, flags], dim=-1) for each in (action, torch.zeros_like(action))], dim=1)
+        return self.predictor.query(features, inputs.flatten(0, 1)).unflatten(0, (-1, 2))
 
     def _flags(self, active: Bool[Tensor, "*n A"]) -> Bool[Tensor, "*n factors"]:
         """Which factors are active."""

@@ -51,22 +51,14 @@ class FactorEffect:
     def says(self) -> str:
         """``"kept"``, ``"dropped"`` or ``"weakened"``; ``"unsure"`` where the error reaches across."""
         low, high = self.left - self.error, self.left + self.error
-        if low >= KEPT:
-            return "kept"
-        if high <= DROPPED:
-            return "dropped"
+        if low >= KEPT or high <= DROPPED:
+            return "kept" if low >= KEPT else "dropped"
         return "weakened" if low > DROPPED and high < KEPT else "unsure"
 
 
 @dataclass(frozen=True)
 class Description:
-    """``str`` gives it in words.
-
-    Args:
-        pairs: how many examples there are.
-        factors: the effect on each factor.
-        warnings: what is odd about the examples.
-    """
+    """The effect of so many ``pairs`` on each factor, and what is odd about them; ``str`` gives it in words."""
 
     pairs: int
     factors: Mapping[str, FactorEffect]
@@ -74,11 +66,14 @@ class Description:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        return tuple(name for name, effect in self.factors.items() if effect.says == "kept")
+        return self._that_are("kept")
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        return tuple(name for name, effect in self.factors.items() if effect.says == "dropped")
+        return self._that_are("dropped")
+
+    def _that_are(self, what: str) -> tuple[str, ...]:
+        return tuple(name for name, effect in self.factors.items() if effect.says == what)
 
     @property
     def more_pairs_help(self) -> bool:
@@ -86,31 +81,25 @@ class Description:
         return any(effect.says == "unsure" or abs(effect.left - effect.half) > MOVES for effect in self.factors.values())
 
     def __str__(self) -> str:
-        lines = [f"{self.pairs} example{'s' if self.pairs != 1 else ''}"]
-        for name, effect in self.factors.items():
-            lines.append(
-                f"  {name}: {effect.says}; {100 * effect.left:.0f} % ± {100 * effect.error:.0f} of its effect on distances is left"
-            )
-        lines.append("  more pairs would probably change this" if self.more_pairs_help else "  more pairs would hardly change this")
-        return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
+        effects = [
+            f"{name}: {effect.says}; {100 * effect.left:.0f} % ± {100 * effect.error:.0f} of its effect on distances is left"
+            for name, effect in self.factors.items()
+        ]
+        more = f"more pairs would {'probably' if self.more_pairs_help else 'hardly'} change this"
+        warnings = [f"warning: {warning}" for warning in self.warnings]
+        return "\n  ".join([f"{self.pairs} example{'s' if self.pairs != 1 else ''}", *effects, more, *warnings])
 
 
 def describe(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Embed, seed: int = 0) -> Description:
-    """The effect of examples on the views that a model carries.
-
-    Args:
-        examples: features of the pairs.
-        embed: embeddings, of unit length, of features after some examples.
-        seed: of the halves.
-    """
+    """The effect of examples, features of pairs, on the views that a model carries; the ``seed`` is of the halves."""
     count = len(examples)
     before = _effects(carried, embed, None)
 
-    def left(chosen: Tensor | None) -> dict[str, float]:
-        after = _effects(carried, embed, examples if chosen is None else examples[chosen])
+    def left(chosen: slice | Tensor) -> dict[str, float]:
+        after = _effects(carried, embed, examples[chosen])
         return {name: after[name] / max(before[name], 1e-9) for name in carried.factors}
 
-    whole = left(None)
+    whole = left(slice(None))
     generator = seeded_generator(seed, "halves")
     halves = [left(torch.randperm(count, generator=generator)[: (count + 1) // 2]) for _ in range(HALVES)] if count > 1 else []
     factors = {}
@@ -142,17 +131,14 @@ def _warnings(
     alone: Sequence[Mapping[str, float]],
     left: Callable[[Tensor], Mapping[str, float]],
 ) -> list[str]:
-    """Sentences about examples that say nothing, show different items, or contradict each other.
-
-    Args:
-        alone: the effect of each pair by itself.
-        left: that of some of them.
-    """
+    """Sentences about examples that say nothing, show different items, or contradict each other. ``alone`` is the effect of each pair by itself,
+    ``left`` gives that of some of them."""
     found = []
-    unit = F.normalize(examples.float(), dim=-1)
-    of_items = F.normalize(carried.items.float(), dim=-1)
-    usual = (of_items[:, 0] - of_items[:, 1]).square().sum(dim=-1).mean()
-    same = (unit[:, 0] - unit[:, 1]).square().sum(dim=-1) < SAME * usual
+
+    def unit(features: Tensor, _: Tensor | None) -> Tensor:
+        return F.normalize(features.float(), dim=-1)
+
+    same = _apart(examples, unit, None) < SAME * _apart(carried.items, unit, None).mean()
     if bool(same.any()):
         found.append(f"{_pairs(same)}: both views are the same, so nothing is shown to be ignored")
     if NO_FACTOR in carried.examples:

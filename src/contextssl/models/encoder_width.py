@@ -12,10 +12,8 @@ from contextssl.models.evaluation_mode import evaluation_mode
 
 
 def output_shape(module: nn.Module, view_shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape of a module's output for one view of zeros; its running statistics stay as they were.
-
-    Nothing is computed where the module runs on the meta device, so that this takes no memory whatever the views' size.
-    """
+    """The shape of a module's output for one view of zeros; its running statistics stay as they were. Nothing is computed where the module runs
+    on the meta device, so that this takes no memory whatever the views' size."""
     tensors = {name: tensor.to("meta") for pairs in (module.named_parameters(), module.named_buffers()) for name, tensor in pairs}
     with torch.no_grad(), evaluation_mode(module):
         try:
@@ -26,11 +24,7 @@ def output_shape(module: nn.Module, view_shape: Sequence[int]) -> tuple[int, ...
 
 
 def feature_width(encoder: nn.Module) -> int:
-    """F of an encoder, its ``num_features``.
-
-    Raises:
-        SettingsError: where it has none.
-    """
+    """F of an encoder, its ``num_features``. Raises SettingsError where it has none."""
     width = getattr(encoder, "num_features", None)
     if not isinstance(width, int):
         raise SettingsError(f"{type(encoder).__name__} has no num_features: set it to the width of its output, or pass feature_width=…")
@@ -38,13 +32,9 @@ def feature_width(encoder: nn.Module) -> int:
 
 
 def check_encoder(encoder: nn.Module, view_shape: Sequence[int]) -> None:
-    """One forward pass of two views of zeros through an encoder of the user's own, in evaluation mode.
-
-    Raises:
-        SettingsError: where it fails, or its features are not (2, ``num_features``) floats.
-    """
-    width, name = feature_width(encoder), type(encoder).__name__
-    shape = (2, *view_shape)
+    """One forward pass of two views of zeros through an encoder of the user's own, in evaluation mode. Raises SettingsError where it fails, or
+    its features are not (2, ``num_features``) floats."""
+    width, name, shape = feature_width(encoder), type(encoder).__name__, (2, *view_shape)
     device = next((tensor.device for tensors in (encoder.parameters(), encoder.buffers()) for tensor in tensors), torch.device("cpu"))
     with torch.no_grad(), evaluation_mode(encoder):
         try:
@@ -65,25 +55,16 @@ def check_encoder(encoder: nn.Module, view_shape: Sequence[int]) -> None:
 
 
 def check_features(features: object, count: int, width: int, name: str) -> None:
-    """
-    Args:
-        features: what an encoder made of ``count`` views.
-        width: F, what it should be wide.
-        name: of the encoder, for messages.
-
-    Raises:
-        InputError: where they are no float tensor (count, F).
-    """
+    """Raises InputError where what the encoder of that name made of ``count`` views is no float tensor (count, ``width``)."""
+    gives = f"the encoder {name} gives"
     if not isinstance(features, Tensor):
-        raise InputError(f"the encoder {name} gives a {type(features).__name__}, not a tensor (n, {width}): return the features alone")
+        raise InputError(f"{gives} a {type(features).__name__}, not a tensor (n, {width}): return the features alone")
     if features.ndim != 2:
-        raise InputError(
-            f"the encoder {name} gives {tuple(features.shape)}, not ({count}, {width}): pool or flatten its output to one row per view"
-        )
+        raise InputError(f"{gives} {tuple(features.shape)}, not ({count}, {width}): pool or flatten its output to one row per view")
     if features.shape != (count, width):
         raise InputError(
-            f"the encoder {name} gives features of shape {tuple(features.shape)}, but its num_features (or feature_width) is {width}: "
+            f"{gives} features of shape {tuple(features.shape)}, but its num_features (or feature_width) is {width}: "
             f"set that to {features.shape[1]}"
         )
     if not features.dtype.is_floating_point:
-        raise InputError(f"the encoder {name} gives {features.dtype}: features must be floats")
+        raise InputError(f"{gives} {features.dtype}: features must be floats")

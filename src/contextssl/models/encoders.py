@@ -39,12 +39,10 @@ def build_encoder(
 
     Args:
         backbone: any timm model (weights only where ``pretrained``), or ``"resnet_compact"``.
-        channels: C of the images.
         resolution: H = W of the images; it determines the width of a flattened map and the position grid of a transformer.
         stem: ``"small"`` puts a 3 × 3 convolution of stride 1 in place of a ResNet's stem and drops its max-pooling, for images near 32 px.
         pool: ``"average"`` over the final map, or ``"flatten"`` it through a linear layer, which keeps where things are.
         feature_norm: ``"batch"`` normalises features over the batch (no affine parameters): their scale then suits the predictor's read-in.
-        pretrained: download timm's weights.
 
     Raises:
         SettingsError: for an unknown backbone (naming the nearest) or a combination that the backbone does not offer.
@@ -58,10 +56,17 @@ def build_encoder(
             raise SettingsError(f"{name} is {value!r}: use {' or '.join(map(repr, known))}")
     body: Any = _backbone(backbone, channels, resolution, pool, pretrained)
     if stem == "small":
-        _shrink_stem(body, backbone, channels)
+        first = getattr(body, "conv1", None)
+        if not isinstance(first, nn.Conv2d) or not hasattr(body, "maxpool"):
+            raise SettingsError(f"stem=small is for ResNets (a conv1 and a maxpool); {backbone} has none: leave stem=default")
+        _replace_stem(body, channels, first.out_channels, stride=1, size=3)
     width = int(body.num_features)
     parts: list[nn.Module] = [body]
-    made = _output_of(body, backbone, channels, resolution)
+    try:
+        made = output_shape(body, (channels, resolution, resolution))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"{backbone} cannot read {channels} × {resolution} × {resolution} images: {reason}") from error
     if pool == "flatten":
         if len(made) != 4:
             raise SettingsError(f"pool=flatten needs a backbone with a final map; {backbone} gives {made}: use pool=average")
@@ -76,14 +81,6 @@ def build_encoder(
     return body if len(parts) == 1 and width == body.num_features else ImageEncoder(*parts, num_features=width)
 
 
-def _output_of(body: nn.Module, backbone: str, channels: int, resolution: int) -> tuple[int, ...]:
-    try:
-        return output_shape(body, (channels, resolution, resolution))
-    except (RuntimeError, ValueError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(f"{backbone} cannot read {channels} × {resolution} × {resolution} images: {reason}") from error
-
-
 def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: bool) -> nn.Module:
     # As long to load as torch itself: whoever builds no encoder, such as a report, does not wait for it.
     import timm
@@ -95,18 +92,10 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
             raise SettingsError(f"{COMPACT} has no pretrained weights: leave pretrained=false")
         # A deep stem of width 16 is timm's way to say that the first stage takes 32 channels; the stem itself is one convolution. The stage at
         # the stem's resolution is omitted: it would take more than half of the time.
-        body: Any = ResNet(
-            BasicBlock,  # type: ignore[arg-type]
-            (1, 1, 1, 1),
-            channels=(32, 64, 128, 256),
-            stem_type="deep",
-            stem_width=16,
-            **options,
-        )
+        sizes: Any = {"channels": (32, 64, 128, 256), "stem_type": "deep", "stem_width": 16}
+        body: Any = ResNet(BasicBlock, (1, 1, 1, 1), **sizes, **options)  # type: ignore[arg-type]
         stride = max(resolution // 16, 1)
-        body.conv1 = nn.Conv2d(channels, 32, 2 * stride - 1, stride=stride, padding=stride - 1, bias=False)
-        nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
-        body.maxpool = nn.Identity()
+        _replace_stem(body, channels, 32, stride, size=2 * stride - 1)
         body.layer1 = nn.Identity()
         return body
     if not timm.is_model(name.split(".")[0]):
@@ -129,10 +118,8 @@ def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: 
         ) from error
 
 
-def _shrink_stem(body: nn.Module, name: str, channels: int) -> None:
-    first = getattr(body, "conv1", None)
-    if not isinstance(first, nn.Conv2d) or not hasattr(body, "maxpool"):
-        raise SettingsError(f"stem=small is for ResNets (a conv1 and a maxpool); {name} has none: leave stem=default")
-    body.conv1 = nn.Conv2d(channels, first.out_channels, 3, stride=1, padding=1, bias=False)
+def _replace_stem(body: Any, channels: int, out: int, stride: int, size: int) -> None:
+    """One convolution in place of a stem and its max-pooling."""
+    body.conv1 = nn.Conv2d(channels, out, size, stride=stride, padding=size // 2, bias=False)
     nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
     body.maxpool = nn.Identity()

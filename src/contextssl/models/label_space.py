@@ -31,10 +31,8 @@ def coarse_number(latents: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor
     Of a difference factor its first number (of ``color`` the floor's hue). Of a rotation 2 (xy + zw), the rotation matrix's entry in row y and
     column x: how far the object's x axis points along y. It is made of products of two quaternion numbers, so q and -q, one rotation, give the
     very same float; and unlike an angle of yaw it is smooth everywhere, with no jump at ±180° and no undefined value where yaw has none. With
-    3DIEBench's poses (extrinsic xyz, each angle within ±90°) it is sin(euler z) · cos(euler y), whose sign is that of euler z.
-
-    Raises:
-        SettingsError: for a category, whose values have no order.
+    3DIEBench's poses (extrinsic xyz, each angle within ±90°) it is sin(euler z) · cos(euler y), whose sign is that of euler z. Raises
+    SettingsError for a category, whose values have no order.
     """
     if factor.relation == "category":
         raise SettingsError(f"factor {factor.name!r} is a category: its values have no order to bin by; leave it out")
@@ -45,11 +43,8 @@ def coarse_number(latents: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor
 
 
 def bin_edges(latents: Float[Tensor, "n w"], factor: Factor, bins: int = 2) -> tuple[float, ...]:
-    """The ``bins`` - 1 inner quantiles of the factor's coarse number: as many of these latents in each bin.
-
-    Raises:
-        SettingsError: for fewer than two bins, or where a bin would be empty since the factor takes too few values.
-    """
+    """The ``bins`` - 1 inner quantiles of the factor's coarse number: as many of these latents in each bin. Raises SettingsError for fewer than
+    two bins, or where a bin would be empty since the factor takes too few values."""
     if bins < 2:
         raise SettingsError(f"bins is {bins}: a label that depends on the context needs at least 2 per factor")
     number = coarse_number(latents, factor).cpu().numpy()
@@ -62,12 +57,8 @@ def bin_edges(latents: Float[Tensor, "n w"], factor: Factor, bins: int = 2) -> t
 
 
 def factor_bins(latents: Float[Tensor, "n w"], factor: Factor, edges: Sequence[float]) -> Int[Tensor, " n"]:
-    """Which bin each view's value of a factor falls in: 0 to len(edges), int64; a value at an edge belongs above it.
-
-    Args:
-        latents: the factor's own block, absolute.
-        edges: rising, of the factor's :func:`coarse_number`; see :func:`bin_edges`.
-    """
+    """Which bin each view's value of a factor falls in, by its own block of absolute latents and the rising edges of :func:`bin_edges`: 0 to
+    len(edges), int64; a value at an edge belongs above it."""
     number = coarse_number(latents, factor)
     # Edges stay plain numbers: a tensor of them would have to be copied to the device in every step, which waits for it.
     bins = torch.zeros_like(number, dtype=torch.long)
@@ -81,8 +72,6 @@ class LabelSpace:
     """What the label indices mean: label = class × bins + bin, of the one factor that is active in the environment.
 
     Args:
-        factors: of the latents.
-        classes: how many there are.
         edges: by the name of a factor that can be asked for, the edges of its bins; as many for every factor.
 
     Example:
@@ -105,31 +94,18 @@ class LabelSpace:
             raise SettingsError(f"classes is {self.classes}: a label space needs at least one")
         if not self.edges:
             raise SettingsError("a label space needs a factor whose bins can be asked for: name at least one")
-        for name in self.edges:
-            self.factors[name]
-        counts = {name: len(edges) + 1 for name, edges in self.edges.items()}
+        # Looked up by name, so that an unknown factor is an error.
+        counts = {self.factors[name].name: len(edges) + 1 for name, edges in self.edges.items()}
         if len(set(counts.values())) > 1:
             several = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise SettingsError(f"the factors' bins share their label indices, so every factor needs as many: {several}")
 
     @classmethod
     def fit(
-        cls,
-        latents: Float[Tensor, "n A"],
-        factors: FactorSpace,
-        classes: int,
-        *,
-        bins: int = 2,
-        names: Sequence[str] | None = None,
+        cls, latents: Float[Tensor, "n A"], factors: FactorSpace, classes: int, *, bins: int = 2, names: Sequence[str] | None = None
     ) -> LabelSpace:
-        """Edges at the quantiles of training latents.
-
-        Args:
-            names: the factors that can be asked for; default: all.
-
-        Raises:
-            SettingsError: for an unknown factor, a category, or a factor of too few values; see :func:`bin_edges`.
-        """
+        """Edges at the quantiles of training latents, of the factors of these ``names`` (default: all). Raises SettingsError for an unknown
+        factor, a category, or a factor of too few values; see :func:`bin_edges`."""
         chosen = factors.names if names is None else tuple(names)
         return cls(factors, classes, {name: bin_edges(latents[:, factors.slice(name)], factors[name], bins) for name in chosen})
 
@@ -148,30 +124,21 @@ class LabelSpace:
         return self.classes * self.bins
 
     def labels(self, latents: Float[Tensor, "n A"], classes: Int[Tensor, " n"], active: Bool[Tensor, "n A"]) -> Int[Tensor, " n"]:
-        """Each view's label in its environment, 0 to K - 1; -1 where no factor is active in it, several are, or one without bins.
-
-        Args:
-            latents: absolute, of the views that are labelled.
-            classes: of the views.
-            active: True at the numbers of the factors that are active in the view's environment.
-        """
-        blocks = {name: self.factors.slice(name) for name in self.factors.names}
-        factors = torch.stack([active[:, block].any(dim=-1) for block in blocks.values()], dim=-1)
+        """Each view's label in its environment, 0 to K - 1, by its absolute latents and class; -1 where no factor is active in it, several are, or
+        one without bins."""
+        factors = torch.stack([active[:, block].any(dim=-1) for block in self.factors.slices], dim=-1)
         alone = factors & (factors.sum(dim=-1, keepdim=True) == 1)
         labels = torch.full_like(classes, NO_LABEL, dtype=torch.long)
-        for index, (name, block) in enumerate(blocks.items()):
-            if name in self.edges:
-                bins = factor_bins(latents[:, block], self.factors[name], self.edges[name])
+        for index, (factor, block) in enumerate(zip(self.factors.factors, self.factors.slices, strict=True)):
+            if factor.name in self.edges:
+                bins = factor_bins(latents[:, block], factor, self.edges[factor.name])
                 labels = torch.where(alone[:, index], classes * self.bins + bins, labels)
         return labels
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint, without which a head's outputs mean nothing; :meth:`from_dict` turns them back."""
-        return {
-            "factors": self.factors.to_dict(),
-            "classes": self.classes,
-            "edges": {name: list(edges) for name, edges in self.edges.items()},
-        }
+        edges = {name: list(edges) for name, edges in self.edges.items()}
+        return {"factors": self.factors.to_dict(), "classes": self.classes, "edges": edges}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> LabelSpace:
@@ -180,12 +147,10 @@ class LabelSpace:
 
 
 def context_label_loss(logits: Float[Tensor, "n *tokens K"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-    """Mean cross-entropy, in float32, over everything that has a label; 0, with a gradient of 0, where nothing has.
+    """Mean cross-entropy, in float32, over everything that has a label (-1: it has none); 0, with a gradient of 0, where nothing has.
 
-    Args:
-        logits: (n, K), or (pairs, 2, K) of both tokens of a pair. Both are given the pair's one label, that of its target view, as the
-            auxiliary regression gives both the target's latents: one token stands for the target itself, the other for what is predicted of it.
-        labels: -1 where there is none.
+    Of logits (pairs, 2, K) both tokens are given the pair's one label, that of its target view, as the auxiliary regression gives both the target's
+    latents: one token stands for the target itself, the other for what is predicted of it.
     """
     if logits.ndim == 3:
         labels = labels[:, None].expand(logits.shape[:2])

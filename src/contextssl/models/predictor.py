@@ -9,6 +9,7 @@ Source: Gupta et al., "In-Context Symmetries", NeurIPS 2024, section 3 and its p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -31,7 +32,6 @@ class Context:
 
     Args:
         keys, values: (layers, heads, k · held, channels per head).
-        environment: its name, where one was given.
         held: tokens of a pair that are held: both views' in the paper, one that reads both in contexts of examples.
         features: of the pairs, where the context can be described.
         describer: of the model that encoded it.
@@ -53,11 +53,8 @@ class Context:
         return 2 * self.pairs
 
     def prefix(self, tokens: int) -> Context:
-        """The context of the first ``tokens`` tokens. Exact, since no token sees a later one; nothing is computed or copied.
-
-        Raises:
-            InputError: for an odd, negative or longer length.
-        """
+        """The context of the first ``tokens`` tokens. Exact, since no token sees a later one; nothing is computed or copied. Raises InputError
+        for an odd, negative or longer length."""
         if tokens % 2 or not 0 <= tokens <= len(self):
             raise InputError(f"a context of {len(self)} tokens has no prefix of {tokens}: ask for an even number from 0 to {len(self)}")
         held = tokens // 2 * self.held
@@ -66,14 +63,10 @@ class Context:
 
     def describe(self) -> Description:
         """Which factors these examples keep and drop, how sure that is, whether more pairs would help, and what is odd about them, in the model's
-        own estimate on views that it carries.
-
-        Raises:
-            InputError: for a context of another kind, of no pairs, or of a model that carries no views.
-        """
+        own estimate on views that it carries. Raises InputError for a context of another kind, of no pairs, or of a model that carries no views."""
         if self.describer is None or self.features is None:
             raise InputError("this context cannot be described: only contexts of examples can (context=examples)")
-        if not len(self.features):
+        if not len(self):
             raise InputError("there are no pairs to describe")
         return self.describer(self.features)
 
@@ -138,13 +131,11 @@ class Predictor(nn.Module):
     predictions and which a context holds.
 
     Args:
-        feature_width: F, the width of the encoder's features.
-        action_width: A.
+        feature_width, action_width: F and A.
         output_width: D, the width of a prediction (the paper's ``projection_dim``); need not equal F.
-        width: of the transformer (2048 in the paper).
-        n_layer, n_head: 3 and 4 in the paper.
-        block_size: tokens per sequence, two per pair (128 in the paper). Even.
-        mask_prob: the chance that a token does not see a context pair in a layer, while training (0.9 in the paper).
+        width, n_layer, n_head: of the transformer; the defaults are the paper's.
+        block_size: tokens per sequence, two per pair. Even.
+        mask_prob: the chance that a token does not see a context pair in a layer, while training.
         init: ``"gpt2"`` draws every weight with deviation 0.02 (residual outputs 0.02 / √(2 · layers)); ``"fan_in"`` with 1 / √fan-in, and
             the read-in's columns for features and for actions each by their own width, so that a few action numbers are not outweighed by
             hundreds of features. The second learns in minutes where the first stays at chance.
@@ -225,35 +216,25 @@ class Predictor(nn.Module):
         return pair_mask(2 * pairs, device)
 
     def forward(
-        self,
-        features: Float[Tensor, "pairs 2 F"],
-        actions: Float[Tensor, "pairs A"],
-        generator: torch.Generator | None = None,
+        self, features: Float[Tensor, "pairs 2 F"], actions: Float[Tensor, "pairs A"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "pairs 2 D"]:
         """Predictions for pairs laid out in consecutive sequences of ``block_size`` tokens; the last may be shorter, and is exact all the same.
 
         In training mode every layer draws a fresh context mask from ``generator``, shared by the sequences and heads; a shorter sequence has
         the part of it that it reaches. What is drawn depends on the block's size alone, and not on how many pairs there are.
         """
-        pairs, a_sequence = features.shape[0], self.block_size // 2
-        whole = pairs // a_sequence * a_sequence
-        masks = self._masks(features.device, generator)
-        parts = []
-        if whole:
-            shape = (whole // a_sequence, a_sequence)
-            full = self.sequences(features[:whole].unflatten(0, shape), actions[:whole].unflatten(0, shape), masks)[0]
-            parts.append(full.flatten(0, 1))
-        if whole < pairs:
-            parts.append(self.sequences(features[None, whole:], actions[None, whole:], masks)[0][0])
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        shape = (len(features) // (self.block_size // 2), self.block_size // 2)
+        whole, masks = math.prod(shape), self._masks(features.device, generator)
+        parts = zip(*((each[:whole].unflatten(0, shape), each[None, whole:]) for each in (features, actions)), strict=True)
+        made = [self.sequences(each, done, masks)[0].flatten(0, 1) for each, done in parts if each.numel()]
+        return made[0] if len(made) == 1 else torch.cat(made)
 
     def _masks(self, device: torch.device, generator: torch.Generator | None) -> list[Tensor] | None:
         """Each layer's context mask for a whole block, drawn; None where nothing is hidden."""
         if not (self.training and self.mask_prob > 0):
             return None
-        pairs = self.block_size // 2
-        allowed = self.allowed(pairs, device)
-        shape = (len(allowed), pairs)
+        allowed = self.allowed(self.block_size // 2, device)
+        shape = (len(allowed), self.block_size // 2)
         return [context_mask(allowed, torch.rand(shape, device=device, generator=generator), self.mask_prob) for _ in self.blocks]
 
     def sequences(
@@ -261,18 +242,16 @@ class Predictor(nn.Module):
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Sequences of pairs: predictions (S, P, 2, D), and of each layer the keys and values that a context holds (S, heads, P · held, channels).
 
-        Args:
-            masks: of each layer, who may attend to whom (at least as many tokens as there are); default: every earlier pair.
+        ``masks`` say for each layer who may attend to whom, of at least as many tokens as there are; default: every earlier pair.
         """
         x = self.embedded(features, actions)
         tokens, pairs = x.shape[-2], features.shape[-3]
-        allowed = self.allowed(pairs, x.device)
+        masks = [self.allowed(pairs, x.device)] * len(self.blocks) if masks is None else masks
         keys: list[Tensor] = []
         values: list[Tensor] = []
-        for layer, block in enumerate(self.blocks):
-            mask = allowed if masks is None else masks[layer][:tokens, :tokens]
+        for block, mask in zip(self.blocks, masks, strict=True):
 
-            def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor = mask) -> Tensor:
+            def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor = mask[:tokens, :tokens]) -> Tensor:
                 keys.append(self._of_pairs(key, self.held))
                 values.append(self._of_pairs(value, self.held))
                 return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -292,15 +271,9 @@ class Predictor(nn.Module):
         *,
         beyond_block: bool = False,
     ) -> Context:
-        """Encode k pairs once into the keys and values that queries attend to. No context mask.
-
-        Args:
-            beyond_block: whether more pairs are allowed than fit into a block with a query. Nothing of the predictor depends on the block's
-                size, since there are no positions; but training has shown it no context that long.
-
-        Raises:
-            InputError: where the pairs and a query would not fit into a block, unless ``beyond_block``.
-        """
+        """Encode k pairs once into the keys and values that queries attend to. No context mask. Raises InputError where the pairs and a query would
+        not fit into a block, unless ``beyond_block``: nothing of the predictor depends on the block's size, since there are no positions, but
+        training has shown it no context that long."""
         limit = self.block_size // 2 - 1
         if features.shape[0] > limit and not beyond_block:
             raise InputError(
@@ -315,10 +288,8 @@ class Predictor(nn.Module):
         return self.read_in(torch.cat([features, actions.to(features.dtype)], dim=-1))
 
     def query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None = None) -> Float[Tensor, "n D"]:
-        """Predictions for n independent queries, each alone after the same context (None: after nothing).
-
-        Equal to running each query token by token after the context, but the context is neither run again nor copied.
-        """
+        """Predictions for n independent queries, each alone after the same context (None: after nothing). Equal to running each query token by
+        token after the context, but the context is neither run again nor copied."""
         x = self.query_token(features, actions)
         for layer, block in enumerate(self.blocks):
 

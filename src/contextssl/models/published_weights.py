@@ -23,7 +23,7 @@ DEEPEST = 3
 
 # Saved by the published implementation, but never used by it.
 UNUSED = ("equiv_linear.", "rel_aug_predictor.")
-
+_PARTS = {"enc": "encoder", "aug_predictor": "auxiliary"}
 _BLOCK = {
     "ln_1": "attention_norm",
     "attn.c_attn": "queries_keys_values",
@@ -40,18 +40,13 @@ def is_published(state: Mapping[str, object]) -> bool:
 
 
 def rename(key: str) -> str:
-    """The name here of a published tensor.
-
-    Raises:
-        CheckpointError: for a name that the published format does not have.
-    """
-    if key.startswith("enc."):
-        return "encoder." + key.removeprefix("enc.")
-    if key.startswith("aug_predictor."):
-        return "auxiliary." + key.removeprefix("aug_predictor.")
-    if key.startswith("predictor."):
-        return "predictor." + rename_predictor(key.removeprefix("predictor."))
-    raise CheckpointError(f"tensor {key!r} is not of the published format (enc.*, predictor.*, aug_predictor.*)")
+    """The name here of a published tensor. Raises CheckpointError for a name that the published format does not have."""
+    part, _, rest = key.partition(".")
+    if part == "predictor":
+        return f"predictor.{rename_predictor(rest)}"
+    if part not in _PARTS:
+        raise CheckpointError(f"tensor {key!r} is not of the published format (enc.*, predictor.*, aug_predictor.*)")
+    return f"{_PARTS[part]}.{rest}"
 
 
 def rename_predictor(key: str) -> str:
@@ -71,54 +66,44 @@ def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def architecture(state: Mapping[str, Tensor]) -> dict[str, int | str]:
-    """What the (translated) tensors say: backbone and widths, but not heads and block size.
-
-    Raises:
-        CheckpointError: where the encoder is none of the ResNets that the published implementation trains.
-    """
-    needed = ("encoder.conv1.weight", "predictor.read_in.weight", "predictor.read_out.weight", "auxiliary.0.weight", "auxiliary.4.weight")
+    """What the (translated) tensors say: backbone and widths, but not heads and block size. Raises CheckpointError where the encoder is none of
+    the ResNets that the published implementation trains."""
     if "encoder.conv1.weight" not in state:
         raise CheckpointError("the published checkpoint's encoder has no conv1: only its ResNets can be loaded")
-    for name in needed:
-        wanted = 4 if name.startswith("encoder") else 2
-        if name not in state or state[name].ndim != wanted:
-            what = f"has shape {tuple(state[name].shape)}" if name in state else "is missing"
-            raise CheckpointError(f"the published checkpoint is damaged: its tensor {name} {what}")
+    shapes = []
+    for part in ("encoder.conv1", "predictor.read_in", "predictor.read_out", "auxiliary.0", "auxiliary.4"):
+        found = state.get(f"{part}.weight")
+        if found is None or found.ndim != (4 if part == "encoder.conv1" else 2):
+            what = "is missing" if found is None else f"has shape {tuple(found.shape)}"
+            raise CheckpointError(f"the published checkpoint is damaged: its tensor {part}.weight {what}")
+        shapes.append(found.shape)
+    first, read_in, read_out, hidden, latents = shapes
     blocks = {int(match[1]) for key in state if (match := re.match(r"predictor\.blocks\.(\d+)\.", key))}
-    layers = len(blocks)
-    if blocks != set(range(layers)):
+    if blocks != set(range(len(blocks))):
         raise CheckpointError("the published checkpoint is damaged: its predictor's layers are not numbered from 0 on")
-    feature = state["predictor.read_in.weight"].shape[1] - state["auxiliary.4.weight"].shape[0]
     return {
         "backbone": backbone_of({key.removeprefix("encoder."): state[key] for key in state if key.startswith("encoder.")}),
-        "channels": int(state["encoder.conv1.weight"].shape[1]),
-        "stem": "default" if state["encoder.conv1.weight"].shape[-1] == 7 else "small",
-        "feature_width": int(feature),
-        "action_width": int(state["auxiliary.4.weight"].shape[0]),
-        "projection_dim": int(state["predictor.read_out.weight"].shape[0]),
-        "width": int(state["predictor.read_in.weight"].shape[0]),
-        "n_layer": layers,
-        "auxiliary_width": int(state["auxiliary.0.weight"].shape[0]),
+        "channels": first[1],
+        "stem": "default" if first[-1] == 7 else "small",
+        "feature_width": read_in[1] - latents[0],
+        "action_width": latents[0],
+        "projection_dim": read_out[0],
+        "width": read_in[0],
+        "n_layer": len(blocks),
+        "auxiliary_width": hidden[0],
     }
 
 
 def backbone_of(encoder: Mapping[str, Tensor]) -> str:
-    """Which ResNet the tensors of an encoder are.
-
-    Raises:
-        CheckpointError: where they are none of those that the published implementation trains.
-    """
+    """Which ResNet the tensors of an encoder are. Raises CheckpointError where they are none of those that the published implementation trains."""
     bottleneck = "layer1.0.conv3.weight" in encoder
     blocks = tuple(sum(bool(re.fullmatch(rf"layer{i}\.\d+\.conv1\.weight", key)) for key in encoder) for i in (1, 2, 3, 4))
-    known: dict[tuple[tuple[int, ...], bool], str] = {
-        ((2, 2, 2, 2), False): "resnet18",
-        ((3, 4, 6, 3), False): "resnet34",
-        ((3, 4, 6, 3), True): "resnet50",
-        ((3, 4, 23, 3), True): "resnet101",
-    }
-    if (blocks, bottleneck) not in known:
+    plain: dict[tuple[int, ...], str] = {(2, 2, 2, 2): "resnet18", (3, 4, 6, 3): "resnet34"}
+    deep: dict[tuple[int, ...], str] = {(3, 4, 6, 3): "resnet50", (3, 4, 23, 3): "resnet101"}
+    found = (deep if bottleneck else plain).get(blocks)
+    if found is None:
         raise CheckpointError(f"the published checkpoint's encoder has blocks {blocks}: it is none of ResNet-18, -34, -50, -101")
-    return known[blocks, bottleneck]
+    return found
 
 
 def statistics_of(state: Mapping[str, Tensor]) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
@@ -128,11 +113,8 @@ def statistics_of(state: Mapping[str, Tensor]) -> tuple[tuple[float, ...] | None
 
 
 def state_in(content: Mapping[str, object], depth: int = 0) -> dict[str, Tensor] | None:
-    """The state dict with the published names in a file's content, whatever wrapped it or its parts; None where there is none.
-
-    Raises:
-        CheckpointError: where there are several, and none lies where one is usually kept.
-    """
+    """The state dict with the published names in a file's content, whatever wrapped it or its parts; None where there is none. Raises
+    CheckpointError where there are several, and none lies where one is usually kept."""
     state = unwrapped(content)
     if state is not None or depth == DEEPEST:
         return state
@@ -148,11 +130,8 @@ def state_in(content: Mapping[str, object], depth: int = 0) -> dict[str, Tensor]
 
 def unwrapped(state: Mapping[str, object]) -> dict[str, Tensor] | None:
     """Tensors by their published names: without the ``module.`` and ``_orig_mod.`` that DataParallel and torch.compile put before names, at any
-    depth, and without what a module around the network put before all of its (``model.`` of a Lightning module).
-
-    Raises:
-        CheckpointError: where two tensors would have one name, or the file holds several networks.
-    """
+    depth, and without what a module around the network put before all of its (``model.`` of a Lightning module). Raises CheckpointError where two
+    tensors would have one name, or the file holds several networks."""
     tensors: dict[str, Tensor] = {}
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
@@ -163,10 +142,8 @@ def unwrapped(state: Mapping[str, object]) -> dict[str, Tensor] | None:
         tensors[name] = value
     ends = [key.removesuffix("predictor._read_in.weight") for key in tensors if key.endswith("predictor._read_in.weight")]
     prefixes = [prefix for prefix in ends if is_published({k.removeprefix(prefix): None for k in tensors if k.startswith(prefix)})]
-    if not prefixes:
-        return None
-    if "" in prefixes:
-        return tensors
+    if not prefixes or "" in prefixes:
+        return tensors if prefixes else None
     if len(prefixes) > 1:
         raise CheckpointError(f"the file holds several models, {', '.join(sorted(prefixes))}: save the state dict of one of them alone")
     return {key.removeprefix(prefixes[0]): value for key, value in tensors.items() if key.startswith(prefixes[0])}

@@ -21,10 +21,8 @@ KINDS = ("table_mlp", "table_resnet")
 
 
 class PiecewiseLinear(nn.Module):
-    """Numbers (n, C), standardised → (n, C · width): each through its own bins and its own linear map, then ReLU.
-
-    The outer bins are not bounded, so that a number beyond the training range is distinguished from the greatest one.
-    """
+    """Numbers (n, C), standardised → (n, C · width): each through its own bins and its own linear map, then ReLU. The outer bins are not bounded,
+    so that a number beyond the training range is distinguished from the greatest one."""
 
     low: Tensor
     length: Tensor
@@ -34,17 +32,14 @@ class PiecewiseLinear(nn.Module):
 
     def __init__(self, edges: list[tuple[float, ...]], width: int) -> None:
         super().__init__()
-        bins = max(len(each) for each in edges) - 1
+        counts = torch.tensor([[len(each) - 1] for each in edges])
+        bins = int(counts.max())
         low, length = torch.zeros(len(edges), bins), torch.ones(len(edges), bins)
-        first, last = torch.zeros(len(edges), bins, dtype=torch.bool), torch.zeros(len(edges), bins, dtype=torch.bool)
-        used = torch.zeros(len(edges), bins)
-        for index, each in enumerate(edges):
-            values = torch.tensor(each)
-            count = len(values) - 1
-            low[index, :count], length[index, :count] = values[:-1], values.diff()
-            first[index, 0], last[index, count - 1] = True, True
-            used[index, :count] = 1
-        for name, value in (("low", low), ("length", length), ("first", first), ("last", last), ("used", used)):
+        for index, each in enumerate(map(torch.tensor, edges)):
+            low[index, : len(each) - 1], length[index, : len(each) - 1] = each[:-1], each.diff()
+        place = torch.arange(bins).expand(len(edges), -1)
+        used = (place < counts).float()
+        for name, value in (("low", low), ("length", length), ("first", place == 0), ("last", place == counts - 1), ("used", used)):
             self.register_buffer(name, value, persistent=False)
         self.weight = nn.Parameter(torch.randn(len(edges), bins, width) * used.sum(1)[:, None, None].rsqrt())
         self.bias = nn.Parameter(torch.zeros(len(edges), width))
@@ -62,8 +57,7 @@ class TableEncoder(nn.Module):
     Args:
         columns: what each number of a row is; kept, so that a table can be turned into rows (:meth:`rows`).
         kind: ``"table_mlp"`` (linear layers with ReLU) or ``"table_resnet"`` (pre-normalised residual blocks).
-        width: of the hidden layers, and of the features.
-        depth: hidden layers, or residual blocks.
+        width, depth: of the hidden layers (and the features), and how many, or how many residual blocks.
         column_width: numbers that each column is embedded in.
         feature_norm: ``"batch"`` normalises features over the batch before the predictor.
 
@@ -92,8 +86,9 @@ class TableEncoder(nn.Module):
         self.columns = columns
         self.num_features = width
         self._made_with = {"kind": kind, "width": width, "depth": depth, "column_width": column_width, "feature_norm": feature_norm}
-        self.categories = [index for index, column in enumerate(columns.columns) if column.kind == "category"]
-        self.numbers = [index for index, column in enumerate(columns.columns) if column.kind == "number"]
+        self.categories, self.numbers = (
+            [index for index, column in enumerate(columns.columns) if column.kind == kind] for kind in ("category", "number")
+        )
         sizes = torch.tensor([1 + len(columns.columns[index].categories) for index in self.categories], dtype=torch.long)
         self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
         self.embedding = nn.Embedding(int(sizes.sum()) or 1, column_width)
@@ -103,17 +98,10 @@ class TableEncoder(nn.Module):
         self.piecewise = PiecewiseLinear([columns.columns[index].edges for index in self.numbers], column_width) if self.numbers else None
         read = column_width * len(columns)
         if kind == "table_mlp":
-            widths = [read] + [width] * depth
-            layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
-            self.body = nn.Sequential(*layers, nn.Linear(width, width))
+            layers: list[nn.Module] = [layer for a, b in pairwise([read] + [width] * depth) for layer in (nn.Linear(a, b), nn.ReLU())]
         else:
-            self.body = nn.Sequential(
-                nn.Linear(read, width),
-                *(ResidualBlock(width) for _ in range(depth)),
-                nn.LayerNorm(width),
-                nn.ReLU(),
-                nn.Linear(width, width),
-            )
+            layers = [nn.Linear(read, width), *(ResidualBlock(width) for _ in range(depth)), nn.LayerNorm(width), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.Linear(width, width))
         self.norm = nn.BatchNorm1d(width, affine=False) if feature_norm == "batch" else nn.Identity()
 
     def forward(self, rows: Float[Tensor, "n W"]) -> Float[Tensor, "n F"]:
@@ -131,11 +119,8 @@ class TableEncoder(nn.Module):
         return TableEncoder(self.columns, **self._made_with)  # type: ignore[arg-type]
 
     def rows(self, frame: object) -> Float[Tensor, "n W"]:
-        """A pandas DataFrame with the training table's columns as rows for this encoder.
-
-        Raises:
-            DataError: naming the columns that are missing, or a number that is none.
-        """
+        """A pandas DataFrame with the training table's columns as rows for this encoder. Raises DataError naming the columns that are missing, or
+        a number that is none."""
         return torch.from_numpy(self.columns.encode(frame))  # type: ignore[arg-type]
 
 

@@ -26,11 +26,10 @@ BATCH_SIZE = 512
 
 
 class ViewEncoder(nn.Module):
-    """An encoder with the factors of its data.
+    """An encoder with the factors of its data, which name the blocks of an action.
 
     Args:
         encoder: any module from a batch of inputs (n, ...) to features (n, F).
-        factors: what the blocks of an action are called.
         feature_width: F; default: ``encoder.num_features``.
         image_mean, image_std: of each channel, in units of 0 to 1; how uint8 images are normalised. None: only float inputs are accepted, and
             taken as they are.
@@ -54,11 +53,10 @@ class ViewEncoder(nn.Module):
     ) -> None:
         super().__init__()
         check_statistics(image_mean, image_std)
-        self.factors = factors
-        self.encoder = encoder
+        self.factors, self.encoder = factors, encoder
         self.feature_width = feature_width if feature_width is not None else width_of(encoder)
-        self.register_buffer("image_mean", None if image_mean is None else torch.tensor(image_mean, dtype=torch.float32).view(-1, 1, 1))
-        self.register_buffer("image_std", None if image_std is None else torch.tensor(image_std, dtype=torch.float32).view(-1, 1, 1))
+        for name, numbers in (("image_mean", image_mean), ("image_std", image_std)):
+            self.register_buffer(name, None if numbers is None else torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1))
 
     @property
     def device(self) -> torch.device:
@@ -132,11 +130,8 @@ class ViewEncoder(nn.Module):
         return normalised(inputs, self.image_mean, self.image_std)
 
     def features_of(self, views: Tensor) -> Float[Tensor, "n F"]:
-        """Features of normalised views, as training and use both have them.
-
-        Raises:
-            InputError: where the encoder's output is not (n, ``feature_width``).
-        """
+        """Features of normalised views, as training and use both have them. Raises InputError where the encoder's output is not (n,
+        ``feature_width``)."""
         features = self.encoder(views)
         check_features(features, len(views), self.feature_width, type(self.encoder).__name__)
         return features

@@ -42,15 +42,11 @@ class WholeBatch:
         named = {field.name: getattr(batch, field.name) for field in fields(batch) if field.name not in VIEWS}
         there = {name: value for name, value in named.items() if value is not None}
         # Side by side as float64, which holds float32 and every index exactly.
-        parts = {name: value.reshape(len(batch), -1) for name, value in there.items()}
+        parts = [value.reshape(len(batch), -1).double() for value in there.values()]
         with torch.no_grad():
-            whole = joined(torch.cat([part.double() for part in parts.values()], dim=1), self.shares)
-        split = whole.split([part.shape[1] for part in parts.values()], dim=1)
-        joint = {
-            name: part.reshape(len(whole), *value.shape[1:]).to(value.dtype)
-            for (name, value), part in zip(there.items(), split, strict=True)
-        }
-        return replace(batch, **joint)
+            whole = joined(torch.cat(parts, dim=1), self.shares).split([part.shape[1] for part in parts], dim=1)
+        joint = zip(there.items(), whole, strict=True)
+        return replace(batch, **{name: part.reshape(len(part), *value.shape[1:]).to(value.dtype) for (name, value), part in joint})
 
 
 ALONE = WholeBatch()

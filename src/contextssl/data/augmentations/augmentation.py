@@ -80,14 +80,8 @@ class Augmentation(ABC):
 
 @dataclass(frozen=True)
 class Switched(Augmentation):
-    """An augmentation that is applied to an image or not; its one parameter is named by what the image then is.
-
-    Args:
-        chance: the probability, 0 to 1.
-
-    Raises:
-        SettingsError: for a chance out of these bounds.
-    """
+    """An augmentation that is applied to an image with the probability ``chance``, 0 to 1, or SettingsError is raised; its one parameter is named
+    by what the image then is."""
 
     identity: ClassVar = (0.0,)
 
@@ -118,13 +112,9 @@ def uniform(count: int, ends: tuple[float, float], generator: torch.Generator) -
 
 
 def checked_range(setting: str, ends: Any, least: float, most: float) -> tuple[float, float]:
-    """A range given by a user as (low, high).
-
-    Raises:
-        SettingsError: where it is not two finite numbers, is the wrong way round, or leaves ``least`` to ``most``.
-    """
-    numbers = isinstance(ends, Sequence) and len(ends) == 2 and all(_is_number(end) for end in ends)
-    if not numbers:
+    """A range given by a user as (low, high). Raises SettingsError where it is not two finite numbers, is the wrong way round, or leaves
+    ``least`` to ``most``."""
+    if not (isinstance(ends, Sequence) and len(ends) == 2 and all(map(_is_number, ends))):
         raise SettingsError(f"{setting} must be two numbers, low and high, not {ends!r}")
     low, high = (float(end) for end in ends)
     if low > high:
@@ -136,11 +126,7 @@ def checked_range(setting: str, ends: Any, least: float, most: float) -> tuple[f
 
 
 def checked_number(setting: str, value: Any, least: float, most: float) -> float:
-    """A number given by a user.
-
-    Raises:
-        SettingsError: where it is not a finite number within ``least`` to ``most``.
-    """
+    """A number given by a user. Raises SettingsError where it is not a finite number within ``least`` to ``most``."""
     if not _is_number(value) or not least <= value <= most:
         raise SettingsError(f"{setting} must be a number from {least:g} to {most:g}, not {value!r}")
     return float(value)

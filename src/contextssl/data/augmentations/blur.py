@@ -19,13 +19,7 @@ class Blur(Augmentation):
     """A Gaussian blur of standard deviation σ, in pixels; σ = 0 leaves the image as it is.
 
     The kernel reaches three times the largest σ to each side, the same for every σ of the range; beyond the edges the image is mirrored
-    about its outermost pixels.
-
-    Args:
-        sigma: range of σ in pixels, drawn evenly.
-
-    Raises:
-        SettingsError: for a range that is the wrong way round, negative or beyond 20.
+    about its outermost pixels. σ is drawn evenly from the range ``sigma``; SettingsError for one the wrong way round, negative or beyond 20.
     """
 
     name: ClassVar = "blur"
@@ -51,11 +45,8 @@ class Blur(Augmentation):
         # chooses by the number of images. Nor does kornia take σ = 0, or an image smaller than half the kernel.
         weights = half_gaussian(parameters[:, 0], self.radius)
         height, width = images.shape[2:]
-        rows = (weights @ mirrored_taps(height, self.radius, weights.device)).view(-1, height, height)
-        if height == width:
-            return separable(images, rows, rows)
-        columns = (weights @ mirrored_taps(width, self.radius, weights.device)).view(-1, width, width)
-        return separable(images, rows, columns)
+        matrices = {size: (weights @ mirrored_taps(size, self.radius, weights.device)).view(-1, size, size) for size in {height, width}}
+        return separable(images, matrices[height], matrices[width])
 
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         sigma = float(parameters[0])

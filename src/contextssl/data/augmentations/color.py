@@ -22,11 +22,8 @@ class Color(Augmentation):
     is a part of a full turn. torchvision changes the order at random, which the parameters here do not record.
 
     Args:
-        brightness, contrast, saturation: each factor is drawn evenly from 1 - this to 1 + this; 0 to 1.
-        hue: drawn evenly from -this to this, in turns; 0 to 0.5.
-
-    Raises:
-        SettingsError: for a number out of these bounds.
+        brightness, contrast, saturation: each factor is drawn evenly from 1 - this to 1 + this; SettingsError unless 0 to 1.
+        hue: drawn evenly from -this to this, in turns; SettingsError unless 0 to 0.5.
     """
 
     name: ClassVar = "color"
@@ -45,18 +42,16 @@ class Color(Augmentation):
             object.__setattr__(self, name, checked_number(f"color {name}", getattr(self, name), 0.0, most))
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n P"]:
-        ends = [(1 - spread, 1 + spread) for spread in (self.brightness, self.contrast, self.saturation)]
-        return torch.stack([uniform(count, each, generator) for each in [*ends, (-self.hue, self.hue)]], dim=1)
+        spreads = zip(self.identity, (self.brightness, self.contrast, self.saturation, self.hue), strict=True)
+        return torch.stack([uniform(count, (usual - spread, usual + spread), generator) for usual, spread in spreads], dim=1)
 
     def apply(self, images: Float[Tensor, "n C H W"], parameters: Float[Tensor, "n P"]) -> Float[Tensor, "n C H W"]:
         brightness, contrast, saturation, hue = parameters.unbind(dim=1)
         images = adjust_brightness_accumulative(images, brightness)
-        grey_image = images.shape[1] == 1
-        images = blend(images, mean_level(images if grey_image else rgb_to_grayscale(images)), contrast)
-        if grey_image:
-            return images
-        images = blend(images, rgb_to_grayscale(images), saturation)
-        return turn_hue(images, hue)
+        if images.shape[1] == 1:
+            return blend(images, mean_level(images), contrast)
+        images = blend(images, mean_level(rgb_to_grayscale(images)), contrast)
+        return turn_hue(blend(images, rgb_to_grayscale(images), saturation), hue)
 
     def words(self, parameters: Float[Tensor, " P"]) -> str:
         *factors, hue = parameters.tolist()

@@ -31,10 +31,7 @@ from contextssl.randomness import seeded_generator
 
 
 def _checked_class(name: str, kind: Any) -> type[Augmentation]:
-    """
-    Raises:
-        SettingsError: for what is no whole class of an augmentation.
-    """
+    """Raises SettingsError for what is no whole class of an augmentation."""
     if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
         raise SettingsError(f"augmentation {name!r} is no class derived from contextssl.data.augmentations.Augmentation")
     missing = sorted(getattr(kind, "__abstractmethods__", ()))
@@ -80,11 +77,11 @@ class Augmentations:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise SettingsError(f"augmentation listed twice: {', '.join(repeated)}; list each once")
-        for augmentation in self.augmentations:
-            if len(augmentation.identity) != len(augmentation.parameters):
+        for each in self.augmentations:
+            numbers = len(each.identity)
+            if numbers != len(each.parameters):
                 raise SettingsError(
-                    f"augmentation {augmentation.name!r} names {len(augmentation.parameters)} parameters, "
-                    f"but its identity has {len(augmentation.identity)} numbers"
+                    f"augmentation {each.name!r} names {len(each.parameters)} parameters, but its identity has {numbers} numbers"
                 )
         if not (self.centre and self.scale):
             centre, scale = self._measured()
@@ -95,7 +92,6 @@ class Augmentations:
                 f"the latents of {', '.join(names)} are {self.factors.width} numbers, "
                 f"but centre has {len(self.centre)} and scale {len(self.scale)}"
             )
-
         if min(self.scale) <= 0:
             raise SettingsError(f"the scale of the latents must be above 0, not {min(self.scale):g}")
 
@@ -109,8 +105,7 @@ class Augmentations:
             ranges: arguments of some of them, by that name or by the factor's, such as ``{"crop": {"area": (0.5, 1.0)}}``.
 
         Raises:
-            SettingsError: for an unknown name, range or argument, naming the nearest; a class that cannot be imported or is no
-                :class:`Augmentation`.
+            SettingsError: for an unknown name, range or argument, naming the nearest; a class that cannot be imported or is none of these.
         """
         if isinstance(names, str):
             raise SettingsError(f"augmentations must be a list of names, such as [crop, blur], not {names!r}")
@@ -146,37 +141,26 @@ class Augmentations:
         return torch.cat([augmentation.draw(count, generator) for augmentation in self.augmentations], dim=1)
 
     def redraw(self, parameters: Float[Tensor, "n P"], name: str, generator: torch.Generator) -> Float[Tensor, "n P"]:
-        """The same parameters with those of one factor drawn again.
-
-        Raises:
-            SettingsError: for an unknown factor, naming the nearest.
-        """
+        """The same parameters with those of one factor drawn again. Raises SettingsError for an unknown factor, naming the nearest."""
         self.factors[name]
-        blocks = [
-            augmentation.draw(len(parameters), generator).to(parameters.device) if augmentation.name == name else block
-            for augmentation, block in self.blocks(parameters)
-        ]
-        return torch.cat(blocks, dim=1)
+        blocks = self.blocks(parameters)
+        return torch.cat(
+            [each.draw(len(block), generator).to(block.device) if each.name == name else block for each, block in blocks], dim=1
+        )
 
     def latents(self, parameters: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch A"]:
         """The latents of parameters (..., P): (..., A) float32, each number of mean 0 and variance 1 over the draws."""
-        latents = self._unscaled(parameters)
+        latents = torch.cat([augmentation.latents(block) for augmentation, block in self.blocks(parameters)], dim=-1)
         centre, scale = (torch.tensor(numbers, dtype=torch.float32, device=latents.device) for numbers in (self.centre, self.scale))
         return (latents - centre) / scale
 
     @torch.no_grad()
     def apply(self, images: UInt8[Tensor, "n C H W"], parameters: Float[Tensor, "n P"]) -> UInt8[Tensor, "n C H W"]:
-        """Views of images, each by its row of parameters, on the device and in the memory layout of the images.
+        """Views of images with 1 or 3 channels, each by its row of parameters, on the device and in the memory layout of the images.
 
         A view depends on its image and its parameters alone: the same come again bit for bit, alone or in any batch. Computed in float32,
-        whatever autocast is on, and rounded to the nearest level at the end.
-
-        Args:
-            images: (n, C, H, W) uint8, C 1 or 3.
-            parameters: (n, P) float32, on any device.
-
-        Raises:
-            InputError: for another shape or dtype, or parameters that are not finite (not checked on a GPU, which would have to be waited for).
+        whatever autocast is on, and rounded to the nearest level at the end. Raises InputError for another shape or dtype, or parameters that are
+        not finite (not checked on a GPU, which would have to be waited for).
         """
         if images.ndim != 4 or images.dtype != torch.uint8 or images.shape[1] not in (1, 3):
             raise InputError(f"images must be uint8 (n, C, H, W) with 1 or 3 channels, not {images.dtype} {tuple(images.shape)}")
@@ -188,7 +172,7 @@ class Augmentations:
         if parameters.device.type == "cpu" and not bool(parameters.isfinite().all()):
             raise InputError("parameters are not all finite numbers: draw them again")
         views = torch.empty_like(images)
-        if images.numel() == 0:
+        if not images.numel():
             return views
         parameters = parameters.to(images.device, non_blocking=True)
         chunks = math.ceil(4 * images.numel() / CHUNK_BYTES.get(images.device.type, CHUNK_BYTES["other"]))
@@ -211,16 +195,13 @@ class Augmentations:
     @property
     def own_code(self) -> str | None:
         """A digest of the source of augmentations that are not of this package, which name and range do not determine; None where there are none."""
-        kinds = [type(each) for each in self.augmentations if type(each) not in (*AUGMENTATIONS.values(), FromKornia)]
-        return digest_of([_source_of(kind) for kind in kinds]) if kinds else None
+        own = [_source_of(kind) for kind in map(type, self.augmentations) if kind not in (*AUGMENTATIONS.values(), FromKornia)]
+        return digest_of(own) if own else None
 
     def blocks(self, parameters: Tensor) -> list[tuple[Augmentation, Tensor]]:
         """Each augmentation with its own of the parameters (..., P): a view of them."""
         blocks = parameters.split([len(augmentation.parameters) for augmentation in self.augmentations], dim=-1)
         return list(zip(self.augmentations, blocks, strict=True))
-
-    def _unscaled(self, parameters: Tensor) -> Tensor:
-        return torch.cat([augmentation.latents(block) for augmentation, block in self.blocks(parameters)], dim=-1)
 
     def _measured(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of the latents over draws from a fixed seed; a deviation of 1 for what does not vary."""
@@ -229,10 +210,8 @@ class Augmentations:
         for augmentation in self.augmentations:
             parameters = augmentation.draw(MEASURED_DRAWS, generator)
             latents = augmentation.latents(parameters)
-            for what, numbers, names in (
-                ("draw", parameters, augmentation.parameters),
-                ("latents", latents, augmentation.factor.components),
-            ):
+            drawn, made = (parameters, augmentation.parameters), (latents, augmentation.factor.components)
+            for what, (numbers, names) in (("draw", drawn), ("latents", made)):
                 if numbers.shape != (MEASURED_DRAWS, len(names)):
                     raise SettingsError(
                         f"augmentation {augmentation.name!r}: its {what} of {MEASURED_DRAWS} images must have shape "

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from jaxtyping import Float
-from kornia.geometry.transform import hflip
 from torch import Tensor
 
 from contextssl.data.augmentations.augmentation import Switched
@@ -21,8 +20,7 @@ class Flip(Switched):
     parameters: ClassVar = ("flipped",)
 
     def changed(self, images: Float[Tensor, "n C H W"]) -> Float[Tensor, "n C H W"]:
-        flipped: Tensor = hflip(images)
-        return flipped
+        return images.flip(-1)
 
 
 AUGMENTATION = Flip

@@ -23,7 +23,6 @@ from contextssl.errors import InputError, SettingsError, nearest
 from contextssl.named_code import KORNIA
 from contextssl.randomness import DrawingFrom, seeded_generator
 
-# Default height and width of the images.
 USUAL_SHAPE = (3, 32, 32)
 # More numbers per image than this are an image of noise, not a factor.
 MOST_NUMBERS = 64
@@ -45,8 +44,7 @@ class Recorded:
     """What kornia records of an image.
 
     Attributes:
-        shapes: of each recorded tensor, without the images' dimension.
-        dtypes: of each, in which kornia wants it back.
+        shapes, dtypes: of each recorded tensor, without the images' dimension, and as kornia wants it back.
         fixed: what is recorded once for all images.
         names: of the numbers, side by side.
         usual: a draw near the middle of all, which stands for those of an image that is left as it is.
@@ -81,15 +79,12 @@ class FromKornia(Augmentation):
     """One augmentation of kornia.
 
     An image is changed by the same numbers to the same pixels: on a CPU bit for bit, alone or in any batch. kornia promises no order of its
-    sums, so that on a GPU a pixel may be another by a level in another batch.
+    sums, so that on a GPU a pixel may be another by a level in another batch. Raises SettingsError for an unknown name or argument, and where views
+    could not be made again from its parameters, saying why.
 
     Args:
-        kind: its name in ``kornia.augmentation``, which is the factor's too.
-        settings: its arguments, plain JSON values.
+        kind: its name in ``kornia.augmentation``, which is the factor's too; ``settings`` are its arguments, plain JSON values.
         shape: (C, H, W) of the images: kornia draws boxes and shifts in pixels.
-
-    Raises:
-        SettingsError: for an unknown name or argument, and where views could not be made again from its parameters, saying why.
     """
 
     kind: str
@@ -102,14 +97,10 @@ class FromKornia(Augmentation):
         varying = tuple(recorded.names[place] for place in recorded.varying)
         if not self.chance or not (varying or chance):
             raise SettingsError(f"{KORNIA}{self.kind} does the same to every image, so it has no latents")
-        values = {
-            "name": self.kind,
-            "parameters": ("applied", *recorded.names),
-            "identity": (0.0, *recorded.usual),
-            "components": ((chance, *varying) if chance else varying),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "name", self.kind)
+        object.__setattr__(self, "parameters", ("applied", *recorded.names))
+        object.__setattr__(self, "identity", (0.0, *recorded.usual))
+        object.__setattr__(self, "components", (chance, *varying) if chance else varying)
 
     @property
     def chance(self) -> float:
@@ -198,32 +189,32 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def _draw(module: Any, count: int, shape: tuple[int, int, int], generator: torch.Generator) -> dict[str, Any]:
+def _draw(module: Any, count: int, shape: tuple[int, int, int], generator: torch.Generator) -> Any:
     with DrawingFrom(generator):
-        drawn: dict[str, Any] = module.forward_parameters((count, *shape))
-    return drawn
+        return module.forward_parameters((count, *shape))
 
 
 @lru_cache(maxsize=64)
 @torch.no_grad()
 def _recorded(kind: str, settings: str, shape: tuple[int, int, int]) -> Recorded:
     """What is recorded of an image, once it is seen that views come again from it."""
-
-    def refuse(why: str) -> SettingsError:
-        return SettingsError(f"{KORNIA}{kind} is no factor: {why}")
-
     module = _module(kind, settings, "cpu")
     try:
-        recorded = _with_spread(_told(module, shape, refuse), module, shape)
-        _try(module, recorded, shape, refuse)
-    except SettingsError:
-        raise
+        recorded = _with_spread(_told(module, shape), module, shape)
+        _try(module, recorded, shape)
+    except _NoFactor as error:
+        raise SettingsError(f"{KORNIA}{kind} is no factor: {error}") from None
     except Exception as error:
-        raise refuse(f"on images of {' × '.join(map(str, shape))} (channels, height, width) it fails: {error}") from error
+        where = f"on images of {' × '.join(map(str, shape))} (channels, height, width)"
+        raise SettingsError(f"{KORNIA}{kind} is no factor: {where} it fails: {error}") from error
     return recorded
 
 
-def _told(module: Any, shape: tuple[int, int, int], refuse: Any) -> Recorded:
+class _NoFactor(Exception):
+    """Why views could not be made again."""
+
+
+def _told(module: Any, shape: tuple[int, int, int]) -> Recorded:
     """The layout of what is recorded, the same in every draw."""
     drawn = [_draw(module, TRIED, shape, seeded_generator(seed, "kornia")) for seed in range(4)]
     shapes, dtypes, fixed = {}, {}, {}
@@ -231,25 +222,27 @@ def _told(module: Any, shape: tuple[int, int, int], refuse: Any) -> Recorded:
         if key in OF_THE_BATCH:
             continue
         again = [each[key] for each in drawn]
+        of_images = isinstance(value, Tensor) and value.ndim > 0 and len(value) == TRIED
         if key in HELD and len(value) != TRIED:
             fixed[key] = torch.tensor(HELD[key])
-        elif not isinstance(value, Tensor) or value.ndim == 0 or len(value) != TRIED:
-            if any(not _same(value, other) for other in again):
-                raise refuse(f"its {key} is drawn once for a whole batch")
+            continue
+        if of_images and any(other.shape != value.shape for other in again):
+            raise _NoFactor(f"its {key} is not the same count of numbers in every draw")
+        varies = any(not (torch.equal(value, other) if isinstance(value, Tensor) else value == other) for other in again)
+        if varies and not (of_images and any(_varies(other) for other in again)):
+            raise _NoFactor(f"its {key} is drawn once for a whole batch")
+        if not of_images:
             fixed[key] = value
-        elif any(other.shape != value.shape for other in again):
-            raise refuse(f"its {key} is not the same count of numbers in every draw")
-        elif any(not _same(value, other) for other in again) and all(_same(other, other[:1].expand_as(other)) for other in again):
-            raise refuse(f"its {key} is drawn once for a whole batch")
+        elif value[0].numel() > MOST_NUMBERS:
+            raise _NoFactor(f"its {key} is {value[0].numel()} numbers per image")
         else:
             shapes[key], dtypes[key] = tuple(value.shape[1:]), value.dtype
-            if value[0].numel() > MOST_NUMBERS:
-                raise refuse(f"its {key} is {value[0].numel()} numbers per image")
     return Recorded(shapes, dtypes, fixed)
 
 
-def _same(value: Any, other: Any) -> bool:
-    return torch.equal(value, other) if isinstance(value, Tensor) else bool(value == other)
+def _varies(numbers: Tensor) -> bool:
+    """Whether they are not the same for all images."""
+    return not torch.equal(numbers, numbers[:1].expand_as(numbers))
 
 
 def _with_spread(recorded: Recorded, module: Any, shape: tuple[int, int, int]) -> Recorded:
@@ -262,7 +255,7 @@ def _with_spread(recorded: Recorded, module: Any, shape: tuple[int, int, int]) -
     numbers = recorded.numbers(_draw(module, DRAWS, shape, seeded_generator(0, "kornia")))
     varying: list[int] = []
     for place, column in enumerate(numbers.T):
-        if not torch.equal(column, column[:1].expand_as(column)) and not any(torch.equal(column, numbers[:, other]) for other in varying):
+        if _varies(column) and not any(torch.equal(column, numbers[:, other]) for other in varying):
             varying.append(place)
     usual = numbers[0]
     if len(usual):
@@ -271,7 +264,7 @@ def _with_spread(recorded: Recorded, module: Any, shape: tuple[int, int, int]) -
     return replace(recorded, names=tuple(found), usual=tuple(usual.tolist()), varying=tuple(varying))
 
 
-def _try(module: Any, recorded: Recorded, shape: tuple[int, int, int], refuse: Any) -> None:
+def _try(module: Any, recorded: Recorded, shape: tuple[int, int, int]) -> None:
     """A few images are changed: into images as large, by the numbers alone, and each by its own."""
     images = torch.rand(TRIED, *shape, generator=seeded_generator(0, "images"))
     numbers = recorded.numbers(_draw(module, TRIED, shape, seeded_generator(1, "kornia")))
@@ -282,9 +275,9 @@ def _try(module: Any, recorded: Recorded, shape: tuple[int, int, int], refuse: A
 
     made = changed(images, numbers, 0)
     if made.shape != images.shape:
-        raise refuse(f"it makes images of {' × '.join(map(str, made.shape[1:]))} (channels, height, width)")
+        raise _NoFactor(f"it makes images of {' × '.join(map(str, made.shape[1:]))} (channels, height, width)")
     if not torch.equal(made, changed(images, numbers, 1)):
-        raise refuse("it draws what it does not record")
+        raise _NoFactor("it draws what it does not record")
     alone = torch.cat([changed(image, row, 0) for image, row in zip(images.split(1), numbers.split(1), strict=True)])
     if float((made.clamp(0, 1) - alone.clamp(0, 1)).abs().max()) > TOLERANCE:
-        raise refuse("what it does to an image depends on the others of its batch")
+        raise _NoFactor("what it does to an image depends on the others of its batch")

@@ -17,13 +17,8 @@ from contextssl.data.augmentations.augmentation import Augmentation, checked_ran
 class Rotate(Augmentation):
     """A rotation about the image's centre, counter-clockwise, with bilinear interpolation; what turns in is mirrored.
 
-    Its latents are cosine and sine, so that 180° and -180° are one.
-
-    Args:
-        degrees: range of the angle, drawn evenly; within -360 to 360.
-
-    Raises:
-        SettingsError: for a range that is the wrong way round or out of these bounds.
+    Its latents are cosine and sine, so that 180° and -180° are one. The angle is drawn evenly from the range ``degrees``; SettingsError for one
+    that is the wrong way round or not within -360 to 360.
     """
 
     name: ClassVar = "rotate"

@@ -21,10 +21,8 @@ from contextssl.models.whole_batch import ALONE, WholeBatch
 class Baseline(ViewEncoder):
     """Features are the encoder's; embeddings and predictions those of the last term that has any, else the features themselves.
 
-    Args:
-        encoder, factors, feature_width, image_mean, image_std: see :class:`~contextssl.models.view_encoder.ViewEncoder`.
-        method: its name, for messages.
-        terms: of the loss; none for a model that is not trained.
+    Arguments as of :class:`~contextssl.models.view_encoder.ViewEncoder`, the method's name for messages, and the ``terms`` of the loss: none for
+    a model that is not trained.
     """
 
     def __init__(
@@ -44,8 +42,7 @@ class Baseline(ViewEncoder):
 
     @property
     def _embeds(self) -> Term | None:
-        having = [term for term in self.terms if isinstance(term, Term) and term.embedding_width is not None]
-        return having[-1] if having else None
+        return next((term for term in reversed(self.terms) if isinstance(term, Term) and term.embedding_width is not None), None)
 
     @property
     def projection_dim(self) -> int:
@@ -60,12 +57,8 @@ class Baseline(ViewEncoder):
         return {"method": self.method, **super().architecture()}
 
     def forward(self, batch: PairBatch, whole: WholeBatch = ALONE) -> dict[str, Float[Tensor, ""]]:
-        """The method's losses by name, weighted; their sum is what is minimised.
-
-        Args:
-            batch: where there are several processes, what ``whole.batch`` makes of this one's share.
-            whole: joins what the processes have: features are joined, and every head sees those of the whole batch.
-        """
+        """The method's losses by name, weighted; their sum is what is minimised. Where there are several processes ``batch`` is what ``whole.batch``
+        makes of this one's share; features are joined, and every head sees those of the whole batch."""
         views = self.normalise(torch.cat([batch.source, batch.target]))
         seen = Seen(batch, views, whole.rows(by_pairs(self.features_of(views))), whole)
         return {name: loss for term in self.terms for name, loss in term(seen).items()}
@@ -90,11 +83,8 @@ class Baseline(ViewEncoder):
         *,
         batch_size: int = 8 * BATCH_SIZE,
     ) -> Float[Tensor, "n D"]:
-        """Embeddings (no actions), or predictions of what the actions make of the views.
-
-        Raises:
-            InputError: for a context, which the method does not take.
-        """
+        """Embeddings (no actions), or predictions of what the actions make of the views. Raises InputError for a context, which the method does
+        not take."""
         if context is not None and len(context):
             raise InputError(f"{self.method} takes no context: leave it out")
         term = self._embeds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import torch
 from jaxtyping import Float
@@ -10,16 +10,14 @@ from torch import Tensor, nn
 
 
 def projector(width: int, hidden: int, out: int) -> nn.Sequential:
-    """Two hidden layers with batch normalisation and ReLU, then a linear map: (n, width) → (n, out). Of VICReg and SIE in this form."""
-    layers: list[nn.Module] = []
-    for before, after in pairwise((width, hidden, hidden)):
-        layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(hidden, out))
+    """Two hidden layers, of VICReg and SIE in this form: (n, width) → (n, out)."""
+    return mlp(width, hidden, hidden, out)
 
 
-def mlp(width: int, hidden: int, out: int) -> nn.Sequential:
-    """One hidden layer, batch normalisation, ReLU: (n, width) → (n, out)."""
-    return nn.Sequential(nn.Linear(width, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, out))
+def mlp(*widths: int) -> nn.Sequential:
+    """Hidden layers with batch normalisation and ReLU, then a linear map: (n, first width) → (n, last width)."""
+    hidden = ((nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU()) for a, b in pairwise(widths[:-1]))
+    return nn.Sequential(*chain(*hidden), nn.Linear(widths[-2], widths[-1]))
 
 
 class ActionPredictor(nn.Module):

@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contextssl.models.baselines.heads import ActionPredictor, projector
-from contextssl.models.baselines.term import Seen, Term
+from contextssl.models.baselines.heads import ActionPredictor
+from contextssl.models.baselines.term import Projected, Seen
 from contextssl.models.objectives import nt_xent
 
 
-class PredictedContrast(Term):
+class PredictedContrast(Projected):
     """NT-Xent between the prediction of (projected source, action) and the projected target.
 
     Alone it is SEN (Park et al., "Learning symmetric embeddings for equivariant world models", ICML 2022), with an invariance term in a
@@ -19,18 +19,14 @@ class PredictedContrast(Term):
     """
 
     def __init__(self, feature_width: int, action_width: int, hidden: int, width: int, temperature: float, weight: float = 1.0) -> None:
-        super().__init__()
-        self.projector, self.embedding_width = projector(feature_width, hidden, width), width
+        super().__init__(feature_width, hidden, width)
         self.predictor = ActionPredictor(width, action_width, hidden)
         self.temperature, self.weight = temperature, weight
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        source, target = self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)).unbind(1)
+        source, target = self.projections(seen).unbind(1)
         predicted = self.predictor(source, seen.batch.active_action)
         return {"equivariance": self.weight * nt_xent(torch.stack([predicted, target], dim=1), self.temperature)}
-
-    def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
-        return self.projector(features)
 
     def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
         return self.predictor(self.projector(features), actions)

@@ -25,13 +25,8 @@ HEAD_WIDTH = 256
 def train_scarf(
     encoder: TableEncoder, rows: Float[Tensor, "n W"], marginals: Float[Tensor, "M W"], *, epochs: int, batch_size: int = 256, seed: int = 0
 ) -> TableEncoder:
-    """Train a freshly built encoder in place, on the CPU or wherever it is, and return it in evaluation mode.
-
-    Args:
-        rows: encoded training rows. Every column may be corrupted, a factor's like any other.
-        marginals: the rows that corruptions are drawn from.
-        epochs: passes over the rows.
-    """
+    """Train a freshly built encoder in place, on the CPU or wherever it is, on encoded ``rows``, and return it in evaluation mode. Every column
+    may be corrupted, a factor's like any other, with values of the rows ``marginals``."""
     device = next(encoder.parameters()).device
     corruption = Corruption(encoder.columns, (), marginals, RATE)
     with DrawingFrom(seeded_generator(seed, "scarf head")):

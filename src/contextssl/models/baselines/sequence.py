@@ -28,11 +28,8 @@ class SequencePrediction(Term):
     probes the class from aggregates of three views or more, and factors from features.
 
     Source: Ghaemi et al., "seq-JEPA: Autoregressive Predictive Learning of Invariant-Equivariant World Models", NeurIPS 2025. Its sequences are
-    drawn for the method; here they are two pairs each of those that the batch holds, so that every method sees the same images. Without its
-    dropout.
-
-    Args:
-        pairs_per_item: pairs that a batch has of each of its items.
+    drawn for the method; here they are two pairs each of the ``pairs_per_item`` that a batch holds of an item, so that every method sees the same
+    images. Without its dropout.
     """
 
     predicts_features = True
@@ -64,11 +61,11 @@ class SequencePrediction(Term):
         self.followed = MovingAverage(encoder, momentum)
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        rows = sequences(seen.batch.items, self.pairs_per_item)
         batch = seen.batch
-        features, latents = seen.features[rows].flatten(1, 2), torch.stack([batch.source_latents, batch.target_latents], dim=1)
-        latents, active = latents[rows].flatten(1, 2), batch.active[rows[:, 0], None]
-        actions = self.factors.relative(latents[:, :-1], latents[:, 1:]) * active
+        rows = sequences(batch.items, self.pairs_per_item)
+        features = seen.features[rows].flatten(1, 2)
+        latents = batch.latents[rows].flatten(1, 2)
+        actions = self.factors.relative(latents[:, :-1], latents[:, 1:]) * batch.active[rows[:, 0], None]
         with torch.no_grad():
             target = seen.whole.rows(by_pairs(self.followed(seen.views)))[rows].flatten(1, 2)[:, -1]
         return {"prediction": negative_cosine(self._predict(features[:, :-1], actions), target)}
@@ -98,10 +95,8 @@ class SequencePrediction(Term):
 def sequences(items: Int[Tensor, " pairs"], pairs_per_item: int) -> Int[Tensor, "sequences length"]:
     """The rows of a batch's pairs in sequences of two pairs of one item, of one where the batch has no more. An odd pair is dropped.
 
-    ``pairs_per_item`` is given, since counting would wait for the device in every step.
-
-    Raises:
-        InputError: where the number of pairs says that the items cannot have as many each.
+    ``pairs_per_item`` is given, since counting would wait for the device in every step. Raises InputError where the number of pairs says that the
+    items cannot have as many each.
     """
     if len(items) % pairs_per_item:
         raise InputError(

@@ -16,11 +16,8 @@ class SplitInvariantEquivariant(Term):
     """Invariance of one half, a linear map made of the action on the other, VICReg's regularisers on both together.
 
     Source: Garrido et al., "Self-supervised learning of split invariant equivariant representations", ICML 2023, section 4. The first half of
-    the features and of the embedding is the invariant one.
-
-    Args:
-        coefficients: of invariance, variance and covariance.
-        equivariance_weight: multiplies the invariance coefficient; the product is the weight of the equivariance term (0.45 or 4.5 there).
+    the features and of the embedding is the invariant one. ``coefficients`` are of invariance, variance and covariance; ``equivariance_weight``
+    multiplies the first, and the product is the weight of the equivariance term (0.45 or 4.5 there).
     """
 
     def __init__(

@@ -35,5 +35,5 @@ class LatentSupervision(Term):
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         found = self.head(seen.features.flatten(0, 1)).unflatten(0, (-1, 2)).float()
-        error = (found - torch.stack([seen.batch.source_latents, seen.batch.target_latents], dim=1)).square().mean(dim=1)
+        error = (found - seen.batch.latents).square().mean(dim=1)
         return {"latents": factor_errors(error, torch.ones_like(error, dtype=torch.bool), self.factors.slices)}

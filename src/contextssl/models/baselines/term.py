@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from contextssl.data.pairs import PairBatch
+from contextssl.models.baselines.heads import projector
 from contextssl.models.whole_batch import ALONE, WholeBatch
 
 
@@ -16,7 +17,6 @@ class Seen:
     """One batch, encoded: the whole of it, where several processes share it.
 
     Args:
-        batch: the pairs; the action, inactive blocks zeroed, is ``batch.active_action``.
         views: (2 · own pairs, ...) what the encoder was given in this process: all sources, then all targets.
         features: [:, 0] of sources, [:, 1] of targets.
         whole: joins what else is computed of this process's views.
@@ -51,8 +51,18 @@ class Term(nn.Module):
         return self.embed(features)
 
     def after_step(self, encoder: nn.Module, progress: float) -> None:
-        """Called when the optimiser has stepped: an exponential moving average of the encoder is updated here.
+        """Called when the optimiser has stepped and the share ``progress`` of training, 0 to 1, is done: a moving average is updated here."""
 
-        Args:
-            progress: the share of training that is done, 0 to 1.
-        """
+
+class Projected(Term):
+    """A term in the space of a projector, which gives the embeddings."""
+
+    def __init__(self, feature_width: int, hidden: int, width: int) -> None:
+        super().__init__()
+        self.projector, self.embedding_width = projector(feature_width, hidden, width), width
+
+    def projections(self, seen: Seen) -> Float[Tensor, "pairs 2 D"]:
+        return self.projector(seen.features.flatten(0, 1)).unflatten(0, (-1, 2))
+
+    def embed(self, features: Float[Tensor, "n F"]) -> Float[Tensor, "n D"]:
+        return self.projector(features)
