@@ -85,14 +85,14 @@ def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxil
     """An in-context model of the settings' sizes.
 
     Args:
-        auxiliary: whether a head regresses latents; a model without actions needs none.
+        auxiliary: whether a head regresses latents; a model without actions needs none, and listed pairs have none.
     """
     settings = parts.settings
     return kind(
         parts.encoder,
         parts.factors,
         feature_width=parts.feature_width,
-        auxiliary=auxiliary,
+        auxiliary=auxiliary and parts.factors.has_values,
         projection_dim=settings.projection_dim,
         width=settings.width,
         n_layer=settings.n_layer,

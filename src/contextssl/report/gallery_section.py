@@ -91,14 +91,10 @@ def _shared_context(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
 
 
 def _examples(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
-    parts: list[Content] = [
-        element("h3", f"The examples: {found['length'] // 2} pairs"),
-        element(
-            "p",
-            "Each pair shows two training views that are to count as the same. They share the active factors and differ in the others; no action and "
-            "no name enters the model. Under each pair: how far the factors of its two views are apart.",
-        ),
-    ]
+    said = "Each pair shows two training views that are to count as the same; no action and no name enters the model."
+    if found["queries"][0]["apart"]:
+        said += " They share the active factors and differ in the others. Under each pair: how far the factors of its two views are apart."
+    parts: list[Content] = [element("h3", f"The examples: {found['length'] // 2} pairs"), element("p", said)]
     for name, pairs in found["examples"].items():
         label = element("p", element("strong", f"{environment_name(name)} context", class_=_tone(name)), class_="label")
         parts += [label, element("div", [show.pair(pair) for pair in pairs], class_="pairs")]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
-from contextssl.protocol import every_protocol
-from contextssl.report import about, figures, gallery_section, sections, training_curves
+from contextssl.protocol import Protocol, every_protocol
+from contextssl.report import about, figures, gallery_section, partners, sections, training_curves
 from contextssl.report.collect import Run, differences
 from contextssl.report.headline import headline
 from contextssl.report.markup import Markup, element, join
@@ -25,9 +25,14 @@ def pictures_of(runs: Sequence[Run], protocols: Sequence[str] = ()) -> dict[str,
         protocols: names of a user's own, in addition to those that are built in or installed.
     """
     found: dict[str, Picture | None] = {}
-    for protocol in every_protocol(protocols):
+    for protocol in _protocols_of(runs, protocols):
         found.update(protocol.pictures(runs))
     return {**found, "training": training_curves.training(runs)}
+
+
+def _protocols_of(runs: Sequence[Run], own: Sequence[str]) -> list[Protocol]:
+    """Those that could be run: not what reads factor values, where all runs are of listed pairs."""
+    return [each for each in every_protocol(own) if not each.reads_values or any(run.has_values for run in runs)]
 
 
 def page(
@@ -43,7 +48,7 @@ def page(
     """
     factors = figures.factors_of(runs)
     title = "contextssl: " + ", ".join(run.name for run in runs)
-    own = [made for protocol in every_protocol(protocols) for made in protocol.sections(runs, pictures, factors)]
+    own = [made for protocol in _protocols_of(runs, protocols) for made in protocol.sections(runs, pictures, factors)]
     about_runs = [
         sections.Section("gallery", "Gallery", 110, gallery_section.gallery(galleries)),
         sections.training(runs, pictures, factors),
@@ -85,11 +90,15 @@ def warnings(runs: Sequence[Run]) -> Markup | None:
 def _headlines(runs: Sequence[Run]) -> Markup:
     said = []
     for run in runs:
-        first, *rest = headline(run) or [
-            f"{run.name} holds no numbers by context yet."
-            if run.takes_context
-            else f"{run.name} is of a method that takes no context: its numbers are in the tables."
-        ]
+        first, *rest = (
+            headline(run)
+            or partners.sentences(run)
+            or [
+                f"{run.name} holds no numbers by context yet."
+                if run.takes_context
+                else f"{run.name} is of a method that takes no context: its numbers are in the tables."
+            ]
+        )
         if len(runs) == 1:
             sentences = [first, *rest]
             said += [element("p", sentence, class_=None if sentence.startswith("With no") else "headline") for sentence in sentences]
