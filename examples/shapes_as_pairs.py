@@ -5,7 +5,7 @@
     contextssl train dataset=pairs data_dir=datasets/pairs run_dir=runs/pairs
     contextssl evaluate partners runs/pairs
 
-Each object is rendered in 25 poses, each in two of 25 colours, and each colour in two poses: so there are 25 pairs of the same pose in two colours, and 25
+Each object is rendered in 25 poses, each in two of 25 colours, and each colour in two poses: 25 pairs of the same pose in two colours, and 25
 of the same colour in two poses. Settings of dataset=shapes can be given: classes=[sofa,ship] objects=100 val_objects=10 resolution=32 data_seed=1.
 """
 

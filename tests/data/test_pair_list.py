@@ -97,7 +97,7 @@ def test_same_is_transitive() -> None:
         (BASIC, [[A, B, "same_place"], [B, A, "same_place"]], "1 pairs are listed: there must be at least two"),
         (BASIC, [], "0 pairs are listed: there must be at least two"),
         (BASIC, GOOD, "pairs connect all images with each other, so none can be held out: add a column split"),
-        (f"{BASIC},split", [[A, B, "x", "trane"]], "line 2: unknown split 'trane', did you mean 'train'"),
+        (f"{BASIC},split", [[A, B, "x", "trane"]], "line 2: unknown split 'trane': did you mean 'train'"),
         (f"{BASIC},split", [[A, B, "x", "train"], [B, C, "y", "val"]], f"line 3: {B} has the split train in line 2 and val in line 3"),
         (f"{BASIC},item", [[A, B, "x", "1"], [B, C, "y", "2"]], f"{B} has the item 1 in line 2 and 2 in line 3: give each image one"),
         (f"{BASIC},item", [[A, B, "x", ""], [B, C, "y", "2"]], "line 2 has no item"),

@@ -64,7 +64,7 @@ def test_from_a_list_to_numbers(in_folder: Path, capsys: pytest.CaptureFixture[s
 def test_rendered_shapes_as_listed_pairs_train(in_folder: Path) -> None:
     """The loss falls below that of chance among the pairs of a sequence, and a context raises its own kind of pair above the other's."""
     script = Path(__file__).parents[2] / "examples/shapes_as_pairs.py"
-    subprocess.run([sys.executable, script, "mine", "objects=24", "val_objects=4"], check=True)
+    subprocess.run([sys.executable, script, "mine", "objects=8", "val_objects=4"], check=True)
     assert main(["data", "check", "mine", "progress=false"]) == 0
     words = ["epochs=4", "warmup_epochs=0.5", "log_interval=4", *QUIET, "run_dir=run"]
     assert main(["train", "dataset=pairs", "data_dir=mine", *words]) == 0

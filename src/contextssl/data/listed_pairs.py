@@ -160,7 +160,8 @@ class ListedPairs(OfViews):
                         best, least = pair, cost
                     if cost == 0:
                         break
-                if least == 0:
+                # A pair of its own is taken though another like it may be there: so an epoch shows every image.
+                if least < (REPEATED if found is of_image else SAME):
                     break
             if best < 0:
                 raise DataError(f"no pair of the kind {self.factors.names[kind]} is listed in this split: list some, or leave the kind out")
