@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from contextssl.data.pair_images import ListedImages
 from contextssl.data.pair_list import PairList, look_over, pair_file
 from contextssl.data.photo import WHITE, read_photo
 from contextssl.data.sample_views import CHECK_PHOTO, PICTURE_ITEMS, PICTURE_VIEWS, Sample
-from contextssl.data.small_images import find_unreadable, refuse_constant
+from contextssl.data.small_images import SMALL, find_unreadable, refuse_constant
 from contextssl.errors import ContextSSLError, DataError
 
 
@@ -53,11 +52,10 @@ def check_pairs(settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
     report.facts["pairs of each split"] = {f"{split} {kind}": count for (split, kind), count in sorted(counts.items())}
     unreadable = find_unreadable(source.listing, settings.workers or None, settings.progress)
     for name in unreadable:
-        with suppress(DataError):
-            try:
-                read_photo(source.listing.read(name), source.listing.where(name), None, 3, WHITE)
-            except DataError as error:
-                report.add("image", str(error))
+        try:
+            read_photo(source.listing.read(name), source.listing.where(name), SMALL, white=WHITE)
+        except DataError as error:
+            report.add("image", str(error))
     try:
         refuse_constant(source)
     except DataError as error:

@@ -21,7 +21,7 @@ from contextssl.data.pair_list import PairList
 from contextssl.data.source import Item
 from contextssl.data.store import Store
 from contextssl.digest import digest_of, digest_of_bytes
-from contextssl.errors import DataError
+from contextssl.errors import DataError, SettingsError
 from contextssl.system.distributed import is_first_process
 from contextssl.system.files import read_array, write_array
 
@@ -46,6 +46,8 @@ class ListedImages(ImagesSource):
     def __init__(
         self, found: PairList, *, val_fraction: float = 0.1, channels: int = 3, seed: int = 0, skipped: tuple[str, ...] = ()
     ) -> None:
+        if channels not in (1, 3):
+            raise SettingsError(f"channels={channels}: images are read with 3 channels or 1")
         check_fraction(val_fraction)
         self.path, self.channels, self.skipped = found.file.parent, channels, skipped
         self.unreadable = "skip" if skipped else "refuse"

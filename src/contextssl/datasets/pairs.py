@@ -96,7 +96,8 @@ def _check(settings: CheckSettings) -> Checked:
 
 
 def _about(source: Mapping[str, Any]) -> str:
-    return f"{source['pairs']:,} pairs of the kinds {', '.join(source['kinds'])}"
+    images = ", ".join(f"{count:,} {split}" for split, count in source["items"].items())
+    return f"{source['pairs']:,} pairs of the kinds {', '.join(source['kinds'])}; images: {images}"
 
 
 DATA_SET = DataSet(

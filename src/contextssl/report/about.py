@@ -81,11 +81,13 @@ def _facts(run: Run) -> dict[str, str]:
 
 def _data(run: Run, source: dict[str, Any]) -> str:
     name = "data of your own" if run.dataset in (None, OWN) else str(run.dataset)
+    made = of_source(source.get("kind"))
+    if made is not None and made.about is not None:
+        return f"{name}: {made.about(source)}"
     if isinstance(source.get("items"), dict):
         counts = listed([f"{count:,} {split}" for split, count in source["items"].items()])
         return f"{name}: {counts} images"
-    made = of_source(source.get("kind"))
-    return name if made is None or made.about is None else f"{name}: {made.about(source)}"
+    return name
 
 
 def _machine(about: Any) -> str | None:
