@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contextssl.data.listed_pairs import ListedViews
 from contextssl.data.pair_images import ListedImages, keep_pairs, listed
 from contextssl.data.pair_list import look_over, pair_file, read_pair_list, same_views
 from contextssl.data.stored import stored
@@ -186,6 +187,7 @@ def test_a_store_keeps_its_pairs_and_notices_others(tmp_path: Path) -> None:
     data = listed(store, settings)
     assert data.train.num_items == 18 and data.val.num_items == 9
     for split, bank in (("train", data.train.views), ("val", data.val.views)):
+        assert isinstance(bank, ListedViews)
         names = {(bank.item_names[a], bank.item_names[b], bank.factors.names[kind]) for a, b, kind in bank.listed.tolist()}
         rows = {tuple(row[:3]) for row in rows_of(write_images(tmp_path / "mine", items=3))}
         assert names <= rows and len(names) == {"train": 36, "val": 18}[split]

@@ -93,7 +93,7 @@ def test_rows_of_every_kind_of_pair_and_context() -> None:
     points = context_points(environments, [0, 2, 6], 2)
     rows = list(partner_rows(embedder, ViewSet.choose(source.views, "val", 0, 0, 0), points))
     found = {(row.representation, row.environment, row.length, row.context, row.factor, row.metric) for row in rows}
-    conditions = [("feature", None, None, None), ("embedding", None, 0, None)]
+    conditions: list[tuple[str, str | None, int | None, str | None]] = [("feature", None, None, None), ("embedding", None, 0, None)]
     conditions += [("embedding", kind, length, None) for kind in KINDS for length in (2, 6)]
     # One pair cannot be dealt anew.
     conditions += [("embedding", kind, 6, DEALT_ANEW) for kind in KINDS]
