@@ -69,7 +69,7 @@ def test_rendered_shapes_as_listed_pairs_train(in_folder: Path) -> None:
     words = ["epochs=4", "warmup_epochs=0.5", "log_interval=4", *QUIET, "run_dir=run"]
     assert main(["train", "dataset=pairs", "data_dir=mine", *words]) == 0
     with (in_folder / "run/metrics.csv").open() as file:
-        losses = [float(row["loss/contrastive"]) for row in csv.DictReader(file) if row.get("loss/contrastive")]
+        losses = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "train/contrastive_loss"]
     assert losses[-1] < losses[0]
     assert main(["evaluate", "partners", "run", "eval_ctxt=[0,14]", *QUIET]) == 0
     rows = [row for row in read_results(in_folder / "run")[1] if row.protocol == "partners" and row.metric == "mrr"]
