@@ -38,7 +38,9 @@ def test_a_former_name_is_accepted_with_a_warning() -> None:
 
 def test_which_protocols_are_run_together() -> None:
     assert [protocol.name for protocol in in_all("images")] == ["equivariance", "probe", "geometry", "retrieval"]
-    assert {protocol.name for protocol in in_all()} - {protocol.name for protocol in in_all("images")} == {"fairness"}
+    assert {protocol.name for protocol in in_all()} - {protocol.name for protocol in in_all("images")} == {"fairness", "partners"}
+    # Of listed pairs there is no factor value to read.
+    assert [protocol.name for protocol in in_all("pairs") if not protocol.reads_values] == ["partners"]
 
 
 def test_retrieval_as_published_is_of_the_training_split() -> None:

@@ -50,6 +50,7 @@ class DataSet:
         packed_by: those of ``reads`` that determine a packed store, and cannot change an existing one.
         augments: whether its factors are augmentations, which may be the user's own code.
         renders: whether its views are rendered, which makes classes available that training never saw.
+        has_values: whether its factors have values; of listed pairs only which views share them is known.
         foreseen: its factors and the shape of a view, if the settings alone determine them before anything is packed, else None; raises a
             SettingsError for invalid settings.
         recognises: whether the files at a path are this data set, for ``contextssl data check``; None for never.
@@ -69,6 +70,7 @@ class DataSet:
     packed_by: tuple[str, ...] = ()
     augments: bool = False
     renders: bool = False
+    has_values: bool = True
     foreseen: Callable[[TrainSettings], Foreseen] | None = None
     recognises: Callable[[Path], bool] | None = None
     check: Callable[[CheckSettings], Checked] | None = None

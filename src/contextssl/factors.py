@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,7 +18,7 @@ from torch import Tensor
 from contextssl.errors import SettingsError, nearest
 
 NO_FACTOR = "none"
-Relation = Literal["difference", "rotation", "category"]
+Relation = Literal["difference", "rotation", "category", "example"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Factor:
         width: how many numbers the block holds.
         relation: how two views' latents give an action: ``"difference"`` (target - source) or ``"rotation"`` (unit quaternions in the order
             x, y, z, w; the action is source⁻¹ · target, not canonicalised, since flipping signs would add jumps) or ``"category"`` (one-hot
-            latents of a value that is one of ``width``; the action is target - source, as with ``"difference"``).
+            latents of a value that is one of ``width``; the action is target - source, as with ``"difference"``) or ``"example"`` (a kind of listed
+            pairs: which views share it is known, its value is not; there is no action).
         components: a name for each number, for tables and figures; default: ``name.0``, ``name.1``, ….
     """
 
@@ -44,8 +45,9 @@ class Factor:
             raise SettingsError(f"a factor cannot be called {self.name!r}: choose a word without '+' other than none, both, all")
         if self.width < 1:
             raise SettingsError(f"factor {self.name!r} has width {self.width}: it must hold at least one number")
-        if self.relation not in ("difference", "rotation", "category"):
-            raise SettingsError(f"factor {self.name!r} has relation {self.relation!r}: use 'difference', 'rotation' or 'category'")
+        if self.relation not in get_args(Relation):
+            known = ", ".join(get_args(Relation))
+            raise SettingsError(f"factor {self.name!r} has relation {self.relation!r}: it must be one of {known}")
         if self.relation == "rotation" and self.width != 4:
             raise SettingsError(f"factor {self.name!r} is a rotation and so a quaternion of width 4, not {self.width}")
         if not self.components:
@@ -101,6 +103,11 @@ class FactorSpace:
     def width(self) -> int:
         """A: how many numbers an action holds."""
         return sum(factor.width for factor in self.factors)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether factors have values that can be read; of listed pairs only which views share them is known."""
+        return all(factor.relation != "example" for factor in self.factors)
 
     def __getitem__(self, name: str) -> Factor:
         if name not in self.names:

@@ -52,7 +52,7 @@ class Protocol(ABC):
         title: of its table in a comparison; default: the name.
         place: its order in ``evaluate all`` and in tables.
         in_all: whether ``evaluate all`` runs it.
-        views: ``"rows"`` for tables only; None for all data.
+        views: ``"rows"`` for tables only, ``"pairs"`` for listed pairs only; None for all data.
         reads: evaluation settings that it uses, next to those that every protocol uses.
         settings: its own, a dataclass; parsed by :func:`~contextssl.config.own_settings.own_of`.
         epochs: default of the trained heads, as published.
@@ -60,6 +60,7 @@ class Protocol(ABC):
         definitions: of what else its rows hold.
         columns: of the table in the terminal; default: one per metric and head.
         predicts: whether it asks what an action makes of a view, which a model of examples cannot be asked.
+        reads_values: whether it reads factor values, which listed pairs have none of.
         all_representations: whether the terminal shows rows of other representations than embeddings.
     """
 
@@ -76,6 +77,7 @@ class Protocol(ABC):
     definitions: ClassVar[Mapping[str, str]] = {}
     columns: ClassVar[tuple[Column, ...]] = ()
     predicts: ClassVar[bool] = False
+    reads_values: ClassVar[bool] = False
     all_representations: ClassVar[bool] = True
 
     @abstractmethod

@@ -112,7 +112,11 @@ class ColumnSettings:
 class TablesSettings(ColumnSettings):
     """Tables (dataset=adult, dataset=mimic3, dataset=table)"""
 
-    path: str | None = setting(None, "for dataset=table: the CSV, TSV (also .gz) or Parquet file", path=True)
+    path: str | None = setting(
+        None,
+        "for dataset=table: the CSV, TSV (also .gz) or Parquet file; for dataset=pairs: the list of pairs, where it is not pairs.csv in data_dir",
+        path=True,
+    )
     label: str | None = setting(None, "column to predict; default: for adult income, for mimic3 long_stay")
     person: str | None = setting(
         None, "for dataset=table: column that identifies a row's person; all rows of a person are in the same split"
@@ -159,8 +163,8 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     )
     data_dir: str | None = setting(
         None,
-        "folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), a packed "
-        "store, UCI Adult's or MIMIC-III's files; default for shapes: they are rendered into ./datasets",
+        "folder of the data: 3DIEBench as published, CIFAR-10's files, images in folders (or a tar or zip of them), images "
+        "with a list of pairs (pairs.csv), a packed store, UCI Adult's or MIMIC-III's files; default for shapes: they are rendered into ./datasets",
         path=True,
     )
     resolution: int = setting(128, "height and width of the images", "pixels", least=1)

@@ -25,7 +25,7 @@ from contextssl.records.provenance import OWN, describe_run
 from contextssl.records.results import RESULTS, ResultRow, evaluation_name, evaluation_of, read_results, update_results
 from contextssl.version import __version__
 
-VIEWS = {"rows": "rows of a table (dataset=adult, mimic3 or table)", "images": "images"}
+VIEWS = {"rows": "rows of a table (dataset=adult, mimic3 or table)", "images": "images", "pairs": "listed pairs (dataset=pairs)"}
 
 
 def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None, *, evaluated: Evaluated | None = None) -> Path:
@@ -45,16 +45,20 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     named = None if protocols is None else [PROTOCOLS.find(name) for name in protocols]
     check_settings(settings, named or in_all())
     evaluated = evaluated if evaluated is not None else open_evaluated(settings)
-    views = "images" if evaluated.data.columns is None else "rows"
+    has_values = evaluated.data.train.factors.has_values
+    views = "rows" if evaluated.data.columns is not None else "images" if has_values else "pairs"
     reads_actions = evaluated.model.reads_actions
     for protocol in named or ():
+        if protocol.reads_values and not has_values:
+            raise SettingsError(f"{protocol.name} reads factor values, and of listed pairs there are none: evaluate partners")
         if protocol.views not in (None, views):
             raise SettingsError(f"{protocol.name} is for {VIEWS[protocol.views]}; these views are {VIEWS[views].split(' (')[0]}")
         if protocol.predicts and not reads_actions:
             raise SettingsError(
                 f"{protocol.name} asks what an action makes of a view, and this model was trained with context=examples, without actions"
             )
-    chosen = named if named is not None else [protocol for protocol in in_all(views) if reads_actions or not protocol.predicts]
+    usual = [each for each in in_all(views) if (reads_actions or not each.predicts) and (has_values or not each.reads_values)]
+    chosen = named if named is not None else usual
     model = evaluated.model.to(_device(settings.accelerator))
     plan = Plan.of(settings, evaluated)
     weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}

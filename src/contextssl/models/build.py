@@ -72,13 +72,14 @@ def build_model(
 
 
 def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxiliary: bool = True) -> ContextSSL:
-    """An in-context model of the settings' sizes; ``auxiliary`` says whether a head regresses latents, which one without actions does not need."""
+    """An in-context model of the settings' sizes; ``auxiliary`` says whether a head regresses latents, which one without actions does not need, and
+    listed pairs have none."""
     settings = parts.settings
     return kind(
         parts.encoder,
         parts.factors,
         feature_width=parts.feature_width,
-        auxiliary=auxiliary,
+        auxiliary=auxiliary and parts.factors.has_values,
         projection_dim=settings.projection_dim,
         width=settings.width,
         n_layer=settings.n_layer,

@@ -19,6 +19,7 @@ class ContextSensitivity(Protocol):
     intro = "Whether embeddings depend on the context: shuffled, wrong, random, blank, short, of unseen classes, too long."
     title = "Context sensitivity"
     place = 6
+    reads_values = True
     reads = (*SINGLE_VIEWS, "neighbours", "unseen_classes")
     definitions: ClassVar[Mapping[str, str]] = {
         VARIANCE_SHARE.name: VARIANCE_SHARE.definition,

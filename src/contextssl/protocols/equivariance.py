@@ -18,6 +18,7 @@ class Equivariance(Protocol):
     intro = "Probes that regress the action between two views from their two embeddings, per environment and context length."
     place = 1
     in_all = True
+    reads_values = True
     reads = (*TRAINED_HEADS, *SINGLE_VIEWS)
     epochs = 200
     columns = tuple(Column("r2_pooled", head.name, head.short) for head in HEADS.built_in.values() if head.probes_pairs)

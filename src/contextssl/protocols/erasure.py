@@ -17,6 +17,7 @@ class Erasure(Protocol):
     name = "erasure"
     intro = "Concept erasure (LEACE) of the inactive factors from frozen features, then probes: a baseline without context."
     place = 5
+    reads_values = True
     reads = ("heads", *SINGLE_VIEWS, "bottleneck", "neighbours")
     definitions: ClassVar[Mapping[str, str]] = {
         VARIANCE_SHARE.name: VARIANCE_SHARE.definition,

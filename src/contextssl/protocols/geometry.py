@@ -25,6 +25,7 @@ class Geometry(Protocol):
     intro = "The share of the embedding's variance that each factor explains, factor sensitivity, and kNN regression."
     place = 3
     in_all = True
+    reads_values = True
     reads = (*SINGLE_VIEWS, "bottleneck", "neighbours", "sensitivity_items", "sensitivity_views")
     metrics = (
         VARIANCE_SHARE,

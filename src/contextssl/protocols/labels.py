@@ -17,6 +17,7 @@ class Labels(Protocol):
     intro = "Labels that depend on the context, by the head that was trained on them (weight_labels)."
     title = "Labels that depend on the context"
     place = 7
+    reads_values = True
     reads = ("probe_views",)
     definitions: ClassVar[Mapping[str, str]] = {
         "accuracy_bound": "of labels that depend on the context: the highest accuracy over all environments without knowing the environment"

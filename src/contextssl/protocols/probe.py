@@ -17,6 +17,7 @@ class Probe(Protocol):
     name = "probe"
     intro = "Probes of class and factor values on single views: trained heads, ridge, the model's own head, with and without noise."
     place = 2
+    reads_values = True
     in_all = True
     reads = (*TRAINED_HEADS, *SINGLE_VIEWS, "bottleneck", "neighbours")
     epochs = 300

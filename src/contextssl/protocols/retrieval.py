@@ -18,6 +18,7 @@ class Retrieval(Protocol):
     place = 4
     in_all = True
     predicts = True
+    reads_values = True
     reads = ("sources", "queries", "normalize")
     metrics = (
         Metric("mrr", "MRR"),

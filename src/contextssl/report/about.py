@@ -67,11 +67,13 @@ def data_name(run: Run) -> str:
 
 def _data(run: Run, source: dict[str, Any]) -> str:
     name = data_name(run)
+    made = of_source(source.get("kind"))
+    if made is not None and made.about is not None:
+        return f"{name}: {made.about(source)}"
     if isinstance(source.get("items"), dict):
         counts = listed([f"{count:,} {split}" for split, count in source["items"].items()])
         return f"{name}: {counts} images"
-    made = of_source(source.get("kind"))
-    return name if made is None or made.about is None else f"{name}: {made.about(source)}"
+    return name
 
 
 def _machine(about: Any) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
-from contextssl.data_set import own_name
+from contextssl.data_set import known_data_set, own_name
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.contexts import REPORTED_LENGTH
 from contextssl.method import METHODS
@@ -78,6 +78,12 @@ class Run:
             if named := data.get("kind") or (OWN if own_name(settings.get("dataset")) else settings.get("dataset")):
                 return str(named)
         return self.trained_on or ("3diebench" if "load_model" in self.about else None)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether its factors have values; of listed pairs they have none."""
+        data_set = known_data_set(self.dataset)
+        return data_set is None or data_set.has_values
 
     @property
     def in_papers_setting(self) -> bool:

@@ -72,6 +72,9 @@ def said(environment: str | None, gallery: Mapping[str, Any]) -> str:
     if environment is None:
         return "no examples"
     factors = list(gallery["queries"][0]["apart"])
+    if not factors:
+        # Listed pairs have no factor values.
+        return "any pairs" if environment == "none" else f"pairs of\n{environment}"
     active = [] if environment == "none" else environment.split("+")
     differ = listed([factor_name(factor) for factor in factors if factor not in active])
     same = listed([factor_name(factor) for factor in active]) if active else "object"

@@ -90,7 +90,7 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
         ]
 
     def entry(row: int, reference: int) -> dict[str, Any]:
-        same = bool(views.items[row] == views.items[reference])
+        same = bool(views.clusters[row] == views.clusters[reference])
         return {"image": pictures.view(row), "same_object": same, "apart": _apart(views, row, reference)}
 
     def nearest(unit: Tensor, source: int) -> list[dict[str, Any]]:
@@ -224,7 +224,8 @@ def _choose(views: ViewSet, queries: int, seed: int) -> list[tuple[int, int]]:
     order.sort(key=lambda item: first[int(labels[item])] != item)
     chosen = []
     for item in order[:queries]:
-        source, target = torch.randperm(views.per_item, generator=generator)[:2].tolist()
+        # Of single images no other view is there: no target is asked for.
+        source, target = torch.randperm(views.per_item, generator=generator).repeat(2)[:2].tolist()
         chosen.append((item * views.per_item + source, item * views.per_item + target))
     return chosen
 
@@ -234,9 +235,10 @@ def _apart(views: ViewSet, row: int, reference: int) -> dict[str, str]:
 
 
 def apart(factors: FactorSpace, one: Tensor, other: Tensor) -> dict[str, str]:
-    """How far two latents (A,) are from each other, by factor: degrees for rotations, the mean absolute difference for others."""
-    found = {}
-    for factor in factors.factors:
+    """How far two latents (A,) are from each other, by factor: degrees for rotations, the mean absolute difference for others. Empty where factors
+    have no values."""
+    found: dict[str, str] = {}
+    for factor in factors.factors if factors.has_values else ():
         block = factors.slice(factor.name)
         if factor.relation == "rotation":
             found[factor.name] = f"{float(rotation_angles(one[None, block], other[None, block])[0]):.0f}°"

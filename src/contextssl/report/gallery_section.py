@@ -65,10 +65,9 @@ def _shared_context(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
 
 
 def _examples(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
-    how = (
-        "Each pair shows two training views that are to count as the same. They share the active factors and differ in the others; no action and "
-        "no name enters the model. Under each pair: how far the factors of its two views are apart."
-    )
+    how = "Each pair shows two training views that are to count as the same; no action and no name enters the model."
+    if found["queries"][0]["apart"]:
+        how += " They share the active factors and differ in the others. Under each pair: how far the factors of its two views are apart."
     parts: list[Content] = [element("h3", f"The examples: {found['length'] // 2} pairs"), element("p", how)]
     for name, pairs in found["examples"].items():
         label = show.label(f"{environment_name(name)} context", _tone(name))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
-from contextssl.protocol import every_protocol
-from contextssl.report import about, figures, gallery_section, sections, training_curves
+from contextssl.protocol import Protocol, every_protocol
+from contextssl.report import about, figures, gallery_section, partners, sections, training_curves
 from contextssl.report.collect import Run, differences
 from contextssl.report.headline import headline
 from contextssl.report.markup import Markup, element, join
@@ -24,8 +24,14 @@ def pictures_of(runs: Sequence[Run], protocols: Sequence[str] = ()) -> dict[str,
     Args:
         protocols: names of a user's own, in addition to those that are built in or installed.
     """
-    found = {name: picture for protocol in every_protocol(protocols) for name, picture in protocol.pictures(runs).items()}
+    shown = _protocols_of(runs, protocols)
+    found = {name: picture for protocol in shown for name, picture in protocol.pictures(runs).items()}
     return {**found, "training": training_curves.training(runs)}
+
+
+def _protocols_of(runs: Sequence[Run], own: Sequence[str]) -> list[Protocol]:
+    """Those that could be run: not what reads factor values, where all runs are of listed pairs."""
+    return [each for each in every_protocol(own) if not each.reads_values or any(run.has_values for run in runs)]
 
 
 def page(
@@ -37,7 +43,7 @@ def page(
     """The whole page as HTML; ``protocols`` as in :func:`pictures_of`."""
     factors = figures.factors_of(runs)
     title = "contextssl: " + ", ".join(run.name for run in runs)
-    own = [made for protocol in every_protocol(protocols) for made in protocol.sections(runs, pictures, factors)]
+    own = [made for protocol in _protocols_of(runs, protocols) for made in protocol.sections(runs, pictures, factors)]
     gallery = sections.Section("gallery", "Gallery", 110, gallery_section.gallery(galleries))
     about_runs = [gallery, sections.training(pictures["training"], factors), sections.the_runs(runs), sections.all_numbers(runs)]
     shown = sorted([*own, *about_runs], key=lambda section: section.place)
@@ -74,7 +80,7 @@ def _headlines(runs: Sequence[Run]) -> Markup:
     not_yet, never = "holds no numbers by context yet", "is of a method that takes no context: its numbers are in the tables"
     said = []
     for run in runs:
-        sentences = headline(run) or [f"{run.name} {not_yet if run.takes_context else never}."]
+        sentences = headline(run) or partners.sentences(run) or [f"{run.name} {not_yet if run.takes_context else never}."]
         if len(runs) == 1:
             said += [element("p", sentence, class_=None if sentence.startswith("With no") else "headline") for sentence in sentences]
             said.append(element("p", about.in_short(run), class_="short"))
