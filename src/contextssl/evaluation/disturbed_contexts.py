@@ -26,6 +26,7 @@ from contextssl.evaluation.disturbances import (
 )
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.neighbours import knn_means
+from contextssl.evaluation.pair_erasure import NO_CONTEXT, erasers
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.variance_share import add_share, item_folds, share_designs
@@ -67,7 +68,15 @@ class Probed:
             )
         self._add(point, disturbed.name, train, test)
 
-    def _add(self, point: ContextPoint, name: str | None, train: Float[Tensor, "n D"], test: Float[Tensor, "m D"]) -> None:
+    def add_erased(self, point: ContextPoint) -> None:
+        """Without a context, after linear erasure by the pairs that the context of the point holds."""
+        train, test = (self.embedder.unit(views, NO_CONTEXT) for views in (self.views.train, self.views.test))
+        for name, erase in erasers(self.embedder, point):
+            self._add(point, name, erase(train), erase(test), auxiliary=False)
+
+    def _add(
+        self, point: ContextPoint, name: str | None, train: Float[Tensor, "n D"], test: Float[Tensor, "m D"], *, auxiliary: bool = True
+    ) -> None:
         views, model, device = self.views, self.model, self.embedder.device
         factors, add = views.test.factors, self.scores.add_factors
         for factor, design in self.designs.items():
@@ -75,7 +84,8 @@ class Probed:
         rows = test[views.rows].to(device)
         found = knn_means(train.to(device), views.train.latents.to(device), rows, self.k)
         add(found.cpu(), views.truth, factors.names, point, head="knn", items=views.clusters, context=name)
-        if model.reads_latents:
+        # The head has never seen an erased embedding.
+        if model.reads_latents and auxiliary:
             latents = model.auxiliary_prediction(rows).float().cpu()
             add(latents, views.truth, factors.names, point, head="auxiliary", items=views.clusters, context=name)
 
@@ -100,7 +110,8 @@ def context_sensitivity_rows(
     ``"partners dealt anew"``; ``"wrong pairs 25 %"``, ``50 %``, ``100 %``; ``"one image everywhere"``; ``"blank images"``; of examples
     ``"half the pairs of color"``; of pairs with actions ``"no factor active"`` and ``"all factors active"``, the true pairs with
     every block of the action zero, or none; ``"scaled actions 0.5"``, ``0.3``, ``0.2``, ``0.1``; ``"unseen classes"``. Once, at two tokens,
-    ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the block holds, ``"beyond the block"``.
+    ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the block holds, ``"beyond the block"``. Beside contexts of
+    examples stand embeddings without a context after :mod:`~contextssl.evaluation.pair_erasure`, ``"erased by the same pairs"``.
     Means are over the embedder's draws of contexts. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
 
     Args:
@@ -144,6 +155,8 @@ def context_sensitivity_rows(
             for draw in draws if length else ():
                 point = ContextPoint(environment.name, length, draw.index)
                 probed.add_drawn(point)
+                if model.context_kind == "examples":
+                    probed.add_erased(point)
                 for other in others:
                     if WRONG_ENVIRONMENT in disturbances and len(other.factors) == 1 and other != environment:
                         probed.add_drawn(point, f"{WRONG_ENVIRONMENT} ({other.name})", environment=other)

@@ -6,15 +6,36 @@ No factor values are needed for :func:`erase_differences`, as none are for the c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.leace import TOLERANCE, Erasure, fit_erasure
 from contextssl.evaluation.ridge_regression import one_thread
 
-# Which share of the differences' squared length the erased directions hold: all of it, and all but what may be chance.
-SHARES = (1.0, 0.9)
+ERASED = "erased by the same pairs"
+NO_CONTEXT = ContextPoint(None, 0, 0)
+# The smaller of the shares of the differences' squared length that erased directions hold: all but what may be chance.
+MOST = 0.9
+
+
+def erasers(embedder: Embedder, point: ContextPoint) -> Iterator[tuple[str, Erasure]]:
+    """By name the erasers of embeddings without a context, each fitted on the very pairs of a context of examples.
+
+    All directions of the differences; those that hold 90 % of them; and LEACE of the latents' differences.
+    """
+    pairs = embedder.contexts.of(point.environment)[point.draw]
+    count = point.length // 2
+    features = embedder.context_features(point.environment, point.draw)[:count]
+    z = F.normalize(embedder.embed(features.flatten(0, 1), NO_CONTEXT), dim=-1).unflatten(0, (-1, 2))
+    yield ERASED, erase_differences(z)
+    yield f"{ERASED}, {100 * MOST:g} %", erase_differences(z, MOST)
+    yield f"{ERASED}, LEACE", erase_latents(z, pairs.latents[:count])
 
 
 def erase_differences(z: Float[Tensor, "k 2 D"], share: float = 1.0) -> Erasure:

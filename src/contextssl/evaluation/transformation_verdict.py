@@ -105,11 +105,6 @@ def verdict(rows: Sequence[ResultRow]) -> Verdict | None:
         )
         return Verdict(None, why, **about)  # type: ignore[arg-type]
     says = f"of {len(there)} transformations that training never varied, examples of {sum(bool(line.read) for line in there)} are read"
-    shares = "; ".join(f"{line.name} {_share(line)}" for line in lines if line.read is not None)
-    rule = f"in a context of its own examples ({length // 2} pairs) there remains of the sensitivity without one: {shares}; read is a third or less"
-    return Verdict(says, rule, **about)  # type: ignore[arg-type]
-
-
-def _share(line: Line) -> str:
-    other = line.share_of(line.other)
-    return f"{100 * line.left:.0f} %" + ("" if math.isnan(other) else f" ({100 * other:.0f} % with another's)")
+    shares = ", ".join(f"{line.name} {100 * line.left:.0f} %" for line in lines if line.read is not None)
+    rule = f"a third or less remains of the sensitivity without a context, under {length // 2} pairs of a transformation's own"
+    return Verdict(says, f"{rule}; there remains: {shares}", **about)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from contextssl.evaluation.disturbances import DEALT_ANEW, cycle
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.metrics import chance_reciprocal_rank, cosine_tolerance, tied_places, tied_reciprocal_rank
-from contextssl.evaluation.pair_erasure import erase_differences
+from contextssl.evaluation.pair_erasure import NO_CONTEXT, erase_differences
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.sensitivity import Variations, add_sensitivity
 from contextssl.evaluation.transformation_verdict import ERASED, EXAMPLES_OF, PROTOCOL
@@ -30,7 +30,6 @@ from contextssl.records.results import ResultRow
 
 # Queries that are ranked at once.
 RANKED = 1024
-NO_CONTEXT = ContextPoint(None, 0, 0)
 
 
 @dataclass

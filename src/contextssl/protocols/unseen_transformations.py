@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from contextssl.config.transformation_settings import TransformationSettings
 from contextssl.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class UnseenTransformations(Protocol):
     title = "Transformations that training never varied"
     place = 8
     views = "images"
-    settings = TransformationSettings
+    reads = ("transformations", "transformation_settings", "transformed_items")
     definitions: ClassVar[Mapping[str, str]] = {
         "sensitivity": "mean squared distance between an image's embedding and that of the image under the transformation, over that "
         "between different images, in the same context",
@@ -40,7 +39,6 @@ class UnseenTransformations(Protocol):
     }
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
-        from contextssl.config.own_settings import own_of
         from contextssl.errors import DataError
 
         try:
@@ -49,18 +47,18 @@ class UnseenTransformations(Protocol):
             raise DataError("transformations need kornia: pip install 'contextssl[photos]'") from error
         from contextssl.evaluation.unseen_transformations import unseen_transformation_rows
 
-        own, longest = own_of(plan.settings, TransformationSettings), plan.embedder.model.longest_context
-        lengths = plan.lengths if plan.settings.eval_ctxt is not None else LENGTHS
+        settings, longest = plan.settings, plan.embedder.model.longest_context
+        lengths = plan.lengths if settings.eval_ctxt is not None else LENGTHS
         return unseen_transformation_rows(
             plan.embedder,
             plan.train.source,
             plan.test,
-            transformations_of(plan.train.source, own.transformations, own.transformation_settings),
+            transformations_of(plan.train.source, settings.transformations, settings.transformation_settings),
             lengths=[length for length in lengths if 0 < length <= longest],
-            contexts=plan.settings.contexts,
-            max_items=own.transformed_items,
-            named=own.transformations is not None,
-            seed=plan.settings.seed,
+            contexts=settings.contexts,
+            max_items=settings.transformed_items,
+            named=settings.transformations is not None,
+            seed=settings.seed,
         )
 
     def is_of(self, settings: Any) -> bool:
