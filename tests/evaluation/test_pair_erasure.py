@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def model() -> ByExamples:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 12))
-        about = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.25, 0.25, 0.25), "auxiliary_width": 16, "init": "fan_in"}
+        about: dict[str, Any] = {"image_mean": (0.5,) * 3, "image_std": (0.25,) * 3, "auxiliary_width": 16, "init": "fan_in"}
         return ByExamples(
             encoder, FACTORS, feature_width=12, projection_dim=8, width=16, n_layer=2, n_head=2, block_size=16, **about
         ).eval()

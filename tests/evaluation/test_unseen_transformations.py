@@ -41,7 +41,7 @@ WIDTH = 3 * SIDE * SIDE
 def model(kind: type[ByExamples], views: AugmentedViews, encoder: nn.Module, width: int) -> ByExamples:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        about = {"image_mean": (0.5,) * 3, "image_std": (0.25,) * 3, "auxiliary_width": 16, "init": "fan_in"}
+        about: dict[str, Any] = {"image_mean": (0.5,) * 3, "image_std": (0.25,) * 3, "auxiliary_width": 16, "init": "fan_in"}
         return kind(
             encoder, views.factors, feature_width=width, projection_dim=8, width=16, n_layer=2, n_head=2, block_size=16, **about
         ).eval()
@@ -145,7 +145,7 @@ class Dot(Augmentation):
 class Reader(ByExamples):
     """A model that does what examples should do: of the features, those that differ within its pairs count no more."""
 
-    def embed_features(self, features: Tensor, context: Context | None = None, actions: Tensor | None = None) -> Tensor:
+    def embed_features(self, features: Tensor, context: Context | None = None, actions: Tensor | None = None, **_: Any) -> Tensor:
         if context is None or context.features is None:
             return features
         differs = ((context.features[:, 1] - context.features[:, 0]).abs() > 1e-6).any(dim=0)
@@ -180,7 +180,7 @@ def test_a_model_that_reads_its_examples_is_found_to() -> None:
 
 def test_a_linear_eraser_of_the_same_pairs_does_it_too_where_a_transformation_is_one_direction() -> None:
     class Plain(Reader):
-        def embed_features(self, features: Tensor, context: Context | None = None, actions: Tensor | None = None) -> Tensor:
+        def embed_features(self, features: Tensor, context: Context | None = None, actions: Tensor | None = None, **_: Any) -> Tensor:
             # Of a constant so large that normalising leaves directions as they are.
             return torch.cat([features, torch.full((len(features), 1), 1e3, device=features.device)], dim=1)
 
@@ -224,6 +224,8 @@ def test_the_rule_on_made_up_rows() -> None:
         "context, under 7 pairs of a transformation's own; there remains: flip 33 %, blur 40 %, crop (trained) 10 %."
     )
     assert verdict([]) is None
+    without = verdict([each for each in rows if each.length == 0])
+    assert without is not None and without.sentence == "No verdict: it takes contexts of at least one pair."
     trained = verdict([each for each in rows if "trained" in str(each.factor)])
     assert trained is not None and trained.sentence == "No verdict: all of these were trained."
 

@@ -99,6 +99,8 @@ def verdict(rows: Sequence[ResultRow]) -> Verdict | None:
     there = [line for line in unseen if line.read is not None]
     left = {line.name: line.left for line in lines if line.read is not None}
     about = {"length": length, "measure": "sensitivity", "kept": left}
+    if not length:
+        return Verdict(None, "it takes contexts of at least one pair")
     if not there:
         why = (
             "no transformation that training never varied moves the embedding without a context" if unseen else "all of these were trained"

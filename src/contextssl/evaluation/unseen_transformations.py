@@ -133,7 +133,7 @@ def unseen_transformation_rows(
         transformed.add(name, None, first, second, representation="feature")
         transformed.add(name, NO_CONTEXT, transformed.unit(""), transformed.unit(name))
     used = [each for each in transformations if each.title in changed]
-    for draw in range(contexts):
+    for draw in range(contexts if lengths else 0):
         pairs = _pairs(embedder, train, used, max(lengths) // 2, draw, seed)
         for index, each in enumerate(used):
             embedder.progress(f"{PROTOCOL}, {each.name}, draw {draw}")
