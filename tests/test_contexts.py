@@ -51,6 +51,7 @@ def test_from_data_to_numbers(kind: str, data: str, in_folder: Path) -> None:
     rows = [row for row in read_results(in_folder / "runs/a")[1] if row.protocol == "context-sensitivity"]
     found = {row.context for row in rows}
     assert {None, "partners dealt anew", "wrong pairs 100 %", "one pair", "beyond the block"} <= found
+    assert ("erased by the same pairs" in found) == (kind == "examples")
     assert ("random actions" in found) == (kind == "evidence") and not {"no factor active", "scaled actions 0.5"} & found
     model = contextssl.load(in_folder / "runs/a")
     assert model.context_kind == kind and model.reads_actions == (kind == "evidence")

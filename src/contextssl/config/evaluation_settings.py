@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextssl.config.setting import MOST_SEED, setting
+from contextssl.config.transformation_settings import TransformationSettings
 from contextssl.data_set import DATA_SETS
 from contextssl.head import HEADS
 from contextssl.method import METHODS
@@ -204,6 +205,13 @@ class MeasurementSettings:
 
 @dataclass
 class EvaluateSettings(
-    MeasurementSettings, FairnessSettings, SensitivitySettings, RetrievalSettings, ProbeSettings, EvaluatedDataSettings, LoadedModelSettings
+    MeasurementSettings,
+    TransformationSettings,
+    FairnessSettings,
+    SensitivitySettings,
+    RetrievalSettings,
+    ProbeSettings,
+    EvaluatedDataSettings,
+    LoadedModelSettings,
 ):
     """Evaluate a run or a published checkpoint, and add the numbers to its results.json."""

@@ -26,6 +26,7 @@ from contextssl.evaluation.disturbances import (
 )
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.neighbours import knn_means
+from contextssl.evaluation.pair_erasure import NO_CONTEXT, erasers
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.variance_share import add_share, item_folds, share_designs
@@ -66,7 +67,15 @@ class Probed:
             )
         self._add(point, disturbed.name, train, test)
 
-    def _add(self, point: ContextPoint, name: str | None, train: Float[Tensor, "n D"], test: Float[Tensor, "m D"]) -> None:
+    def add_erased(self, point: ContextPoint) -> None:
+        """Without a context, after linear erasure by the pairs that the context of the point holds."""
+        train, test = (self.embedder.unit(views, NO_CONTEXT) for views in (self.views.train, self.views.test))
+        for name, erase in erasers(self.embedder, point):
+            self._add(point, name, erase(train), erase(test), auxiliary=False)
+
+    def _add(
+        self, point: ContextPoint, name: str | None, train: Float[Tensor, "n D"], test: Float[Tensor, "m D"], *, auxiliary: bool = True
+    ) -> None:
         views, model, device = self.views, self.model, self.embedder.device
         factors, add = views.test.factors, self.scores.add_factors
         for factor, design in self.designs.items():
@@ -74,7 +83,8 @@ class Probed:
         rows = test[views.rows].to(device)
         found = knn_means(train.to(device), views.train.latents.to(device), rows, self.k)
         add(found.cpu(), views.truth, factors.names, point, head="knn", items=views.clusters, context=name)
-        if model.reads_latents:
+        # The head has never seen an erased embedding.
+        if model.reads_latents and auxiliary:
             latents = model.auxiliary_prediction(rows).float().cpu()
             add(latents, views.truth, factors.names, point, head="auxiliary", items=views.clusters, context=name)
 
@@ -97,7 +107,8 @@ def context_sensitivity_rows(
     ``context`` names the disturbance (:mod:`~contextssl.evaluation.disturbances`), None as drawn, and its kind: ``"wrong environment (color)"``
     (the context of color as drawn, in a row of the other environment), ``"wrong pairs 25 %"``, ``"half the pairs of color"``,
     ``"scaled actions 0.5"``. Once, at two tokens, ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the
-    block holds, ``"beyond the block"``. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
+    block holds, ``"beyond the block"``. Beside contexts of examples stand embeddings without a context after
+    :mod:`~contextssl.evaluation.pair_erasure`, ``"erased by the same pairs"``. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
 
     Args:
         views: variance shares are of all test views; ``views.rows`` of them are probed.
@@ -137,6 +148,8 @@ def context_sensitivity_rows(
             for draw in draws if length else ():
                 point = ContextPoint(environment.name, length, draw.index)
                 probed.add_drawn(point, point)
+                if model.context_kind == "examples":
+                    probed.add_erased(point)
                 for other in others:
                     if WRONG_ENVIRONMENT in disturbances and len(other.factors) == 1 and other != environment:
                         probed.add_drawn(point, replace(point, environment=other.name), f"{WRONG_ENVIRONMENT} ({other.name})")

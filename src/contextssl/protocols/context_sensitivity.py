@@ -24,6 +24,8 @@ class ContextSensitivity(Protocol):
     definitions: ClassVar[Mapping[str, str]] = {
         VARIANCE_SHARE.name: VARIANCE_SHARE.definition,
         "context": "how the context was disturbed; none: as drawn",
+        "erased by the same pairs": "no context: embeddings off all directions that the differences within its pairs span; 90 %: off those that "
+        "hold 90 % of them; LEACE: after linear erasure of the latents' differences, fitted there",
     }
     columns = (Column("variance_share", None, "share"), Column("r2_pooled", "knn", "kNN"), Column("r2_pooled", "auxiliary", "aux"))
 
