@@ -14,7 +14,7 @@ from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import Data
 from contextssl.data.image_folder import ImagesSource, check_fraction
 from contextssl.data.layout import SPLIT_ORDER, Listing
-from contextssl.data.listed import FolderFiles
+from contextssl.data.listed import Files
 from contextssl.data.listed_pairs import ListedPairs, ListedViews
 from contextssl.data.opened import data_of
 from contextssl.data.pair_list import PairList
@@ -72,7 +72,7 @@ class ListedImages(ImagesSource):
 
 def listing_of(found: PairList) -> Listing:
     """The images that a list names."""
-    return Listing(FolderFiles(found.file.parent, found.images, ()), "", found.images, (), 0)
+    return Listing(Files(found.file.parent, found.images, ()), "", found.images, (), 0)
 
 
 def digest_of_pairs(pairs: Int[np.ndarray, "P 4"]) -> str:

@@ -38,12 +38,15 @@ class Variations:
     def __len__(self) -> int:
         return len(self.original)
 
+    def features(self, embedder: Embedder) -> dict[str, Float[Tensor, "n F"]]:
+        """Of the views (``""``) and of each changed set; encoded once, by the first model that needs them."""
+        if not self._features:
+            self._features |= {name: embedder.encode(views) for name, views in {"": self.original, **self.changed}.items()}
+        return self._features
+
     def moves(self, embedder: Embedder, point: ContextPoint | None) -> tuple[Float[Tensor, "n D"], dict[str, Float[Tensor, "n D"]]]:
         """Normalised embeddings (of no point: features) of the views, and by factor how far each moves when that factor is drawn anew."""
-        # Encoded once, by the first model that needs them.
-        features = self._features
-        if not features:
-            features |= {name: embedder.encode(views) for name, views in {"": self.original, **self.changed}.items()}
+        features = self.features(embedder)
 
         def unit(name: str) -> Tensor:
             return F.normalize(features[name] if point is None else embedder.embed(features[name], point), dim=-1).double()
