@@ -31,7 +31,8 @@ OVERVIEW_INDENT = 32
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code: 0; 2 for an error that the user can fix; 128 plus the number of the signal that ended it (130 for
-    Ctrl-C). As a program (without ``arguments``) it always ends within ten seconds of a signal."""
+    Ctrl-C). As a program (without ``arguments``) it always ends within ten seconds of a signal.
+    """
     with plain_output(), interruptions.command() if arguments is None else nullcontext() as signals:
         try:
             return _dispatch(without_blanks(sys.argv[1:] if arguments is None else arguments))

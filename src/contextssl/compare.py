@@ -148,7 +148,8 @@ def _made_with_same(made: Mapping[str, Any], protocol: Protocol, asked: Evaluate
 
 def _evaluation(wanted: TrainSettings, folder: Path, settings: CompareSettings) -> EvaluateSettings:
     """The evaluation, the same for every run: the demo's probes, or the paper's (and its retrieval) with ridge and kNN. Lengths and environments
-    are for methods that take contexts."""
+    are for methods that take contexts.
+    """
     method = METHODS.find(wanted.method)
     probes = EvaluateSettings(load_model=str(folder), heads=["published", "ridge", "knn"], sources="published")
     return replace(

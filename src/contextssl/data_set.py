@@ -1,7 +1,8 @@
 """A data set: its name, the settings that it reads, and how to open, check and describe it.
 
 Those of this package are the files of :mod:`contextssl.datasets`, one each. ``dataset=package.module:name`` is the user's own: a :class:`DataSet`,
-or a function that returns a :class:`contextssl.Data`, called without arguments, or with the settings if it takes one argument."""
+or a function that returns a :class:`contextssl.Data`, called without arguments, or with the settings if it takes one argument.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Errors that the user can fix: each says what is wrong, where, and how to fix it.
 
 The command line prints the message alone; the library raises it as an ordinary exception, so that a caller can catch either
-:class:`ContextSSLError` or the built-in class that it also is."""
+:class:`ContextSSLError` or the built-in class that it also is.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class BusyError(ContextSSLError, RuntimeError):
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
     """The end of an error message about an unknown ``name``: the nearest ``known`` names, ``count`` at most; if none is near, all of them, or the
-    nearest three of many."""
+    nearest three of many.
+    """
     known = sorted(set(known))
     close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
     if close:

@@ -2,7 +2,8 @@
 
 A *factor* is a named block of what changes between two views: ``rotation`` (a quaternion x, y, z, w) or ``color`` (floor hue, light hue).
 A view's absolute factor values, side by side, are its *latents*; what leads from a source view to a target view is the *action*, with the
-same blocks. An *environment* is the set of *active* factors; in its actions the blocks of the inactive ones are zeroed."""
+same blocks. An *environment* is the set of *active* factors; in its actions the blocks of the inactive ones are zeroed.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +128,8 @@ class FactorSpace:
 
     def environment(self, spec: str | Sequence[str]) -> Environment:
         """An environment from its name (``"rotation"``, ``"rotation+color"``, ``"none"``; ``"both"`` and ``"all"`` keep every factor) or its
-        factors. Raises SettingsError for an unknown factor, naming the nearest known one."""
+        factors. Raises SettingsError for an unknown factor, naming the nearest known one.
+        """
         wanted = {part.strip() for part in spec.split("+")} if isinstance(spec, str) else set(spec)
         if spec in (NO_FACTOR, "both", "all"):
             wanted = set() if spec == NO_FACTOR else set(self.names)

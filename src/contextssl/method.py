@@ -1,6 +1,7 @@
 """A method: its name, what it is trained for, the settings that it reads, its model and loss, and its published numbers.
 
-Those of this package are the files of ``contextssl.methods``, one each. The settings depend on them, so none imports torch at its top."""
+Those of this package are the files of ``contextssl.methods``, one each. The settings depend on them, so none imports torch at its top.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ class Parts:
 class PublishedRow:
     """A row of the paper's figure 3, left, at its place there: pooled R² of rotation and colour, top-1 accuracy (0 to 1).
 
-    The group is what the method was trained for, or the environment of its actions or context."""
+    The group is what the method was trained for, or the environment of its actions or context.
+    """
 
     place: int
     group: str
@@ -144,7 +146,8 @@ METHODS = Kind("method", "contextssl.methods", "METHOD", _taken)
 def method_and_condition(named: str) -> tuple[str, str | None]:
     """Splits a method as a comparison names it into method and condition: ``sie``, ``sie:rotation``, ``mine:Foo``, ``mine:Foo:rotation``.
 
-    The part before the first colon is a known method, or else the module of the user's own."""
+    The part before the first colon is a known method, or else the module of the user's own.
+    """
     first, _, rest = named.partition(":")
     if not rest or first in METHODS.names():
         return first, rest or None

@@ -1,7 +1,8 @@
 """The user's own code, which a setting names as ``package.module:attribute``.
 
 It is imported because the user names it, never because a file does: a checkpoint or a results file may come from anywhere, and importing a module
-runs it. So the user has to name again what such a file names."""
+runs it. So the user has to name again what such a file names.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def imported(name: str, what: str) -> Any:
     """The object that ``name``, ``package.module:attribute``, names; ``what`` is its kind, for messages, such as ``"augmentation"``.
 
     A module in the working directory is found too, as with ``python -m``: if it is nowhere else, that directory is appended to Python's path.
-    Raises SettingsError if it cannot be imported, whatever its module raises."""
+    Raises SettingsError if it cannot be imported, whatever its module raises.
+    """
     module, _, attribute = name.partition(":")
     if not module or not attribute:
         raise SettingsError(f"{what} {name!r} is not of the form 'package.module:name'")
@@ -51,7 +53,8 @@ def _findable(module: str) -> bool:
 
 def made_by(name: str, setting: str, of_kind: type | tuple[type, ...], kind: str) -> Any:
     """The return value of the function (or class) that ``setting=name`` names, called without arguments.
-    Raises SettingsError if it cannot be imported or called, or returns something else."""
+    Raises SettingsError if it cannot be imported or called, or returns something else.
+    """
     function: Callable[[], Any] = imported(name, f"{setting}=")
     if not callable(function):
         raise SettingsError(f"{setting}={name} is a {type(function).__name__}: name a function without arguments that returns {kind}")
@@ -60,7 +63,8 @@ def made_by(name: str, setting: str, of_kind: type | tuple[type, ...], kind: str
 
 def made(function: Callable[..., Any], named: str, of_kind: type | tuple[type, ...], kind: str, *given: Any) -> Any:
     """The return value of a function of the user's own, which the setting ``named`` names, called with ``given``.
-    Raises SettingsError if it fails, or returns something else."""
+    Raises SettingsError if it fails, or returns something else.
+    """
     try:
         returned = function(*given)
     except ContextSSLError:
@@ -74,7 +78,8 @@ def made(function: Callable[..., Any], named: str, of_kind: type | tuple[type, .
 
 def own_encoder(name: str, seed: int = 0) -> nn.Module:
     """The encoder that ``encoder_factory=name`` returns; its weights are a function of the seed.
-    Raises SettingsError if it cannot be imported or called, or returns no module."""
+    Raises SettingsError if it cannot be imported or called, or returns no module.
+    """
     # Settings find plug-ins through this module, and must not wait for PyTorch.
     from torch import nn
 

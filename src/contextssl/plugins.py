@@ -1,7 +1,8 @@
 """Methods, data sets, protocols, heads and metrics by name: those of this package, one file each; installed ones, by entry points; and a user's own,
 as ``package.module:Name``.
 
-To add one to the package, add its file. Nothing is imported because a *file* names it: a name with a colon comes from the user."""
+To add one to the package, add its file. Nothing is imported because a *file* names it: a name with a colon comes from the user.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 So a run that is resumed in the middle, or spread over more processes, draws what the undisturbed run would have drawn: items, views, augmentations'
 parameters, corruptions, environments, context masks and the bottleneck's noise are drawn for the whole batch in every process, which then takes
-its share. What draws from PyTorch's global generators is no part of that promise: dropout or stochastic depth inside an encoder."""
+its share. What draws from PyTorch's global generators is no part of that promise: dropout or stochastic depth inside an encoder.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class DrawingFrom(TorchDispatchMode):
     """Within ``with DrawingFrom(generator):`` whatever this thread would draw from torch's global stream on the CPU comes from ``generator``.
 
     For modules, whose initialisation takes no generator. It gives the numbers that the global stream with the same seed would give, but neither
-    moves that stream nor is moved by other threads that draw from it."""
+    moves that stream nor is moved by other threads that draw from it.
+    """
 
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()

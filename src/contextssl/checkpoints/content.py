@@ -47,7 +47,8 @@ def damaged(where: str, what: str) -> CheckpointError:
 
 def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The recipe of a checkpoint of ours, once it is of a format that this version reads and whole.
-    Raises CheckpointError saying what is missing or invalid."""
+    Raises CheckpointError saying what is missing or invalid.
+    """
     made = content[RECIPE]
     if not isinstance(made, dict):
         raise damaged(where, f"its part {RECIPE!r} is a {type(made).__name__}")
@@ -68,7 +69,8 @@ def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, method: str | None = None) -> TrainSettings:
     """The settings of a run, from its checkpoint; ``method`` as of :func:`named_method`.
-    Raises CheckpointError for settings of a later version, which this one does not know, invalid values, and as :func:`named_method`."""
+    Raises CheckpointError for settings of a later version, which this one does not know, invalid values, and as :func:`named_method`.
+    """
     made = recipe_of(content, where)
     settings = TrainSettings()
     for name, value in known_settings(made["settings"], made.get("version"), where).items():
@@ -89,7 +91,8 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, me
 
 def named_method(written: str, named: str | None, where: str) -> str:
     """The method of a checkpoint. One of the user's own is code: it is used only where the user names it again, by its present place.
-    Raises CheckpointError for one that is to be named, saying what to add to the command; and for one that is not there."""
+    Raises CheckpointError for one that is to be named, saying what to add to the command; and for one that is not there.
+    """
     if isinstance(written, str) and METHODS.is_own(written):
         if named is None or not METHODS.is_own(named):
             raise CheckpointError(
@@ -113,7 +116,8 @@ def refuse_other_method(written: str, named: str | None, where: str) -> None:
 
 def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict[str, Any]:
     """Settings as this or an earlier version wrote them, by the names that they have now.
-    Raises CheckpointError for settings of a later version, which this one does not know."""
+    Raises CheckpointError for settings of a later version, which this one does not know.
+    """
     renamed = {FORMER_SETTINGS.get(name, name): value for name, value in by_current_names(written).items()}
     renamed.pop(None, None)
     if unknown := sorted(str(name) for name in renamed if name not in fields_of(TrainSettings)):
@@ -126,7 +130,8 @@ def known_settings(written: Mapping[Any, Any], version: Any, where: str) -> dict
 
 def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequence[str] | None, where: str) -> None:
     """Augmentations of the user's own that a checkpoint names are code: they are used only where the user names them again, as one of ``named``.
-    Raises SettingsError saying what to add to the command."""
+    Raises SettingsError saying what to add to the command.
+    """
     data_set = known_data_set(dataset)
     if data_set is not None and not data_set.augments:
         return
@@ -139,7 +144,8 @@ def refuse_named_code(dataset: str, factors: Sequence[str] | None, named: Sequen
 
 def refuse_unnamed_parts(content: Mapping[str, Any], *, data: bool, encoder: bool, where: str) -> None:
     """Data and an encoder of the user's own are in no checkpoint: raises CheckpointError where they are not given again (``data``, ``encoder``),
-    saying how, on the command line and in Python."""
+    saying how, on the command line and in Python.
+    """
     made = recipe_of(content, where)
     own = own_name(known_settings(made["settings"], made.get("version"), where).get("dataset"))
     refuse_unnamed_data(own if own or opened_by_name(made["data"]) else "module:function", data, where)
@@ -161,7 +167,8 @@ def refuse_unnamed_data(own: str | None, given: bool, where: str) -> None:
 
 def check_depths(settings: TrainSettings, state: Mapping[str, Any], where: str) -> None:
     """A network has no more layers than the checkpoint has tensors, which is known before a layer is built.
-    Raises CheckpointError where the settings ask for more."""
+    Raises CheckpointError where the settings ask for more.
+    """
     for name in DEPTHS:
         if getattr(settings, name) > len(state):
             raise damaged(where, f"its setting {name} is {getattr(settings, name)}, but it has {len(state)} tensors")
@@ -169,7 +176,8 @@ def check_depths(settings: TrainSettings, state: Mapping[str, Any], where: str) 
 
 def weights_of(content: Mapping[str, Any], prefix: str, where: str) -> dict[str, Tensor]:
     """The tensors of ``state_dict`` whose names start with ``prefix``, without it.
-    Raises CheckpointError where there are none, or they are no plain tensors."""
+    Raises CheckpointError where there are none, or they are no plain tensors.
+    """
     state = content.get("state_dict")
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         raise damaged(where, "it has no state_dict of named tensors")
@@ -191,7 +199,8 @@ def check_tensors(state: Mapping[str, Any], where: str) -> dict[str, Tensor]:
 
 def check_resumable(content: Mapping[str, Any], model: nn.Module, prefix: str, where: str) -> None:
     """What Lightning needs of a checkpoint to resume a run: there, of the right kind, and of the model's size.
-    Raises CheckpointError saying what is missing or invalid."""
+    Raises CheckpointError saying what is missing or invalid.
+    """
 
     def refused(what: str) -> CheckpointError:
         return CheckpointError(f"{where} cannot be resumed: its {what}; use an earlier one, or start a new run")

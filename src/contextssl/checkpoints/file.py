@@ -2,7 +2,8 @@
 
 The archives that ``torch.save`` writes hold a CRC-32 of each record, which ``torch.load`` does not check: a flipped bit in a weight loads silently.
 Here every record is compared with its checksum. That reads the file once more, at about 0.5 s per GB, next to the 0.9 to 3 s that loading one takes
-(warm and cold, one core)."""
+(warm and cold, one core).
+"""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def read_checked(path: Path) -> Any:
     Archives written without checksums (``torch.serialization.set_crc32_options(False)``) and the format of PyTorch before 1.6 have none.
 
     Raises CheckpointError for a file that is missing, damaged, no checkpoint, that declares far more than it holds, or a pickle that would run code
-    (which is not executed); and for what the operating system refuses, by its own reason."""
+    (which is not executed); and for what the operating system refuses, by its own reason.
+    """
     try:
         if not path.is_file():
             raise CheckpointError(f"no checkpoint at {path}: check the path")

@@ -65,7 +65,8 @@ def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder:
 
 def read(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint file: tensors and plain values. Raises CheckpointError for a file that is missing, damaged (see
-    :mod:`~contextssl.checkpoints.file`), no checkpoint, or a pickle that would run code (which is not executed)."""
+    :mod:`~contextssl.checkpoints.file`), no checkpoint, or a pickle that would run code (which is not executed).
+    """
     path = Path(path)
     content = read_checked(path)
     if not isinstance(content, dict):
@@ -75,7 +76,8 @@ def read(path: str | Path) -> dict[str, Any]:
 
 def find_checkpoint(run: str | Path, which: str = "last") -> Path:
     """The checkpoint file of a run folder (``checkpoints/last.ckpt``), or the path itself where it is a file.
-    Raises CheckpointError where there is none, naming those that are there."""
+    Raises CheckpointError where there is none, naming those that are there.
+    """
     run = Path(run)
     folder = run / "checkpoints"
     wanted = folder / f"{which}.ckpt"
@@ -108,7 +110,8 @@ def load(
     image_std: Sequence[float] | None = None,
 ) -> ContextSSL:
     """A trained in-context model, in evaluation mode on the CPU. Arguments and errors as of :func:`load_any`.
-    Raises CheckpointError also for a run of a method without contexts."""
+    Raises CheckpointError also for a run of a method without contexts.
+    """
     of_published: Any = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
     model = load_any(path, encoder=encoder, method=method, checkpoint=checkpoint, **of_published)
     if not isinstance(model, ContextSSL):

@@ -40,7 +40,8 @@ def named(command: str, schema: type[Any], positional: Sequence[str], several: b
     """Values without a name, with the names of their settings: ``data check DIR`` becomes ``data check data_dir=DIR``.
 
     The ``positional`` settings may be given without a name, in order; with ``several`` all such values are the one positional setting, a list.
-    Raises SettingsError for more of them than the command takes."""
+    Raises SettingsError for more of them than the command takes.
+    """
     bare: list[str] = []
     made: list[str] = []
     for word in words:

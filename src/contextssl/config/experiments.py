@@ -24,7 +24,8 @@ def experiments() -> list[str]:
 
 def experiment_values(name: str) -> dict[str, Any]:
     """The settings of a file, on top of those of the files that it names as ``defaults``.
-    Raises SettingsError for an unknown name, naming the nearest."""
+    Raises SettingsError for an unknown name, naming the nearest.
+    """
     if name not in experiments():
         raise SettingsError(f"unknown experiment {name!r}: {nearest(name, experiments())}")
     return dict(_values(name))

@@ -1,5 +1,6 @@
 """What ``--help`` prints: settings with their default, meaning, unit and choices, by group, those that everyone needs first. Unless all are asked
-for, only those that the chosen data set, method or protocol reads."""
+for, only those that the chosen data set, method or protocol reads.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def help_text(
 
     Settings that are ``unread`` with these choices, by the reason, are counted instead of listed. Shown are the ``values`` (default: the defaults),
     which start from an ``experiment`` where there is one, the settings that the chosen plug-ins declare (``own``), and what may be given without
-    a name (``positional``)."""
+    a name (``positional``).
+    """
     width = text_width()
     left_out = {name for names in (unread or {}).values() for name in names}
     lines = [*_wrap(intro, width), "", f"usage: contextssl {' '.join([command, *positional])} key=value …", ""]

@@ -25,7 +25,8 @@ def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Se
     """The text of each setting in the words, by its present name; of two words with the same name the later counts.
 
     Published words without a meaning here are ignored with a warning that says why. ``parts`` are plug-ins that the command chooses; others are
-    chosen by the words. Raises SettingsError for a word that is not ``key=value``, and for an unknown key, with the nearest known one."""
+    chosen by the words. Raises SettingsError for a word that is not ``key=value``, and for an unknown key, with the nearest known one.
+    """
     given: dict[str, str] = {}
     published = words_of(command)
     declared = own_schemas(schema, dict(word.split("=", 1) for word in words if "=" in word), parts)
@@ -58,7 +59,8 @@ def given_words(command: str, schema: type[Any], words: Sequence[str], parts: Se
 
 def settings_from(command: str, schema: type[Settings], words: Sequence[str]) -> Settings:
     """The settings that ``words`` describe: defaults, overridden by those of :func:`experiment_of`, overridden by the words.
-    Raises SettingsError for an unknown key, a value of the wrong type, out of its range, or not among its choices."""
+    Raises SettingsError for an unknown key, a value of the wrong type, out of its range, or not among its choices.
+    """
     return settings_of(command, schema, given_words(command, schema, words))
 
 

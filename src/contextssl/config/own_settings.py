@@ -1,6 +1,7 @@
 """Settings that a plug-in declares: given by their names as all others, and kept in one mapping, so that files hold plain values.
 
-A part (a method, a data set, a protocol) has ``settings``, a dataclass of :func:`~contextssl.config.setting.setting` fields, or None."""
+A part (a method, a data set, a protocol) has ``settings``, a dataclass of :func:`~contextssl.config.setting.setting` fields, or None.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ CHOOSERS: Mapping[str, Kind[Any]] = {"method": METHODS, "methods": COMPARED, "da
 
 def own_schemas(schema: type[Any], given: Mapping[str, str], parts: Sequence[Any] = ()) -> tuple[type[Any], ...]:
     """The settings, each schema once, that these parts declare and those that the texts of the given settings of the command ``schema`` choose.
-    Raises SettingsError for a part that cannot be found, and for a declared setting whose name is taken."""
+    Raises SettingsError for a part that cannot be found, and for a declared setting whose name is taken.
+    """
     if "own" not in fields_of(schema):
         return ()
     chosen = [(name, kind) for word, kind in CHOOSERS.items() for name in (_names(given[word]) if word in given else ())]
@@ -53,7 +55,8 @@ def without_clashes(schema: type[Any], parts: Sequence[Any]) -> tuple[type[Any],
 
 def read_own(schemas: Sequence[type[Any]], given: Mapping[str, str]) -> dict[str, Any]:
     """The values of the given settings that belong to these schemas.
-    Raises SettingsError for one that is of the wrong type, out of its range, or not among its choices."""
+    Raises SettingsError for one that is of the wrong type, out of its range, or not among its choices.
+    """
     values: dict[str, Any] = {}
     for schema in schemas:
         read = {name: read_setting(schema, name, given[name]) for name in fields_of(schema) if name in given}
@@ -64,7 +67,8 @@ def read_own(schemas: Sequence[type[Any]], given: Mapping[str, str]) -> dict[str
 
 def own_of(settings: Any, schema: type[Own]) -> Own:
     """A part's own settings, from those of the command.
-    Raises SettingsError for one that is of the wrong type, out of its range, or not among its choices."""
+    Raises SettingsError for one that is of the wrong type, out of its range, or not among its choices.
+    """
     return checked(schema(**{name: settings.own[name] for name in fields_of(schema) if name in settings.own}))
 
 

@@ -1,7 +1,8 @@
 """Words of the published configuration files (config.yml and eval_config.yml of Gupta et al., 2024) that are no settings here, or have another
 meaning: each is another name of a setting, or is accepted with a warning that says why it has no meaning here. None is silently reinterpreted.
 
-All other words of those files are settings of the same name."""
+All other words of those files are settings of the same name.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from contextssl.errors import SettingsError
 class PublishedWord:
     """A setting by its name here, for a command that has it, and its values that have another name here; or ``why`` it means nothing here.
 
-    Other values than ``only`` would change the model or run, and are an error: what to do ``otherwise``."""
+    Other values than ``only`` would change the model or run, and are an error: what to do ``otherwise``.
+    """
 
     setting: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)

@@ -55,7 +55,8 @@ def setting(
         meaning: or a function that returns it, called for help only.
         least, most, above, below: the limits of its range.
         path: whether it is a file or folder, in which ``~`` is the home folder.
-        names: the kind of part that its value names."""
+        names: the kind of part that its value names.
+    """
     metadata = {"help": meaning, "unit": unit, "choices": choices, "range": Range(least, most, above, below), "path": path, "names": names}
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)

@@ -1,6 +1,7 @@
 """The settings of training and of the report: typed, with meaning and unit, flat as in the published command lines.
 
-The defaults of :class:`TrainSettings` are the paper's run on 3DIEBench."""
+The defaults of :class:`TrainSettings` are the paper's run on 3DIEBench.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """``-m``: one run for each combination of comma-separated values, by Hydra's launchers (joblib, Slurm, …).
 
-Hydra makes the combinations and launches the jobs. Each value is passed to its job as it was written, and parsed there as any other word."""
+Hydra makes the combinations and launches the jobs. Each value is passed to its job as it was written, and parsed there as any other word.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
             with a sweep over every setting that has several values.
 
     Raises SettingsError for a command without sweeps, settings of any job that :func:`~contextssl.config.overrides.settings_from` refuses, and
-    runs that would share a folder; DataError if the folder cannot be written to."""
+    runs that would share a folder; DataError if the folder cannot be written to.
+    """
     if command not in SWEPT:
         raise SettingsError(f"{command} cannot be swept over: -m is for train")
     given = given_words(command, schema, without_launcher(words))
@@ -99,7 +101,8 @@ def sweep(command: str, schema: type[Any], run: Callable[[Any], int], words: Seq
 
 def _check_jobs(command: str, schema: type[Any], given: dict[str, str], texts: Sequence[str], launcher: Sequence[str]) -> str:
     """Checks the settings of every job, warns of those that no job reads, and returns the folder of the runs.
-    Raises SettingsError for an error in any of them."""
+    Raises SettingsError for an error in any of them.
+    """
     if any(word.lstrip("+~").startswith("hydra/sweeper") for word in launcher):
         # Only that sweeper knows its jobs, which may depend on the results of the first ones.
         return TrainSettings().output_dir

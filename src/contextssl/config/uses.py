@@ -1,7 +1,8 @@
 """Which settings a data set, a method and a protocol read, so that a setting without effect is not overlooked.
 
 A given setting that is not read is named in a warning. One that contradicts existing data (the pixels of a packed store) is an error. Only
-settings that the user gave count: not defaults, nor those of an experiment's file."""
+settings that the user gave count: not defaults, nor those of an experiment's file.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +125,8 @@ MOST_SHOWN = 4
 def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
     """Sentences about the given settings that are not read, such as ``"not used with method=simclr: mask_prob, n_layer"``.
 
-    One with its default value is never reported. Raises SettingsError for settings that contradict a packed store."""
+    One with its default value is never reported. Raises SettingsError for settings that contradict a packed store.
+    """
     defaults = type(settings)()
     said = [name for name in given if hasattr(settings, name) and getattr(settings, name) != getattr(defaults, name)]
     _check_store(settings, said)
@@ -134,7 +136,8 @@ def needless(command: str, settings: Any, given: Collection[str]) -> list[str]:
 
 def unread(command: str, settings: Any) -> dict[str, list[str]]:
     """The settings that are not read with these choices of data set, method and protocol, each once, by the reason, such as
-    ``"not used with method=simclr"``."""
+    ``"not used with method=simclr"``.
+    """
     found: dict[str, list[str]] = {}
 
     def add(why: str, names: Iterable[str]) -> None:

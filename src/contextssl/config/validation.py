@@ -36,7 +36,8 @@ def read_setting(schema: type[Any], name: str, text: str) -> Any:
 
 def checked(settings: Settings) -> Settings:
     """The same settings, if each is of its type, in its range and among its choices.
-    Raises SettingsError with the setting, its value and what it may be."""
+    Raises SettingsError with the setting, its value and what it may be.
+    """
     schema = type(settings)
     for name, field in fields_of(schema).items():
         value = getattr(settings, name)

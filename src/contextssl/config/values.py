@@ -1,7 +1,8 @@
 """From the text of one setting to its value.
 
 Text is taken literally: a path, a column name or a delimiter may hold any character. Numbers, lists of numbers and nested values follow Hydra's
-grammar. The annotation of a setting alone determines which types it takes."""
+grammar. The annotation of a setting alone determines which types it takes.
+"""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ ZIP_HEADER, ZIP_NAME, ZIP_EXTRA = 30, 26, 28
 
 def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
     """Lists a folder, or an archive of one. Of a compressed tar only the ``wanted`` names can be read. Raises DataError where there is nothing at
-    ``path``, or it is neither a folder nor an archive that can be read."""
+    ``path``, or it is neither a folder nor an archive that can be read.
+    """
     path = Path(path)
     if path.is_dir():
         return list_folder(path)
@@ -69,7 +70,8 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
 
 class Place(NamedTuple):
     """Where the bytes of a member are: the first (of a zip its header's) and how many; of a zip its method, its checksum and how many bytes it
-    unpacks to; of a tar the time of its last change."""
+    unpacks to; of a tar the time of its last change.
+    """
 
     offset: int
     size: int
@@ -134,7 +136,8 @@ def list_tar(path: Path) -> ArchiveFiles:
 
 def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bool]) -> ArchiveFiles:
     """Reads a compressed tar through once, and keeps the ``wanted`` files in memory. ``compression`` is gz, bz2 or xz. Raises DataError where
-    they are more than ``MEMORY_BYTES``. Damage raises the errors of tarfile and of the compression."""
+    they are more than ``MEMORY_BYTES``. Damage raises the errors of tarfile and of the compression.
+    """
     members: list[tarfile.TarInfo] = []
     found: dict[tarfile.TarInfo, Place] = {}
     held = bytearray()

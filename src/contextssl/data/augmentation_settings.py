@@ -25,7 +25,8 @@ RANGES: Mapping[str, Mapping[str, str]] = {
 
 def augmentations_of(settings: AugmentationSettings) -> Augmentations:
     """The augmentations that the settings name, for images of the shape that they name, if they do. Raises SettingsError for one that is unknown
-    or named twice, and for ranges that cannot be."""
+    or named twice, and for ranges that cannot be.
+    """
     factors = settings.factors if settings.factors is not None else list(USUAL)
     ranges = {name: {argument: getattr(settings, key) for argument, key in RANGES[name].items()} for name in factors if name in RANGES}
     for name in settings.augmentation_settings:

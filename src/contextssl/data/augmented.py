@@ -30,7 +30,8 @@ PLAIN = 0
 @dataclass(frozen=True, eq=False)
 class AugmentedViews:
     """Fixed augmentations of each stored image, one per item of ``photos``: view 0 is the image itself, the others are functions of the seed. Two
-    splits take two seeds."""
+    splits take two seeds.
+    """
 
     photos: Views
     augmentations: Augmentations

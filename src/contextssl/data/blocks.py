@@ -13,7 +13,8 @@ ROOM_BYTES = 2**28
 
 class Blocks:
     """The most recently used blocks, in at most ``room`` bytes; never fewer than one. A block is a function of its number alone, so that which ones
-    are kept changes nothing but the time."""
+    are kept changes nothing but the time.
+    """
 
     def __init__(self, room: int = ROOM_BYTES) -> None:
         self.room, self.held = room, 0

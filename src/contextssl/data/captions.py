@@ -11,7 +11,8 @@ from contextssl.factors import FactorSpace
 
 def caption(factors: FactorSpace, latents: np.ndarray) -> str:
     """A view's factor values (A,) in words, such as ``rot 31° floor 0.63 light 0.58``. A rotation is shown as its angle from the identity, a
-    category by its name, every other number by the first word of its component's."""
+    category by its name, every other number by the first word of its component's.
+    """
     words = []
     for factor in factors.factors:
         block = latents[factors.slice(factor.name)]

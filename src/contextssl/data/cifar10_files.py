@@ -80,7 +80,8 @@ class Cifar10Source(SingleViewSource):
         self, split: str, index: int, resolution: int
     ) -> tuple[UInt8[np.ndarray, "1 {resolution} {resolution} 3"], Float64[np.ndarray, "1 2"]]:
         """One image: (1, H, W, 3) uint8, resized by a bicubic filter where ``resolution`` is not 32, and its size (1, 2) float64: 32, 32. Raises
-        DataError where the files have gone or were changed."""
+        DataError where the files have gone or were changed.
+        """
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         of_train, places = self._places[split]
@@ -122,7 +123,8 @@ def _ensure(root: Path, download: bool) -> None:
 
 def _load(root: Path, train: bool) -> CIFAR10:
     """The 50,000 or the 10,000 images in memory: ``data`` (n, 32, 32, 3) uint8 and ``targets``. They are pickles, which can run code, so
-    torchvision reads them only where their checksums are the published ones."""
+    torchvision reads them only where their checksums are the published ones.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's, of how the arrays were pickled in 2009

@@ -49,7 +49,8 @@ class Data:
 def open_data(settings: DataSettings, progress: bool = True) -> Data:
     """The data of ``settings.dataset``: rendered or packed first where that is missing and can be done. Raises SettingsError for an unknown data
     set, naming the nearest; for one of the user's own that cannot be imported or makes no :class:`Data`; DataError where the data are missing or
-    damaged, saying how to get or fix them."""
+    damaged, saying how to get or fix them.
+    """
     data = DATA_SETS.find(settings.dataset).open(settings, progress)
     if DATA_SETS.is_own(settings.dataset):
         return data
@@ -68,7 +69,8 @@ def opened_by_name(description: Mapping[str, Any]) -> bool:
 
 def data_kind(data: Data) -> str:
     """What data set it is, such as ``"3diebench"``, whatever the settings say: a packed store knows what it was made from. Data that were not
-    opened by :func:`open_data` are ``"own"``, or what their description says, as long as that is none of the names here."""
+    opened by :func:`open_data` are ``"own"``, or what their description says, as long as that is none of the names here.
+    """
     kind = data.description.get("kind")
     if not isinstance(kind, str):
         return "own"

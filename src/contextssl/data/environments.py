@@ -12,7 +12,8 @@ from contextssl.method import METHODS
 def environments_of(settings: TrainSettings, factors: FactorSpace) -> EnvironmentMix:
     """The environments that a run is trained on: of ContextSSL those of the settings; of a baseline the one that it is conditioned on (default:
     all factors are active); ``none`` for a method without actions. Raises SettingsError for an unknown method or environment, and for a condition
-    where the method has none."""
+    where the method has none.
+    """
     method = METHODS.find(settings.method)
     condition = settings.condition
     if condition is not None and method.aim != "equivariance":

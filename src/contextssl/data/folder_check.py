@@ -39,7 +39,8 @@ class _ItemFindings(NamedTuple):
 
 def check_folder(path: Path, limit: int = 20, workers: int | None = None, progress: bool = True) -> tuple[CheckReport, list[Sample]]:
     """Decodes every image of a folder in the published layout and reads every latent file, in so many ``workers`` processes (default: one per
-    processor); ``limit`` faults per kind are reported in full, and all are counted."""
+    processor); ``limit`` faults per kind are reported in full, and all are counted.
+    """
     report = CheckReport(path, "folder", limit=limit)
     splits: dict[str, tuple[list[str], np.ndarray]] = {}
     place = find_published(path)

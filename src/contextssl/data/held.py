@@ -11,7 +11,8 @@ from contextssl.factors import FactorSpace
 
 def held_by_factor(held: Bool[Tensor, "n A"], factors: FactorSpace, count: int) -> dict[str, Bool[Tensor, " n"]]:
     """By factor the pairs (n,) of ``count`` in which it is held, which is True at the numbers of the factors whose value both views share. Raises
-    InputError for a mask of another shape, or one that holds some numbers of a factor and not the others."""
+    InputError for a mask of another shape, or one that holds some numbers of a factor and not the others.
+    """
     if held.shape != (count, factors.width):
         raise InputError(
             f"held must have a row for each of {count} pairs and a column for each number of {', '.join(factors.names)}: "

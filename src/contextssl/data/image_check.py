@@ -58,7 +58,8 @@ def check_images(settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
 
 def scan(listing: Listing, workers: int | None = None, progress: bool = True) -> CheckReport:
     """Decodes every image of a folder or an archive, in so many ``workers`` processes (default: one per processor), and reports counts, kinds,
-    sizes, faults and twins."""
+    sizes, faults and twins.
+    """
     report = CheckReport(listing.path, "images")
     findings = sorted(map_images(listing, _look, "checking", workers, progress))
     good = [finding for finding in findings if finding.fault is None]

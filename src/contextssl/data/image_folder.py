@@ -129,7 +129,8 @@ class ImagesSource(SingleViewSource):
         self, split: str, index: int, resolution: int
     ) -> tuple[UInt8[np.ndarray, "1 {resolution} {resolution} channels"], Float64[np.ndarray, "1 2"]]:
         """One image: (1, H, W, C) uint8 at resolution × resolution, and its height and width in the file (1, 2) float64. Raises DataError naming
-        the image that is missing or damaged."""
+        the image that is missing or damaged.
+        """
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         name = self.splits[split][index].name
@@ -147,7 +148,8 @@ class ImagesSource(SingleViewSource):
     @cached_property
     def _eight_bits_in_more(self) -> bool:
         """Whether no image of more than eight bits holds a number above 255, so that 255 is white in them. A single one that does not may be
-        dark, so all are checked, up to the first that is no such image, and only where there is one."""
+        dark, so all are checked, up to the first that is no such image, and only where there is one.
+        """
         for name in self.listing.names:
             with suppress(DataError):
                 if (highest_number(self.listing.read(name)) or 0) > EIGHT_BIT_WHITE:

@@ -67,7 +67,8 @@ class Listing:
 
 def list_images(path: str | Path) -> Listing:
     """Lists the images of a folder or an archive; see :func:`contextssl.data.archive.open_files` for archives. Raises DataError where there is no
-    such folder or archive, or no image in it."""
+    such folder or archive, or no image in it.
+    """
     files = open_files(path, is_image)
     names = [name for name in files.names if is_image(name)]
     unread = [name for name in files.names if PurePosixPath(name).suffix.lower() in OTHER_SUFFIXES and not is_hidden(name)]
@@ -186,7 +187,8 @@ def unread_classes(listing: Listing, layout: Layout) -> dict[str, str]:
 
 def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:
     """The split of each image, from lines ``relative/path split`` or ``relative/path,split``; a line of headers may come first. Raises DataError
-    for a line of another kind, an unknown split or image, an image named twice or not at all."""
+    for a line of another kind, an unknown split or image, an image named twice or not at all.
+    """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:

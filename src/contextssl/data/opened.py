@@ -44,7 +44,8 @@ def workers_of(settings: DataSettings) -> int | None:
 
 def data_of(store: Store, settings: DataSettings, pairs: Callable[[str], PairSource] | None = None) -> Data:
     """The data of a store, with the ``pairs`` of a split (default: of its stored views). Raises DataError where it lacks a split, or its images
-    have another resolution."""
+    have another resolution.
+    """
     for split in ("train", "val"):
         if split not in store:
             raise DataError(f"{store.path} has no split {split!r} (it has {', '.join(store)}): pack a data set with train and val")
@@ -68,7 +69,8 @@ def data_of(store: Store, settings: DataSettings, pairs: Callable[[str], PairSou
 
 def rendered(store: Store, settings: DataSettings) -> Data:
     """Pairs of a store's views, their latents divided into factors as the settings name them. Raises SettingsError where they cannot be, and
-    DataError as of :func:`data_of`."""
+    DataError as of :func:`data_of`.
+    """
     made_from = store.manifest.get("source") or {}
     grid = made_from.get("grid") if made_from.get("kind") == "shapes" else None
     factors = _divided(store.factors, settings.factors, grid is not None, str(store.path))
@@ -80,14 +82,16 @@ def rendered(store: Store, settings: DataSettings) -> Data:
 
 def foreseen_of_objects(settings: DataSettings, grid: Mapping[str, int] | None = None) -> tuple[FactorSpace, tuple[int, ...]]:
     """The factors of rendered objects, with a ``grid`` of values of each where there is one, and the shape of a view, (3, H, W). Raises
-    SettingsError for factors that cannot be."""
+    SettingsError for factors that cannot be.
+    """
     made = FACTORS if grid is None else ViewGrid(grid).factors
     return _divided(made, settings.factors, grid is not None, "the grid"), (3, settings.resolution, settings.resolution)
 
 
 def _divided(made: FactorSpace, names: Sequence[str] | None, on_grid: bool, what: str) -> FactorSpace:
     """The factors of these names, out of those that objects were rendered with, which ``what`` has, for messages. Of views ``on_grid`` both hues
-    of a color change together, and are no factors of their own."""
+    of a color change together, and are no factors of their own.
+    """
     if names is None or tuple(names) == made.names:
         return made
     said = f"factors=[{','.join(names)}]"

@@ -40,7 +40,8 @@ def content_mark(data: bytes) -> str:
 
 def origins_of(names: Sequence[str], mark: Callable[[str], str], content: Callable[[str], str] | None) -> UInt64[np.ndarray, " n"]:
     """A number for each item that changes when its files do, by the :func:`file_mark` of an item's files, and for at most ``SAMPLED`` items by the
-    ``content`` of the first one's bytes; None where marks hold the bytes."""
+    ``content`` of the first one's bytes; None where marks hold the bytes.
+    """
     sampled = set(np.linspace(0, len(names) - 1, min(SAMPLED, len(names))).astype(int).tolist())
 
     def some(start: int) -> list[int]:

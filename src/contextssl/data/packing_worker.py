@@ -20,7 +20,8 @@ from contextssl.system.files import storage_error
 @dataclass(frozen=True)
 class Job:
     """What each worker needs once: the source, which it reads itself; the file of images (N, V, H, W, C), its space claimed already, and at which
-    byte they begin in it; how many generating parameters a view has."""
+    byte they begin in it; how many generating parameters a view has.
+    """
 
     source: ItemSource
     images: Path

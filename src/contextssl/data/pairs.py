@@ -101,7 +101,8 @@ class PairBatch:
 @runtime_checkable
 class PairSource(Protocol):
     """Items of which pairs can be drawn: many views of each (:class:`ViewPairs`), or views made for each pair
-    (:class:`~contextssl.data.augmented.AugmentedPairs`)."""
+    (:class:`~contextssl.data.augmented.AugmentedPairs`).
+    """
 
     @property
     def views(self) -> ViewBank:

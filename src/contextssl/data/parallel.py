@@ -37,7 +37,8 @@ def available_cpus() -> int:
 
 def chosen_workers(workers: int | None, tasks: int) -> int:
     """How many worker processes to start: one per processor where ``workers`` is None, never more than tasks; 0 and 1 mean none. Raises DataError
-    for a negative number."""
+    for a negative number.
+    """
     if workers is not None and workers < 0:
         raise DataError(f"workers={workers}: give 0 to work in this process, a number of processes, or nothing for one per processor")
     return min(available_cpus() if workers is None else workers, tasks)
@@ -87,7 +88,8 @@ def map_tasks(
 
 def _submit(executor: ProcessPoolExecutor, task: Any, own_script: bool) -> Future[Any]:
     """Hands a task over, for which the executor may start a process, which would import the user's script again, and start all of its work again
-    where the script does not guard against that. Where nothing that is sent is defined there, it is started as if there were no script."""
+    where the script does not guard against that. Where nothing that is sent is defined there, it is started as if there were no script.
+    """
     main = sys.modules["__main__"]
     # In a process of a launcher (joblib's) new ones would be given its start method, which they do not know.
     way = multiprocessing.get_start_method(allow_none=True)
@@ -155,7 +157,8 @@ SOCKET_NAME, SOCKET_PATH = len("/pymp-12345678/listener-12345678"), 103
 
 def _context() -> BaseContext:
     """Processes that hold none of this one's threads, locks and files: forked from a server that has done the imports, or new where the path of
-    its socket, in the folder for temporary files, would be too long."""
+    its socket, in the folder for temporary files, would be too long.
+    """
     short = len(os.fsencode(tempfile.gettempdir())) + SOCKET_NAME <= SOCKET_PATH
     if "forkserver" not in multiprocessing.get_all_start_methods() or not short:
         return multiprocessing.get_context("spawn")
@@ -186,7 +189,8 @@ def _run_task(task: Any) -> Any:
 
 def _signal_at_end_of(sentinel: int) -> None:
     """Has the system end this process with its parent, by a signal when the pipe between them closes: a thread would wait for its turn while a long
-    computation continues."""
+    computation continues.
+    """
     with suppress(ImportError, AttributeError, OSError):  # on a system without it the thread does it
         import fcntl
 

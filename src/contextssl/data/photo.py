@@ -54,7 +54,8 @@ FIX = "fix or remove it, or say unreadable=skip"
 
 class Photo(NamedTuple):
     """A decoded image: pixels (H, W, C) uint8, and of the file its height and width when upright, its format and its mode; of one of more than
-    eight bits the highest number in it."""
+    eight bits the highest number in it.
+    """
 
     pixels: UInt8[np.ndarray, "height width channels"]
     height: int

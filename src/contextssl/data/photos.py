@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
 def folder_of(source: ItemSource, name: str, settings: DataSettings) -> Path:
     """Where the store of photos goes: next to the rendered data sets, never into the user's own folder; one for each folder of images and choice
-    of settings. What was in that folder when they were packed is compared, since the name does not say it."""
+    of settings. What was in that folder when they were packed is compared, since the name does not say it.
+    """
     choice = {key: value for key, value in source.description.items() if key not in ("files", "items", "skipped")}
     return Path("datasets") / f"{name}-{settings.resolution}px-{digest_of(choice)[:8]}"
 
 
 def augmentations_named(settings: AugmentationSettings) -> Augmentations:
     """The augmentations of photos that the settings name. Raises SettingsError as of :func:`~contextssl.data.augmentation_settings.augmentations_of`,
-    and DataError where what they need is not installed."""
+    and DataError where what they need is not installed.
+    """
     try:
         from contextssl.data.augmentation_settings import augmentations_of
     except ImportError as error:

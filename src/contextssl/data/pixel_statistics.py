@@ -9,7 +9,8 @@ import numpy as np
 
 def channel_sums(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sum and sum of squares of each channel, (C,) uint64 each, of (V, H, W, C) uint8 views. A column of at most 65,536 rows is summed in 32
-    bits, which is twice as fast, and the rest in 64."""
+    bits, which is twice as fast, and the rest in 64.
+    """
     channels = pixels.shape[-1]
     sums, squares = np.zeros(channels, np.uint64), np.zeros(channels, np.uint64)
     for view in pixels:

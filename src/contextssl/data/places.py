@@ -21,7 +21,8 @@ def places(settings: DataSettings) -> dict[str, str]:
 
 def at_recorded_places(settings: DataSettings, recorded: Mapping[str, Any], store: bool = True) -> dict[str, Any]:
     """Of a run's settings those that name files, as a description of its data recorded them, as far as they are still there; where ``store`` the
-    packed store that it was trained on takes the place of what it was packed from."""
+    packed store that it was trained on takes the place of what it was packed from.
+    """
     found = {name: place for name, place in recorded.get("places", {}).items() if name in PLACES and Path(place).exists()}
     path = recorded.get("path")
     if path is None:

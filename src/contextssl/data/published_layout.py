@@ -177,7 +177,8 @@ def listed_splits(root: Path) -> list[str]:
 
 def view_count(folder: Path) -> tuple[int, str]:
     """How many views the object in ``folder`` has by the highest number of its files, and the suffix of its images. Raises DataError where there
-    is no such folder, or no image in it."""
+    is no such folder, or no image in it.
+    """
     try:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:

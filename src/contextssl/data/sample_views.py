@@ -44,7 +44,8 @@ class Sample:
 
 def write_picture(path: Path, samples: Sequence[Sample], tile: int = 128) -> None:
     """Draws samples as a grid, an item per row, each view above its caption, and writes it as a PNG. Raises DataError where the file cannot be
-    written."""
+    written.
+    """
     # Matplotlib's own font: Pillow's has no Greek.
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 10)
     blank = ImageDraw.Draw(Image.new("RGB", (1, 1)))

@@ -75,7 +75,8 @@ def _draw_others(
 
 def _differs(augmentations: Augmentations, name: str, one: Float[Tensor, "*n P"], other: Float[Tensor, "*#n P"]) -> Bool[Tensor, "*n"]:
     """Where a factor's parameters differ, and its latents too: numbers that no latent shows are no other value. Parameters are compared as
-    well, since the last bit of a latent may depend on the place in a batch."""
+    well, since the last bit of a latent may depend on the place in a batch.
+    """
     parameters = next(
         (block != theirs).any(dim=-1)
         for (augmentation, block), (_, theirs) in zip(augmentations.blocks(one), augmentations.blocks(other), strict=True)

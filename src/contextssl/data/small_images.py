@@ -46,7 +46,8 @@ def constant_channels(lowest: Sequence[Sequence[int]], highest: Sequence[Sequenc
 
 def channel_levels(data: bytes, name: str, channels: int = 3) -> tuple[Photo, tuple[int, ...], tuple[int, ...]]:
     """An image decoded small, and the lowest and the highest level of each channel; of one that may be dark or of eight bits, as of eight bits,
-    so that variation shows. Raises DataError where it cannot be read."""
+    so that variation shows. Raises DataError where it cannot be read.
+    """
     photo = read_photo(data, name, SMALL, channels, WHITE)
     dim = photo.highest is not None and photo.highest <= EIGHT_BIT_WHITE
     levels = (read_photo(data, name, SMALL, channels, EIGHT_BIT_WHITE) if dim else photo).pixels.reshape(-1, channels)
@@ -55,7 +56,8 @@ def channel_levels(data: bytes, name: str, channels: int = 3) -> tuple[Photo, tu
 
 def refuse_constant(source: ImagesSource) -> None:
     """Checks a few images, so that a channel without variation is an error before all of them are packed. Raises DataError where a channel has
-    one value in all of those."""
+    one value in all of those.
+    """
     names = source.listing.names
     levels = []
     for place in np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int)).tolist():

@@ -57,7 +57,8 @@ class ItemSource(Protocol):
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
         """All views of one item: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, R) float64. Raises DataError naming
-        the file that is missing, damaged or out of range."""
+        the file that is missing, damaged or out of range.
+        """
 
     def latents(self, raw: np.ndarray) -> np.ndarray:
         """Absolute factor values (..., A) float32 from raw latents (..., R)."""
@@ -65,7 +66,8 @@ class ItemSource(Protocol):
 
 class SingleViewSource:
     """What sources of plain images share: one view per item and no factors, since what changes between two views of an image is drawn when
-    they are made. The raw latents of a view are the height and width of its file in pixels."""
+    they are made. The raw latents of a view are the height and width of its file in pixels.
+    """
 
     num_views = 1
     raw_width = 2

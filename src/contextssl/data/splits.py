@@ -11,7 +11,8 @@ from contextssl.randomness import derive_seed
 
 def stratified_cut(labels: Int[np.ndarray, " n"], fraction: float, seed: int) -> Bool[np.ndarray, " n"]:
     """Which items to hold out: of each class the rounded ``fraction``, but at least one where it has two, and never all. The items of a class
-    depend on the seed, the class and its count alone."""
+    depend on the seed, the class and its count alone.
+    """
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels).tolist():
         members = np.flatnonzero(labels == label)

@@ -52,7 +52,8 @@ Verify = Literal["full", "sample", "none"]
 @dataclass(frozen=True, eq=False)
 class Store(Mapping[str, Views]):
     """An open store: a mapping from the name of a split to its :class:`~contextssl.data.views.Views`, memory-mapped and read-only. ``manifest``
-    holds the plain values of ``manifest.json``, which belong in every result made from this store."""
+    holds the plain values of ``manifest.json``, which belong in every result made from this store.
+    """
 
     path: Path
     manifest: dict[str, Any] = field(repr=False)

@@ -44,7 +44,8 @@ EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YC
 
 def absolute_latents(raw: np.ndarray) -> np.ndarray:
     """Factor values (..., 6) float32 from raw latents (..., 7): the pose as a quaternion (x, y, z, w; w ≥ 0) and the two hues. Euler angles are
-    extrinsic xyz. Relative poses are products of these, see :meth:`contextssl.factors.FactorSpace.relative`."""
+    extrinsic xyz. Relative poses are products of these, see :meth:`contextssl.factors.FactorSpace.relative`.
+    """
     raw = np.asarray(raw, dtype=np.float64)
     quaternion = Rotation.from_euler("xyz", raw[..., :3].reshape(-1, 3)).as_quat(canonical=True).reshape(*raw.shape[:-1], 4)
     return np.concatenate([quaternion, raw[..., [3, 6]]], axis=-1).astype(np.float32)
@@ -52,7 +53,8 @@ def absolute_latents(raw: np.ndarray) -> np.ndarray:
 
 def factors_named(names: Sequence[str] | None) -> FactorSpace:
     """How the six numbers are divided into factors: as published where no names are given. Raises SettingsError for names that are no division of
-    them."""
+    them.
+    """
     if names is None:
         return FACTORS
     for space in (FACTORS, THREE_FACTORS):
@@ -133,7 +135,8 @@ class ThreeDIEBenchSource:
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
         """All views of one object: images (V, H, W, C) uint8 at resolution × resolution, and raw latents (V, 7) float64. Raises DataError naming
-        the file that is missing, damaged or out of range."""
+        the file that is missing, damaged or out of range.
+        """
         if split not in self.splits:
             raise DataError(f"unknown split {split!r}: {nearest(split, self.splits)}")
         folder = self.root / self.splits[split][index].name
@@ -199,7 +202,8 @@ _HEADER_BYTES = array_bytes(np.zeros(len(RAW_LATENTS)))[:-56]
 
 def read_latent(path: Path, check_ranges: bool = True) -> np.ndarray:
     """The seven rendering latents of one view, (7,) float64. Raises DataError where the file is missing or damaged, has another shape, or holds a
-    number that is not finite or out of its range."""
+    number that is not finite or out of its range.
+    """
     try:
         data = read_regular(path)
     except OSError as error:

@@ -25,7 +25,8 @@ from contextssl.system.files import storage_error
 @runtime_checkable
 class ViewBank(Protocol):
     """Items × views that are the same in every call: stored (:class:`Views`), or made again from stored images
-    (:class:`~contextssl.data.augmented.AugmentedViews`) or rows (:class:`~contextssl.data.tables.rows.RowViews`). What is evaluated."""
+    (:class:`~contextssl.data.augmented.AugmentedViews`) or rows (:class:`~contextssl.data.tables.rows.RowViews`). What is evaluated.
+    """
 
     @property
     def factors(self) -> FactorSpace: ...

@@ -69,7 +69,8 @@ def resample_counts(items: int, number: Callable[[np.ndarray], np.ndarray]) -> R
 
 def error_of(several: Sequence[Resampled]) -> float | None:
     """The standard error of the mean of numbers measured on the same items (in several contexts): of the means draw by draw; None where there
-    are no draws, or where the number is undefined in most of them."""
+    are no draws, or where the number is undefined in most of them.
+    """
     if not several or len({each.items for each in several}) > 1:
         return None
     values = np.mean([each.values for each in several], axis=0)

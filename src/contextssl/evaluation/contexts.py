@@ -66,7 +66,8 @@ def draw_contexts(
 @dataclass(frozen=True)
 class Contexts:
     """The drawn contexts, each as long as the longest: shared by all environments, which say which blocks of the actions count; or of each, by its
-    name, where contexts are examples or evidence."""
+    name, where contexts are examples or evidence.
+    """
 
     shared: Sequence[PairBatch]
     by_environment: Callable[[str], Sequence[PairBatch]] | None = None

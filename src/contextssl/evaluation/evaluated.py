@@ -70,7 +70,8 @@ class Evaluated:
 
 def open_evaluated(settings: EvaluateSettings) -> Evaluated:
     """The model and the data that the settings name. SettingsError where no model is named; CheckpointError, DataError where it, or its data, are
-    missing, damaged or of another kind."""
+    missing, damaged or of another kind.
+    """
     if settings.load_model is None:
         raise SettingsError("say which model to evaluate: load_model=RUN, a run's folder or a published checkpoint")
     named = Path(settings.load_model)

@@ -16,7 +16,8 @@ from contextssl.evaluation.ridge_regression import one_thread
 
 def noise_deviation(unit: Float[Tensor, "n D"], share: float) -> float:
     """The deviation of the noise in each of the D dimensions: its total variance is ``share`` × that of this set about its mean (where
-    :class:`~contextssl.models.bottleneck.NoiseBottleneck` takes the one that was tracked over training batches of all contexts)."""
+    :class:`~contextssl.models.bottleneck.NoiseBottleneck` takes the one that was tracked over training batches of all contexts).
+    """
     variance = float(unit.double().var(dim=0, unbiased=False).sum())
     return math.sqrt(share * variance / unit.shape[1])
 

@@ -33,7 +33,8 @@ class Shown:
 @dataclass(frozen=True)
 class OnlinePairs:
     """Fixed pairs: queries and contexts, whose views differ in every factor, which all environments share (or those of each, where contexts are
-    examples or evidence); and a bank of labelled neighbours of the training split, single views."""
+    examples or evidence); and a bank of labelled neighbours of the training split, single views.
+    """
 
     drawn: Shown
     bank: Tensor

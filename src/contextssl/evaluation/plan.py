@@ -194,7 +194,8 @@ def _unseen(settings: EvaluateSettings, evaluated: Evaluated) -> PairSource | No
 
 def _context_pairs(evaluated: Evaluated) -> int:
     """How many pairs a drawn context holds: as many as the model takes; for one without contexts as many as a context model of its settings would,
-    since erasure is fitted on these pairs."""
+    since erasure is fitted on these pairs.
+    """
     longest = evaluated.model.longest_context
     if longest == 0:
         longest = evaluated.settings.block_size - 2 if evaluated.settings is not None else max(PUBLISHED_LENGTHS)

@@ -43,7 +43,8 @@ class Queries:
     @classmethod
     def draw(cls, items: int, views: int, sources: str, per_item: int, seed: int) -> Queries:
         """Of ``"all"`` sources ``per_item`` different pairs of each item, drawn from the seed, and a tenth as many identity queries (0: all of
-        them); of the ``"first"``, view 0 alone, every target, as published."""
+        them); of the ``"first"``, view 0 alone, every target, as published.
+        """
         if sources == "first":
             target = torch.arange(1, views).expand(items, views - 1)
             return cls(torch.zeros_like(target), target, torch.zeros(items, 1, dtype=torch.long), views)

@@ -142,7 +142,8 @@ class Scores:
 
     def rows(self) -> list[ResultRow]:
         """One row per number: mean over contexts, their standard deviation (n - 1 in the denominator; none for one), how many, mean floor, and
-        the mean's standard error over the choice of items."""
+        the mean's standard error over the choice of items.
+        """
         rows = []
         for row, (values, floors, draws) in self._values.items():
             series = torch.tensor(values, dtype=torch.float64)

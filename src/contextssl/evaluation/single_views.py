@@ -153,7 +153,8 @@ def add_fitted(
     about: Mapping[str, object],
 ) -> None:
     """Add the predictions of each closed-form head from representations of ``views.train`` and ``views.rows``: latents, and class scores (one-hot
-    regression), as far as they are targets."""
+    regression), as far as they are targets.
+    """
     factors = views.train.factors
     targets = torch.cat([views.train.latents, F.one_hot(views.train.labels, views.train.source.num_classes).float()], dim=1)
     groups = (*(factors.slice(name) for name in factors.names), slice(factors.width, targets.shape[1]))

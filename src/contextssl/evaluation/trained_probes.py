@@ -22,7 +22,8 @@ STACK_BYTES = 2 << 30
 @dataclass(frozen=True)
 class Target:
     """What a head regresses or classifies: a factor of t numbers, or ``"class"`` of so many classes. ``values`` are those of the training rows,
-    (n, t) float or (n,) int64 classes, or a function from a batch's rows to those of the batch."""
+    (n, t) float or (n,) int64 classes, or a function from a batch's rows to those of the batch.
+    """
 
     name: str
     values: Tensor | Callable[[Tensor], Tensor]

@@ -18,7 +18,8 @@ from contextssl.randomness import seeded_generator
 @dataclass(frozen=True, eq=False)
 class ViewSet:
     """Chosen views of a split's ``source``, item by item: row r is view ``views[r]`` of item ``items[r]``, and an item's ``per_item`` rows stand
-    together."""
+    together.
+    """
 
     split: str
     source: ViewBank

@@ -73,7 +73,8 @@ def build_model(
 
 def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxiliary: bool = True) -> ContextSSL:
     """An in-context model of the settings' sizes; ``auxiliary`` says whether a head regresses latents, which one without actions does not need, and
-    listed pairs have none."""
+    listed pairs have none.
+    """
     settings = parts.settings
     return kind(
         parts.encoder,

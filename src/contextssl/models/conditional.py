@@ -73,7 +73,8 @@ class Conditional(ContextSSL):
         active: Bool[Tensor, "pairs A"] | None = None,
     ) -> Float[Tensor, "pairs 2 D"]:
         """Predictions for pairs, each token on its own: [:, 0] of each target from its source and action, [:, 1] of each target from itself.
-        ``active`` is True at the numbers of the factors that are active in each pair's environment; None: no factor is."""
+        ``active`` is True at the numbers of the factors that are active in each pair's environment; None: no factor is.
+        """
         features = self.pair_features(source, target).flatten(0, 1)
         flags = self._flags(torch.zeros_like(action, dtype=torch.bool) if active is None else active).to(action.dtype)
         inputs = torch.stack([torch.cat([each, flags], dim=-1) for each in (action, torch.zeros_like(action))], dim=1)

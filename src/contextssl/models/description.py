@@ -132,7 +132,8 @@ def _warnings(
     left: Callable[[Tensor], Mapping[str, float]],
 ) -> list[str]:
     """Sentences about examples that say nothing, show different items, or contradict each other. ``alone`` is the effect of each pair by itself,
-    ``left`` gives that of some of them."""
+    ``left`` gives that of some of them.
+    """
     found = []
 
     def unit(features: Tensor, _: Tensor | None) -> Tensor:

@@ -13,7 +13,8 @@ from contextssl.models.evaluation_mode import evaluation_mode
 
 def output_shape(module: nn.Module, view_shape: Sequence[int]) -> tuple[int, ...]:
     """The shape of a module's output for one view of zeros; its running statistics stay as they were. Nothing is computed where the module runs
-    on the meta device, so that this takes no memory whatever the views' size."""
+    on the meta device, so that this takes no memory whatever the views' size.
+    """
     tensors = {name: tensor.to("meta") for pairs in (module.named_parameters(), module.named_buffers()) for name, tensor in pairs}
     with torch.no_grad(), evaluation_mode(module):
         try:
@@ -33,7 +34,8 @@ def feature_width(encoder: nn.Module) -> int:
 
 def check_encoder(encoder: nn.Module, view_shape: Sequence[int]) -> None:
     """One forward pass of two views of zeros through an encoder of the user's own, in evaluation mode. Raises SettingsError where it fails, or
-    its features are not (2, ``num_features``) floats."""
+    its features are not (2, ``num_features``) floats.
+    """
     width, name, shape = feature_width(encoder), type(encoder).__name__, (2, *view_shape)
     device = next((tensor.device for tensors in (encoder.parameters(), encoder.buffers()) for tensor in tensors), torch.device("cpu"))
     with torch.no_grad(), evaluation_mode(encoder):

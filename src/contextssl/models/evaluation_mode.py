@@ -11,7 +11,8 @@ from torch import nn
 @contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Evaluation mode within; afterwards, also on an exception, each submodule has its own flag again. Not the module's own flag for all: a part
-    that its user keeps in evaluation mode (a frozen BatchNorm) would train from then on."""
+    that its user keeps in evaluation mode (a frozen BatchNorm) would train from then on.
+    """
     flags = {part: part.training for part in module.modules()}
     module.eval()
     try:

@@ -71,7 +71,8 @@ def check_images(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Non
 def _look_unnormalised(images: Tensor, low: float, high: float, mean: Tensor, std: Tensor) -> bool:
     """Whether float images lie in 0 to 1 as only images that were not normalised do: normalised ones lie there only where every pixel of the batch
     is in the narrow band from its channel's mean to one deviation above. So images without content (each channel of each image one number) pass,
-    and all where black itself is normalised to nearly 0, as by mean 0 and deviation 1: then the two cannot be distinguished."""
+    and all where black itself is normalised to nearly 0, as by mean 0 and deviation 1: then the two cannot be distinguished.
+    """
     if low < -OVERSHOOT or high > 1 + OVERSHOOT or float((-mean / std).max()) >= -OVERSHOOT:
         return False
     planes = images.flatten(2)
@@ -80,7 +81,8 @@ def _look_unnormalised(images: Tensor, low: float, high: float, mean: Tensor, st
 
 def normalised(images: Tensor, mean: Tensor | None, std: Tensor | None) -> Tensor:
     """uint8 images → float, by channel means and deviations (C, 1, 1); float inputs as they are. Raises InputError for uint8 images where those
-    are not known."""
+    are not known.
+    """
     if images.dtype != torch.uint8:
         return images
     if mean is None or std is None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 class LabelHead(nn.Module):
     """(*batch, D = ``projection_dim``) normalised embeddings → (*batch, K = ``count``) logits, by one linear map. Its input is √D × the unit
     embedding, whose numbers are of order one, as a freshly drawn layer expects (``auxiliary_scale="sqrt_width"`` of
-    :class:`~contextssl.models.contextssl.ContextSSL`). It is not given the environment: only the embedding carries it."""
+    :class:`~contextssl.models.contextssl.ContextSSL`). It is not given the environment: only the embedding carries it.
+    """
 
     def __init__(self, projection_dim: int, count: int) -> None:
         super().__init__()

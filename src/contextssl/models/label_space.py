@@ -44,7 +44,8 @@ def coarse_number(latents: Float[Tensor, "n w"], factor: Factor) -> Float[Tensor
 
 def bin_edges(latents: Float[Tensor, "n w"], factor: Factor, bins: int = 2) -> tuple[float, ...]:
     """The ``bins`` - 1 inner quantiles of the factor's coarse number: as many of these latents in each bin. Raises SettingsError for fewer than
-    two bins, or where a bin would be empty since the factor takes too few values."""
+    two bins, or where a bin would be empty since the factor takes too few values.
+    """
     if bins < 2:
         raise SettingsError(f"bins is {bins}: a label that depends on the context needs at least 2 per factor")
     number = coarse_number(latents, factor).cpu().numpy()
@@ -58,7 +59,8 @@ def bin_edges(latents: Float[Tensor, "n w"], factor: Factor, bins: int = 2) -> t
 
 def factor_bins(latents: Float[Tensor, "n w"], factor: Factor, edges: Sequence[float]) -> Int[Tensor, " n"]:
     """Which bin each view's value of a factor falls in, by its own block of absolute latents and the rising edges of :func:`bin_edges`: 0 to
-    len(edges), int64; a value at an edge belongs above it."""
+    len(edges), int64; a value at an edge belongs above it.
+    """
     number = coarse_number(latents, factor)
     # Edges stay plain numbers: a tensor of them would have to be copied to the device in every step, which waits for it.
     bins = torch.zeros_like(number, dtype=torch.long)
@@ -105,7 +107,8 @@ class LabelSpace:
         cls, latents: Float[Tensor, "n A"], factors: FactorSpace, classes: int, *, bins: int = 2, names: Sequence[str] | None = None
     ) -> LabelSpace:
         """Edges at the quantiles of training latents, of the factors of these ``names`` (default: all). Raises SettingsError for an unknown
-        factor, a category, or a factor of too few values; see :func:`bin_edges`."""
+        factor, a category, or a factor of too few values; see :func:`bin_edges`.
+        """
         chosen = factors.names if names is None else tuple(names)
         return cls(factors, classes, {name: bin_edges(latents[:, factors.slice(name)], factors[name], bins) for name in chosen})
 
@@ -125,7 +128,8 @@ class LabelSpace:
 
     def labels(self, latents: Float[Tensor, "n A"], classes: Int[Tensor, " n"], active: Bool[Tensor, "n A"]) -> Int[Tensor, " n"]:
         """Each view's label in its environment, 0 to K - 1, by its absolute latents and class; -1 where no factor is active in it, several are, or
-        one without bins."""
+        one without bins.
+        """
         factors = torch.stack([active[:, block].any(dim=-1) for block in self.factors.slices], dim=-1)
         alone = factors & (factors.sum(dim=-1, keepdim=True) == 1)
         labels = torch.full_like(classes, NO_LABEL, dtype=torch.long)

@@ -54,7 +54,8 @@ class Context:
 
     def prefix(self, tokens: int) -> Context:
         """The context of the first ``tokens`` tokens. Exact, since no token sees a later one; nothing is computed or copied. Raises InputError
-        for an odd, negative or longer length."""
+        for an odd, negative or longer length.
+        """
         if tokens % 2 or not 0 <= tokens <= len(self):
             raise InputError(f"a context of {len(self)} tokens has no prefix of {tokens}: ask for an even number from 0 to {len(self)}")
         held = tokens // 2 * self.held
@@ -63,7 +64,8 @@ class Context:
 
     def describe(self) -> Description:
         """Which factors these examples keep and drop, how sure that is, whether more pairs would help, and what is odd about them, in the model's
-        own estimate on views that it carries. Raises InputError for a context of another kind, of no pairs, or of a model that carries no views."""
+        own estimate on views that it carries. Raises InputError for a context of another kind, of no pairs, or of a model that carries no views.
+        """
         if self.describer is None or self.features is None:
             raise InputError("this context cannot be described: only contexts of examples can (context=examples)")
         if not len(self):
@@ -273,7 +275,8 @@ class Predictor(nn.Module):
     ) -> Context:
         """Encode k pairs once into the keys and values that queries attend to. No context mask. Raises InputError where the pairs and a query would
         not fit into a block, unless ``beyond_block``: nothing of the predictor depends on the block's size, since there are no positions, but
-        training has shown it no context that long."""
+        training has shown it no context that long.
+        """
         limit = self.block_size // 2 - 1
         if features.shape[0] > limit and not beyond_block:
             raise InputError(
@@ -289,7 +292,8 @@ class Predictor(nn.Module):
 
     def query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None = None) -> Float[Tensor, "n D"]:
         """Predictions for n independent queries, each alone after the same context (None: after nothing). Equal to running each query token by
-        token after the context, but the context is neither run again nor copied."""
+        token after the context, but the context is neither run again nor copied.
+        """
         x = self.query_token(features, actions)
         for layer, block in enumerate(self.blocks):
 

@@ -67,7 +67,8 @@ def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def architecture(state: Mapping[str, Tensor]) -> dict[str, int | str]:
     """What the (translated) tensors say: backbone and widths, but not heads and block size. Raises CheckpointError where the encoder is none of
-    the ResNets that the published implementation trains."""
+    the ResNets that the published implementation trains.
+    """
     if "encoder.conv1.weight" not in state:
         raise CheckpointError("the published checkpoint's encoder has no conv1: only its ResNets can be loaded")
     shapes = []
@@ -114,7 +115,8 @@ def statistics_of(state: Mapping[str, Tensor]) -> tuple[tuple[float, ...] | None
 
 def state_in(content: Mapping[str, object], depth: int = 0) -> dict[str, Tensor] | None:
     """The state dict with the published names in a file's content, whatever wrapped it or its parts; None where there is none. Raises
-    CheckpointError where there are several, and none lies where one is usually kept."""
+    CheckpointError where there are several, and none lies where one is usually kept.
+    """
     state = unwrapped(content)
     if state is not None or depth == DEEPEST:
         return state
@@ -131,7 +133,8 @@ def state_in(content: Mapping[str, object], depth: int = 0) -> dict[str, Tensor]
 def unwrapped(state: Mapping[str, object]) -> dict[str, Tensor] | None:
     """Tensors by their published names: without the ``module.`` and ``_orig_mod.`` that DataParallel and torch.compile put before names, at any
     depth, and without what a module around the network put before all of its (``model.`` of a Lightning module). Raises CheckpointError where two
-    tensors would have one name, or the file holds several networks."""
+    tensors would have one name, or the file holds several networks.
+    """
     tensors: dict[str, Tensor] = {}
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):

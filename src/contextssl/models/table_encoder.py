@@ -22,7 +22,8 @@ KINDS = ("table_mlp", "table_resnet")
 
 class PiecewiseLinear(nn.Module):
     """Numbers (n, C), standardised → (n, C · width): each through its own bins and its own linear map, then ReLU. The outer bins are not bounded,
-    so that a number beyond the training range is distinguished from the greatest one."""
+    so that a number beyond the training range is distinguished from the greatest one.
+    """
 
     low: Tensor
     length: Tensor
@@ -120,7 +121,8 @@ class TableEncoder(nn.Module):
 
     def rows(self, frame: object) -> Float[Tensor, "n W"]:
         """A pandas DataFrame with the training table's columns as rows for this encoder. Raises DataError naming the columns that are missing, or
-        a number that is none."""
+        a number that is none.
+        """
         return torch.from_numpy(self.columns.encode(frame))  # type: ignore[arg-type]
 
 

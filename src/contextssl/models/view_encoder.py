@@ -131,7 +131,8 @@ class ViewEncoder(nn.Module):
 
     def features_of(self, views: Tensor) -> Float[Tensor, "n F"]:
         """Features of normalised views, as training and use both have them. Raises InputError where the encoder's output is not (n,
-        ``feature_width``)."""
+        ``feature_width``).
+        """
         features = self.encoder(views)
         check_features(features, len(views), self.feature_width, type(self.encoder).__name__)
         return features

@@ -36,7 +36,8 @@ def describe_run(settings: TrainSettings, data: Data, encoder: nn.Module | str |
 
 def describe_parts(settings: TrainSettings, data: Data, encoder: nn.Module | str | None) -> dict[str, Any]:
     """What the data and the encoder were, also where data and encoder are the user's own, whatever the settings' ``dataset`` and ``backbone``
-    say; and the properties of a method that is not of this package, which a report does not import."""
+    say; and the properties of a method that is not of this package, which a report does not import.
+    """
     found: dict[str, Any] = {"data": {**data.description, "kind": data_kind(data)}}
     if settings.method not in METHODS.built_in:
         method = METHODS.find(settings.method)

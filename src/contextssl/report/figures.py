@@ -50,7 +50,8 @@ def by_length(
     runs: Sequence[Run], protocol: str, metric: str, *, ylabel: str, floors: bool = True, high: float | None = 1.0, paper: bool = False
 ) -> list[Panel]:
     """One panel per environment: every factor's metric over context length; lines of one dash pattern are of one run; with ``paper``, the
-    published lines too."""
+    published lines too.
+    """
     panels = []
     for environment in environments_of(runs):
         lines, under, lengths = [], [], []

@@ -145,7 +145,8 @@ def make_gallery(plan: Plan, *, queries: int = QUERIES, neighbours: int = NEIGHB
 @dataclasses.dataclass(frozen=True)
 class OwnCode:
     """The user's own code that a run was made with, as in the settings of these names, which the user names again: code that only a file names
-    is never imported."""
+    is never imported.
+    """
 
     factors: list[str] | None = None
     dataset: str | None = None
@@ -236,7 +237,8 @@ def _apart(views: ViewSet, row: int, reference: int) -> dict[str, str]:
 
 def apart(factors: FactorSpace, one: Tensor, other: Tensor) -> dict[str, str]:
     """How far two latents (A,) are from each other, by factor: degrees for rotations, the mean absolute difference for others. Empty where factors
-    have no values."""
+    have no values.
+    """
     found: dict[str, str] = {}
     for factor in factors.factors if factors.has_values else ():
         block = factors.slice(factor.name)

@@ -29,7 +29,8 @@ RETRIEVAL = "MRR"
 
 def adaptation_screen(run: Run) -> Table | None:
     """No context, and each environment at 14 tokens (or the longest length): each cell a mean over contexts for every factor; the last row
-    what a constant predictor, or chance, scores. None where nothing was evaluated."""
+    what a constant predictor, or chance, scores. None where nothing was evaluated.
+    """
     length = run.reported_length("geometry", "variance_share") or run.reported_length("probe", "r2_pooled")
     if length is None:
         return None

@@ -21,7 +21,8 @@ LSF_VARIABLES = ("LSB_JOBID", "LSB_DJOB_RANKFILE", "JSM_NAMESPACE_LOCAL_RANK", "
 @dataclass(frozen=True)
 class Launch:
     """How this process was started: whether it is the first, which writes for all of them, of how many, and the variable of the environment that says
-    so; None where nothing does."""
+    so; None where nothing does.
+    """
 
     first: bool = True
     world: int = 1
@@ -32,7 +33,8 @@ def launched() -> Launch:
     """How this process was started: by the process group, or by the environment before there is one.
 
     A rank (RANK, LOCAL_RANK, SLURM_PROCID) means nothing without the number of processes that it counts among: a stray one, left by a shell
-    or a scheduler, makes no process one of several. The launchers are tried in Lightning's order."""
+    or a scheduler, makes no process one of several. The launchers are tried in Lightning's order.
+    """
     if dist.is_available() and dist.is_initialized():
         return Launch(dist.get_rank() == 0, dist.get_world_size(), "WORLD_SIZE")
     if dist.is_available() and dist.is_torchelastic_launched():

@@ -2,7 +2,8 @@
 
 Everything is written under a temporary name in the same folder, flushed to the disk, and renamed: a run that is killed leaves the old file
 or the new one, never half of one. An :class:`OSError` on the way (a full disk, a quota, no permission) becomes one
-:class:`~contextssl.errors.DataError` that names the file and the fix."""
+:class:`~contextssl.errors.DataError` that names the file and the fix.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ ADVICE = {
 
 def read_regular(path: Path | str, most: int | None = None) -> bytes:
     """The bytes of a file. A pipe, a socket or a device is refused before it is read, for such a read may never end.
-    Raises DataError for what is no file, or has more than ``most`` bytes; OSError where the system refuses it."""
+    Raises DataError for what is no file, or has more than ``most`` bytes; OSError where the system refuses it.
+    """
     # Opening a pipe waits for its other end by default; of a file this changes nothing.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         status = os.fstat(file.fileno())
@@ -47,7 +49,8 @@ def read_regular(path: Path | str, most: int | None = None) -> bytes:
 def storage_error(error: OSError, path: Path | str, doing: str, fix: str = "") -> DataError:
     """One clear error for what the operating system refused: ``doing``, such as ``"read"``, a path.
 
-    ``fix`` is what to do, in place of the usual advice for this kind of error."""
+    ``fix`` is what to do, in place of the usual advice for this kind of error.
+    """
     usual = ADVICE.get(error.errno or 0, "check the path and the disk, then run the same command again")
     return DataError(f"cannot {doing} {path}: {error.strerror or error}; {fix or usual}")
 
@@ -71,7 +74,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path next to ``path`` to write a file to; on leaving it is flushed and renamed to ``path``, on an error it is removed.
 
     The folder is made where it is missing. The temporary name starts with a dot and ends with the same suffix, for libraries that go by it.
-    Raises DataError where the disk is full, or the folder cannot be written to."""
+    Raises DataError where the disk is full, or the folder cannot be written to.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
@@ -90,7 +94,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path | str, temporary: Path | str) -> Iterator[Path]:
     """An empty ``temporary`` folder (on the same disk) to fill; on leaving it is renamed to ``path``, replacing a folder that is there; on an error
-    it is removed. Raises DataError where the disk is full, or the folder cannot be written to."""
+    it is removed. Raises DataError where the disk is full, or the folder cannot be written to.
+    """
     path, temporary = Path(path), Path(temporary)
     try:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -119,7 +124,8 @@ def write_text(path: Path | str, text: str) -> None:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Writes plain values as valid JSON (so no NaN or infinity: those are a ValueError), whole or not at all.
-    Raises DataError, see :func:`atomic_path`."""
+    Raises DataError, see :func:`atomic_path`.
+    """
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -147,7 +153,8 @@ def write_array(path: Path | str, array: np.ndarray) -> None:
 
 def read_array(path: Path | str) -> np.ndarray:
     """The array of an ``.npy`` file. A file that holds pickled Python objects is refused: reading one runs whatever code is in it.
-    Raises DataError where it is missing, cut short, a pickle or another kind of file."""
+    Raises DataError where it is missing, cut short, a pickle or another kind of file.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:

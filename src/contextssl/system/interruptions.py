@@ -4,7 +4,8 @@ Python runs a signal's handler between two of its own instructions. So a long ca
 can come at an unsafe point: in the middle of a training step, or while a library holds a lock. Therefore a training only notes the signal, and
 saves and stops after the step that it is in (:func:`deferred`); everything else is left by a KeyboardInterrupt. In the command
 (:func:`command`) a thread sees signals at once, and ends the process where neither happens in time, or where Ctrl-C comes twice. It can do so
-because files are written under a temporary name and renamed."""
+because files are written under a temporary name and renamed.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +102,8 @@ class Interruptions:
 
     def leave(self) -> None:
         """End the process now that its work has ended and its message is printed. Python's own exit takes seconds on a busy machine, out of the
-        thread's reach; only Weights & Biases still has something to send."""
+        thread's reach; only Weights & Biases still has something to send.
+        """
         if self.by_force and "wandb" not in sys.modules:
             with suppress(Exception):
                 sys.stdout.flush()
@@ -180,7 +182,8 @@ def command() -> Iterator[Interruptions]:
 def deferred(message: Callable[[], str] | None = None, patience: float | None = None) -> Iterator[Interruptions]:
     """Around work that checks ``asked`` by itself, and stops at a safe point: signals raise nothing there.
 
-    ``message`` is printed when the work is ended; a command has ``patience`` seconds for it (default: :data:`PATIENCE`)."""
+    ``message`` is printed when the work is ended; a command has ``patience`` seconds for it (default: :data:`PATIENCE`).
+    """
     global _present
     outer = _present
     here = _present = outer if outer is not None else Interruptions(by_force=False)

@@ -21,7 +21,8 @@ def locked(path: Path | str, doing: str, *, wait: bool = True) -> Iterator[None]
     """Holds the lock at ``path``: a file that is there while a process holds it, or has died holding it. Its folder is made.
 
     ``doing`` is what another process that holds it is doing, such as ``"packing into datasets/x"``; ``wait`` until it has ended, saying so once.
-    Raises BusyError where another process holds it and is not waited for; DataError where the folder cannot be written to."""
+    Raises BusyError where another process holds it and is not waited for; DataError where the folder cannot be written to.
+    """
     path = Path(path)
     lock = FileLock(path)
     try:

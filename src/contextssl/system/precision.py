@@ -14,7 +14,8 @@ BF16, FLOAT32 = "bf16-mixed", "32-true"
 def choose_precision(precision: str, accelerator: str) -> str:
     """``auto``: bf16 on GPUs that compute in it and on CPUs that gain from it; float32 elsewhere. Any other word as it is.
 
-    ``accelerator`` is ``"cpu"``, ``"gpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: the best that is there."""
+    ``accelerator`` is ``"cpu"``, ``"gpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: the best that is there.
+    """
     if precision != "auto":
         return precision
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
@@ -29,7 +30,8 @@ def _gains_from_bf16() -> bool:
 
     AVX-512's bf16 instructions run at full rate on AMD's cores. On Intel's they run at half of it, and what is gained there is gained in AMX's
     tiles, which a virtual machine may hide: the demo's training without them takes 1.2 times as long in bf16 as in float32. Where PyTorch was
-    restricted to older kernels (``ATEN_CPU_CAPABILITY``), its attention in bf16 fails on a processor with tiles."""
+    restricted to older kernels (``ATEN_CPU_CAPABILITY``), its attention in bf16 fails on a processor with tiles.
+    """
     if platform.machine().lower() in ("x86_64", "amd64") and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
         return False
     able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}

@@ -25,7 +25,8 @@ class Meter:
         done: how many were done before.
         seconds: between two plain lines.
         line: text of a plain line; default: the count, the rate and the seconds left.
-        console: default: the error stream."""
+        console: default: the error stream.
+    """
 
     def __init__(
         self,

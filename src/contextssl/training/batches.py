@@ -45,7 +45,8 @@ class EpochSteps(Sampler[tuple[int, int]]):
 
 class PairLoader(DataLoader[PairBatch]):
     """Draws batches, ahead of time in ``workers`` processes. Its state is how many batches the run has consumed, over all epochs (what was drawn
-    ahead does not count), as ``consumed`` says, so Lightning can resume it."""
+    ahead does not count), as ``consumed`` says, so Lightning can resume it.
+    """
 
     def __init__(self, sampler: PairSampler, consumed: Callable[[], int], rank: int, world: int, workers: int, pin_memory: bool) -> None:
         self.steps = EpochSteps(sampler.steps_per_epoch)

@@ -23,7 +23,8 @@ PAIRS, EXAMPLES = 64, 15
 @dataclass(frozen=True)
 class DrawnViews:
     """The pairs whose features are carried, of each factor that differ in it alone, and examples of each environment; drawn once, encoded whenever
-    the model is saved."""
+    the model is saved.
+    """
 
     factors: dict[str, PairBatch]
     examples: dict[str, PairBatch]

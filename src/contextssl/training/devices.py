@@ -14,7 +14,8 @@ from contextssl.errors import SettingsError
 
 def check_devices(settings: TrainSettings) -> None:
     """Whether this machine has the accelerator and the devices of the settings, which are of the kinds that they may be, before anything is made.
-    Raises SettingsError where it has not."""
+    Raises SettingsError where it has not.
+    """
     name = settings.accelerator
     kind, count = _present(name)
     if count == 0:

@@ -19,7 +19,8 @@ from contextssl.randomness import DrawingFrom, seeded_generator
 
 def dry_run(settings: TrainSettings, own_encoder: bool = False) -> None:
     """Builds the environments and the model of a run before its data are opened, without memory for the weights; the user's own encoder is checked
-    when its views are there. Raises SettingsError for invalid environments, an unknown backbone, sizes that do not fit together."""
+    when its views are there. Raises SettingsError for invalid environments, an unknown backbone, sizes that do not fit together.
+    """
     foreseen = DATA_SETS.find(settings.dataset).foreseen
     # Only the store knows its factors.
     if foreseen is None or (settings.data_dir is not None and is_store(Path(settings.data_dir))):

@@ -24,7 +24,8 @@ from contextssl.system.distributed import launched
 
 def check_launch(settings: RunSettings) -> None:
     """Raises SettingsError for devices that are not there, and where the environment says that there are more or fewer processes than devices ×
-    num_nodes, which would wait for each other for ever, or each train alone into the other's files."""
+    num_nodes, which would wait for each other for ever, or each train alone into the other's files.
+    """
     launch = launched()
     several = f"{launch.variable} in the environment makes this one of {launch.world} processes"
     alone = f"for a run of its own, unset {launch.variable}"
@@ -64,7 +65,8 @@ def check_launch(settings: RunSettings) -> None:
 
 def without_requeue() -> list[ClusterEnvironment]:
     """For a trainer under Slurm, whose warning a training answers by saving and stopping. Lightning would write files and queue the job again within
-    the signal's handler, which hangs where the signal comes at an unsafe point."""
+    the signal's handler, which hangs where the signal comes at an unsafe point.
+    """
     slurm = not TorchElasticEnvironment.detect() and SLURMEnvironment.detect()
     return [SLURMEnvironment(auto_requeue=False)] if slurm else []
 

@@ -16,7 +16,8 @@ from contextssl.training.loss import Losses
 
 class TrainMeters:
     """Means of losses (and similarities, and pooled R² of each factor where it was active, as far as a method has them) and images/s, since
-    they were last fetched."""
+    they were last fetched.
+    """
 
     def __init__(self, factors: FactorSpace) -> None:
         self.factors = factors

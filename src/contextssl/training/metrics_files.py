@@ -1,5 +1,6 @@
 """What is logged while training: ``metrics.csv``, and the same numbers for TensorBoard. Both only grow, in whole lines and records; a resumed run
-takes back what came after its checkpoint."""
+takes back what came after its checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +77,8 @@ class MetricsCSV(_FileLogger):
     def drop_after(self, step: int, checksum: int | None = None) -> list[Row]:
         """Drop the rows of steps from ``step`` on, which a resumed run repeats, and return the others. A last line that was cut short is dropped
         with a warning; so is said where the rows that are kept have another checksum than :attr:`checksum` was after that step (0 where nothing had
-        been logged, None where unknown). Raises DataError where another line is damaged, naming it."""
+        been logged, None where unknown). Raises DataError where another line is damaged, naming it.
+        """
         if not self.path.exists():
             if checksum:
                 warnings.warn(f"{self.path} is gone: the new one begins at step {step}", stacklevel=2)
@@ -152,7 +154,8 @@ def _read(path: Path) -> list[Row]:
 
 class EventFile(_FileLogger):
     """The numbers of ``metrics.csv`` in TensorBoard's format, written at once: no thread to wait for, nothing that a killed process has yet to
-    write."""
+    write.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()

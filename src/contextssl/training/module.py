@@ -39,7 +39,8 @@ class Training(pl.LightningModule):
     """One run: its model, which is trained in place, its batches, its optimiser and its validation.
 
     The validation pairs (``online``) are fixed; ``environments`` are those of their contexts. A checkpoint holds the ``recipe``, which rebuilds the
-    model, and the features of the ``carried`` views."""
+    model, and the features of the ``carried`` views.
+    """
 
     def __init__(
         self,

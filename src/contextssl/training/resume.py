@@ -36,7 +36,8 @@ class Resumed:
     """A run to resume.
 
     Stopped before its first checkpoint it has none, no content, and starts again in its own folder. ``own_data`` is the code of the user's own that
-    its data were made by, as its files name it; None where they were made by none."""
+    its data were made by, as its files name it; None where they were made by none.
+    """
 
     settings: TrainSettings
     folder: Path
@@ -48,7 +49,8 @@ class Resumed:
 @contextmanager
 def resumed(given: TrainSettings) -> Iterator[Resumed]:
     """The run that ``given.resume`` names, for this process alone. Raises CheckpointError where there is nothing to resume; SettingsError where
-    other settings are given than the run's own; BusyError where another process trains in its folder."""
+    other settings are given than the run's own; BusyError where another process trains in its folder.
+    """
     named = Path(str(given.resume))
     if named.is_dir() and not (named / LAST).is_file() and (named / SETTINGS).is_file() and is_early(named):
         own = TrainSettings(**stored_settings(named))
@@ -84,7 +86,8 @@ def write_settings(folder: Path, settings: TrainSettings, commit: str | None, pa
 
 def stored_settings(folder: Path) -> dict[str, Any]:
     """The settings in a run's ``settings.json``.
-    Raises DataError where it is missing, damaged, or of a newer format; CheckpointError where it holds settings that this version does not know."""
+    Raises DataError where it is missing, damaged, or of a newer format; CheckpointError where it holds settings that this version does not know.
+    """
     path = folder / SETTINGS
     content = read_json(path)
     written = content.get("format", FORMAT) if isinstance(content, dict) else None
@@ -133,7 +136,8 @@ def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSet
 
 def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_from: Path | None) -> bool:
     """Train, from a checkpoint where there is one. Returns whether the time limit stopped the run. Raises KeyboardInterrupt where the user stopped
-    it, saying how to resume; SystemExit for other signals in a program of the user's; DataError where the disk is full, saying how to resume."""
+    it, saying how to resume; SystemExit for other signals in a program of the user's; DataError where the disk is full, saying how to resume.
+    """
 
     def message() -> str:
         return f"training stopped at step {trainer.global_step:,}: {how_to_resume(module.folder)}"

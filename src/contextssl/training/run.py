@@ -62,7 +62,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         encoder: your own module with a ``num_features``, in place of ``settings.backbone``.
 
     Raises SettingsError, DataError or CheckpointError for what is wrong with each, before anything is trained; TrainingError where the loss is not
-    finite."""
+    finite.
+    """
     with ExitStack() as stack:
         given_data = data is not None or own_name(settings.dataset) is not None
         given_encoder = encoder is not None or settings.encoder_factory is not None
@@ -94,7 +95,8 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
 
 def _data_of(settings: TrainSettings, content: Mapping[str, Any]) -> Data:
     """The data of the settings; for a resumed run those at the places that it recorded, whatever the working directory.
-    Raises DataError where a resumed run was trained on other data."""
+    Raises DataError where a resumed run was trained on other data.
+    """
     recorded = content[checkpoints.RECIPE]["data"] if content else {}
     found = {} if own_name(settings.dataset) else at_recorded_places(settings, recorded)
     data = open_data(dataclasses.replace(settings, **found), progress=settings.progress)

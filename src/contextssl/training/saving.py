@@ -49,7 +49,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 class RunCheckpoints(Checkpoint):
     """``best`` where the validation score ``watched`` exceeds all before, ``epoch=NNNN`` where asked for, and then ``last``, which records the others
-    for a resumed run."""
+    for a resumed run.
+    """
 
     def __init__(
         self, folder: Path, watched: str, steps_per_epoch: int, settings: RunSettings, metrics: MetricsCSV, events: EventFile

@@ -81,7 +81,8 @@ class Augmentation(ABC):
 @dataclass(frozen=True)
 class Switched(Augmentation):
     """An augmentation that is applied to an image with the probability ``chance``, 0 to 1, or SettingsError is raised; its one parameter is named
-    by what the image then is."""
+    by what the image then is.
+    """
 
     identity: ClassVar = (0.0,)
 
@@ -113,7 +114,8 @@ def uniform(count: int, ends: tuple[float, float], generator: torch.Generator) -
 
 def checked_range(setting: str, ends: Any, least: float, most: float) -> tuple[float, float]:
     """A range given by a user as (low, high). Raises SettingsError where it is not two finite numbers, is the wrong way round, or leaves
-    ``least`` to ``most``."""
+    ``least`` to ``most``.
+    """
     if not (isinstance(ends, Sequence) and len(ends) == 2 and all(map(_is_number, ends))):
         raise SettingsError(f"{setting} must be two numbers, low and high, not {ends!r}")
     low, high = (float(end) for end in ends)
@@ -138,7 +140,8 @@ def _is_number(value: Any) -> bool:
 
 def precise(parameters: Tensor) -> Tensor:
     """Parameters in float64 where the device has it. Of functions such as ``exp`` the last bit may depend on the place in a batch, and what is
-    rounded to float32 or coarser afterwards does not."""
+    rounded to float32 or coarser afterwards does not.
+    """
     return parameters if parameters.device.type == "mps" else parameters.double()
 
 

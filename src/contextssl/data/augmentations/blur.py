@@ -70,7 +70,8 @@ def half_gaussian(sigma: Float[Tensor, " n"], radius: int) -> Float[Tensor, "n t
 @lru_cache(maxsize=16)
 def mirrored_taps(size: int, radius: int, device: torch.device) -> Float[Tensor, "taps pixels"]:
     """(radius + 1, size · size): how often pixel j is counted for pixel i at each distance, mirrored beyond the edges. Times the weights of
-    a kernel it is the matrix of the blur along one axis."""
+    a kernel it is the matrix of the blur along one axis.
+    """
     offsets = torch.arange(-radius, radius + 1)
     period = max(2 * (size - 1), 1)
     seen = (torch.arange(size)[:, None] + offsets) % period

@@ -64,7 +64,8 @@ AUGMENTATION = Color
 
 def blend(images: Float[Tensor, "n C H W"], grey: Float[Tensor, "n 1 #H #W"], factor: Float[Tensor, " n"]) -> Float[Tensor, "n C H W"]:
     """The image at a factor of 1, the grey at 0, in a line through both. kornia has no such function for a mean that is the same in every
-    batch, and its blend with each pixel's grey makes more copies."""
+    batch, and its blend with each pixel's grey makes more copies.
+    """
     kept = per_image(factor)
     return (images * kept).add_(grey * (1 - kept)).clamp_(0, 1)
 

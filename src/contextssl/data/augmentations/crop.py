@@ -88,7 +88,8 @@ AUGMENTATION = Crop
 
 def interpolation(start: Float[Tensor, " n"], extent: Float[Tensor, " n"], size: int) -> Float[Tensor, "n size size"]:
     """Matrices that stretch a stretch of ``size`` pixels, ``start`` and ``extent`` as fractions, to all ``size`` pixels, bilinearly. Pixel
-    centres lie at halves, and what lies outside of the stretch is ignored, as if it had been cut out first."""
+    centres lie at halves, and what lies outside of the stretch is ignored, as if it had been cut out first.
+    """
     pixels = torch.arange(size, dtype=torch.float32, device=start.device)
     within = (pixels + 0.5) * extent[:, None] - 0.5
     within = within.maximum(torch.zeros_like(within)).minimum((extent[:, None] * size - 1).clamp_(min=0))

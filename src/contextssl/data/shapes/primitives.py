@@ -85,7 +85,8 @@ class Solid:
         self, rings: Sequence[np.ndarray], albedo: float = PALE, at: Triple = (0, 0, 0), turn: Triple = (0, 0, 0), closed: bool = False
     ) -> None:
         """A skin over outlines (n, 3) of equally many points, counter-clockwise from above. Outlines that are single points close its ends, or
-        ``closed`` joins the last to the first."""
+        ``closed`` joins the last to the first.
+        """
         points = tuple(index for index, ring in enumerate(rings) if (ring == ring[0]).all())
         self.add(np.concatenate(rings), _ring_faces(len(rings), len(rings[0]), points, closed), albedo, at, turn)
 

@@ -227,7 +227,8 @@ def _window(offset: np.ndarray, radius: np.ndarray, grid: PixelGrid) -> np.ndarr
 
 def _floor_light(lamp: np.ndarray, grid: PixelGrid, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The spot light on the floor at each pixel were there no object, and whether one within ``reach`` (V,) of the origin could keep it off:
-    (V, P) each."""
+    (V, P) each.
+    """
     x, y, z = lamp[:, :1], lamp[:, 1:2], lamp[:, 2:]
     along = x * grid.floor_x
     along += y * grid.floor_y
@@ -254,7 +255,8 @@ def _object_light(
     scene: Scene, to_object: np.ndarray, eye: np.ndarray, lamp: np.ndarray, size: np.ndarray, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Where the object is seen by rays in these directions (W, 3) of the world: which of them, view, and its light by the white sun and by the
-    spot (to be coloured), (M,) each. Eye and lamp, (V, 3) each, are in the object's frame, whose unit of length is ``size`` (V,) in the world."""
+    spot (to be coloured), (M,) each. Eye and lamp, (V, 3) each, are in the object's frame, whose unit of length is ``size`` (V,) in the world.
+    """
     rays = _turn(directions[None], to_object[:, None]).reshape(-1, 3)
     face, distance = scene.hits(np.repeat(eye, len(directions), axis=0), rays)
     hit = np.flatnonzero(face >= 0)

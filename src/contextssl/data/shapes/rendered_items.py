@@ -206,7 +206,8 @@ class ShapesSource:
 
     def render(self, split: str, index: int, raw: np.ndarray, resolution: int) -> np.ndarray:
         """An item under raw latents of the caller's own, (V, 7), or (V, 11) of :data:`~contextssl.data.shapes.view_grid.LATENTS_OF_SHAPES`, in
-        which the object moves and changes its size: images (V, resolution, resolution, 3) uint8."""
+        which the object moves and changes its size: images (V, resolution, resolution, 3) uint8.
+        """
         published, offsets, sizes = split_moves(raw)
         return render_views(self.mesh(split, index), published, resolution, self.supersample, offsets=offsets, sizes=sizes)
 

@@ -28,7 +28,8 @@ UNKNOWN = 0
 @dataclass(frozen=True)
 class Column:
     """One number of an encoded row. A ``"category"`` is its code, 1 to len(categories), 0 where it is missing or unknown; a ``"number"`` is
-    standardised, the training mean where it is missing."""
+    standardised, the training mean where it is missing.
+    """
 
     name: str  # of the column in the file
     kind: Kind

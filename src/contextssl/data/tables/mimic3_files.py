@@ -57,7 +57,8 @@ class TableFile:
 
 def find_tables(folder: Path) -> dict[str, TableFile]:
     """The files of all tables, whatever the case of their names, with headers that have what is read of them; raises DataError where the folder
-    or tables are missing, or a header lacks a column, is another table's or is split by another delimiter."""
+    or tables are missing, or a header lacks a column, is another table's or is split by another delimiter.
+    """
     if not folder.is_dir():
         found = "not a folder" if folder.exists() else "missing"
         raise DataError(f"{folder} is {found}: give data_dir=DIR, the folder of MIMIC-III's CSV files")

@@ -22,7 +22,8 @@ MOST_CLASSES = 100
 
 def read_file(path: Path, delimiter: str | None = None, decimal: str | None = None, encoding: str | None = None) -> pd.DataFrame:
     """The columns of a file; the words are of text files, see :func:`~contextssl.data.tables.text_file.read_text`. Raises DataError where it is
-    missing, damaged, empty, or of another kind."""
+    missing, damaged, empty, or of another kind.
+    """
     if not path.is_file():
         raise DataError(f"there is no file {path}: check the path")
     if path.suffix.lower() in PARQUET:

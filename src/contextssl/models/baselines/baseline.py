@@ -58,7 +58,8 @@ class Baseline(ViewEncoder):
 
     def forward(self, batch: PairBatch, whole: WholeBatch = ALONE) -> dict[str, Float[Tensor, ""]]:
         """The method's losses by name, weighted; their sum is what is minimised. Where there are several processes ``batch`` is what ``whole.batch``
-        makes of this one's share; features are joined, and every head sees those of the whole batch."""
+        makes of this one's share; features are joined, and every head sees those of the whole batch.
+        """
         views = self.normalise(torch.cat([batch.source, batch.target]))
         seen = Seen(batch, views, whole.rows(by_pairs(self.features_of(views))), whole)
         return {name: loss for term in self.terms for name, loss in term(seen).items()}
@@ -84,7 +85,8 @@ class Baseline(ViewEncoder):
         batch_size: int = 8 * BATCH_SIZE,
     ) -> Float[Tensor, "n D"]:
         """Embeddings (no actions), or predictions of what the actions make of the views. Raises InputError for a context, which the method does
-        not take."""
+        not take.
+        """
         if context is not None and len(context):
             raise InputError(f"{self.method} takes no context: leave it out")
         term = self._embeds

@@ -16,7 +16,8 @@ EMA_MOMENTUM = 0.996
 
 class MovingAverage(nn.Module):
     """An exponential moving average of a network's weights. It starts as a copy, and no gradient reaches it. ``momentum`` is the share of the old
-    weights that stays at the first :meth:`update`; it rises to 1 along a cosine (Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020, 3.2)."""
+    weights that stays at the first :meth:`update`; it rises to 1 along a cosine (Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020, 3.2).
+    """
 
     def __init__(self, network: nn.Module, momentum: float) -> None:
         super().__init__()

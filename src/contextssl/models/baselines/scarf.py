@@ -26,7 +26,8 @@ def train_scarf(
     encoder: TableEncoder, rows: Float[Tensor, "n W"], marginals: Float[Tensor, "M W"], *, epochs: int, batch_size: int = 256, seed: int = 0
 ) -> TableEncoder:
     """Train a freshly built encoder in place, on the CPU or wherever it is, on encoded ``rows``, and return it in evaluation mode. Every column
-    may be corrupted, a factor's like any other, with values of the rows ``marginals``."""
+    may be corrupted, a factor's like any other, with values of the rows ``marginals``.
+    """
     device = next(encoder.parameters()).device
     corruption = Corruption(encoder.columns, (), marginals, RATE)
     with DrawingFrom(seeded_generator(seed, "scarf head")):
