@@ -1,4 +1,4 @@
-"""Every command of the README and of the guides on training and extending is run, at a tiny size and in its order; so is their Python."""
+"""Every command of the README and of some guides is run, at a tiny size and in its order; so is their Python."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from contextssl.config.bare_words import named
 from contextssl.config.overrides import settings_from
 from contextssl.data.folder import write_folder
 from tests.example_package import installed_example
+from tests.listed import write_pairs
 from tests.people import write_people
 from tests.sources import ToySource, write_photos
 
 ROOT = Path(__file__).parents[1]
-GUIDES = ("README.md", "docs/training.md", "docs/extending.md", "docs/contexts.md")
+GUIDES = ("README.md", "docs/training.md", "docs/extending.md", "docs/contexts.md", "docs/pairs.md")
 # What makes a command small enough for a test: these settings are added or replaced, everything else stays as the guide says.
 TRAIN = (
     "epochs=1 warmup_epochs=0 batch_size=8 pairs_per_item=1 width=32 n_layer=1 projection_dim=16 auxiliary_width=16 block_size=8 log_interval=1 "
@@ -57,6 +58,7 @@ def small(words: list[str]) -> list[str]:
             "experiment=shapes_minutes": f"{SHAPES} resolution=16",
             "experiment=shapes_examples": f"{SHAPES.replace(' views=4', '')} resolution=16 grid={{rotation:2,color:2}} grid_views=null",
             "dataset=images": "resolution=16",
+            "dataset=pairs": "resolution=16",
             "dataset=table": "encoder_width=16 row_views=4",
             "data_dir=path/to/3DIEBench": "resolution=16 backbone=resnet_compact",
         }.items():
@@ -75,6 +77,9 @@ def run(words: list[str]) -> None:
         assert main(small(rest)) == 0, words
     elif program == "make":
         assert subprocess.run(["make", "-n", *rest], cwd=ROOT, capture_output=True, check=False).returncode == 0, words
+    elif program == "python":
+        command = [sys.executable, str(ROOT / rest[0]), *rest[1:], "classes=2", "objects=4", "val_objects=4", "resolution=16"]
+        assert subprocess.run(command, capture_output=True, timeout=300, check=False).returncode == 0, words
     elif program == "torchrun":
         start, module = words[1:4], words[4:]
         assert start[1:] == ["-m", "contextssl"]
@@ -120,6 +125,7 @@ def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_folder(ToySource(items={"train": 10, "val": 4}), in_folder / "path/to/3DIEBench", 24, workers=0, progress=False)
     write_photos(in_folder / "path/to/photos")
     write_people(in_folder / "people.csv")
+    write_pairs(in_folder / "path/to/folder")
     write_own_module(in_folder / "mine.py")
     monkeypatch.syspath_prepend(str(in_folder))
     monkeypatch.delitem(sys.modules, "mine", raising=False)
