@@ -100,6 +100,7 @@ def cases() -> Iterator[tuple[str, Case]]:
     yield "no active factor in some shares", (context_model(labels=labels), every, uneven, 0, first_sequences_without_factors)
     yield "one environment", (context_model(), Objective(), sampler_of(24, 18, scope="batch"), 0, some_exact)
     twice = sampler_of(12, 16, pairs_per_item=2)
+    yield "items told apart", (context_model(item_head=True, bottleneck=0.3), Objective(item_weight=1.0), twice, 0, some_exact)
     yield "simclr+", (context_model(auxiliary=False), Objective(invariant=True), twice, 0, some_exact)
     yield "vicreg+", (context_model(auxiliary=False), Objective(vicreg=(10.0, 10.0, 1.0), invariant=True), twice, 0, some_exact)
     conditional = context_model(Conditional, labels=labels, bottleneck=0.3)
