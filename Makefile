@@ -11,7 +11,7 @@ DEMO ?=
 
 # What must hold whatever kernels a processor picks, and however many threads add up a sum.
 NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tests/,test_agreement.py test_factors.py \
-  data/test_augmented.py data/test_pairs.py data/test_shared_values.py system/test_distributed.py training/test_loss.py training/test_schedule.py)
+  data/test_augmented.py data/test_pairs.py data/test_pair_sampler.py data/test_shared_values.py system/test_distributed.py training/test_loss.py training/test_schedule.py)
 KERNELS = default avx2
 THREADS = 1 2
 

@@ -22,7 +22,8 @@ from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairSampler, ViewPairs
+from contextssl.data.pair_sampler import PairSampler
+from contextssl.data.pairs import ViewPairs
 from contextssl.data.threediebench_folder import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
 from contextssl.system.machine import processor

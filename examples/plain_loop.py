@@ -9,7 +9,7 @@ import torch
 from contextssl import ContextSSL, TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairSampler
+from contextssl.data.pair_sampler import PairSampler
 from contextssl.evaluation.metrics import r2
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.models.encoders import build_encoder

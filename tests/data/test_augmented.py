@@ -14,7 +14,7 @@ pytest.importorskip("kornia")
 from contextssl.data.augmentations import Augmentations
 from contextssl.data.augmented import BLOCK, AugmentedPairs, AugmentedViews
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairSampler
+from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.evaluation.sensitivity import render_variations

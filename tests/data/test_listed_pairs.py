@@ -10,7 +10,8 @@ import torch
 
 from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.listed_pairs import ListedPairs, ListedViews
-from contextssl.data.pairs import PairSampler, with_decoys
+from contextssl.data.pair_sampler import PairSampler
+from contextssl.data.pairs import with_decoys
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace

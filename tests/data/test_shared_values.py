@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairBatch, PairSampler, ViewPairs, draw_pairs
+from contextssl.data.pair_sampler import PairSampler
+from contextssl.data.pairs import PairBatch, ViewPairs, draw_pairs
 from contextssl.data.shared_values import rounds, sharing_pairs
 from contextssl.errors import DataError
 from contextssl.randomness import seeded_generator

@@ -17,8 +17,8 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.contextssl import ContextSSL
-from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
+from contextssl.models.linear_head import LinearHead
 from contextssl.records.results import ResultRow
 from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
@@ -54,7 +54,7 @@ def test_accuracies_are_the_loop(bins: int) -> None:
     """A tiny model and a head of any weights, one view at a time, by the model's own embedding of images."""
     space = label_space(bins)
     chosen = torch.tensor([0, 3, 4, 8, 13, 14, 20, 25, 28])
-    views, head = single_views(chosen), LabelHead(8, space.count)
+    views, head = single_views(chosen), LinearHead(8, space.count)
     with torch.no_grad():
         head.linear.weight.mul_(5)
     found = by_name(list(context_label_rows(views, context_points(ENVIRONMENTS, [0, 4], 2), head, space)))
@@ -100,11 +100,11 @@ class Planted(Embedder):
         return F.one_hot(labels ^ point.draw, self.space.count).float()
 
 
-def planted() -> tuple[SingleViews, LabelHead, LabelSpace]:
+def planted() -> tuple[SingleViews, LinearHead, LabelSpace]:
     space = label_space()
     embedder = Planted(tiny_model(), Contexts.draw(ViewPairs(TRAIN), 7, 2, 0), {"fingerprint": "a"})
     embedder.space = space
-    head = LabelHead(space.count, space.count)
+    head = LinearHead(space.count, space.count)
     with torch.no_grad():
         head.linear.weight.copy_(torch.eye(space.count))
         head.linear.bias.zero_()

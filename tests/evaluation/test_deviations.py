@@ -41,3 +41,8 @@ def test_the_terminal_shows_the_largest_of_a_column() -> None:
     (line,) = [line for line in shown(rows) if "± at most" in line]
     assert line.split() == ["±", "at", "most", "0.03/0.01"]
     assert "bootstrap" in " ".join(" ".join(shown(rows)).split()) and NOT_ITEMS in " ".join(" ".join(shown([ROW])).split())
+
+
+def test_where_no_deviation_is_known_none_is_announced() -> None:
+    lines = shown([replace(ROW, std=None, n=1)])
+    assert any("0.50" in line for line in lines) and not any("±" in line for line in lines)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from contextssl.data.pairs import ViewPairs
@@ -207,6 +209,17 @@ def test_points() -> None:
         with pytest.raises(SettingsError, match=words):
             check_lengths(lengths, 14)
     check_lengths([0, 2, 14], 14)
+
+
+@given(st.integers(1, 9), st.integers(0, 12))
+def test_some_items_are_spread_evenly(there: int, most: int) -> None:
+    views = ViewSet.choose(TRAIN, "train", 0, there, 0)
+    found, every = views.spread_items(most), views.items[:: TRAIN.num_views]
+    assert len(found) == (min(there, most) if most else there) and set(found.tolist()) <= set(every.tolist())
+    places = torch.searchsorted(every, found)
+    assert int(places[0]) == 0 and (most == 1 or int(places[-1]) == len(every) - 1), "from the first to the last"
+    steps = places.diff()
+    assert len(steps) == 0 or int(steps.max() - steps.min()) <= 1
 
 
 def test_view_sets_hold_the_same_number_of_every_item() -> None:

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairSampler, ViewPairs
+from contextssl.data.pair_sampler import PairSampler
+from contextssl.data.pairs import ViewPairs
 from contextssl.errors import DataError, InputError
 from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.models.by_evidence import ByEvidence

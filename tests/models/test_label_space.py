@@ -18,8 +18,8 @@ from torch import Tensor
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import SettingsError
 from contextssl.factors import COLOR, ROTATION, Factor, FactorSpace
-from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace, bin_edges, coarse_number, context_label_loss, factor_bins
+from contextssl.models.linear_head import LinearHead
 from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 GENDER = Factor("gender", 2, "category", ("female", "male"))
@@ -225,7 +225,7 @@ def test_it_reaches_the_encoder_through_the_predictor() -> None:
     labels = space.labels(batch.target_latents, batch.labels, batch.active)
     rows = zip(batch.target_latents, batch.labels.tolist(), batch.active, strict=True)
     assert labels.tolist() == [naive_label(space, *row) for row in rows]
-    head = LabelHead(model.projection_dim, space.count)
+    head = LinearHead(model.projection_dim, space.count)
     z = model(batch.source, batch.target, batch.active_action, torch.Generator().manual_seed(0))
     logits = head(F.normalize(z, dim=-1))
     assert logits.shape == (8, 2, 6)

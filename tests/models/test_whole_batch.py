@@ -16,7 +16,8 @@ from torch.multiprocessing.spawn import spawn
 
 from contextssl.config.settings import TrainSettings
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairBatch, PairSampler, ViewPairs
+from contextssl.data.pair_sampler import PairSampler
+from contextssl.data.pairs import PairBatch, ViewPairs
 from contextssl.data.views import Views
 from contextssl.factors import COLOR, ROTATION, FactorSpace
 from contextssl.method import METHODS, Parts

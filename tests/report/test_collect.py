@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from contextssl.report.collect import Run, read_run
+from contextssl.errors import DataError
+from contextssl.report.collect import Run, read_run, read_training
 from contextssl.report.entries import Entry
 from contextssl.report.page import pictures_of
 from tests.report.synthetic import evaluations, write_run
@@ -70,3 +71,17 @@ def test_an_evaluation_on_other_data_counts(tmp_path: Path) -> None:
 def test_settings_are_shown_as_what_they_were(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", {"data": {"kind": "own"}, "encoder": "own", "encoder_class": "Mine"})
     assert (run.settings["dataset"], run.settings["backbone"]) == ("own", "own")
+
+
+def test_curves_of_damaged_files(tmp_path: Path) -> None:
+    """A line that was cut short is passed over; a file that lost a column is named."""
+    path = tmp_path / "metrics.csv"
+    assert read_training(path) == {}
+    path.write_text("")
+    assert read_training(path) == {}
+    path.write_text("step,epoch,name,value\n1,0,loss,2.5\n2,0,loss,nan\n3,0,lo")
+    assert read_training(path) == {"loss": [(1, 2.5)]}
+    for header, missing in (("step,epoch,value", "name"), ("a,b", "step, name, value")):
+        path.write_text(f"{header}\n1,0,2.5\n")
+        with pytest.raises(DataError, match=f"metrics.csv has no column {missing}: it is damaged"):
+            read_training(path)

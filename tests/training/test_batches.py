@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairSampler
+from contextssl.data.pair_sampler import PairSampler
 from contextssl.training.batches import PairLoader
 from tests.training.runs import toy_data
 

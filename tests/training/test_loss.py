@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.pairs import PairBatch, PairSampler, ViewPairs
+from contextssl.data.pair_sampler import PairSampler
+from contextssl.data.pairs import PairBatch, ViewPairs
 from contextssl.data.threediebench_folder import FACTORS
 from contextssl.models.by_examples import ByExamples
 from contextssl.models.objectives import mean_similarities

@@ -14,12 +14,12 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.single_views import SingleViews
-from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
+from contextssl.models.linear_head import LinearHead
 from contextssl.records.results import ResultRow
 
 
-def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head: LabelHead, space: LabelSpace) -> Iterator[ResultRow]:
+def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head: LinearHead, space: LabelSpace) -> Iterator[ResultRow]:
     """Rows of protocol ``"labels"``: no head is trained, and embeddings have no noise.
 
     In each environment of one active factor of the space, say ``rotation``: the share of views whose label is right (metric ``"accuracy"``,

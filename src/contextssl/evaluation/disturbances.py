@@ -13,6 +13,8 @@ from torch import Tensor
 from contextssl.data.pairs import PairBatch
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.factors import NO_FACTOR, Environment
+from contextssl.models.contextssl import ContextSSL
+from contextssl.models.predictor import Context
 from contextssl.randomness import seeded_generator
 
 SHUFFLED = "shuffled"
@@ -73,6 +75,13 @@ class EncodedPairs:
 
     def __getitem__(self, chosen: Int[Tensor, " n"] | slice) -> EncodedPairs:
         return EncodedPairs(self.features[chosen], self.action[chosen], self.items[chosen])
+
+    def context(self, embedder: Embedder, environment: str | None, *, beyond_block: bool = False) -> Context:
+        """The pairs encoded once into a context of a model that takes pairs."""
+        model = embedder.model
+        assert isinstance(model, ContextSSL)
+        with embedder.autocast():
+            return model.context_from_features(self.features, self.action, environment, beyond_block=beyond_block)
 
     def followed_by(self, other: EncodedPairs) -> EncodedPairs:
         """One context of both."""

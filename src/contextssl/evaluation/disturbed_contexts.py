@@ -58,13 +58,11 @@ class Probed:
     def add_disturbed(self, point: ContextPoint, disturbed: Disturbed) -> None:
         """In a disturbed context; rows are of ``point``."""
         self.embedder.progress(f"context sensitivity, {point.name}, {disturbed.name}")
-        model, pairs, beyond = self.model, disturbed.pairs, disturbed.name == BEYOND_BLOCK
-        with self.embedder.autocast():
-            context = model.context_from_features(pairs.features, pairs.action, disturbed.environment, beyond_block=beyond)
-            train, test = (
-                F.normalize(model.embed_features(self.embedder.features(views), context).float().cpu(), dim=-1)
-                for views in (self.views.train, self.views.test)
-            )
+        context = disturbed.pairs.context(self.embedder, disturbed.environment, beyond_block=disturbed.name == BEYOND_BLOCK)
+        train, test = (
+            F.normalize(self.embedder.embed_in(self.embedder.features(views), context), dim=-1)
+            for views in (self.views.train, self.views.test)
+        )
         self._add(point, disturbed.name, train, test)
 
     def add_erased(self, point: ContextPoint) -> None:

@@ -113,9 +113,15 @@ class Embedder:
     def embed(
         self, features: Float[Tensor, "n F"], point: ContextPoint, actions: Float[Tensor, "n A"] | None = None
     ) -> Float[Tensor, "n D"]:
-        """Embeddings (no actions) or predictions in a context, from features, not cached."""
+        """Embeddings (no actions) or predictions in a drawn context, from features, not cached."""
+        return self.embed_in(features, self.context(point), actions)
+
+    def embed_in(
+        self, features: Float[Tensor, "n F"], context: Context | None, actions: Float[Tensor, "n A"] | None = None
+    ) -> Float[Tensor, "n D"]:
+        """The same in any context."""
         with self.autocast():
-            return self.model.embed_features(features, self.context(point), actions).float().cpu()
+            return self.model.embed_features(features, context, actions).float().cpu()
 
     def context(self, point: ContextPoint) -> Context | None:
         """The point's context, encoded once for all of its lengths; of a model that takes the environment's name, that."""

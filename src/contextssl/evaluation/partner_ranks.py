@@ -24,7 +24,6 @@ from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.metrics import chance_reciprocal_rank, cosine_tolerance, tied_hits, tied_places, tied_reciprocal_rank
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet
-from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 
@@ -134,11 +133,8 @@ def partner_rows(embedder: Embedder, views: ViewSet, points: Sequence[ContextPoi
 
 def _in_dealt_anew(embedder: Embedder, views: ViewSet, point: ContextPoint, seed: int) -> Float[Tensor, "n D"]:
     """Unit embeddings in the point's context with its second views dealt to other pairs."""
-    model = embedder.model
-    assert isinstance(model, ContextSSL) and point.environment is not None
+    assert point.environment is not None
     drawn = embedder.contexts.of(point.environment)[point.draw]
     pairs = EncodedPairs.of(embedder, drawn, embedder.context_features(point.environment, point.draw))[: point.length // 2]
     pairs = dealt_anew(pairs, seeded_generator(seed, DEALT_ANEW, point.draw))
-    with embedder.autocast():
-        context = model.context_from_features(pairs.features, pairs.action, point.environment)
-        return F.normalize(model.embed_features(embedder.features(views), context).float().cpu(), dim=-1)
+    return F.normalize(embedder.embed_in(embedder.features(views), pairs.context(embedder, point.environment)), dim=-1)

@@ -109,13 +109,13 @@ def render_variations(
         renderer = shapes_renderer(source)
     except ContextSSLError as error:
         return None, f"factor sensitivity is left out: {error}"
-    items = _some_items(views, max_items)
+    items = views.spread_items(max_items)
     generator = np.random.default_rng(derive_seed(seed, "sensitivity", views.split))
     low, high = np.array(RANGES_OF_SHAPES[: bank.raw_latents.shape[-1]]).T
     resolution = bank.view_shape[1]
     per_item = min(per_item, bank.num_views)
     rendered: dict[str, list[np.ndarray]] = {name: [] for name in ("", *views.factors.names)}
-    for item in items:
+    for item in items.tolist():
         raw = bank.raw_latents[item, :per_item]
         stored = bank.images[item, :per_item]
         several = [raw]
@@ -123,24 +123,18 @@ def render_variations(
             fresh, columns = raw.copy(), RAW_COLUMNS[name]
             fresh[:, columns] = generator.uniform(low, high, raw.shape)[:, columns]
             several.append(fresh)
-        images = renderer.render(views.split, int(item), np.concatenate(several), resolution).reshape(-1, *stored.shape)
+        images = renderer.render(views.split, item, np.concatenate(several), resolution).reshape(-1, *stored.shape)
         if np.abs(images[0].astype(int) - stored).mean() > 1:
             return None, "factor sensitivity is left out: this version's renderer does not give the stored pixels; render the data again"
         for parts, part in zip(rendered.values(), images, strict=True):
             parts.append(part)
     changed = {name: torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2) for name, parts in rendered.items()}
-    return Variations(changed.pop(""), torch.from_numpy(items).repeat_interleave(per_item), changed), None
-
-
-def _some_items(views: ViewSet, count: int) -> np.ndarray:
-    """At most so many items of the set, spread evenly."""
-    items = views.items[:: views.per_item].numpy()
-    return np.asarray(items[np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))])
+    return Variations(changed.pop(""), items.repeat_interleave(per_item), changed), None
 
 
 def _redrawn(views: ViewSet, source: Redrawable, max_items: int, per_item: int, seed: int) -> Variations:
     count = min(per_item, views.source.num_views)
-    items = torch.from_numpy(_some_items(views, max_items)).repeat_interleave(count)
+    items = views.spread_items(max_items).repeat_interleave(count)
     shown = torch.arange(count).repeat(len(items) // count)
     generators = {name: seeded_generator(seed, "sensitivity", views.split, name) for name in views.factors.names}
     changed = {name: source.redrawn(items, shown, name, generator) for name, generator in generators.items()}

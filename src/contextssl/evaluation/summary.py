@@ -45,6 +45,8 @@ def summary(rows: Sequence[ResultRow], protocol: Protocol, split: str) -> Group:
         table.add_row(*about[: 2 + noisy], *("/".join(written(by.get(context)) for by in column) for column in cells.values()))
     table.add_section()
     table.add_row("floor", *[""] * (1 + noisy), *("/".join(map(_floor, column)) for column in chosen.values()))
+    if not any(deviation(row) is not None for column in chosen.values() for found in column for row in found):
+        return Group(heading, table)
     table.add_row("± at most", *[""] * (1 + noisy), *("/".join(map(largest, column)) for column in chosen.values()))
     return Group(heading, table, Text(f"± is {deviation_words(rows)}", style="italic"))
 

@@ -98,15 +98,14 @@ def verdict(rows: Sequence[ResultRow]) -> Verdict | None:
     unseen = [line for line in lines if not line.trained]
     there = [line for line in unseen if line.read is not None]
     left = {line.name: line.left for line in lines if line.read is not None}
-    about = {"length": length, "measure": "sensitivity", "kept": left}
     if not length:
         return Verdict(None, "it takes contexts of at least one pair")
     if not there:
         why = (
             "no transformation that training never varied moves the embedding without a context" if unseen else "all of these were trained"
         )
-        return Verdict(None, why, **about)  # type: ignore[arg-type]
+        return Verdict(None, why, length, "sensitivity", kept=left)
     says = f"of {len(there)} transformations that training never varied, examples of {sum(bool(line.read) for line in there)} are read"
     shares = ", ".join(f"{line.name} {100 * line.left:.0f} %" for line in lines if line.read is not None)
     rule = f"a third or less remains of the sensitivity without a context, under {length // 2} pairs of a transformation's own"
-    return Verdict(says, f"{rule}; there remains: {shares}", **about)  # type: ignore[arg-type]
+    return Verdict(says, f"{rule}; there remains: {shares}", length, "sensitivity", kept=left)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from contextssl.data.views import ViewBank
@@ -56,8 +56,7 @@ class Transformed:
         return self.without[name] if context is None else self.embedded(self.features[name], context)
 
     def embedded(self, features: Float[Tensor, "n F"], context: Context | None = None) -> Float[Tensor, "n D"]:
-        with self.embedder.autocast():
-            return F.normalize(self.model.embed_features(features, context).float().cpu(), dim=-1).double()
+        return F.normalize(self.embedder.embed_in(features, context), dim=-1).double()
 
     def context(self, pairs: Float[Tensor, "k 2 F"]) -> Context:
         with self.embedder.autocast():
@@ -115,7 +114,7 @@ def unseen_transformation_rows(
         raise SettingsError(
             f"{PROTOCOL} shows pairs of images without actions, and this model was not trained to read such: train one with context=examples"
         )
-    items = _items_of(test, max_items)
+    items = test.spread_items(max_items)
     if len(items) < 2:
         raise SettingsError(f"{PROTOCOL} compares different images, and there is only one on the {test.split} split: raise items")
     images = images_of(test.source, items, seeded_generator(seed, "transformed views", test.split))
@@ -187,11 +186,3 @@ def _pairs(
     source = embedder.encode(images)
     made = {each.title: each.changed(images, seeded_generator(seed, "transformed context", draw, each.name)) for each in used}
     return {title: torch.stack([source, embedder.encode(changed)], dim=1) for title, changed in made.items()}
-
-
-def _items_of(test: ViewSet, most: int) -> Int[Tensor, " n"]:
-    """At most so many of its items, spread evenly; 0: all."""
-    items = test.items[:: test.per_item]
-    if not 0 < most < len(items):
-        return items
-    return items[torch.linspace(0, len(items) - 1, most).round().long().unique()]

@@ -71,6 +71,13 @@ class ViewSet:
         items = self.items[:: self.per_item]
         return replace(self, items=items, views=torch.full_like(items, view), per_item=1)
 
+    def spread_items(self, most: int) -> Int[Tensor, " m"]:
+        """At most so many of its items, spread evenly; 0: all."""
+        items = self.items[:: self.per_item]
+        if not 0 < most < len(items):
+            return items
+        return items[torch.linspace(0, len(items) - 1, most, dtype=torch.float64).round().long()]
+
     def rows(self, per_item: int, seed: int) -> Int[Tensor, " m"]:
         """The rows of ``per_item`` views of each item, drawn from the seed; 0 is all."""
         chosen = distinct(self.num_items, self.per_item, per_item or self.per_item, seeded_generator(seed, "rows of", self.split))

@@ -21,11 +21,13 @@ from torch import Tensor, nn
 from contextssl.errors import InputError, SettingsError
 from contextssl.factors import Environment, FactorSpace
 from contextssl.models.bottleneck import NoiseBottleneck
-from contextssl.models.item_head import ItemHead
-from contextssl.models.label_head import LabelHead
 from contextssl.models.label_space import LabelSpace
+from contextssl.models.linear_head import LinearHead
 from contextssl.models.predictor import Context, Predictor
 from contextssl.models.view_encoder import BATCH_SIZE, ViewEncoder, in_batches
+
+# Directions of an embedding in which items may differ; few, so that the rest is free for what the context keeps.
+ITEM_DIRECTIONS = 32
 
 
 class ContextSSL(ViewEncoder):
@@ -110,8 +112,8 @@ class ContextSSL(ViewEncoder):
         self.bottleneck = NoiseBottleneck()
         # Last, so that a model's other weights are the same without it.
         self.label_space = labels
-        self.label_head = None if labels is None else LabelHead(projection_dim, labels.count)
-        self.item_head = ItemHead(projection_dim) if item_head else None
+        self.label_head = None if labels is None else LinearHead(projection_dim, labels.count)
+        self.item_head = LinearHead(projection_dim, ITEM_DIRECTIONS) if item_head else None
 
     def _action_input_width(self) -> int:
         """Width of what a token holds next to the features: the action, and whatever else describes the environment."""

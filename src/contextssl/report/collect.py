@@ -223,12 +223,17 @@ def read_run(folder: Path, name: str | None = None, split: str = "val", prefer_p
 
 
 def read_training(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """The curves of ``metrics.csv``; a line that was cut short is passed over."""
+    """The curves of ``metrics.csv``; a line that was cut short is passed over. Raises DataError where a column is missing."""
     curves: dict[str, list[tuple[int, float]]] = {}
     if path.is_file():
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            for line in csv.DictReader(file):
-                with suppress(KeyError, TypeError, ValueError):
+            lines = csv.DictReader(file)
+            # An empty file is that of a run that had logged nothing yet.
+            missing = [name for name in ("step", "name", "value") if name not in (lines.fieldnames or (name,))]
+            if missing:
+                raise DataError(f"{path} has no column {', '.join(missing)}: it is damaged; move it away for a report without curves")
+            for line in lines:
+                with suppress(TypeError, ValueError):
                     step, value = int(line["step"]), float(line["value"])
                     if math.isfinite(value):
                         curves.setdefault(str(line["name"]), []).append((step, value))

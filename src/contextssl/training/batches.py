@@ -8,7 +8,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from contextssl.data.pairs import PairBatch, PairSampler
+from contextssl.data.pair_sampler import PairSampler
+from contextssl.data.pairs import PairBatch
 
 
 def _begin_worker(_: int) -> None:

@@ -125,26 +125,22 @@ def contextssl_loss(
     if model.item_head is not None:
         told_apart = item_contrast(model.item_head(clean).flatten(0, 1), batch.items.repeat_interleave(2), objective.temperature)
         extra["items"] = objective.item_weight * told_apart
-    if not model.reads_latents:
-        total, parts = contrastive, {"contrastive": contrastive.detach()}
-        for name, loss in extra.items():
-            total, parts[name] = total + loss, loss.detach()
-        return Losses(total, parts, batch, cosines.detach())
-    latents = model.auxiliary_prediction(unit)
-    auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active, model.factors.slices)
-    total = contrastive + objective.auxiliary_weight * auxiliary
-    if objective.inactive_weight > 0:
-        # The views of an example share all active factors.
-        apart = torch.zeros_like(batch.action) if model.context_kind == "examples" else batch.active_action
-        total = total + objective.inactive_weight * inactive_alignment(clean, apart, batch.exact)
-    parts = {"contrastive": contrastive.detach(), "auxiliary": auxiliary.detach()}
+    total, parts, latents = contrastive, {"contrastive": contrastive.detach()}, None
+    if model.reads_latents:
+        latents = model.auxiliary_prediction(unit)
+        auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active, model.factors.slices)
+        total, parts["auxiliary"] = total + objective.auxiliary_weight * auxiliary, auxiliary.detach()
+        if objective.inactive_weight > 0:
+            # The views of an example share all active factors.
+            apart = torch.zeros_like(batch.action) if model.context_kind == "examples" else batch.active_action
+            total = total + objective.inactive_weight * inactive_alignment(clean, apart, batch.exact)
     for name, loss in extra.items():
         total, parts[name] = total + loss, loss.detach()
     if model.label_head is not None and model.label_space is not None:
         labels = model.label_space.labels(batch.target_latents, batch.labels, batch.active)
         loss = context_label_loss(model.label_head(unit), labels)
         total, parts["label"] = total + objective.label_weight * loss, loss.detach()
-    return Losses(total, parts, batch, cosines.detach(), latents.detach())
+    return Losses(total, parts, batch, cosines.detach(), None if latents is None else latents.detach())
 
 
 def summed(parts: Mapping[str, Float[Tensor, ""]], batch: PairBatch) -> Losses:

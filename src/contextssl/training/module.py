@@ -13,7 +13,8 @@ from torch import Tensor
 
 from contextssl.checkpoints import CARRIED, RECIPE
 from contextssl.config.settings import TrainSettings
-from contextssl.data.pairs import PairBatch, PairSampler
+from contextssl.data.pair_sampler import PairSampler
+from contextssl.data.pairs import PairBatch
 from contextssl.errors import DataError, TrainingError
 from contextssl.evaluation.online import OnlinePairs, online_rows, watched
 from contextssl.factors import Environment

@@ -21,7 +21,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
 from contextssl.data.dataset import Data, data_kind, open_data
 from contextssl.data.environments import environments_of
-from contextssl.data.pairs import PairSampler
+from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.places import at_recorded_places
 from contextssl.data_set import own_name
 from contextssl.errors import DataError, SettingsError

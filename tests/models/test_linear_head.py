@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from contextssl.models.label_head import LabelHead
+from contextssl.models.linear_head import LinearHead
 
 
 def test_logits_are_the_loop() -> None:
-    head = LabelHead(9, 4)
+    head = LinearHead(9, 4)
     unit = F.normalize(torch.randn(5, 2, 9), dim=-1)
     logits = head(unit)
     assert logits.shape == (5, 2, 4) and head(unit[:, 0]).shape == (5, 4)
@@ -22,7 +22,7 @@ def test_logits_are_the_loop() -> None:
 
 
 def test_logits_by_hand() -> None:
-    head = LabelHead(4, 2)
+    head = LinearHead(4, 2)
     with torch.no_grad():
         head.linear.weight.copy_(torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 5.0, 0.0, 0.0]]))
         head.linear.bias.copy_(torch.tensor([0.0, -1.0]))
@@ -32,14 +32,14 @@ def test_logits_by_hand() -> None:
 
 def test_fresh_logits_do_not_shrink_with_the_width() -> None:
     """Of a unit embedding alone they would be of order 1 / √D, and the head would take long to say anything."""
-    deviations = [float(LabelHead(width, 500)(F.normalize(torch.randn(20, width), dim=-1)).detach().std()) for width in (16, 1024)]
+    deviations = [float(LinearHead(width, 500)(F.normalize(torch.randn(20, width), dim=-1)).detach().std()) for width in (16, 1024)]
     assert deviations[1] == pytest.approx(deviations[0], rel=0.2) and deviations[1] > 0.4
 
 
 def test_it_learns_what_a_line_tells() -> None:
     unit = F.normalize(torch.randn(400, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
     labels = (unit[:, 0] > 0).long() + 2 * (unit[:, 1] > 0).long()
-    head = LabelHead(8, 4)
+    head = LinearHead(8, 4)
     optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
     for _ in range(100):
         optimiser.zero_grad()

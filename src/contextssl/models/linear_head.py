@@ -1,4 +1,4 @@
-"""A linear head that predicts labels whose meaning depends on the context in which the embedding was computed."""
+"""A linear head on normalised embeddings: it predicts what is wanted of the embedding alone, whatever the context."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class LabelHead(nn.Module):
-    """(*batch, D = ``projection_dim``) normalised embeddings → (*batch, K = ``count``) logits, by one linear map. Its input is √D × the unit
-    embedding, whose numbers are of order one, as a freshly drawn layer expects (``auxiliary_scale="sqrt_width"`` of
+class LinearHead(nn.Module):
+    """(*batch, D = ``projection_dim``) normalised embeddings → (*batch, K = ``count``), by one linear map. Its input is √D × the unit embedding,
+    whose numbers are of order one, as a freshly drawn layer expects (``auxiliary_scale="sqrt_width"`` of
     :class:`~contextssl.models.contextssl.ContextSSL`). It is not given the environment: only the embedding carries it.
     """
 
