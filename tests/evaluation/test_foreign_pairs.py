@@ -151,7 +151,7 @@ def test_what_cannot_be_opened_is_said(album: str, in_folder: Path, what: Any, m
 
 
 def test_stores_that_do_not_fit(tmp_path: Path) -> None:
-    def said(store: Path, factors: dict[str, str] | None = None, **description: str) -> str:
+    def said(store: Path, factors: dict[str, str] | None = None, **description: Any) -> str:
         with pytest.raises(ContextSSLError) as caught:
             opened({"data_dir": str(store), "factors": factors}, **description)
         return str(caught.value)

@@ -199,10 +199,11 @@ def _draws(
     spare = [EncodedPairs.of(embedder, pairs) for pairs in spares]
     strange: Sequence[EncodedPairs | None] = [EncodedPairs.of(embedder, pairs) for pairs in strangers] or [None] * count
     foreigners = {}
-    for each in foreign if environment is not None else ():
-        seeded = derive_seed(seed, foreign_name(each.name))
-        if theirs := each.encoded(embedder, pairs, count, seeded, environment):
-            foreigners[each.name] = theirs
+    if environment is not None:
+        for each in foreign:
+            # None, where its factors cannot express the environment.
+            if theirs := each.encoded(embedder, pairs, count, derive_seed(seed, foreign_name(each.name)), environment):
+                foreigners[each.name] = theirs
 
     def of_draw(by_name: Mapping[str, Sequence[EncodedPairs]], index: int) -> dict[str, EncodedPairs]:
         return {name: theirs[index] for name, theirs in by_name.items()}
