@@ -201,7 +201,7 @@ def _draws(
     foreigners = {}
     if environment is not None:
         for each in foreign:
-            # None, where its factors cannot express the environment.
+            # There are none where its factors cannot express the environment.
             if theirs := each.encoded(embedder, pairs, count, derive_seed(seed, foreign_name(each.name)), environment):
                 foreigners[each.name] = theirs
 
