@@ -79,6 +79,8 @@ def test_the_tables_name_settings_that_there_are() -> None:
         ("evaluate equivariance", "epochs=200 queries=7", ["not used by evaluate equivariance: queries"]),
         ("evaluate all", "heads=[linear,ridge,knn] epochs=20 train_views=5 probe_views=4 queries=10 adversaries=[mlp]", []),
         ("evaluate all", "unseen_classes=[mug]", ["not used by evaluate all: unseen_classes"]),
+        ("evaluate all", "foreign={meshes:datasets/meshes}", ["not used by evaluate all: foreign"]),
+        ("evaluate context-sensitivity", "foreign={meshes:datasets/meshes} unseen_classes=[mug]", []),
         ("compare", "methods=[simclr,contextssl] mask_prob=0.5 projector_width=8", []),
         ("compare", "methods=[simclr,sie:rotation] mask_prob=0.5", ["not used with methods=simclr/sie: mask_prob"]),
         ("compare", "methods=[simclr] vary={method:[contextssl]} mask_prob=0.5", []),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trimesh
 
 from contextssl.cli import main
 from contextssl.records.results import read_results
+from tests.sources import write_photos
 from tests.test_cli import TINY, error_of
 
 SHAPES = ["dataset=shapes", "classes=[chair,car]", "objects=6", "val_objects=15", "views=10", "resolution=16"]
@@ -47,3 +49,38 @@ def test_contexts_of_unseen_classes_and_what_cannot_be(in_folder: Path, capsys: 
     assert "this model takes no context: leave eval_ctxt out" in error_of(
         capsys, "evaluate", "erasure", "baseline", *quick, "eval_ctxt=[6]"
     )
+
+
+# Few views are too few for some numbers, and the commands say so.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_contexts_of_meshes_and_photos(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("kornia")
+    for name in range(3):
+        (in_folder / "my_meshes/block").mkdir(parents=True, exist_ok=True)
+        trimesh.creation.box((1, 1 + name, 2)).export(in_folder / f"my_meshes/block/{name}.ply")
+    grid, quiet = "grid={rotation:3,color:3}", "progress=false"
+    assert main(["data", "shapes", "meshes", "meshes=my_meshes", "val_objects=1", grid, "resolution=16", "workers=1", quiet]) == 0
+    write_photos(in_folder / "album", 6)
+    assert main(["train", *SHAPES, *TINY, grid, "val_objects=4", "context=examples", "run_dir=run"]) == 0
+    words = ["evaluate", "context-sensitivity", "run", "train_views=2", "contexts=1", "eval_ctxt=[6]", "accelerator=cpu", quiet]
+    foreign = "meshes:meshes,photos:{data_dir:album,factors:{rotation:rotate,color:color}}"
+    capsys.readouterr()
+    assert main([*words, f"foreign={{{foreign}}}"]) == 0
+    out = capsys.readouterr().out
+    assert "rotation, pairs of meshes" in out and "color, pairs of photos" in out
+    assert "pairs of …: contexts of pairs of the data that foreign names, which training never saw" in " ".join(out.split())
+    run, rows = read_results(in_folder / "run")
+    found = {(row.environment, row.length) for row in rows if row.context == "pairs of photos"}
+    assert found == {(row.environment, row.length) for row in rows if row.context == "pairs of meshes"} == {("rotation", 6), ("color", 6)}
+    made = run["evaluations"]["context-sensitivity"]
+    assert made["notes"][0].startswith(f"pairs of meshes: 2 items of {in_folder / 'meshes'} (fingerprint ")
+    assert "pairs of …" in made["definitions"] and made["settings"]["foreign"]["meshes"] == "meshes"
+    assert main(["report", "run"]) == 0
+    assert "pairs of meshes" in (in_folder / "run/report.html").read_text()
+    (in_folder / "empty").mkdir()
+    for given, said in (
+        ("meshes:nowhere", "foreign meshes: there is nothing at nowhere: check the path"),
+        ("photos:{data_dir:empty,factors:{rotation:rotate,color:color}}", "foreign photos: empty holds no image"),
+        ("photos:{data_dir:album,factors:{rotation:rotate,colour:color}}", "did you mean 'color'?"),
+    ):
+        assert said in error_of(capsys, *words, f"foreign={{{given}}}")

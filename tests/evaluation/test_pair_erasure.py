@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from contextssl.data.pairs import ViewPairs
 from contextssl.evaluation.contexts import ContextPoint, Contexts
@@ -19,7 +18,7 @@ from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.variance_share import item_folds, share_designs, variance_share
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.by_examples import ByExamples
-from tests.evaluation.tiny import FACTORS, SIZE, generator, views_of
+from tests.evaluation.tiny import FACTORS, generator, tiny_model, views_of
 
 
 def test_by_hand() -> None:
@@ -76,21 +75,11 @@ def test_leace_takes_what_the_latents_explain_and_no_more() -> None:
     assert torch.linalg.matrix_rank(erase.change) == 1, "one number of latents differs"
 
 
-def model() -> ByExamples:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 12))
-        about: dict[str, Any] = {"image_mean": (0.5,) * 3, "image_std": (0.25,) * 3, "auxiliary_width": 16, "init": "fan_in"}
-        return ByExamples(
-            encoder, FACTORS, feature_width=12, projection_dim=8, width=16, n_layer=2, n_head=2, block_size=16, **about
-        ).eval()
-
-
 # The tiny views are too few for some shares, and it is said.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_rows_beside_the_context_are_of_the_erased_embeddings() -> None:
     train, val = ViewPairs(views_of(9, split="train", grid=(5, 5))), views_of(16, grid=(5, 5))
-    embedder = Embedder(model(), Contexts.draw(train, 7, 2, 0, "examples"), {})
+    embedder = Embedder(tiny_model(kind=ByExamples), Contexts.draw(train, 7, 2, 0, "examples"), {})
     read = ViewSet.choose(val, "val", 0, 0, 0)
     views = SingleViews(embedder, ViewSet.choose(train.views, "train", 0, 0, 0), read, read.rows(3, 0))
     environment = FACTORS.environment("rotation")

@@ -15,12 +15,12 @@ from tests.sources import ToySource
 SIZE = 8
 
 
-def tiny_model(seed: int = 0, block_size: int = 16, size: int = SIZE) -> ContextSSL:
+def tiny_model(seed: int = 0, block_size: int = 16, size: int = SIZE, kind: type[ContextSSL] = ContextSSL) -> ContextSSL:
     """A linear encoder and a small predictor, of seeded weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, 12))
-        return ContextSSL(
+        return kind(
             encoder,
             FACTORS,
             feature_width=12,

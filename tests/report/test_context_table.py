@@ -38,6 +38,16 @@ def test_the_verdict_stands_on_the_page_with_its_rows(tmp_path: Path) -> None:
     assert "Context sensitivity" not in page_of(write_run(tmp_path / "other")).text
 
 
+def test_pairs_of_other_data_are_explained_where_there_are_rows(tmp_path: Path) -> None:
+    drawn = context_sensitivity_rows()
+    photos = [replace(row, context="pairs of photos") for row in drawn if row.context is None]
+    page = page_of(write_run(tmp_path / "run", [*rows(), *drawn, *photos]))
+    assert page.row("pairs of photos", "14")[2:] == page.row("as drawn", "14")[2:]
+    explained = "Pairs of …: contexts of pairs of the data that foreign names, which training never saw"
+    assert explained in page.text
+    assert explained not in page_of(write_run(tmp_path / "other", [*rows(), *drawn])).text
+
+
 def test_a_comparison_says_it_of_each_method(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", [*rows(), *context_sensitivity_rows()])
     averaged = Averaged.of(Entry("contextssl", "context", (read_run(folder),)), "val")

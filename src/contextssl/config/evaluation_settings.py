@@ -177,6 +177,12 @@ class MeasurementSettings:
     unseen_classes: list[str] | None = setting(
         None, "for context sensitivity on rendered shapes: classes that training never saw, [mug,lamp], whose pairs make further contexts"
     )
+    foreign: dict[str, Any] | None = setting(
+        None,
+        "for context sensitivity of a model trained with context=examples (or evidence): other data whose pairs make further contexts, by the "
+        "name that their rows get: a packed store of rendered views, {meshes:datasets/meshes}, or images with the augmentation that stands for "
+        "each factor, {photos:{data_dir:DIR,factors:{rotation:rotate,color:color}}}",
+    )
     contexts: int = setting(
         3, "contexts drawn from the training split; numbers are means over them, with their standard deviation", least=1
     )

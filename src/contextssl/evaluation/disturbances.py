@@ -31,15 +31,16 @@ SCALED_ACTIONS = "scaled actions"
 ONE_PAIR = "one pair"
 ZERO_PAIR = "one pair of zeros"
 UNSEEN_CLASSES = "unseen classes"
+FOREIGN = "pairs of"
 BEYOND_BLOCK = "beyond the block"
 DISTURBANCES = (
     SHUFFLED, WRONG_ENVIRONMENT, RANDOM_ACTIONS, DEALT_ANEW, WRONG_PAIRS, CONTRADICTING, ONE_IMAGE, BLANK_IMAGES, NONE_ACTIVE, ALL_ACTIVE,
-    SCALED_ACTIONS, ONE_PAIR, ZERO_PAIR, UNSEEN_CLASSES, BEYOND_BLOCK,
+    SCALED_ACTIONS, ONE_PAIR, ZERO_PAIR, UNSEEN_CLASSES, FOREIGN, BEYOND_BLOCK,
 )  # fmt: skip
 # Those that do not apply to a kind of context: examples have no actions; no block of evidence is zero; in the paper's contexts all environments
-# share their pairs.
+# share their pairs, and pairs of other data have no actions of the model's factors.
 NOT_OF: Mapping[str, tuple[str, ...]] = {
-    "actions": (CONTRADICTING,),
+    "actions": (CONTRADICTING, FOREIGN),
     "examples": (RANDOM_ACTIONS, NONE_ACTIVE, ALL_ACTIVE, SCALED_ACTIONS, ZERO_PAIR),
     "evidence": (NONE_ACTIVE, ALL_ACTIVE, SCALED_ACTIONS, ZERO_PAIR),
 }
@@ -53,6 +54,15 @@ CONSTANT = 0.5
 
 def wrong_pairs_name(share: float) -> str:
     return f"{WRONG_PAIRS} {100 * share:g} %"
+
+
+def foreign_name(data: str) -> str:
+    """Of contexts of pairs of other data; of ``"…"`` in definitions."""
+    return f"{FOREIGN} {data}"
+
+
+def is_foreign(context: str | None) -> bool:
+    return context is not None and context.startswith(foreign_name(""))
 
 
 @dataclass(frozen=True)
@@ -158,6 +168,7 @@ class Draw:
         unseen: as many pairs of items of unseen classes.
         blank: what the encoder makes of a view that shows nothing.
         others: where pairs are examples, the contexts of other environments, by their names.
+        foreign: as many pairs of other data, by their names.
     """
 
     index: int
@@ -166,6 +177,7 @@ class Draw:
     unseen: EncodedPairs | None
     blank: Float[Tensor, " F"]
     others: Mapping[str, EncodedPairs] = field(default_factory=dict)
+    foreign: Mapping[str, EncodedPairs] = field(default_factory=dict)
 
     def disturbed(self, pairs: int, kinds: Sequence[str], environment: Environment, seed: int) -> Iterator[Disturbed]:
         """Contexts of that many pairs. Left out where impossible: another order of a single pair, wrong actions where no factor is active."""
@@ -200,6 +212,9 @@ class Draw:
                 yield Disturbed(f"{SCALED_ACTIONS} {scale:g}", replace(own, action=scale * own.action), name)
         if UNSEEN_CLASSES in kinds and self.unseen is not None:
             yield Disturbed(UNSEEN_CLASSES, self.unseen[:pairs], name)
+        if FOREIGN in kinds:
+            for data, theirs in self.foreign.items():
+                yield Disturbed(foreign_name(data), theirs[:pairs], name)
 
     def of_one_pair(self, kinds: Sequence[str], environment: Environment) -> Iterator[Disturbed]:
         """Contexts of two tokens."""

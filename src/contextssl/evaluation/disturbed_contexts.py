@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +16,7 @@ from contextssl.evaluation.contexts import REPORTED_LENGTH, ContextPoint, check_
 from contextssl.evaluation.disturbances import (
     BEYOND_BLOCK,
     DISTURBANCES,
+    FOREIGN,
     NOT_OF,
     UNSEEN_CLASSES,
     WRONG_ENVIRONMENT,
@@ -23,8 +24,10 @@ from contextssl.evaluation.disturbances import (
     Disturbed,
     Draw,
     EncodedPairs,
+    foreign_name,
 )
 from contextssl.evaluation.embeddings import Embedder
+from contextssl.evaluation.foreign_pairs import ForeignPairs
 from contextssl.evaluation.neighbours import knn_means
 from contextssl.evaluation.pair_erasure import NO_CONTEXT, erasers
 from contextssl.evaluation.scores import Scores
@@ -97,6 +100,7 @@ def context_sensitivity_rows(
     disturbances: Sequence[str] = DISTURBANCES,
     other_environments: Sequence[Environment] | None = None,
     unseen: PairSource | None = None,
+    foreign: Sequence[ForeignPairs] = (),
     k: int = 20,
     seed: int = 0,
 ) -> Iterator[ResultRow]:
@@ -104,8 +108,8 @@ def context_sensitivity_rows(
 
     ``context`` names the disturbance (:mod:`~contextssl.evaluation.disturbances`), None as drawn, and its kind: ``"wrong environment (color)"``
     (the context of color as drawn, in a row of the other environment), ``"wrong pairs 25 %"``, ``"half the pairs of color"``,
-    ``"scaled actions 0.5"``. Once, at two tokens, ``"one pair"`` and ``"one pair of zeros"``; once, at twice the longest context that the
-    block holds, ``"beyond the block"``. Beside contexts of examples stand embeddings without a context after
+    ``"scaled actions 0.5"``, ``"pairs of photos"``. Once, at two tokens, ``"one pair"`` and ``"one pair of zeros"``; once, at twice the
+    longest context that the block holds, ``"beyond the block"``. Beside contexts of examples stand embeddings without a context after
     :mod:`~contextssl.evaluation.pair_erasure`, ``"erased by the same pairs"``. What the rows imply together: :mod:`~contextssl.evaluation.verdict`.
 
     Args:
@@ -115,11 +119,12 @@ def context_sensitivity_rows(
         disturbances: of :data:`DISTURBANCES`; those that the model's kind of context does not have are left out.
         other_environments: those of one factor are given in the place of the true one. Default: ``environments``.
         unseen: items of classes not seen in training; None omits ``"unseen classes"``.
+        foreign: other data, whose pairs make contexts of each environment that their factors can express.
         k: of kNN.
 
     Raises:
         SettingsError: for an unknown disturbance, a length that the block does not hold, or a model that takes no context.
-        DataError: where there is only one item to make wrong pairs from.
+        DataError: where there is only one item to make wrong pairs from, or ``foreign`` has no pairs for an environment.
     """
     for kind in disturbances:
         if kind not in DISTURBANCES:
@@ -135,13 +140,14 @@ def context_sensitivity_rows(
     shared = model.context_kind == "actions"
     disturbances = [kind for kind in disturbances if kind not in NOT_OF[model.context_kind]]
     unseen = unseen if UNSEEN_CLASSES in disturbances else None
+    foreign = foreign if FOREIGN in disturbances else ()
     others = environments if other_environments is None else other_environments
     draws = _draws(views.embedder, source, longest // 2, unseen, seed) if shared else []
     probed = Probed(views, model, k)
     for environment in environments:
         if not shared:
             contradicting = [each for each in others if each != environment]
-            draws = _draws(views.embedder, source, longest // 2, unseen, seed, environment, contradicting)
+            draws = _draws(views.embedder, source, longest // 2, unseen, seed, environment, contradicting, foreign)
         for length in lengths:
             for draw in draws if length else ():
                 point = ContextPoint(environment.name, length, draw.index)
@@ -171,10 +177,11 @@ def _draws(
     seed: int,
     environment: Environment | None = None,
     others: Sequence[Environment] = (),
+    foreign: Sequence[ForeignPairs] = (),
 ) -> list[Draw]:
-    """Every draw of the embedder with its spare and unseen pairs, each view encoded once.
+    """Every draw of the embedder with its spare, unseen and foreign pairs, each view encoded once.
 
-    ``environment`` is None where all environments share their pairs; the pairs of ``others`` contradict it.
+    ``environment`` is None where all environments share their pairs, and no pairs are foreign; the pairs of ``others`` contradict it.
     """
 
     def drawn(environment: Environment | None) -> list[EncodedPairs]:
@@ -191,5 +198,17 @@ def _draws(
     blank = embedder.encode(torch.zeros_like(embedder.contexts.shared[0].source[:1]))[0]
     spare = [EncodedPairs.of(embedder, pairs) for pairs in spares]
     strange: Sequence[EncodedPairs | None] = [EncodedPairs.of(embedder, pairs) for pairs in strangers] or [None] * count
-    others_of = [{name: theirs[index] for name, theirs in contradicting.items()} for index in range(count)]
-    return [Draw(index, own[index], spare[index], strange[index], blank, others_of[index]) for index in range(count)]
+    foreigners = {}
+    if environment is not None:
+        for each in foreign:
+            # There are none where its factors cannot express the environment.
+            if theirs := each.encoded(embedder, pairs, count, derive_seed(seed, foreign_name(each.name)), environment):
+                foreigners[each.name] = theirs
+
+    def of_draw(by_name: Mapping[str, Sequence[EncodedPairs]], index: int) -> dict[str, EncodedPairs]:
+        return {name: theirs[index] for name, theirs in by_name.items()}
+
+    return [
+        Draw(index, own[index], spare[index], strange[index], blank, of_draw(contradicting, index), of_draw(foreigners, index))
+        for index in range(count)
+    ]

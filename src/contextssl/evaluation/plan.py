@@ -22,6 +22,7 @@ from contextssl.evaluation.cache import ArrayCache, own_code
 from contextssl.evaluation.contexts import ContextPoint, Contexts, check_lengths, context_points
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.evaluated import Evaluated
+from contextssl.evaluation.foreign_pairs import ForeignPairs, open_foreign
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.trained_probes import HeadTraining
@@ -56,11 +57,14 @@ class Plan:
     points: list[ContextPoint]
     source: Mapping[str, Any] | None
     unseen: PairSource | None
+    foreign: list[ForeignPairs]
     notes: list[str]
 
     @classmethod
     def of(cls, settings: EvaluateSettings, evaluated: Evaluated) -> Plan:
-        """SettingsError for context lengths or environments that this model cannot take; DataError for data of other factors."""
+        """SettingsError for context lengths or environments that this model cannot take; DataError for data of other factors; and both as of
+        :func:`~contextssl.evaluation.foreign_pairs.open_foreign`.
+        """
         model, data = evaluated.model, evaluated.data
         if model.factors.names != data.train.factors.names or model.factors.width != data.train.factors.width:
             raise DataError(
@@ -77,6 +81,10 @@ class Plan:
             notes.append(chosen)
             warnings.warn(chosen, UserWarning, stacklevel=3)
         environments = _environments(settings, evaluated, notes)
+        foreign: list[ForeignPairs] = []
+        if settings.foreign is not None:
+            foreign, said = open_foreign(settings.foreign, evaluated, environments, progress=settings.progress)
+            notes += said
         contexts = Contexts.draw(data.train, _context_pairs(evaluated), settings.contexts, settings.seed, model.context_kind)
         described, tested = data.description, data.split(settings.split)
         fingerprint = described.get("fingerprint") or data.train.views.digest() + tested.views.digest()
@@ -104,6 +112,7 @@ class Plan:
             points=context_points(environments, lengths, settings.contexts, by_name=model.takes_environment_name),
             source=described.get("source"),
             unseen=_unseen(settings, evaluated),
+            foreign=foreign,
             notes=notes,
         )
 

@@ -11,19 +11,23 @@ from contextssl.protocol import Column, Protocol
 from contextssl.protocols.geometry import VARIANCE_SHARE
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from contextssl.protocol import Picture, Plan, ResultRow, Run, Section, Verdict
 
 
 class ContextSensitivity(Protocol):
     name = "context-sensitivity"
-    intro = "Whether embeddings depend on the context: shuffled, wrong, random, blank, short, of unseen classes, too long."
+    intro = "Whether embeddings depend on the context: shuffled, wrong, random, blank, short, of unseen classes or other data, too long."
     title = "Context sensitivity"
     place = 6
     reads_values = True
-    reads = (*SINGLE_VIEWS, "neighbours", "unseen_classes")
+    reads = (*SINGLE_VIEWS, "neighbours", "unseen_classes", "foreign")
     definitions: ClassVar[Mapping[str, str]] = {
         VARIANCE_SHARE.name: VARIANCE_SHARE.definition,
         "context": "how the context was disturbed; none: as drawn",
+        "pairs of …": "contexts of pairs of the data that foreign names, which training never saw: two views that share what stands there for the "
+        "active factors and differ in what stands for the others; the embedded views are the run's",
         "erased by the same pairs": "no context: embeddings off all directions that the differences within its pairs span; 90 %: off those that "
         "hold 90 % of them; LEACE: after linear erasure of the latents' differences, fitted there",
     }
@@ -39,6 +43,7 @@ class ContextSensitivity(Protocol):
             plan.environments,
             lengths=[length for length in plan.lengths if length] if settings.eval_ctxt is not None else None,
             unseen=plan.unseen,
+            foreign=plan.foreign,
             k=settings.neighbours,
             seed=settings.seed,
         )
@@ -50,6 +55,18 @@ class ContextSensitivity(Protocol):
         from contextssl.evaluation.verdict import verdict
 
         return verdict(rows)
+
+    def summary(self, rows: Sequence[ResultRow], split: str) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        from contextssl.evaluation.disturbances import foreign_name, is_foreign
+
+        table = super().summary(rows, split)
+        if not any(is_foreign(row.context) for row in rows):
+            return table
+        what = foreign_name("…")
+        return Group(table, Text(f"{what}: {self.definitions[what]}", style="italic"))
 
     def sections(self, runs: Sequence[Run], pictures: Mapping[str, Picture | None], factors: Sequence[str]) -> Sequence[Section]:
         from contextssl.report import sections

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contextssl.evaluation.deviations import deviation_words
+from contextssl.evaluation.disturbances import foreign_name, is_foreign
 from contextssl.evaluation.verdict import verdict
+from contextssl.protocol import PROTOCOLS
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, group_row, table
 from contextssl.report.tables import column_title
-from contextssl.report.words import environment_name, measured
+from contextssl.report.words import capitalised, environment_name, measured
 
 PROTOCOL = "context-sensitivity"
 COLUMNS = (("variance_share", None), ("r2_pooled", "knn"), ("r2_pooled", "auxiliary"))
@@ -29,6 +31,9 @@ def section_content(runs: Sequence[Run]) -> list[Markup]:
             parts.append(element("p", element("strong", f"{name}{said.sentence}")))
         if run.has(PROTOCOL):
             parts.append(disturbance_table(run))
+    if any(is_foreign(row.context) for row in rows):
+        what = foreign_name("…")
+        parts.append(element("p", f"{capitalised(what)}: {PROTOCOLS.find(PROTOCOL).definitions[what]}."))
     return [*parts, element("p", f"± is {deviation_words(rows)}.")]
 
 
