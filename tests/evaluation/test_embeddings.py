@@ -216,7 +216,7 @@ def test_some_items_are_spread_evenly(there: int, most: int) -> None:
     views = ViewSet.choose(TRAIN, "train", 0, there, 0)
     found, every = views.spread_items(most), views.items[:: TRAIN.num_views]
     assert len(found) == (min(there, most) if most else there) and set(found.tolist()) <= set(every.tolist())
-    places = torch.searchsorted(every, found)
+    places = torch.searchsorted(every.contiguous(), found.contiguous())
     assert int(places[0]) == 0 and (most == 1 or int(places[-1]) == len(every) - 1), "from the first to the last"
     steps = places.diff()
     assert len(steps) == 0 or int(steps.max() - steps.min()) <= 1
