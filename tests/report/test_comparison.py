@@ -169,7 +169,7 @@ def test_published_numbers_are_shown_next_to_comparable_ones_alone(tmp_path: Pat
         "simclr, features": ["0.506", "0.148", "0.853"],
         "simclr, embedding": ["–"] * 3,
         "simclr+, no context": ["0.478", "0.070", "0.834"],
-        "simclr+, empty context, 126 tokens": ["0.247", "0.464", "0.423"],
+        "simclr+, invariant context, 126 tokens": ["0.247", "0.464", "0.423"],
         "sie:rotation, features": ["0.671", "0.011", "0.773"],
         "contextssl, rotation context, 126 tokens": ["0.744", "0.023", "0.804"],
         "contextssl, colour context, 126 tokens": ["0.344", "0.986", "0.804"],

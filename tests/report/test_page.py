@@ -177,7 +177,7 @@ def test_environments_are_named_the_same_in_every_table(tmp_path: Path) -> None:
     other = {"rotation": "rotation+color", "color": "none", None: None}
     page = report_of(write_run(tmp_path / "run", [dataclasses.replace(row, environment=other[row.environment]) for row in rows()]))
     named = {row[0] for row in page.rows if len(row) > 2 and row[1] == "14"}
-    assert {"rotation + colour", "empty"} <= named and not {"rotation + color", "none", "color"} & named
+    assert {"rotation + colour", "invariant"} <= named and not {"rotation + color", "none", "color"} & named
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from contextssl.report.words import a_context, active_name, environment_name
     [
         ("color", "colour", "colour", "a colour context"),
         ("rotation+color", "rotation + colour", "rotation + colour", "a rotation + colour context"),
-        ("none", "empty", "no factor", "an empty context"),
+        ("none", "invariant", "no factor", "an invariant context"),
         ("age", "age", "age", "an age context"),
         ("Ethnicity", "Ethnicity", "Ethnicity", "an Ethnicity context"),
         ("nonesuch", "nonesuch", "nonesuch", "a nonesuch context"),

@@ -84,14 +84,14 @@ def adaptation(runs: Sequence[Run]) -> Picture | None:
     panels = [replace(panel, percent=True) for panel in panels]
     rows = [row for run in runs for row in run.find(protocol="geometry", metric="variance_share")]
     several = " Each dash pattern is a run." if len(runs) > 1 else ""
-    empty = " In an empty context no factor is active." if NO_FACTOR in environments_of(runs) else ""
+    invariant = " In an invariant context no factor is active." if NO_FACTOR in environments_of(runs) else ""
     return picture_of(
         "adaptation",
         ADAPTS if all(map(adapts, runs)) else DOES_NOT,
         panels,
         "With longer contexts (left: none) the active factor should explain more of the embedding's variance and the inactive one less, with the "
         "weights unchanged. A factor that explains nothing scores 0. Lines are means over contexts, bands "
-        f"{deviation_words(rows)}.{several}{empty}",
+        f"{deviation_words(rows)}.{several}{invariant}",
         run_legend(runs),
     )
 

@@ -20,8 +20,8 @@ def factor_name(name: str | None) -> str:
 
 
 def environment_name(name: str | None) -> str:
-    """What kind of context it is: ``"rotation + colour"``; ``"empty"`` where no factor is active."""
-    return "empty" if name == NO_FACTOR else active_name(name) if name else "no context"
+    """What kind of context it is: ``"rotation + colour"``; ``"invariant"`` where no factor is active."""
+    return "invariant" if name == NO_FACTOR else active_name(name) if name else "no context"
 
 
 def active_name(environment: str) -> str:
@@ -30,7 +30,7 @@ def active_name(environment: str) -> str:
 
 
 def a_context(environment: str) -> str:
-    """``"a rotation context"``, ``"an empty context"``."""
+    """``"a rotation context"``, ``"an invariant context"``."""
     name = environment_name(environment)
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name} context"
 
