@@ -30,10 +30,12 @@ def _one_gallery(found: Mapping[str, Any]) -> Markup:
     distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])
     parts: list[Content] = _examples(found, show) if found.get("examples") else _shared_context(found, show)
     target = "" if found.get("examples") else ", or of the target (green frame)"
-    how = (
-        f"Under each neighbour: how far its factors are from those of the query{target}: {distances}. In a context the neighbours should agree in "
-        "the active factor and may differ in the inactive one; they change with the context, the weights do not."
-    )
+    how = "In a context the neighbours should agree in what its pairs share; they change with the context, the weights do not."
+    if kinds:
+        how = (
+            f"Under each neighbour: how far its factors are from those of the query{target}: {distances}. In a context the neighbours should agree "
+            "in the active factor and may differ in the inactive one; they change with the context, the weights do not."
+        )
     parts.append(element("p", how))
     among = f"nearest to the query among {candidates}"
     for query in found["queries"]:
