@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -28,6 +29,40 @@ def test_deferred_work_is_left_at_its_own_boundary_and_handlers_come_back() -> N
         error = signals.error()
         assert type(error) is kind and (kind is SystemExit or str(error) == "resume so")
         assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_threads_that_overlap_leave_nothing_behind() -> None:
+    """Two trainings in threads, the first of which ends first: the next one in the main thread still defers signals."""
+    began, ended = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with interruptions.deferred():
+            began.set()
+            assert second_began.wait(10)
+        ended.set()
+
+    def second() -> None:
+        assert began.wait(10)
+        with interruptions.deferred():
+            second_began.set()
+            assert ended.wait(10)
+
+    second_began = threading.Event()
+    threads = [threading.Thread(target=each) for each in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with interruptions.deferred() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signals.asked == signal.SIGINT
+    with interruptions.deferred() as outer:
+        thread = threading.Thread(target=first)
+        second_began.set()
+        thread.start()
+        thread.join()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert outer.asked == signal.SIGUSR1, "a thread took nothing away from the main one"
 
 
 def test_a_second_ctrl_c_ends_deferred_work_at_once() -> None:

@@ -47,7 +47,7 @@ class Interruptions:
 
     def take(self, signals: tuple[signal.Signals, ...]) -> None:
         """Handle these signals from now on; those that are ignored (``nohup``), or that other code handles, stay as they are."""
-        if threading.current_thread() is not threading.main_thread():
+        if not _in_main_thread():
             return
         for number in signals:
             before = signal.getsignal(number)
@@ -57,12 +57,14 @@ class Interruptions:
 
     def take_again(self) -> None:
         """Once more, after a library has put handlers of its own in their place."""
-        if threading.current_thread() is threading.main_thread():
+        if _in_main_thread():
             for number in self._before:
                 signal.signal(number, self._noted)
 
     def give_back(self, signals: tuple[signal.Signals, ...] = ENDING) -> None:
         """The handlers that were there before."""
+        if not _in_main_thread():
+            return
         for number in signals:
             if number in self._before:
                 before = self._before.pop(number)
@@ -152,6 +154,12 @@ class Interruptions:
         os._exit(self.code)
 
 
+def _in_main_thread() -> bool:
+    """Signals are handled there alone."""
+    return threading.current_thread() is threading.main_thread()
+
+
+# Of the main thread. Another thread may follow it and never sets it: threads do not end in the order in which they nest.
 _present: Interruptions | None = None
 
 
@@ -186,7 +194,9 @@ def deferred(message: Callable[[], str] | None = None, patience: float | None = 
     """
     global _present
     outer = _present
-    here = _present = outer if outer is not None else Interruptions(by_force=False)
+    here = outer if outer is not None else Interruptions(by_force=False)
+    if _in_main_thread():
+        _present = here
     if outer is None:
         here.take(ENDING)
     here.take(WARNING)
@@ -202,7 +212,8 @@ def deferred(message: Callable[[], str] | None = None, patience: float | None = 
             here.message, here.patience = before
         if outer is None:
             here.give_back()
-        _present = outer
+        if _in_main_thread():
+            _present = outer
 
 
 @contextmanager
