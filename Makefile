@@ -1,4 +1,4 @@
-# make demo   render, train, evaluate, report: ten minutes on two cores; more words by DEMO="seed=1"
+# make demo   render, train, evaluate, report: ten to twenty minutes on two cores; more words by DEMO="seed=1"
 # make test   every check, in an environment of its own (.venv), made at the first call
 # make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
 PYTHON ?= python3

@@ -146,15 +146,15 @@ def _open(name: str, what: Any, evaluated: Evaluated, progress: bool) -> tuple[F
 def _read(what: Any, known: Sequence[str]) -> tuple[Path, dict[str, str] | None]:
     """The path, and what stands for each factor, where that is given. Raises SettingsError for anything else."""
     if isinstance(what, str):
-        return Path(what).expanduser(), None
+        what = {"data_dir": what}
     if not isinstance(what, Mapping) or "data_dir" not in what:
         raise SettingsError("give the folder of a packed store, or {data_dir:DIR,factors:{FACTOR:AUGMENTATION}}")
     for key in what:
         if key not in KEYS:
             raise SettingsError(f"unknown {key!r}: {nearest(str(key), KEYS)}")
-    factors = what.get("factors")
+    root, factors = Path(str(what["data_dir"])).expanduser(), what.get("factors")
     if factors is None:
-        return Path(str(what["data_dir"])).expanduser(), None
+        return root, None
     if not isinstance(factors, Mapping):
         raise SettingsError(f"factors is {factors!r}: say what stands for each, {{{known[0]}:AUGMENTATION}}")
     for factor in factors:
@@ -162,7 +162,7 @@ def _read(what: Any, known: Sequence[str]) -> tuple[Path, dict[str, str] | None]
             raise SettingsError(f"factors holds {factor!r}, which is no factor of the run: {nearest(str(factor), known)}")
     if missing := [factor for factor in known if factor not in factors]:
         raise SettingsError(f"factors says nothing of {', '.join(missing)}: pairs must share or differ in each factor of the run")
-    return Path(str(what["data_dir"])).expanduser(), {str(ours): str(theirs) for ours, theirs in factors.items()}
+    return root, {str(ours): str(theirs) for ours, theirs in factors.items()}
 
 
 def _of_store(root: Path, factors: Mapping[str, str] | None, source: PairSource, known: Sequence[str]) -> dict[str, str]:

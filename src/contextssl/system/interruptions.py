@@ -67,9 +67,7 @@ class Interruptions:
             return
         for number in signals:
             if number in self._before:
-                before = self._before.pop(number)
-                with suppress(ValueError):
-                    signal.signal(number, before)
+                signal.signal(number, self._before.pop(number))
 
     def error(self) -> BaseException:
         """What ends this process's work: KeyboardInterrupt, or in a user's own program SystemExit for SIGTERM and the like."""
