@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,9 +43,13 @@ def unchecked_types() -> Iterator[None]:
 
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The test runs in an empty folder of its own."""
+    """The test runs in an empty folder of its own; modules that it imports from there are gone afterwards, for another test's of the same name."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if (file := getattr(module, "__file__", None)) is not None and tmp_path.resolve() in Path(file).resolve().parents:
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,7 +61,6 @@ def own_code(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.syspath_prepend(str(in_folder))
     with installed_example(in_folder, monkeypatch):
         yield
-    sys.modules.pop("mine", None)
 
 
 @pytest.mark.usefixtures("own_code")

@@ -109,12 +109,11 @@ QUICK = ["contexts=1", "neighbours=2", "eval_ctxt=[0,4]", "accelerator=cpu", "pr
 
 
 @pytest.fixture
-def mine(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def mine(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a module in the working directory, which is new."""
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(in_folder))])
     (in_folder / "my_levels.py").write_text(MINE)
-    yield "my_levels"
-    sys.modules.pop("my_levels", None)
+    return "my_levels"
 
 
 def test_a_data_set_with_a_setting_of_its_own_goes_through_every_command(mine: str, capsys: pytest.CaptureFixture[str]) -> None:

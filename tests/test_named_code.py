@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +24,12 @@ number = 3
 
 
 @pytest.fixture
-def module(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def module(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A module in the working directory, which is not on Python's path."""
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(in_folder))])
     name = "module_of_a_user"
     (in_folder / f"{name}.py").write_text(MODULE)
-    yield name
-    sys.modules.pop(name, None)
+    return name
 
 
 def test_a_module_of_the_working_directory_is_found(module: str) -> None:

@@ -128,7 +128,6 @@ def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_pairs(in_folder / "path/to/folder")
     write_own_module(in_folder / "mine.py")
     monkeypatch.syspath_prepend(str(in_folder))
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
     return in_folder
 
 
