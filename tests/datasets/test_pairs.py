@@ -94,9 +94,10 @@ def test_a_stopped_run_resumes_to_the_same_weights(in_folder: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_baseline_of_invariance_takes_pairs_of_any_kind(in_folder: Path) -> None:
+@pytest.mark.parametrize("method", ["simclr", "conditional"])
+def test_baselines_of_invariance_and_by_name_take_pairs(method: str, in_folder: Path) -> None:
     write_pairs(in_folder / "mine", items=4)
-    assert main(["train", "dataset=pairs", "data_dir=mine", "method=simclr", *SMALL, "run_dir=run"]) == 0
+    assert main(["train", "dataset=pairs", "data_dir=mine", f"method={method}", *SMALL, "run_dir=run"]) == 0
     assert main(["evaluate", "partners", "run", *QUIET]) == 0
     rows = [row for row in read_results(in_folder / "run")[1] if row.protocol == "partners"]
     assert {row.factor for row in rows} == {"same_colour", "same_place"}
@@ -108,7 +109,7 @@ def test_a_baseline_of_invariance_takes_pairs_of_any_kind(in_folder: Path) -> No
         ("context=actions", "context=actions needs actions, which listed pairs have none of: say context=examples"),
         ("context=evidence", "context=evidence needs actions"),
         ("method=sie", "method=sie reads actions or factor values"),
-        ("method=conditional", "method=conditional reads actions or factor values"),
+        ("method=conditional context=actions", "context=actions needs actions"),
         ("method=vicreg+", "method=vicreg+ reads actions or factor values"),
         ("method=supervised-latents", "method=supervised-latents reads actions or factor values"),
         ("weight_equiv_loss=5", "weight_equiv_loss is 5: it reads factor values, which listed pairs have none of; say weight_equiv_loss=0"),
@@ -121,7 +122,7 @@ def test_a_baseline_of_invariance_takes_pairs_of_any_kind(in_folder: Path) -> No
 )
 def test_what_reads_actions_or_values_is_refused(words: str, said: str, in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_pairs(in_folder / "mine", items=4)
-    assert main(["train", "dataset=pairs", "data_dir=mine", *SMALL, "run_dir=run", words]) == 2
+    assert main(["train", "dataset=pairs", "data_dir=mine", *SMALL, "run_dir=run", *words.split()]) == 2
     assert said in capsys.readouterr().err
     assert not (in_folder / "run/checkpoints").exists()
 

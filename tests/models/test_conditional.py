@@ -79,6 +79,19 @@ def test_training_predicts_what_use_does() -> None:
         torch.testing.assert_close(found[rows, 1], model.embed(batch.target[rows], context))
 
 
+def test_the_rival_of_examples_takes_no_action() -> None:
+    model, batch = small(context="examples"), batch_of(8)
+    assert model.context_kind == "examples" and not model.reads_actions and model.architecture()["context"] == "examples"
+    found = model(batch.source, batch.target, batch.action, active=batch.active)
+    torch.testing.assert_close(found, model(batch.source, batch.target, torch.zeros_like(batch.action), active=batch.active))
+    for name, rows in (("rotation", slice(0, 4)), ("color", slice(4, 8))):
+        for end, views in enumerate((batch.source, batch.target)):
+            torch.testing.assert_close(found[rows, end], model.embed(views[rows], model.named_context(name)))
+    losses = contextssl_loss(model.train(), batch, Objective(auxiliary_weight=3.0), torch.Generator().manual_seed(0))
+    losses.total.backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
 def test_its_loss_is_contextssls_and_reaches_every_weight() -> None:
     model, batch = small(bottleneck=0.3).train(), batch_of(8)
     losses = contextssl_loss(model, batch, Objective(auxiliary_weight=3.0), torch.Generator().manual_seed(0))

@@ -15,6 +15,7 @@ from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.data.dataset import Data
 from contextssl.data.environments import environments_of
+from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.pairs import EVERYTHING, PairBatch, ViewPairs
 from contextssl.data.views import Views
 from contextssl.errors import CheckpointError, SettingsError
@@ -173,6 +174,35 @@ def test_a_baseline_has_a_report_without_curves_over_contexts(data: Data, tmp_pa
     evaluated(run, data)
     page = write_report([run]).page.read_text()
     assert "run is of a method that takes no context" in page and "run takes no context: its numbers are in the tables" in page
+
+
+@pytest.mark.parametrize("method", ["simclr", "conditional", "contextssl"])
+def test_only_what_reads_examples_is_trained_on_them(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An experiment of examples is compared with methods for which the two views of a pair are any of the item's."""
+    # Whether in all pairs of a batch exactly the active factors have one value in both views.
+    shared: list[bool] = []
+    draw = PairSampler.batch
+
+    def watched(sampler: PairSampler, *which: int) -> PairBatch:
+        batch = draw(sampler, *which)
+        agree = batch.source_latents == batch.target_latents
+        shared.append(torch.equal(agree, batch.active))
+        return batch
+
+    monkeypatch.setattr(PairSampler, "batch", watched)
+    small = {"projector_width": 16} if method == "simclr" else {}
+    settings = tiny_settings(method=method, context="examples", epochs=1, run_dir=str(tmp_path / "run"), **small)
+    data = toy_data(tmp_path / "toy", items={"train": 24, "val": 60}, grid=(3, 3), num_views=9)
+    run = train(settings, data=data)
+    assert shared and all(shared) == any(shared) == (method != "simclr")
+    rows = [row for row in evaluated(run, data) if row.protocol == "geometry" and row.representation == "embedding"]
+    model = contextssl.load_any(run)
+    assert isinstance(model, Conditional) is (method == "conditional")
+    if isinstance(model, Conditional):
+        assert model.context_kind == "examples" and {row.environment for row in rows} == {"rotation", "color", "none"}
+        views = data.val.views.gather_views(torch.arange(4), torch.zeros(4, dtype=torch.long))
+        same, other = (model.embed(views, model.named_context(name)) for name in ("rotation", "color"))
+        assert not torch.allclose(same, other)
 
 
 def test_the_conditional_baseline_is_trained_resumed_and_evaluated_by_name(data: Data, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _refuse_what_reads_values(settings: Any) -> None:
     by_examples = "context" in method.reads
     if by_examples and settings.context != "examples":
         raise SettingsError(f"context={settings.context} needs actions, which listed pairs have none of: say context=examples")
-    reads_actions = method.aim == "equivariance" or method.by_name or (method.contexts and not by_examples)
+    reads_actions = method.aim == "equivariance" or ((method.by_name or method.contexts) and not by_examples)
     if reads_actions or method.name == "supervised-latents":
         raise SettingsError(
             f"method={method.name} reads actions or factor values, which listed pairs have none of: use contextssl, or a baseline of "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from contextssl.method import Method, Model, Parts
 from contextssl.methods import in_context
 
@@ -10,7 +12,7 @@ def model(parts: Parts) -> Model:
     from contextssl.models.build import in_context_model
     from contextssl.models.conditional import Conditional
 
-    return in_context_model(parts, Conditional)
+    return in_context_model(parts, partial(Conditional, context=parts.settings.context))
 
 
 METHOD = Method(
@@ -22,5 +24,5 @@ METHOD = Method(
     place=14,
     by_name=True,
     # It has no context pairs to mask.
-    reads=tuple(name for name in in_context.READS if name not in ("random_mask", "mask_prob", "context")),
+    reads=tuple(name for name in in_context.READS if name not in ("random_mask", "mask_prob")),
 )

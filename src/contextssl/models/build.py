@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -71,7 +71,7 @@ def build_model(
     return Baseline(encoder, factors, method.name, method.terms(parts), **statistics)
 
 
-def in_context_model(parts: Parts, kind: type[ContextSSL] = ContextSSL, *, auxiliary: bool = True) -> ContextSSL:
+def in_context_model(parts: Parts, kind: Callable[..., ContextSSL] = ContextSSL, *, auxiliary: bool = True) -> ContextSSL:
     """An in-context model of the settings' sizes; ``auxiliary`` says whether a head regresses latents, which one without actions does not need, and
     listed pairs have none.
     """

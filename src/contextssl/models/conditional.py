@@ -2,7 +2,7 @@
 
 Every token holds, next to the action, one flag per factor: whether the factor is active in the environment. Encoder, predictor, auxiliary head,
 bottleneck and loss are ContextSSL's, of the same sizes; but each token attends to itself alone. What ContextSSL gains over this model is what the
-pairs of a context add.
+pairs of a context add. The rival of contexts by example is trained on the same examples, without any action.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from contextssl.errors import InputError
-from contextssl.factors import NO_FACTOR, Environment
+from contextssl.factors import NO_FACTOR, Environment, FactorSpace
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.predictor import Context
 
@@ -22,6 +22,9 @@ from contextssl.models.predictor import Context
 class Conditional(ContextSSL):
     """ContextSSL with the environment's name in place of a context. Arguments as of
     :class:`~contextssl.models.contextssl.ContextSSL`; ``block_size`` and ``mask_prob`` have no effect.
+
+    Args:
+        context: of which kind of context it is the rival: ``"examples"``, whose pairs have no actions, or another, whose have.
 
     A context is the environment's name, and holds no tokens: :meth:`named_context`. Without a context no factor is active, as in the
     environment ``"none"``.
@@ -35,8 +38,14 @@ class Conditional(ContextSSL):
         torch.Size([100, 16])
     """
 
+    def __init__(self, encoder: nn.Module, factors: FactorSpace, *, context: str = "actions", **settings: Any) -> None:
+        # What evidence is of, its decoys, is told by the name; its rival sees true actions alone.
+        self.context_kind = "examples" if context == "examples" else "actions"
+        self.reads_actions = self.context_kind != "examples"
+        super().__init__(encoder, factors, **settings)
+
     def _action_input_width(self) -> int:
-        return self.factors.width + len(self.factors.factors)
+        return (self.factors.width if self.reads_actions else 0) + len(self.factors.factors)
 
     @property
     def longest_context(self) -> int:
@@ -77,8 +86,12 @@ class Conditional(ContextSSL):
         """
         features = self.pair_features(source, target).flatten(0, 1)
         flags = self._flags(torch.zeros_like(action, dtype=torch.bool) if active is None else active).to(action.dtype)
-        inputs = torch.stack([torch.cat([each, flags], dim=-1) for each in (action, torch.zeros_like(action))], dim=1)
+        inputs = torch.stack([self._inputs(each, flags) for each in (action, torch.zeros_like(action))], dim=1)
         return self.predictor.query(features, inputs.flatten(0, 1)).unflatten(0, (-1, 2))
+
+    def _inputs(self, actions: Float[Tensor, "n A"], flags: Float[Tensor, "n factors"]) -> Float[Tensor, "n inputs"]:
+        """What a token holds next to the features."""
+        return torch.cat([actions, flags], dim=-1) if self.reads_actions else flags
 
     def _flags(self, active: Bool[Tensor, "*n A"]) -> Bool[Tensor, "*n factors"]:
         """Which factors are active."""
@@ -89,7 +102,8 @@ class Conditional(ContextSSL):
             raise InputError("this model takes the environment's name, not pairs: give model.named_context(environment)")
         environment = NO_FACTOR if context is None or context.environment is None else context.environment
         flags = self._flags(self.factors.mask(environment, actions.device)).to(actions.dtype)
-        return self.predictor.query(features, torch.cat([actions, flags.expand(len(actions), -1)], dim=-1))
+        return self.predictor.query(features, self._inputs(actions, flags.expand(len(actions), -1)))
 
     def architecture(self) -> dict[str, Any]:
-        return {"method": "conditional", **super().architecture()}
+        by_examples = {} if self.reads_actions else {"context": self.context_kind}
+        return {"method": "conditional", **by_examples, **super().architecture()}

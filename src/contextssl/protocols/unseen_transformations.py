@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from contextssl.method import METHODS
 from contextssl.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class UnseenTransformations(Protocol):
         )
 
     def is_of(self, settings: Any) -> bool:
-        return bool(settings.context == "examples")
+        return settings.context == "examples" and METHODS.find(settings.method).contexts
 
     def says(self, rows: Sequence[ResultRow]) -> Verdict | None:
         from contextssl.evaluation.transformation_verdict import verdict

@@ -30,6 +30,7 @@ from contextssl.evaluation.online import OnlinePairs
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.method import METHODS
 from contextssl.models.build import build_model
+from contextssl.models.by_examples import ByExamples
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.named_code import own_encoder
@@ -116,8 +117,9 @@ def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, enc
     environments = environments_of(settings, data.train.factors)
     sizes = (settings.batch_size, settings.block_size, settings.pairs_per_item)
     together = settings.negatives == "sequence"
-    sampler = PairSampler(data.train, environments, *sizes, settings.seed, settings.context, together=together)
     model = fresh_model(settings, data, encoder)
+    # Of the kind that the model reads: a baseline's pairs differ in every factor, whatever a context would be made of.
+    sampler = PairSampler(data.train, environments, *sizes, settings.seed, model.context_kind, together=together)
     resumed_from = resumed_run.checkpoint if resumed_run is not None else None
     if resumed_run is not None and resumed_from is not None:
         check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_from))
@@ -133,7 +135,7 @@ def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, enc
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
     pairs = settings.block_size // 2 - 1
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, pairs, settings.seed, environments.environments, model.context_kind)
-    carried = DrawnViews.draw(data.train, environments.environments, settings.seed) if model.context_kind == "examples" else None
+    carried = DrawnViews.draw(data.train, environments.environments, settings.seed) if isinstance(model, ByExamples) else None
     module = Training(model, sampler, online, environments.environments, settings, made, folder, carried)
     with _quiet_lightning():
         trainer, saving = _trainer(settings, folder, model.watched, sampler.steps_per_epoch)
