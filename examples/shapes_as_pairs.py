@@ -1,12 +1,12 @@
 """A folder of listed pairs out of rendered shapes: images and pairs.csv, nothing else. No factor value leaves this script.
 
-    python examples/shapes_as_pairs.py datasets/pairs
+    python examples/shapes_as_pairs.py datasets/pairs objects=80
     contextssl data check datasets/pairs
-    contextssl train dataset=pairs data_dir=datasets/pairs run_dir=runs/shapes_as_pairs
+    contextssl train dataset=pairs data_dir=datasets/pairs epochs=1 warmup_epochs=0.1 run_dir=runs/shapes_as_pairs
     contextssl evaluate partners runs/shapes_as_pairs
 
 Each object is rendered in 25 poses, each in two of 25 colours, and each colour in two poses: 25 pairs of the same pose in two colours, and 25
-of the same colour in two poses. Settings of dataset=shapes can be given: classes=[sofa,ship] objects=100 val_objects=10 resolution=32 data_seed=1.
+of the same colour in two poses. Settings of dataset=shapes can be given: classes=[sofa,ship] objects=80 val_objects=10 resolution=32 data_seed=1.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ class DataSet:
         reads: the data settings that it reads; None if it may read any.
         settings: a dataclass of its own settings, read by :func:`~contextssl.config.own_settings.own_of`.
         usual: the experiment of this package whose settings replace the defaults; None to start from the paper's run.
+        usual_examples: that of ``context=examples``; None for the same.
         found_by: the setting that names its folder or file.
         source: the ``kind`` in the description of its sources (default: the name).
         packed_by: those of ``reads`` that determine a packed store, and cannot change an existing one.
@@ -66,6 +67,7 @@ class DataSet:
     reads: tuple[str, ...] | None = None
     settings: type[Any] | None = None
     usual: str | None = None
+    usual_examples: str | None = None
     found_by: str = "data_dir"
     source: str | None = None
     packed_by: tuple[str, ...] = ()

@@ -95,6 +95,12 @@ def test_defaults_follow_the_data_set() -> None:
         assert made == named and made.dataset == dataset
         assert settings_from("train", TrainSettings, [f"dataset={dataset}", "experiment=null"]) == TrainSettings(dataset=dataset)
     assert settings_from("train", TrainSettings, ["dataset=images", "experiment=shapes_minutes"]).bottleneck == 0.5
+    for dataset in ("images", "cifar10"):
+        made = settings_from("train", TrainSettings, ["context=examples", f"dataset={dataset}"])
+        assert made == settings_from("train", TrainSettings, ["experiment=photos_examples", f"dataset={dataset}"])
+        assert made.context == "examples" and made.negatives == "sequence" and made.weight_equiv_loss == 0
+        evidence = settings_from("train", TrainSettings, [f"dataset={dataset}", "context=evidence"])
+        assert evidence.weight_equiv_loss == 2 and evidence.context == "evidence"
     for dataset in ("3diebench", "shapes"):
         assert settings_from("train", TrainSettings, [f"dataset={dataset}"]) == TrainSettings(dataset=dataset)
     with pytest.raises(SettingsError, match="unknown dataset 'adlut'"):

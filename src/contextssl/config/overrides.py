@@ -75,8 +75,10 @@ def experiment_of(command: str, given: Mapping[str, str]) -> str | None:
         return other
     data_set = named.get("dataset", "")
     # An unknown one is an error when the setting is read.
-    known = DATA_SETS.is_own(data_set) or data_set in DATA_SETS.names()
-    return EXPERIMENT_OF[command] or (DATA_SETS.find(data_set).usual if known else None)
+    if EXPERIMENT_OF[command] or not (DATA_SETS.is_own(data_set) or data_set in DATA_SETS.names()):
+        return EXPERIMENT_OF[command]
+    chosen = DATA_SETS.find(data_set)
+    return chosen.usual_examples or chosen.usual if named.get("context") == "examples" else chosen.usual
 
 
 def settings_of(command: str, schema: type[Settings], given: Mapping[str, str], parts: Sequence[Any] = ()) -> Settings:

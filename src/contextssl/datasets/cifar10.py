@@ -46,6 +46,7 @@ DATA_SET = DataSet(
     views="images",
     reads=("data_dir", "resolution", *names_of(PhotosSettings)),
     usual="photos_minutes",
+    usual_examples="photos_examples",
     source="CIFAR-10",
     packed_by=PACKED_PHOTOS,
     augments=True,

@@ -60,6 +60,7 @@ DATA_SET = DataSet(
     views="images",
     reads=("data_dir", "resolution", *(name for name in names_of(PhotosSettings) if name != "download")),
     usual="photos_minutes",
+    usual_examples="photos_examples",
     packed_by=PACKED_PHOTOS,
     augments=True,
     foreseen=_foreseen,
