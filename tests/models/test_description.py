@@ -30,7 +30,7 @@ def differing(count: int, seed: int, *names: str) -> Tensor:
 CARRIED = CarriedViews(
     {name: differing(64, seed, name) for seed, name in enumerate(BLOCKS)},
     torch.stack([views(64, 9), views(64, 10)], dim=1),
-    {"none": differing(15, 20, "a", "b")},
+    {"none": differing(15, 20, "a", "b"), "a": differing(15, 21, "b"), "b": differing(15, 22, "a")},
 )
 
 
@@ -78,8 +78,26 @@ def test_odd_examples_are_named() -> None:
     assert "pairs 0, 1: the views seem to show different items" in described(strangers).warnings
     both = torch.cat([differing(4, 70, "a"), differing(4, 80, "b")])
     found = described(both)
-    assert any("contradict each other: pairs 0, 1, 2, 3 drop a, pairs 4, 5, 6, 7 keep it" in each for each in found.warnings)
+    assert found.warnings == (
+        "the pairs contradict each other: pairs 0, 1, 2, 3 differ in a, pairs 4, 5, 6, 7 share it",
+        "the pairs contradict each other: pairs 4, 5, 6, 7 differ in b, pairs 0, 1, 2, 3 share it",
+    )
     assert found.more_pairs_help and not found.dropped
+
+
+def test_pairs_that_differ_in_everything_contradict_nothing() -> None:
+    """As examples of the item alone do; two kinds of them, though each half by itself would drop another factor first."""
+    assert not described(torch.cat([differing(4, 70, "a", "b"), differing(4, 80, "b", "a")])).warnings
+
+
+def test_what_the_model_cannot_tell_apart_is_no_contradiction() -> None:
+    def blind(features: Tensor, examples: Tensor | None) -> Tensor:
+        return by_hand(features, None)
+
+    both = torch.cat([differing(4, 70, "a"), differing(4, 80, "b")])
+    without = CarriedViews(CARRIED.factors, CARRIED.items, {"none": CARRIED.examples["none"]})
+    assert not [each for each in describe(both, CARRIED, blind).warnings if "contradict" in each]
+    assert not [each for each in describe(both, without, by_hand).warnings if "contradict" in each]
 
 
 def test_one_pair_is_never_sure() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from contextssl.factors import NO_FACTOR
@@ -27,6 +27,8 @@ SAME, DIFFERENT = 0.002, 1.0
 STRANGE = 0.25
 # How many pairs must say the opposite of the others for a contradiction: fewer are often misread.
 CONTRADICT = 3
+# Whether a pair differs in a factor is said only where, of the carried pairs, so many of those that differ in it lie above so many of the others.
+CLEAR = 0.9
 
 # Unit embeddings of features (n, F) after examples (k, 2, F); none of them: without a context.
 Embed = Callable[[Float[Tensor, "n F"], "Float[Tensor, 'k 2 F'] | None"], Float[Tensor, "n D"]]
@@ -108,8 +110,7 @@ def describe(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Emb
         # Of one pair nothing says how far another would lead.
         error, half = (float(parts.std()) / 2**0.5, float(parts.mean())) if halves else (max(1.0, whole[name]), 0.5)
         factors[name] = FactorEffect(whole[name], error, half)
-    alone = [left(torch.tensor([index])) for index in range(count)]
-    return Description(count, factors, tuple(_warnings(examples, carried, embed, alone, left)))
+    return Description(count, factors, tuple(_warnings(examples, carried, embed)))
 
 
 def _effects(carried: CarriedViews, embed: Embed, examples: Float[Tensor, "k 2 F"] | None) -> dict[str, float]:
@@ -124,16 +125,8 @@ def _apart(pairs: Float[Tensor, "m 2 F"], embed: Embed, examples: Float[Tensor, 
     return (z[:, 0] - z[:, 1]).float().square().sum(dim=-1)
 
 
-def _warnings(
-    examples: Float[Tensor, "k 2 F"],
-    carried: CarriedViews,
-    embed: Embed,
-    alone: Sequence[Mapping[str, float]],
-    left: Callable[[Tensor], Mapping[str, float]],
-) -> list[str]:
-    """Sentences about examples that say nothing, show different items, or contradict each other. ``alone`` is the effect of each pair by itself,
-    ``left`` gives that of some of them.
-    """
+def _warnings(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Embed) -> list[str]:
+    """Sentences about examples that say nothing, show different items, or contradict each other."""
     found = []
 
     def unit(features: Tensor, _: Tensor | None) -> Tensor:
@@ -150,14 +143,24 @@ def _warnings(
         if float(strange.float().mean()) >= STRANGE:
             found.append(f"{_pairs(strange)}: the views seem to show different items")
     for name in carried.factors:
-        drops = torch.tensor([effect[name] < DROPPED for effect in alone]) & ~same
-        keeps = torch.tensor([effect[name] > KEPT for effect in alone]) & ~same
-        if min(int(drops.sum()), int(keeps.sum())) < CONTRADICT:
-            continue
-        # One pair may be misread; those that say the same must say it together too.
-        if left(drops.nonzero()[:, 0])[name] < DROPPED and left(keeps.nonzero()[:, 0])[name] > KEPT:
-            found.append(f"the pairs contradict each other: {_pairs(drops)} drop {name}, {_pairs(keeps)} keep it")
+        differ = _differ(examples, name, carried, embed)
+        if differ is not None and min(int((differ & ~same).sum()), int((~differ & ~same).sum())) >= CONTRADICT:
+            found.append(f"the pairs contradict each other: {_pairs(differ & ~same)} differ in {name}, {_pairs(~differ & ~same)} share it")
     return found
+
+
+def _differ(examples: Float[Tensor, "k 2 F"], name: str, carried: CarriedViews, embed: Embed) -> Bool[Tensor, " k"] | None:
+    """Which pairs differ in a factor: where the context keeps it alone, their views are as far apart as those of carried pairs that do. None where
+    the model carries no such context, or its distances do not tell.
+    """
+    others = [pairs for other, pairs in carried.factors.items() if other != name]
+    if name not in carried.examples or not others:
+        return None
+    shares, differs, asked = (
+        _apart(pairs, embed, carried.examples[name]) for pairs in (torch.cat(others), carried.factors[name], examples)
+    )
+    low, high = float(shares.quantile(CLEAR)), float(differs.quantile(1 - CLEAR))
+    return asked > (low + high) / 2 if low < high else None
 
 
 def _pairs(chosen: Tensor) -> str:
