@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,21 @@ def _process(rank: int, folder: str) -> None:
     items = joined(torch.full((SHARES[rank],), rank), SHARES)
     torch.save({"whole": whole.detach(), "gradient": z.grad, "items": items}, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
+
+
+def test_a_process_that_is_done_leaves_its_group_before_it_ends(tmp_path: Path) -> None:
+    code = f"""
+import atexit
+import torch.distributed as dist
+from contextssl.system.distributed import leave_group_at_exit
+leave_group_at_exit()
+atexit.register(lambda: print("still in it" if dist.is_initialized() else "left"))
+dist.init_process_group("gloo", init_method="file://{tmp_path}/meeting", rank=0, world_size=1)
+leave_group_at_exit()
+print("working in it" if dist.is_initialized() else "left too early")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split("\n")[:2] == ["working in it", "left"]
 
 
 def test_unequal_shares_are_joined_in_order_and_gradients_come_back(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +64,19 @@ def _number(name: str, default: int) -> int:
 def is_first_process() -> bool:
     """Whether this process writes for all of them: always, where there is one."""
     return launched().first
+
+
+def leave_group_at_exit() -> None:
+    """Leaves the process group before the interpreter ends: threads of a group that is still there then can abort a process that has done all its
+    work, and the run with it. To be called where that work is done: a process that failed must not wait for the others.
+    """
+    if dist.is_available() and dist.is_initialized():
+        atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def anywhere(flag: Tensor) -> Tensor:

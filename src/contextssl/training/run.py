@@ -38,7 +38,7 @@ from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.provenance import commit, describe_parts, describe_run
 from contextssl.records.results import RESULTS, write_trained
 from contextssl.records.run_folder import LAST, training_folder
-from contextssl.system.distributed import is_first_process
+from contextssl.system.distributed import is_first_process, leave_group_at_exit
 from contextssl.system.precision import choose_precision
 from contextssl.training.carried_views import DrawnViews
 from contextssl.training.devices import check_devices
@@ -145,6 +145,7 @@ def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, enc
         model.encoder.compile()
     with _quiet_lightning():
         time_is_up = fit(trainer, module, saving, resumed_from)
+    leave_group_at_exit()
     folder = module.folder
     if trainer.max_epochs == 0:
         trainer.save_checkpoint(folder / LAST, weights_only=False)
