@@ -125,6 +125,13 @@ def test_what_cannot_be_compared(words: list[str], tmp_path: Path, capsys: pytes
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(("method", "asked"), [("contextssl", False), ("conditional", False), ("simclr", True)])
+def test_a_model_of_examples_is_not_asked_what_an_action_makes_of_a_view(method: str, asked: bool) -> None:
+    retrieval, probe = PROTOCOLS.find("retrieval"), PROTOCOLS.find("probe")
+    assert retrieval.is_of(TrainSettings(method=method, context="examples")) is asked
+    assert retrieval.is_of(TrainSettings(method=method)) and probe.is_of(TrainSettings(method=method, context="examples"))
+
+
 @pytest.mark.parametrize("page", ["compare", "experiments"])
 def test_the_commands_of_the_guides_are_commands(page: str) -> None:
     text = (Path(__file__).parents[1] / f"docs/{page}.md").read_text()

@@ -90,7 +90,10 @@ class Protocol(ABC):
 
     def is_of(self, settings: Any) -> bool:
         """Whether a comparison evaluates a run of these training settings by it."""
-        return True
+        from contextssl.method import METHODS
+
+        by_examples = settings.context == "examples" and "context" in METHODS.find(settings.method).reads
+        return not (self.predicts and by_examples)
 
     def says(self, rows: Sequence[ResultRow]) -> Verdict | None:
         """A verdict from its rows, where it has a rule for one."""

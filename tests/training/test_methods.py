@@ -187,11 +187,12 @@ def test_only_what_reads_examples_is_trained_on_them(method: str, tmp_path: Path
         batch = draw(sampler, *which)
         agree = batch.source_latents == batch.target_latents
         shared.append(torch.equal(agree, batch.active))
+        assert sampler.together == (method != "simclr")
         return batch
 
     monkeypatch.setattr(PairSampler, "batch", watched)
     small = {"projector_width": 16} if method == "simclr" else {}
-    settings = tiny_settings(method=method, context="examples", epochs=1, run_dir=str(tmp_path / "run"), **small)
+    settings = tiny_settings(method=method, context="examples", negatives="sequence", epochs=1, run_dir=str(tmp_path / "run"), **small)
     data = toy_data(tmp_path / "toy", items={"train": 24, "val": 60}, grid=(3, 3), num_views=9)
     run = train(settings, data=data)
     assert shared and all(shared) == any(shared) == (method != "simclr")

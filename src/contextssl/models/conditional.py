@@ -24,7 +24,7 @@ class Conditional(ContextSSL):
     :class:`~contextssl.models.contextssl.ContextSSL`; ``block_size`` and ``mask_prob`` have no effect.
 
     Args:
-        context: of which kind of context it is the rival: ``"examples"``, whose pairs have no actions, or another, whose have.
+        context: of which kind of context it is the rival: ``"examples"``, whose pairs have no actions, or another, whose pairs have them.
 
     A context is the environment's name, and holds no tokens: :meth:`named_context`. Without a context no factor is active, as in the
     environment ``"none"``.

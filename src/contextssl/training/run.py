@@ -116,9 +116,9 @@ def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, enc
     """The training itself; returns its folder, in every process. What ``stack`` holds ends with the run."""
     environments = environments_of(settings, data.train.factors)
     sizes = (settings.batch_size, settings.block_size, settings.pairs_per_item)
-    together = settings.negatives == "sequence"
+    # What a method does not read does not change its pairs: those of a baseline are any two views, spread over the batch.
+    together = settings.negatives == "sequence" and "negatives" in METHODS.find(settings.method).reads
     model = fresh_model(settings, data, encoder)
-    # Of the kind that the model reads: a baseline's pairs differ in every factor, whatever a context would be made of.
     sampler = PairSampler(data.train, environments, *sizes, settings.seed, model.context_kind, together=together)
     resumed_from = resumed_run.checkpoint if resumed_run is not None else None
     if resumed_run is not None and resumed_from is not None:
