@@ -81,7 +81,7 @@ def test_from_nothing_to_the_page(in_folder: Path, capsys: pytest.CaptureFixture
     screen = printed[printed.index("One model") :].rstrip().splitlines()
     assert len(screen) <= 14
     assert max(len(line) for line in screen) <= 80
-    for word in ("rotation, 14 tokens", "colour, 14 tokens", "MRR", "20 unseen objects", "3 contexts", "GiB"):
+    for word in ("rotation, 7 pairs", "colour, 7 pairs", "MRR", "20 unseen objects", "3 contexts", "GiB"):
         assert word in "\n".join(screen), word
     assert screen[-1] == "open the report: runs/demo/report.html"
     assert (in_folder / "runs/demo/report.html").stat().st_size > 10_000
@@ -116,7 +116,7 @@ def test_the_numbers_on_the_screen_are_those_of_the_rows() -> None:
     assert table is not None
     cells = [list(column.cells) for column in table.columns]
     assert cells == [
-        ["no context", "rotation, 14 tokens", "colour, 14 tokens", "constant, chance"],
+        ["no context", "rotation, 7 pairs", "colour, 7 pairs", "constant, chance"],
         ["0.21/0.26", "0.49/0.00", "0.01/0.51", "0.00/0.00"],
     ]
     assert adaptation_screen(Run(Path("r"), "r", {}, (), {}, "val")) is None

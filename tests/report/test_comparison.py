@@ -83,7 +83,7 @@ def test_cells_are_means_and_deviations_over_seeds(page: Page) -> None:
     row = page.row("sie:rotation, features")
     assert row[1:5] == ["0.670 ± 0.100", "0.690 ± 0.100", "0.010 ± 0.100", "0.030 ± 0.100"]
     # The deviation over contexts, 0.5 in every row, plays no part.
-    assert page.row("contextssl, rotation context, 126 tokens")[1] == "0.740 ± 0.100"
+    assert page.row("contextssl, rotation context, 63 pairs")[1] == "0.740 ± 0.100"
     assert "A cell is the mean over 3 seeds" in page.text and "5 models on shapes, 3 seeds, val split" in page.text
 
 
@@ -169,15 +169,15 @@ def test_published_numbers_are_shown_next_to_comparable_ones_alone(tmp_path: Pat
         "simclr, features": ["0.506", "0.148", "0.853"],
         "simclr, embedding": ["–"] * 3,
         "simclr+, no context": ["0.478", "0.070", "0.834"],
-        "simclr+, invariant context, 126 tokens": ["0.247", "0.464", "0.423"],
+        "simclr+, invariant context, 63 pairs": ["0.247", "0.464", "0.423"],
         "sie:rotation, features": ["0.671", "0.011", "0.773"],
-        "contextssl, rotation context, 126 tokens": ["0.744", "0.023", "0.804"],
-        "contextssl, colour context, 126 tokens": ["0.344", "0.986", "0.804"],
+        "contextssl, rotation context, 63 pairs": ["0.744", "0.023", "0.804"],
+        "contextssl, colour context, 63 pairs": ["0.344", "0.986", "0.804"],
         "contextssl, no context": ["–"] * 3,
         "random, features": ["–"] * 3,
     }
     assert {name: [page.row(name)[place] for place in at] for name in wanted} == wanted
-    assert page.row("contextssl", "126")[3] == "0.402" and page.row("contextssl", "14")[5] == "0.223"
+    assert page.row("contextssl", "63")[3] == "0.402" and page.row("contextssl", "7")[5] == "0.223"
 
 
 def test_the_floors_are_the_first_row(page: Page) -> None:
@@ -189,11 +189,11 @@ def test_the_floors_are_the_first_row(page: Page) -> None:
 def test_the_best_of_each_group_is_bold(made: Comparison) -> None:
     lines = [line for line in made.markdown.read_text().split("##")[1].splitlines() if line.startswith("|")]
     cells = {line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ")[1:] for line in lines}
-    context, sie = cells["contextssl, rotation context, 126 tokens"], cells["sie:rotation, features"]
+    context, sie = cells["contextssl, rotation context, 63 pairs"], cells["sie:rotation, features"]
     assert context[0] == "**0.740 ± 0.100**" and context[2] == "0.030 ± 0.100"
     assert sie[0] == "0.670 ± 0.100" and sie[2] == "**0.010 ± 0.100**"
     # Alone in its group, or in one that wants nothing, nobody is the best.
-    assert "**" not in "".join(cells["random, features"] + cells["contextssl, colour context, 126 tokens"])
+    assert "**" not in "".join(cells["random, features"] + cells["contextssl, colour context, 63 pairs"])
 
 
 def test_below_the_floor_nobody_is_better_than_at_it(tmp_path: Path) -> None:
@@ -223,16 +223,16 @@ def test_where_more_is_better_nobody_at_the_floor_is_the_best(tmp_path: Path) ->
 
 
 def test_retrieval_by_environment_and_length(page: Page) -> None:
-    rows = tables(page)["tokens | MRR"]
+    rows = tables(page)["pairs | MRR"]
     names = [row[0] if len(row) == 1 else tuple(row[:2]) for row in rows[2:]]
     start = names.index("Active: rotation")
     assert names[start : start + 5] == [
         "Active: rotation",
         ("sie:rotation", "0"),
-        *(("contextssl", length) for length in ("0", "14", "126")),
+        *(("contextssl", length) for length in ("0", "7", "63")),
     ]
     assert rows[1] == ["chance", "", "0.090", "0.020", "0.100"]
-    assert rows[names.index(("contextssl", "126")) + 2][2:] == ["0.426 ± 0.100", "0.326 ± 0.100", "0.626 ± 0.100"]
+    assert rows[names.index(("contextssl", "63")) + 2][2:] == ["0.426 ± 0.100", "0.326 ± 0.100", "0.626 ± 0.100"]
     assert "Active: no factor" in names
 
 
@@ -255,27 +255,27 @@ def test_what_takes_the_environments_name_is_compared_with_contexts(tmp_path: Pa
     rows = next(rows for head, rows in tables(page).items() if "rotation R², fresh linear probe" in head)
     names = [row[0] for row in rows]
     rotation = names.index("Rotation: rotation high, colour low")
-    assert set(names[rotation + 1 : rotation + 3]) == {"conditional, rotation given by name", "contextssl, rotation context, 126 tokens"}
+    assert set(names[rotation + 1 : rotation + 3]) == {"conditional, rotation given by name", "contextssl, rotation context, 63 pairs"}
     assert names[names.index("Invariance: every factor low") + 1] == "conditional, no factor given by name"
     assert page.row("conditional, rotation given by name")[1] == "0.730"
     # The paper's number at no context is ContextSSL's.
-    retrieval = next(rows for head, rows in tables(page).items() if head.startswith("tokens | MRR"))
+    retrieval = next(rows for head, rows in tables(page).items() if head.startswith("pairs | MRR"))
     published_at = retrieval[0].index("MRR, published")
     start = [row[0] for row in retrieval].index("Active: rotation") + 1
     shown = {(row[0], row[1]): row[published_at] for row in retrieval[start : start + 4]}
     assert shown["conditional", "0"] == "–" and shown["contextssl", "0"] == "0.240"
-    erased = [row[0] for row in next(rows for head, rows in tables(page).items() if head.startswith("tokens | rotation R², ridge"))]
+    erased = [row[0] for row in next(rows for head, rows in tables(page).items() if head.startswith("pairs | rotation R², ridge"))]
     assert "conditional, environment given by name" in erased and "conditional, erased, fitted on all training views" in erased
     html = made.page.read_text()
     assert "conditional at 0.73, 0.10" in html and "conditional at 0.30, 0.97" in html
 
 
 def test_erasure_is_compared_with_the_contexts_own_numbers(page: Page, tmp_path: Path) -> None:
-    rows = tables(page)["tokens | rotation R², ridge"]
+    rows = tables(page)["pairs | rotation R², ridge"]
     names = [tuple(row[:2]) for row in rows]
-    own = rows[names.index(("contextssl, its own context", "126"))]
+    own = rows[names.index(("contextssl, its own context", "63"))]
     assert own[2:4] == ["0.740 ± 0.100", "0.650 ± 0.100"]
-    erased = rows[names.index(("sie:rotation, erased, fitted on a context", "126"))]
+    erased = rows[names.index(("sie:rotation, erased, fitted on a context", "63"))]
     assert erased[2] == "0.700 ± 0.100" and ("sie:rotation, erased, fitted on all training views", "") in names
     assert not any(name.startswith(("simclr", "sie:rotation, its own")) for name, *_ in names)
     without = entry(tmp_path, "contextssl", "context", [rows_of(in_context((0.7, 0.0), (0.3, 0.9)), ["rotation"])])
@@ -318,7 +318,7 @@ def test_every_number_is_in_the_csv(made: Comparison) -> None:
     with made.csv.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     about = {"metric": "r2_pooled", "factor": "rotation", "head": "mlp", "protocol": "equivariance"}
-    asked = {"entry": "contextssl", "condition": "embedding, rotation context, 126 tokens", **about}
+    asked = {"entry": "contextssl", "condition": "embedding, rotation context, 63 pairs", **about}
     found = [line for line in lines if all(line[name] == value for name, value in asked.items())]
     assert len(found) == 1 and (found[0]["group"], found[0]["seeds"], found[0]["length"]) == ("context", "3", "126")
     assert [float(found[0][name]) for name in ("mean", "std", "floor")] == pytest.approx([0.74, 0.1, 0.231])
@@ -364,7 +364,7 @@ def test_numbers_of_a_further_protocol_have_a_table(tmp_path: Path) -> None:
         for context in (None, "shuffled")
     ]
     page = page_of(tmp_path, entry(tmp_path, "contextssl", "context", [rows, shifted(rows, 0.2)]))
-    assert page.row("contextssl, embedding, shuffled") == ["contextssl, embedding, shuffled", "rotation", "14", "0.600 ± 0.141"]
+    assert page.row("contextssl, embedding, shuffled") == ["contextssl, embedding, shuffled", "rotation", "7", "0.600 ± 0.141"]
 
 
 def test_rows_of_another_split_play_no_part(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_the_verdict_stands_on_the_page_with_its_rows(tmp_path: Path) -> None:
         "This model depends on which factors are active, not on the pairs: the active factors change the share of the variance of color by 0.60"
         in page.text
     )
-    assert page.row("blank images", "14")[2:] == page.row("as drawn", "14")[2:] == ["0.540 ± 0.010", "−0.020 ± 0.010"]
+    assert page.row("blank images", "7")[2:] == page.row("as drawn", "7")[2:] == ["0.540 ± 0.010", "−0.020 ± 0.010"]
     assert "Context sensitivity" not in page_of(write_run(tmp_path / "other")).text
 
 
@@ -42,7 +42,7 @@ def test_pairs_of_other_data_are_explained_where_there_are_rows(tmp_path: Path) 
     drawn = context_sensitivity_rows()
     photos = [replace(row, context="pairs of photos") for row in drawn if row.context is None]
     page = page_of(write_run(tmp_path / "run", [*rows(), *drawn, *photos]))
-    assert page.row("pairs of photos", "14")[2:] == page.row("as drawn", "14")[2:]
+    assert page.row("pairs of photos", "7")[2:] == page.row("as drawn", "7")[2:]
     explained = "Pairs of …: contexts of pairs of the data that foreign names, which training never saw"
     assert explained in page.text
     assert explained not in page_of(write_run(tmp_path / "other", [*rows(), *drawn])).text
@@ -80,7 +80,7 @@ def test_bounds_of_one_factor_are_distinguished_from_that_of_everything(tmp_path
         for factor, nats in (("rotation", 9.1), ("color", 2.46))
     ]
     text = " ".join(page_of(write_run(tmp_path / "run", [*rows(), *bounded])).text.split())
-    assert "at most 2.5 nats at noise 0.3 of colour in 14 tokens of a rotation context; 9.1 nats at noise 0.3 of rotation" in text
+    assert "at most 2.5 nats at noise 0.3 of colour in 7 pairs of a rotation context; 9.1 nats at noise 0.3 of rotation" in text
     assert (
         "About everything together, factors and all else, it holds at most 11.5 nats" in text
         and "not say how much of that is about a single factor" in text

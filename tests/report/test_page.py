@@ -42,7 +42,7 @@ def test_the_headline_is_made_of_the_rows(folder: Path, page: Page) -> None:
     run = read_run(folder)
     shares = {f: run.find(metric="variance_share", environment="rotation", length=14, factor=f)[0].mean for f in ("rotation", "color")}
     rotation, colour = 100 * shares["rotation"], 100 * shares["color"]
-    said = f"14 tokens of a rotation context: rotation explains {rotation:.0f}\u00a0% of the embedding’s variance and colour {colour:.1f}\u00a0%."
+    said = f"7 pairs of a rotation context: rotation explains {rotation:.0f}\u00a0% of the embedding’s variance and colour {colour:.1f}\u00a0%."
     assert said in page.text
     assert "With no context: rotation explains 22\u00a0% of the embedding’s variance and colour 22\u00a0%." in page.text
 
@@ -80,7 +80,7 @@ def test_floors_are_given_with_the_numbers(page: Page) -> None:
 def test_the_papers_rows_are_the_published_ones(page: Page) -> None:
     row = page.row("rotation: ContextSSL, rotation context")
     assert (row[1], "0.804" in row) == ("0.744", True) and "encoder: not comparable" in page.text
-    assert page.row("rotation", "126")[2] != "" and "0.292" in page.text
+    assert page.row("rotation", "63")[2] != "" and "0.292" in page.text
 
 
 @pytest.mark.parametrize("dataset", ["3diebench", "shapes"])
@@ -96,7 +96,7 @@ def test_fresh_probes_are_described_with_their_numbers(page: Page) -> None:
     text = " ".join(page.text.split())
     assert "R² of colour (inactive) 0.87 without noise, 0.18 at noise 0.3 and 0.06 at noise 1, floor 0.00" in text
     assert "of rotation (active) 0.90 without noise, 0.89 at noise 0.3 and 0.87 at noise 1, floor 0.46" in text
-    assert "11.5 nats at noise 0.3 and 6.2 nats at noise 1 in 14 tokens of a rotation context" in text
+    assert "11.5 nats at noise 0.3 and 6.2 nats at noise 1 in 7 pairs of a rotation context" in text
 
 
 def test_hasty_probes_are_said_to_be(tmp_path: Path, page: Page) -> None:
@@ -140,7 +140,7 @@ def test_figures_are_written_as_files(tmp_path: Path) -> None:
         assert picture.width > 1200
     svg = ElementTree.parse(tmp_path / "figures" / "adaptation.svg")
     text = " ".join(svg.getroot().itertext())
-    assert "Rotation context" in text and "14 tokens of a rotation context" in text
+    assert "Rotation context" in text and "7 pairs of a rotation context" in text
     again = write_report([folder], tmp_path / "again" / "page.html")
     for one, other in zip(report.figures, again.figures, strict=True):
         assert one.read_bytes() == other.read_bytes(), "the same rows give the same files"
@@ -151,9 +151,18 @@ def test_a_run_that_was_only_trained(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "trained", online_rows(), evaluated={})
     page = report_of(folder)
     assert f"contextssl evaluate all {folder}" in page.text and f"contextssl evaluate geometry {folder}" in page.text
-    said = "14 tokens of a rotation context: the model’s own head predicts rotation at R² 0.90 (floor 0.46) and colour at R² 0.05 (floor 0.46)."
+    said = (
+        "7 pairs of a rotation context: the model’s own head predicts rotation at R² 0.90 (floor 0.46) and colour at R² 0.05 (floor 0.46)."
+    )
     assert said in page.text
     assert page.row("n layer")[1] == "3" and page.row("seed")[1] == "7"
+
+
+@pytest.mark.parametrize(("method", "asked"), [("contextssl", False), ("conditional", False), ("simclr", True)])
+def test_retrieval_is_not_asked_of_a_model_of_examples(tmp_path: Path, method: str, asked: bool) -> None:
+    """Without an action nothing can be predicted. A baseline predicts the view itself, whatever its experiment."""
+    folder = write_run(tmp_path / "run", keep=lambda row: row.protocol != "retrieval", method=method, context="examples")
+    assert ("evaluate retrieval" in report_of(folder).text) is asked
 
 
 @pytest.mark.parametrize("protocol", ["geometry", "equivariance", "probe", "retrieval"])
@@ -176,7 +185,7 @@ def test_undefined_numbers_are_said_to_be(tmp_path: Path) -> None:
 def test_environments_are_named_the_same_in_every_table(tmp_path: Path) -> None:
     other = {"rotation": "rotation+color", "color": "none", None: None}
     page = report_of(write_run(tmp_path / "run", [dataclasses.replace(row, environment=other[row.environment]) for row in rows()]))
-    named = {row[0] for row in page.rows if len(row) > 2 and row[1] == "14"}
+    named = {row[0] for row in page.rows if len(row) > 2 and row[1] == "7"}
     assert {"rotation + colour", "invariant"} <= named and not {"rotation + color", "none", "color"} & named
 
 
@@ -194,7 +203,7 @@ def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
     half = [dataclasses.replace(row, mean=row.mean / 2) if row.metric == "variance_share" else row for row in rows()]
     two = write_run(tmp_path / "two", half, seed=2)
     page = report_of(one, two)
-    assert "one. 14 tokens" in page.text and "two. 14 tokens" in page.text and "not evaluated in the same way" not in page.text
+    assert "one. 7 pairs" in page.text and "two. 7 pairs" in page.text and "not evaluated in the same way" not in page.text
     picture = adaptation(read_runs([one, two]))
     assert picture is not None and [label for label, _, _ in picture.legend] == ["one", "two"]
     lines = {line.label: line for line in picture.panels[0].lines}
@@ -311,7 +320,7 @@ def test_any_factors_and_environments(tmp_path: Path) -> None:
         for environment, length in ((None, 0), ("crop", 14), ("crop+blur", 14))
     ]
     folder = write_run(tmp_path / "own", made)
-    assert "14 tokens of a crop context: crop explains 40\u00a0%" in report_of(folder).text
+    assert "7 pairs of a crop context: crop explains 40\u00a0%" in report_of(folder).text
     panels = by_length([read_run(folder)], "geometry", "variance_share", ylabel="share")
     assert [panel.title for panel in panels] == ["Crop context", "Crop + blur context"] and len(panels[1].lines) == 3
 

@@ -48,7 +48,7 @@ def test_the_installed_command_into_a_pipe_of_another_encoding() -> None:
 
 def numbers() -> Table:
     table = Table(title="R² by the auxiliary head")
-    for name in ("context", "tokens", "rotation (floor -0.01)", "color (floor 0.00)", "crop", "blur"):
+    for name in ("context", "pairs", "rotation (floor -0.01)", "color (floor 0.00)", "crop", "blur"):
         table.add_column(name, justify="right")
     table.add_row("rotation+color", "126", "0.123/-2.150", "0.456/0.789", "-2.345/1.111", "17.5")
     return table

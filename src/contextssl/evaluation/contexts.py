@@ -17,6 +17,16 @@ from contextssl.randomness import seeded_generator
 REPORTED_LENGTH = 14
 
 
+def pairs_in(length: int) -> int:
+    """Pairs of a context, by which people read it. Its length counts two tokens per pair, as published, whatever the model makes of a pair."""
+    return length // 2
+
+
+def pairs_words(length: int) -> str:
+    """``"7 pairs"``, ``"1 pair"``."""
+    return f"{pairs_in(length)} pair{'' if pairs_in(length) == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class ContextPoint:
     """One condition of embeddings.

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.contexts import ContextPoint, pairs_words
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.item_sums import resampled_mean
 from contextssl.evaluation.metrics import TIED, chance_reciprocal_rank, cosine_tolerance, tied_hits, tied_places, tied_reciprocal_rank
@@ -87,7 +87,7 @@ def retrieval_rows(
     for point in points:
         for environment in environments:
             if point.environment in (None, environment.name):
-                embedder.progress(f"retrieval among {views.num_items:,} items, {environment.name}, {point.length} tokens")
+                embedder.progress(f"retrieval among {views.num_items:,} items, {environment.name}, {pairs_words(point.length)}")
                 found = _retrieve(embedder, views, point, environment, queries, normalize)
                 _add(scores, views, queries, point, environment, found)
     yield from scores.rows()

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.deviations import deviation, deviation_words
 from contextssl.protocol import Column, Protocol, metric_of
 from contextssl.records.results import ResultRow
@@ -35,13 +36,13 @@ def summary(rows: Sequence[ResultRow], protocol: Protocol, split: str) -> Group:
     heading = Text(f"{protocol.name}: {split} split, means over contexts{several}", style="italic")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     noisy = any(bottleneck for _, _, bottleneck, _ in contexts)
-    for name in ("context", "tokens", *(["noise"] if noisy else []), *chosen):
+    for name in ("context", "pairs", *(["noise"] if noisy else []), *chosen):
         table.add_column(name, justify="left" if name == "context" else "right", no_wrap=True)
     cells = {title: [{_context(row): row for row in found} for found in column] for title, column in chosen.items()}
     # Environment, length, noise, how it was disturbed or what was represented; without a context first.
     for context in sorted(contexts, key=lambda context: (context[1] > 0, *context)):
         environment, length, bottleneck, how = context
-        about = (", ".join(filter(None, (environment or "none", how))), str(length), f"{bottleneck:g}" if bottleneck else "")
+        about = (", ".join(filter(None, (environment or "none", how))), str(pairs_in(length)), f"{bottleneck:g}" if bottleneck else "")
         table.add_row(*about[: 2 + noisy], *("/".join(written(by.get(context)) for by in column) for column in cells.values()))
     table.add_section()
     table.add_row("floor", *[""] * (1 + noisy), *("/".join(map(_floor, column)) for column in chosen.values()))

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 
-from contextssl.evaluation.contexts import REPORTED_LENGTH
+from contextssl.evaluation.contexts import REPORTED_LENGTH, pairs_words
 from contextssl.evaluation.disturbances import BLANK_IMAGES, DEALT_ANEW, ONE_PAIR, RANDOM_ACTIONS, SHUFFLED, ZERO_PAIR, wrong_pairs_name
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
@@ -96,14 +96,14 @@ def verdict(rows: Sequence[ResultRow]) -> Verdict | None:
     unknown = "and no contexts of wrong pairs or actions were evaluated"
     if contrast < CONTRAST:
         # The active factors change nothing; the pairs may.
-        unchanged = f"the active factors change no {name} by more than {contrast:.2f} ({length} tokens)"
+        unchanged = f"the active factors change no {name} by more than {contrast:.2f} ({pairs_words(length)})"
         moves = [move for kind in BREAKING for move in table.moves(kind)]
         if not moves:
             return said(None, f"{unchanged}, {unknown}")
         if max(moves) >= CONTRAST:
             return said(None, f"{unchanged}, and yet wrong pairs or actions do, by {max(moves):.2f}")
         return said(ON_NOTHING, f"{unchanged}, nor do wrong pairs or actions ({max(moves):.2f})")
-    changed = f"the active factors change the {name} of {where} by {contrast:.2f} ({length} tokens)"
+    changed = f"the active factors change the {name} of {where} by {contrast:.2f} ({pairs_words(length)})"
     if contrast < 2 * error:
         return said(None, f"{changed}, which is within the error over contexts, {error:.2f}")
     breaking = [kept[kind] for kind in BREAKING if kind in kept]

@@ -116,8 +116,8 @@ class Run:
 
     @property
     def context_kind(self) -> str:
-        """What its contexts are made of, where it takes any: ``"actions"``, ``"examples"`` or ``"evidence"``."""
-        return str(self.settings.get("context", "actions")) if self.takes_context else "actions"
+        """What its contexts are made of, or the pairs that it was trained on by their name: ``"actions"``, ``"examples"`` or ``"evidence"``."""
+        return str(self.settings.get("context", "actions")) if self.takes_context or self.takes_environment_name else "actions"
 
     @property
     def takes_environment_name(self) -> bool:
@@ -152,7 +152,7 @@ class Run:
         return sorted(own, key=lambda row: row.length or 0)
 
     def reported_length(self, protocol: str, metric: str) -> int | None:
-        """14 tokens, or the longest length there is."""
+        """14 tokens (7 pairs), or the longest length there is."""
         lengths = {row.length for row in self.find(protocol=protocol, metric=metric) if row.length}
         return REPORTED_LENGTH if REPORTED_LENGTH in lengths else max(lengths, default=None)
 

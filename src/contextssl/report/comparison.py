@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextssl.errors import SettingsError
+from contextssl.evaluation.contexts import pairs_words
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.report import about as runs_about
 from contextssl.report.collect import Run, differences
@@ -158,7 +159,7 @@ def _csv(averaged: Sequence[Averaged]) -> str:
         for row in each.run.rows:
             context = environment_name(row.environment) if row.environment else ""
             if row.length:
-                context += f" context, {row.length} tokens"
+                context += f" context, {pairs_words(row.length)}"
             named = {"entry": each.entry.name, "group": each.entry.group, "seeds": each.seeds, "noise": row.bottleneck}
             named["condition"] = ", ".join(part for part in (row.representation, context) if part)
             named |= {"mean": None if math.isnan(row.mean) else row.mean, "seeds_with_number": row.n}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.protocol import Protocol, every_protocol
 from contextssl.report import paper_numbers
 from contextssl.report.entries import Averaged, Condition, conditions, in_order, placed
@@ -151,7 +152,7 @@ def retrieval_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid
         rows = each.run.find(protocol="retrieval", metric=metrics[0], representation="embedding")
         for environment, length in dict.fromkeys((row.environment, row.length) for row in rows):
             fields = placed("embedding", environment, length)
-            lines.append(Condition(each, environment or "", (each.entry.name, str(length or 0)), fields))
+            lines.append(Condition(each, environment or "", (each.entry.name, str(pairs_in(length or 0))), fields))
     columns = [Column(metric_name(metric), ("retrieval",), {"metric": metric}, higher=True) for metric in metrics]
     order = sorted(dict.fromkeys(line.group for line in lines), key=lambda name: factors.index(name) if name in factors else len(factors))
     counts = {row.count for line in lines for row in line.each.run.find(protocol="retrieval", metric=metrics[0]) if row.count}
@@ -165,7 +166,7 @@ def retrieval_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid
         f"its source: {'so does this table' if as_published else 'this table does neither'})"
     )
     notes = [how, _paper_note(entries, where, "shown next to each length")]
-    title, words, groups = "Retrieval of the predicted view", ["method", "tokens"], {name: f"Active: {active_name(name)}" for name in order}
+    title, words, groups = "Retrieval of the predicted view", ["method", "pairs"], {name: f"Active: {active_name(name)}" for name in order}
     return grid("retrieval", title, words, columns, lines, groups, factors, floor="chance", published=_published_retrieval, notes=notes)
 
 
@@ -194,7 +195,11 @@ def erasure_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid |
         "leaves ridge without noise nothing of an inactive factor by construction."
     )
     groups = {name: f"Kept: {active_name(name)}" for name in in_order([line.group for line in lines], factors)}
-    return grid("erasure", "Concept erasure", [METHOD, "tokens"], columns, lines, groups, factors, notes=[note])
+    return grid("erasure", "Concept erasure", [METHOD, "pairs"], columns, lines, groups, factors, notes=[note])
+
+
+def _pairs(length: int | None) -> str:
+    return str(pairs_in(length)) if length else ""
 
 
 def _noisy(column: Column) -> Column:
@@ -209,11 +214,11 @@ def _erased_lines(each: Averaged) -> Iterator[Condition]:
     for environment, length in own:
         if (environment, length) in by_context or environment in named:
             given = "its own context" if length else "environment given by name"
-            words = (f"{each.entry.name}, {given}", str(length or ""))
+            words = (f"{each.entry.name}, {given}", _pairs(length))
             yield Condition(each, environment or "", words, placed("embedding", environment, length), "probe")
-    for representation, remains, tokens in dict.fromkeys((row.representation, row.environment, row.length) for row in rows):
-        words = (f"{each.entry.name}, {ERASURES[representation or '']}", str(tokens or ""))
-        yield Condition(each, remains or "", words, placed(representation, remains, tokens))
+    for representation, remains, length in dict.fromkeys((row.representation, row.environment, row.length) for row in rows):
+        words = (f"{each.entry.name}, {ERASURES[representation or '']}", _pairs(length))
+        yield Condition(each, remains or "", words, placed(representation, remains, length))
 
 
 def every_number(entries: Sequence[Averaged], protocol: Protocol, factors: Sequence[str]) -> Grid | None:
@@ -225,9 +230,9 @@ def every_number(entries: Sequence[Averaged], protocol: Protocol, factors: Seque
         for key in dict.fromkeys(map(CONDITION, rows)):
             representation, environment, length, noise, context = key
             parts = [each.entry.name, representation, context, f"noise {noise:g}" if noise else ""]
-            words = (", ".join(part for part in parts if part), environment_name(environment), str(length or ""))
+            words = (", ".join(part for part in parts if part), environment_name(environment), _pairs(length))
             lines.append(Condition(each, "", words, dict(zip(CONDITION_FIELDS, key, strict=True))))
     columns = [Column(column_title(*key), (protocol.name,), dict(zip(NUMBER_FIELDS, key, strict=True)), judged=False) for key in found]
     notes = [f"{each.entry.name}. {said.sentence}" for each in entries if (said := protocol.says(each.run.rows))]
     title = protocol.title or protocol.name.capitalize()
-    return grid(protocol.name, title, [METHOD, "context", "tokens"], columns, lines, {"": ""}, factors, notes=notes)
+    return grid(protocol.name, title, [METHOD, "context", "pairs"], columns, lines, {"": ""}, factors, notes=notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.evaluation.disturbances import foreign_name, is_foreign
 from contextssl.evaluation.verdict import verdict
@@ -43,11 +44,11 @@ def disturbance_table(run: Run) -> Markup:
     there = {(row.metric, row.head, row.factor) for row in rows}
     columns = [(*column, factor) for column in COLUMNS for factor in run.factors if (*column, factor) in there]
     cells = {(row.environment, row.length, row.context, row.metric, row.head, row.factor): row for row in rows}
-    head = ["context", "tokens", *(column_title(metric, factor, probe) for metric, probe, factor in columns)]
+    head = ["context", "pairs", *(column_title(metric, factor, probe) for metric, probe, factor in columns)]
     body: list[Sequence[Content] | Markup] = []
     for environment in dict.fromkeys(row.environment for row in rows):
         body.append(group_row(f"{environment_name(environment)} context", len(head)))
         for length, context in dict.fromkeys((row.length, row.context) for row in rows if row.environment == environment):
             found = [cells.get((environment, length, context, *column)) for column in columns]
-            body.append([context or "as drawn", str(length), *map(measured, found)])
+            body.append([context or "as drawn", str(pairs_in(length or 0)), *map(measured, found)])
     return table(head, body)

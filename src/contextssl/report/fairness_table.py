@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
+from contextssl.evaluation.contexts import pairs_words
 from contextssl.evaluation.fairness_summary import BASELINE_NAMES, representation_name
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run
@@ -32,9 +33,9 @@ class Condition:
 
     @property
     def name(self) -> str:
-        tokens = f", {self.length} tokens" if self.length else ""
+        pairs = f", {pairs_words(self.length)}" if self.length else ""
         noise = f", noise {self.noise:g}" if self.noise else ""
-        return f"{representation_name(self.representation, self.environment)}{tokens}{noise}"
+        return f"{representation_name(self.representation, self.environment)}{pairs}{noise}"
 
 
 @dataclass(frozen=True)

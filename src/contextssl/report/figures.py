@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from contextssl.evaluation.contexts import pairs_words
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.factors import NO_FACTOR
 from contextssl.protocol import PROTOCOLS
@@ -144,7 +145,7 @@ def paper_only() -> Picture:
         "For orientation: the paper's curves, on other data",
         panels,
         f"Published on {paper_numbers.SETTING}: its numbers are not comparable with the run above, only the shape of the curves is: after a "
-        "long training, fresh probes no longer find the inactive factor from 14 tokens on.",
+        "long training, fresh probes no longer find the inactive factor from 7 pairs on.",
     )
 
 
@@ -224,7 +225,7 @@ def noise(runs: Sequence[Run]) -> Picture | None:
                     if style == 0:
                         under += floors_of(rows, factor)
             if lines:
-                title = _title(f"{environment_name(environment)} context, {length} tokens", run, runs)
+                title = _title(f"{environment_name(environment)} context, {pairs_words(length)}", run, runs)
                 panels.append(Panel(title, lines, "R², pooled", "noise share", ticks, under, colour=panel_colour(environment)))
     return picture_of(
         "noise",

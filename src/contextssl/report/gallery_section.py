@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contextssl.evaluation.contexts import pairs_words
 from contextssl.report.collect import Run
 from contextssl.report.gallery import SMALL
 from contextssl.report.markup import Content, Markup, element, join
@@ -63,7 +64,7 @@ def _shared_context(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
         f"factors of its two views are apart; the actions of a context hold only {either}."
     )
     pairs = element("div", map(show.pair, found["context"]), class_="pairs")
-    return [element("h3", f"The context: {found['length']} tokens"), pairs, element("p", how)]
+    return [element("h3", f"The context: {pairs_words(found['length'])}"), pairs, element("p", how)]
 
 
 def _examples(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:

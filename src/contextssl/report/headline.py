@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from contextssl.evaluation.contexts import pairs_words
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run, at_length
@@ -12,7 +13,7 @@ from contextssl.report.words import a_context, factor_name, floor_of, listed, nu
 
 
 def headline(run: Run) -> list[str]:
-    """One sentence per context of one factor, at 14 tokens (or the longest); then one without context."""
+    """One sentence per context of one factor, at 7 pairs (or the longest); then one without context."""
     if length := run.reported_length("geometry", "variance_share"):
         curves = {name: _by_factor(run, name, "geometry", "variance_share", None) for name in _of_one_factor(run)}
         return _sentences(curves, length, _shares)
@@ -39,7 +40,7 @@ def _sentences(curves: dict[str, dict[str, list[ResultRow]]], length: int, words
     sentences = []
     for environment, by_factor in curves.items():
         if there := {factor: row for factor, rows in by_factor.items() if (row := at_length(rows, length)) is not None}:
-            sentences.append(f"{length} tokens of {a_context(environment)}: {words(there)}.")
+            sentences.append(f"{pairs_words(length)} of {a_context(environment)}: {words(there)}.")
     first = next(iter(curves.values()), {})
     start = {factor: rows[0] for factor, rows in first.items() if rows[0].length == 0}
     if sentences and start:
@@ -79,13 +80,15 @@ def probe_sentences(run: Run, probe: str, name: str) -> list[str]:
             role = "active" if factor == environment else "inactive"
             parts.append(f"{factor_name(factor)} ({role}) {values}{'' if floor is None else f', floor {number(floor, 2)}'}")
         if parts:
-            sentences.append(f"{length} tokens of {a_context(environment)}, {name}: R² of {'; of '.join(parts)}.")
+            sentences.append(f"{pairs_words(length)} of {a_context(environment)}, {name}: R² of {'; of '.join(parts)}.")
     return sentences
 
 
 def bounds(run: Run, protocol: str, metric: str) -> list[str]:
     """Upper bounds on the information of a noisy embedding: about one factor each, or, by ``capacity_nats``, about everything together."""
     length = run.reported_length(protocol, metric)
+    if length is None:
+        return []
     said = []
     for environment in _of_one_factor(run):
         for factor in [None] if metric == "capacity_nats" else sorted(run.factors, key=lambda factor: factor == environment):
@@ -94,5 +97,5 @@ def bounds(run: Run, protocol: str, metric: str) -> list[str]:
             nats = listed([f"{number(row.mean, 1)} nats at noise {row.bottleneck:g}" for row in noisy])
             if nats:
                 of = f" of {factor_name(factor)}" if factor else ""
-                said.append(f"{nats}{of} in {length} tokens of {a_context(environment)}")
+                said.append(f"{nats}{of} in {pairs_words(length)} of {a_context(environment)}")
     return said

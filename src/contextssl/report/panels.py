@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.deviations import deviation
 from contextssl.records.results import ResultRow
 from contextssl.report.words import floor_of
@@ -65,7 +66,7 @@ class Panel:
     title: str
     lines: Sequence[Line]
     ylabel: str
-    xlabel: str = "context length (tokens)"
+    xlabel: str = "pairs in the context"
     ticks: Sequence[tuple[float, str]] | None = None
     floors: Sequence[Floor] = ()
     low: float | None = 0.0
@@ -99,7 +100,7 @@ def picture_of(name: str, title: str, panels: Sequence[Panel], caption: str, leg
 
 
 def position(length: int) -> float:
-    """Of a context length on the axis: 0, 2, 6, 14, 30, 62 and 126 tokens are one step apart."""
+    """Of a context length on the axis: 0, 1, 3, 7, 15, 31 and 63 pairs (two tokens each) are one step apart."""
     return math.log2(length + 2) - 1
 
 
@@ -117,7 +118,7 @@ def floors_of(rows: list[ResultRow], colour: str) -> list[Floor]:
 
 
 def length_ticks(lengths: Sequence[int]) -> list[tuple[float, str]]:
-    return [(position(length), str(length)) for length in sorted(set(lengths))]
+    return [(position(length), str(pairs_in(length))) for length in sorted(set(lengths))]
 
 
 def outside(panels: Sequence[Panel]) -> str:

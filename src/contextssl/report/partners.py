@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from contextssl.evaluation.contexts import pairs_in, pairs_words
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.records.results import ResultRow
 from contextssl.report import about
@@ -72,26 +73,26 @@ def _table(run: Run) -> Markup:
     rows = run.find(protocol=PROTOCOL)
     columns = [(metric, factor) for factor in dict.fromkeys(row.factor for row in rows) for metric in METRICS]
     cells = {(row.representation, row.environment, row.length, row.context, row.metric, row.factor): row for row in rows}
-    head = ["context", "tokens", *(column_title(metric, factor, None) for metric, factor in columns)]
+    head = ["context", "pairs", *(column_title(metric, factor, None) for metric, factor in columns)]
     body: list[Sequence[Content] | Markup] = [group_row(run.name, len(head))]
     for representation, environment, length, context in dict.fromkeys((*key[:4],) for key in cells):
         first = "features" if representation == "feature" else environment_name(environment)
         found = [cells.get((representation, environment, length, context, *column)) for column in columns]
-        body.append([f"{first}, {context}" if context else first, "" if length is None else str(length), *map(measured, found)])
+        body.append([f"{first}, {context}" if context else first, "" if length is None else str(pairs_in(length)), *map(measured, found)])
     floors = [[row for row in rows if (row.metric, row.factor) == column] for column in columns]
     body.append(["chance", "", *map(floor_cell, floors)])
     return table(head, body)
 
 
 def sentences(run: Run) -> list[str]:
-    """One for each kind of context, at 14 tokens (or the longest), then one without."""
+    """One for each kind of context, at 7 pairs (or the longest), then one without."""
     length = run.reported_length(PROTOCOL, "mrr")
     found = run.find(protocol=PROTOCOL, metric="mrr", representation="embedding", context=None)
     said = []
     for environment in run.environments:
         there = [row for row in found if row.environment == environment and row.length == length]
-        if there:
-            said.append(f"{capitalised(a_context(environment))} of {length} tokens: {_ranks(there, environment)}.")
+        if there and length is not None:
+            said.append(f"{capitalised(a_context(environment))} of {pairs_words(length)}: {_ranks(there, environment)}.")
     without = [row for row in found if not row.length]
     return [*said, f"With no context: {_ranks(without, None)}."] if said and without else said
 

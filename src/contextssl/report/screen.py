@@ -8,6 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from contextssl.evaluation.contexts import pairs_words
 from contextssl.factors import NO_FACTOR
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run, at_length
@@ -28,7 +29,7 @@ RETRIEVAL = "MRR"
 
 
 def adaptation_screen(run: Run) -> Table | None:
-    """No context, and each environment at 14 tokens (or the longest length): each cell a mean over contexts for every factor; the last row
+    """No context, and each environment at 7 pairs (or the longest context): each cell a mean over contexts for every factor; the last row
     what a constant predictor, or chance, scores. None where nothing was evaluated.
     """
     length = run.reported_length("geometry", "variance_share") or run.reported_length("probe", "r2_pooled")
@@ -42,9 +43,9 @@ def adaptation_screen(run: Run) -> Table | None:
     columns = [(title, finders) for title, finders in columns if any(find(name) for find in finders for name in run.environments)]
     table = _table(" / ".join(map(factor_name, run.factors)), *(title for title, _ in columns))
     for environment, at in [(None, 0), *((environment, length) for environment in run.environments)]:
-        name = "no context" if environment is None else f"{environment_name(environment)}, {at} tokens"
+        name = "no context" if environment is None else f"{environment_name(environment)}, {pairs_words(at)}"
         if run.context_kind == "examples":
-            name = "no examples" if environment is None else f"same {_kept(environment)}, {at // 2} pairs"
+            name = "no examples" if environment is None else f"same {_kept(environment)}, {pairs_words(at)}"
         cells = []
         for title, finders in columns:
             # Without a context one number serves all environments, but for retrieval: there the action still differs.

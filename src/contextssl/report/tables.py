@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.fairness_summary import BASELINE_NAMES
 from contextssl.protocol import metric_of
 from contextssl.records.results import ResultRow
@@ -71,7 +72,7 @@ def _not_comparable(runs: Sequence[Run]) -> str:
 
 
 def _conditions(run: Run) -> Iterator[tuple[str, str | None, dict[str, object]]]:
-    """The encoder's features, embeddings with no context, and each environment at 14 tokens and at its longest, or given by name."""
+    """The encoder's features, embeddings with no context, and each environment at 7 pairs and at its longest, or given by name."""
     yield "encoder's features, no context", None, {"representation": "feature"}
     yield "no context", None, placed("embedding", None, 0)
     lengths = sorted({row.length for row in run.rows if row.protocol in ("equivariance", "probe") and row.length})
@@ -102,7 +103,7 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
     identity = [metric for metric in ("mrr_with_identity", "hit@1_with_identity") if any(run.find(metric=metric) for run in runs)]
     factors = [factor for factor in factors_of(runs) if any(run.find(metric="pre", factor=factor) for run in runs)]
     columns: list[tuple[str, str | None]] = [(metric, None) for metric in (*RETRIEVAL, *identity)] + [("pre", factor) for factor in factors]
-    head = ["context", "tokens", *(metric_name(metric) + (f", {factor_name(factor)}" if factor else "") for metric, factor in columns)]
+    head = ["context", "pairs", *(metric_name(metric) + (f", {factor_name(factor)}" if factor else "") for metric, factor in columns)]
     body: list[Sequence[Content] | Markup] = []
     for run in runs:
         count = max((row.count or 0 for row in run.find(protocol="retrieval", metric="mrr")), default=0)
@@ -111,14 +112,16 @@ def retrieval_table(runs: Sequence[Run]) -> Markup | None:
         for environment in run.environments:
             curves = [run.curve("retrieval", metric, environment, factor=factor) for metric, factor in columns]
             for length in sorted({row.length or 0 for curve in curves for row in curve}):
-                body.append([environment_name(environment), str(length), *(measured(at_length(curve, length)) for curve in curves)])
+                body.append(
+                    [environment_name(environment), str(pairs_in(length)), *(measured(at_length(curve, length)) for curve in curves)]
+                )
         found = [run.find(protocol="retrieval", metric=metric, factor=factor) for metric, factor in columns]
         body.append(["chance", "", *(floor_cell(rows) for rows in found)])
     body.append(group_row(f"The paper: {paper_numbers.SETTING}, rotation context, 50 views{_not_comparable(runs)}", len(head)))
     for name, values in paper_numbers.table1().items():
-        first, tokens = ("rotation", name) if name.isdigit() else (name, "")
+        first, pairs = ("rotation", str(pairs_in(int(name)))) if name.isdigit() else (name, "")
         cells = [number(values[metric]) if metric in values else "" for metric, _ in columns]
-        body.append(table_row([first, tokens, *cells], class_="paper"))
+        body.append(table_row([first, pairs, *cells], class_="paper"))
     return table(head, body)
 
 
@@ -128,14 +131,14 @@ def every_number(run: Run, protocol: str) -> Markup:
     columns = list(dict.fromkeys(map(NUMBER, rows)))
     noisy = any(row.bottleneck for row in rows)
     cells = {(CONDITION(row), NUMBER(row)): row for row in rows}
-    head = ["context", "tokens", *(["noise"] if noisy else []), *(column_title(*column) for column in columns)]
+    head = ["context", "pairs", *(["noise"] if noisy else []), *(column_title(*column) for column in columns)]
     body: list[Sequence[Content] | Markup] = []
     for condition in dict.fromkeys(map(CONDITION, rows)):
         representation, environment, length, share, disturbed = condition
         first = "features" if representation == "feature" else BASELINE_NAMES.get(representation, environment_name(environment))
         first = f"prediction, {first}" if representation == "prediction" else first
         first = f"{first}, {disturbed}" if disturbed else first
-        marks = [first, "" if length is None else str(length), *([f"{share:g}"] if noisy else [])]
+        marks = [first, "" if length is None else str(pairs_in(length)), *([f"{share:g}"] if noisy else [])]
         body.append([*marks, *(measured(cells.get((condition, column))) for column in columns)])
     floors = [floor_cell([row for row in rows if NUMBER(row) == column and row.floor is not None]) for column in columns]
     body.append(["floor", "", *([""] if noisy else []), *floors])

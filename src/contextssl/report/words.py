@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from contextssl.evaluation.contexts import pairs_words
 from contextssl.evaluation.deviations import deviation
 from contextssl.factors import NO_FACTOR
 from contextssl.head import HEADS
@@ -36,10 +37,10 @@ def a_context(environment: str) -> str:
 
 
 def context_name(environment: str | None, length: int | None) -> str:
-    """``"rotation context, 14 tokens"``; ``"rotation given by name"`` of a model that takes no pairs."""
+    """``"rotation context, 7 pairs"``; ``"rotation given by name"`` of a model that takes no pairs."""
     if environment is None:
         return "no context"
-    return f"{environment_name(environment)} context, {length} tokens" if length else f"{active_name(environment)} given by name"
+    return f"{environment_name(environment)} context, {pairs_words(length)}" if length else f"{active_name(environment)} given by name"
 
 
 def head_name(head: str | None) -> str:
