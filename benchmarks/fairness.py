@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.records.results import ResultRow
 from contextssl.report.collect import Run, read_run
@@ -51,7 +52,10 @@ def _cells(each: list[Asked], conditions: list[Condition]) -> list[str]:
         known += [statistics.mean(errors)] if len(errors) == len(values) else []
         return number(statistics.mean(values), digits) + (f" ± {number(max(known), digits)}" if known else "")
 
-    readers = [over(lambda one, condition, head=head: one.read(condition, head)) for head in ("logistic", "mlp", "boosting")]  # type: ignore[misc]
+    def by(head: str) -> Callable[[Asked, Condition], ResultRow | None]:
+        return lambda one, condition: one.adversary(condition, head)
+
+    readers = [over(by(head)) for head in ("logistic", "mlp", "boosting")]
     return [
         " / ".join(reader for reader in readers if reader),
         over(lambda one, condition: one.task(condition)),
@@ -69,7 +73,7 @@ def shares_of(runs: list[Run]) -> None:
     """The variance share of each factor by context, where geometry was evaluated."""
     if not all(run.has("geometry") for run in runs):
         return
-    print("\n| context, tokens | " + " | ".join(f"variance share: {factor_name(factor)}" for factor in runs[0].factors) + " |")
+    print("\n| context, pairs | " + " | ".join(f"variance share: {factor_name(factor)}" for factor in runs[0].factors) + " |")
     print("|---" * (1 + len(runs[0].factors)) + "|")
     conditions = dict.fromkeys(
         (row.environment, row.length) for row in runs[0].find(protocol="geometry", metric="variance_share", representation="embedding")
@@ -91,7 +95,7 @@ def shares_of(runs: list[Run]) -> None:
             values = [rows[0].mean for rows in found if rows]
             deviation = f" ± {number(statistics.stdev(values), 4)}" if len(values) > 1 else ""
             cells.append(f"{number(statistics.mean(values), 4)}{deviation}")
-        print(f"| {environment or 'none given'}, {length} | " + " | ".join(cells) + " |")
+        print(f"| {environment or 'none given'}, {pairs_in(length or 0)} | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":

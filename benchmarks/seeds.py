@@ -10,6 +10,7 @@ import statistics
 import sys
 from pathlib import Path
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.records.results import ResultRow, read_results
 
@@ -41,9 +42,9 @@ def main(folders: list[str]) -> None:
     environments = dict.fromkeys(row.environment for row in shares if row.environment)
     factors = [factor for factor in dict.fromkeys(row.factor for row in shares) if factor not in (None, "class")]
     contexts: Contexts = [(None, 0), *((environment, length) for environment in environments for length in LENGTHS)]
-    titles = [f"{(environment or 'no context').replace('color', 'colour')}, {length}" for environment, length in contexts]
+    titles = [f"{(environment or 'no context').replace('color', 'colour')}, {pairs_in(length)}" for environment, length in contexts]
     print(f"± is {deviation_words((row for rows in runs for row in rows), 'seeds')}.\n")
-    print(f"| {len(runs)} seeds; context, tokens | " + " | ".join(titles) + " | floor |")
+    print(f"| {len(runs)} seeds; context, pairs | " + " | ".join(titles) + " | floor |")
     print("|---|" + "---|" * (len(titles) + 1))
     for title, protocol, metric, head, noise in BY_FACTOR:
         for factor in [*factors, "class"] if metric == "variance_share" else factors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from contextssl.records.results import read_results
 from tests.data.tables.test_adult_files import write_adult
 from tests.people import people, write_people
 
-GUIDE = (Path(__file__).parents[1] / "docs/tables.md").read_text()
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs/tables.md").read_text()
 MIMIC = Path(__file__).parents[2] / "shared/data/mimic3_demo"
 TRAIN = [
     *("epochs=1", "batch_size=16", "encoder_width=16", "width=32", "n_layer=1", "projection_dim=8", "block_size=8", "log_interval=1"),
@@ -47,7 +49,7 @@ def guide(language: str) -> list[str]:
 
 # A handful of rows are too few for some numbers, and the commands say so.
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
+def test_every_command_of_the_guide_runs(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_adult(in_folder / "path/to/adult")
     write_people(in_folder / "people.csv")
     ran = []
@@ -69,6 +71,9 @@ def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
     page = (in_folder / "runs/adult/report.html").read_text()
     assert "Fairness by context" in page and "LEACE, all rows" in page and "rows of a table have no pictures" in page
     assert (in_folder / "runs/adult/figures/fairness.png").stat().st_size > 1000
+    capsys.readouterr()
+    runpy.run_path(str(ROOT / "benchmarks/fairness.py"))["main"](["runs/adult"], "test")
+    assert "| raw, no factor |" in capsys.readouterr().out
     scope: dict[str, object] = {}
     for code in guide("python"):
         exec(code, scope)

@@ -88,6 +88,11 @@ def test_meters_are_logged(undisturbed: Path) -> None:
     assert values["learning_rate"][:4] == pytest.approx([0, 1e-2 * 8 / 256 / 3, 2e-2 * 8 / 256 / 3, 1e-2 * 8 / 256])
 
 
+def test_where_no_factor_is_ever_active_the_best_is_chosen_by_the_class(data: Data, tmp_path: Path) -> None:
+    values = logged(train(tiny_settings(output_dir=str(tmp_path), env_ratio={"none": 1}), data=data))
+    assert "r2" not in values and len(values["accuracy"]) == 2 and all(map(math.isfinite, values["accuracy"]))
+
+
 def test_one_seed_gives_one_run(data: Data, undisturbed: Path, tmp_path: Path) -> None:
     torch.rand(7)  # the global stream is not part of it
     again = train(tiny_settings(output_dir=str(tmp_path), bottleneck=0.1), data=data)

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contextssl.config.settings import TrainSettings
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.records.results import ResultRow, read_results
 from contextssl.system.console import show
 from contextssl.system.distributed import is_first_process
@@ -35,7 +36,7 @@ def adaptation_table(rows: list[ResultRow]) -> Table | None:
     floors = {row.factor: row.floor for row in scores}
     table = Table(title="R² by the auxiliary head, on validation pairs", title_justify="left")
     table.add_column("context")
-    table.add_column("tokens", justify="right")
+    table.add_column("pairs", justify="right")
     for factor in factors:
         table.add_column(f"{factor} (floor {floors[factor]:.2f})", justify="right")
     cells = {(row.environment, row.length, row.factor): row.mean for row in scores}
@@ -45,5 +46,7 @@ def adaptation_table(rows: list[ResultRow]) -> Table | None:
     first = scores[0].environment
     for environment, length in contexts:
         values = [cells.get((environment or first, length, factor)) for factor in factors]
-        table.add_row(environment or "none given", str(length), *("" if value is None else f"{value:.3f}" for value in values))
+        table.add_row(
+            environment or "none given", str(pairs_in(length or 0)), *("" if value is None else f"{value:.3f}" for value in values)
+        )
     return table

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.evaluation.summary import largest, written
 from contextssl.factors import NO_FACTOR
@@ -64,12 +65,12 @@ def _table(rows: Sequence[ResultRow], factor: str, target: str) -> Table:
     ]
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("representation", no_wrap=True)
-    for name in ("tok.", "noise", f"{factor} by\n{'/'.join(SHORT[kind] for kind in adversaries)}", "task", "gap", "flips", "moves"):
+    for name in ("pairs", "noise", f"{factor} by\n{'/'.join(SHORT[kind] for kind in adversaries)}", "task", "gap", "flips", "moves"):
         table.add_column(name, justify="right", no_wrap=True)
     for condition in dict.fromkeys(map(_condition, rows)):
         found = {_key(row): row for row in rows if _condition(row) == condition}
         representation, environment, length, noise = condition
-        about = ("" if length is None else str(length), f"{noise:g}" if noise else "")
+        about = ("" if length is None else str(pairs_in(length)), f"{noise:g}" if noise else "")
         table.add_row(
             representation_name(representation, environment),
             *about,

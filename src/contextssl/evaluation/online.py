@@ -137,14 +137,18 @@ def _knn_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: Onli
     return rows
 
 
-def watched(rows: Sequence[ResultRow]) -> float:
-    """The criterion of the best checkpoint: mean R² of each environment's active factors, at the longest context.
-
-    For a model without a head of its own, kNN accuracy on features.
+def criterion(model: ViewEncoder, environments: Sequence[Environment]) -> str:
+    """What a training's best checkpoint is chosen by: ``"r2"`` of active factors by the model's own head; ``"accuracy"`` of the class by kNN where it
+    has no such head, or no environment has an active factor.
     """
+    return "r2" if model.reads_latents and any(environment.factors for environment in environments) else "accuracy"
+
+
+def watched(rows: Sequence[ResultRow]) -> float:
+    """The score by :func:`criterion`: mean R² of each environment's active factors, at the longest context; or kNN accuracy on features."""
     scores = [row for row in rows if row.metric == "r2_pooled" and row.environment is not None and row.factor in row.environment.split("+")]
     longest = max((row.length or 0 for row in scores), default=0)
     values = [row.mean for row in scores if row.length == longest]
-    if not any(row.metric == "r2_pooled" for row in rows):
+    if not scores:
         values = [row.mean for row in rows if row.metric == "accuracy" and row.representation == "feature"]
     return sum(values) / len(values) if values else math.nan

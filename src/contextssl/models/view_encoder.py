@@ -90,11 +90,6 @@ class ViewEncoder(nn.Module):
         """Whether predictions live in the space of features, and not of embeddings."""
         return False
 
-    @property
-    def watched(self) -> str:
-        """What training's best checkpoint is chosen by: ``"r2"`` of active factors by the model's own head, or ``"accuracy"`` of the class by kNN."""
-        return "r2" if self.reads_latents else "accuracy"
-
     def architecture(self) -> dict[str, Any]:
         """Plain values that say how the model is built, beyond its weights."""
         return {"feature_width": self.feature_width, "projection_dim": self.projection_dim}

@@ -71,6 +71,8 @@ def leave_group_at_exit() -> None:
     work, and the run with it. To be called where that work is done: a process that failed must not wait for the others.
     """
     if dist.is_available() and dist.is_initialized():
+        # Once, however many trainings there were.
+        atexit.unregister(_leave_group)
         atexit.register(_leave_group)
 
 

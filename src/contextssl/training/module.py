@@ -16,7 +16,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.pairs import PairBatch
 from contextssl.errors import DataError, TrainingError
-from contextssl.evaluation.online import OnlinePairs, online_rows, watched
+from contextssl.evaluation.online import OnlinePairs, criterion, online_rows, watched
 from contextssl.factors import Environment
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.models.whole_batch import ALONE, WholeBatch
@@ -178,8 +178,9 @@ class Training(pl.LightningModule):
         self.rows = self.signals()
         score = self.trainer.strategy.broadcast(watched(self.rows))
         self.validated = (self.current_epoch, score)
-        self.log(self.model.watched, score, prog_bar=True, logger=False)
-        self._write({**{f"val/{row.key()}": row.mean for row in self.rows}, self.model.watched: score}, self.global_step - 1)
+        name = criterion(self.model, self.environments)
+        self.log(name, score, prog_bar=True, logger=False)
+        self._write({**{f"val/{row.key()}": row.mean for row in self.rows}, name: score}, self.global_step - 1)
         self.meters.reset()
 
     # -- optimiser, batches, checkpoints ------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from contextssl.data.places import at_recorded_places
 from contextssl.data_set import own_name
 from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.cache import weights_fingerprint
-from contextssl.evaluation.online import OnlinePairs
+from contextssl.evaluation.online import OnlinePairs, criterion
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.method import METHODS
 from contextssl.models.build import build_model
@@ -138,7 +138,7 @@ def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, enc
     carried = DrawnViews.draw(data.train, environments.environments, settings.seed) if isinstance(model, ByExamples) else None
     module = Training(model, sampler, online, environments.environments, settings, made, folder, carried)
     with _quiet_lightning():
-        trainer, saving = _trainer(settings, folder, model.watched, sampler.steps_per_epoch)
+        trainer, saving = _trainer(settings, folder, criterion(model, environments.environments), sampler.steps_per_epoch)
     if resumed_run is not None and resumed_from is not None and is_first_process():
         saving.resume_from(resumed_run.content)
     if settings.compile:
