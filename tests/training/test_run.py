@@ -88,8 +88,9 @@ def test_meters_are_logged(undisturbed: Path) -> None:
     assert values["learning_rate"][:4] == pytest.approx([0, 1e-2 * 8 / 256 / 3, 2e-2 * 8 / 256 / 3, 1e-2 * 8 / 256])
 
 
-def test_where_no_factor_is_ever_active_the_best_is_chosen_by_the_class(data: Data, tmp_path: Path) -> None:
-    values = logged(train(tiny_settings(output_dir=str(tmp_path), env_ratio={"none": 1}), data=data))
+@pytest.mark.parametrize("without", [{"env_ratio": {"none": 1}}, {"weight_equiv_loss": 0.0}])
+def test_where_no_r2_is_learned_the_best_is_chosen_by_the_class(without: dict[str, Any], data: Data, tmp_path: Path) -> None:
+    values = logged(train(tiny_settings(output_dir=str(tmp_path), **without), data=data))
     assert "r2" not in values and len(values["accuracy"]) == 2 and all(map(math.isfinite, values["accuracy"]))
 
 

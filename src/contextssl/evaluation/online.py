@@ -139,7 +139,7 @@ def _knn_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: Onli
 
 def criterion(model: ViewEncoder, environments: Sequence[Environment]) -> str:
     """What a training's best checkpoint is chosen by: ``"r2"`` of active factors by the model's own head; ``"accuracy"`` of the class by kNN where it
-    has no such head, or no environment has an active factor.
+    has no such head, the loss gives it no weight, or no environment has an active factor.
     """
     return "r2" if model.reads_latents and any(environment.factors for environment in environments) else "accuracy"
 

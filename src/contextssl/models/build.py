@@ -76,7 +76,7 @@ def in_context_model(parts: Parts, kind: Callable[..., ContextSSL] = ContextSSL,
     listed pairs have none.
     """
     settings = parts.settings
-    return kind(
+    model = kind(
         parts.encoder,
         parts.factors,
         feature_width=parts.feature_width,
@@ -96,6 +96,8 @@ def in_context_model(parts: Parts, kind: Callable[..., ContextSSL] = ContextSSL,
         labels=parts.labels,
         item_head=settings.weight_items > 0,
     )
+    model.auxiliary_is_trained = settings.weight_equiv_loss > 0
+    return model
 
 
 def build_table_encoder(settings: ModelSettings, columns: Columns) -> nn.Module:

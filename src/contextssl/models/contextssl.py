@@ -59,6 +59,8 @@ class ContextSSL(ViewEncoder):
     """
 
     auxiliary: nn.Sequential | None
+    # False of a model whose training gives that head no weight: it stays as it was drawn, and reads nothing.
+    auxiliary_is_trained = True
     predictor_class: type[Predictor] = Predictor
 
     def __init__(
@@ -129,7 +131,7 @@ class ContextSSL(ViewEncoder):
 
     @property
     def reads_latents(self) -> bool:
-        return self.auxiliary is not None
+        return self.auxiliary is not None and self.auxiliary_is_trained
 
     # -- training ---------------------------------------------------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ def contextssl_loss(
         told_apart = item_contrast(model.item_head(clean).flatten(0, 1), batch.items.repeat_interleave(2), objective.temperature)
         extra["items"] = objective.item_weight * told_apart
     total, parts, latents = contrastive, {"contrastive": contrastive.detach()}, None
-    if model.reads_latents:
+    if model.auxiliary is not None:
         latents = model.auxiliary_prediction(unit)
         auxiliary = auxiliary_regression(latents, batch.target_latents, batch.active, model.factors.slices)
         total, parts["auxiliary"] = total + objective.auxiliary_weight * auxiliary, auxiliary.detach()
