@@ -24,10 +24,12 @@ def test_an_environment_of_probability_zero_is_never_drawn() -> None:
 
 
 def test_what_is_active_where_nothing_is_said() -> None:
-    """The paper's for two factors; where a factor stands alone, or is a category, an environment without factors is added."""
+    """The paper's for two factors; where a factor stands alone, or is a category, an environment without factors is added. Of three and more factors
+    an example may keep all but one.
+    """
 
-    def ratios(*factors: Factor) -> dict[str, float]:
-        mix = EnvironmentMix.parse(None, FactorSpace(factors))
+    def ratios(*factors: Factor, all_but_one: bool = False) -> dict[str, float]:
+        mix = EnvironmentMix.parse(None, FactorSpace(factors), all_but_one=all_but_one)
         return dict(zip([environment.name for environment in mix.environments], mix.probabilities, strict=True))
 
     assert ratios(ROTATION, COLOR) == {"rotation": 0.5, "color": 0.5}
@@ -35,6 +37,13 @@ def test_what_is_active_where_nothing_is_said() -> None:
     assert ratios(Factor("sex", 2, "category"), Factor("race", 5, "category")) == pytest.approx(
         {"sex": 1 / 3, "race": 1 / 3, "none": 1 / 3}
     )
+    third = dict.fromkeys(("rotation", "color", "blur"), pytest.approx(1 / 3))
+    assert ratios(ROTATION, COLOR, Factor("blur", 1)) == third
+    but_one = dict.fromkeys(("color+blur", "rotation+blur", "rotation+color"), pytest.approx(1 / 3))
+    assert ratios(ROTATION, COLOR, Factor("blur", 1), all_but_one=True) == but_one
+    assert ratios(ROTATION, COLOR, all_but_one=True) == {"rotation": 0.5, "color": 0.5}
+    people = (Factor("sex", 2, "category"), Factor("race", 5, "category"), Factor("age", 3, "category"))
+    assert set(ratios(*people, all_but_one=True)) == {"sex", "race", "age", "none"}
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_from_a_list_to_numbers(in_folder: Path, capsys: pytest.CaptureFixture[s
     assert main(["report", "run"]) == 0
     page = (in_folder / "run/report.html").read_text()
     assert "should agree in what its pairs share" in page and "Under each neighbour" not in page, "no factor has a value"
-    assert "Partners of listed pairs" in page and "Same_colour context of 4 tokens" in page.replace("A same_colour", "Same_colour")
+    assert "Partners of listed pairs" in page and "Same_colour context of 2 pairs" in page.replace("A same_colour", "Same_colour")
     assert "was not evaluated by" not in page and "nan" not in page.lower().split("<style>")[0]
     assert (in_folder / "run/figures/examples.png").is_file() and (in_folder / "run/figures/partners.png").is_file()
     for protocol in ("geometry", "probe", "retrieval"):

@@ -133,7 +133,8 @@ class ObjectiveSettings:
         None,
         "probabilities of the environments: [rotation, color, both] for two factors, or for any number a mapping in quotes "
         "(the shell expands braces), 'env_ratio={rotation:0.5,none:0.5}'; default: equal for each factor alone (and for "
-        "none, if there is one factor or they are categorical), which for two factors is the paper's [0.5,0.5,0.0]",
+        "none, if there is one factor or they are categorical), which for two factors is the paper's [0.5,0.5,0.0]; of three and more "
+        "under context=examples, equal for all but each",
         least=0,
         most=1,
     )

@@ -22,12 +22,22 @@ class EnvironmentMix:
     scope: str = "batch"
 
     @classmethod
-    def parse(cls, ratio: Sequence[float] | Mapping[str, float] | None, factors: FactorSpace, scope: str = "batch") -> EnvironmentMix:
+    def parse(
+        cls,
+        ratio: Sequence[float] | Mapping[str, float] | None,
+        factors: FactorSpace,
+        scope: str = "batch",
+        *,
+        all_but_one: bool = False,
+    ) -> EnvironmentMix:
         """From the published list ``[first factor, second factor, both]`` for two factors, or ``{environment: probability}`` for any.
 
         None is each factor alone, with equal chances: for two factors the paper's ``[0.5, 0.5, 0.0]``. A single factor, and categories, are
         joined by ``none``, in whose contexts every factor is inactive. Raises SettingsError for an unknown environment, a list where there are
         not two factors, negative numbers or a sum other than 1.
+
+        Args:
+            all_but_one: whether None is, of three and more factors, all but each in turn.
         """
         if scope not in ("batch", "sequence"):
             raise SettingsError(f"an environment is drawn per 'batch' or per 'sequence', not {scope!r}")
@@ -36,7 +46,9 @@ class EnvironmentMix:
         if ratio is None:
             # A factor is inactive where another one alone is active; a single factor, and categories, need an environment without active factors.
             with_none = len(factors.names) == 1 or any(factor.relation == "category" for factor in factors.factors)
-            names = [*factors.names, NO_FACTOR] if with_none else factors.names
+            names = [*factors.names, NO_FACTOR] if with_none else list(factors.names)
+            if all_but_one and not with_none and len(names) > 2:
+                names = ["+".join(other for other in names if other != name) for name in names]
             ratio = dict.fromkeys(names, 1 / len(names))
         if not isinstance(ratio, Mapping):
             if len(factors.factors) != 2 or len(ratio) != 3:

@@ -20,6 +20,8 @@ def environments_of(settings: TrainSettings, factors: FactorSpace) -> Environmen
         fix = "env_ratio says which environments it learns" if method.aim == "context" else "it takes no action"
         raise SettingsError(f"condition={condition} is for methods that are conditioned on one action; {method.name} is not: {fix}")
     if method.aim == "context":
-        return EnvironmentMix.parse(settings.env_ratio, factors, settings.env_per)
+        # Where an example's views differ in all factors but one, those of one photo are too hard to tell from another's (docs/results.md).
+        all_but_one = settings.context == "examples" and factors.has_values
+        return EnvironmentMix.parse(settings.env_ratio, factors, settings.env_per, all_but_one=all_but_one)
     active = (condition or "+".join(factors.names)) if method.aim == "equivariance" else NO_FACTOR
     return EnvironmentMix.parse({active: 1.0}, factors)
