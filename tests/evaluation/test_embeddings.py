@@ -16,11 +16,12 @@ from torch import Tensor
 
 from contextssl.data.pairs import ViewPairs
 from contextssl.errors import SettingsError
-from contextssl.evaluation.cache import ArrayCache, code_fingerprint, weights_fingerprint
+from contextssl.evaluation.cache import ArrayCache, code_fingerprint
 from contextssl.evaluation.contexts import ContextPoint, Contexts, check_lengths, context_points, draw_contexts
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.view_sets import ViewSet, distinct
 from contextssl.models.contextssl import ContextSSL
+from contextssl.models.weights_mark import weights_fingerprint
 from tests.evaluation.tiny import FACTORS, tiny_model, views_of
 
 TRAIN = views_of(9, 4, "train")

@@ -117,7 +117,7 @@ FLOATS = torch.randn(2, 3, 8, 8)
         (torch.zeros(2, 3, 8, 8, dtype=torch.int64), "images are torch.int64"),
         (255 * torch.rand(2, 3, 8, 8), "look like 0 to 255"),
         (torch.where(FLOATS > 2, torch.nan, FLOATS), "NaN or infinity"),
-        (FLOATS.numpy(), "must be a tensor"),
+        (FLOATS.numpy(), "the size of this model's images is not known"),
     ],
 )
 @pytest.mark.usefixtures("unchecked_types")

@@ -27,7 +27,7 @@ from contextssl.checkpoints.weights import check_same_tensors, load_weights
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data, data_kind
 from contextssl.data.threediebench_folder import FACTORS as THREEDIEBENCH
-from contextssl.errors import CheckpointError, ContextSSLError
+from contextssl.errors import CheckpointError, ContextSSLError, SettingsError
 from contextssl.factors import Factor, FactorSpace
 from contextssl.models import published_weights as published
 from contextssl.models.build import build_model
@@ -36,12 +36,21 @@ from contextssl.models.carried_views import CarriedViews
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoders import build_encoder
 from contextssl.models.label_space import LabelSpace
+from contextssl.models.model_file import SUFFIX, read_model
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.randomness import DrawingFrom, seeded_generator
+from contextssl.system.device import chosen_device
 from contextssl.system.files import storage_error
+from contextssl.system.precision import BF16, FLOAT32, choose_precision
 from contextssl.version import __version__
 
 MODEL_PREFIX = "model."
+# Of the paper's images, height and width.
+PUBLISHED_RESOLUTION = 128
+PRECISIONS = (FLOAT32, BF16, "auto")
+# Models that come with the package; and what the hub calls a model's file.
+SHIPPED = Path(__file__).parents[1] / "shipped"
+PRETRAINED = "model.safetensors"
 
 
 def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder: bool) -> dict[str, Any]:
@@ -68,6 +77,9 @@ def read(path: str | Path) -> dict[str, Any]:
     :mod:`~contextssl.checkpoints.file`), no checkpoint, or a pickle that would run code (which is not executed).
     """
     path = Path(path)
+    if path.suffix == SUFFIX:
+        made, weights, carried = read_model(path)
+        return {RECIPE: {**made, CARRIED: carried}, "state_dict": {MODEL_PREFIX + name: each for name, each in weights.items()}}
     content = read_checked(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict or a checkpoint of a run")
@@ -75,8 +87,8 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def find_checkpoint(run: str | Path, which: str = "last") -> Path:
-    """The checkpoint file of a run folder (``checkpoints/last.ckpt``), or the path itself where it is a file.
-    Raises CheckpointError where there is none, naming those that are there.
+    """The checkpoint file of a run folder (``checkpoints/last.ckpt``) or of a folder of ``save_pretrained``, the path itself where it is a file, or
+    that of a model that comes with the package, by its name. Raises CheckpointError where there is none, naming those that are there.
     """
     run = Path(run)
     folder = run / "checkpoints"
@@ -86,15 +98,27 @@ def find_checkpoint(run: str | Path, which: str = "last") -> Path:
             return run
         if wanted.is_file():
             return wanted
+        if not folder.is_dir() and (run / PRETRAINED).is_file():
+            return run / PRETRAINED
     except OSError as error:
         raise CheckpointError(str(storage_error(error, error.filename or run, "read"))) from error
     # Hidden files are what a killed process was writing.
     there = sorted(path.stem for path in folder.glob("*.ckpt") if not path.name.startswith(".")) if folder.is_dir() else []
     if there:
         raise CheckpointError(f"{run} has no checkpoint {which!r}: it has {', '.join(there)}")
+    if (shipped := SHIPPED / f"{run}{SUFFIX}").is_file() and len(run.parts) == 1:
+        return shipped
     if run.is_dir():
         raise CheckpointError(f"{run} has no checkpoints: train it first, or name another run")
-    raise CheckpointError(f"no run or checkpoint at {run}: check the path")
+    names = " and ".join(shipped_models())
+    raise CheckpointError(
+        f"no run or checkpoint at {run}: check the path{f' (models that come with contextssl: {names})' if names else ''}"
+    )
+
+
+def shipped_models() -> list[str]:
+    """The names of the models that come with the package."""
+    return sorted(path.stem for path in SHIPPED.glob(f"*{SUFFIX}"))
 
 
 def load(
@@ -103,20 +127,37 @@ def load(
     encoder: nn.Module | None = None,
     method: str | None = None,
     checkpoint: str = "last",
+    device: str = "auto",
+    precision: str = "32-true",
     n_head: int | None = None,
     block_size: int | None = None,
     factors: FactorSpace | None = None,
     image_mean: Sequence[float] | None = None,
     image_std: Sequence[float] | None = None,
 ) -> ContextSSL:
-    """A trained in-context model, in evaluation mode on the CPU. Arguments and errors as of :func:`load_any`.
-    Raises CheckpointError also for a run of a method without contexts.
+    """A trained in-context model, in evaluation mode, ready for use. Other arguments and errors as of :func:`load_any`.
+
+    Args:
+        path: also the name of a model that comes with the package, ``"shapes"`` or ``"photos"``.
+        device: what it computes on: ``"cpu"``, ``"cuda"``, ``"mps"``; ``"auto"``: the best that is there.
+        precision: of what it computes: ``"32-true"``; ``"bf16-mixed"``, which changes neighbours and R² a little; ``"auto"``: that where the device
+            gains from it.
+
+    Raises:
+        CheckpointError: also for a run of a method without contexts.
+        SettingsError: for a device that this machine has not.
     """
+    if precision not in PRECISIONS:
+        raise SettingsError(f"precision is {precision!r}: give {', '.join(PRECISIONS)}")
+    chosen = chosen_device(device)
     of_published: Any = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
     model = load_any(path, encoder=encoder, method=method, checkpoint=checkpoint, **of_published)
     if not isinstance(model, ContextSSL):
         raise CheckpointError(f"{path} was trained by a method without contexts: contextssl.load_any gives its features and embeddings")
-    return model
+    if (card := find_checkpoint(path, checkpoint).with_suffix(".md")).is_file() and card.parent == SHIPPED:
+        model.card = card.read_text()
+    model.precision = choose_precision(precision, chosen.type)
+    return model.to(chosen)
 
 
 def load_any(
@@ -221,6 +262,8 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
             check_same_tensors(built().state_dict(), state, where)
     with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
         model = built()
+    model.view_shape, model.columns = tuple(made["view_shape"]), columns
+    model.recipe = {name: value for name, value in made.items() if name != CARRIED}
     if isinstance(model, ByExamples) and made.get(CARRIED) is not None:
         model.carried = CarriedViews.from_dict(made[CARRIED])
         if not model.carried.finite():
@@ -263,4 +306,6 @@ def _load_published(
     check_same_tensors(own, with_ours(own), str(file))
     with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
         model = built()
+    # Its tensors do not hold the images' size; this is the paper's.
+    model.view_shape = (of_encoder["channels"], PUBLISHED_RESOLUTION, PUBLISHED_RESOLUTION)
     return load_weights(model, with_ours(model.state_dict()), str(file)).eval()

@@ -20,7 +20,8 @@ from contextssl.errors import DataError, nearest
 from contextssl.factors import NO_FACTOR
 from contextssl.system.files import read_regular, storage_error
 
-NEEDED = ("first", "second", "environment")
+IMAGES = ("first", "second")
+NEEDED = (*IMAGES, "environment")
 OPTIONAL = ("item", "label", "split")
 # Of kinds: they are words of settings ('env_ratio={same_pose:0.5,…}') and parts of file names.
 KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
@@ -45,21 +46,25 @@ class Row:
     def key(self) -> tuple[str, str, str]:
         """Equal of pairs that are the same, whichever image comes first."""
         low, high = sorted(self.images)
-        return low, high, self.values["environment"]
+        return low, high, self.values.get("environment", "")
 
 
-def read_rows(file: Path, faults: list[Fault]) -> tuple[list[Row], list[str], list[str]]:
+def read_rows(file: Path, faults: list[Fault], *, kinds: bool = True) -> tuple[list[Row], list[str], list[str]]:
     """The lines of a list, its columns, and those columns that are not read; what is wrong with a line is added to the faults.
+
+    Args:
+        kinds: whether the column ``environment`` must be there, and be words of settings.
 
     Raises:
         DataError: for what is no such list: another encoding, missing columns.
     """
-    lines, columns, unread = _read(file)
-    rows = [row for number, cells in lines if (row := _row(number, cells, columns, faults)) is not None]
+    needed = NEEDED if kinds else IMAGES
+    lines, columns, unread = _read(file, needed)
+    rows = [row for number, cells in lines if (row := _row(number, cells, columns, kinds, faults)) is not None]
     return rows, columns, unread
 
 
-def _read(file: Path) -> tuple[list[tuple[int, list[str]]], list[str], list[str]]:
+def _read(file: Path, needed: tuple[str, ...]) -> tuple[list[tuple[int, list[str]]], list[str], list[str]]:
     """The lines below the header with their numbers, the name of each column, and the columns that are not read."""
     try:
         text = read_regular(file, FILE_BYTES).decode("utf-8-sig")
@@ -74,9 +79,9 @@ def _read(file: Path) -> tuple[list[tuple[int, list[str]]], list[str], list[str]
     except csv.Error as error:
         raise DataError(f"{file} is no CSV ({error}): save it as CSV, with commas between the columns") from error
     if not lines:
-        raise DataError(f"{file} is empty: its first line names the columns, {', '.join(NEEDED)}")
+        raise DataError(f"{file} is empty: its first line names the columns, {', '.join(needed)}")
     header = [cell.strip().lower() for cell in lines[0][1]]
-    for column in NEEDED:
+    for column in needed:
         if column not in header:
             between = "put commas between the columns" if len(header) == 1 and re.search(r"[;\t|]", header[0]) else ""
             raise DataError(f"{file} has no column {column}: {between or _renamed(column, header)}")
@@ -93,7 +98,7 @@ def _renamed(column: str, header: list[str]) -> str:
     return f"{rename}; the columns are {', '.join(NEEDED)}, and if you like {', '.join(OPTIONAL)}"
 
 
-def _row(number: int, cells: list[str], columns: list[str], faults: list[Fault]) -> Row | None:
+def _row(number: int, cells: list[str], columns: list[str], kinds: bool, faults: list[Fault]) -> Row | None:
     """A line; None where something is wrong with it, which is added to the faults."""
     if len(cells) != len(columns):
         what = f"line {number} has {len(cells)} fields, and the header {len(columns)}: put names with commas into double quotes"
@@ -105,7 +110,7 @@ def _row(number: int, cells: list[str], columns: list[str], faults: list[Fault])
         for column in (*NEEDED, *OPTIONAL)
         if values.get(column, "…").lower() in EMPTY
     ]
-    kind = values["environment"]
+    kind = values["environment"] if kinds else "any"
     if not own and not KIND.fullmatch(kind):
         letters = "a kind is a letter followed by letters, digits, _ and - (ASCII, 60 at most), such as same_pose"
         own.append(("environment", f"line {number}: the kind {kind!r} cannot be given in settings: {letters}"))
@@ -113,7 +118,7 @@ def _row(number: int, cells: list[str], columns: list[str], faults: list[Fault])
         what = f"line {number}: a kind cannot be called {kind}, which has a meaning in settings: name what the two views share, such as same_item"
         own.append(("environment", what))
     images = []
-    for column in ("first", "second") if not own else ():
+    for column in IMAGES if not own else ():
         name = values[column]
         inside = posixpath.normpath(name)
         if name.startswith("/") or PureWindowsPath(name).drive:

@@ -83,37 +83,56 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
     """
     if not data:
         raise DataError(f"{name} is empty: {FIX}")
-    mode = "RGB" if channels == 3 else "L"
+    with _decoding(name), _opened(data) as image:
+        size = image.size
+        if resolution is not None:
+            image.draft("RGB" if channels == 3 else "L", (resolution, resolution))
+        return photo_of(image, name, resolution, channels, white, size)
+
+
+def photo_of(
+    image: Image.Image,
+    name: str,
+    resolution: int | None,
+    channels: int = 3,
+    white: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> Photo:
+    """As :func:`read_photo`, from an image that is opened, and stays as it is; ``size`` is its width and height where it is read smaller."""
+    with _decoding(name):
+        width, height = size or image.size
+        kind, stored, deep = image.format or "", image.mode, is_deep(image)
+        image.load()
+        orientation = _orientation(image)
+        highest = _highest(image) if deep else None
+        if white is None and highest is not None and highest <= EIGHT_BIT_WHITE:
+            raise DataError(
+                f"{name} has more than eight bits per channel and no number above 255: it is dark, or its numbers are of eight bits; save it "
+                "with eight bits per channel"
+            )
+        pixels = _eight_bit(image, name, "RGB" if channels == 3 else "L", white)
+        if orientation in UPRIGHT:
+            pixels = pixels.transpose(UPRIGHT[orientation])
+            if orientation >= 5:
+                width, height = height, width
+        if resolution is not None:
+            pixels = fitted(pixels, resolution)
+        return Photo(np.array(pixels).reshape(pixels.height, pixels.width, channels), height, width, kind, stored, highest)
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Whatever Pillow raises on damaged bytes, which is nearly anything, becomes a DataError that names the image."""
     try:
-        with _opened(data) as image:
-            width, height = image.size
-            kind, stored, deep = image.format or "", image.mode, is_deep(image)
-            if resolution is not None:
-                image.draft(mode, (resolution, resolution))
-            image.load()
-            orientation = _orientation(image)
-            highest = _highest(image) if deep else None
-            if white is None and highest is not None and highest <= EIGHT_BIT_WHITE:
-                raise DataError(
-                    f"{name} has more than eight bits per channel and no number above 255: it is dark, or its numbers are of eight bits; say "
-                    "white=65535 or white=255, or save it with eight bits per channel"
-                )
-            pixels = _eight_bit(image, name, mode, white)
+        yield
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = Image.MAX_IMAGE_PIXELS or 0
         raise DataError(f"{name} has more pixels than the {limit:,} that are read, against decompression bombs: make it smaller") from error
-    except Exception as error:  # on damaged bytes Pillow's readers raise nearly anything
+    except Exception as error:
         reason = "of no known kind" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
         raise DataError(f"{name} cannot be decoded ({reason.splitlines()[0]}): {FIX}") from error
-    if orientation in UPRIGHT:
-        pixels = pixels.transpose(UPRIGHT[orientation])
-        if orientation >= 5:
-            width, height = height, width
-    if resolution is not None:
-        pixels = fitted(pixels, resolution)
-    return Photo(np.array(pixels).reshape(pixels.height, pixels.width, channels), height, width, kind, stored, highest)
 
 
 def highest_number(data: bytes) -> int | None:

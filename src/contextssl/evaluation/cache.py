@@ -7,7 +7,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, reduce
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.system.files import atomic_path, write_json
@@ -136,19 +136,6 @@ def _checksum(array: np.ndarray) -> int:
     step = CHUNK_BYTES // array.itemsize
     pieces = (np.ascontiguousarray(flat[start : start + step]).data for start in range(0, flat.size, step))
     return reduce(lambda checksum, piece: zlib.crc32(piece, checksum), pieces, 0)
-
-
-def weights_fingerprint(model: nn.Module, architecture: Mapping[str, Any] | None = None) -> str:
-    """16 hexadecimal digits of every weight and buffer, and of an architecture's plain values, as version 0.1 had it."""
-
-    def parts() -> Iterator[bytes | str]:
-        for name, tensor in sorted(model.state_dict().items()):
-            yield f"{name} {tensor.dtype} {tuple(tensor.shape)}"
-            yield tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-        if architecture is not None:
-            yield json.dumps(architecture, sort_keys=True)
-
-    return digest_of_bytes(parts())
 
 
 @cache

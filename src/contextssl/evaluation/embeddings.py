@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +14,16 @@ from torch import Tensor
 
 from contextssl.data.pairs import PairBatch
 from contextssl.digest import digest_of, digest_of_bytes
-from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code, weights_fingerprint
+from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code
 from contextssl.evaluation.contexts import ContextPoint, Contexts
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.predictor import Context
 from contextssl.models.view_encoder import ViewEncoder
+from contextssl.models.weights_mark import weights_fingerprint
+from contextssl.system.precision import autocast
 
 # Views loaded and encoded at once.
 ENCODE_BATCH = 512
-PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16}
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Embedder:
         contexts: the drawn pairs, as many as the longest context; shorter ones are prefixes.
         data: plain values that identify the data (a fingerprint).
         seed: that the contexts were drawn from.
-        precision: of :data:`PRECISIONS`.
+        precision: ``"32-true"`` or ``"bf16-mixed"``.
         progress: called with what is about to be computed.
     """
 
@@ -61,8 +62,7 @@ class Embedder:
         return self.model.device
 
     def autocast(self) -> AbstractContextManager[Any]:
-        dtype = PRECISIONS[self.precision]
-        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
+        return autocast(self.precision, self.device)
 
     def features(self, views: ViewSet) -> Float[Tensor, "n F"]:
         """The encoder's output of each view, with no context."""
@@ -97,7 +97,7 @@ class Embedder:
     def encode(self, images: Tensor) -> Float[Tensor, "n F"]:
         """Features of images that are in no view set, not cached."""
         with self.autocast():
-            return self.model.encode(images, ENCODE_BATCH).float().cpu()
+            return self.model.encode(images, ENCODE_BATCH, progress=False).float().cpu()
 
     def encode_pairs(self, pairs: PairBatch) -> Float[Tensor, "k 2 F"]:
         """Features of both views of each pair, not cached."""

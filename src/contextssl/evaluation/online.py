@@ -82,7 +82,7 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
     """
     device = model.device
     drawn = model.encode_pairs(pairs.drawn.queries.source, pairs.drawn.queries.target)
-    rows = _knn_rows(model, model.encode(pairs.bank), drawn[:, 1], pairs)
+    rows = _knn_rows(model, model.encode(pairs.bank, progress=False), drawn[:, 1], pairs)
     if model.longest_context == 0 and not model.takes_environment_name:
         return rows
     asked, features = pairs.drawn.queries, drawn

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.data.given_images import Given
+from contextssl.data.given_pairs import ends_of
 from contextssl.errors import InputError
 from contextssl.factors import Environment
 from contextssl.models.carried_views import CarriedViews
@@ -17,6 +19,7 @@ from contextssl.models.contextssl import ContextSSL
 from contextssl.models.description import Description, describe
 from contextssl.models.example_predictor import ExamplePredictor
 from contextssl.models.predictor import Context, Predictor
+from contextssl.models.weights_mark import mark_of
 
 
 class ByExamples(ContextSSL):
@@ -58,28 +61,26 @@ class ByExamples(ContextSSL):
 
     def context(
         self,
-        source: Tensor,
+        source: Given,
         action: Float[Tensor, "k A"] | None = None,
-        target: Tensor | None = None,
+        target: Given | None = None,
         environment: str | Environment | None = None,
     ) -> Context:
         """Encode k examples once into a context that any number of queries share.
 
         Args:
-            source, target: (k, C, H, W) images each; or all pairs as one tensor (k, 2, C, H, W), without a target.
+            source, target: k images each, as for :meth:`encode`. Or, without a target, all pairs: as one tensor (k, 2, C, H, W), as a list of pairs
+                of images, or as the path of a list of pairs (``pairs.csv``), see :func:`~contextssl.data.given_pairs.read_pairs`.
             action: not read.
-            environment: a name for these examples; it is kept with the context and changes nothing.
+            environment: a name for these examples; it is kept with the context and changes nothing. Of a list of pairs: which of its kinds.
 
         Raises:
             InputError: for shapes that disagree, or a context too long for the predictor's block.
+            DataError: for a list or an image that cannot be read.
         """
         if target is None:
-            if source.ndim < 3 or source.shape[1] != 2:
-                raise InputError(
-                    f"examples have shape {tuple(source.shape)}: give pairs as (k, 2, ...), or their first views and their second as two tensors"
-                )
-            source, target = source.unbind(1)
-        if source.shape != target.shape:
+            source, target = ends_of(source, environment if isinstance(environment, str) else None)
+        if isinstance(source, Tensor) and isinstance(target, Tensor) and source.shape != target.shape:
             raise InputError(f"examples pair each view with another: {tuple(source.shape)} and {tuple(target.shape)} were given")
         return self.context_from_features(self.encode_pairs(source, target), None, environment)
 
@@ -96,7 +97,10 @@ class ByExamples(ContextSSL):
         name = self._named(environment)
         with self._frozen():
             context = self.predictor.context(features, features.new_zeros(len(features), 0), name, beyond_block=beyond_block)
-        return replace(context, features=features, describer=self.describe)
+        return replace(context, features=features, describer=self.describe, mark=mark_of(self))
+
+    def _owned(self, context: Context) -> Context:
+        return replace(super()._owned(context), describer=self.describe)
 
     def _named(self, environment: str | Environment | None) -> str | None:
         """Any name; it changes nothing."""

@@ -97,9 +97,12 @@ class Conditional(ContextSSL):
         """Which factors are active."""
         return active[..., [block.start for block in self.factors.slices]]
 
-    def _query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None) -> Float[Tensor, "n D"]:
+    def check_context(self, context: Context | None) -> None:
+        """Raises InputError for a context that holds pairs."""
         if context is not None and len(context):
             raise InputError("this model takes the environment's name, not pairs: give model.named_context(environment)")
+
+    def _query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None) -> Float[Tensor, "n D"]:
         environment = NO_FACTOR if context is None or context.environment is None else context.environment
         flags = self._flags(self.factors.mask(environment, actions.device)).to(actions.dtype)
         return self.predictor.query(features, self._inputs(actions, flags.expand(len(actions), -1)))

@@ -9,8 +9,11 @@ Source: Gupta et al., "In-Context Symmetries: Self-Supervised Learning through C
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,19 +21,26 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from contextssl.data.given_images import Given
+from contextssl.data.given_pairs import read_pairs
 from contextssl.errors import InputError, SettingsError
 from contextssl.factors import Environment, FactorSpace
+from contextssl.models.adapted import Adapted
 from contextssl.models.bottleneck import NoiseBottleneck
+from contextssl.models.context_file import read_context
+from contextssl.models.hub import OnTheHub
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.linear_head import LinearHead
 from contextssl.models.predictor import Context, Predictor
 from contextssl.models.view_encoder import BATCH_SIZE, ViewEncoder, in_batches
+from contextssl.models.weights_mark import mark_of
+from contextssl.system.precision import FLOAT32
 
 # Directions of an embedding in which items may differ; few, so that the rest is free for what the context keeps.
 ITEM_DIRECTIONS = 32
 
 
-class ContextSSL(ViewEncoder):
+class ContextSSL(ViewEncoder, OnTheHub):
     """Encoder + in-context predictor + auxiliary head. Built, trained and used without Hydra or Lightning.
 
     Args:
@@ -159,29 +169,32 @@ class ContextSSL(ViewEncoder):
 
     def context(
         self,
-        source: Tensor,
+        source: Given,
         action: Float[Tensor, "k A"] | None = None,
-        target: Tensor | None = None,
+        target: Given | None = None,
         environment: str | Environment | None = None,
     ) -> Context:
         """Encode k pairs once into a context that any number of queries share.
 
         Args:
-            source, target: (k, C, H, W) images, as for :meth:`encode`.
+            source, target: k images each, as for :meth:`encode`; or, alone, the path of a list of pairs (``pairs.csv``) that holds the actions too,
+                see :func:`~contextssl.data.given_pairs.read_pairs`.
             action: (k, A) from source to target.
             environment: its inactive factors are zeroed in the actions. None leaves the actions as they are.
 
         Raises:
             InputError: for shapes that disagree, or a context too long for the predictor's block.
+            DataError: for a list or an image that cannot be read.
         """
+        if isinstance(source, (str, os.PathLike)) and action is None and target is None:
+            listed = read_pairs(Path(source), environment if isinstance(environment, str) else None, self.factors)
+            source, action, target = listed.first, listed.actions, listed.second
         if action is None or target is None:
             raise InputError(
                 "a context of this model is sources, actions and targets: only one that was trained with context=examples needs no actions"
             )
-        action = self._check_actions(action, len(source))
-        if len(source) != len(target):
-            raise InputError(f"a context needs as many sources as targets: {len(source)} and {len(target)} were given")
-        return self.context_from_features(self.encode_pairs(source, target), action, environment)
+        features = self.encode_pairs(source, target)
+        return self.context_from_features(features, self._check_actions(action, len(features)), environment)
 
     def context_from_features(
         self,
@@ -204,7 +217,8 @@ class ContextSSL(ViewEncoder):
         if environment is not None:
             action = self.query_action(action, environment)
         with self._frozen():
-            return self.predictor.context(features.to(self.device), action, name, beyond_block=beyond_block)
+            context = self.predictor.context(features.to(self.device), action, name, beyond_block=beyond_block)
+        return replace(context, mark=mark_of(self))
 
     def _named(self, environment: str | Environment | None) -> str | None:
         """The name that a context keeps of its environment: as the factors spell it."""
@@ -212,10 +226,29 @@ class ContextSSL(ViewEncoder):
             environment = self.factors.environment(environment)
         return None if environment is None else environment.name
 
+    def load_context(self, path: str | Path) -> Context:
+        """A context that was saved. Raises DataError for a file that is missing, damaged, or none of a context; InputError where it belongs to
+        another model.
+        """
+        context = read_context(Path(path))
+        try:
+            self.check_context(context)
+        except InputError:
+            raise InputError(f"{path} belongs to another model: make the context again with this one") from None
+        return self._owned(context)
+
+    def _owned(self, context: Context) -> Context:
+        """A context as this model makes it, from one of a file."""
+        return replace(context, keys=context.keys.to(self.device), values=context.values.to(self.device), mark=mark_of(self))
+
+    def adapt(self, context: Context | None = None) -> Adapted:
+        """The model with a context inside, as one module from uint8 images (n, C, H, W) to embeddings (n, D), to be exported and used elsewhere."""
+        return Adapted(self, context)
+
     def embed(
-        self, images: Tensor, context: Context | None = None, *, bottleneck: float = 0.0, generator: torch.Generator | None = None
+        self, images: Given, context: Context | None = None, *, bottleneck: float = 0.0, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n D"]:
-        """Embeddings of views in a context: (n, C, H, W) → (n, D). None is no context.
+        """Embeddings of n views in a context, (n, D) float32, on the model's device. None is no context. Images as for :meth:`encode`.
 
         Args:
             bottleneck: with a noise share above 0 the embeddings come L2-normalised with noise of that share of the variance that was tracked in
@@ -226,15 +259,14 @@ class ContextSSL(ViewEncoder):
 
     def predict(
         self,
-        images: Tensor,
+        images: Given,
         actions: Float[Tensor, "n A"],
         context: Context | None = None,
         *,
         bottleneck: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n D"]:
-        """Predicted embeddings of what each action makes of each view: (n, C, H, W), (n, A) → (n, D). Otherwise as :meth:`embed`."""
-        actions = self._check_actions(actions, len(images))
+        """Predicted embeddings of what each action makes of each view: n images, (n, A) → (n, D). Otherwise as :meth:`embed`."""
         return self.embed_features(self.encode(images), context, actions, bottleneck=bottleneck, generator=generator)
 
     def embed_features(
@@ -248,10 +280,12 @@ class ContextSSL(ViewEncoder):
         batch_size: int = 8 * BATCH_SIZE,
     ) -> Float[Tensor, "n D"]:
         """As :meth:`embed` (no actions) and :meth:`predict`, from features that are already there."""
+        self.check_context(context)
         features = features.to(self.device)
         actions = self._checked_actions(actions, features)
         with self._frozen():
             z = in_batches(lambda f, a: self._query(f, a, context), batch_size, features, actions)
+            z = z if self.precision == FLOAT32 else z.float()
             if bottleneck:
                 if bottleneck < 0:
                     raise InputError(f"bottleneck is {bottleneck}: a share of variance is 0 or more")
@@ -268,7 +302,7 @@ class ContextSSL(ViewEncoder):
     def _query(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"], context: Context | None) -> Float[Tensor, "n D"]:
         return self.predictor.query(features, actions, context)
 
-    def measure_variance(self, images: Tensor, context: Context | None = None) -> float:
+    def measure_variance(self, images: Given, context: Context | None = None) -> float:
         """Measure the embedding variance that noise shares refer to, for a model that was not trained here. Returns it."""
         z = F.normalize(self.embed(images, context), dim=-1)
         self.bottleneck.observe(z)

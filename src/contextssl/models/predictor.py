@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from contextssl.errors import InputError, SettingsError
 from contextssl.models.evaluation_mode import evaluation_mode
+from contextssl.models.weights_mark import WeightsMark
 
 if TYPE_CHECKING:
     from contextssl.models.description import Description
@@ -35,6 +37,7 @@ class Context:
         held: tokens of a pair that are held: both views' in the paper, one that reads both in contexts of examples.
         features: of the pairs, where the context can be described.
         describer: of the model that encoded it.
+        mark: of that model's weights.
     """
 
     keys: Float[Tensor, "layers heads tokens channels"]
@@ -43,6 +46,7 @@ class Context:
     held: int = 2
     features: Float[Tensor, "k 2 F"] | None = field(default=None, repr=False)
     describer: Callable[[Float[Tensor, "k 2 F"]], Description] | None = field(default=None, repr=False, compare=False)
+    mark: WeightsMark | None = field(default=None, repr=False, compare=False)
 
     @property
     def pairs(self) -> int:
@@ -71,6 +75,14 @@ class Context:
         if not len(self):
             raise InputError("there are no pairs to describe")
         return self.describer(self.features)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the context to a file (safetensors), which :meth:`ContextSSL.load_context <contextssl.models.contextssl.ContextSSL.load_context>`
+        of the same model reads. Raises InputError where the model's weights have changed since it was made; DataError where it cannot be written.
+        """
+        from contextssl.models.context_file import write_context
+
+        write_context(self, Path(path))
 
 
 def pair_mask(tokens: int, device: torch.device | str | None = None) -> Bool[Tensor, "tokens tokens"]:

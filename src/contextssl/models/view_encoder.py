@@ -7,19 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from contextssl.data.given_images import Chunk, Given, GivenImages, Unreadable, given_images
 from contextssl.errors import InputError
 from contextssl.factors import Environment, FactorSpace
+from contextssl.models.embedded_images import MANY, embed_named
 from contextssl.models.encoder_width import check_features
 from contextssl.models.encoder_width import feature_width as width_of
 from contextssl.models.evaluation_mode import evaluation_mode
 from contextssl.models.image_input import check_images, check_statistics, normalised
+from contextssl.models.neighbours import Neighbours, nearest
 from contextssl.models.predictor import Context
+from contextssl.models.weights_mark import mark_of
+from contextssl.system.precision import FLOAT32, autocast
+from contextssl.system.progress import Meter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from contextssl.data.tables.columns import Columns
 
 # How many inputs go through the network at once where nothing is differentiated.
 BATCH_SIZE = 512
@@ -41,6 +52,14 @@ class ViewEncoder(nn.Module):
     context_kind = "actions"
     # Whether contexts and predictions may be given actions.
     reads_actions = True
+    # (C, H, W) of the images that it was trained on, to which files and arrays are brought; comes with a checkpoint.
+    view_shape: tuple[int, ...] | None = None
+    # Of a model of tables, how its rows become numbers; comes with a checkpoint.
+    columns: Columns | None = None
+    # Plain values that rebuild it, where it was loaded.
+    recipe: dict[str, Any] | None = None
+    # Of what the methods for use compute: "32-true", or "bf16-mixed" where the device gains from it.
+    precision = FLOAT32
 
     def __init__(
         self,
@@ -141,33 +160,107 @@ class ViewEncoder(nn.Module):
 
     # -- use ----------------------------------------------------------------------------------------------------------------------------
 
-    def encode(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Float[Tensor, "n F"]:
-        """Features, with no context: (n, ...) → (n, F), on the model's device.
+    def encode(self, images: Given, batch_size: int | None = None, *, progress: bool | None = None) -> Float[Tensor, "n F"]:
+        """Features, with no context: n images → (n, F) float32, on the model's device.
 
         Args:
-            images: (n, C, H, W) uint8 in 0 to 255, or float as the encoder was trained on: normalised by the model's mean and deviation. Floats
-                that all lie in 0 to 1 are refused by a model that has them, unless they are constant: normalised images do not.
+            images: paths, PIL images, arrays, a folder, a DataLoader, …, see :func:`~contextssl.data.given_images.given_images`. A tensor is
+                (n, C, H, W), uint8 in 0 to 255, or float as the encoder was trained on: normalised by the model's mean and deviation; floats that
+                all lie in 0 to 1 are refused by a model that has them, unless they are constant: normalised images do not. A model of tables takes
+                a DataFrame with the columns that it was trained on, or encoded rows (n, W).
+            batch_size: how many at once; default: up to 512, fewer of large images.
+            progress: whether it is shown; default: from 1,000 images on.
 
         Raises:
             InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
+            DataError: for a file that cannot be read.
         """
-        check_images(images, self.image_mean, self.image_std)
+        if isinstance(images, Tensor):
+            # As a whole: a part of it may look like another kind of input.
+            check_images(images, self.image_mean, self.image_std)
+        given = self.given(images, batch_size)
+        shown = progress if progress is not None else (given.count or 0) >= MANY
+        features = []
+        with Meter("encoding", given.count or 0, "images", show=shown) as meter:
+            for chunk in given:
+                features.append(self._encode(chunk.images, checked=isinstance(images, Tensor)))
+                meter.advance(len(chunk.images))
+        if not features:
+            return torch.zeros(0, self.feature_width, device=self.device)
+        return features[0] if len(features) == 1 else torch.cat(features)
 
-        def run(part: Tensor) -> Tensor:
-            if part.ndim == 4 and part.shape[1] > 1:
-                part = part.contiguous(memory_format=torch.channels_last)
-            return self.features_of(self.normalise(part))
+    def given(self, images: Given, chunk: int | None = None, unreadable: Unreadable = "refuse") -> GivenImages:
+        """Images as this model takes them, a chunk at a time; what is that already, as it is. Arguments and errors as of
+        :func:`~contextssl.data.given_images.given_images`.
+        """
+        if isinstance(images, GivenImages):
+            return images
+        if self.columns is not None and not isinstance(images, Tensor):
+            return given_images(torch.from_numpy(self.columns.encode(as_frame(images, self.columns))), None, chunk=chunk)
+        return given_images(images, self.view_shape, chunk=chunk, unreadable=unreadable)
 
+    def _encode(self, images: Tensor, checked: bool = False) -> Float[Tensor, "n F"]:
+        if not checked:
+            check_images(images, self.image_mean, self.image_std)
+        images = images.to(self.device)
+        if images.ndim == 4 and images.shape[1] > 1:
+            images = images.contiguous(memory_format=torch.channels_last)
         with self._frozen():
-            return in_batches(run, batch_size, images.to(self.device))
+            features = self.features_of(self.normalise(images))
+        return features if self.precision == FLOAT32 else features.float()
 
-    def encode_pairs(self, source: Tensor, target: Tensor) -> Float[Tensor, "pairs 2 F"]:
+    def embed_chunks(
+        self, images: Given, context: Context | None = None, *, batch_size: int | None = None, unreadable: Unreadable = "refuse"
+    ) -> Iterator[tuple[Chunk, Float[Tensor, "n D"]]]:
+        """Embeddings a chunk of images at a time, with their names, so that memory does not grow with the number of images.
+
+        Args:
+            images, context, batch_size: as of :meth:`encode` and :meth:`embed_features`.
+            unreadable: ``"skip"`` to leave out images that cannot be read; each chunk says which.
+        """
+        for chunk in self.given(images, batch_size, unreadable):
+            features = self._encode(chunk.images) if len(chunk.images) else torch.zeros(0, self.feature_width, device=self.device)
+            yield chunk, self.embed_features(features, context)
+
+    def embed_table(self, images: Given, context: Context | None = None, *, unreadable: Unreadable = "refuse") -> pd.DataFrame:
+        """Embeddings with the images' names: a DataFrame with the columns ``name`` and ``embedding``, each an array (D,) float32. Arguments as of
+        :meth:`embed_chunks`; what was left out stands in ``table.attrs["skipped"]``, by name with the reason.
+        """
+        return embed_named(self, images, context, unreadable).table()
+
+    def neighbours(self, queries: Given | None, images: Given, context: Context | None = None, k: int = 10) -> Neighbours:
+        """Of each query the k images whose embeddings in the context are nearest, by cosine.
+
+        Args:
+            queries: as for :meth:`encode`; None for the images themselves, each beside the others.
+
+        Raises:
+            InputError: for k below 1, or too few images; and as :meth:`encode`.
+        """
+        there = embed_named(self, images, context)
+        asked = there if queries is None else embed_named(self, queries, context)
+        return Neighbours(*nearest(asked.vectors, there.vectors, k, same=queries is None), asked.names, there.names)
+
+    def encode_pairs(self, source: Given, target: Given) -> Float[Tensor, "pairs 2 F"]:
         """As :meth:`encode`, of both ends of pairs: [:, 0] of sources and [:, 1] of targets."""
-        return by_pairs(self.encode(torch.cat([source, target])))
+        if isinstance(source, Tensor) and isinstance(target, Tensor) and source.shape == target.shape:
+            return by_pairs(self.encode(torch.cat([source, target]), progress=False))
+        ends = [self.encode(each, progress=False) for each in (source, target)]
+        if len(ends[0]) != len(ends[1]):
+            raise InputError(f"a context needs as many sources as targets: {len(ends[0])} and {len(ends[1])} were given")
+        return torch.stack(ends, dim=1)
+
+    def check_context(self, context: Context | None) -> None:
+        """Raises InputError where a context was made by another model, or before this one's weights changed."""
+        if context is None or context.mark is None or not len(context):
+            return
+        now = mark_of(self)
+        if context.mark is not now and (context.mark.digest is None or context.mark.digest != now.digest):
+            raise InputError("this context belongs to another model, or its weights have changed since: make it again with this one")
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:
-        with evaluation_mode(self), torch.no_grad():
+        with evaluation_mode(self), torch.no_grad(), autocast(self.precision, self.device):
             yield
 
     def _check_actions(self, actions: Tensor, count: int) -> Tensor:
@@ -177,6 +270,16 @@ class ViewEncoder(nn.Module):
         if not bool(actions.isfinite().all()):
             raise InputError("actions hold NaN or infinity: fix them before they reach the model")
         return actions
+
+
+def as_frame(rows: Any, columns: Columns) -> Any:
+    """A DataFrame, as a model of tables takes it. Raises InputError for anything else."""
+    if not hasattr(rows, "columns") or not hasattr(rows, "index"):
+        raise InputError(
+            f"this model takes rows of a table: give a DataFrame with the columns {', '.join(columns.names)}, or encoded rows as a tensor "
+            f"(n, {len(columns)}), not a {type(rows).__name__}"
+        )
+    return rows
 
 
 def by_pairs(ends: Float[Tensor, " ends *rest"]) -> Float[Tensor, "pairs 2 *rest"]:

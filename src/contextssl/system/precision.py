@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -38,3 +40,8 @@ def _gains_from_bf16() -> bool:
     if any(able.get(name) for name in ("amx_bf16", "arm_bf16", "bf16")):
         return True
     return bool(able.get("avx512_bf16")) and "intel" not in processor().lower()
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Computing in a precision of :func:`choose_precision`; in float32 whatever surrounds it counts."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == BF16 else nullcontext()

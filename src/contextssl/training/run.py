@@ -25,7 +25,6 @@ from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.places import at_recorded_places
 from contextssl.data_set import own_name
 from contextssl.errors import DataError, SettingsError
-from contextssl.evaluation.cache import weights_fingerprint
 from contextssl.evaluation.online import OnlinePairs, criterion
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.method import METHODS
@@ -33,6 +32,7 @@ from contextssl.models.build import build_model
 from contextssl.models.by_examples import ByExamples
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
+from contextssl.models.weights_mark import weights_fingerprint
 from contextssl.named_code import own_encoder
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.provenance import commit, describe_parts, describe_run

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from contextssl.data.given_images import Given
 from contextssl.data.pairs import PairBatch
 from contextssl.errors import InputError
 from contextssl.factors import FactorSpace
@@ -68,11 +69,11 @@ class Baseline(ViewEncoder):
         for term in self.terms:
             term.after_step(self.encoder, progress)  # type: ignore[operator]
 
-    def embed(self, images: Tensor) -> Float[Tensor, "n D"]:
-        """Embeddings of views: (n, C, H, W) → (n, D)."""
+    def embed(self, images: Given) -> Float[Tensor, "n D"]:
+        """Embeddings of n views, (n, D); images as for :meth:`encode`."""
         return self.embed_features(self.encode(images))
 
-    def predict(self, images: Tensor, actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
+    def predict(self, images: Given, actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
         """Embeddings of what each action makes of each view; of a method without actions, of the views themselves."""
         return self.embed_features(self.encode(images), None, actions)
 
