@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from contextssl.config import comparison_settings, data_settings, evaluation_settings, settings
+from contextssl.config import comparison_settings, data_settings, evaluation_settings, settings, use_settings
 from contextssl.protocol import PROTOCOLS
 
 
@@ -72,6 +72,13 @@ COMMANDS = {
     "data check": Command(data_settings.CheckSettings, "check_command:run_check", ("data_dir",)),
     "evaluate all": _evaluation("Evaluate by every standard protocol that suits the data; views are encoded once."),
     **{f"evaluate {protocol.name}": _evaluation(protocol.intro, protocol.name) for protocol in PROTOCOLS.built_in.values()},
+    "embed": Command(use_settings.EmbedSettings, "embed_command:run_embed", ("load_model", "images")),
+    "neighbours": Command(use_settings.NeighboursSettings, "neighbours_command:run_neighbours", ("load_model", "queries", "images")),
+    "context make": Command(use_settings.ContextMakeSettings, "context_commands:run_make", ("load_model", "context")),
+    "context describe": Command(use_settings.ContextDescribeSettings, "context_commands:run_describe", ("load_model", "context")),
+    "context compare": Command(use_settings.ContextCompareSettings, "context_commands:run_compare", ("load_model", "first", "second")),
+    "adapt": Command(use_settings.AdaptSettings, "adapt_command:run_adapt", ("load_model",)),
+    "import": Command(use_settings.ImportSettings, "import_command:run_import", ("load_model",)),
     "compare": Command(comparison_settings.CompareSettings, "compare_command:run_compare", launches=True),
     "reproduce": Command(comparison_settings.ReproduceSettings, "compare_command:run_reproduce", ("what",), launches=True),
     "report": Command(settings.ReportSettings, "report_command:run_report", ("runs",), several=True),

@@ -63,7 +63,12 @@ class EvaluatedDataSettings:
 class LoadedModelSettings:
     """Evaluated model"""
 
-    load_model: str | None = setting(None, "run folder, checkpoint of a run, or checkpoint in the published format (.pt)", path=True)
+    load_model: str | None = setting(
+        None,
+        "run folder, checkpoint of a run, model file (.safetensors), checkpoint in the published format (.pt), or the name of a model that comes "
+        "with contextssl",
+        path=True,
+    )
     pretrained_model_dir: str | None = setting(None, "folder in which load_model is looked for", path=True)
     checkpoint: str = setting("last", "which of a run's checkpoints: last, best (chosen on the val split), or the name of one")
     encoder_factory: str | None = setting(None, "for a run with your own encoder: package.module:function that returns it, newly built")
@@ -189,7 +194,9 @@ class MeasurementSettings:
     split: str = setting("val", "split to evaluate; probes are always trained on the training split", choices=("val", "train", "test"))
     items: int = setting(0, "maximum number of items of that split, drawn by the seed; 0 uses all", least=0)
     seed: int = setting(0, "seed of contexts, views, pairs, queries, noise and probes", least=0, most=MOST_SEED)
-    output_dir: str = setting("runs", "for a published checkpoint: folder in which its results get a folder of their own", path=True)
+    output_dir: str = setting(
+        "runs", "for a model that is of no run folder: folder in which its results get a folder of their own", path=True
+    )
     run_dir: str | None = setting(
         None, "folder of the results; default: the run's own, which holds the numbers of one checkpoint", path=True
     )

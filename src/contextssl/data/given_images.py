@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -20,8 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from contextssl.data.layout import list_images
 from contextssl.data.listed import FILE_BYTES
+from contextssl.data.origins import file_mark
 from contextssl.data.parallel import available_cpus
 from contextssl.data.photo import SUFFIXES, photo_of, read_photo
+from contextssl.digest import digest_of
 from contextssl.errors import DataError, InputError
 from contextssl.system.files import read_regular, storage_error
 
@@ -50,10 +52,11 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ToRead:
-    """One image that is still to be read: its name, and how."""
+    """One image that is still to be read: its name, how, and what changes when its file does."""
 
     name: str
     read: Callable[[], UInt8[Tensor, "C H W"]]
+    mark: Callable[[], str] = str
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,23 @@ class GivenImages:
         missing or cannot be read, unless such are skipped.
         """
         yield from self._read() if self.batches is None else self._cut(self.batches)
+
+    def without(self, chunks: Collection[int]) -> GivenImages:
+        """The same without the images of some chunks, by number. Raises InputError where the images are not all listed, as in a generator."""
+        if not chunks:
+            return self
+        if not isinstance(self.files, list) or self.batches is not None:
+            raise InputError("only images that are listed can be read from the middle on: give a folder, an archive or a list of paths")
+        size = self.chunk or images_at_once(self.shape)
+        files = [file for number, file in enumerate(self.files) if number // size not in chunks]
+        return replace(self, files=files, count=len(files), names=None if self.names is None else tuple(file.name for file in files))
+
+    @property
+    def digest(self) -> str | None:
+        """16 hexadecimal digits of the names, sizes and times of change of files that are listed; None of other images."""
+        if not isinstance(self.files, list) or self.batches is not None:
+            return None
+        return digest_of([[file.name, file.mark()] for file in self.files])
 
     def _cut(self, batches: Iterable[Any]) -> Iterator[Chunk]:
         number = 0
@@ -213,13 +233,13 @@ def _to_read(image: Any, number: int, shape: Sequence[int]) -> ToRead:
 def _of_path(path: Path, shape: Sequence[int]) -> list[ToRead]:
     """The images of a folder or an archive, or the one image."""
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
-        return [_to_read(path, 0, shape)]
+        return [ToRead(str(path), partial(one_image, path, str(path), shape), partial(file_mark, path))]
     listing, (channels, *_, size) = list_images(path), shape
 
     def read(name: str) -> Tensor:
         return _as_tensor(read_photo(listing.read(name), listing.where(name), size, channels).pixels)
 
-    return [ToRead(listing.top + name, partial(read, name)) for name in listing.names]
+    return [ToRead(listing.top + name, partial(read, name), partial(listing.files.mark, listing.top + name)) for name in listing.names]
 
 
 def _of_array(array: np.ndarray, shape: Sequence[int]) -> Sequence[np.ndarray]:

@@ -19,6 +19,7 @@ from contextssl.data.environments import environments_of
 from contextssl.data.places import at_recorded_places
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import Environment
+from contextssl.models.model_file import SUFFIX
 from contextssl.models.published_weights import backbone_of as published_backbone
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.named_code import own_encoder
@@ -110,9 +111,16 @@ def open_evaluated(settings: EvaluateSettings) -> Evaluated:
             UserWarning,
             stacklevel=2,
         )
-    folder = _results_folder(settings) or (file.parent.parent if file.parent.name == "checkpoints" else file.parent)
+    folder = _results_folder(settings) or _folder_of(file, settings)
     mix = environments_of(trained, model.factors)
     return Evaluated(model, data, folder, mix.environments, trained, made["encoder"], file=file)
+
+
+def _folder_of(file: Path, settings: EvaluateSettings) -> Path:
+    """The run's own; of a model that was saved outside one, such as those of the package, a new one in ``output_dir``."""
+    if file.suffix == SUFFIX:
+        return new_run_folder(settings.output_dir, f"evaluate-{file.stem}")
+    return file.parent.parent if file.parent.name == "checkpoints" else file.parent
 
 
 def _results_folder(settings: EvaluateSettings) -> Path | None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from contextssl.errors import DataError, InputError
 from contextssl.models.predictor import Context
 from contextssl.models.weights_mark import WeightsMark
-from contextssl.system.files import atomic_path, storage_error
+from contextssl.system.files import storage_error, write_bytes
 from contextssl.version import __version__
 
 FORMAT = 1
@@ -38,8 +38,7 @@ def context_tensors(context: Context) -> tuple[dict[str, Tensor], dict[str, str]
 def write_context(context: Context, path: Path) -> None:
     """Writes a file that is whole or absent. Raises InputError as :func:`context_tensors`, DataError where it cannot be written."""
     tensors, about = context_tensors(context)
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, about)
+    write_bytes(path, save(tensors, about))
 
 
 def read_context(path: Path) -> Context:

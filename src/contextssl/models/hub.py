@@ -16,7 +16,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 import contextssl
 from contextssl.errors import CheckpointError
-from contextssl.models.model_file import write_model
+from contextssl.models.model_file import shareable, write_model
+from contextssl.models.view_encoder import ViewEncoder
 from contextssl.system.files import write_json, write_text
 
 # What the hub calls a model's file, its plain values and its card.
@@ -40,10 +41,7 @@ class OnTheHub(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         model: Any = self
-        write_model(model, save_directory / WEIGHTS)
-        # Under a name of its own: the mixin takes what it knows at the top for arguments of the constructor.
-        write_json(save_directory / CONFIG, {"contextssl": model.recipe})
-        write_text(save_directory / CARD, self.card or plain_card(model.recipe))
+        write_files(model, save_directory, self.card)
 
     @classmethod
     def from_pretrained(cls: type[Model], pretrained_model_name_or_path: str | Path, **given: Any) -> Model:
@@ -93,6 +91,17 @@ class OnTheHub(
         if not isinstance(model, cls):
             raise CheckpointError(f"{model_id} holds a {type(model).__name__}, not a {cls.__name__}: use contextssl.load")
         return model
+
+
+def write_files(model: ViewEncoder, folder: Path, card: str | None = None, *, half: bool = True) -> None:
+    """The weights, plain values and card of a model that was loaded. Arguments and errors as of
+    :func:`~contextssl.models.model_file.write_model`.
+    """
+    write_model(model, folder / WEIGHTS, half=half)
+    assert model.recipe is not None
+    # Under a name of its own: the mixin takes what it knows at the top for arguments of the constructor.
+    write_json(folder / CONFIG, {"contextssl": shareable(model.recipe)})
+    write_text(folder / CARD, card or plain_card(model.recipe))
 
 
 def reachable() -> bool:

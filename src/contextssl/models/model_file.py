@@ -9,16 +9,18 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from contextssl.config.settings import TrainSettings
+from contextssl.config.validation import fields_of
 from contextssl.digest import digest_of_bytes
 from contextssl.errors import CheckpointError, InputError
 from contextssl.models.carried_views import CarriedViews
 from contextssl.models.context_file import context_tensors
 from contextssl.models.predictor import Context
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.system.files import atomic_path, storage_error
+from contextssl.system.files import storage_error, write_bytes
 
 SUFFIX = ".safetensors"
 # In the file's metadata: what rebuilds the model, and a digest of that and of the model's tensors.
@@ -55,13 +57,12 @@ def write_model(model: ViewEncoder, path: Path, context: Context | None = None, 
     carried = getattr(model, "carried", None)
     if isinstance(carried, CarriedViews):
         tensors |= {CARRIED + name: _stored(each, True) for name, each in _flat(carried.to_dict()).items()}
-    about = json.dumps(model.recipe, sort_keys=True)
+    about = json.dumps(shareable(model.recipe), sort_keys=True)
     metadata = {ABOUT: about, DIGEST: _digest(about, tensors)}
     if context is not None:
         more, of_context = context_tensors(context)
         tensors, metadata = {**tensors, **more}, {**metadata, **of_context}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+    write_bytes(path, save(tensors, metadata))
 
 
 def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Any] | None]:
@@ -84,6 +85,14 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str,
     weights = {name.removeprefix(WEIGHTS): _whole(each) for name, each in tensors.items() if name.startswith(WEIGHTS)}
     carried = {name.removeprefix(CARRIED): each for name, each in tensors.items() if name.startswith(CARRIED)}
     return json.loads(about), weights, _nested(carried) if carried else None
+
+
+def shareable(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What rebuilds a model, without the places of this machine: a file of a model is handed on."""
+    paths = {name for name, field in fields_of(TrainSettings).items() if field.metadata["path"]}
+    settings = {name: None if name in paths and value is not None else value for name, value in recipe["settings"].items()}
+    data = {name: value for name, value in recipe["data"].items() if name not in ("path", "places", "validation")}
+    return {**recipe, "settings": settings | {"output_dir": "runs"}, "data": data}
 
 
 def _digest(about: str, tensors: Mapping[str, Tensor]) -> str:
