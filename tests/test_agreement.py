@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import contextssl
+from contextssl.cli import main
 from contextssl.data.pairs import PairBatch
 from contextssl.data.threediebench_folder import FACTORS, absolute_latents
 from contextssl.evaluation.metrics import r2_pooled, tied_hits, tied_places, tied_reciprocal_rank
@@ -127,6 +128,22 @@ def test_whole_network_through_load(ledger: Ledger, published: Path) -> None:
                 ledger.close(array, gradient.norm(), atol=0, rtol=1e-3)
         # Batch statistics are those of this batch alone, so a second forward pass predicts the same.
         ledger.close(f"{name}.prediction", model(source, target, batch.active_action).flatten(0, 1))
+
+
+def test_an_imported_checkpoint_is_the_published_one(published: Path, tmp_path: Path) -> None:
+    """Part B through ``contextssl import``, and contexts from files of it."""
+    words = ["import", str(published), f"out={tmp_path / 'imported'}", "n_head=4", "block_size=8", "accelerator=cpu"]
+    assert main(words) == 0
+    model = contextssl.load(tmp_path / "imported", device="cpu")
+    images = input_tensor("B.images", (16, 3, 32, 32))
+    np.testing.assert_allclose(model.encode(images), outputs()["B.eval.feature"], atol=1e-4, rtol=1e-4)
+    queries, query_actions = input_tensor("B.query_images", (6, 3, 32, 32)), input_tensor("B.query_actions", (6, 6), 0.5)
+    model.context(images[::2][:3], input_tensor("B.actions", (8, 6), 0.5)[:3], images[1::2][:3]).save(tmp_path / "context.safetensors")
+    context = model.load_context(tmp_path / "context.safetensors")
+    for length in (0, 2, 6):
+        np.testing.assert_allclose(model.embed(queries, context.prefix(length)), outputs()[f"B.embed.{length}"], atol=1e-4, rtol=1e-4)
+        predicted = model.predict(queries, query_actions, context.prefix(length))
+        np.testing.assert_allclose(predicted, outputs()[f"B.predict.{length}"], atol=1e-4, rtol=1e-4)
 
 
 def test_contrastive_loss(ledger: Ledger) -> None:

@@ -28,7 +28,7 @@ from contextssl.errors import DataError, InputError
 from contextssl.system.files import read_regular, storage_error
 
 # What :func:`given_images` takes.
-Given: TypeAlias = Tensor | np.ndarray | Image.Image | str | os.PathLike[str] | Iterable[Any]
+Given: TypeAlias = Tensor | np.ndarray | Image.Image | str | os.PathLike[str] | Dataset[Any] | Iterable[Any]
 Unreadable: TypeAlias = Literal["refuse", "skip"]
 
 # How many numbers a pixel may have in an array.
@@ -174,8 +174,10 @@ def given_images(
         each = [given]
     elif isinstance(given, Dataset):
         each = (_first(given[number]) for number in range(_length(given) or 0))
-    else:
+    elif isinstance(given, Iterable):
         each = map(_first, given)
+    else:
+        raise InputError(f"images are a {type(given).__name__}: give paths, PIL images, arrays, tensors, a folder or a DataLoader")
     several = iter(each)
     first = next(several, None)
     total = _length(each if isinstance(given, (np.ndarray, Image.Image)) else given)

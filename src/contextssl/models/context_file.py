@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from contextssl.errors import DataError, InputError
 from contextssl.models.predictor import Context
+from contextssl.models.tensors_file import read_tensors
 from contextssl.models.weights_mark import WeightsMark
-from contextssl.system.files import storage_error, write_bytes
+from contextssl.system.files import write_bytes
 from contextssl.version import __version__
 
 FORMAT = 1
@@ -43,18 +44,11 @@ def write_context(context: Context, path: Path) -> None:
 
 def read_context(path: Path) -> Context:
     """The context of a file, on the CPU; no code is read. Raises DataError for a file that is missing, damaged, or none of a context."""
-    try:
-        if not path.is_file():
-            raise DataError(f"there is no file {path}: check the path")
-        with safe_open(path, "pt") as file:
-            about: Any = json.loads((file.metadata() or {}).get(ABOUT, "null"))
-            tensors = {name.removeprefix(PREFIX): file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
-    except OSError as error:
-        raise storage_error(error, path, "read") from error
-    except (SafetensorError, ValueError) as error:
-        raise DataError(
-            f"{path} is no file of a context, or damaged ({str(error).splitlines()[0]}): write it again by context.save"
-        ) from error
+    metadata, found = read_tensors(path)
+    about: Any = None
+    with suppress(ValueError):
+        about = json.loads(metadata.get(ABOUT, "null"))
+    tensors = {name.removeprefix(PREFIX): each for name, each in found.items() if name.startswith(PREFIX)}
     if not isinstance(about, dict):
         raise DataError(f"{path} holds no context: write one by context.save, or contextssl context make")
     if about.get("format") != FORMAT:
@@ -75,5 +69,5 @@ def read_context(path: Path) -> Context:
     )
     if not sound:
         raise DataError(f"{path} is damaged: its tensors are not those of a context; write it again by context.save")
-    assert keys is not None and values is not None
+    assert keys is not None and values is not None and held is not None
     return Context(keys, values, environment, held, features, mark=WeightsMark(digest=digest))

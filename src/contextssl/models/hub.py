@@ -52,7 +52,7 @@ class OnTheHub(
         if not Path(name).is_dir() and not reachable():
             given["local_files_only"] = True
         try:
-            return super().from_pretrained(name, **given)  # type: ignore[misc]
+            return super().from_pretrained(name, **given)
         except LocalEntryNotFoundError as error:
             raise CheckpointError(
                 f"{name} is no folder here, and the hub cannot be reached: check the path or the network, or give a folder that save_pretrained wrote"

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import fields_of
 from contextssl.digest import digest_of_bytes
-from contextssl.errors import CheckpointError, InputError
+from contextssl.errors import CheckpointError, DataError, InputError
 from contextssl.models.carried_views import CarriedViews
 from contextssl.models.context_file import context_tensors
 from contextssl.models.predictor import Context
+from contextssl.models.tensors_file import read_tensors
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.system.files import storage_error, write_bytes
+from contextssl.system.files import write_bytes
 
 SUFFIX = ".safetensors"
 # In the file's metadata: what rebuilds the model, and a digest of that and of the model's tensors.
@@ -70,13 +70,10 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str,
     Raises CheckpointError for a file that is missing, damaged, or holds no model of ours.
     """
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith((WEIGHTS, CARRIED))}  # noqa: SIM118
-    except OSError as error:
-        raise CheckpointError(str(storage_error(error, path, "read"))) from error
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged, or no safetensors file ({str(error).splitlines()[0]}): get it again") from error
+        metadata, found = read_tensors(path)
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
+    tensors = {name: each for name, each in found.items() if name.startswith((WEIGHTS, CARRIED))}
     about = metadata.get(ABOUT)
     if about is None:
         raise CheckpointError(f"{path} holds no model of contextssl: it was written by another program")
@@ -113,7 +110,7 @@ def _whole(tensor: Tensor) -> Tensor:
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Tensor]:
     """Tensors in a dictionary of dictionaries, by both names."""
-    flat = {}
+    flat: dict[str, Tensor] = {}
     for part, each in values.items():
         flat |= {part: each} if isinstance(each, Tensor) else {f"{part}/{name}": tensor for name, tensor in each.items()}
     return flat

@@ -53,6 +53,10 @@ class WeightsMark:
             self._digest = _fingerprint({name: each for name, each in model.state_dict().items() if not name.startswith(NOT_MARKED)})
         return self._digest
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy in another process: the digest alone."""
+        return {"_model": None, "_versions": None, "_digest": self.digest}
+
     def is_of(self, versions: tuple[tuple[int, int], ...]) -> bool:
         return self._versions == versions
 

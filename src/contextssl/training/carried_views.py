@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from contextssl.data.pairs import PairBatch, PairSource, spread_pairs
 from contextssl.errors import DataError
-from contextssl.factors import Environment
+from contextssl.factors import NO_FACTOR, Environment
 from contextssl.models.carried_views import CarriedViews
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.randomness import seeded_generator
@@ -31,7 +32,9 @@ class DrawnViews:
 
     @classmethod
     def draw(cls, source: PairSource, environments: Sequence[Environment], seed: int) -> DrawnViews | None:
-        """None where the data have no pairs that differ in one factor alone."""
+        """None where the data have no pairs that differ in one factor alone. Beside the environments there are examples of each factor alone, and of
+        none, as far as the data have any: by them it is told in what a pair differs, and whether it is one of different items.
+        """
 
         def some(count: int, purpose: str, environment: Environment) -> PairBatch:
             return spread_pairs(source, count, seeded_generator(seed, "carried", purpose), environment)
@@ -41,7 +44,12 @@ class DrawnViews:
             factors = {name: some(PAIRS, name, source.factors.environment([each for each in names if each != name])) for name in names}
         except DataError:
             return None
-        return cls(factors, {each.name: some(EXAMPLES, f"examples {each.name}", each) for each in environments})
+        examples = {each.name: some(EXAMPLES, f"examples {each.name}", each) for each in environments}
+        for environment in map(source.factors.environment, (*names, NO_FACTOR)):
+            if environment.name not in examples:
+                with suppress(DataError):
+                    examples[environment.name] = some(EXAMPLES, f"examples {environment.name}", environment)
+        return cls(factors, examples)
 
     def encoded(self, model: ViewEncoder) -> CarriedViews:
         def features(pairs: PairBatch) -> Float[Tensor, "m 2 F"]:

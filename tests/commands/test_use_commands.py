@@ -1,0 +1,162 @@
+"""embed, neighbours, context, adapt and import, through the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import contextssl
+from contextssl.cli import main
+from tests.reference import published_state
+from tests.used import as_tensor, loaded, pixels, saved, write_images
+
+QUIET = ["accelerator=cpu", "progress=false"]
+
+
+@pytest.fixture
+def folder(in_folder: Path) -> Path:
+    saved(in_folder)
+    paths = write_images(in_folder / "images", pixels(10))
+    rows = "".join(f"{paths[2 * n].name},{paths[2 * n + 1].name}\n" for n in range(4))
+    (in_folder / "images/pairs.csv").write_text("first,second\n" + rows)
+    return in_folder
+
+
+def read(file: str) -> list[list[str]]:
+    return list(csv.reader(Path(file).read_text().splitlines()))
+
+
+def test_embed_is_what_python_gives(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["embed", "examples0.ckpt", "images", "context=images/pairs.csv", "out=made/vectors.parquet", "batch_size=3", *QUIET]) == 0
+    assert "10 embeddings of 8 numbers" in capsys.readouterr().out
+    table = pd.read_parquet("made/vectors.parquet")
+    model = loaded(folder)
+    assert table["name"].tolist() == [f"image{n:03d}.png" for n in range(10)]
+    wanted = model.embed("images", model.context("images/pairs.csv"))
+    np.testing.assert_allclose(np.stack(table["embedding"].tolist()), wanted, rtol=1e-4, atol=1e-5)
+    assert main(["embed", "examples0.ckpt", "images", "out=features.npy", "representation=feature", *QUIET]) == 0
+    np.testing.assert_allclose(np.load("features.npy"), model.encode("images"), rtol=1e-4, atol=1e-5)
+    assert json.loads(Path("features.names.json").read_text())[9] == "image009.png"
+    assert main(["embed", "examples0.ckpt", "images/image003.png", "out=one.csv", "context=images/pairs.csv", "pairs=2", *QUIET]) == 0
+    _, row = read("one.csv")
+    one = model.embed("images/image003.png", model.context("images/pairs.csv").prefix(4))
+    np.testing.assert_allclose(np.array(row[1:], np.float32), one[0], rtol=1e-4, atol=1e-5)
+
+
+def test_embed_names_a_bad_image_or_leaves_it_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("images/image004.png").write_bytes(b"nothing")
+    words = ["embed", "examples0.ckpt", "images", "out=vectors.npy", "batch_size=2", *QUIET]
+    assert main(words) == 2
+    assert "image004.png cannot be decoded" in capsys.readouterr().err and not Path("vectors.npy").exists()
+    assert main([*words, "unreadable=skip"]) == 0
+    assert "1 images cannot be read and were left out: image004.png" in capsys.readouterr().err
+    assert np.load("vectors.npy").shape == (9, 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["embed"], "name the images: contextssl embed MODEL IMAGES"),
+        (["embed", "examples0.ckpt", "nowhere"], "no folder or archive nowhere"),
+        (["embed", "nowhere", "images"], "no run or checkpoint at nowhere"),
+        (["embed", "examples0.ckpt", "images", "out=vectors.xls"], "written as .parquet, .npy or .csv"),
+        (["embed", "examples0.ckpt", "images", "pairs=3"], "pairs is of a context, and there is none"),
+        (["embed", "examples0.ckpt", "images", "context=images/pairs.csv", "pairs=5"], "holds 4 pairs, and pairs=5 are asked for"),
+        (["embed", "examples0.ckpt", "images", "context=images/pairs.csv", "representation=feature"], "which no context changes"),
+        (["embed", "examples0.ckpt", "images", "context=nowhere.csv"], "there is no file nowhere.csv"),
+        (["embed", "examples0.ckpt", "images/pairs.csv"], "is a table, and this model takes images"),
+        (["neighbours", "examples0.ckpt"], "name the images whose neighbours are wanted"),
+        (["context", "make", "examples0.ckpt"], "name the examples"),
+        (["context", "compare", "examples0.ckpt", "images"], "name two lists of pairs"),
+        (["adapt", "examples0.ckpt", "out=model.bin"], "written as .onnx, .pt2 or .safetensors"),
+        (["import", "examples0.ckpt", "out=new"], "a model of contextssl already"),
+        (["import"], "name the published checkpoint"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, *QUIET]) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.strip().splitlines()) == 1
+    assert not [path.name for path in folder.iterdir() if path.name not in ("examples0.ckpt", "images")]
+
+
+def test_another_models_context_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved(folder, seed=1)
+    assert main(["context", "make", "examples1.ckpt", "images/pairs.csv", "out=other.safetensors", *QUIET]) == 0
+    assert main(["embed", "examples0.ckpt", "images", "context=other.safetensors", *QUIET]) == 2
+    assert "other.safetensors belongs to another model" in capsys.readouterr().err
+
+
+def test_contexts_are_made_described_and_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["context", "make", "examples0.ckpt", "images/pairs.csv", "out=kept.safetensors", *QUIET]) == 0
+    assert main(["context", "describe", "examples0.ckpt", "kept.safetensors", *QUIET]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("4 examples\n  rotation: ") == 2
+    assert main(["context", "compare", "examples0.ckpt", "images/pairs.csv", "kept.safetensors", *QUIET]) == 0
+    assert "between the embeddings of a view in both contexts: 1.00" in capsys.readouterr().out
+
+
+def test_neighbours_on_the_screen_and_in_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["context=images/pairs.csv", "k=2", "show=3", "out=near.csv", *QUIET]
+    assert main(["neighbours", "examples0.ckpt", "images/image005.png", "images", *words]) == 0
+    assert "after 4 examples" in capsys.readouterr().out
+    header, first, second = read("near.csv")
+    assert header == ["query", "rank", "image", "similarity"] and first[:3] == ["images/image005.png", "1", "image005.png"]
+    assert second[1] == "2"
+    assert main(["neighbours", "examples0.ckpt", "images", *words]) == 0
+    assert len(read("near.csv")) == 21
+
+
+def test_an_adapted_model_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adapt", "examples0.ckpt", "context=images/pairs.csv", "out=adapted.safetensors", *QUIET]) == 0
+    assert main(["adapt", "examples0.ckpt", "context=images/pairs.csv", "out=adapted.pt2", *QUIET]) == 0
+    assert "equal within 0.0001" in capsys.readouterr().out
+    model = contextssl.load("adapted.safetensors", device="cpu")
+    images = as_tensor(pixels(10))
+    wanted = model.embed(images, model.load_context("adapted.safetensors"))
+    torch.testing.assert_close(torch.export.load("adapted.pt2").module()(images), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_published_checkpoint_becomes_a_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, of_published = folder / "published.pt", {"n_head": 4, "block_size": 8}
+    torch.save(published_state(), file)
+    sizes = [f"{name}={value}" for name, value in of_published.items()]
+    assert main(["import", str(file), "out=imported", *sizes, *QUIET]) == 0
+    images = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
+    direct, imported = contextssl.load(file, device="cpu", **of_published), contextssl.load("imported", device="cpu")
+    torch.testing.assert_close(imported.embed(images), direct.embed(images))
+    assert imported.architecture() == direct.architecture() and imported.view_shape == direct.view_shape == (3, 128, 128)
+    assert main(["import", str(file), "out=imported", *sizes, *QUIET]) == 2
+    assert "imported is there already" in capsys.readouterr().err
+
+
+def test_embed_goes_on_after_a_kill(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Killed between two parts; the same command then makes the rest alone, and the file is as without the kill."""
+    write_images(folder / "many", pixels(60))
+    words = ["embed", "examples0.ckpt", "many", "out=vectors.npy", "batch_size=1", "accelerator=cpu"]
+    process = subprocess.Popen([sys.executable, "-m", "contextssl", *words], stderr=subprocess.DEVNULL)
+    parts = folder / ".vectors.npy.parts"
+    deadline = time.monotonic() + 120
+    while not (parts / "000002.json").is_file() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    if (folder / "vectors.npy").exists():
+        pytest.skip("it had ended before it was killed")
+    made = len(list(parts.glob("*.json"))) - 1  # beside the names of each part, what all were made from
+    assert made >= 3
+    assert main([*words, "progress=false"]) == 0
+    assert f"{made} of 60 parts were made before: going on" in capsys.readouterr().err
+    np.testing.assert_allclose(np.load("vectors.npy"), loaded(folder).embed("many"), rtol=1e-4, atol=1e-5)
+    assert not parts.exists()
