@@ -1,8 +1,8 @@
 """Embedding a folder: memory and speed beside a plain loop over the same encoder: python benchmarks/embedding.py [IMAGES] [MODEL] [SIDE]
 
-Writes so many JPEGs of noise-free waves, SIDE pixels wide, into a temporary folder; then, twice in turn: `contextssl embed`'s loop, and the loop that one
-writes with PIL, torchvision's transforms and timm's way of batches, over the same encoder. Then embeds a tenth and all of them by the command, each
-in a process of its own, and prints the peak memory of both.
+Writes so many JPEGs of noise-free waves, SIDE pixels wide, into a temporary folder; then, twice in turn: `contextssl embed`'s loop, and the loop that
+one writes with PIL, torchvision's transforms and batches, over the same encoder. Then embeds a tenth and all of them by the command, each in a
+process of its own, and prints the peak memory of both.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ sys.exit(code)
 
 def main(images: int = 10_000, name: str = "photos", side: int = 256) -> None:
     model = contextssl.load(name, device="cpu")
-    print(
-        f"{describe_machine()['machine']}, torch {torch.__version__}, commit {commit()}, {torch.get_num_threads()} threads; {images:,} JPEGs of {side} px"
-    )
+    machine = describe_machine()["machine"]
+    print(f"{machine}, torch {torch.__version__}, commit {commit()}, {torch.get_num_threads()} threads; {images:,} JPEGs of {side} px")
     with tempfile.TemporaryDirectory() as folder:
         few, many = Path(folder) / "few", Path(folder) / "many"
         write(many, images, side)
