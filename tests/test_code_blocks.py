@@ -60,8 +60,7 @@ NOT_RUN = {
 
 def blocks(page: str) -> Iterator[tuple[str, str]]:
     """Language and text of each block of code; a drawing has no language."""
-    for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE):
-        yield language, text
+    yield from re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
 def test_every_block_is_run_or_has_a_reason_not_to_be() -> None:

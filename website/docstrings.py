@@ -15,7 +15,8 @@ import griffe
 
 from website.rooms import ROOMS
 
-ROLE = re.compile(r":(?:class|func|meth|attr|mod|data):`(~?)([\w.]+)`")
+# Of a role: a text of its own, a short name (~), the name.
+ROLE = re.compile(r":(?:class|func|meth|attr|mod|data):`(?:([^`<]+?)\s*<)?(~?)([\w.]+)>?`")
 CODE = re.compile(r"``([^`\n]+)``")
 # Of a section of parameters: "a, b: what both are", with the lines that continue it.
 SHARED_LINE = re.compile(r"^( +)(\w+(?:, \w+)+): (.*(?:\n\1 +\S.*)*)$", re.MULTILINE)
@@ -74,8 +75,8 @@ def rewritten(text: str, around: griffe.Object, names: Names) -> str:
     """A docstring in the Markdown of the reference."""
 
     def reference(match: re.Match[str]) -> str:
-        short, name = match.groups()
-        written = name.rpartition(".")[2] if short else name
+        own, short, name = match.groups()
+        written = own or (name.rpartition(".")[2] if short else name)
         target = names.target(name, around)
         return f"`{written}`" if target is None else f"[`{written}`][{target}]"
 

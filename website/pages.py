@@ -1,4 +1,6 @@
-"""The pages of the site, from files of the repository: links between pages stay, and a link to any other file or folder leads to a page that shows it."""
+"""The pages of the site, from files of the repository: links between pages stay, and a link to any other file or folder leads to a page that
+shows it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ from website.settings_page import settings_page
 ROOT = Path(__file__).parents[1]
 # Pages that lie beside docs/, under the names that they have in the site.
 BESIDE = ("CHANGELOG.md", "CONTRIBUTING.md")
+# Files of ours that the pages load.
+OWN = ("iframe-worker.js", "wrapped.css")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".cff": "yaml"}
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
@@ -25,7 +29,7 @@ def site_pages(root: Path = ROOT) -> dict[str, str | bytes]:
     """
     made: dict[str, str | bytes] = {f"reference/{room.name}.md": room.markdown for room in ROOMS}
     made["reference/settings.md"] = settings_page()
-    made["javascripts/iframe-worker.js"] = (root / "website/iframe-worker.js").read_bytes()
+    made |= {f"assets/own/{name}": (root / "website" / name).read_bytes() for name in OWN}
     shown: dict[str, str] = {}
     for source in (*sorted((root / "docs").iterdir()), *(root / name for name in BESIDE)):
         if source.suffix == ".ipynb":

@@ -59,8 +59,8 @@ ROOMS = (
     Room(
         "data",
         "Data",
-        "Where views and pairs come from: [Views][contextssl.Views] and [ViewPairs][contextssl.ViewPairs] of your own arrays stand on the page of the "
-        "package; below are what draws pairs, stores, rendered shapes, augmentations and tables.",
+        "Where views and pairs come from: what draws pairs, stores, rendered shapes, augmentations and tables. [Views][contextssl.Views] and "
+        "[ViewPairs][contextssl.ViewPairs] of your own arrays stand on the page of the package.",
         _within(
             "data",
             "pairs.PairSource pair_sampler.PairSampler environment_mix.EnvironmentMix dataset.open_data source views.ViewBank pack.pack store.Store "
@@ -75,8 +75,8 @@ ROOMS = (
         "Metrics and tests are functions of tensors, and can be used alone; the protocols of `contextssl evaluate` put them together.",
         _within(
             "evaluation",
-            "evaluate.evaluate plan.Plan embeddings.Embedder view_sets contexts metrics bootstrap item_sums neighbours ridge_regression variance_share "
-            "sensitivity noise certificate leace pair_erasure fairness_metrics transformations",
+            "evaluate.evaluate plan.Plan embeddings.Embedder view_sets contexts metrics bootstrap item_sums neighbours ridge_regression "
+            "variance_share sensitivity noise certificate leace pair_erasure fairness_metrics transformations",
         ),
     ),
     Room(
@@ -89,8 +89,8 @@ ROOMS = (
     Room(
         "plug-ins",
         "Plug-ins",
-        "What a method, a data set, a protocol, a head, a metric and an augmentation are made of; [the guide](../plugins.md) shows one of each. A data "
-        "set is a [DataSet][contextssl.DataSet].",
+        "What a method, a protocol, a head, a metric and an augmentation are made of; a data set is a [DataSet][contextssl.DataSet]. "
+        "[The guide](../plugins.md) shows how one is added.",
         _within(
             "",
             "method protocol head metric data.augmentations.augmentation.Augmentation config.setting plugins.Kind",

@@ -10,9 +10,9 @@ from contextssl.config.evaluation_settings import EvaluateSettings
 
 INTRO = """# Settings of every command
 
-`contextssl COMMAND key=value …`; how values are written: [Settings on the command line](../settings.md). `contextssl COMMAND --help` lists those that the chosen
-data set, method and protocol read, with the defaults of the chosen `experiment`. A setting may name your own code, as `package.module:NAME`
-([plug-ins](../plugins.md)).
+`contextssl COMMAND key=value …`; how values are written: [Settings on the command line](../settings.md). `contextssl COMMAND --help` lists those that
+the chosen data set, method and protocol read, with the defaults of the chosen `experiment`. A setting may name your own code, as
+`package.module:NAME` ([plug-ins](../plugins.md)).
 """
 
 
