@@ -7,6 +7,7 @@ from typing import Any
 
 from contextssl.commands import COMMANDS
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.help import FIRST
 
 INTRO = """# Settings of every command
 
@@ -17,30 +18,36 @@ the chosen data set, method and protocol read, with the defaults of the chosen `
 
 
 def settings_page() -> str:
-    """The page as Markdown. Settings that several commands share (those of every evaluation) are listed once."""
+    """The page as Markdown. Settings that several commands share are listed once: those of every evaluation, and of training."""
+    schemas = list(dict.fromkeys(command.schema for command in COMMANDS.values()))
     parts = [INTRO]
-    for schema in dict.fromkeys(command.schema for command in COMMANDS.values()):
+    for schema in schemas:
         named = {name: command for name, command in COMMANDS.items() if command.schema is schema}
         if schema is EvaluateSettings:
             parts.append("## contextssl evaluate\n\n| command | |\n|---|---|\n")
-            parts.append("".join(f"| `contextssl {name} [RUN]` | {_cell(command.intro)} |\n" for name, command in named.items()))
+            parts[-1] += "".join(f"| `contextssl {name} [RUN]` | {_cell(command.intro)} |\n" for name, command in named.items())
         else:
             ((name, command),) = named.items()
             usage = " ".join(["contextssl", name, *command.shown_positional])
-            parts.append(f"## contextssl {name}\n\n{' '.join(command.intro.split())} Usage: `{usage} key=value …`\n")
-        parts += [_table(title, fields) for title, fields in _groups(schema)]
+            parts.append(f"## contextssl {name}\n\n`{usage} key=value …`\n\n{' '.join(command.intro.split())}\n")
+        base = next((each for each in schemas if each is not schema and issubclass(schema, each)), None)
+        if base is not None:
+            (of,) = (name for name, command in COMMANDS.items() if command.schema is base)
+            parts.append(f"The settings of [contextssl {of}](#contextssl-{of.replace(' ', '-')}) are its settings too.\n")
+        parts += [_table(title, fields) for title, fields in _groups(schema, base)]
     return "\n".join(parts)
 
 
-def _groups(schema: type[Any]) -> list[tuple[str, list[dataclasses.Field[Any]]]]:
-    """The settings of a command by group; those of the command itself come first, without a title."""
-    found, placed = [], set[str]()
+def _groups(schema: type[Any], base: type[Any] | None) -> list[tuple[str, list[dataclasses.Field[Any]]]]:
+    """The settings of a command by group, but for those of ``base``; in the order of its help."""
+    found = []
+    placed = set() if base is None else {field.name for field in dataclasses.fields(base)}
     for group in reversed([each for each in schema.__mro__ if dataclasses.is_dataclass(each)]):
         fields = [field for field in dataclasses.fields(group) if field.name not in placed]
         placed |= {field.name for field in fields}
         if fields:
             found.append(("" if group is schema else str(group.__doc__).split(".")[0], fields))
-    return sorted(found, key=lambda each: bool(each[0]))
+    return sorted(found, key=lambda each: (bool(each[0]), FIRST.index(each[0]) if each[0] in FIRST else len(FIRST)))
 
 
 def _table(title: str, fields: list[dataclasses.Field[Any]]) -> str:

@@ -84,6 +84,8 @@ def test_every_setting_of_every_command_is_on_the_page() -> None:
     for name, command in COMMANDS.items():
         section = sections["contextssl evaluate" if name.startswith("evaluate ") else f"contextssl {name}"]
         assert f"contextssl {name}" in section
+        if "(#contextssl-train)" in section:
+            section += sections["contextssl train"]
         for field in dataclasses.fields(command.schema):
             assert section.count(f"| `{field.name}` |") == 1, field.name
     assert "| `seed` | `0` |" in page and "| `resume` |  |" in page and "| `random_mask` | `true` |" in page
