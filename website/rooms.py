@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The fields of the settings, over a hundred, stand on the page of the settings.
+LISTED_ELSEWHERE = {"contextssl.TrainSettings": "\n    options:\n      show_signature: false"}
+
 
 @dataclass(frozen=True)
 class Room:
@@ -23,7 +26,7 @@ class Room:
 
     @property
     def markdown(self) -> str:
-        blocks = "\n\n".join(f"::: {part}" for part in self.parts)
+        blocks = "\n\n".join(f"::: {part}{LISTED_ELSEWHERE.get(part, '')}" for part in self.parts)
         return f"# {self.title}\n\n{self.about}\n\n{blocks}\n"
 
 
@@ -34,7 +37,8 @@ def _within(package: str, names: str) -> tuple[str, ...]:
 TOP = Room(
     "contextssl",
     "contextssl",
-    "What `import contextssl` offers: loading and training a model, using it, and giving it data of your own. Each name is imported on first use.",
+    "What `import contextssl` offers: loading and training a model, using it, and giving it data of your own. Each name is imported on first use. "
+    "The fields of `TrainSettings` are the [settings of `contextssl train`](settings.md#contextssl-train).",
     _within("", "load load_any train TrainSettings ContextSSL Factor FactorSpace Environment Views ViewPairs PairBatch Data DataSet"),
 )
 ROOMS = (

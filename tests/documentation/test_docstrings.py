@@ -9,10 +9,12 @@ from textwrap import dedent
 
 import pytest
 
-griffe = pytest.importorskip("griffe", reason="the docs extra is not installed")
+pytest.importorskip("griffe", reason="the docs extra is not installed")
 
-from website.docstrings import Names, rewritten  # noqa: E402
-from website.rooms import ROOMS, Room  # noqa: E402
+import griffe
+
+from website.docstrings import Names, rewritten
+from website.rooms import ROOMS, Room
 
 MODULES = {
     "shapes.py": '''

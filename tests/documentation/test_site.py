@@ -91,5 +91,6 @@ def test_a_docstring_reads_as_text_with_references(site: Path) -> None:
     text = (site / "reference/contextssl.html").read_text()
     assert ":class:" not in text and "``" not in text
     assert re.search(r'<a [^>]*href="models.html#contextssl.models.predictor.Predictor"[^>]*><code>Predictor</code></a>', text)
-    assert "Float" in text and "uint8" in text
+    assert "Float" in text and "uint8" in text and "setting(" not in text
+    assert 'class="language-sh highlight"' in (site / "index.html").read_text(), "wrapped.css goes by it"
     assert (site / "search.js").stat().st_size > 100_000
