@@ -7,6 +7,7 @@ from typing import Any
 
 from contextssl.commands import COMMANDS
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.experiments import EXPERIMENT_OF, experiments
 from contextssl.config.help import FIRST
 
 INTRO = """# Settings of every command
@@ -30,6 +31,9 @@ def settings_page() -> str:
             ((name, command),) = named.items()
             usage = " ".join(["contextssl", name, *command.shown_positional])
             parts.append(f"## contextssl {name}\n\n`{usage} key=value …`\n\n{' '.join(command.intro.split())}\n")
+            if name in EXPERIMENT_OF:
+                sets = ", ".join(f"`{each}`" for each in experiments())
+                parts.append(f"`experiment=NAME`: a set of settings that ships with the package: {sets}.\n")
         base = next((each for each in schemas if each is not schema and issubclass(schema, each)), None)
         if base is not None:
             (of,) = (name for name, command in COMMANDS.items() if command.schema is base)
@@ -65,8 +69,10 @@ def _default(field: dataclasses.Field[Any]) -> str:
 def _meaning(field: dataclasses.Field[Any]) -> str:
     meaning, unit, choices = (field.metadata[key] for key in ("help", "unit", "choices"))
     limits = str(field.metadata["range"])
-    further = [*([f"in {unit}"] if unit else []), *([limits] if limits else []), *([", ".join(choices)] if choices else [])]
-    return _cell("; ".join([meaning if isinstance(meaning, str) else meaning(), *further]))
+    meaning = meaning if isinstance(meaning, str) else meaning()
+    # A meaning may say of each choice what it is.
+    unnamed = [] if all(choice in meaning for choice in choices) else [", ".join(choices)]
+    return _cell("; ".join([meaning, *([f"in {unit}"] if unit else []), *([limits] if limits else []), *unnamed]))
 
 
 def _cell(text: str) -> str:

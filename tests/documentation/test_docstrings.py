@@ -102,7 +102,7 @@ def test_the_top_page_has_every_public_name() -> None:
     assert {part.removeprefix("contextssl.") for part in ROOMS[0].parts} == {*contextssl.__all__} - {"__version__"}
 
 
-def objects(scope: griffe.Object) -> Iterator[griffe.Object]:
+def objects(scope: griffe.Object | griffe.Alias) -> Iterator[griffe.Object | griffe.Alias]:
     yield scope
     for member in scope.members.values():
         if not member.is_alias:

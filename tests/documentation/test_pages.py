@@ -88,6 +88,10 @@ def test_every_setting_of_every_command_is_on_the_page() -> None:
             section += sections["contextssl train"]
         for field in dataclasses.fields(command.schema):
             assert section.count(f"| `{field.name}` |") == 1, field.name
+    assert "`shapes_examples`" in sections["contextssl train"] and "`experiment=NAME`" not in sections["contextssl report"]
+    assert "| `resize` | `bilinear` |" in page and "(fast); bilinear, fast" not in page, (
+        "choices that the meaning names are not named twice"
+    )
     assert "| `seed` | `0` |" in page and "| `resume` |  |" in page and "| `random_mask` | `true` |" in page
 
 

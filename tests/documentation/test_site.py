@@ -14,6 +14,7 @@ pytest.importorskip("zensical", reason="the docs extra is not installed")
 pytest.importorskip("mkdocstrings", reason="the docs extra is not installed")
 
 from website import build
+from website.pages import ROOT
 
 # What a browser loads by itself; an anchor is followed by the reader.
 LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src", "embed": "src", "link": "href"}
@@ -83,7 +84,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, built: list[Path]) -> None
 
 def test_the_navigation_holds_every_page_of_the_documentation(built: list[Path], site: Path) -> None:
     linked = {(site / unquote(urlsplit(link).path)).name for link in page(site / "index.html").links if not urlsplit(link).scheme}
-    guides = {f"{path.stem}.html" for path in (build.ROOT / "docs").iterdir() if path.suffix in (".md", ".ipynb")}
+    guides = {f"{path.stem}.html" for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".ipynb")}
     assert guides - {"index.html"} <= linked
 
 
