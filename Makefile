@@ -1,5 +1,6 @@
 # make demo   render, train, evaluate, report: ten to twenty minutes on two cores; more words by DEMO="seed=1"
 # make test   every check, in an environment of its own (.venv), made at the first call
+# make docs   the documentation site, into site/: open site/index.html
 # make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tes
 KERNELS = default avx2
 THREADS = 1 2
 
-.PHONY: demo test test-kernels test-slow check environment clean
+.PHONY: demo docs test test-kernels test-slow check environment clean
 
 environment: $(VENV)/.ready
 
@@ -26,6 +27,9 @@ $(VENV)/.ready: pyproject.toml
 
 demo: environment
 	$(BIN)/contextssl demo $(DEMO)
+
+docs: environment
+	$(BIN)/python -m website.build
 
 check: environment
 	$(BIN)/ruff check .
@@ -51,4 +55,4 @@ test-slow: check
 	$(BIN)/python -m pytest
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site build/website .cache .mypy_cache .ruff_cache .pytest_cache

@@ -41,6 +41,7 @@ MINE = """
 from dataclasses import dataclass, replace
 
 from contextssl.config.setting import setting
+from contextssl.head import Head
 from contextssl_example import BARLOW, Solarize
 from contextssl_example import gratings as data
 
@@ -51,6 +52,7 @@ class PullSettings:
 
 
 Pull = replace(BARLOW, settings=PullSettings)
+MEAN = Head("mean", "the mean", fit=lambda data: data.test)
 """
 
 

@@ -7,7 +7,9 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,14 +20,26 @@ from torch import nn
 from contextssl.cli import _split, main
 from contextssl.config.bare_words import named
 from contextssl.config.overrides import settings_from
+from contextssl.config.setting import setting
 from contextssl.data.folder import write_folder
+from contextssl.method import Method, Parts
+from contextssl.models.baselines.term import Term
+from contextssl.records.results import read_results
 from tests.example_package import installed_example
 from tests.listed import write_pairs
 from tests.people import write_people
 from tests.sources import ToySource, write_photos
 
 ROOT = Path(__file__).parents[1]
-GUIDES = ("README.md", "docs/training.md", "docs/extending.md", "docs/contexts.md", "docs/pairs.md")
+GUIDES = (
+    "README.md",
+    "docs/training.md",
+    "docs/extending.md",
+    "docs/plugins.md",
+    "docs/contexts.md",
+    "docs/pairs.md",
+    "docs/rendering.md",
+)
 # What makes a command small enough for a test: these settings are added or replaced, everything else stays as the guide says.
 TRAIN = (
     "epochs=1 warmup_epochs=0 batch_size=8 pairs_per_item=1 width=32 n_layer=1 projection_dim=16 auxiliary_width=16 block_size=8 log_interval=1 "
@@ -63,6 +77,9 @@ def small(words: list[str]) -> list[str]:
             "data_dir=path/to/3DIEBench": "resolution=16 backbone=resnet_compact",
         }.items():
             extra += f" {of_it}" if word in words else ""
+    if any(word.startswith("grid=") for word in words):
+        words = [re.sub(r":\d+", ":2", word) if word.startswith("grid=") else word for word in words]
+        extra = f"{extra.replace(' views=4', '')} {SHAPES.replace(' views=4', '')} resolution=16"
     added = [] if any(word.startswith("resume=") for word in words) else extra.split()
     if any(word.startswith("epochs=") for word in words) and words[0] == "evaluate":
         added.append("epochs=1")
@@ -116,7 +133,19 @@ def write_own_module(path: Path) -> None:
     (build,) = blocks("docs/extending.md", "python")
     before = "from tests.test_readme import MyEncoder as encoder, arrays\n\ntrain_arrays, val_arrays = arrays(20), arrays(6)\n"
     after = "\nmade = data\n\ndef data():\n    return made\n"
-    path.write_text(before + build.split("settings =")[0] + after)
+    (head,) = blocks("docs/plugins.md", "python")
+    path.write_text(before + build.split("settings =")[0] + after + head)
+
+
+def write_meshes(folder: Path) -> None:
+    """Two classes of six meshes each, and a mug beside them."""
+    from contextssl.data.shapes import shape_mesh
+
+    for name in ("mug", "table"):
+        (folder / "my_meshes" / name).mkdir(parents=True)
+        for number in range(6):
+            shape_mesh(name, np.random.default_rng(number)).export(folder / f"my_meshes/{name}/{number}.obj")
+    shape_mesh("mug", np.random.default_rng(9)).export(folder / "mug.obj")
 
 
 @pytest.fixture
@@ -127,6 +156,7 @@ def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_people(in_folder / "people.csv")
     write_pairs(in_folder / "path/to/folder")
     write_own_module(in_folder / "mine.py")
+    write_meshes(in_folder)
     monkeypatch.syspath_prepend(str(in_folder))
     return in_folder
 
@@ -136,9 +166,9 @@ def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_command_runs(guide: str, with_everything: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = commands(guide)
-    assert len(asked) >= 4
+    assert len(asked) >= 3
     with installed_example(with_everything, monkeypatch):
-        if guide == "docs/training.md":
+        if guide in ("docs/training.md", "docs/plugins.md"):
             run(next(words for words in commands("README.md") if words[:2] == ["contextssl", "train"]))
         for words in asked:
             run(words)
@@ -149,10 +179,10 @@ def test_the_python_of_the_readme_runs(in_folder: Path) -> None:
     run(next(words for words in commands("README.md") if words[:2] == ["contextssl", "train"]))
     images = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8)
     scope: dict[str, Any] = {"pairs": torch.stack([images[:3], images[1:4]], dim=1), "images": images}
-    for page in ("README.md", "docs/contexts.md"):
+    for page in ("README.md", "docs/index.md", "docs/contexts.md", "docs/pairs.md"):
         (use,) = blocks(page, "python")
         scope.pop("z", None)
-        exec(use.replace("runs/shapes", "runs/first"), scope)
+        exec(re.sub('load\\("runs/[a-z]+"\\)', 'load("runs/first")', use), scope)
         assert scope["z"].shape == (5, 16)
 
 
@@ -162,6 +192,45 @@ def test_the_python_of_the_guide_on_extending_runs(in_folder: Path) -> None:
     scope: dict[str, Any] = {"train_arrays": arrays(20), "val_arrays": arrays(6), "my_encoder": MyEncoder()}
     exec(build, scope)
     assert (scope["run"] / "results.json").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_python_of_the_guide_on_evaluation_runs(in_folder: Path) -> None:
+    run(next(words for words in commands("README.md") if words[:2] == ["contextssl", "train"]))
+    (evaluation,) = blocks("docs/evaluation.md", "python")
+    scope: dict[str, Any] = {}
+    exec(
+        evaluation.replace("eval_ctxt=[0, 14]", "eval_ctxt=[0, 6], epochs=1, contexts=1, neighbours=3, accelerator='cpu', progress=False"),
+        scope,
+    )
+    assert {row.protocol for row in read_results(scope["folder"])[1]} >= {"geometry", "probe"}
+
+
+def test_the_python_of_the_guide_on_rendering_runs(in_folder: Path) -> None:
+    write_meshes(in_folder)
+    scope: dict[str, Any] = {}
+    first, own, single = blocks("docs/rendering.md", "python")
+    exec(first, scope)
+    assert scope["images"].shape == (50, 64, 64, 3) and scope["raw"].shape == (50, 7) and scope["latents"].shape == (50, 6)
+    exec(own.replace("val_objects_per_class=10", "val_objects_per_class=2"), scope)
+    assert scope["source"].class_names == ("mug", "table")
+    exec(single, scope)
+    assert scope["images"].shape == (1, 256, 256, 3)
+
+
+def test_the_method_of_the_guide_on_comparing_is_one() -> None:
+    (method,) = blocks("docs/compare.md", "python")
+    scope: dict[str, Any] = {
+        "dataclass": dataclass,
+        "setting": setting,
+        "Method": Method,
+        "Parts": Parts,
+        "Term": Term,
+        "Pulled": lambda width, weight: (width, weight),
+    }
+    exec(method, scope)
+    own = scope["PullSettings"](pull_weight=3)
+    assert scope["Pull"].terms(SimpleNamespace(feature_width=8, own=own)) == [(8, 3)]
 
 
 @pytest.mark.parametrize(("page", "least"), [("evaluation", 3), ("report", 3), ("results", 10)])

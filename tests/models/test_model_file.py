@@ -60,6 +60,7 @@ def test_no_place_of_the_machine_is_in_the_file(tmp_path: Path) -> None:
     assert model.recipe is not None
     model.recipe["settings"] |= {"data_dir": "/home/someone/data", "run_dir": "/home/someone/run"}
     model.recipe["data"] |= {"path": "/home/someone/data", "places": {"data_dir": "/home/someone/data"}}
+    model.recipe["data"]["source"] = {"kind": "images", "path": "/home/someone/data", "validation": {"split_file": "/home/someone/file"}}
     write_model(model, tmp_path / "shared.safetensors")
     assert b"someone" not in (tmp_path / "shared.safetensors").read_bytes()
     contextssl.load(tmp_path / "shared.safetensors")

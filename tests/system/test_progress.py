@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -44,3 +45,22 @@ def test_what_cannot_be_counted_is_a_line_where_it_lasts(capsys: pytest.CaptureF
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     say("a moment", lasting=False)
     assert capsys.readouterr().err == "\r\x1b[2Ka moment …"
+
+
+def test_a_bar_in_a_notebook_is_one_output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Place:
+        def update(self, what: str) -> None:
+            shown.append(what)
+
+    display = SimpleNamespace(HTML=str, display=lambda what, display_id: Place())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setattr("contextssl.system.progress.BAR_SECONDS", -1.0)
+    with Meter("packing <x>", 100, "images", console=Console(force_jupyter=True)) as meter:
+        meter.advance(30, lambda: "loss 1")
+        meter.advance(70, lambda: "loss 0")
+    assert [bar.partition("value=")[2] for bar in shown[:1]] == ['"30"></progress> 30% loss 1</div>']
+    assert shown[-1] == '<div>packing &lt;x&gt; <progress max="100" value="100"></progress> 100% loss 0</div>'
+    assert capsys.readouterr() == ("", "")

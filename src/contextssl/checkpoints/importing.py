@@ -64,7 +64,7 @@ def recipe_of_published(model: ContextSSL) -> dict[str, object]:
         "columns": None,
         "labels": None,
         "class_names": [],
-        "data": {"kind": "3diebench"},
+        "data": {"kind": "3diebench", "places": {}},
         "encoder": None,
         "feature_width": model.feature_width,
     }

@@ -25,6 +25,8 @@ from contextssl.system.files import write_bytes
 SUFFIX = ".safetensors"
 # In the file's metadata: what rebuilds the model, and a digest of that and of the model's tensors.
 ABOUT, DIGEST = "contextssl.model", "contextssl.digest"
+# What says in a description of data where they lie.
+PLACES = ("path", "places", "split_file")
 # Before the names of the model's tensors, and of the views that it carries.
 WEIGHTS, CARRIED = "model.", "carried."
 
@@ -88,8 +90,17 @@ def shareable(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What rebuilds a model, without the places of this machine: a file of a model is handed on."""
     paths = {name for name, field in fields_of(TrainSettings).items() if field.metadata["path"]}
     settings = {name: None if name in paths and value is not None else value for name, value in recipe["settings"].items()}
-    data = {name: value for name, value in recipe["data"].items() if name not in ("path", "places", "validation")}
+    data = _without_places(recipe["data"])
+    if data != recipe["data"]:
+        # Whoever reads it can open such data by their name, at another place.
+        data["places"] = {}
     return {**recipe, "settings": settings | {"output_dir": "runs"}, "data": data}
+
+
+def _without_places(values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _without_places(value) for name, value in values.items() if name not in PLACES}
+    return values
 
 
 def _digest(about: str, tensors: Mapping[str, Tensor]) -> str:

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress: a bar on a terminal or in a notebook, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from contextssl.system.notebook_bar import NotebookBar
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-# Seconds between two plain lines, and between two updates of costly words on a terminal.
+# Seconds between two plain lines, and between two updates of costly words on a terminal or of a notebook's bar.
 LINE_SECONDS, BAR_SECONDS = 10.0, 1.0
 
 
 class Meter:
-    """Counts what is done and shows it: a bar on a terminal, a plain line every so many seconds elsewhere, nothing where ``show`` is false.
+    """Counts what is done and shows it: a bar on a terminal or in a notebook, a plain line every so many seconds elsewhere, nothing where ``show`` is
+    false.
 
     Args:
         unit: name of what is counted in the plural, such as ``"images"``.
@@ -47,6 +50,8 @@ class Meter:
         self.line = line or self._count
         self.console = console or Console(stderr=True)
         self.bar: Progress | None = None
+        self.notebook: NotebookBar | None = None
+        self.words = self._rate
 
     def __enter__(self) -> Meter:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -58,6 +63,8 @@ class Meter:
             self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.console)
             self.bar.start()
             self.task = self.bar.add_task(self.title, total=self.total, completed=self.done, words="")
+        elif self.show and self.console.is_jupyter:
+            self.notebook = NotebookBar(self.total)
         return self
 
     @property
@@ -79,20 +86,30 @@ class Meter:
             self.bar.update(self.task, completed=self.done, description=self.title)
             if words is None or now - self.shown > BAR_SECONDS:
                 self.shown = now
-                self.bar.update(self.task, words=f"{self.rate:,.0f} {self.unit}/s" if words is None else words())
+                self.bar.update(self.task, words=self._rate() if words is None else words())
+        elif self.notebook is not None:
+            self.words = words or self._rate
+            if now - self.shown > BAR_SECONDS:
+                self.shown = now
+                self.notebook.show(self.title, self.done, self.words())
         elif now - self.shown > self.seconds:
             self.shown = now
             self._print()
 
     def stop(self) -> None:
-        """Takes the bar off the terminal's last line."""
-        if self.bar is not None:
-            with suppress(Exception):
+        """Takes the bar off the terminal's last line; a notebook's stays, as it stands now."""
+        with suppress(Exception):
+            if self.bar is not None:
                 self.bar.stop()
+            if self.notebook is not None:
+                self.notebook.show(self.title, self.done, self.words())
+
+    def _rate(self) -> str:
+        return f"{self.rate:,.0f} {self.unit}/s"
 
     def _count(self) -> str:
-        done, rate = f"{self.done:,} of {self.total:,} {self.unit}", f"{self.rate:,.0f} {self.unit}/s"
-        return f"{self.title}: {done} ({self.done / max(self.total, 1):.0%}), {rate}, {self.seconds_left:,.0f} s left"
+        done = f"{self.done:,} of {self.total:,} {self.unit} ({self.done / max(self.total, 1):.0%})"
+        return f"{self.title}: {done}, {self._rate()}, {self.seconds_left:,.0f} s left"
 
     def _print(self) -> None:
         # The terminal or pipe may be closed, which must not end the work.
@@ -101,7 +118,7 @@ class Meter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
-        if self.bar is None and self.show and self.done > self.at_start:
+        if self.bar is None and self.notebook is None and self.show and self.done > self.at_start:
             self._print()
 
 

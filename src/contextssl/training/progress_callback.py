@@ -14,7 +14,7 @@ PATIENCE = 15.0
 
 
 class Progress(pl.Callback):
-    """Of the first process: a bar on a terminal, plain lines elsewhere."""
+    """Of the first process: a bar on a terminal or in a notebook, plain lines elsewhere."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         def line() -> str:
