@@ -43,6 +43,8 @@ RUN = {
     ("docs/tables.md", "sh"): "tests/test_tables.py::test_every_command_of_the_guide_runs",
     ("docs/tables.md", "python"): "tests/test_tables.py::test_every_command_of_the_guide_runs",
     ("docs/training.md", "sh"): COMMANDS,
+    ("docs/using.md", "sh"): COMMANDS,
+    ("docs/using.md", "python"): "tests/test_readme.py::test_the_python_of_the_guide_on_using_runs",
 }
 NOT_RUN = {
     ("docs/clusters.md", "bash"): "a queue, or several machines",

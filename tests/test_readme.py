@@ -28,7 +28,9 @@ from contextssl.records.results import read_results
 from tests.example_package import installed_example
 from tests.listed import write_pairs
 from tests.people import write_people
+from tests.reference import published_state
 from tests.sources import ToySource, write_photos
+from tests.used import pixels, write_images
 
 ROOT = Path(__file__).parents[1]
 GUIDES = (
@@ -39,6 +41,7 @@ GUIDES = (
     "docs/contexts.md",
     "docs/pairs.md",
     "docs/rendering.md",
+    "docs/using.md",
 )
 # What makes a command small enough for a test: these settings are added or replaced, everything else stays as the guide says.
 TRAIN = (
@@ -46,6 +49,7 @@ TRAIN = (
     "val_pairs=8 eval_ctxt=[0,6] accelerator=cpu progress=false"
 )
 SHAPES = "classes=2 objects=4 val_objects=2 views=4"
+USE = "accelerator=cpu progress=false"
 EVALUATE = "contexts=1 neighbours=3 accelerator=cpu progress=false"
 
 
@@ -66,6 +70,8 @@ def small(words: list[str]) -> list[str]:
         "evaluate": EVALUATE,
         "data": SHAPES if words[1] == "shapes" else "",
         "report": "",
+        "import": f"{USE} n_head=4 block_size=8",
+        **dict.fromkeys(("embed", "neighbours", "context", "adapt"), USE),
     }[words[0]]
     if words[0] == "train":
         for word, of_it in {
@@ -148,6 +154,16 @@ def write_meshes(folder: Path) -> None:
     shape_mesh("mug", np.random.default_rng(9)).export(folder / "mug.obj")
 
 
+def write_used(folder: Path) -> None:
+    """What the guide on using a model names."""
+    paths = write_images(folder / "images", pixels(8, side=40))
+    for path, name in zip(paths, ("query", "a", "b"), strict=False):
+        path.rename(path.with_name(f"{name}.png"))
+    rows = [["a.png", "b.png"], *([f"image{n:03d}.png", f"image{n + 1:03d}.png"] for n in range(3, 7))]
+    (folder / "images/pairs.csv").write_text("first,second\n" + "\n".join(map(",".join, rows)))
+    torch.save(published_state(), folder / "published.pt")
+
+
 @pytest.fixture
 def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files and folders that the guides name."""
@@ -157,6 +173,7 @@ def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_pairs(in_folder / "path/to/folder")
     write_own_module(in_folder / "mine.py")
     write_meshes(in_folder)
+    write_used(in_folder)
     monkeypatch.syspath_prepend(str(in_folder))
     return in_folder
 
@@ -184,6 +201,16 @@ def test_the_python_of_the_readme_runs(in_folder: Path) -> None:
         scope.pop("z", None)
         exec(re.sub('load\\("runs/[a-z]+"\\)', 'load("runs/first")', use), scope)
         assert scope["z"].shape == (5, 16)
+
+
+def test_the_python_of_the_guide_on_using_runs(in_folder: Path) -> None:
+    """Of docs/using.md, with the model that comes with the package."""
+    write_used(in_folder)
+    scope: dict[str, Any] = {"photos": pixels(12), "labels": np.arange(12) % 2}
+    for use in blocks("docs/using.md", "python"):
+        exec(use.replace('load("photos")', 'load("photos", device="cpu")'), scope)
+    assert scope["near"].rows.shape == (1, 5) and len(scope["table"]) == len(scope["z"]) == 8
+    assert scope["classifier"].predict(pixels(3)).shape == (3,)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -50,7 +50,8 @@ ROOMS = (
         "[ContextSSL][contextssl.ContextSSL], the world model, stands on the page of the package.",
         _within(
             "models",
-            "view_encoder by_examples by_evidence conditional predictor description bottleneck encoders table_encoder image_input label_space "
+            "view_encoder by_examples by_evidence conditional predictor description adapted hub neighbours model_file "
+            "context_file bottleneck encoders table_encoder image_input label_space "
             "objectives baselines.baseline baselines.term",
         ),
     ),
@@ -67,6 +68,7 @@ ROOMS = (
         "[ViewPairs][contextssl.ViewPairs] of your own arrays stand on the page of the package.",
         _within(
             "data",
+            "given_images given_pairs "
             "pairs.PairSource pair_sampler.PairSampler environment_mix.EnvironmentMix dataset.open_data source views.ViewBank pack.pack store.Store "
             "store.open_store shapes.ShapesSource shapes.normalise shapes.render_views shapes.shape_mesh augmented augmentations.Augmentations "
             "augmentations.Crop augmentations.Blur augmentations.Color augmentations.Flip augmentations.Rotate augmentations.Grayscale "
