@@ -49,11 +49,11 @@ class Shipped:
 LENGTHS = "train_views=5 probe_views=4 bottleneck=[0]"
 MODELS = {
     "shapes": Shipped(
-        "experiment=shapes_examples classes=[sofa,laptop,camera,ship,teapot,airplane,car,chair,mug,lamp] objects=900 epochs=30 warmup_epochs=0.5 "
+        "experiment=shapes_examples classes=[sofa,laptop,camera,ship,teapot,aeroplane,car,chair,mug,lamp] objects=900 epochs=30 warmup_epochs=0.5 "
         "log_interval=5",
         f"objects=100 val_objects=20 eval_ctxt=[0,2,14,62] contexts=5 {LENGTHS}",
         f"objects=30 val_objects=5 eval_ctxt=[0,14] contexts=2 {LENGTHS}",
-        "Objects of ten classes (sofa, laptop, camera, ship, teapot, airplane, car, chair, mug, lamp), made and rendered by contextssl at 32 px: "
+        "Objects of ten classes (sofa, laptop, camera, ship, teapot, aeroplane, car, chair, mug, lamp), made and rendered by contextssl at 32 px: "
         "9,000 objects in 25 poses, each in two of 25 colours of floor and light. Nothing of it comes from elsewhere.",
         "It knows rendered objects on a floor, of 32 px; of photos it has seen none. What examples say to ignore no longer affects distances and "
         "neighbours, but ridge regression without noise still predicts it. With examples of the same object alone, part of the rotation stays.",
