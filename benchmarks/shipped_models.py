@@ -35,17 +35,27 @@ class Shipped:
     Args:
         train: the words of its training, but run_dir.
         evaluate, check: of the evaluation of its card, and of the small one that the tests repeat.
-        data, limits: what the card says of its data, and of what it cannot do.
+        effect: the metric of how far a factor moves embeddings: shares of variance where items have many views, else sensitivity.
+        data, limits, licence: what the card says of its data, of what it cannot do, and of the rights.
     """
 
     train: str
     evaluate: str
     check: str
+    effect: str
     data: str
     limits: str
     licence: str
 
 
+# What a table calls an effect, before the factor, and what it is.
+EFFECTS = {
+    "variance_share": ("share of", "Share: the part of the embeddings' variance that the factor explains."),
+    "sensitivity": (
+        "sensitivity to",
+        "Sensitivity: squared distance between views that differ in the factor alone, over that of different items.",
+    ),
+}
 LENGTHS = "train_views=5 probe_views=4 bottleneck=[0]"
 MODELS = {
     "shapes": Shipped(
@@ -53,6 +63,7 @@ MODELS = {
         "log_interval=5",
         f"objects=100 val_objects=20 eval_ctxt=[0,2,14,62] contexts=5 {LENGTHS}",
         f"objects=30 val_objects=5 eval_ctxt=[0,14] contexts=2 {LENGTHS}",
+        "variance_share",
         "Objects of ten classes (sofa, laptop, camera, ship, teapot, aeroplane, car, chair, mug, lamp), made and rendered by contextssl at 32 px: "
         "9,000 objects in 25 poses, each in two of 25 colours of floor and light. Nothing of it comes from elsewhere.",
         "It knows rendered objects on a floor, of 32 px; of photos it has seen none. What examples say to ignore no longer affects distances and "
@@ -64,10 +75,11 @@ MODELS = {
         "warmup_epochs=0.2 save_interval=1",
         "data_dir=cifar10_images/train eval_ctxt=[0,14,62] contexts=3 train_items=1000 items=500 train_views=4 probe_views=4 bottleneck=[0]",
         "data_dir=cifar10_images/train eval_ctxt=[0,14] contexts=2 train_items=200 items=100 train_views=4 probe_views=4 bottleneck=[0]",
+        "sensitivity",
         "25,000 of the 50,000 training photos of CIFAR-10 (Krizhevsky, 2009), 32 px, without labels; each is shown under changes of colour, "
         "rotation, blur and crop.",
-        "It knows photos of ten kinds of things at 32 px; larger ones are scaled down. Changes of colour and rotation are read from examples, "
-        "of crop in part, of blur hardly.",
+        "It knows photos of ten kinds of things at 32 px; larger ones are scaled down. Changes of colour, rotation and blur are read from "
+        "examples, of crop in part. Its own task was to tell 25,000 photos apart: nearest neighbours share a class rarely.",
         "MIT for the weights; the photos are CIFAR-10's, which names no licence",
     ),
 }
@@ -138,8 +150,7 @@ z = model.embed("path/to/images", model.context("pairs.csv"))
 
 - **Data.** {model.data}
 - **Factors.** {", ".join(loaded.factors.names)}.
-- **Images** of {"×".join(map(str, loaded.view_shape or ()))}; embeddings of {loaded.projection_dim} numbers;
-  contexts of up to {loaded.longest_context // 2} pairs.
+- **Images** of {"×".join(map(str, loaded.view_shape or ()))}; embeddings of {loaded.projection_dim} numbers; contexts of up to {loaded.longest_context // 2} pairs.
 - **Size.** {weights:,} weights, float16, {size}.
 - **Training.** {made}; {about["date"]}, {where}. One run; the last checkpoint; no setting was chosen on the numbers below.
 - **Limits.** {model.limits}
@@ -157,24 +168,22 @@ which is `contextssl train {model.train}`, then the weights rounded to float16, 
 
 `contextssl evaluate geometry {name} {model.evaluate}` ({time.strftime("%Y-%m-%d")}); items that training did not see.
 
-{table(tables["evaluate"])}
+{table(tables["evaluate"], model.effect)}
 
-Share: the part of the embeddings' variance that the factor explains; the floor is 0. Sensitivity: squared distance between views that differ in the
-factor alone, over that of different items. R² by kNN: how well a view's nearest neighbours give the factor; its floor is what no information gives.
+{EFFECTS[model.effect][1]} R² by kNN: how well a view's nearest neighbours give the factor. Floor: what no information gives.
 
 ## Check
 
 The tests repeat this smaller evaluation: `contextssl evaluate geometry {name} {model.check}`
 
-{table(tables["check"])}
+{table(tables["check"], model.effect)}
 """
 
 
-def table(rows: Sequence[ResultRow]) -> str:
-    """A line for each context: shares, sensitivities, kNN."""
+def table(rows: Sequence[ResultRow], effect: str) -> str:
+    """A line for each context: how far each factor moves embeddings, and what nearest neighbours give."""
     factors = [factor for factor in dict.fromkeys(row.factor for row in rows if row.factor) if factor != "class"]
-    columns = [("variance_share", None, factor, f"share of {factor}") for factor in (*factors, "class")]
-    columns += [("sensitivity", None, factor, f"sensitivity to {factor}") for factor in factors]
+    columns = [(effect, None, factor, f"{EFFECTS[effect][0]} {factor}") for factor in (*factors, "class")]
     columns += [("r2_pooled", "knn", factor, f"R² of {factor} by kNN") for factor in factors] + [("accuracy", "knn", None, "class by kNN")]
     found: dict[tuple[Any, ...], ResultRow] = {}
     for row in rows:

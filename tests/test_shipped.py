@@ -92,7 +92,7 @@ def check(name: str, folder: Path) -> None:
     ]
     said = (SHIPPED / f"{name}.md").read_text().split("## Check")[1]
     assert MODELS[name].check in said
-    wanted, found = (re.findall(r"^\|.*\|$", text, flags=re.MULTILINE) for text in (said, table(rows)))
+    wanted, found = (re.findall(r"^\|.*\|$", text, flags=re.MULTILINE) for text in (said, table(rows, MODELS[name].effect)))
     assert len(wanted) == len(found) > 4 and wanted[0] == found[0]
     for one, other in zip(wanted[2:], found[2:], strict=True):
         cells, again = ([cell.strip() for cell in line.strip("|").split("|")] for line in (one, other))
