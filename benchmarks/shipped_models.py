@@ -127,6 +127,7 @@ def evaluated(name: str, words: str, folder: Path) -> list[ResultRow]:
 def card(name: str, model: Shipped, about: dict[str, Any], tables: dict[str, list[ResultRow]]) -> str:
     loaded = contextssl.load(name, device="cpu")
     size = readable_bytes((SHIPPED / f"{name}.safetensors").stat().st_size)
+    shape = "×".join(map(str, loaded.view_shape or ()))
     weights = sum(parameter.numel() for parameter in loaded.parameters())
     made = f"{about['seconds'] / 60:.0f} minutes, {about['steps']:,} steps, {about['images']:,} images"
     where = f"{about['machine']}, {about['threads']} thread(s), torch {about['torch']}, commit {about['commit']}, seed {about['seed']}"
@@ -150,7 +151,7 @@ z = model.embed("path/to/images", model.context("pairs.csv"))
 
 - **Data.** {model.data}
 - **Factors.** {", ".join(loaded.factors.names)}.
-- **Images** of {"×".join(map(str, loaded.view_shape or ()))}; embeddings of {loaded.projection_dim} numbers; contexts of up to {loaded.longest_context // 2} pairs.
+- **Images** of {shape}; embeddings of {loaded.projection_dim} numbers; contexts of up to {loaded.longest_context // 2} pairs.
 - **Size.** {weights:,} weights, float16, {size}.
 - **Training.** {made}; {about["date"]}, {where}. One run; the last checkpoint; no setting was chosen on the numbers below.
 - **Limits.** {model.limits}
