@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from contextssl.config.evaluation_settings import BASELINES, CLASSIFIERS, EvaluateSettings
 from contextssl.config.own_settings import check_own, declared_by
 from contextssl.config.validation import checked
@@ -23,6 +21,7 @@ from contextssl.evaluation.plan import Plan as Plan
 from contextssl.protocol import PROTOCOLS, Protocol, definitions_of, in_all
 from contextssl.records.provenance import OWN, describe_run
 from contextssl.records.results import RESULTS, ResultRow, evaluation_name, evaluation_of, read_results, update_results
+from contextssl.system.device import device_of
 from contextssl.version import __version__
 
 VIEWS = {"rows": "rows of a table (dataset=adult, mimic3 or table)", "images": "images", "pairs": "listed pairs (dataset=pairs)"}
@@ -59,7 +58,7 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
             )
     usual = [each for each in in_all(views) if (reads_actions or not each.predicts) and (has_values or not each.reads_values)]
     chosen = named if named is not None else usual
-    model = evaluated.model.to(_device(settings.accelerator))
+    model = evaluated.model.to(device_of(settings.accelerator))
     plan = Plan.of(settings, evaluated)
     weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}
     asked = {evaluation_name(protocol.name, protocol.split(settings)) for protocol in chosen}
@@ -156,11 +155,3 @@ def _described(evaluated: Evaluated, settings: EvaluateSettings) -> dict[str, An
     about = {"load_model": settings.load_model, "architecture": evaluated.model.architecture()}
     data = {**evaluated.data.description, "kind": data_kind(evaluated.data)}
     return {**about, "data": data, "encoder": evaluated.backbone or OWN}
-
-
-def _device(accelerator: str) -> torch.device:
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name = {"gpu": "cuda", "auto": next(name for name, there in available.items() if there)}.get(accelerator, accelerator)
-    if not available.get(name, True):
-        raise SettingsError(f"accelerator={accelerator}: this machine has none; use accelerator=cpu")
-    return torch.device(name)

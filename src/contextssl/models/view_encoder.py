@@ -18,6 +18,7 @@ from contextssl.factors import Environment, FactorSpace
 from contextssl.models.encoder_width import check_features
 from contextssl.models.encoder_width import feature_width as width_of
 from contextssl.models.evaluation_mode import evaluation_mode
+from contextssl.models.frozen_encoder import FrozenEncoder
 from contextssl.models.image_input import check_images, check_statistics, normalised
 from contextssl.models.predictor import Context
 
@@ -146,12 +147,16 @@ class ViewEncoder(nn.Module):
 
         Args:
             images: (n, C, H, W) uint8 in 0 to 255, or float as the encoder was trained on: normalised by the model's mean and deviation. Floats
-                that all lie in 0 to 1 are refused by a model that has them, unless they are constant: normalised images do not.
+                that all lie in 0 to 1 are refused by a model that has them, unless they are constant: normalised images do not. A model whose
+                encoder is frozen also takes what that gives, (n, F) float.
 
         Raises:
             InputError: for the wrong dtype, range, shape or channel order, or numbers that are not finite.
         """
-        check_images(images, self.image_mean, self.image_std)
+        if isinstance(self.encoder, FrozenEncoder) and isinstance(images, Tensor) and images.ndim == 2:
+            self.encoder.check(images)
+        else:
+            check_images(images, self.image_mean, self.image_std)
 
         def run(part: Tensor) -> Tensor:
             if part.ndim == 4 and part.shape[1] > 1:
