@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float16, Float32, Int
 from torch import Tensor
 
 from contextssl.data.augmented import BLOCK, AugmentedViews, made_by
 from contextssl.data.blocks import Blocks
 from contextssl.data.shared_parameters import target_parameters
+from contextssl.data.views import Views
 from contextssl.errors import SettingsError
 from contextssl.randomness import derive_seed, seeded_generator
 
@@ -52,6 +54,10 @@ class PhotoVersions(AugmentedViews):
     def description(self) -> dict[str, Any]:
         """Plain values that determine the versions of given photos."""
         return {"count": self.num_views, "augmentations": made_by(self.augmentations)}
+
+    def as_features(self, features: Float16[np.ndarray, "N V F"], latents: Float32[np.ndarray, "N V A"]) -> Views:
+        """The versions as what an encoder made of each."""
+        return Views(features, latents, self.labels, self.factors, self.class_names, self.photos.item_names)
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
         """Equal of equal parameters, bit for bit: each value's numbers are computed once."""

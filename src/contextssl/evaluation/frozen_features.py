@@ -49,7 +49,10 @@ def frozen_data(data: Data, model: ViewEncoder, settings: TrainSettings) -> Data
             **{split: _pairs(data.split(split), bank, store, split) for split, bank in banks.items()},
             description={**data.description, "features": store.fingerprint},
         )
-    assert isinstance(data.train.views, Views)
+    if not isinstance(data.train.views, Views):
+        raise SettingsError(
+            f"features are read from contextssl.Views, not from {type(data.train.views).__name__}: give an encoder of those views"
+        )
     frozen.standardise(*feature_statistics(data.train.views))
     return data
 
@@ -103,7 +106,7 @@ def _bank(source: PairSource, split: str, settings: TrainSettings) -> ViewBank:
     if isinstance(views, Views):
         return views
     if hasattr(views, "photos"):
-        # Only these need kornia.
+        # Of augmentations, which alone need kornia.
         from contextssl.data.photo_versions import PhotoVersions
 
         return PhotoVersions.of(views, settings.frozen_views, split)
@@ -118,8 +121,10 @@ def _pairs(source: PairSource, bank: ViewBank, store: FeatureStore, split: str) 
     if isinstance(bank, Views):
         pairs: PairSource = replace(source, views=replace(bank, images=features))  # type: ignore[type-var]
         return pairs
-    names: Any = getattr(bank, "photos").item_names  # noqa: B009
-    return ViewPairs(Views(features, store.latents[split], bank.labels, bank.factors, bank.class_names, names))
+    from contextssl.data.photo_versions import PhotoVersions
+
+    assert isinstance(bank, PhotoVersions)
+    return ViewPairs(bank.as_features(features, store.latents[split]))
 
 
 def _store_of(data: Data, banks: Mapping[str, ViewBank], model: ViewEncoder, settings: TrainSettings) -> FeatureStore:

@@ -78,8 +78,8 @@ def feature_table(rows: Sequence[ResultRow]) -> Table:
 
     shown = [row for row in rows if row.metric in ("r2_pooled", "accuracy", "mrr")]
     by_partners = any(row.metric == "mrr" for row in shown)
-    how = "ranks of partners by cosine similarity" if by_partners else "ridge regression on held-out items"
-    table = Table(title=f"What the frozen features hold, by {how}", title_justify="left")
+    how = "ranks of partners" if by_partners else "ridge regression"
+    table = Table(title=f"What the frozen features hold\n({how}, held-out items)", title_justify="left")
     for column in ("kind of pair" if by_partners else "factor", "measure", "value", "floor"):
         table.add_column(column, justify="left" if column in ("factor", "kind of pair", "measure") else "right")
     for row in shown:
