@@ -73,10 +73,8 @@ def run(words: Sequence[str]) -> float:
 
 
 def table(out: Path, lines: Sequence[Line], seconds: Mapping[str, float]) -> str:
-    about, first = read_results(out / lines[0].folder)
-    shares = [row for row in first if row.metric == "variance_share" and row.representation == "embedding" and row.length == LENGTH]
-    environments = dict.fromkeys(row.environment for row in shares if row.environment)
-    factors = [name for name in dict.fromkeys(row.factor for row in shares) if name in environments]
+    about, first = read_results(out / lines[1].folder)
+    factors = [str(row.factor) for row in first if (row.protocol, row.metric) == ("features", "r2_pooled")]
     titles = ["", "encoder, min", "encoding, min", "predictor, min"]
     titles += [
         *(f"features: R² of {name}" for name in factors),

@@ -25,7 +25,7 @@ SMALL = [
     "resolution=16", "epochs=1", "warmup_epochs=0", "batch_size=8", "pairs_per_item=2", "width=16", "n_layer=1", "n_head=2", "projection_dim=8",
     "block_size=18", "log_interval=1", "val_pairs=8", "eval_ctxt=[0,6]", "accelerator=cpu", "progress=false",
 ]
-SHAPES = ["objects=4", "classes=2", "val_objects=3", "supersample=1", "grid={rotation:4,color:4}", "grid_views=null"]
+SHAPES = ["objects=4", "classes=2", "val_objects=5", "supersample=1", "grid={rotation:4,color:4}", "grid_views=null"]
 EVALUATE = [
     "eval_ctxt=[0,14]", "contexts=1", "train_views=3", "probe_views=3", "sensitivity_items=2", "heads=[ridge]", "accelerator=cpu", "progress=false",
 ]

@@ -170,7 +170,8 @@ def test_what_is_wrong_is_said_in_a_sentence(change: dict[str, Any], said: str, 
             np.save("embeddings.npy", change["array"], allow_pickle=True)
     if "table" in change:
         text = (in_folder / "views.csv").read_text()
-        (in_folder / "views.csv").write_text(text.replace(*change["table"], 1))
+        old, new = change["table"]
+        (in_folder / "views.csv").write_text(text.replace(old, new, 1))
     words = change.get("words", ["dataset=features", "features=embeddings.npy", "path=views.csv"])
     from contextssl.training.run import train
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -14,7 +16,7 @@ from contextssl.models.frozen_encoder import FrozenEncoder
 
 def model(encoder: nn.Module | None) -> ContextSSL:
     frozen = FrozenEncoder(encoder, 12)
-    statistics = {} if encoder is None else {"image_mean": (0.5,) * 3, "image_std": (0.25,) * 3}
+    statistics: Any = {} if encoder is None else {"image_mean": (0.5,) * 3, "image_std": (0.25,) * 3}
     return ContextSSL(frozen, FACTORS, projection_dim=8, width=16, n_layer=1, n_head=2, block_size=8, auxiliary_width=16, **statistics)
 
 

@@ -89,6 +89,14 @@ def test_rendered_shapes_from_the_command_line_to_every_protocol(in_folder: Path
     assert main(["report", "run"]) == 0
 
 
+@pytest.mark.parametrize("method", ["conditional", "simclr+"])
+def test_other_methods_with_a_predictor(method: str, in_folder: Path) -> None:
+    run = train(tiny_settings(freeze=True, method=method, epochs=1, run_dir="run"), data=toy_data(in_folder / "store"))
+    model = contextssl.load_any(run)
+    assert model.embed_features(model.encode(torch.randn(5, model.feature_width))).shape == (5, 16)
+    assert [*(in_folder / "datasets").glob("own-features-*")], "data of one's own have no folder to lie next to"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

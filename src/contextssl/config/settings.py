@@ -70,8 +70,8 @@ class ModelSettings:
     )
     frozen_views: int | None = setting(
         None,
-        "for photos with freeze=true: fixed augmentations of each, of which pairs are drawn; a multiple of 2 for each factor, since they are every "
-        "combination of two values of each (default: 8, or that)",
+        "for photos with freeze=true: fixed augmentations of each, of which pairs are drawn: every combination of two values of each factor, so a "
+        "multiple of 4 for two factors, of 8 for three (default: 8, or as many as one of each takes)",
         least=2,
     )
     stem: str = setting(

@@ -77,7 +77,7 @@ def feature_table(brought: BroughtFeatures, table: Path | None, settings: DataSe
             rows.labels[chosen[:, 0]],
             rows.factors,
             rows.class_names,
-            [rows.item_names[item] for item in items],
+            [rows.item_names[item] for item in items.tolist()],
         )
 
     banks = {split: of(split) for split in SPLIT_ORDER if (split_of == split).any()}

@@ -44,11 +44,8 @@ def frozen_data(data: Data, model: ViewEncoder, settings: TrainSettings) -> Data
     if frozen.encoder is not None:
         banks = banks_of(data, settings)
         store = _store_of(data, banks, model, settings)
-        data = replace(
-            data,
-            **{split: _pairs(data.split(split), bank, store, split) for split, bank in banks.items()},
-            description={**data.description, "features": store.fingerprint},
-        )
+        pairs: dict[str, Any] = {split: _pairs(data.split(split), bank, store, split) for split, bank in banks.items()}
+        data = replace(data, **pairs, description={**data.description, "features": store.fingerprint})
     if not isinstance(data.train.views, Views):
         raise SettingsError(
             f"features are read from contextssl.Views, not from {type(data.train.views).__name__}: give an encoder of those views"
@@ -73,8 +70,11 @@ def stored_features(
     if not is_feature_store(folder):
         return {}, None
     store = open_features(folder, description)
-    views = {bank: replace(bank, images=store.features[split]) for split, bank in banks.items() if isinstance(bank, Views)}
-    return {**views}, store.fingerprint
+    found: dict[ViewBank, Views] = {}
+    for split, bank in banks.items():
+        if isinstance(bank, Views):
+            found[bank] = replace(bank, images=store.features[split])
+    return found, store.fingerprint
 
 
 def banks_of(data: Data, settings: TrainSettings) -> dict[str, ViewBank]:
@@ -107,9 +107,11 @@ def _bank(source: PairSource, split: str, settings: TrainSettings) -> ViewBank:
         return views
     if hasattr(views, "photos"):
         # Of augmentations, which alone need kornia.
+        from contextssl.data.augmented import AugmentedViews
         from contextssl.data.photo_versions import PhotoVersions
 
-        return PhotoVersions.of(views, settings.frozen_views, split)
+        if isinstance(views, AugmentedViews):
+            return PhotoVersions.of(views, settings.frozen_views, split)
     raise SettingsError(
         f"freeze=true encodes views once, and {type(views).__name__} makes them anew: leave freeze out, or store them as contextssl.Views"
     )

@@ -27,6 +27,7 @@ class EncoderStart:
     """The encoder of another run.
 
     Args:
+        run: as the setting names it.
         view_shape: of the images that it takes, (C, H, W).
         image_mean, image_std: of each channel of those that it was trained on.
         state: its weights.
