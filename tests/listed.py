@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +47,9 @@ def write_list(folder: Path, rows: Sequence[Sequence[str]], header: str = "first
 def write_pairs(folder: Path, items: int = ITEMS) -> Path:
     """The whole folder; returns its list."""
     return write_list(folder, rows_of(write_images(folder, items)))
+
+
+def pairs_of_names(items: int = ITEMS) -> tuple[list[list[str]], np.ndarray]:
+    """The same pairs of rows of numbers that are called by their place, and the numbers (rows, 3): item, place, colour."""
+    named = [(str(row), *numbers) for row, numbers in enumerate(product(range(items), range(PLACES), range(COLOURS)))]
+    return rows_of(named), np.array([numbers for _, *numbers in named], np.float32)

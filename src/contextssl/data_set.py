@@ -42,7 +42,7 @@ class DataSet:
         name: as in ``dataset=NAME``.
         open: returns the data, given the settings and whether to show progress; renders or packs them first if that is missing.
         place: in lists, and the order in which :attr:`recognises` is tried.
-        views: ``"images"`` or ``"rows"`` of a table; None if that is known only when the data are open.
+        views: ``"images"``, ``"rows"`` of a table, or ``"features"``; None if that is known only when the data are open.
         reads: the data settings that it reads; None if it may read any.
         settings: a dataclass of its own settings, read by :func:`~contextssl.config.own_settings.own_of`.
         usual: the experiment of this package whose settings replace the defaults; None to start from the paper's run.

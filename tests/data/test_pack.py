@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contextssl.data import packing_worker
+from contextssl.data import array_file, packing_worker
 from contextssl.data.folder import write_folder
 from contextssl.data.journal import SETTINGS, progress_of
 from contextssl.data.pack import pack
@@ -205,7 +205,7 @@ def test_a_full_disk_at_the_start(tmp_path: Path, whole: Path, monkeypatch: pyte
 
 
 def test_a_disk_that_fills_up_on_the_way(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, count = packing_worker._write_at, 0
+    real, count = array_file.write_at, 0
 
     def full(*given: Any) -> None:
         nonlocal count
@@ -216,7 +216,7 @@ def test_a_disk_that_fills_up_on_the_way(tmp_path: Path, whole: Path, monkeypatc
 
     out = tmp_path / "p"
     with monkeypatch.context() as patch:
-        patch.setattr(packing_worker, "_write_at", full)
+        patch.setattr(packing_worker, "write_at", full)
         with pytest.raises(DataError, match=r"5 of 9 items are packed and kept; free space and run the same command again"):
             plain_pack(ToySource(), out)
     assert same(plain_pack(ToySource(), out), whole)

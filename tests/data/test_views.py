@@ -50,6 +50,22 @@ def test_gather_against_a_loop(items: int, views: int, channels: int, count: int
         assert np.array_equal(latents[n].numpy(), data.latents[i[n], v[n]])
 
 
+def test_features_in_place_of_images(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    features = generator.standard_normal((4, 3, 7)).astype(np.float16)
+    np.save(tmp_path / "features.npy", features)
+    views = replace(make(), images=np.load(tmp_path / "features.npy", mmap_mode="r"))
+    assert views.holds_features and views.view_shape == (7,) and not make().holds_features
+    items, shown = torch.tensor([3, 0, 3]), torch.tensor([2, 1, 0])
+    again = pickle.loads(pickle.dumps(views))
+    assert len(pickle.dumps(views)) < 2000
+    for each in (views, again):
+        found = each.gather_views(items, shown)
+        assert found.dtype == torch.float32 and torch.equal(found, torch.from_numpy(features[items, shown]).float())
+    with pytest.raises(DataError, match="or features float of shape"):
+        replace(make(), images=np.zeros((4, 3, 7), np.int64))
+
+
 def test_gather_is_channels_last() -> None:
     data = make()
     assert data.gather_views(torch.tensor([3, 0]), torch.tensor([2, 1])).is_contiguous(memory_format=torch.channels_last)

@@ -114,7 +114,8 @@ class TablesSettings(ColumnSettings):
 
     path: str | None = setting(
         None,
-        "for dataset=table: the CSV, TSV (also .gz) or Parquet file; for dataset=pairs: the list of pairs, where it is not pairs.csv in data_dir",
+        "for dataset=table: the CSV, TSV (also .gz) or Parquet file; for dataset=pairs: the list of pairs, where it is not pairs.csv in data_dir; "
+        "for dataset=features: the list of pairs, or the table of factor values",
         path=True,
     )
     label: str | None = setting(None, "column to predict; default: for adult income, for mimic3 long_stay")
@@ -172,6 +173,15 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
         "bilinear",
         "for dataset=3diebench: as the published code resizes images (bilinear), or faster: JPEG decoded at a smaller size, then bicubic (fast)",
         choices=("bilinear", "fast"),
+    )
+    features: str | None = setting(
+        None,
+        "for dataset=features: an .npy, .npz or .parquet file of features, a row for each view; path=FILE says what they are of: a list of pairs, or "
+        "a table of factor values",
+        path=True,
+    )
+    features_dir: str | None = setting(
+        None, "for freeze=true: folder of the store of features; default: one next to the packed images", path=True
     )
 
 

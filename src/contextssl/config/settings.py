@@ -62,6 +62,18 @@ class ModelSettings:
         None, "your own encoder instead of backbone: package.module:function, called without arguments, that returns the module"
     )
     pretrained: bool = setting(False, "start from timm's pretrained weights (needs a network)")
+    encoder_from: str | None = setting(None, "start from the encoder of this run, or checkpoint of one, instead of backbone", path=True)
+    freeze: bool = setting(
+        False,
+        "the encoder is not trained: every view is encoded once into a store of features, and the predictor alone is trained on those, in minutes "
+        "on a CPU",
+    )
+    frozen_views: int | None = setting(
+        None,
+        "for photos with freeze=true: fixed augmentations of each, of which pairs are drawn: every combination of two values of each factor, so a "
+        "multiple of 4 for two factors, of 8 for three (default: 8, or as many as one of each takes)",
+        least=2,
+    )
     stem: str = setting(
         "default", "small, for images near 32 px: a 3×3 convolution of stride 1, no max-pooling", choices=("default", "small")
     )

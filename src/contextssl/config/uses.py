@@ -65,6 +65,7 @@ class DataUse(Use):
 ENCODERS: Mapping[str, tuple[str, ...]] = {
     "images": ("pretrained", "stem", "pool"),
     "rows": ("encoder_width", "encoder_depth", "column_width"),
+    "features": (),
 }
 OF_ENCODERS = tuple(name for names in ENCODERS.values() for name in names)
 # Settings that some data sets of this package read, and some don't.
@@ -93,6 +94,7 @@ TRAIN_USES = (
     GRID_USE,
     GRID_VIEWS_USE,
     MethodUse((*OF_METHODS, *OF_TRAINING), "method"),
+    Use(("features_dir", "frozen_views"), "freeze", (True,)),
     Use(("mask_prob",), "random_mask", (True,)),
     Use(("label_bins",), "weight_labels", other_than=(0,)),
     Use(("output_dir",), "run_dir", (None,)),

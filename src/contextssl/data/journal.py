@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import time
 import zlib
@@ -34,35 +33,37 @@ class Journal:
     """The items of a half-written store that are done, in memory and on the disk.
 
     Args:
-        out: the folder of the store, which holds ``images.npy``: images of ``shape`` (N, V, H, W, C), which begin at the byte ``offset``.
-        raw_width: how many generating parameters a view has.
+        array: the file of the store, which holds ``items`` of ``item_bytes`` bytes each from the byte ``offset`` on: images, or features of them.
+        kind: of the records: fields ``item``, ``crc32`` and, last, ``record_crc32``.
         stale: which items are to be packed again, whatever the file says of them.
 
     The file is a run of records. ``packing.synced`` says how many of them describe images that are surely on the disk; the others are
     checked against the images when a pack is resumed, since after a power cut a record may have reached the disk before its images.
     """
 
-    def __init__(self, out: Path, shape: tuple[int, ...], raw_width: int, offset: int, stale: Bool[np.ndarray, " N"] | None = None) -> None:
-        self.stale, self.offset, self.item_bytes = stale, offset, math.prod(shape[1:])
-        self.path, self.synced_path, self.images = out / JOURNAL, out / SYNCED, out / IMAGES
-        self.type = record_type(shape, raw_width)
+    def __init__(
+        self, array: Path, kind: np.dtype, items: int, item_bytes: int, offset: int, stale: Bool[np.ndarray, " N"] | None = None
+    ) -> None:
+        self.stale, self.offset, self.item_bytes = stale, offset, item_bytes
+        self.path, self.synced_path, self.array = array.with_name(JOURNAL), array.with_name(SYNCED), array
+        self.type = kind
         # A row per item, in the order of the store, and which of them are done.
-        self.records = np.zeros(shape[0], self.type)
-        self.done = np.zeros(shape[0], bool)
+        self.records = np.zeros(items, kind)
+        self.done = np.zeros(items, bool)
 
     def __enter__(self) -> Journal:
         records = read_journal(self.path, self.type)
         synced = int(self.synced_path.read_text()) if self.synced_path.is_file() else 0
-        with self.images.open("rb") as images:
+        with self.array.open("rb") as array:
             for place, record in enumerate(records):
                 fresh = self.stale is None or not self.stale[record["item"]]
-                if fresh and (place < synced or self._images_agree(images, record)):
+                if fresh and (place < synced or self._agrees(array, record)):
                     self._keep(record)
         # The file is written again, without a torn or doubtful record.
         self.synced_path.unlink(missing_ok=True)
         write_bytes(self.path, self.records[self.done].tobytes())
         self.file = self.path.open("ab", buffering=0)
-        self.images_file = self.images.open("r+b")
+        self.array_file = self.array.open("r+b")
         self.flush()
         return self
 
@@ -71,9 +72,9 @@ class Journal:
         """How many items are done."""
         return int(self.done.sum())
 
-    def _images_agree(self, images: IO[bytes], record: Any) -> bool:
-        images.seek(self.offset + int(record["item"]) * self.item_bytes)
-        return zlib.crc32(images.read(self.item_bytes)) == int(record["crc32"])
+    def _agrees(self, array: IO[bytes], record: Any) -> bool:
+        array.seek(self.offset + int(record["item"]) * self.item_bytes)
+        return zlib.crc32(array.read(self.item_bytes)) == int(record["crc32"])
 
     def _keep(self, record: Any) -> None:
         self.records[record["item"]] = record
@@ -89,13 +90,13 @@ class Journal:
 
     def flush(self) -> None:
         """Images first, then the records that speak of them, then the count of those."""
-        os.fsync(self.images_file.fileno())
+        os.fsync(self.array_file.fileno())
         os.fsync(self.file.fileno())
         write_bytes(self.synced_path, str(self.count).encode())
         self.flushed = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
-        self.images_file.close()
+        self.array_file.close()
         self.file.close()
 
 

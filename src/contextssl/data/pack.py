@@ -7,11 +7,8 @@ were written after the images were last flushed to the disk are checked against 
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
-import shutil
 import zlib
 from contextlib import closing, suppress
 from pathlib import Path
@@ -19,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of
+from contextssl.data.array_file import claim
+from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of, record_type
 from contextssl.data.packing_plan import ORIGINS, Plan, changed_since, check_same, same_but_for_files
 from contextssl.data.packing_worker import Job, pack_task
 from contextssl.data.parallel import chosen_workers, map_tasks
@@ -97,8 +95,11 @@ def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: boo
             check_same(out, begun, plan, "was begun")
     else:
         _describe(out, plan)
-    _claim(images, plan)
-    with Journal(out, plan.shape, plan.raw_width, len(plan.header), stale) as journal:
+    if claim(images, plan.header, plan.file_bytes):
+        # The images of the journal were removed or cut: then every record is checked against what is there.
+        images.with_name(SYNCED).unlink(missing_ok=True)
+    kind, item_bytes = record_type(plan.shape, plan.raw_width), math.prod(plan.shape[1:])
+    with Journal(images, kind, plan.items, item_bytes, len(plan.header), stale) as journal:
         if stale is not None:
             _describe(out, plan)
         views = plan.shape[1]
@@ -129,36 +130,6 @@ def _describe(out: Path, plan: Plan) -> None:
     write_json(out / SETTINGS, plan.settings)
     if plan.origins is not None:
         write_array(out / ORIGINS, plan.origins)
-
-
-def _claim(images: Path, plan: Plan) -> None:
-    """Makes ``images.npy`` at its full size, its space taken: a disk that is too small is then an error before the work, not after it."""
-    needed = plan.file_bytes
-    size = images.stat().st_size if images.is_file() else 0
-    fresh = size == 0
-    if size != needed:
-        # The images of the journal were removed or cut: then every record is checked against what is there.
-        images.with_name(SYNCED).unlink(missing_ok=True)
-    if fresh and shutil.disk_usage(images.parent).free < needed:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(images))
-    try:
-        with images.open("w+b" if fresh else "r+b") as file:
-            if hasattr(os, "posix_fallocate"):
-                try:
-                    os.posix_fallocate(file.fileno(), 0, needed)
-                except OSError as error:
-                    if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                        raise
-            file.truncate(needed)
-            file.seek(0)
-            file.write(plan.header)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        if fresh:
-            images.unlink(missing_ok=True)
-        raise
-    files.sync_folder(images.parent)
 
 
 def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None:

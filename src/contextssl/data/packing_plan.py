@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import zlib
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, UInt64
 
+from contextssl.data.array_file import header_of
 from contextssl.data.names import is_text, shown
 from contextssl.data.source import Item, ItemSource
 from contextssl.data.store import VERSION
@@ -88,9 +88,7 @@ class Plan:
     @property
     def header(self) -> bytes:
         """The first bytes of ``images.npy``."""
-        buffer = io.BytesIO()
-        np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": self.shape})
-        return buffer.getvalue()
+        return header_of("|u1", self.shape)
 
     @property
     def statistics_split(self) -> str:

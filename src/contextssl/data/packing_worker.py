@@ -6,10 +6,11 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from contextssl.data.array_file import write_at
 from contextssl.data.journal import record_type
 from contextssl.data.pixel_statistics import channel_sums
 from contextssl.data.source import ItemSource
@@ -42,7 +43,7 @@ def pack_task(job: Job, task: Task) -> tuple[list[Any], Exception | None]:
         with job.images.open("r+b", buffering=0) as file:
             for number, split, index, name in task:
                 pixels, raw = _read(job, split, index, name)
-                _write_at(file, job.offset + number * item_bytes, pixels)
+                write_at(file, job.offset + number * item_bytes, pixels)
                 records.append(_record(job, number, pixels, raw))
     except (OSError, DataError) as error:
         return records, error
@@ -67,14 +68,6 @@ def _read(job: Job, split: str, index: int, name: str) -> tuple[np.ndarray, np.n
         view = int(np.flatnonzero(~np.isfinite(raw).all(axis=1))[0])
         raise DataError(f"{name}: the latents of view {view} are not finite; fix the source")
     return np.ascontiguousarray(pixels), raw
-
-
-def _write_at(file: IO[bytes], place: int, pixels: np.ndarray) -> None:
-    """Plain writes, not a memory map: a full disk is then an error with a message, where a map would end the process with SIGBUS."""
-    file.seek(place)
-    data = pixels.data.cast("B")
-    while data:
-        data = data[file.write(data) :]
 
 
 def _record(job: Job, number: int, pixels: np.ndarray, raw: np.ndarray) -> Any:

@@ -124,33 +124,36 @@ def pair_file(data_dir: str | None, path: str | None = None) -> Path:
     return file
 
 
-def read_pair_list(file: Path, without: Collection[str] = ()) -> PairList:
+def read_pair_list(file: Path, without: Collection[str] = (), known: Collection[str] | None = None) -> PairList:
     """
     Args:
         without: images whose pairs are passed over.
+        known: of pairs of features, the names of their rows, in place of images.
 
     Raises:
         DataError: for the first fault, saying how many there are.
     """
-    found, faults = look_over(file, without)
+    found, faults = look_over(file, without, known)
     if faults:
-        more = f" (and {len(faults) - 1:,} more: contextssl data check {file.parent} lists them)" if len(faults) > 1 else ""
+        listed = "" if known is not None else f": contextssl data check {file.parent} lists them"
+        more = f" (and {len(faults) - 1:,} more{listed})" if len(faults) > 1 else ""
         raise DataError(f"{file}, {faults[0][1]}{more}")
     assert found is not None
     return found
 
 
-def look_over(file: Path, without: Collection[str] = ()) -> tuple[PairList | None, list[Fault]]:
-    """A list and everything that is wrong with it, each fault as its kind and a sentence; None where there is any.
+def look_over(file: Path, without: Collection[str] = (), known: Collection[str] | None = None) -> tuple[PairList | None, list[Fault]]:
+    """A list and everything that is wrong with it, each fault as its kind and a sentence; None where there is any. Arguments as
+    of :func:`read_pair_list`.
 
     Raises:
         DataError: for what is no such list: another encoding, missing columns.
     """
     faults: list[Fault] = []
-    rows, columns, unread = read_rows(file, faults)
+    rows, columns, unread = read_rows(file, faults, known)
     rows = [row for row in rows if not {*row.images} & {*without}] if without else rows
     images = tuple(sorted({image for row in rows for image in row.images}))
-    faults += missing_images(file.parent, images, rows)
+    faults += missing_images(file.parent, images, rows) if known is None else []
     of_image = {column: by_image(rows, column, faults) for column in OPTIONAL if column in columns}
     faults += items_in_splits(rows) if {"item", "split"} <= {*columns} else []
     notes = [f"columns that are not read: {', '.join(unread)}"] if unread else []

@@ -7,7 +7,7 @@ import io
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -49,10 +49,13 @@ class Row:
         return low, high, self.values.get("environment", "")
 
 
-def read_rows(file: Path, faults: list[Fault], *, kinds: bool = True) -> tuple[list[Row], list[str], list[str]]:
+def read_rows(
+    file: Path, faults: list[Fault], known: Collection[str] | None = None, *, kinds: bool = True
+) -> tuple[list[Row], list[str], list[str]]:
     """The lines of a list, its columns, and those columns that are not read; what is wrong with a line is added to the faults.
 
     Args:
+        known: the names that a line may hold, of rows of features; None: it holds paths of images.
         kinds: whether the column ``environment`` must be there, and be words of settings.
 
     Raises:
@@ -60,7 +63,7 @@ def read_rows(file: Path, faults: list[Fault], *, kinds: bool = True) -> tuple[l
     """
     needed = NEEDED if kinds else IMAGES
     lines, columns, unread = _read(file, needed)
-    rows = [row for number, cells in lines if (row := _row(number, cells, columns, kinds, faults)) is not None]
+    rows = [row for number, cells in lines if (row := _row(number, cells, columns, faults, known, kinds)) is not None]
     return rows, columns, unread
 
 
@@ -98,7 +101,7 @@ def _renamed(column: str, header: list[str]) -> str:
     return f"{rename}; the columns are {', '.join(NEEDED)}, and if you like {', '.join(OPTIONAL)}"
 
 
-def _row(number: int, cells: list[str], columns: list[str], kinds: bool, faults: list[Fault]) -> Row | None:
+def _row(number: int, cells: list[str], columns: list[str], faults: list[Fault], known: Collection[str] | None, kinds: bool) -> Row | None:
     """A line; None where something is wrong with it, which is added to the faults."""
     if len(cells) != len(columns):
         what = f"line {number} has {len(cells)} fields, and the header {len(columns)}: put names with commas into double quotes"
@@ -120,18 +123,14 @@ def _row(number: int, cells: list[str], columns: list[str], kinds: bool, faults:
     images = []
     for column in IMAGES if not own else ():
         name = values[column]
-        inside = posixpath.normpath(name)
-        if name.startswith("/") or PureWindowsPath(name).drive:
-            own.append(("path", f"line {number}: {name} is an absolute path: write it relative to the folder of the list"))
-        elif inside == ".." or inside.startswith("../"):
-            own.append(("path", f"line {number}: {name} leaves the folder of the list: move the image into it, or the list up"))
-        elif "\\" in name:
-            own.append(("path", f"line {number}: {name} has backslashes: write / between folders"))
-        elif not inside.lower().endswith(SUFFIXES):
-            own.append(("path", f"line {number}: {name} is no image by its suffix: images end in {', '.join(SUFFIXES)}"))
-        images.append(inside)
+        if known is None:
+            name, fault = _path(number, name)
+            own += fault
+        elif name not in known:
+            own.append(("row", f"line {number}: no row of the features is called {name}: name one of theirs, or remove the line"))
+        images.append(name)
     if not own and images[0] == images[1]:
-        own.append(("pair", f"line {number} pairs {images[0]} with itself: name two images"))
+        own.append(("pair", f"line {number} pairs {images[0]} with itself: name two"))
     if "split" in values and not own:
         split = values["split"].lower()
         if split not in SPLIT_NAMES:
@@ -140,6 +139,21 @@ def _row(number: int, cells: list[str], columns: list[str], kinds: bool, faults:
             values["split"] = SPLIT_NAMES[split]
     faults += own
     return None if own else Row(number, (images[0], images[1]), values)
+
+
+def _path(number: int, name: str) -> tuple[str, list[Fault]]:
+    """The path of an image in or below the folder of the list, in one form, and what is wrong with it."""
+    inside = posixpath.normpath(name)
+    fault = ""
+    if name.startswith("/") or PureWindowsPath(name).drive:
+        fault = f"{name} is an absolute path: write it relative to the folder of the list"
+    elif inside == ".." or inside.startswith("../"):
+        fault = f"{name} leaves the folder of the list: move the image into it, or the list up"
+    elif "\\" in name:
+        fault = f"{name} has backslashes: write / between folders"
+    elif not inside.lower().endswith(SUFFIXES):
+        fault = f"{name} is no image by its suffix: images end in {', '.join(SUFFIXES)}"
+    return inside, [("path", f"line {number}: {fault}")] if fault else []
 
 
 def missing_images(folder: Path, images: tuple[str, ...], rows: list[Row]) -> Iterator[Fault]:

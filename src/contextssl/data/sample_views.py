@@ -106,7 +106,8 @@ def augmented_samples(photos: Views, augmentations: Augmentations) -> list[Sampl
     """Some images, each as it is and augmented."""
     from contextssl.data.augmented import AugmentedViews
 
-    views = AugmentedViews(photos, augmentations.for_images(photos.view_shape), PICTURE_VIEWS)
+    channels, height, width = photos.view_shape
+    views = AugmentedViews(photos, augmentations.for_images((channels, height, width)), PICTURE_VIEWS)
     return samples_of(views, photos.item_names)
 
 

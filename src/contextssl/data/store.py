@@ -26,13 +26,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from contextssl.data.array_file import place_in
 from contextssl.data.journal import IMAGES, SETTINGS, progress_of
 from contextssl.data.parallel import available_cpus
 from contextssl.data.views import Views
 from contextssl.digest import digest_of
 from contextssl.errors import ContextSSLError, DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
-from contextssl.system.files import parse_array, read_json, readable_bytes, storage_error
+from contextssl.system.files import parse_array, read_json, storage_error
 
 FORMAT = "contextssl views"
 VERSION = 1
@@ -261,24 +262,10 @@ def _content_faults(path: Path, contents: _Contents) -> Iterator[str]:
 
 def _map_images(path: Path, contents: _Contents) -> str | None:
     """Checks the header and the size of the images."""
-    file = path / IMAGES
-    shape = tuple(contents.manifest["shape"])
     try:
-        with file.open("rb") as opened:
-            version = np.lib.format.read_magic(opened)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            found, fortran, dtype = reader(opened)
-            contents.images_offset = opened.tell()
-        size = file.stat().st_size
-    except OSError as error:
-        return str(storage_error(error, file, "read", "pack the store again, or copy the whole folder"))
-    except ValueError as error:
-        return f"{file} is no .npy file ({error}): pack the store again, or copy the whole folder"
-    if found != shape or dtype != np.uint8 or fortran:
-        return f"{file} holds {dtype} of shape {found}, not uint8 of shape {shape}: pack the store again"
-    needed = contents.images_offset + math.prod(shape)
-    if size != needed:
-        return f"{file} has {size} bytes, not {needed} ({readable_bytes(needed)}): it was cut short or replaced; copy it or pack it again"
+        contents.images_offset = place_in(path / IMAGES, np.dtype(np.uint8), tuple(contents.manifest["shape"]))
+    except DataError as error:
+        return str(error)
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from torch import Tensor
 
 from contextssl.data.captions import caption
@@ -49,14 +49,14 @@ class ViewBank(Protocol):
 
     @property
     def view_shape(self) -> tuple[int, ...]:
-        """Of one view: (C, H, W), or (W,) of rows of a table."""
+        """Of one view: (C, H, W), or (W,) of rows of a table and of features."""
 
     @property
     def plain_view(self) -> int | None:
         """Which view of every item is the item with nothing done to it; None where there is no such view."""
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Tensor:
-        """(n, C, H, W) uint8, or (n, W) float32 of rows."""
+        """(n, C, H, W) uint8, or (n, W) float32 of rows and of features."""
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]: ...
 
@@ -72,7 +72,7 @@ class Views:
     """Items × views of images with the factor values of each view. Arrays may be memory-mapped; nothing here is copied or changed.
 
     Args:
-        images: (N, V, H, W, C) uint8, 0 to 255, channels last.
+        images: (N, V, H, W, C) uint8, 0 to 255, channels last; or features in their place, (N, V, F) float16 or float32.
         latents: (N, V, A) float32, each view's absolute factor values, side by side in the order of ``factors``.
         labels: (N,) int64, the class of each item, 0 to len(class_names) - 1.
         factors: names and widths of the blocks of ``latents``.
@@ -94,12 +94,15 @@ class Views:
 
     def __post_init__(self) -> None:
         shape, dtype = self.images.shape, self.images.dtype
-        if len(shape) != 5 or dtype != np.uint8:
-            raise DataError(f"images must be uint8 of shape (items, views, height, width, channels), not {dtype} {shape}")
+        if (len(shape) != 5 or dtype != np.uint8) and (len(shape) != 3 or dtype not in (np.float16, np.float32)):
+            raise DataError(
+                f"images must be uint8 of shape (items, views, height, width, channels), or features float of shape (items, views, F), "
+                f"not {dtype} {shape}"
+            )
         items, views, *_, channels = shape
         if items == 0:
             raise DataError("there is no item in this split: every split needs at least one")
-        if channels not in (1, 3):
+        if channels not in (1, 3) and not self.holds_features:
             raise DataError(f"images have {channels} channels in their last axis: they must be stored channels last, with 1 or 3")
         if self.latents.shape != (items, views, self.factors.width):
             raise DataError(
@@ -127,13 +130,20 @@ class Views:
         return len(self.class_names)
 
     @property
-    def view_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+    def holds_features(self) -> bool:
+        """Whether the views are features, and not images."""
+        return self.images.ndim == 3
+
+    @property
+    def view_shape(self) -> tuple[int, ...]:
+        """(C, H, W); (F,) of features."""
+        if self.holds_features:
+            return (int(self.images.shape[2]),)
         height, width, channels = self.images.shape[2:]
         return channels, height, width
 
-    def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"]:
-        """Chosen views as (n, C, H, W) uint8 in channels-last memory: one copy of whole rows, no Python per item.
+    def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"] | Float32[Tensor, "n F"]:
+        """Chosen views as (n, C, H, W) uint8 in channels-last memory, features as (n, F) float32: one copy of whole rows, no Python per item.
 
         NumPy copies here, in one thread that lets the others run: torch's threads gain little on an idle machine (0.7 against 1.4 ms for
         1,024 views of 64 × 64) and on a busy one wait for each other (12 ms). Raises InputError where an index, on the CPU, is out of range.
@@ -142,7 +152,8 @@ class Views:
             if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= count):
                 raise InputError(f"{what} indices must be 0 to {count - 1}, not {int(chosen.min())} to {int(chosen.max())}")
         self._refuse_cut_short()
-        return torch.from_numpy(np.asarray(self.images)[items.numpy(), views.numpy()]).permute(0, 3, 1, 2)
+        gathered = torch.from_numpy(np.asarray(self.images)[items.numpy(), views.numpy()])
+        return gathered.float() if self.holds_features else gathered.permute(0, 3, 1, 2)
 
     def _refuse_cut_short(self) -> None:
         """Raises DataError where the mapped file has become shorter: reading beyond its end would end the process by a signal, without a message."""
@@ -172,7 +183,7 @@ class Views:
         state, images = dict(self.__dict__), self.images
         if isinstance(images, np.memmap) and images.mode == "r" and images.flags.c_contiguous and (mapping := _mapping_of(images)):
             whole = mapping[1]
-            state["images"] = str(whole.filename), whole.offset + images.ctypes.data - whole.ctypes.data, images.shape
+            state["images"] = str(whole.filename), whole.offset + images.ctypes.data - whole.ctypes.data, images.shape, images.dtype
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -198,13 +209,13 @@ def _mapping_of(images: np.ndarray) -> tuple[mmap.mmap, np.memmap] | None:
     return None
 
 
-def _mapped(path: str, offset: int, shape: tuple[int, ...]) -> np.memmap:
+def _mapped(path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
     """Images of a file, mapped again in another process."""
-    needed = offset + math.prod(shape)
+    needed = offset + math.prod(shape) * dtype.itemsize
     try:
         size = Path(path).stat().st_size
     except OSError as error:
         raise storage_error(error, path, "read", "pack the store again, or copy the whole folder") from error
     if size < needed:
         raise cut_short(path, size, needed)
-    return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=shape)
+    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)

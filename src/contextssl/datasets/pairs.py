@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from contextssl.config.data_settings import CheckSettings, DataSettings
 from contextssl.data_set import DataSet
-from contextssl.errors import SettingsError
 
 if TYPE_CHECKING:
     from contextssl.config.settings import TrainSettings
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 # The list's name, where a folder is named.
 FILE = "pairs.csv"
-# Settings that read factor values or actions, which listed pairs have none of.
-READ_VALUES = ("weight_equiv_loss", "weight_inactive", "weight_labels")
 
 
 def _open(settings: DataSettings, progress: bool) -> Data:
@@ -30,8 +27,9 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     from contextssl.data.small_images import find_unreadable, refuse_constant
     from contextssl.data.store import open_store
     from contextssl.data.stored import is_store
+    from contextssl.data.without_values import refuse_what_reads_values
 
-    _refuse_what_reads_values(settings)
+    refuse_what_reads_values(settings)
     if settings.data_dir is not None and is_store(Path(settings.data_dir)):
         return listed(open_store(Path(settings.data_dir)), settings)
     file = pair_file(settings.data_dir, settings.path)
@@ -53,36 +51,11 @@ def _open(settings: DataSettings, progress: bool) -> Data:
 
 def _foreseen(settings: TrainSettings) -> tuple[FactorSpace, tuple[int, ...]]:
     from contextssl.data.pair_list import pair_file, read_pair_list
+    from contextssl.data.without_values import refuse_what_reads_values
 
-    _refuse_what_reads_values(settings)
+    refuse_what_reads_values(settings)
     found = read_pair_list(pair_file(settings.data_dir, settings.path))
     return found.factors, (settings.channels, settings.resolution, settings.resolution)
-
-
-def _refuse_what_reads_values(settings: Any) -> None:
-    """
-    Raises:
-        SettingsError: for a method, or a setting, that reads actions or factor values.
-    """
-    from contextssl.method import METHODS
-
-    method = METHODS.find(settings.method)
-    by_examples = "context" in method.reads
-    if by_examples and settings.context != "examples":
-        raise SettingsError(f"context={settings.context} needs actions, which listed pairs have none of: say context=examples")
-    reads_actions = method.aim == "equivariance" or ((method.by_name or method.contexts) and not by_examples)
-    if reads_actions or method.name == "supervised-latents":
-        raise SettingsError(
-            f"method={method.name} reads actions or factor values, which listed pairs have none of: use contextssl, or a baseline of "
-            "invariance such as simclr"
-        )
-    for name in READ_VALUES if by_examples else ():
-        if getattr(settings, name) > 0:
-            raise SettingsError(
-                f"{name} is {getattr(settings, name):g}: it reads factor values, which listed pairs have none of; say {name}=0"
-            )
-    if settings.factors is not None:
-        raise SettingsError("factors: those of listed pairs are their kinds, the column environment; leave factors out")
 
 
 def _recognises(path: Path) -> bool:

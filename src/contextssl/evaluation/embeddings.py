@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from contextssl.data.pairs import PairBatch
+from contextssl.data.views import ViewBank
 from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code
 from contextssl.evaluation.contexts import ContextPoint, Contexts
@@ -39,6 +40,7 @@ class Embedder:
         seed: that the contexts were drawn from.
         precision: ``"32-true"`` or ``"bf16-mixed"``.
         progress: called with what is about to be computed.
+        stored: of a frozen encoder: by the views that are encoded what it made of them before, which is read instead.
     """
 
     model: ViewEncoder
@@ -48,6 +50,7 @@ class Embedder:
     precision: str = "32-true"
     cache: ArrayCache = field(default_factory=lambda: ArrayCache(None))
     progress: Callable[[str], None] = lambda what: None
+    stored: Mapping[ViewBank, ViewBank] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.model.eval()
@@ -70,7 +73,8 @@ class Embedder:
         def make() -> Tensor:
             self.progress(f"features of {len(views):,} {views.split} views")
             pieces = zip(views.items.split(ENCODE_BATCH), views.views.split(ENCODE_BATCH), strict=True)
-            return torch.cat([self.encode(views.source.gather_views(items, chosen)) for items, chosen in pieces])
+            source = self.stored.get(views.source, views.source) if self.stored else views.source
+            return torch.cat([self.encode(source.gather_views(items, chosen)) for items, chosen in pieces])
 
         return self.cache.get(f"features-{views.split}", self._made_from(views), make)
 

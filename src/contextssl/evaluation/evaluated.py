@@ -17,7 +17,9 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data, open_data
 from contextssl.data.environments import environments_of
 from contextssl.data.places import at_recorded_places
+from contextssl.data.views import ViewBank, Views
 from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.frozen_features import stored_features
 from contextssl.factors import Environment
 from contextssl.models.model_file import SUFFIX
 from contextssl.models.published_weights import backbone_of as published_backbone
@@ -38,6 +40,7 @@ class Evaluated:
         settings: of the run's training, where there was one.
         own_encoder: the class of a user's own encoder.
         backbone, file: of a published checkpoint; the checkpoint.
+        stored: of a frozen encoder: by the views of a split their features, where they are stored, and a fingerprint of those.
     """
 
     model: ViewEncoder
@@ -48,6 +51,7 @@ class Evaluated:
     own_encoder: str | None = None
     backbone: str | None = None
     file: Path | None = None
+    stored: tuple[Mapping[ViewBank, Views], str | None] = ({}, None)
 
     @property
     def checkpoint(self) -> str | None:
@@ -97,7 +101,8 @@ def open_evaluated(settings: EvaluateSettings) -> Evaluated:
         image_mean=settings.image_mean,
         image_std=settings.image_std,
     )
-    data = open_data(_data_settings(settings, trained, made["data"], str(named)), progress=settings.progress)
+    of_data = _data_settings(settings, trained, made["data"], str(named))
+    data = open_data(of_data, progress=settings.progress)
     if trained is None:
         folder = _results_folder(settings) or new_run_folder(settings.output_dir, f"evaluate-{file.stem}")
         return Evaluated(model, data, folder, backbone=published_backbone(model.encoder.state_dict()), file=file)
@@ -113,7 +118,8 @@ def open_evaluated(settings: EvaluateSettings) -> Evaluated:
         )
     folder = _results_folder(settings) or _folder_of(file, settings)
     mix = environments_of(trained, model.factors)
-    return Evaluated(model, data, folder, mix.environments, trained, made["encoder"], file=file)
+    stored = stored_features(data, model, trained, of_data.features_dir)
+    return Evaluated(model, data, folder, mix.environments, trained, made["encoder"], file=file, stored=stored)
 
 
 def _folder_of(file: Path, settings: EvaluateSettings) -> Path:

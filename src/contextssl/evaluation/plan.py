@@ -92,14 +92,16 @@ class Plan:
         made_by = getattr(getattr(data.train.views, "augmentations", None), "augmentations", ())
         own = own_code(made_by)
         folder = Path(settings.cache_dir) if settings.cache_dir is not None else evaluated.folder / CACHE
+        features_of, stored = evaluated.stored
         embedder = Embedder(
             model,
             contexts,
-            {"fingerprint": fingerprint, **({"own code": own} if own else {})},
+            {"fingerprint": fingerprint, **({"own code": own} if own else {}), **({"features": stored} if stored else {})},
             settings.seed,
             choose_precision(settings.precision, model.device.type),
             ArrayCache(folder if settings.cache else None, int(settings.cache_gb * 2**30)),
             _say if settings.progress else lambda what: None,
+            features_of,
         )
         return cls(
             settings=settings,

@@ -15,6 +15,7 @@ from contextssl.models.baselines.baseline import Baseline
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoder_width import check_encoder, feature_width
 from contextssl.models.encoders import build_encoder
+from contextssl.models.frozen_encoder import FrozenEncoder
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
 
@@ -39,7 +40,7 @@ def build_model(
     """The model of ``settings.method``, with the given encoder in place of ``settings.backbone`` where there is one.
 
     Args:
-        view_shape: (C, H, W) of images, (W,) of rows of a table, which has ``columns``.
+        view_shape: (C, H, W) of images, (W,) of rows of a table, which has ``columns``, (F,) of features.
         labels: that depend on the context, where a head is to learn them.
 
     Raises:
@@ -49,6 +50,8 @@ def build_model(
         check_encoder(encoder, view_shape)
     elif columns is not None:
         encoder = build_table_encoder(settings, columns)
+    elif len(view_shape) == 1:
+        encoder = FrozenEncoder(None, view_shape[0])
     else:
         if settings.backbone in TABLE_ENCODERS:
             raise SettingsError(f"backbone={settings.backbone} takes rows of a table, and these views are images: use resnet18")
@@ -61,6 +64,8 @@ def build_model(
             feature_norm=settings.feature_norm,
             pretrained=settings.pretrained,
         )
+    if settings.freeze and not isinstance(encoder, FrozenEncoder):
+        encoder = FrozenEncoder(encoder, feature_width(encoder))
     method = METHODS.find(settings.method)
     statistics: dict[str, Any] = {"image_mean": image_mean, "image_std": image_std}
     parts = Parts(

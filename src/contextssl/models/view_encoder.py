@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from contextssl.models.embedded_images import MANY, embed_named
 from contextssl.models.encoder_width import check_features
 from contextssl.models.encoder_width import feature_width as width_of
 from contextssl.models.evaluation_mode import evaluation_mode
+from contextssl.models.frozen_encoder import FrozenEncoder
 from contextssl.models.image_input import check_images, check_statistics, normalised
 from contextssl.models.neighbours import Neighbours, nearest
 from contextssl.models.predictor import Context
@@ -167,7 +169,8 @@ class ViewEncoder(nn.Module):
             images: paths, PIL images, arrays, a folder, a DataLoader, …, see :func:`~contextssl.data.given_images.given_images`. A tensor is
                 (n, C, H, W), uint8 in 0 to 255, or float as the encoder was trained on: normalised by the model's mean and deviation; floats that
                 all lie in 0 to 1 are refused by a model that has them, unless they are constant: normalised images do not. A model of tables takes
-                a DataFrame with the columns that it was trained on, or encoded rows (n, W).
+                a DataFrame with the columns that it was trained on, or encoded rows (n, W). A model whose encoder is frozen also takes what that
+                gives, a tensor (n, F) float.
             batch_size: how many at once; default: up to 512, fewer of large images.
             progress: whether it is shown; default: from 1,000 images on.
 
@@ -177,7 +180,7 @@ class ViewEncoder(nn.Module):
         """
         if isinstance(images, Tensor):
             # As a whole: a part of it may look like another kind of input.
-            check_images(images, self.image_mean, self.image_std)
+            self._check(images)
         given = self.given(images, batch_size)
         shown = progress if progress is not None else (given.count or 0) >= MANY
         features = []
@@ -197,11 +200,19 @@ class ViewEncoder(nn.Module):
             return images
         if self.columns is not None and not isinstance(images, Tensor):
             return given_images(torch.from_numpy(self.columns.encode(as_frame(images, self.columns))), None, chunk=chunk)
+        if isinstance(images, np.ndarray) and self.view_shape is not None and len(self.view_shape) == 1:
+            images = torch.from_numpy(images)
         return given_images(images, self.view_shape, chunk=chunk, unreadable=unreadable)
+
+    def _check(self, images: Tensor) -> None:
+        if isinstance(self.encoder, FrozenEncoder) and images.ndim == 2:
+            self.encoder.check(images)
+        else:
+            check_images(images, self.image_mean, self.image_std)
 
     def _encode(self, images: Tensor, checked: bool = False) -> Float[Tensor, "n F"]:
         if not checked:
-            check_images(images, self.image_mean, self.image_std)
+            self._check(images)
         images = images.to(self.device)
         if images.ndim == 4 and images.shape[1] > 1:
             images = images.contiguous(memory_format=torch.channels_last)

@@ -18,6 +18,8 @@ from contextssl.system.locks import locked
 RESULTS = "results.json"
 FORMAT = 1
 LOCK = ".results.lock"
+# Protocols of rows that training writes: of its validation pairs, and of what a frozen encoder's features hold.
+OF_TRAINING = ("online", "features")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class ResultRow:
     """One number, with all that is needed to understand it.
 
     Args:
-        protocol: which evaluation, such as ``"online"`` (while training), ``"equivariance"``, ``"probe"``, ``"retrieval"``.
+        protocol: which evaluation, such as ``"online"`` (while training), ``"features"`` (before it, of a frozen encoder), ``"probe"``,
+            ``"retrieval"``.
         metric: ``"r2_pooled"`` (the published R²), ``"r2"`` (a dimension), ``"accuracy"``, ``"mrr"``, …
         factor: the factor that it is about, or ``"class"``; of differences between groups of people, which factor groups them.
         environment: of the context; at length 0 that of the action, or the name that a model without pairs is given.

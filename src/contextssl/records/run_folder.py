@@ -14,11 +14,13 @@ from contextssl.system.files import storage_error
 from contextssl.system.locks import locked
 
 SETTINGS, METRICS, EVENTS, CHECKPOINTS, LOCK = "settings.json", "metrics.csv", "tensorboard", "checkpoints", ".lock"
+# What can be read from the features of a frozen encoder, which is known before anything is trained.
+FEATURES = "features.json"
 LAST = f"{CHECKPOINTS}/last.ckpt"
 # What a run writes before its first checkpoint, next to files under a temporary name (as contextssl.system.files names them).
-EARLY_FILES = "|".join(map(re.escape, (SETTINGS, METRICS, LOCK)))
+EARLY_FILES = "|".join(map(re.escape, (SETTINGS, METRICS, FEATURES, LOCK)))
 EARLY_FOLDERS = {EVENTS: r"events\.out\.tfevents\..*|hparams\.yaml", CHECKPOINTS: r"(?!)"}
-TEMPORARY = r"\.(settings|metrics|results|last|best|epoch=\d+|before-non-finite|events\..*)\.[0-9a-f]{8}\.tmp(\..*)?"
+TEMPORARY = r"\.(settings|metrics|features|results|last|best|epoch=\d+|before-non-finite|events\..*)\.[0-9a-f]{8}\.tmp(\..*)?"
 
 
 def new_run_folder(output_dir: str | Path, name: str, run_dir: str | Path | None = None) -> Path:

@@ -83,7 +83,9 @@ class Run:
     def has_values(self) -> bool:
         """Whether its factors have values; of listed pairs they have none."""
         data_set = known_data_set(self.dataset)
-        return data_set is None or data_set.has_values
+        source = self.about.get("data", {}).get("source")
+        of_kinds = isinstance(source, Mapping) and "kinds" in source
+        return not of_kinds and (data_set is None or data_set.has_values)
 
     @property
     def in_papers_setting(self) -> bool:

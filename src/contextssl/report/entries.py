@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from contextssl.factors import NO_FACTOR
-from contextssl.records.results import ResultRow
+from contextssl.records.results import OF_TRAINING, ResultRow
 from contextssl.report.collect import Run
 from contextssl.report.words import context_name
 
@@ -87,7 +87,7 @@ def over_seeds(runs: Sequence[Run], split: str) -> list[ResultRow]:
         own: dict[ResultRow, ResultRow] = {}
         for row in run.rows:
             shown = row.split == split or (row.protocol == "retrieval" and run.retrieval_as_published)
-            if shown and row.protocol != "online":
+            if shown and row.protocol not in OF_TRAINING:
                 own.setdefault(replace(row, **UNLIKE), row)
         for key, row in own.items():
             found[key].append(row)

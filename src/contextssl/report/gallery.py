@@ -189,6 +189,8 @@ def _plan(run: Run, data_dir: str | None, own: OwnCode) -> Plan:
     data_set = known_data_set(run.dataset)
     if data_set is not None and data_set.views == "rows":
         raise DataError("rows of a table have no pictures to show")
+    if data_set is not None and data_set.views == "features":
+        raise DataError("features have no pictures to show")
     made = next(iter(run.evaluations.values()), {}).get("settings", {})
     given = {field.name: made[field.name] for field in dataclasses.fields(EvaluateSettings) if field.name in made}
     file = checkpoints.find_checkpoint(run.folder, given.get("checkpoint", "last"))

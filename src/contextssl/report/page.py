@@ -8,6 +8,7 @@ from typing import Any
 
 from contextssl import advice
 from contextssl.protocol import Protocol, every_protocol
+from contextssl.records.results import OF_TRAINING
 from contextssl.report import about, figures, gallery_section, partners, sections, training_curves
 from contextssl.report.collect import Run, differences
 from contextssl.report.headline import headline
@@ -87,7 +88,7 @@ def _headlines(runs: Sequence[Run]) -> Markup:
         else:
             said.append(element("p", element("strong", f"{run.name}. "), " ".join(sentences)))
     for run in runs:
-        if not run.evaluations and all(row.protocol == "online" for row in run.rows):
+        if not run.evaluations and all(row.protocol in OF_TRAINING for row in run.rows):
             trained = f"{run.name} was trained but not evaluated: the numbers here are of a few validation pairs during training. "
             command = element("code", advice.command(["contextssl", "evaluate", "all", run.folder]))
             said.append(element("p", trained, "To add the rest: ", command, class_="missing"))

@@ -185,6 +185,8 @@ def _quiet() -> None:
         ".*treespec, LeafSpec.*",
         # Every process validates on the same fixed pairs: there is nothing to average.
         ".*recommended to use `self.log.*sync_dist=True.*",
+        # A frozen encoder is never in training mode.
+        ".*in eval mode at the start of training.*",
         # Checkpoints of version 0.1 were written by others.
         ".*callbacks used to create the checkpoint need to be provided.*",
     ):

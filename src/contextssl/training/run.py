@@ -15,7 +15,8 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from contextssl import checkpoints
-from contextssl.checkpoints.content import check_resumable, refuse_unnamed_data, refuse_unnamed_parts
+from contextssl.checkpoints.content import check_resumable, refuse_unnamed_data, refuse_unnamed_parts, weights_of
+from contextssl.checkpoints.weights import load_weights
 from contextssl.config.own_settings import check_own, declared_by
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
@@ -23,13 +24,16 @@ from contextssl.data.dataset import Data, data_kind, open_data
 from contextssl.data.environments import environments_of
 from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.places import at_recorded_places
-from contextssl.data_set import own_name
+from contextssl.data_set import DATA_SETS, own_name
 from contextssl.errors import DataError, SettingsError
+from contextssl.evaluation.frozen_features import frozen_data
 from contextssl.evaluation.online import OnlinePairs, criterion
+from contextssl.evaluation.readable_features import feature_rows, say_features
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.method import METHODS
 from contextssl.models.build import build_model
 from contextssl.models.by_examples import ByExamples
+from contextssl.models.frozen_encoder import FrozenEncoder
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.models.weights_mark import weights_fingerprint
@@ -43,6 +47,7 @@ from contextssl.system.precision import choose_precision
 from contextssl.training.carried_views import DrawnViews
 from contextssl.training.devices import check_devices
 from contextssl.training.dry_run import dry_run
+from contextssl.training.encoder_start import EncoderStart, encoder_from, normalising
 from contextssl.training.launch import check_launch, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
@@ -85,13 +90,17 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             if settings.progress and is_first_process():
                 print(f"{resumed_run.folder} is finished: nothing is left to train", flush=True)
             return resumed_run.folder
+        start = None
+        if settings.encoder_from is not None and (resumed_run is None or resumed_run.checkpoint is None):
+            settings, start = encoder_from(settings, given_encoder)
         if data is None:
             if resumed_run is None:
                 dry_run(settings, given_encoder)
             data = _data_of(settings, {} if resumed_run is None else resumed_run.content)
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
-        return _train(settings, resumed_run, data, encoder, stack)
+        data = normalising(data, settings, start, {} if resumed_run is None else resumed_run.content)
+        return _train(settings, resumed_run, data, encoder, start, stack)
 
 
 def _data_of(settings: TrainSettings, content: Mapping[str, Any]) -> Data:
@@ -112,17 +121,32 @@ def _data_of(settings: TrainSettings, content: Mapping[str, Any]) -> Data:
     return data
 
 
-def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, encoder: nn.Module | None, stack: ExitStack) -> Path:
+def _train(
+    settings: TrainSettings,
+    resumed_run: Resumed | None,
+    data: Data,
+    encoder: nn.Module | None,
+    start: EncoderStart | None,
+    stack: ExitStack,
+) -> Path:
     """The training itself; returns its folder, in every process. What ``stack`` holds ends with the run."""
     environments = environments_of(settings, data.train.factors)
     sizes = (settings.batch_size, settings.block_size, settings.pairs_per_item)
     # What a method does not read does not change its pairs: those of a baseline are any two views, spread over the batch.
     together = settings.negatives == "sequence" and "negatives" in METHODS.find(settings.method).reads
-    model = fresh_model(settings, data, encoder)
-    sampler = PairSampler(data.train, environments, *sizes, settings.seed, model.context_kind, together=together)
     resumed_from = resumed_run.checkpoint if resumed_run is not None else None
+    # A checkpoint holds the weights that were pretrained.
+    model = fresh_model(settings if resumed_from is None else dataclasses.replace(settings, pretrained=False), data, encoder)
+    if start is not None:
+        start.load_into(model)
     if resumed_run is not None and resumed_from is not None:
         check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_from))
+        load_weights(model, weights_of(resumed_run.content, checkpoints.MODEL_PREFIX, str(resumed_from)), str(resumed_from))
+    if isinstance(model.encoder, FrozenEncoder):
+        # Its view_shape stays that of the images, which the checkpoint's encoder takes.
+        data = frozen_data(data, model, settings)
+    sampler = PairSampler(data.train, environments, *sizes, settings.seed, model.context_kind, together=together)
+    if resumed_run is not None and resumed_from is not None:
         folder = resumed_run.folder
     elif is_first_process():
         folder = stack.enter_context(training_folder(settings.output_dir, data_kind(data), settings.run_dir))
@@ -132,6 +156,9 @@ def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, enc
     if resumed_from is None and is_first_process():
         parts = describe_parts(settings, data, encoder)
         write_settings(folder, settings, commit(), {**parts, "data": {"kind": parts["data"]["kind"]}})
+    held = feature_rows(model, data, settings.seed) if isinstance(model.encoder, FrozenEncoder) else []
+    if held and resumed_from is None and is_first_process():
+        say_features(folder, held, settings.progress)
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
     pairs = settings.block_size // 2 - 1
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, pairs, settings.seed, environments.environments, model.context_kind)
@@ -158,7 +185,7 @@ def _train(settings: TrainSettings, resumed_run: Resumed | None, data: Data, enc
             "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(saving.seconds, 1),
         }
-        write_trained(folder, run, module.rows, weights_fingerprint(model))
+        write_trained(folder, run, [*module.rows, *held], weights_fingerprint(model))
     return folder
 
 
@@ -179,6 +206,14 @@ def check_settings(settings: TrainSettings) -> None:
             f"weight_labels is for method=contextssl and conditional: its head takes embeddings in an environment; leave it out of "
             f"{settings.method}"
         )
+    views = DATA_SETS.find(settings.dataset).views
+    if (settings.freeze or views == "features") and method.model is None:
+        raise SettingsError(
+            f"{'freeze=true' if settings.freeze else 'dataset=features'} trains what follows the encoder, and the features of "
+            f"method={settings.method} are the encoder's own: use contextssl, or another method with a predictor in a context"
+        )
+    if settings.freeze and views == "rows":
+        raise SettingsError(f"freeze=true stores features of images, and dataset={settings.dataset} is a table: leave freeze out")
     if odd := [length for length in settings.eval_ctxt if length % 2]:
         raise SettingsError(f"eval_ctxt holds {odd[0]}: context lengths count tokens, two per pair, so they are even and 0 or more")
 
