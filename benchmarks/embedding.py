@@ -49,8 +49,8 @@ def main(images: int = 10_000, name: str = "photos", side: int = 256) -> None:
                 rates[way].append(images // 10 / (time.monotonic() - began))
                 wanted = found if wanted is None else wanted
                 assert (found - wanted).abs().mean() < 0.2 * wanted.abs().mean(), "the two loops embed other pixels"
-        for way, found in rates.items():
-            print(f"{way}: {' and '.join(f'{rate:,.0f}' for rate in found)} images/s")
+        for way, measured in rates.items():
+            print(f"{way}: {' and '.join(f'{rate:,.0f}' for rate in measured)} images/s")
         print(f"ratio: {np.mean(rates['contextssl']) / np.mean(rates['plain loop']):.2f}")
         for where in (few, many):
             began = time.monotonic()

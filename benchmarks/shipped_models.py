@@ -184,7 +184,9 @@ The tests repeat this smaller evaluation: `contextssl evaluate geometry {name} {
 def table(rows: Sequence[ResultRow], effect: str) -> str:
     """A line for each context: how far each factor moves embeddings, and what nearest neighbours give."""
     factors = [factor for factor in dict.fromkeys(row.factor for row in rows if row.factor) if factor != "class"]
-    columns = [(effect, None, factor, f"{EFFECTS[effect][0]} {factor}") for factor in (*factors, "class")]
+    columns: list[tuple[str, str | None, str | None, str]] = [
+        (effect, None, factor, f"{EFFECTS[effect][0]} {factor}") for factor in (*factors, "class")
+    ]
     columns += [("r2_pooled", "knn", factor, f"R² of {factor} by kNN") for factor in factors] + [("accuracy", "knn", None, "class by kNN")]
     found: dict[tuple[Any, ...], ResultRow] = {}
     for row in rows:

@@ -129,12 +129,12 @@ def test_an_adapted_model_is_written(folder: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_published_checkpoint_becomes_a_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file, of_published = folder / "published.pt", {"n_head": 4, "block_size": 8}
+    file = folder / "published.pt"
     torch.save(published_state(), file)
-    sizes = [f"{name}={value}" for name, value in of_published.items()]
+    sizes = ["n_head=4", "block_size=8"]
     assert main(["import", str(file), "out=imported", *sizes, *QUIET]) == 0
     images = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
-    direct, imported = contextssl.load(file, device="cpu", **of_published), contextssl.load("imported", device="cpu")
+    direct, imported = contextssl.load(file, device="cpu", n_head=4, block_size=8), contextssl.load("imported", device="cpu")
     torch.testing.assert_close(imported.embed(images), direct.embed(images))
     assert imported.architecture() == direct.architecture() and imported.view_shape == direct.view_shape == (3, 128, 128)
     assert main(["import", str(file), "out=imported", *sizes, *QUIET]) == 2

@@ -37,6 +37,14 @@ class Labelled(Dataset[tuple[Image.Image, int]]):
         return Image.fromarray(self.images[number]), 7
 
 
+class Labels(Dataset[dict[str, int]]):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, number: int) -> dict[str, int]:
+        return {"image": 3}
+
+
 def one_by_one(images: np.ndarray) -> Iterator[Image.Image]:
     yield from map(Image.fromarray, images)
 
@@ -137,7 +145,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "a tensor beside an image": ([torch.zeros(3, 8, 8, dtype=torch.uint8), Image.new("RGB", (8, 8))], "image 1 is a Image"),
     "tensors of two sizes": ([torch.zeros(3, 8, 8), torch.zeros(3, 9, 9)], "give all in one size"),
     "batches in a list": ([torch.zeros(1, 3, 8, 8)], r"in a list each tensor is \(C, H, W\)"),
-    "a loader of dictionaries": (DataLoader([{"image": 3}], batch_size=None), "images come as a dict"),
+    "a loader of dictionaries": (DataLoader(Labels(), batch_size=None), "images come as a dict"),
 }
 
 

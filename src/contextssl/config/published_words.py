@@ -104,6 +104,10 @@ EVALUATE: Mapping[str, PublishedWord] = {
 }
 
 
+# Words that name a setting too, and stay.
+SHORT = {"from": "start_from"}
+
+
 def words_of(command: str) -> Mapping[str, PublishedWord]:
     """The published words that a command accepts."""
     if command in ("train", "compare", "reproduce"):
@@ -113,6 +117,8 @@ def words_of(command: str) -> Mapping[str, PublishedWord]:
 
 def renamed(word: str, settings: Collection[str]) -> str:
     """The present name of a setting of a command; a former one is accepted with a warning."""
+    if word in SHORT and SHORT[word] in settings:
+        return SHORT[word]
     now = RENAMED.get(word)
     if now is None or now not in settings:
         return word

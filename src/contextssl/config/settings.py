@@ -174,6 +174,12 @@ class RunSettings:
     seed: int = setting(0, "seed of weights, pairs, environments, masks and validation pairs", least=0, most=MOST_SEED)
     output_dir: str = setting("runs", "folder in which each run makes a folder of its own", path=True)
     run_dir: str | None = setting(None, "folder of this run; default: a new one in output_dir", path=True)
+    start_from: str | None = setting(
+        None,
+        "also from=: run folder, checkpoint or model file whose weights this run starts from, and whose settings it has but for those given; epochs "
+        "says how many more, epochs=+20",
+        path=True,
+    )
     resume: str | None = setting(
         None, "run folder or checkpoint to resume, exactly, with its own settings; other values of those are an error", path=True
     )

@@ -175,7 +175,7 @@ def given_images(
     elif isinstance(given, Dataset):
         each = (_first(given[number]) for number in range(_length(given) or 0))
     elif isinstance(given, Iterable):
-        each = map(_first, given)
+        each = (_first(part) for part in given)
     else:
         raise InputError(f"images are a {type(given).__name__}: give paths, PIL images, arrays, tensors, a folder or a DataLoader")
     several = iter(each)

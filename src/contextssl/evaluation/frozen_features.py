@@ -21,9 +21,10 @@ from contextssl.data.stored import PATIENCE_SECONDS
 from contextssl.data.views import ViewBank, Views
 from contextssl.digest import digest_of
 from contextssl.errors import DataError, SettingsError
-from contextssl.evaluation.cache import own_code, weights_fingerprint
+from contextssl.evaluation.cache import own_code
 from contextssl.models.frozen_encoder import FrozenEncoder
 from contextssl.models.view_encoder import ViewEncoder
+from contextssl.models.weights_mark import weights_fingerprint
 from contextssl.system.device import chosen_device
 from contextssl.system.distributed import is_first_process
 

@@ -48,9 +48,10 @@ class EncoderStart:
             )
         return dataclasses.replace(data, image_mean=self.image_mean, image_std=self.image_std)
 
-    def load_into(self, model: ViewEncoder) -> None:
-        """Raises CheckpointError where the encoder is of another architecture."""
+    def load_into(self, model: ViewEncoder) -> dict[str, Any]:
+        """Puts it into the model, and returns what the results keep of it. Raises CheckpointError where it is of another architecture."""
         load_weights(encoder_in(model), self.state, self.run)
+        return {"encoder": self.run}
 
 
 def encoder_in(model: ViewEncoder) -> nn.Module:

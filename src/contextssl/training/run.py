@@ -54,6 +54,7 @@ from contextssl.training.module import Training
 from contextssl.training.progress_callback import Progress
 from contextssl.training.resume import Resumed, fit, resumed, write_settings
 from contextssl.training.saving import AtomicCheckpoints, RunCheckpoints
+from contextssl.training.weights_start import WeightsStart, weights_from
 
 # Views of each item that the bins of labels are fitted to.
 LABEL_VIEWS = 8
@@ -80,6 +81,10 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
                 refuse_unnamed_data(resumed_run.own_data, given_data, str(resumed_run.folder))
             else:
                 refuse_unnamed_parts(resumed_run.content, data=given_data, encoder=given_encoder, where=str(resumed_run.checkpoint))
+        fresh = resumed_run is None or resumed_run.checkpoint is None
+        weights = None
+        if settings.start_from is not None and fresh:
+            settings, weights = weights_from(settings)
         check_settings(settings)
         if resumed_run is None:
             check_own(settings, declared_by(settings))
@@ -91,7 +96,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
                 print(f"{resumed_run.folder} is finished: nothing is left to train", flush=True)
             return resumed_run.folder
         start = None
-        if settings.encoder_from is not None and (resumed_run is None or resumed_run.checkpoint is None):
+        if settings.encoder_from is not None and fresh:
             settings, start = encoder_from(settings, given_encoder)
         if data is None:
             if resumed_run is None:
@@ -100,7 +105,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
         data = normalising(data, settings, start, {} if resumed_run is None else resumed_run.content)
-        return _train(settings, resumed_run, data, encoder, start, stack)
+        return _train(settings, resumed_run, data, encoder, weights or start, stack)
 
 
 def _data_of(settings: TrainSettings, content: Mapping[str, Any]) -> Data:
@@ -126,7 +131,7 @@ def _train(
     resumed_run: Resumed | None,
     data: Data,
     encoder: nn.Module | None,
-    start: EncoderStart | None,
+    start: EncoderStart | WeightsStart | None,
     stack: ExitStack,
 ) -> Path:
     """The training itself; returns its folder, in every process. What ``stack`` holds ends with the run."""
@@ -137,8 +142,7 @@ def _train(
     resumed_from = resumed_run.checkpoint if resumed_run is not None else None
     # A checkpoint holds the weights that were pretrained.
     model = fresh_model(settings if resumed_from is None else dataclasses.replace(settings, pretrained=False), data, encoder)
-    if start is not None:
-        start.load_into(model)
+    began = start.load_into(model) if start is not None else None
     if resumed_run is not None and resumed_from is not None:
         check_resumable(resumed_run.content, model, checkpoints.MODEL_PREFIX, str(resumed_from))
         load_weights(model, weights_of(resumed_run.content, checkpoints.MODEL_PREFIX, str(resumed_from)), str(resumed_from))
@@ -160,6 +164,9 @@ def _train(
     if held and resumed_from is None and is_first_process():
         say_features(folder, held, settings.progress)
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
+    if resumed_run is not None and resumed_from is not None:
+        began = resumed_run.content[checkpoints.RECIPE].get("start_from")
+    made |= {} if began is None else {"start_from": began}
     pairs = settings.block_size // 2 - 1
     online = OnlinePairs.draw(data.train, data.val, settings.val_pairs, pairs, settings.seed, environments.environments, model.context_kind)
     carried = DrawnViews.draw(data.train, environments.environments, settings.seed) if isinstance(model, ByExamples) else None
@@ -181,6 +188,7 @@ def _train(
     if trainer.is_global_zero:
         run = {
             **describe_run(settings, data, encoder),
+            **({} if began is None else {"start_from": began}),
             "steps": trainer.global_step,
             "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(saving.seconds, 1),
