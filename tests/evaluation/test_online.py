@@ -62,5 +62,6 @@ def test_the_best_checkpoint_is_chosen_by_active_factors_at_the_longest_context(
         row("color", "color", 14, 0.6),
         row("color", "color", 0, 0.9),
     ]
-    assert watched(rows) == pytest.approx(0.7)
-    assert math.isnan(watched([]))
+    rows.append(ResultRow("online", "accuracy", 0.3, representation="feature"))
+    assert watched(rows, "r2") == pytest.approx(0.7) and watched(rows, "accuracy") == 0.3
+    assert math.isnan(watched([], "r2")) and math.isnan(watched([], "accuracy"))

@@ -51,7 +51,11 @@ def test_a_run_goes_on_from_another(first: Path, in_folder: Path) -> None:
     # The other run's settings, but for those given; its own beginning and number of epochs.
     assert about["settings"] == {
         **before["settings"],
-        "start_from": "first", "epochs": 2, "learning_rate": 1e-9, "weight_decay": 0.0, "run_dir": "second",
+        "start_from": "first",
+        "epochs": 2,
+        "learning_rate": 1e-9,
+        "weight_decay": 0.0,
+        "run_dir": "second",
         **{name: about["settings"][name] for name in ("data_dir", "path")},
     }
     old, new = contextssl.load("first", device="cpu"), contextssl.load("second", device="cpu")

@@ -144,11 +144,11 @@ def criterion(model: ViewEncoder, environments: Sequence[Environment]) -> str:
     return "r2" if model.reads_latents and any(environment.factors for environment in environments) else "accuracy"
 
 
-def watched(rows: Sequence[ResultRow]) -> float:
-    """The score by :func:`criterion`: mean R² of each environment's active factors, at the longest context; or kNN accuracy on features."""
+def watched(rows: Sequence[ResultRow], by: str) -> float:
+    """The score ``by`` what :func:`criterion` names: mean R² of each environment's active factors, at the longest context; or kNN accuracy on features."""
     scores = [row for row in rows if row.metric == "r2_pooled" and row.environment is not None and row.factor in row.environment.split("+")]
     longest = max((row.length or 0 for row in scores), default=0)
     values = [row.mean for row in scores if row.length == longest]
-    if not scores:
+    if by == "accuracy":
         values = [row.mean for row in rows if row.metric == "accuracy" and row.representation == "feature"]
     return sum(values) / len(values) if values else math.nan

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.deviations import deviation_words
 from contextssl.evaluation.transformation_verdict import PROTOCOL, Line, lines_of
 from contextssl.records.results import ResultRow
@@ -21,7 +22,7 @@ def lengths_of(lines: Sequence[Line]) -> list[int]:
 
 def titles(lines: Sequence[Line]) -> list[str]:
     """Of the columns: the numbers of pairs, the controls, ranks, and whether it is read."""
-    return ["transformation", *(str(length // 2) for length in lengths_of(lines)), "other", "dealt", "erased", "MRR 0", "MRR", "read"]
+    return ["transformation", *(str(pairs_in(length)) for length in lengths_of(lines)), "other", "dealt", "erased", "MRR 0", "MRR", "read"]
 
 
 def numbers(line: Line, lengths: Sequence[int]) -> list[ResultRow | None]:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from contextssl.evaluation.contexts import pairs_words
 from contextssl.evaluation.disturbances import DEALT_ANEW
 from contextssl.evaluation.verdict import Verdict
 from contextssl.records.results import ResultRow
@@ -107,5 +108,5 @@ def verdict(rows: Sequence[ResultRow]) -> Verdict | None:
         return Verdict(None, why, length, "sensitivity", kept=left)
     says = f"of {len(there)} transformations that training never varied, examples of {sum(bool(line.read) for line in there)} are read"
     shares = ", ".join(f"{line.name} {100 * line.left:.0f} %" for line in lines if line.read is not None)
-    rule = f"a third or less remains of the sensitivity without a context, under {length // 2} pairs of a transformation's own"
+    rule = f"a third or less remains of the sensitivity without a context, under {pairs_words(length)} of a transformation's own"
     return Verdict(says, f"{rule}; there remains: {shares}", length, "sensitivity", kept=left)

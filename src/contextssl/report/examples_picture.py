@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from contextssl.evaluation.contexts import pairs_in
 from contextssl.report.drawing import LIGHT, PALETTE, RC, figure_files
 from contextssl.report.words import factor_name, listed
 
@@ -61,7 +62,7 @@ def examples_figure(gallery: Mapping[str, Any]) -> Figure:
         axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=LIGHT["ink"], linewidth=2))
         for index, entry in enumerate(near[:NEIGHBOURS]):
             draw(entry["image"], NEAREST + index * (width + 0.006), bottom)
-    heads = ((left, f"{EXAMPLES} of {gallery['length'] // 2} examples"), (QUERY, "query"), (NEAREST, "its nearest views"))
+    heads = ((left, f"{EXAMPLES} of {pairs_in(gallery['length'])} examples"), (QUERY, "query"), (NEAREST, "its nearest views"))
     for x, words in heads:
         figure.text(x, 1 - 0.62 * HEAD / tall, words, fontsize=10, color=LIGHT["muted"])
     return figure

@@ -71,7 +71,7 @@ def _examples(found: Mapping[str, Any], show: _Thumbs) -> list[Content]:
     how = "Each pair shows two training views that are to count as the same; no action and no name enters the model."
     if found["queries"][0]["apart"]:
         how += " They share the active factors and differ in the others. Under each pair: how far the factors of its two views are apart."
-    parts: list[Content] = [element("h3", f"The examples: {found['length'] // 2} pairs"), element("p", how)]
+    parts: list[Content] = [element("h3", f"The examples: {pairs_words(found['length'])}"), element("p", how)]
     for name, pairs in found["examples"].items():
         label = show.label(f"{environment_name(name)} context", _tone(name))
         parts += [label, element("div", map(show.pair, pairs), class_="pairs")]

@@ -176,9 +176,9 @@ class Training(pl.LightningModule):
     def validate(self) -> None:
         """Log the online signals. Every process computes them; running statistics may differ, so the score of the first one counts."""
         self.rows = self.signals()
-        score = self.trainer.strategy.broadcast(watched(self.rows))
-        self.validated = (self.current_epoch, score)
         name = criterion(self.model, self.environments)
+        score = self.trainer.strategy.broadcast(watched(self.rows, name))
+        self.validated = (self.current_epoch, score)
         self.log(name, score, prog_bar=True, logger=False)
         self._write({**{f"val/{row.key()}": row.mean for row in self.rows}, name: score}, self.global_step - 1)
         self.meters.reset()
