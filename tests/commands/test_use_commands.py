@@ -18,6 +18,8 @@ import torch
 
 import contextssl
 from contextssl.cli import main
+from contextssl.errors import DataError, InputError
+from tests.people import write_people
 from tests.reference import published_state
 from tests.used import as_tensor, loaded, pixels, saved, write_images
 
@@ -139,6 +141,31 @@ def test_a_published_checkpoint_becomes_a_model(folder: Path, capsys: pytest.Cap
     assert imported.architecture() == direct.architecture() and imported.view_shape == direct.view_shape == (3, 128, 128)
     assert main(["import", str(file), "out=imported", *sizes, *QUIET]) == 2
     assert "imported is there already" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_model_of_a_table_takes_its_rows(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_people(in_folder / "people.csv")
+    small = (
+        "epochs=1 warmup_epochs=0 batch_size=8 pairs_per_item=1 width=32 n_layer=1 projection_dim=16 auxiliary_width=16 block_size=8 val_pairs=8 "
+        "eval_ctxt=[0,6] encoder_width=16 row_views=4"
+    )
+    words = ["train", "dataset=table", "path=people.csv", "label=income", "factors=[sex]", "context=examples", "run_dir=run"]
+    assert main([*words, *small.split(), *QUIET]) == 0
+    model, people = contextssl.load("run", device="cpu"), pd.read_csv("people.csv")
+    context = model.context(people[:3], target=people[3:6])
+    z = model.embed(people, context)
+    torch.testing.assert_close(model.embed(people[::-1], context).flip(0), z)
+    assert model.embed_table(people, context)["name"].tolist() == [str(row) for row in range(len(people))]
+    assert main(["embed", "run", "people.csv", "out=rows.npy", *QUIET]) == 0
+    np.testing.assert_allclose(np.load("rows.npy"), model.embed(people), rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="this model takes rows of a table: give a DataFrame with the columns"):
+        model.embed("images")
+    with pytest.raises(DataError, match="the table lacks the columns"):
+        model.embed(people[["sex"]])
+    capsys.readouterr()
+    assert main(["embed", "run", "nowhere.csv", "out=rows.npy", *QUIET]) == 2
+    assert "there is no file nowhere.csv" in capsys.readouterr().err
 
 
 def test_embed_goes_on_after_a_kill(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

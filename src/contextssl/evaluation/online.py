@@ -145,7 +145,9 @@ def criterion(model: ViewEncoder, environments: Sequence[Environment]) -> str:
 
 
 def watched(rows: Sequence[ResultRow], by: str) -> float:
-    """The score ``by`` what :func:`criterion` names: mean R² of each environment's active factors, at the longest context; or kNN accuracy on features."""
+    """The score ``by`` what :func:`criterion` names: mean R² of each environment's active factors, at the longest context; or kNN accuracy on
+    features.
+    """
     scores = [row for row in rows if row.metric == "r2_pooled" and row.environment is not None and row.factor in row.environment.split("+")]
     longest = max((row.length or 0 for row in scores), default=0)
     values = [row.mean for row in scores if row.length == longest]
