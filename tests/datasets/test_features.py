@@ -48,7 +48,7 @@ def written_table(folder: Path, items: int = 16, views: int = 5) -> dict[str, An
     return {"features": features, **columns}
 
 
-def test_a_table_of_factor_values(in_folder: Path) -> None:
+def test_a_table_of_factor_values(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written = written_table(in_folder)
     words = ["dataset=features", "features=embeddings.npy", "path=views.csv"]
     data = open_data(settings_from("train", TrainSettings, words))
@@ -62,6 +62,7 @@ def test_a_table_of_factor_values(in_folder: Path) -> None:
     angles = views.latents[..., 0]
     assert abs(angles.mean()) < 1e-5 and abs(angles.std() - 1) < 1e-5 and {*views.latents[..., 1:].reshape(-1).tolist()} == {0.0, 1.0}
     assert main(["train", *words, *SMALL, "run_dir=run"]) == 0
+    assert capsys.readouterr().out.count("class accuracy by kNN") == 1
     about, rows = read_results(in_folder / "run")
     held = {row.factor: row.mean for row in rows if row.protocol == "features" and row.metric in ("r2_pooled", "accuracy")}
     assert held["angle"] > 0.8 and held["shade"] > 0.8, "they are nearly linear in features of unit length"

@@ -21,7 +21,7 @@ def run_train(settings: TrainSettings) -> int:
         if (table := adaptation_table(rows)) is not None:
             show(table, console)
         for row in rows:
-            if row.metric == "accuracy" and row.representation == "feature":
+            if row.protocol == "online" and row.metric == "accuracy" and row.representation == "feature":
                 console.print(f"class accuracy by kNN on features: {row.mean:.3f} (most frequent class {row.floor:.2f})")
         console.print(f"{run['steps']:,} steps, {run['images']:,} views in {run['seconds'] / 60:.1f} min; run folder: {folder}")
     return 0
