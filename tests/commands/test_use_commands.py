@@ -56,6 +56,39 @@ def test_embed_is_what_python_gives(folder: Path, capsys: pytest.CaptureFixture[
     np.testing.assert_allclose(np.array(row[1:], np.float32), one[0], rtol=1e-4, atol=1e-5)
 
 
+def test_embed_with_actions_is_predict(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved(folder, "actions")
+    model, columns = (
+        loaded(folder, "actions"),
+        ["rotation.x", "rotation.y", "rotation.z", "rotation.w", "color.floor hue", "color.light hue"],
+    )
+    actions = np.random.default_rng(0).standard_normal((10, 6)).round(3)
+    table = pd.DataFrame(actions, columns=columns)
+    table.to_csv("actions.csv", index=False)
+    words = ["embed", "actions0.ckpt", "images", "out=predicted.npy", "batch_size=4", *QUIET]
+    wanted = model.predict("images", torch.from_numpy(actions).float())
+    assert main([*words, "actions=actions.csv"]) == 0
+    np.testing.assert_allclose(np.load("predicted.npy"), wanted, rtol=1e-4, atol=1e-5)
+    table.insert(0, "name", [f"image{n:03d}.png" for n in range(10)])
+    table[::-1].to_csv("named.csv", index=False)
+    assert main([*words, "actions=named.csv"]) == 0
+    np.testing.assert_allclose(np.load("predicted.npy"), wanted, rtol=1e-4, atol=1e-5)
+    Path("images/image005.png").write_bytes(b"nothing")
+    assert main([*words, "actions=named.csv", "unreadable=skip"]) == 0
+    np.testing.assert_allclose(np.load("predicted.npy"), np.delete(wanted, 5, axis=0), rtol=1e-4, atol=1e-5)
+    capsys.readouterr()
+    for bad, message in (
+        (table[:9], "no line of image009.png"),
+        (table.drop(columns="name")[:9], "has 9 lines and there are 10 images"),
+        (table.drop(columns="rotation.w"), "no column rotation.w"),
+        (table.assign(**{"rotation.x": "far"}), "an action is no number"),
+        (table.assign(**{"rotation.x": np.inf}), "NaN or infinite"),
+    ):
+        bad.to_csv("bad.csv", index=False)
+        assert main([*words, "actions=bad.csv"]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_embed_names_a_bad_image_or_leaves_it_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("images/image004.png").write_bytes(b"nothing")
     words = ["embed", "examples0.ckpt", "images", "out=vectors.npy", "batch_size=2", *QUIET]
@@ -75,8 +108,12 @@ def test_embed_names_a_bad_image_or_leaves_it_out(folder: Path, capsys: pytest.C
         (["embed", "examples0.ckpt", "images", "out=vectors.xls"], "written as .parquet, .npy or .csv"),
         (["embed", "examples0.ckpt", "images", "pairs=3"], "pairs is of a context, and there is none"),
         (["embed", "examples0.ckpt", "images", "context=images/pairs.csv", "pairs=5"], "holds 4 pairs, and pairs=5 are asked for"),
-        (["embed", "examples0.ckpt", "images", "context=images/pairs.csv", "representation=feature"], "which no context changes"),
+        (
+            ["embed", "examples0.ckpt", "images", "context=images/pairs.csv", "representation=feature"],
+            "which no context and no action changes",
+        ),
         (["embed", "examples0.ckpt", "images", "context=nowhere.csv"], "there is no file nowhere.csv"),
+        (["embed", "examples0.ckpt", "images", "actions=images/pairs.csv"], "trained with context=examples, without any"),
         (["embed", "examples0.ckpt", "images/pairs.csv"], "is a table, and this model takes images"),
         (["neighbours", "examples0.ckpt"], "name the images whose neighbours are wanted"),
         (["context", "make", "examples0.ckpt"], "name the examples"),

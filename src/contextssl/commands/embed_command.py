@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from contextssl.commands.used_model import needed, used_context, used_model
 from contextssl.config.use_settings import EmbedSettings
+from contextssl.data.given_actions import read_actions
 from contextssl.data.given_images import Chunk, GivenImages, Unreadable
 from contextssl.data.tables import is_table_file
 from contextssl.digest import digest_of_bytes
@@ -31,10 +33,17 @@ def run_embed(settings: EmbedSettings) -> int:
     check_suffix(out)
     model = used_model(settings)
     context = used_context(model, settings)
-    if context is not None and settings.representation == "feature":
-        raise SettingsError("representation=feature is the encoder's output, which no context changes: leave context out")
+    if settings.representation == "feature" and (context is not None or settings.actions is not None):
+        raise SettingsError("representation=feature is the encoder's output, which no context and no action changes: leave them out")
     given = given_of(model, images, settings.batch_size, cast(Unreadable, settings.unreadable))
-    made_from = None if given.digest is None else _made_from(settings, model, context, given.digest)
+    actions = None
+    if settings.actions is not None:
+        if not model.reads_actions:
+            raise SettingsError(
+                "actions are of a model that predicts, and this one was trained with context=examples, without any: leave them out"
+            )
+        actions = read_actions(Path(settings.actions), model.factors, given.names, given.count or 0)
+    made_from = None if given.digest is None else _made_from(settings, model, context, actions, given.digest)
     parts = -(-(given.count or 0) // settings.batch_size)
     with embeddings_file(out, made_from) as file:
         there = [number for number in range(parts) if file.done(number)]
@@ -43,7 +52,8 @@ def run_embed(settings: EmbedSettings) -> int:
         left = given.without(there)
         with Meter("embedding", left.count or 0, "images", show=settings.progress) as meter:
             for number, chunk in zip((n for n in range(parts) if n not in there), left, strict=True):
-                file.add(number, chunk.names, _vectors(model, context, chunk, settings.representation), chunk.skipped)
+                own = None if actions is None else _of_chunk(actions, given, chunk, number * settings.batch_size)
+                file.add(number, chunk.names, _vectors(model, context, chunk, settings.representation, own), chunk.skipped)
                 meter.advance(len(chunk.names) + len(chunk.skipped))
         count, skipped = file.finish(parts)
     if skipped:
@@ -69,22 +79,35 @@ def given_of(model: ContextSSL, images: str, batch_size: int | None = None, unre
     return model.given(read_file(Path(images)), batch_size)
 
 
-def _vectors(model: ContextSSL, context: Context | None, chunk: Chunk, representation: str) -> Any:
+def _of_chunk(actions: Tensor, given: GivenImages, chunk: Chunk, first: int) -> Tensor:
+    """Those of a chunk's images, without those that were left out."""
+    whole = actions[first : first + len(chunk.names) + len(chunk.skipped)]
+    if not chunk.skipped or given.names is None:
+        return whole
+    kept = {*chunk.names}
+    return whole[[number for number, name in enumerate(given.names[first : first + len(whole)]) if name in kept]]
+
+
+def _vectors(model: ContextSSL, context: Context | None, chunk: Chunk, representation: str, actions: Tensor | None) -> Any:
     if not len(chunk.images):
         z = torch.zeros(0, model.projection_dim if representation == "embedding" else model.feature_width)
     else:
         features = model.encode(chunk.images, progress=False)
-        z = features if representation == "feature" else model.embed_features(features, context)
+        z = features if representation == "feature" else model.embed_features(features, context, actions)
     return z.float().cpu().numpy()
 
 
-def _made_from(settings: EmbedSettings, model: ContextSSL, context: Context | None, images: str) -> dict[str, Any]:
+def _made_from(settings: EmbedSettings, model: ContextSSL, context: Context | None, actions: Tensor | None, images: str) -> dict[str, Any]:
     """All that the numbers depend on."""
-    held = None if context is None else digest_of_bytes([context.keys.float().cpu().contiguous().numpy().tobytes()])
+
+    def digest(tensor: Tensor | None) -> str | None:
+        return None if tensor is None else digest_of_bytes([tensor.float().cpu().contiguous().numpy().tobytes()])
+
     names = ("representation", "unreadable", "batch_size", "precision")
     return {
         "weights": mark_of(model).digest,
-        "context": held,
+        "context": digest(None if context is None else context.keys),
+        "actions": digest(actions),
         "images": images,
         "device": model.device.type,
         **{name: getattr(settings, name) for name in names},

@@ -37,6 +37,12 @@ class EmbedSettings(ContextSettings, UsedModelSettings):
     """Embed images: a row of numbers for each, in the context of a few examples if you give some."""
 
     images: str | None = setting(None, "folder or archive of images, or one image; of a model of tables a CSV or Parquet file", path=True)
+    actions: str | None = setting(
+        None,
+        "CSV file with an action for each image (columns such as rotation.x, and name where they are in another order): what is written is then "
+        "what the action makes of each image, by a model that predicts",
+        path=True,
+    )
     out: str = setting("embeddings.parquet", "file: .parquet, .npy (with the names in .names.json beside it) or .csv", path=True)
     representation: str = setting(
         "embedding", "embedding, which depends on the context, or feature, the encoder's output", choices=("embedding", "feature")

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.data.given_actions import action_columns, parsed_actions
 from contextssl.data.given_images import Given
 from contextssl.data.pair_list import pair_file
 from contextssl.data.pair_rows import Fault, Row, missing_images, read_rows
@@ -91,19 +92,10 @@ def read_pairs(file: Path, environment: str | None = None, factors: FactorSpace 
 
 
 def _actions(file: Path, rows: Sequence[Row], columns: Sequence[str], factors: FactorSpace) -> Float[Tensor, "k A"]:
-    wanted = [
-        name if name.startswith(f"{factor.name}.") else f"{factor.name}.{name}" for factor in factors.factors for name in factor.components
-    ]
+    wanted = action_columns(factors)
     if missing := [name for name in wanted if name.lower() not in columns]:
         raise DataError(
             f"{file} has no column {missing[0]}: this model's contexts need the actions, in the columns {', '.join(wanted)}; only a model that was "
             "trained with context=examples needs none"
         )
-    try:
-        numbers = [[float(row.values[name.lower()]) for name in wanted] for row in rows]
-    except ValueError as error:
-        raise DataError(f"{file}: an action is no number ({error}): write numbers with a point") from error
-    actions = torch.tensor(numbers)
-    if not bool(actions.isfinite().all()):
-        raise DataError(f"{file}: an action is NaN or infinite: fix it, or remove the pair")
-    return actions
+    return parsed_actions([[row.values[name.lower()] for name in wanted] for row in rows], str(file))
