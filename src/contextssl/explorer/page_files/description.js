@@ -1,0 +1,71 @@
+"use strict";
+// What `describe()` says: of each factor a bar of what the examples leave of it, then sentences.
+
+// The share of its effect that ends the bar: a context can make a factor count more than without one.
+const MOST_LEFT = 1.5;
+const NO_EXAMPLES = "Without examples every factor keeps its effect: nothing is said to be the same.";
+
+class DescriptionPanel {
+  constructor(data, source, fail) {
+    Object.assign(this, { data, source, fail, timer: null, control: null });
+    this.box = byId("description");
+  }
+
+  // The bars at once, by factor what is left; the rest when it has been computed.
+  show(left, question) {
+    clearTimeout(this.timer);
+    this.control?.abort();
+    if (!this.data.describes) {
+      replace(this.box, element("p", {}, "This model carries no views to describe examples by."));
+      return;
+    }
+    if (!question.count) {
+      replace(this.box, element("p", {}, NO_EXAMPLES));
+      return;
+    }
+    const title = (name) => this.data.factors.find((factor) => factor.name === name)?.title ?? (name === "color" ? "colour" : name);
+    const factors = Object.entries(left).map(([name, value]) => ({ name, title: title(name), left: value }));
+    const waiting = element("p", { class: "short", "aria-busy": "true" }, "How sure that is, is being computed …");
+    replace(this.box, this.bars(factors), this.source.live ? waiting : null);
+    this.control = new AbortController();
+    const { signal } = this.control;
+    this.timer = setTimeout(() => this.complete(question, signal), this.source.live ? 300 : 0);
+  }
+
+  async complete(question, signal) {
+    try {
+      const described = await this.source.describe(question, signal);
+      if (signal.aborted) return;
+      const warnings = described.warnings.map((warning) => element("p", { class: "warning" }, `${warning[0].toUpperCase()}${warning.slice(1)}.`));
+      replace(this.box, this.bars(described.factors), element("p", {}, described.more), warnings);
+    } catch (error) {
+      if (!signal.aborted) this.fail(error);
+    }
+  }
+
+  bars(factors) {
+    const rows = factors.map((factor) => {
+      const bar = element("div", { class: `bar-of ${factor.name}` }, this.mark("fill", 0, factor.left));
+      bar.append(this.mark("limit", this.data.dropped, this.data.dropped), this.mark("limit", this.data.kept, this.data.kept));
+      if (factor.error !== undefined) bar.append(this.mark("error", factor.left - factor.error, factor.left + factor.error));
+      const around = factor.error === undefined ? "" : ` ± ${Math.round(100 * factor.error)}`;
+      return element(
+        "div", { class: "effect" },
+        element("p", {}, element("strong", { class: factor.name }, factor.title), factor.says ? ` ${factor.says}` : ""),
+        bar,
+        element("p", { class: "short" }, `${Math.round(100 * factor.left)} %${around} of its effect on distances is left`),
+      );
+    });
+    const scale = `Below ${Math.round(100 * this.data.dropped)} % a factor is dropped, above ${Math.round(100 * this.data.kept)} % it is kept: the model's own estimate, on views that it carries.`;
+    return [...rows, element("p", { class: "short" }, scale)];
+  }
+
+  // A part of a bar from one share to another.
+  mark(kind, from, to) {
+    const made = element("span", { class: kind });
+    const [low, high] = [from, to].map((share) => (100 * Math.min(Math.max(share, 0), MOST_LEFT)) / MOST_LEFT);
+    made.style.left = `${low}%`;
+    made.style.width = kind === "limit" ? "" : `${high - low}%`;
+    return made;
+  }
+}
