@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +44,6 @@ class Answer:
         without, after: the rows of the nearest views without and after the examples, with their cosines.
         map: the places of all views, (n, 2), within the unit circle.
         place: the query's, (2,); it may lie beyond where it is none of them.
-        left: by factor what the examples leave of its effect; empty where the model carries no views to tell by.
     """
 
     pairs: int
@@ -52,7 +51,6 @@ class Answer:
     after: list[tuple[int, float]]
     map: Float[Tensor, "n 2"]
     place: Float[Tensor, " 2"]
-    left: dict[str, float]
 
 
 class Explorer:
@@ -116,22 +114,32 @@ class Explorer:
                 both = F.normalize(self.model.embed_features(torch.cat([self.features, of_query]), context), dim=-1)
                 every, asked = both[:-1], both[-1:]
                 flat = FlatMap.of(every)
-            left = self.describer.left(pairs) if self.describer is not None and context is not None else {}
         return Answer(
             pairs=len(pairs),
             without=near(self.plain, before, query.row),
             after=near(every, asked, query.row),
             map=flat.places(every).cpu(),
             place=flat.places(asked)[0].cpu(),
-            left=dict(left),
         )
+
+    def left(self, pairs: Float[Tensor, "k 2 F"]) -> Mapping[str, float]:
+        """By factor what examples leave of its effect: what a description begins with. Raises InputError where the model carries no views."""
+        describer = self._describer(pairs)
+        with self._answering:
+            return describer.left(pairs)
 
     def describe(self, pairs: Float[Tensor, "k 2 F"], given_up: Callable[[], bool] = lambda: False) -> Description:
         """Raises InputError where the model carries no views; GivenUp as :meth:`Describer.describe`."""
+        describer = self._describer(pairs)
+        with self._describing:
+            return describer.describe(pairs, given_up)
+
+    def _describer(self, pairs: Float[Tensor, "k 2 F"]) -> Describer:
         if self.describer is None:
             raise InputError("this model carries no views to describe examples by")
-        with self._describing:
-            return self.describer.describe(pairs, given_up)
+        if not len(pairs):
+            raise InputError("there are no examples to describe")
+        return self.describer
 
 
 def near(every: Float[Tensor, "n D"], asked: Float[Tensor, "1 D"], row: int | None) -> list[tuple[int, float]]:

@@ -34,7 +34,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self.app = app
-        self.hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in hosts)}
+        self.hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in hosts)} - {""}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +60,7 @@ class Guard:
             name = urlsplit(f"//{host}").hostname or ""
             ipaddress.ip_address(name)
         except ValueError:
-            return bool(host) and host.rpartition(":")[0].lower() in self.hosts or host.lower() in self.hosts
+            return host.lower() in self.hosts or host.rpartition(":")[0].lower() in self.hosts
         return True
 
 

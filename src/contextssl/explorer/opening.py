@@ -10,12 +10,10 @@ from typing import Any
 from contextssl import checkpoints
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.explorer_settings import ExploreSettings
-from contextssl.config.settings import TrainSettings
 from contextssl.data.environments import environments_of
 from contextssl.data.pairs import ViewPairs
 from contextssl.data.shapes.view_grid import RAW_COLUMNS
 from contextssl.data.stored import is_store
-from contextssl.data_set import known_data_set
 from contextssl.errors import CheckpointError, ContextSSLError, DataError
 from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.evaluation.sensitivity import shapes_renderer
@@ -26,12 +24,13 @@ from contextssl.explorer.shown_views import ShownViews, grid_of, rendered_views,
 from contextssl.factors import Environment
 from contextssl.models.by_examples import ByExamples
 from contextssl.named_code import own_encoder
+from contextssl.report.words import factor_name
 from contextssl.system.progress import say
 
 # Of rendered objects the views shown are of those that training never saw, examples of those that it saw.
 SHOWN, EXAMPLES = "val", "train"
-# Views of an object that examples are drawn of: one pose in two colours, and so on.
-VALUES_OF_EXAMPLES = 2
+# Values of each factor among the views of an object that examples are drawn of.
+VALUES_OF_EXAMPLES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +101,7 @@ def _rendered(settings: ExploreSettings, model: ByExamples, environments: tuple[
     assert views.raw_latents is not None
     of = [item for item in items for _ in range(grid.num_views)]
     scenes = Scenes(source, SHOWN, of, views.raw_latents.reshape(len(of), -1), grid, resolution)
-    values = " × ".join(f"{count} {name}s" for name, count in grid.counts.items())
+    values = " × ".join(f"{count} {factor_name(name)}s" for name, count in grid.counts.items())
     about = f"{len(shown):,} rendered views of {len(items)} objects that training never saw: {values}"
     return Material(shown, kinds_of(pairs, environments, MOST_PAIRS, settings.seed), scenes, about)
 
@@ -112,7 +111,9 @@ def _stored(settings: ExploreSettings, model: ByExamples, environments: tuple[En
     assert model.recipe is not None
     where = settings.data_dir or model.recipe["data"].get("path")
     if settings.dataset is None and (where is None or not is_store(Path(where))):
-        return replace(NOTHING, about=f"the data of {settings.model} are not at hand{'' if where is None else f' at {where}'}: say data_dir=DIR")
+        return replace(
+            NOTHING, about=f"the data of {settings.model} are not at hand{'' if where is None else f' at {where}'}: say data_dir=DIR"
+        )
     given: dict[str, Any] = {name: getattr(settings, name) for name in ("factors", "dataset", "encoder_factory", "method", "checkpoint")}
     asked = EvaluateSettings(
         load_model=settings.model, data_dir=None if settings.dataset is not None else str(where), progress=settings.progress, **given

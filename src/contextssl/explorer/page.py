@@ -38,7 +38,9 @@ def whole_page(name: str, data: Any) -> str:
     """The page as one file that holds its data, and may run no script but its own."""
     script = "\n".join(asset(each) for each in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
     # Within a script nothing is markup but its end.
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     styles = element("style", Markup("\n".join(asset(each) for each in STYLES)))
@@ -54,5 +56,10 @@ def _document(name: str, policy: str | None, head: list[Markup], end: list[Marku
         # Without it browsers ask for one.
         element("link", rel="icon", href="data:,"),
     ]
-    whole = element("html", element("head", metas, element("title", f"contextssl explorer: {name}"), head), element("body", Markup(asset("body.html")), end), lang="en")
+    whole = element(
+        "html",
+        element("head", metas, element("title", f"contextssl explorer: {name}"), head),
+        element("body", Markup(asset("body.html")), end),
+        lang="en",
+    )
     return Markup("<!doctype html>\n") + whole + "\n"

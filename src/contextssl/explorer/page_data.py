@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def colourings(shown: ShownViews) -> list[dict[str, Any]]:
     """By what the points of the map can be coloured: names, numbers from low to high, or hues in turns."""
     found: list[dict[str, Any]] = []
     if len(shown.class_names) > 1:
-        found.append({"title": "class", "kind": "names", "names": list(shown.class_names), "values": shown.labels.tolist()})
+        found.append({"title": "class", "factor": "", "kind": "names", "names": list(shown.class_names), "values": shown.labels.tolist()})
     if shown.factors is None or shown.latents is None:
         return found
     for factor in shown.factors.factors:
@@ -91,17 +91,25 @@ def colourings(shown: ShownViews) -> list[dict[str, Any]]:
             found.append(_poses(factor, block))
         elif factor.relation == "category":
             found.append(
-                {"title": factor.name, "kind": "names", "names": list(factor.components), "values": block.argmax(dim=1).tolist()}
+                {
+                    "title": factor.name,
+                    "factor": factor.name,
+                    "kind": "names",
+                    "names": list(factor.components),
+                    "values": block.argmax(dim=1).tolist(),
+                }
             )
         else:
             for name, values in zip(factor.components, block.T, strict=True):
                 hue = name.endswith("hue")
                 low, high = (0.0, 1.0) if hue else (float(values.min()), float(values.max()))
                 numbers = [round(value, 4) for value in values.tolist()]
-                found.append({"title": name, "kind": "hue" if hue else "number", "low": low, "high": high, "values": numbers})
+                kind = "hue" if hue else "number"
+                found.append({"title": name, "factor": factor.name, "kind": kind, "low": low, "high": high, "values": numbers})
     objects, of = np.unique(shown.items.numpy(), return_inverse=True)
     if len(objects) < len(shown):
-        found.append({"title": "object", "kind": "names", "names": [f"object {n + 1}" for n in range(len(objects))], "values": of.tolist()})
+        names = [f"object {number + 1}" for number in range(len(objects))]
+        found.append({"title": "object", "factor": "none", "kind": "names", "names": names, "values": of.tolist()})
     return found
 
 
@@ -109,9 +117,22 @@ def _poses(factor: Factor, quaternions: Float[Tensor, "n 4"]) -> dict[str, Any]:
     unique, which = np.unique(quaternions.numpy().round(4), axis=0, return_inverse=True)
     if len(unique) <= FEW_POSES:
         names = [f"{factor_name(factor.name)} {number + 1}" for number in range(len(unique))]
-        return {"title": factor_name(factor.name), "kind": "names", "names": names, "values": which.reshape(-1).tolist()}
+        return {
+            "title": factor_name(factor.name),
+            "factor": factor.name,
+            "kind": "names",
+            "names": names,
+            "values": which.reshape(-1).tolist(),
+        }
     angles = [round(math.degrees(2 * math.acos(min(1.0, abs(w)))), 1) for w in quaternions[:, 3].tolist()]
-    return {"title": f"{factor_name(factor.name)} angle", "kind": "number", "low": 0.0, "high": 180.0, "values": angles}
+    return {
+        "title": f"{factor_name(factor.name)} angle",
+        "factor": factor.name,
+        "kind": "number",
+        "low": 0.0,
+        "high": 180.0,
+        "values": angles,
+    }
 
 
 def answer_data(answer: Answer) -> dict[str, Any]:
@@ -121,13 +142,16 @@ def answer_data(answer: Answer) -> dict[str, Any]:
         "after": [row for row, _ in answer.after],
         "map": map_text(answer.map),
         "place": [round(number, 4) for number in answer.place.tolist()],
-        "left": {name: round(value, 4) for name, value in answer.left.items()},
     }
 
 
 def map_text(places: Float[Tensor, "n 2"]) -> str:
     """Places within the unit circle as base64 of 16-bit integers, little-endian, x and y in turn."""
     return base64.b64encode((places.numpy() * MAP_UNIT).round().astype("<i2").tobytes()).decode()
+
+
+def left_data(left: Mapping[str, float]) -> list[dict[str, Any]]:
+    return [{"name": name, "title": factor_name(name), "left": round(value, 4)} for name, value in left.items()]
 
 
 def description_data(described: Description) -> dict[str, Any]:

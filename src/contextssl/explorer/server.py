@@ -22,7 +22,7 @@ from contextssl.explorer.answers import Explorer, Query
 from contextssl.explorer.describing import GivenUp
 from contextssl.explorer.guard import Guard
 from contextssl.explorer.page import SCRIPTS, STYLES, asset, served_page
-from contextssl.explorer.page_data import answer_data, description_data, names_in, new_view_data, page_data, picture
+from contextssl.explorer.page_data import answer_data, description_data, left_data, names_in, new_view_data, page_data, picture
 from contextssl.explorer.uploads import MOST_BYTES, too_large
 from contextssl.models.description import Description
 
@@ -53,10 +53,12 @@ def application(explorer: Explorer, hosts: Collection[str] = ()) -> Starlette:
         asked = await _asked(request)
         return JSONResponse(await run_in_threadpool(_answered, explorer, asked))
 
+    async def left(request: Request) -> Response:
+        pairs = _pairs(explorer, await _asked(request))
+        return JSONResponse(left_data(await run_in_threadpool(explorer.left, pairs)))
+
     async def describe(request: Request) -> Response:
         pairs = _pairs(explorer, await _asked(request))
-        if not len(pairs):
-            raise InputError("there are no pairs to describe")
         given_up = threading.Event()
         work = asyncio.ensure_future(run_in_threadpool(explorer.describe, pairs, given_up.is_set))
         return JSONResponse(description_data(await _awaited(work, given_up, request.is_disconnected)))
@@ -77,6 +79,7 @@ def application(explorer: Explorer, hosts: Collection[str] = ()) -> Starlette:
             Route("/data", data),
             Route("/files/{name}", file),
             Route("/answer", answer, methods=["POST"]),
+            Route("/left", left, methods=["POST"]),
             Route("/describe", describe, methods=["POST"]),
             Route("/images", upload, methods=["POST"]),
         ],
@@ -125,9 +128,7 @@ def _answered(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
     return {**answer_data(explorer.answer(pairs, query)), **made}
 
 
-async def _awaited(
-    work: asyncio.Future[Description], given_up: threading.Event, is_disconnected: Callable[[], Any]
-) -> Description:
+async def _awaited(work: asyncio.Future[Description], given_up: threading.Event, is_disconnected: Callable[[], Any]) -> Description:
     while not work.done():
         if await is_disconnected():
             given_up.set()

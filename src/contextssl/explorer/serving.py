@@ -29,7 +29,9 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         made = socket.create_server((host, port), family=family)
     except socket.gaierror as error:
-        raise SettingsError(f"host={host} is no name or address ({error.strerror}): give 127.0.0.1, or an address of this machine") from error
+        raise SettingsError(
+            f"host={host} is no name or address ({error.strerror}): give 127.0.0.1, or an address of this machine"
+        ) from error
     except OSError as error:
         raise SettingsError(
             f"cannot listen on port {port} of {host} ({error.strerror}): give another port=NUMBER, or port=0 for any that is free"

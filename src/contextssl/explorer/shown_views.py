@@ -62,7 +62,9 @@ def views_of_bank(bank: ViewBank, split: str, count: int, seed: int = 0) -> Show
     known = bank.factors.has_values and bank.factors.width > 0
     return ShownViews(
         images=bank.gather_views(of, views),
-        captions=[f"{bank.class_names[int(bank.labels[i])]} {bank.caption(i, v)}" for i, v in zip(of.tolist(), views.tolist(), strict=True)],
+        captions=[
+            f"{bank.class_names[int(bank.labels[i])]} {bank.caption(i, v)}" for i, v in zip(of.tolist(), views.tolist(), strict=True)
+        ],
         items=of,
         labels=every.labels[rows],
         class_names=bank.class_names,

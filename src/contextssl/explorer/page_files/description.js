@@ -3,17 +3,18 @@
 
 // The share of its effect that ends the bar: a context can make a factor count more than without one.
 const MOST_LEFT = 1.5;
+// Milliseconds for which the examples must stay the same before the whole description is asked for.
+const QUIET = 300;
 const NO_EXAMPLES = "Without examples every factor keeps its effect: nothing is said to be the same.";
 
 class DescriptionPanel {
   constructor(data, source, fail) {
-    Object.assign(this, { data, source, fail, timer: null, control: null });
+    Object.assign(this, { data, source, fail, control: null });
     this.box = byId("description");
   }
 
-  // The bars at once, by factor what is left; the rest when it has been computed.
-  show(left, question) {
-    clearTimeout(this.timer);
+  // The bars first, then the rest, which takes longer: only once the examples stay as they are.
+  async show(question) {
     this.control?.abort();
     if (!this.data.describes) {
       replace(this.box, element("p", {}, "This model carries no views to describe examples by."));
@@ -23,17 +24,14 @@ class DescriptionPanel {
       replace(this.box, element("p", {}, NO_EXAMPLES));
       return;
     }
-    const title = (name) => this.data.factors.find((factor) => factor.name === name)?.title ?? (name === "color" ? "colour" : name);
-    const factors = Object.entries(left).map(([name, value]) => ({ name, title: title(name), left: value }));
-    const waiting = element("p", { class: "short", "aria-busy": "true" }, "How sure that is, is being computed …");
-    replace(this.box, this.bars(factors), this.source.live ? waiting : null);
     this.control = new AbortController();
     const { signal } = this.control;
-    this.timer = setTimeout(() => this.complete(question, signal), this.source.live ? 300 : 0);
-  }
-
-  async complete(question, signal) {
     try {
+      const left = await this.source.left(question, signal);
+      if (signal.aborted) return;
+      replace(this.box, this.bars(left), element("p", { class: "short", "aria-busy": "true" }, "How sure that is, is being computed …"));
+      if (this.source.live) await new Promise((resolve) => setTimeout(resolve, QUIET));
+      if (signal.aborted) return;
       const described = await this.source.describe(question, signal);
       if (signal.aborted) return;
       const warnings = described.warnings.map((warning) => element("p", { class: "warning" }, `${warning[0].toUpperCase()}${warning.slice(1)}.`));

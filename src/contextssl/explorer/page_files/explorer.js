@@ -67,11 +67,12 @@ async function explore() {
     replace(byId("after"), answer.pairs ? after.shown : after.shown[0]);
     if (place >= 0) focused.querySelectorAll("button")[place]?.focus();
     say(answer.pairs ? `Nearest views ${title}: ${after.said || after.shown.length}` : `Nearest views without examples: ${without.said}`);
+    map.follow(question.kind);
     map.show(answer.map, answer.place, query.values === null ? query.row : null, answer.pairs ? answer.after : answer.without);
     allViews.mark(query.row);
     // The query changes nothing about what the examples do.
     const key = JSON.stringify([question.pairs, question.kind]);
-    if (key !== described) description.show(answer.left, question);
+    if (key !== described) description.show(question);
     described = key;
   }
 

@@ -22,7 +22,7 @@ function aligned(previous, next) {
 
 class PointMap {
   constructor(data, pick) {
-    Object.assign(this, { data, pick, at: null, active: 0, svg: byId("map") });
+    Object.assign(this, { data, pick, at: null, active: 0, byHand: false, svg: byId("map") });
     this.points = data.views.map((view, row) => element("circle", { r: data.views.length > 600 ? 7 : 10, "data-row": row }));
     this.ring = element("circle", { r: 24, class: "ring" });
     this.focus = element("circle", { r: 17, class: "focus" });
@@ -39,7 +39,10 @@ class PointMap {
   choices() {
     const select = byId("colouring");
     replace(select, this.data.colourings.map((each, index) => element("option", { value: index }, each.title)));
-    select.addEventListener("change", () => this.colour(Number(select.value)));
+    select.addEventListener("change", () => {
+      this.byHand = true;
+      this.colour(Number(select.value));
+    });
     select.parentElement.hidden = this.data.colourings.length < 2;
     this.colour(0);
   }
@@ -55,6 +58,13 @@ class PointMap {
       return element("li", {}, mark, words);
     });
     replace(byId("legend"), entries);
+  }
+
+  // By the factor that examples of this kind share, as long as no colouring was chosen by hand.
+  follow(kind) {
+    const shared = kind.split("+")[0];
+    const index = this.data.colourings.findIndex((each) => each.factor === shared);
+    if (!this.byHand && index >= 0) this.colour(index);
   }
 
   // Places of all views and of the query, the query's row (or null) and the rows of its neighbours.

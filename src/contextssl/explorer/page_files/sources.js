@@ -28,6 +28,11 @@ class Server {
     return { ...answer, map: places(answer.map, this.given.unit) };
   }
 
+  // The bars of the description, which take a small part of its time.
+  left({ pairs }, signal) {
+    return this.ask("left", { pairs }, signal);
+  }
+
   describe({ pairs }, signal) {
     return this.ask("describe", { pairs }, signal);
   }
@@ -70,8 +75,12 @@ class Kept {
     const map = places(found.map, unit);
     return {
       pairs: count, without: nearest(kept.plain.nearest), after: nearest(found.nearest), map,
-      place: [map[2 * row], map[2 * row + 1]], left: found.left,
+      place: [map[2 * row], map[2 * row + 1]],
     };
+  }
+
+  async left(question) {
+    return (await this.describe(question)).factors;
   }
 
   async describe({ kind, count }) {
