@@ -66,6 +66,7 @@ class Explorer:
         self, model: ByExamples, shown: ShownViews, kinds: Sequence[Kind], scenes: Scenes | None = None, about: str = "", name: str = ""
     ) -> None:
         self.model, self.shown, self.kinds, self.scenes, self.about, self.name = model, shown, kinds, scenes, about, name
+        self.most_pairs = most_pairs(model)
         self.features = model.encode(shown.images)
         width = self.features.shape[1]
         self.examples = torch.cat([self.features.new_zeros(0, 2, width), *(model.encode_pairs(*kind.images.unbind(1)) for kind in kinds)])
@@ -75,10 +76,6 @@ class Explorer:
         self.uploads = Uploads(model.view_shape or shown.images.shape[1:], model.encode)
         # One question at a time: they would only slow each other down. Descriptions, which take longer, among themselves.
         self._answering, self._describing = threading.Lock(), threading.Lock()
-
-    @property
-    def most_pairs(self) -> int:
-        return min(MOST_PAIRS, self.model.longest_context // 2)
 
     def features_of(self, name: str) -> Float[Tensor, " F"]:
         """Of a view by its name. Raises InputError for one that is not there."""
@@ -140,6 +137,11 @@ class Explorer:
         if not len(pairs):
             raise InputError("there are no examples to describe")
         return self.describer
+
+
+def most_pairs(model: ByExamples) -> int:
+    """How many examples a context of the explorer may hold."""
+    return min(MOST_PAIRS, model.longest_context // 2)
 
 
 def near(every: Float[Tensor, "n D"], asked: Float[Tensor, "1 D"], row: int | None) -> list[tuple[int, float]]:

@@ -37,8 +37,9 @@ class Guard:
         self.hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in hosts)} - {""}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
         if scope["type"] != "http":
-            # There are no others; what is not answered is closed.
             return
         headers = Headers(scope=scope)
 

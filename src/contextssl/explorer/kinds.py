@@ -31,13 +31,13 @@ class Kind:
 
 
 def kinds_of(source: PairSource, environments: Sequence[Environment], pairs: int, seed: int = 0) -> list[Kind]:
-    """At most ``pairs`` examples of each environment in which some factor differs; none of one that the data have no such pairs of."""
+    """``pairs`` examples of each environment in which some factor differs; none of one that the data have no such pairs of."""
     found = []
     for environment in environments:
         if set(environment.factors) == set(source.factors.names):
             continue
         try:
-            batch = draw_contexts(source, min(pairs, MOST_PAIRS), 1, seed, environment, "examples")[0]
+            batch = draw_contexts(source, pairs, 1, seed, environment, "examples")[0]
         except DataError:
             continue
         captions = [source.captions(batch, row) for row in range(len(batch))]

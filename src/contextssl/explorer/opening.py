@@ -17,7 +17,7 @@ from contextssl.data.stored import is_store
 from contextssl.errors import CheckpointError, ContextSSLError, DataError
 from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.evaluation.sensitivity import shapes_renderer
-from contextssl.explorer.answers import Explorer
+from contextssl.explorer.answers import Explorer, most_pairs
 from contextssl.explorer.kinds import MOST_PAIRS, Kind, kinds_of
 from contextssl.explorer.scenes import Scenes
 from contextssl.explorer.shown_views import ShownViews, grid_of, rendered_views, spread, views_of_bank, views_of_images
@@ -103,7 +103,7 @@ def _rendered(settings: ExploreSettings, model: ByExamples, environments: tuple[
     scenes = Scenes(source, SHOWN, of, views.raw_latents.reshape(len(of), -1), grid, resolution)
     values = " × ".join(f"{count} {factor_name(name)}s" for name, count in grid.counts.items())
     about = f"{len(shown):,} rendered views of {len(items)} objects that training never saw: {values}"
-    return Material(shown, kinds_of(pairs, environments, MOST_PAIRS, settings.seed), scenes, about)
+    return Material(shown, kinds_of(pairs, environments, most_pairs(model), settings.seed), scenes, about)
 
 
 def _stored(settings: ExploreSettings, model: ByExamples, environments: tuple[Environment, ...]) -> Material:
@@ -122,7 +122,9 @@ def _stored(settings: ExploreSettings, model: ByExamples, environments: tuple[En
         warnings.simplefilter("ignore", UserWarning)
         data = open_evaluated(asked).data
     shown = views_of_bank(data.val.views, SHOWN, settings.views, settings.seed)
-    return Material(shown, kinds_of(data.train, environments, MOST_PAIRS, settings.seed), None, f"{len(shown):,} views of {SHOWN} items")
+    return Material(
+        shown, kinds_of(data.train, environments, most_pairs(model), settings.seed), None, f"{len(shown):,} views of {SHOWN} items"
+    )
 
 
 def _say(settings: ExploreSettings, what: str) -> None:

@@ -49,8 +49,7 @@ def page_data(explorer: Explorer) -> dict[str, Any]:
         "neighbours": NEIGHBOURS,
         "unit": MAP_UNIT,
         "describes": explorer.describer is not None,
-        "kept": KEPT,
-        "dropped": DROPPED,
+        "limits": {"kept": KEPT, "dropped": DROPPED},
     }
 
 
@@ -163,8 +162,12 @@ def description_data(described: Description) -> dict[str, Any]:
     return {"pairs": described.pairs, "factors": effects, "more": more, "warnings": list(described.warnings)}
 
 
-def new_view_data(view: NewView) -> dict[str, Any]:
-    return {"picture": picture(view.image), "caption": view.caption, "latents": [round(number, 4) for number in view.latents.tolist()]}
+def new_view_data(view: NewView, of_class: str) -> dict[str, Any]:
+    return {
+        "picture": picture(view.image),
+        "caption": f"{of_class} {view.caption}",
+        "latents": [round(number, 4) for number in view.latents.tolist()],
+    }
 
 
 def names_in(pairs: Any) -> Sequence[tuple[str, str]] | None:

@@ -117,14 +117,16 @@ def _answered(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
     pairs, name, values = _pairs(explorer, asked), asked.get("query"), asked.get("values")
     if not isinstance(name, str):
         raise InputError("the query is the name of a view: reload the page")
-    query, made = explorer.query(name), {}
+    query = explorer.query(name)
+    made: dict[str, Any] = {}
     if values is not None:
         if explorer.scenes is None or query.row is None or not isinstance(values, list):
             raise InputError("only rendered views can be changed: choose one of them")
         if not all(isinstance(value, int | float) for value in values):
             raise InputError("the sliders' values are numbers: reload the page")
         view = explorer.scenes.render(query.row, values)
-        query, made = Query(explorer.model.encode(view.image[None])[0]), {"view": new_view_data(view)}
+        made = {"view": new_view_data(view, explorer.shown.class_of(query.row))}
+        query = Query(explorer.model.encode(view.image[None])[0])
     return {**answer_data(explorer.answer(pairs, query)), **made}
 
 

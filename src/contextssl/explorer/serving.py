@@ -52,7 +52,7 @@ def serve(explorer: Explorer, listening: socket.socket, host: str, *, open_brows
         while thread.is_alive() and not server.started:
             time.sleep(0.02)
         if server.started:
-            address = address_of(listening, host)
+            address = address_of(host, listening.getsockname()[1])
             print(f"explorer: {address} (Ctrl-C ends it)", flush=True)
             if open_browser and has_desktop():
                 webbrowser.open(address)
@@ -65,10 +65,10 @@ def serve(explorer: Explorer, listening: socket.socket, host: str, *, open_brows
     raise ContextSSLError("the explorer's server has ended: the lines above say why")
 
 
-def address_of(listening: socket.socket, host: str) -> str:
+def address_of(host: str, port: int) -> str:
     """Where a browser on this machine finds the page."""
     name = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listening.getsockname()[1]}/"
+    return f"http://{name}:{port}/"
 
 
 def has_desktop() -> bool:

@@ -51,6 +51,9 @@ class ShownViews:
     def __len__(self) -> int:
         return len(self.images)
 
+    def class_of(self, row: int) -> str:
+        return self.class_names[int(self.labels[row])]
+
 
 def views_of_bank(bank: ViewBank, split: str, count: int, seed: int = 0) -> ShownViews:
     """About ``count`` views of items that are spread evenly over a split, :data:`PER_ITEM` of each at most."""

@@ -107,10 +107,8 @@ def _explorers(links: Mapping[str, str]) -> Markup | None:
     """Where examples can be chosen by hand."""
     if not links:
         return None
-    named = [element("a", "the explorer" if len(links) == 1 else name, href=quote(file)) for name, file in links.items()]
-    return element(
-        "p", "Choose examples, and see the nearest views follow: ", [join(" " if place else None, link) for place, link in enumerate(named)]
-    )
+    named = [join(element("a", "the explorer" if len(links) == 1 else name, href=quote(file)), " ") for name, file in links.items()]
+    return element("p", "Choose examples, and see the nearest views follow: ", named)
 
 
 def contents(links: Iterable[tuple[str, str]]) -> Markup:

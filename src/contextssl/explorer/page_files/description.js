@@ -5,7 +5,7 @@
 const MOST_LEFT = 1.5;
 // Milliseconds for which the examples must stay the same before the whole description is asked for.
 const QUIET = 300;
-const NO_EXAMPLES = "Without examples every factor keeps its effect: nothing is said to be the same.";
+const NO_EXAMPLES = "Without examples every factor keeps its effect: 100 % is left.";
 
 class DescriptionPanel {
   constructor(data, source, fail) {
@@ -44,7 +44,7 @@ class DescriptionPanel {
   bars(factors) {
     const rows = factors.map((factor) => {
       const bar = element("div", { class: `bar-of ${factor.name}` }, this.mark("fill", 0, factor.left));
-      bar.append(this.mark("limit", this.data.dropped, this.data.dropped), this.mark("limit", this.data.kept, this.data.kept));
+      bar.append(this.mark("limit", this.data.limits.dropped, this.data.limits.dropped), this.mark("limit", this.data.limits.kept, this.data.limits.kept));
       if (factor.error !== undefined) bar.append(this.mark("error", factor.left - factor.error, factor.left + factor.error));
       const around = factor.error === undefined ? "" : ` ± ${Math.round(100 * factor.error)}`;
       return element(
@@ -54,7 +54,7 @@ class DescriptionPanel {
         element("p", { class: "short" }, `${Math.round(100 * factor.left)} %${around} of its effect on distances is left`),
       );
     });
-    const scale = `Below ${Math.round(100 * this.data.dropped)} % a factor is dropped, above ${Math.round(100 * this.data.kept)} % it is kept: the model's own estimate, on views that it carries.`;
+    const scale = `Below ${Math.round(100 * this.data.limits.dropped)} % a factor is dropped, above ${Math.round(100 * this.data.limits.kept)} % it is kept: the model's own estimate, on views that it carries.`;
     return [...rows, element("p", { class: "short" }, scale)];
   }
 

@@ -4,7 +4,7 @@
 class QueryPanel {
   // `turn(values)` asks for a new view, `upload(file)` takes an image, `back()` returns to the shown view.
   constructor(data, live, { turn, upload, back }) {
-    Object.assign(this, { data, turn, values: null });
+    Object.assign(this, { data, turn, row: 0, values: null });
     this.inputs = data.sliders.map((slider, index) => this.slider(slider, index));
     if (live && this.inputs.length) {
       replace(byId("sliders"), this.inputs.map((each) => each.row));
@@ -15,19 +15,24 @@ class QueryPanel {
     if (live) replace(byId("query-tools"), element("label", { class: "button" }, file, "your own image"), this.backButton);
   }
 
+  // Angles are shown in degrees.
   slider(slider, index) {
     const id = `slider-${index}`;
-    const input = element("input", {
-      type: "range", id, min: slider.low, max: slider.high, step: (slider.high - slider.low) / 180,
-      on: { input: () => this.moved() },
-    });
+    const scale = slider.degrees ? 180 / Math.PI : 1;
+    const [min, max] = [slider.low, slider.high].map((end) => (end * scale).toFixed(slider.degrees ? 0 : 4));
+    const input = element("input", { type: "range", id, min, max, step: slider.degrees ? 1 : (max - min) / 100, on: { input: () => this.moved(index) } });
     const output = element("output", { for: id });
     const row = element("div", { class: `turn ${slider.factor}` }, element("label", { for: id }, slider.title), input, output);
-    return { slider, input, output, row };
+    return { slider, index, scale, input, output, row };
   }
 
-  moved() {
-    this.values = this.inputs.map(({ input }) => Number(input.value));
+  // The numbers whose sliders were not moved stay as they are, between the sliders' steps too.
+  moved(...indices) {
+    this.values = [...(this.values ?? this.data.values[this.row])];
+    for (const index of indices) {
+      const { slider, scale, input } = this.inputs[index];
+      this.values[index] = Math.min(Math.max(Number(input.value) / scale, slider.low), slider.high);
+    }
     this.written();
     this.backButton.hidden = false;
     this.turn(this.values);
@@ -36,7 +41,7 @@ class QueryPanel {
   written() {
     for (const { slider, input, output } of this.inputs) {
       const value = Number(input.value);
-      output.textContent = slider.degrees ? `${Math.round((value * 180) / Math.PI)}°` : value.toFixed(2);
+      output.textContent = slider.degrees ? `${Math.round(value)}°` : value.toFixed(2);
       input.style.accentColor = slider.title.endsWith("hue") ? hueColour(value) : "";
     }
   }
@@ -44,12 +49,13 @@ class QueryPanel {
   // Shows {picture, caption, row}: a shown view where `values` is null, else one that was rendered or given.
   show(view, values) {
     this.values = values;
+    if (view.row !== null) this.row = view.row;
     const shown = picture(view.picture, `the query: ${view.caption}`, this.data.small);
     replace(byId("query"), shown, element("p", { class: "caption" }, view.caption));
     this.backButton.hidden = values === null && view.row !== null;
     byId("sliders").hidden = view.row === null;
     if (values === null && view.row !== null && this.data.values.length) {
-      this.inputs.forEach(({ input }, index) => { input.value = this.data.values[view.row][index]; });
+      this.inputs.forEach(({ input, scale }, index) => { input.value = this.data.values[view.row][index] * scale; });
       this.written();
     }
   }
@@ -69,9 +75,10 @@ class QueryPanel {
     });
     box.addEventListener("pointermove", (event) => {
       if (from === null) return;
-      across.input.value = from.across + ((event.clientX - from.x) * Math.PI) / 180;
-      along.input.value = from.along + ((event.clientY - from.y) * Math.PI) / 180;
-      this.moved();
+      // A pixel is a degree.
+      across.input.value = from.across + event.clientX - from.x;
+      along.input.value = from.along + event.clientY - from.y;
+      this.moved(across.index, along.index);
     });
     for (const end of ["pointerup", "pointercancel"]) box.addEventListener(end, () => { from = null; });
   }
