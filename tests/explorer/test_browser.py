@@ -156,7 +156,7 @@ def test_examples_are_added_from_the_views_and_taken_out(visitor: Visitor, toy: 
     visitor.wait_for("after 2 examples")
     pairs = toy.pairs_of([("e0a", "e0b"), ("v3", "v4")])
     assert visitor.rows("after") == [row for row, _ in toy.answer(pairs, toy.query("v0")).after]
-    visitor.page.get_by_role("button", name="take out example 1").click()
+    visitor.page.get_by_role("button", name="take out pair 0").click()
     visitor.wait_for("after 1 example:")
     assert visitor.rows("after") == [row for row, _ in toy.answer(toy.pairs_of([("v3", "v4")]), toy.query("v0")).after]
     # What was in use stays in use while nothing is chosen.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from contextssl.cli import main
-from contextssl.commands import explore_command
+from contextssl.commands import COMMANDS, explore_command
+from contextssl.config.bare_words import named
+from contextssl.config.overrides import settings_from
 from contextssl.errors import SettingsError
 from contextssl.explorer import serving
 from tests.test_cli import error_of
@@ -80,3 +84,13 @@ def test_a_model_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(("host", "address"), [("0.0.0.0", "localhost"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
 def test_the_address_is_one_that_a_browser_opens(host: str, address: str) -> None:
     assert serving.address_of(host, 80) == f"http://{address}:80/"
+
+
+def test_the_guides_commands_are_commands() -> None:
+    guide = (Path(__file__).parents[2] / "docs/explorer.md").read_text()
+    lines = re.findall(r"^contextssl (.+)$", guide, flags=re.MULTILINE)
+    assert len(lines) == 3
+    for line in lines:
+        name, *rest = shlex.split(line)
+        command = COMMANDS[name]
+        settings_from(name, command.schema, named(name, command.schema, command.positional, command.several, rest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def run_report(settings: ReportSettings) -> int:
         figures=settings.figures,
         gallery=settings.gallery,
         data_dir=settings.data_dir,
-        own=OwnCode(settings.factors, settings.dataset, settings.encoder_factory, settings.method),
+        own=_own(settings),
         explorer=partial(_write_explorer, settings) if settings.explorer else None,
     )
     if report.differences:
@@ -34,14 +35,17 @@ def run_report(settings: ReportSettings) -> int:
     return 0
 
 
+def _own(settings: ReportSettings) -> OwnCode:
+    return OwnCode(settings.factors, settings.dataset, settings.encoder_factory, settings.method)
+
+
 def _write_explorer(settings: ReportSettings, run: Path, file: Path) -> bool:
     """Of one run among several that cannot be explored, such as a baseline, the reason is a warning."""
     # Only here, so that reports without it do not wait for what it needs.
     from contextssl.explorer.one_file import write_explorer
 
-    own = {"factors": settings.factors, "dataset": settings.dataset, "encoder_factory": settings.encoder_factory, "method": settings.method}
     try:
-        write_explorer(ExploreSettings(model=str(run), data_dir=settings.data_dir, **own), file)
+        write_explorer(ExploreSettings(model=str(run), data_dir=settings.data_dir, **asdict(_own(settings))), file)
     except ContextSSLError as error:
         if len(settings.runs) == 1:
             raise

@@ -58,12 +58,13 @@ class Examples {
     this.changed();
   }
 
+  // Pairs are counted from 0, as the description's warnings count them.
   draw() {
     const small = this.data.small;
     const shown = this.pairs.map((pair, place) => element(
-      "li", { class: "pair", title: pair.captions.join(" = ") },
+      "li", { class: "pair", title: pair.captions.join(" = ") }, element("span", { class: "place" }, String(place)),
       picture(pair.pictures[0], pair.captions[0], small), element("span", { "aria-hidden": "true" }, "="), picture(pair.pictures[1], pair.captions[1], small),
-      this.source.live ? element("button", { type: "button", class: "out", "aria-label": `take out example ${place + 1}`, on: { click: () => this.remove(place) } }, "×") : null,
+      this.source.live ? element("button", { type: "button", class: "out", "aria-label": `take out pair ${place}`, on: { click: () => this.remove(place) } }, "×") : null,
     ));
     const none = element("li", { class: "none" }, this.pool.length ? "none: the slider adds examples" : "none yet: choose two views that count as the same");
     replace(byId("pairs"), shown.length ? shown : none);

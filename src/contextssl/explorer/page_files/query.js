@@ -41,7 +41,7 @@ class QueryPanel {
   written() {
     for (const { slider, input, output } of this.inputs) {
       const value = Number(input.value);
-      output.textContent = slider.degrees ? `${Math.round(value)}°` : value.toFixed(2);
+      output.textContent = (slider.degrees ? `${Math.round(value)}°` : value.toFixed(2)).replace("-", "−");
       input.style.accentColor = slider.title.endsWith("hue") ? hueColour(value) : "";
     }
   }
