@@ -17,7 +17,7 @@ from tests import type_checker
 
 # Before any of these is imported: each of their functions then checks what it is given and what it gives. The rest holds no tensors: settings and
 # results check themselves, and of the report's many small calls checking would take half of the tests' time again.
-WITH_TENSORS = ("checkpoints", "data", "evaluation", "models", "training", "factors", "randomness")
+WITH_TENSORS = ("checkpoints", "data", "evaluation", "explorer", "models", "training", "factors", "randomness")
 jaxtyping.install_import_hook([f"contextssl.{name}" for name in WITH_TENSORS], f"{type_checker.__name__}.checked")
 
 # Threads that spin while they wait slow every other process down on a busy machine.

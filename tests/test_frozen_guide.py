@@ -7,12 +7,15 @@ import re
 import runpy
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("kornia")
 
+import contextssl
 from contextssl.cli import main
 from contextssl.config.overrides import settings_from
 from contextssl.config.settings import TrainSettings
@@ -43,7 +46,7 @@ def small(words: list[str]) -> list[str]:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
     write_pairs(in_folder / "path/to/folder")
-    written_table(in_folder)
+    brought = written_table(in_folder)["features"]
     listed, numbers = pairs_of_names()
     lines = "".join(re.findall(r"```sh\n(.*?)```", (ROOT / "docs/frozen.md").read_text(), flags=re.DOTALL)).splitlines()
     ran = []
@@ -67,6 +70,13 @@ def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
         assert main(words) == 0, line
         ran.append(words[0])
     assert ran == ["train", "train", "evaluate", "report", "train", "train", "train"]
+    images, features = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8), torch.from_numpy(brought)
+    width = contextssl.load("runs/values").factors.width
+    scope: dict[str, Any] = {"contextssl": contextssl, "images": images, "context": None, "source": features[:3], "target": features[3:6]}
+    scope |= {"features": features, "action": torch.zeros(3, width)}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/frozen.md").read_text(), flags=re.DOTALL):
+        exec(block, scope)
+    assert scope["z"].shape == (len(features), 8)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

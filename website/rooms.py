@@ -51,7 +51,7 @@ ROOMS = (
         _within(
             "models",
             "view_encoder by_examples by_evidence conditional predictor description adapted hub neighbours model_file "
-            "context_file bottleneck encoders table_encoder image_input label_space "
+            "context_file frozen_encoder bottleneck encoders table_encoder image_input label_space "
             "objectives baselines.baseline baselines.term",
         ),
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from contextssl.config import comparison_settings, data_settings, evaluation_settings, settings, use_settings
+from contextssl.config import comparison_settings, data_settings, evaluation_settings, explorer_settings, settings, use_settings
 from contextssl.protocol import PROTOCOLS
 
 
@@ -82,4 +82,5 @@ COMMANDS = {
     "compare": Command(comparison_settings.CompareSettings, "compare_command:run_compare", launches=True),
     "reproduce": Command(comparison_settings.ReproduceSettings, "compare_command:run_reproduce", ("what",), launches=True),
     "report": Command(settings.ReportSettings, "report_command:run_report", ("runs",), several=True),
+    "explore": Command(explorer_settings.ExploreSettings, "explore_command:run_explore", ("model",)),
 }

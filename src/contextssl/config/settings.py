@@ -235,6 +235,11 @@ class ReportSettings:
     protocols: list[str] = setting([], "your own protocols, package.module:Name, whose sections are shown too")
     figures: bool = setting(True, "also write each figure as PNG and SVG, into the folder figures next to the page")
     gallery: bool = setting(True, "make a run's gallery of nearest neighbours if it is missing and its checkpoint and data are available")
+    explorer: bool = setting(
+        False,
+        "also write the explorer of a run of context=examples as one file that needs no server, explorer.html next to the page: examples to choose, "
+        "the nearest views, a map; takes a minute or two",
+    )
     data_dir: str | None = setting(None, "for the gallery: the packed store of the data, where it has moved since training", path=True)
     factors: list[str] | None = setting(
         None, "for the gallery of a run with your own augmentations: its factors again, since no code is imported because a file names it"

@@ -117,12 +117,12 @@ class ByExamples(ContextSSL):
                 "this model carries no views to describe a context by: load it from a run that was trained with context=examples on data with "
                 "views that differ in one factor alone"
             )
+        return describe(features, self.carried, self.unit_after)
 
-        def embed(queries: Float[Tensor, "n F"], examples: Float[Tensor, "k 2 F"] | None) -> Float[Tensor, "n D"]:
-            context = None if examples is None else self.context_from_features(examples, beyond_block=True)
-            return F.normalize(self.embed_features(queries, context), dim=-1)
-
-        return describe(features, self.carried, embed)
+    def unit_after(self, queries: Float[Tensor, "n F"], examples: Float[Tensor, "k 2 F"] | None) -> Float[Tensor, "n D"]:
+        """Unit embeddings of features after examples, which are features too; None: without any."""
+        context = None if examples is None else self.context_from_features(examples, beyond_block=True)
+        return F.normalize(self.embed_features(queries, context), dim=-1)
 
     def _checked_actions(self, actions: Float[Tensor, "n A"] | None, features: Float[Tensor, "n F"]) -> Float[Tensor, "n 0"]:
         """None of them.

@@ -96,14 +96,10 @@ def describe(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Emb
     """The effect of examples, features of pairs, on the views that a model carries; the ``seed`` is of the halves."""
     count = len(examples)
     before = _effects(carried, embed, None)
-
-    def left(chosen: slice | Tensor) -> dict[str, float]:
-        after = _effects(carried, embed, examples[chosen])
-        return {name: after[name] / max(before[name], 1e-9) for name in carried.factors}
-
-    whole = left(slice(None))
+    whole = _left(examples, carried, embed, before)
     generator = seeded_generator(seed, "halves")
-    halves = [left(torch.randperm(count, generator=generator)[: (count + 1) // 2]) for _ in range(HALVES)] if count > 1 else []
+    chosen = [torch.randperm(count, generator=generator)[: (count + 1) // 2] for _ in range(HALVES if count > 1 else 0)]
+    halves = [_left(examples[half], carried, embed, before) for half in chosen]
     factors = {}
     for name in carried.factors:
         parts = torch.tensor([half[name] for half in halves])
@@ -111,6 +107,16 @@ def describe(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Emb
         error, half = (float(parts.std()) / 2**0.5, float(parts.mean())) if halves else (max(1.0, whole[name]), 0.5)
         factors[name] = FactorEffect(whole[name], error, half)
     return Description(count, factors, tuple(_warnings(examples, carried, embed)))
+
+
+def effects_left(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Embed) -> dict[str, float]:
+    """By factor what examples leave of its effect, as :attr:`FactorEffect.left`, without the error of it: at a small part of the cost."""
+    return _left(examples, carried, embed, _effects(carried, embed, None))
+
+
+def _left(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Embed, before: Mapping[str, float]) -> dict[str, float]:
+    after = _effects(carried, embed, examples)
+    return {name: after[name] / max(before[name], 1e-9) for name in carried.factors}
 
 
 def _effects(carried: CarriedViews, embed: Embed, examples: Float[Tensor, "k 2 F"] | None) -> dict[str, float]:

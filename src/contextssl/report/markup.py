@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup as Markup
 from markupsafe import escape
 
-VOID = ("img", "meta", "br", "hr")
+VOID = ("img", "meta", "br", "hr", "link")
 
 Content = str | Markup | None | Iterable["Content"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from contextssl import advice
 from contextssl.protocol import Protocol, every_protocol
@@ -40,8 +41,9 @@ def page(
     pictures: Mapping[str, Picture | None],
     galleries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]],
     protocols: Sequence[str] = (),
+    explorers: Mapping[str, str] | None = None,
 ) -> str:
-    """The whole page as HTML; ``protocols`` as in :func:`pictures_of`."""
+    """The whole page as HTML; ``protocols`` as in :func:`pictures_of`; the ``explorers`` are links by the names of runs."""
     factors = figures.factors_of(runs)
     title = "contextssl: " + ", ".join(run.name for run in runs)
     own = [made for protocol in _protocols_of(runs, protocols) for made in protocol.sections(runs, pictures, factors)]
@@ -50,7 +52,14 @@ def page(
     shown = sorted([*own, *about_runs], key=lambda section: section.place)
     body = element(
         "main",
-        element("header", element("h1", title), _headlines(runs), warnings(runs), contents((each.anchor, each.name) for each in shown)),
+        element(
+            "header",
+            element("h1", title),
+            _headlines(runs),
+            warnings(runs),
+            _explorers(explorers or {}),
+            contents((each.anchor, each.name) for each in shown),
+        ),
         [section.content for section in shown],
         element("footer", f"Written by contextssl {__version__} from results.json, metrics.csv and gallery.json of each run."),
     )
@@ -93,6 +102,14 @@ def _headlines(runs: Sequence[Run]) -> Markup:
             command = element("code", advice.command(["contextssl", "evaluate", "all", run.folder]))
             said.append(element("p", trained, "To add the rest: ", command, class_="missing"))
     return join(said)
+
+
+def _explorers(links: Mapping[str, str]) -> Markup | None:
+    """Where examples can be chosen by hand."""
+    if not links:
+        return None
+    named = [join(element("a", "the explorer" if len(links) == 1 else name, href=quote(file)), " ") for name, file in links.items()]
+    return element("p", "Choose examples, and see the nearest views follow: ", named)
 
 
 def contents(links: Iterable[tuple[str, str]]) -> Markup:
