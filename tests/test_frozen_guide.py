@@ -73,10 +73,13 @@ def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
     images, features = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8), torch.from_numpy(brought)
     width = contextssl.load("runs/values").factors.width
     scope: dict[str, Any] = {"contextssl": contextssl, "images": images, "context": None, "source": features[:3], "target": features[3:6]}
-    scope |= {"features": features, "action": torch.zeros(3, width)}
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/frozen.md").read_text(), flags=re.DOTALL):
-        exec(block, scope)
-    assert scope["z"].shape == (len(features), 8)
+    scope["action"] = torch.zeros(3, width)
+    for block, rows in zip(
+        re.findall(r"```python\n(.*?)```", (ROOT / "docs/frozen.md").read_text(), flags=re.DOTALL), (5, len(features)), strict=True
+    ):
+        given = scope | {"features": features}
+        exec(block, given)
+        assert given["z"].shape == (rows, 8)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
