@@ -11,10 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contextssl.data.listed import FILE_BYTES
+from contextssl.data.listed import read_csv
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.system.files import read_regular, storage_error
 
 NAME = "name"
 
@@ -47,13 +46,7 @@ def read_actions(file: Path, factors: FactorSpace, names: Sequence[str] | None, 
     Raises:
         DataError: where it is missing or no such file, lacks a column, or an image.
     """
-    try:
-        text = read_regular(file, FILE_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise storage_error(error, file, "read") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file} is no text in UTF-8 (byte {error.start:,}): save it as CSV in UTF-8") from error
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    rows = list(csv.DictReader(io.StringIO(read_csv(file), newline="")))
     wanted, there = action_columns(factors), {str(name).strip() for name in (rows[0] if rows else {})}
     if missing := [name for name in wanted if name not in there]:
         raise DataError(f"{file} has no column {missing[0]}: an action is {', '.join(wanted)}")

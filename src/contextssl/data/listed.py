@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contextssl.data.origins import file_mark
+from contextssl.errors import DataError
 from contextssl.system.files import read_regular, storage_error
 
 # A single file that is larger is refused: the largest image that is decoded has fewer bytes even uncompressed.
@@ -40,6 +41,16 @@ class Files:
     def mark(self, name: str) -> str:
         """What changes when the file does, without reading it, see :mod:`contextssl.data.origins`: size and time of change."""
         return file_mark(self.path / name)
+
+
+def read_csv(file: Path) -> str:
+    """The text of a CSV file, with or without a byte order mark. Raises DataError where it cannot be read, or is no text in UTF-8."""
+    try:
+        return read_regular(file, FILE_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise storage_error(error, file, "read") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is no text in UTF-8 (byte {error.start:,}): save it as CSV in UTF-8") from error
 
 
 def list_folder(path: Path) -> Files:

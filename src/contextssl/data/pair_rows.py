@@ -14,11 +14,10 @@ from pathlib import Path, PureWindowsPath
 from typing import TypeAlias
 
 from contextssl.data.layout import SPLIT_NAMES, SPLIT_ORDER
-from contextssl.data.listed import FILE_BYTES
+from contextssl.data.listed import read_csv
 from contextssl.data.photo import SUFFIXES
 from contextssl.errors import DataError, nearest
 from contextssl.factors import NO_FACTOR
-from contextssl.system.files import read_regular, storage_error
 
 IMAGES = ("first", "second")
 NEEDED = (*IMAGES, "environment")
@@ -69,12 +68,7 @@ def read_rows(
 
 def _read(file: Path, needed: tuple[str, ...]) -> tuple[list[tuple[int, list[str]]], list[str], list[str]]:
     """The lines below the header with their numbers, the name of each column, and the columns that are not read."""
-    try:
-        text = read_regular(file, FILE_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise storage_error(error, file, "read") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file} is no text in UTF-8 (byte {error.start:,}): save it as CSV in UTF-8") from error
+    text = read_csv(file)
     try:
         lines = [
             (reader.line_num, cells) for reader in [csv.reader(io.StringIO(text, newline=""), strict=True)] for cells in reader if cells
