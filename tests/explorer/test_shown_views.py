@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 import torch
 
+from contextssl.cli import main
 from contextssl.config.explorer_settings import ExploreSettings
 from contextssl.errors import CheckpointError, DataError, InputError
 from contextssl.explorer.answers import Explorer
 from contextssl.explorer.opening import open_explorer
+from contextssl.explorer.page_data import page_data
 from contextssl.explorer.shown_views import grid_of, spread, views_of_bank, views_of_images
 from contextssl.factors import COLOR, FLOOR, LIGHT, ROTATION, SCALE, FactorSpace
 from tests.evaluation.tiny import views_of
+from tests.explorer.tiny import TRAIN
+from tests.listed import write_pairs
 from tests.sources import ToySource, toy_store, write_photos
 from tests.test_cli import TINY
+
+OF_SHAPES = ("dataset", "classes", "objects", "val_objects", "grid", "env_ratio")
 
 
 def test_so_many_of_so_many_evenly() -> None:
@@ -93,9 +99,28 @@ def test_a_run_whose_data_are_stored_is_shown_with_them(run: Path) -> None:
     assert stored.about == "18 views of val items"
 
 
-def test_a_model_of_other_contexts_is_refused(tmp_path: Path) -> None:
-    from contextssl.cli import main
+@pytest.mark.parametrize("data", ["photos", "pairs"])
+# A tiny data set is too small for some numbers, and the commands say so.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_photos_and_listed_pairs_are_shown_with_their_own_examples(data: str, in_folder: Path) -> None:
+    if data == "photos":
+        write_photos(in_folder / "photos")
+        words = ["dataset=images", "data_dir=photos", "factors=[color,rotate]", "env_ratio={color:0.4,rotate:0.4,none:0.2}"]
+    else:
+        (in_folder / "listed").mkdir()
+        write_pairs(in_folder / "listed")
+        words = ["dataset=pairs", "data_dir=listed"]
+    assert main(["train", *words, *(word for word in TRAIN if not word.startswith(OF_SHAPES)), "run_dir=run"]) == 0
+    shown = open_explorer(ExploreSettings(model="run", views=24, accelerator="cpu", progress=False))
+    assert shown.scenes is None and len(shown.kinds) >= 2 and len(shown.shown) >= 2
+    assert (shown.shown.latents is None) == (data == "pairs")
+    given = page_data(shown)
+    assert [kind["title"] for kind in given["kinds"]][:1] == (["same colour"] if data == "photos" else ["pairs of same_colour"])
+    answer = shown.answer(shown.pairs_of([("e0a", "e0b")]), shown.query("v1"))
+    assert answer.pairs == 1 and len(answer.after) == min(8, len(shown.shown) - 1)
 
+
+def test_a_model_of_other_contexts_is_refused(tmp_path: Path) -> None:
     toy_store(tmp_path / "store", ToySource(num_views=6), resolution=16)
     assert main(["train", *TINY, f"data_dir={tmp_path / 'store'}", "resolution=16", f"run_dir={tmp_path / 'run'}"]) == 0
     with pytest.raises(CheckpointError, match="takes contexts of actions: the explorer shows pairs of views that count as the same"):

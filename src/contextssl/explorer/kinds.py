@@ -31,10 +31,11 @@ class Kind:
 
 
 def kinds_of(source: PairSource, environments: Sequence[Environment], pairs: int, seed: int = 0) -> list[Kind]:
-    """``pairs`` examples of each environment in which some factor differs; none of one that the data have no such pairs of."""
+    """``pairs`` examples of each environment; none of one in which no factor differs, or that the data have no such pairs of."""
     found = []
     for environment in environments:
-        if set(environment.factors) == set(source.factors.names):
+        # What listed pairs differ in is not known.
+        if source.factors.has_values and set(environment.factors) == set(source.factors.names):
             continue
         try:
             batch = draw_contexts(source, pairs, 1, seed, environment, "examples")[0]

@@ -25,8 +25,8 @@ MOVES = 0.1
 SAME, DIFFERENT = 0.002, 1.0
 # Of the examples what share must seem to show different items: of one pair in ten that is said wrongly (the demo's model).
 STRANGE = 0.25
-# How many pairs must say the opposite of the others for a contradiction: fewer are often misread.
-CONTRADICT = 3
+# How many pairs must say the opposite of the others for a contradiction, and what share of them: of pairs about one in ten is misread.
+CONTRADICT, CONTRADICT_SHARE = 3, 0.2
 # Whether a pair differs in a factor is said only where, of the carried pairs, so many of those that differ in it lie above so many of the others.
 CLEAR = 0.9
 
@@ -150,7 +150,8 @@ def _warnings(examples: Float[Tensor, "k 2 F"], carried: CarriedViews, embed: Em
             found.append(f"{_pairs(strange)}: the views seem to show different items")
     for name in carried.factors:
         differ = _differ(examples, name, carried, embed)
-        if differ is not None and min(int((differ & ~same).sum()), int((~differ & ~same).sum())) >= CONTRADICT:
+        least = max(CONTRADICT, CONTRADICT_SHARE * len(examples))
+        if differ is not None and min(int((differ & ~same).sum()), int((~differ & ~same).sum())) >= least:
             found.append(f"the pairs contradict each other: {_pairs(differ & ~same)} differ in {name}, {_pairs(~differ & ~same)} share it")
     return found
 

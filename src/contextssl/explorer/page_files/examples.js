@@ -96,7 +96,7 @@ class Examples {
   }
 
   // A view that was clicked while choosing.
-  take_view(row) {
+  takeView(row) {
     this.chosen.push(row);
     if (this.chosen.length < 2) {
       this.add.textContent = "now the second (Esc ends)";

@@ -35,7 +35,7 @@ async function explore() {
   });
   const pick = (row) => {
     if (examples.chosen !== null) {
-      examples.take_view(row);
+      examples.takeView(row);
       return;
     }
     query = shownView(data, row);
