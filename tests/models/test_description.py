@@ -85,6 +85,13 @@ def test_odd_examples_are_named() -> None:
     assert found.more_pairs_help and not found.dropped
 
 
+@pytest.mark.parametrize(("others", "warned"), [(3, False), (4, False), (8, True)])
+def test_of_many_pairs_a_few_are_no_contradiction(others: int, warned: bool) -> None:
+    """Four of 28 may be misread; a fifth of all is no mistake."""
+    pairs = torch.cat([differing(28 - others, 70, "a"), differing(others, 80, "b")])
+    assert any("contradict" in each for each in described(pairs).warnings) == warned
+
+
 def test_pairs_that_differ_in_everything_contradict_nothing() -> None:
     """As examples of the item alone do; two kinds of them, though each half by itself would drop another factor first."""
     assert not described(torch.cat([differing(4, 70, "a", "b"), differing(4, 80, "b", "a")])).warnings
