@@ -101,7 +101,10 @@ def run(words: list[str]) -> None:
     elif program == "make":
         assert subprocess.run(["make", "-n", *rest], cwd=ROOT, capture_output=True, check=False).returncode == 0, words
     elif program == "python":
-        command = [sys.executable, str(ROOT / rest[0]), *rest[1:], "classes=2", "objects=4", "val_objects=4", "resolution=16"]
+        smaller = (
+            ["20", "photos", "40"] if rest[0] == "benchmarks/embedding.py" else [*SHAPES.split()[:2], "val_objects=4", "resolution=16"]
+        )
+        command = [sys.executable, str(ROOT / rest[0]), *rest[1:], *smaller]
         assert subprocess.run(command, capture_output=True, timeout=300, check=False).returncode == 0, words
     elif program == "torchrun":
         start, module = words[1:4], words[4:]
