@@ -183,8 +183,8 @@ def given_images(
     total = _length(each if isinstance(given, (np.ndarray, Image.Image)) else given)
     if isinstance(first, Tensor):
         return GivenImages(total, batches=_stacked(first, several, chunk), chunk=chunk)
-    paths = isinstance(given, (list, tuple)) and all(isinstance(path, (str, os.PathLike)) for path in given)
-    names = tuple(map(str, given)) if paths else None
+    listed = given if isinstance(given, (list, tuple)) else [None]
+    names = tuple(map(str, listed)) if all(isinstance(path, (str, os.PathLike)) for path in listed) else None
     shape = known(view_shape)
     all_of_them = chain([first], several) if first is not None else ()
     files = (_to_read(image, number, shape) for number, image in enumerate(all_of_them))
