@@ -247,6 +247,6 @@ def test_an_installed_data_set_is_found_by_its_name(installed: None, capsys: pyt
 
 def test_every_data_set_says_what_it_is() -> None:
     for name, data_set in DATA_SETS.built_in.items():
-        assert data_set.name == name and data_set.views in ("images", "rows") and data_set.reads
+        assert data_set.name == name and data_set.views in ("images", "rows", "features") and data_set.reads
         assert data_set.found_by in data_set.reads
     assert [name for name, each in DATA_SETS.built_in.items() if each.recognises][-1] == "images", "it takes what nobody else knows"

@@ -75,7 +75,7 @@ def test_embed_with_actions_is_predict(folder: Path, capsys: pytest.CaptureFixtu
     np.testing.assert_allclose(np.load("predicted.npy"), wanted, rtol=1e-4, atol=1e-5)
     Path("images/image005.png").write_bytes(b"nothing")
     assert main([*words, "actions=named.csv", "unreadable=skip"]) == 0
-    np.testing.assert_allclose(np.load("predicted.npy"), np.delete(wanted, 5, axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.load("predicted.npy"), np.delete(wanted.numpy(), 5, axis=0), rtol=1e-4, atol=1e-5)
     capsys.readouterr()
     for bad, message in (
         (table[:9], "no line of image009.png"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from huggingface_hub import ModelHubMixin, hf_hub_download
-from huggingface_hub.constants import ENDPOINT
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 import contextssl
 from contextssl.errors import CheckpointError
 from contextssl.models.model_file import shareable, write_model
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.system.files import write_json, write_text
+
+with warnings.catch_warnings():
+    # Of its progress bars, in a notebook without their widgets.
+    warnings.filterwarnings("ignore", "IProgress not found")
+    from huggingface_hub import ModelHubMixin, hf_hub_download
+    from huggingface_hub.constants import ENDPOINT
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 # What the hub calls a model's file, its plain values and its card.
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
