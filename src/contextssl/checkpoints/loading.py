@@ -35,6 +35,7 @@ from contextssl.models.by_examples import ByExamples
 from contextssl.models.carried_views import CarriedViews
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.encoders import build_encoder
+from contextssl.models.hub import WEIGHTS
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.model_file import SUFFIX, read_model
 from contextssl.models.view_encoder import ViewEncoder
@@ -48,9 +49,8 @@ MODEL_PREFIX = "model."
 # Of the paper's images, height and width.
 PUBLISHED_RESOLUTION = 128
 PRECISIONS = (FLOAT32, BF16, "auto")
-# Models that come with the package; and what the hub calls a model's file.
+# Models that come with the package.
 SHIPPED = Path(__file__).parents[1] / "shipped"
-PRETRAINED = "model.safetensors"
 
 
 def recipe(model: ViewEncoder, settings: TrainSettings, data: Data, own_encoder: bool) -> dict[str, Any]:
@@ -98,8 +98,8 @@ def find_checkpoint(run: str | Path, which: str = "last") -> Path:
             return run
         if wanted.is_file():
             return wanted
-        if not folder.is_dir() and (run / PRETRAINED).is_file():
-            return run / PRETRAINED
+        if not folder.is_dir() and (run / WEIGHTS).is_file():
+            return run / WEIGHTS
     except OSError as error:
         raise CheckpointError(str(storage_error(error, error.filename or run, "read"))) from error
     # Hidden files are what a killed process was writing.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import contextssl
@@ -66,5 +65,4 @@ def needed(settings: object, name: str, what: str, usage: str) -> str:
     value = getattr(settings, name)
     if value is None:
         raise SettingsError(f"name {what}: contextssl {usage}")
-    assert dataclasses.is_dataclass(settings)
     return str(value)
