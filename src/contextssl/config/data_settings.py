@@ -231,6 +231,12 @@ class CheckSettings(AugmentationSettings, ColumnSettings):
     dataset: str | None = setting(
         None, "data set to check it as, or your own data, package.module:function; default: recognised from the files", names=DATA_SETS
     )
+    features: str | None = setting(None, "for dataset=features: the file of features", path=True)
+    path: str | None = setting(
+        None,
+        "for dataset=features: the list of pairs, or the table of factor values; for dataset=pairs: the list, where it is not pairs.csv in data_dir",
+        path=True,
+    )
     picture: str | None = setting(None, "PNG file for the sample views; default: NAME-views.png", path=True)
     workers: int = setting(0, "number of processes; 0 uses every core", least=0)
     progress: bool = setting(True, "show progress")

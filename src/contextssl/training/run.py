@@ -100,7 +100,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             settings, start = encoder_from(settings, given_encoder)
         if data is None:
             if resumed_run is None:
-                dry_run(settings, given_encoder)
+                dry_run(settings, given_encoder, start)
             data = _data_of(settings, {} if resumed_run is None else resumed_run.content)
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
