@@ -42,7 +42,7 @@ test test-kernels test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 
 # Each file's tests in one of several processes, which share the processors; so each has one thread.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m 'not slow'
 
 test-kernels: environment
 	set -e; for kernels in $(KERNELS); do for threads in $(THREADS); do \
