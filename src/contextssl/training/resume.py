@@ -16,10 +16,12 @@ from contextssl import checkpoints
 from contextssl.checkpoints.content import known_settings, named_method, recipe_of, refuse_named_code
 from contextssl.config.settings import TrainSettings
 from contextssl.data_set import own_name
-from contextssl.errors import CheckpointError, DataError, SettingsError
+from contextssl.errors import CheckpointError, DataError, NewerFormatError, SettingsError
+from contextssl.records.results import read_results
 from contextssl.records.run_folder import CHECKPOINTS, LAST, SETTINGS, held, is_early, tidy
 from contextssl.system import interruptions
-from contextssl.system.files import FULL_DISK, read_json, storage_error, write_json
+from contextssl.system.digested_json import read_digested, write_digested
+from contextssl.system.files import FULL_DISK, storage_error
 from contextssl.training.launch import ending_started
 from contextssl.training.module import Training
 from contextssl.training.saving import RunCheckpoints, Stop
@@ -28,7 +30,7 @@ from contextssl.version import __version__
 # Of settings.json.
 FORMAT = 1
 # What may change when a run is resumed: where and how it runs, not what it computes.
-FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile")
+FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile", "verify")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,7 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
         _check_own(content, path)
         own = checkpoints.settings_of(content, str(path), method=given.method)
         _restore_settings(folder, own)
+        _refuse_newer_results(folder)
         yield Resumed(_settings(given, own, path), folder, path, content, own_name(own.dataset))
 
 
@@ -81,32 +84,44 @@ def _check_own(content: dict[str, Any], path: Path) -> None:
 def write_settings(folder: Path, settings: TrainSettings, commit: str | None, parts: Mapping[str, Any]) -> None:
     """The settings of a run, and what its data and encoder are (of :func:`~contextssl.records.provenance.describe_parts`)."""
     about = {"format": FORMAT, "version": __version__, "commit": commit, "settings": dataclasses.asdict(settings)}
-    write_json(folder / SETTINGS, {**about, **parts})
+    write_digested(folder / SETTINGS, {**about, **parts})
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
     """The settings in a run's ``settings.json``.
-    Raises DataError where it is missing, damaged, or of a newer format; CheckpointError where it holds settings that this version does not know.
+    Raises DataError where it is missing, damaged, changed, or of a newer format; CheckpointError for settings that this version does not know.
     """
     path = folder / SETTINGS
-    content = read_json(path)
-    written = content.get("format", FORMAT) if isinstance(content, dict) else None
-    if not isinstance(written, int) or not isinstance(content.get("settings"), dict):
-        raise DataError(f"{path} is damaged: resume the run, which writes it again from its checkpoint, or remove the run")
-    if written > FORMAT:
-        raise DataError(f"{path} has format {written}, written by contextssl {content.get('version')}: this version reads {FORMAT}")
+    fix = "resume the run, which writes it again from its checkpoint, or remove the run"
+    content = read_digested(path, fix, FORMAT)
+    if not isinstance(content.get("settings"), dict):
+        raise DataError(f"{path} is damaged (it holds no settings): {fix}")
     return known_settings(content["settings"], content.get("version"), str(path))
 
 
 def _restore_settings(folder: Path, own: TrainSettings) -> None:
-    """Where ``settings.json`` is missing or damaged, those of the checkpoint are written again."""
+    """Where ``settings.json`` is missing, damaged or changed, those of the checkpoint are written again."""
     try:
         stored_settings(folder)
-    except DataError as error:
-        if "written by" in str(error):
-            raise
-        warnings.warn(f"{folder / SETTINGS} is missing or damaged: it is written again from the checkpoint", stacklevel=3)
+    except NewerFormatError:
+        raise
+    except DataError:
+        warnings.warn(
+            f"{folder / SETTINGS} is missing, damaged or was changed: it is written again from the checkpoint, whose settings a run keeps; for "
+            f"others start a new run, by from={folder}",
+            stacklevel=3,
+        )
         write_settings(folder, own, None, {})
+
+
+def _refuse_newer_results(folder: Path) -> None:
+    """Raises NewerFormatError where a newer version wrote the run's results, which this one would lose; damaged ones are replaced at the end."""
+    try:
+        read_results(folder)
+    except NewerFormatError:
+        raise
+    except DataError:
+        pass
 
 
 def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSettings:

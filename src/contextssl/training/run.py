@@ -40,7 +40,7 @@ from contextssl.models.weights_mark import weights_fingerprint
 from contextssl.named_code import own_encoder
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.provenance import commit, describe_parts, describe_run
-from contextssl.records.results import RESULTS, write_trained
+from contextssl.records.results import METRICS_CHECKSUM, RESULTS, write_trained
 from contextssl.records.run_folder import LAST, training_folder
 from contextssl.system.distributed import is_first_process, leave_group_at_exit
 from contextssl.system.precision import choose_precision
@@ -192,6 +192,7 @@ def _train(
             "steps": trainer.global_step,
             "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(saving.seconds, 1),
+            **({METRICS_CHECKSUM: f"{saving.metrics.checksum:08x}"} if saving.metrics.checksum else {}),
         }
         write_trained(folder, run, [*module.rows, *held], weights_fingerprint(model))
     return folder
