@@ -183,6 +183,11 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     features_dir: str | None = setting(
         None, "for freeze=true: folder of the store of features; default: one next to the packed images", path=True
     )
+    verify: bool = setting(
+        True,
+        "images and features of a store are compared with their checksums: up to 256 MiB when it is opened, of a larger one each item when it is "
+        "first read",
+    )
 
 
 def names_of(group: type[Any]) -> tuple[str, ...]:
