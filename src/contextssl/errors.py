@@ -38,6 +38,10 @@ class CheckpointError(ContextSSLError, ValueError):
     """A checkpoint that is missing, damaged, unsafe or of another model."""
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint that is not what was written; another of the same run may be whole."""
+
+
 class TrainingError(ContextSSLError, RuntimeError):
     """A run that cannot continue, such as one whose loss is no longer finite."""
 

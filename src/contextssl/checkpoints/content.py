@@ -15,7 +15,7 @@ from contextssl.config.validation import check_value, fields_of, hints_of
 from contextssl.config.values import Unfit, conform
 from contextssl.data.dataset import opened_by_name
 from contextssl.data_set import known_data_set, own_name
-from contextssl.errors import CheckpointError, SettingsError
+from contextssl.errors import CheckpointError, DamagedCheckpointError, SettingsError
 from contextssl.method import METHODS
 from contextssl.named_code import own_names
 
@@ -40,9 +40,9 @@ NEEDED: Mapping[str, tuple[type, ...]] = {
 DEPTHS = ("n_layer", "encoder_depth", "sequence_layers")
 
 
-def damaged(where: str, what: str) -> CheckpointError:
+def damaged(where: str, what: str) -> DamagedCheckpointError:
     """For a file that is not what was written."""
-    return CheckpointError(f"{where} is damaged: {what}; use an earlier one")
+    return DamagedCheckpointError(f"{where} is damaged: {what}; use an earlier one")
 
 
 def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:

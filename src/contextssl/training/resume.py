@@ -6,19 +6,20 @@ import dataclasses
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 
-from contextssl import checkpoints
+from contextssl import advice, checkpoints
 from contextssl.checkpoints.content import known_settings, named_method, recipe_of, refuse_named_code
+from contextssl.checkpoints.file import beside, is_whole
 from contextssl.config.settings import TrainSettings
 from contextssl.data_set import own_name
-from contextssl.errors import CheckpointError, DataError, NewerFormatError, SettingsError
+from contextssl.errors import CheckpointError, DamagedCheckpointError, DataError, NewerFormatError, SettingsError
 from contextssl.records.results import read_results
-from contextssl.records.run_folder import CHECKPOINTS, LAST, SETTINGS, held, is_early, tidy
+from contextssl.records.run_folder import CHECKPOINTS, LAST, PREVIOUS, SETTINGS, held, is_early, tidy
 from contextssl.system import interruptions
 from contextssl.system.digested_json import read_digested, write_digested
 from contextssl.system.files import FULL_DISK, storage_error
@@ -30,7 +31,19 @@ from contextssl.version import __version__
 # Of settings.json.
 FORMAT = 1
 # What may change when a run is resumed: where and how it runs, not what it computes.
-FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile", "verify")
+FREE_TO_CHANGE = (
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "workers",
+    "wandb",
+    "progress",
+    "max_minutes",
+    "save_minutes",
+    "keep_previous",
+    "compile",
+    "verify",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,19 +73,38 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
         settings.run_dir = str(named)
         yield Resumed(settings, named, None, {}, own_name(own.dataset))
         return
-    path = checkpoints.find_checkpoint(named)
+    path = named / PREVIOUS if (named / PREVIOUS).is_file() and not (named / LAST).is_file() else checkpoints.find_checkpoint(named)
     if path.resolve().parent.name != CHECKPOINTS:
         _check_own(checkpoints.read(path), path)
         raise CheckpointError(f"{path} is not in the folder {CHECKPOINTS} of a run, so there is no run to resume: put it into one")
     folder = path.parent.parent if named.is_dir() else path.resolve().parent.parent
     with held(folder):
         tidy(folder)
-        content = checkpoints.read(path)
+        path, content = _whole(path, instead=named.is_dir())
         _check_own(content, path)
         own = checkpoints.settings_of(content, str(path), method=given.method)
         _restore_settings(folder, own)
         _refuse_newer_results(folder)
         yield Resumed(_settings(given, own, path), folder, path, content, own_name(own.dataset))
+
+
+def _whole(path: Path, instead: bool) -> tuple[Path, dict[str, Any]]:
+    """A checkpoint and its content; ``instead`` of a damaged last one that before it, with a warning: what came after is trained again, to the same
+    weights. Raises CheckpointError where there is none, naming others of the run that are whole.
+    """
+    try:
+        return path, checkpoints.read(path)
+    except DamagedCheckpointError as error:
+        previous = path.with_name(Path(PREVIOUS).name)
+        if instead and previous.is_file() and path != previous:
+            with suppress(CheckpointError):
+                content = checkpoints.read(previous)
+                warnings.warn(f"{error}; the run goes on from {previous.stem}, of step {content.get('global_step')}", stacklevel=4)
+                return previous, content
+        others = [other for other in beside(path) if is_whole(other)]
+        if not others:
+            raise
+        raise CheckpointError(f"{error}, by {advice.command(['contextssl', 'train', f'resume={others[0]}'])}") from error
 
 
 def _check_own(content: dict[str, Any], path: Path) -> None:
@@ -186,7 +218,7 @@ def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_f
 
 def how_to_resume(folder: Path) -> str:
     """For a run that was stopped."""
-    if (folder / LAST).is_file():
+    if (folder / LAST).is_file() or (folder / PREVIOUS).is_file():
         return f"resume from its last checkpoint with contextssl train {shlex.quote(f'resume={folder}')}"
     return "it had no checkpoint yet; start it again by the same command"
 

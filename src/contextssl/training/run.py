@@ -41,7 +41,7 @@ from contextssl.named_code import own_encoder
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.provenance import commit, describe_parts, describe_run
 from contextssl.records.results import METRICS_CHECKSUM, RESULTS, write_trained
-from contextssl.records.run_folder import LAST, training_folder
+from contextssl.records.run_folder import LAST, PREVIOUS, training_folder
 from contextssl.system.distributed import is_first_process, leave_group_at_exit
 from contextssl.system.precision import choose_precision
 from contextssl.training.carried_views import DrawnViews
@@ -53,7 +53,7 @@ from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
 from contextssl.training.progress_callback import Progress
 from contextssl.training.resume import Resumed, fit, resumed, write_settings
-from contextssl.training.saving import AtomicCheckpoints, RunCheckpoints
+from contextssl.training.saving import ProvenCheckpoints, RunCheckpoints
 from contextssl.training.weights_start import WeightsStart, weights_from
 
 # Views of each item that the bins of labels are fitted to.
@@ -195,6 +195,9 @@ def _train(
             **({METRICS_CHECKSUM: f"{saving.metrics.checksum:08x}"} if saving.metrics.checksum else {}),
         }
         write_trained(folder, run, [*module.rows, *held], weights_fingerprint(model))
+        if not time_is_up:
+            # The last one was read back, and nothing will replace it.
+            (folder / PREVIOUS).unlink(missing_ok=True)
     return folder
 
 
@@ -264,7 +267,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, steps_per_epoc
         logger=loggers,
         log_every_n_steps=settings.log_every_steps,
         callbacks=[saving, *([Progress()] if settings.progress else [])],
-        plugins=[AtomicCheckpoints(), *without_requeue()],
+        plugins=[ProvenCheckpoints(settings.keep_previous), *without_requeue()],
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=True,
