@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from contextssl.errors import DataError
-from contextssl.system.files import storage_error
+from contextssl.system.files import NO_ARRAY, storage_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ def _of_arrays(file: Path) -> BroughtFeatures:
     try:
         found: Any = np.load(file, mmap_mode="r", allow_pickle=False)
         arrays = {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, zipfile.BadZipFile, zlib.error, *NO_ARRAY) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{file} is damaged, or holds no plain numbers ({reason}): write it again by numpy.save") from error
     tables = [name for name, array in arrays.items() if array.ndim == 2]

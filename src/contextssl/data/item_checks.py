@@ -33,7 +33,7 @@ def damaged_items(array: np.ndarray, recorded: UInt32[np.ndarray, " N"], items: 
         yield from (item for item in items.tolist() if differs(item))
         return
     with ThreadPoolExecutor(threads) as pool:
-        found = pool.map(differs, items)
+        found = pool.map(differs, items.tolist())
         yield from (item for item, bad in zip(items.tolist(), found, strict=True) if bad)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.system.digested_json import read_digested, write_digested
-from contextssl.system.files import atomic_path
+from contextssl.system.files import NO_ARRAY, atomic_path
 from contextssl.version import __version__
 
 CHUNK_BYTES = 1 << 24
@@ -128,7 +128,7 @@ def _read(path: Path, about: Path, made_from: dict[str, Any], trusted: bool) -> 
             return None
         if not trusted and _checksum(array) != described["crc32"]:
             return None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, KeyError, TypeError, OverflowError, *NO_ARRAY):
         return None
     return torch.from_numpy(array)
 

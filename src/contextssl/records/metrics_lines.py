@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from contextssl.errors import DataError
+from contextssl.errors import DataError, NewerFormatError
 from contextssl.system.files import read_regular, storage_error
 
 COLUMNS = ("step", "epoch", "name", "value")
@@ -61,7 +61,7 @@ def read_lines(path: Path, fix: str) -> Lines:
         fix: what to do about a damaged file, as ``"move it away"``.
 
     Raises:
-        DataError: where it cannot be read, or a line is damaged or was changed, naming it.
+        DataError: where it cannot be read, or a line is damaged or was changed, naming it; NewerFormatError for columns of a newer version.
     """
     try:
         data = read_regular(path)
@@ -84,12 +84,19 @@ def read_lines(path: Path, fix: str) -> Lines:
                 raise ValueError("its checksum differs: it, or a line before it, was changed or is gone")
             fields = next(csv.reader([text.decode()], strict=True))
             if number == 1:
+                if tuple(fields[: len(COLUMNS)]) == COLUMNS and len(fields) > len(COLUMNS) and not checked:
+                    raise NewerFormatError(
+                        f"{path} has columns that this version does not know ({', '.join(fields[len(COLUMNS) :])}): it was written by a newer "
+                        "version of contextssl; update contextssl to read it"
+                    )
                 if tuple(fields) != COLUMNS:
                     raise ValueError("another header")
                 continue
             row = _row(fields)
             if found.rows and row.step < found.rows[-1].step:
                 raise ValueError("steps go backwards")
+        except NewerFormatError:
+            raise
         except (ValueError, csv.Error, StopIteration) as error:
             raise DataError(f"{path} is damaged at line {number} ({error}): {fix}") from None
         found.rows.append(row)

@@ -16,6 +16,8 @@ from contextssl.errors import DataError, NewerFormatError
 from contextssl.system.files import read_regular, storage_error, write_json
 
 DIGEST, FORMAT = "digest", "format"
+# Of a digest, in letters.
+LENGTH = 16
 
 
 def write_digested(path: Path | str, values: Mapping[str, Any]) -> None:
@@ -50,7 +52,7 @@ def read_digested(path: Path | str, fix: str, newest: int | None = None, key: st
     digest = values.pop(DIGEST, None)
     if newest is not None:
         _check_format(path, values.get(key, newest), newest, values.get("made_by") or values.get("version"), fix)
-    if digest is not None and digest != digest_of(values):
+    if (digest is None and _is_under_another_name(values)) or (digest is not None and digest != digest_of(values)):
         raise DataError(
             f'{path} was changed after it was written, or is damaged (its digest differs): {fix}; if the change is meant, remove its line "{DIGEST}"'
         )
@@ -64,3 +66,9 @@ def _check_format(path: Path | str, written: Any, newest: int, by: Any, fix: str
     if written > newest:
         who = f"contextssl {by.removeprefix('contextssl ')}" if isinstance(by, str) else "a newer version of contextssl"
         raise NewerFormatError(f"{path} has format {written}, written by {who}: this version reads {newest}; update contextssl to read it")
+
+
+def _is_under_another_name(values: Mapping[str, Any]) -> bool:
+    """Whether the digest is there, and its own name damaged."""
+    texts = [name for name, each in values.items() if isinstance(each, str) and len(each) == LENGTH]
+    return any(values[name] == digest_of({other: each for other, each in values.items() if other != name}) for name in texts)

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import stat
+import tokenize
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ import numpy as np
 from contextssl.errors import DataError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What numpy raises for a damaged file, whose header is read as a text of Python.
+NO_ARRAY = (ValueError, EOFError, SyntaxError, tokenize.TokenError, RecursionError)
 ADVICE = {
     **dict.fromkeys(FULL_DISK, "free some space (or raise the quota) on that disk and run the same command again"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a folder that you may write to, or change its permissions"),
@@ -176,7 +179,7 @@ def parse_array(data: bytes, path: Path | str) -> np.ndarray:
                 "if you trust the file, load it yourself and save it again as an array of numbers or strings"
             ) from error
         raise DataError(f"{path} is damaged or cut short ({str(error).splitlines()[0]}): copy or write it again") from error
-    except (EOFError, SyntaxError, UnicodeDecodeError) as error:
+    except NO_ARRAY as error:
         raise DataError(f"{path} is damaged or cut short: copy or write it again") from error
 
 
