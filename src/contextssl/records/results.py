@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from contextssl.config.published_words import RENAMED_PROTOCOLS, by_current_names
 from contextssl.errors import DataError
+from contextssl.records.alarms import are_alarms
 from contextssl.system.files import storage_error, write_json
 from contextssl.system.locks import locked
 
@@ -117,6 +118,7 @@ def _parsed(content: Any, path: Path) -> tuple[dict[str, Any], list[ResultRow]]:
     _check(isinstance(run, dict) and isinstance(rows, list), "its parts are not what they were")
     for name in ("settings", "evaluations", "data"):
         _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
+    _check(are_alarms(run.get("alarms", [])), "alarms are not what they were")
     evaluations = run.get("evaluations", {})
     for made in evaluations.values():
         _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
