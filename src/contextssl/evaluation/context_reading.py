@@ -24,7 +24,7 @@ def disagreement(x: Float[Tensor, "n D"], y: Float[Tensor, "n D"]) -> float:
 
     Source: Kornblith et al., "Similarity of Neural Network Representations Revisited", 2019, equation 5. NaN where one of them does not vary.
     """
-    x, y = (F.normalize(z.double(), dim=-1) for z in (x, y))
+    x, y = (F.normalize(z.detach().double(), dim=-1) for z in (x, y))
     x, y = x - x.mean(dim=0), y - y.mean(dim=0)
     alike = (x.T @ y).square().sum() / ((x.T @ x).norm() * (y.T @ y).norm())
     return float(1 - alike)

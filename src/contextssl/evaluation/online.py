@@ -135,7 +135,7 @@ def _class_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: On
     for name, (bank, query) in (("feature", (features, queries)), ("embedding", embedded)):
         right = (knn_labels(bank, bank_labels, query, pairs.classes) == labels).float().mean().item()
         rows.append(_row("accuracy", right, "class", name, len(labels), length=0, head="knn", floor=majority))
-        rows.append(_row("effective_rank", float(effective_rank(query)), None, name, len(query), length=0))
+        rows.append(_row("effective_rank", float(effective_rank(query.detach())), None, name, len(query), length=0))
     return rows
 
 
