@@ -231,6 +231,16 @@ class DemoSettings(TrainSettings):
 
 
 @dataclass
+class ReplaySettings:
+    """Repeat the training step whose loss was not finite, and name the first tensor that is not."""
+
+    run: str | None = setting(None, "folder of a run that stopped for it: contextssl replay RUN", path=True)
+    accelerator: str = setting("auto", "device; the run's own gives the same numbers", choices=("auto", "cpu", "gpu", "cuda", "mps"))
+    encoder_factory: str | None = setting(None, "for a run with your own encoder: package.module:function that returns it")
+    method: str | None = setting(None, "for a run of your own method: package.module:Name")
+
+
+@dataclass
 class ReportSettings:
     """Write one self-contained HTML page about a run, or several side by side, and its figures as PNG and SVG."""
 

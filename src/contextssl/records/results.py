@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 from contextssl.config.published_words import RENAMED_PROTOCOLS, by_current_names
 from contextssl.errors import DataError, NewerFormatError
+from contextssl.records.alarms import are_alarms
 from contextssl.system.digested_json import read_digested, write_digested
 from contextssl.system.locks import locked
 
@@ -115,6 +116,7 @@ def _parsed(content: Any, path: Path) -> tuple[dict[str, Any], list[ResultRow]]:
     _check(isinstance(run, dict) and isinstance(rows, list), "its parts are not what they were")
     for name in ("settings", "evaluations", "data"):
         _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
+    _check(are_alarms(run.get("alarms", [])), "alarms are not what they were")
     evaluations = run.get("evaluations", {})
     for made in evaluations.values():
         _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")

@@ -185,6 +185,8 @@ def _train(
         trainer.save_checkpoint(folder / LAST, weights_only=False)
     if time_is_up or not module.rows:
         module.rows = module.signals()
+        values = {f"val/{row.key()}": row.mean for row in module.rows}
+        module.watch.validated(trainer.global_step - 1, values, trainer.is_global_zero, last=True)
     if trainer.is_global_zero:
         run = {
             **describe_run(settings, data, encoder),
@@ -193,6 +195,7 @@ def _train(
             "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(saving.seconds, 1),
             **({METRICS_CHECKSUM: f"{saving.metrics.checksum:08x}"} if saving.metrics.checksum else {}),
+            "alarms": module.watch.alarms.listed(),
         }
         write_trained(folder, run, [*module.rows, *held], weights_fingerprint(model))
         if not time_is_up:
