@@ -26,10 +26,11 @@ from contextssl.data_set import DATA_SETS, known_data_set, own_name
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import REPORTED_LENGTH, ContextPoint
 from contextssl.evaluation.evaluated import open_evaluated
-from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
+from contextssl.evaluation.metrics import rotation_angles, tied_places
 from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
+from contextssl.models.neighbours import cosine_tolerance
 from contextssl.randomness import seeded_generator
 from contextssl.records.provenance import OWN
 from contextssl.report.collect import Run

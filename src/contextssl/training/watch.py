@@ -42,11 +42,10 @@ class Watch:
             )
         )
 
-    @torch.no_grad()
-    def gradient(self, gradients: Sequence[Tensor], step: int) -> None:
-        """Takes the gradients of a step, before they are clipped; their norm is computed where the next step is logged."""
+    def gradient(self, norm: Tensor, step: int) -> None:
+        """Takes the norm of a step's gradient, before it is clipped; it is kept where the next step is logged."""
         if (step + 2) % self.every == 0:
-            self.norm = torch.nn.utils.get_total_norm(gradients)
+            self.norm = norm
 
     @torch.no_grad()
     def numbers(self, losses: Losses) -> dict[str, float]:
