@@ -46,7 +46,10 @@ def read_actions(file: Path, factors: FactorSpace, names: Sequence[str] | None, 
     Raises:
         DataError: where it is missing or no such file, lacks a column, or an image.
     """
-    rows = list(csv.DictReader(io.StringIO(read_csv(file), newline="")))
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_csv(file), newline="")))
+    except csv.Error as error:
+        raise DataError(f"{file} is no CSV ({error}): save it as CSV, with commas between the columns") from error
     wanted, there = action_columns(factors), {str(name).strip() for name in (rows[0] if rows else {})}
     if missing := [name for name in wanted if name not in there]:
         raise DataError(f"{file} has no column {missing[0]}: an action is {', '.join(wanted)}")
