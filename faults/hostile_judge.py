@@ -123,7 +123,7 @@ def _in_a_process(work: object, output: Path, where: Path, most_bytes: int | Non
                 os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             if most_bytes is not None:
-                _limit(most_bytes)
+                limit_memory(most_bytes)
             code = int(work())
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else UNFORESEEN
@@ -155,7 +155,7 @@ def _watched(number: int, began: float) -> tuple[int, float, int, bool]:
     return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, ended
 
 
-def _limit(most: int) -> None:
+def limit_memory(most: int) -> None:
     """So much more than what is mapped now: libraries alone are many gigabytes of addresses."""
     with suppress(OSError, ValueError):
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

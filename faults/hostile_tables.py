@@ -59,9 +59,9 @@ def pair_cases() -> Iterator[Case]:
         **{f"the path {name[:24]!r}": HEADER + f'"{name}",b.png,k\n' for name in NAMES if "\n" not in name},
         "a path with a line break": HEADER + '"a\nb.png",b.png,k\n', "no bytes": "", "a header alone": HEADER, "NUL": b"first,second\n\0\0\0\n", "no UTF-8": b"first,second\n\xff\xfe,\xff\n",
         "UTF-16": (HEADER + "a.png,b.png,k\n").encode("utf-16"), "a quote without end": HEADER + '"a.png,b.png,k\n' * 1000, "a field of 100 MB": lambda: HEADER.encode() + b"x" * 10**8,
-        "a million columns": "first,second," + ",".join(f"c{n}" for n in range(10**6)) + "\n" + "x," * 10**6 + "\n", "ten million empty lines": lambda: HEADER.encode() + b"\n" * 10**7,
+        "a million columns": lambda: ("first,second," + ",".join(f"c{n}" for n in range(10**6)) + "\n" + "x," * 10**6 + "\n").encode(), "ten million empty lines": lambda: HEADER.encode() + b"\n" * 10**7,
         "three million pairs of nothing": lambda: HEADER.encode() + b"".join(b"x%d.png,y%d.png,k\n" % (n, n) for n in range(3 * 10**6)), "thirty million short lines": lambda: HEADER.encode() + b"a,b,k\n" * 3 * 10**7,
-        "ten million commas": HEADER + "," * 10**7, "a number for a name": HEADER + "1,2,3\n", "a kind of code": HEADER + f"a.png,b.png,{MODULE}:THING\n", "a kind of 10 MB": HEADER + f"a.png,b.png,{'k' * 10**7}\n",
+        "ten million commas": lambda: HEADER.encode() + b"," * 10**7, "a number for a name": HEADER + "1,2,3\n", "a kind of code": HEADER + f"a.png,b.png,{MODULE}:THING\n", "a kind of 10 MB": lambda: HEADER.encode() + b"a.png,b.png," + b"k" * 10**7 + b"\n",
         "a pickle": b"\x80\x04cos\nsystem\n.", "an archive": b"PK\3\4" + bytes(100),
     }  # fmt: skip
     for name, content in contents.items():
@@ -86,7 +86,7 @@ def table_cases() -> Iterator[Case]:
     contents: dict[str, tuple[str, Any, str]] = {
         "no bytes": ("t.csv", "", "refused"), "a header alone": ("t.csv", "a,b\n", "refused"), "NUL": ("t.csv", b"a,b\n\0,\0\n" * 100, "either"), "no UTF-8": ("t.csv", b"a,b\n\xff,\xfe\n", "refused"),
         "a quote without end": ("t.csv", 'a,b\n"' + "x,1\n" * 10**6, "refused"), "a field of 100 MB": ("t.csv", lambda: b"a,b\n" + b"x" * 10**8 + b",1\n", "refused"),
-        "a million columns": ("t.csv", ",".join(f"c{n}" for n in range(10**6)) + "\n" + ",".join("1" * 10**6) + "\n", "refused"), "rows of other lengths": ("t.csv", rows + "x,1\n", "refused"),
+        "a million columns": ("t.csv", lambda: (",".join(f"c{n}" for n in range(10**6)) + "\n" + ",".join("1" * 10**6) + "\n").encode(), "refused"), "rows of other lengths": ("t.csv", rows + "x,1\n", "refused"),
         "a column twice": ("t.csv", "a,a,b\n1,2,3\n", "refused"), "numbers of a thousand digits": ("t.csv", "a,b\n" + f"x,{'9' * 1000}\ny,{'9' * 1000}\n" * 20, "either"), "NaN and infinity": ("t.csv", "a,b\nx,nan\ny,inf\n" * 20, "either"),
         "gzip: 4 GiB of zeros": ("t.csv.gz", zeros(2 << 30), "refused"), "gzip: two billion bytes of lines": ("t.csv.gz", lines(500_000_000), "refused"), "gzip of gzip": ("t.csv.gz", lambda: gzip.compress(gzip.compress(b"a,b\n")), "refused"),
         "gzip cut short": ("t.csv.gz", gzip.compress(rows.encode())[:30], "refused"), "gzip named .csv": ("t.csv", gzip.compress(rows.encode()), "refused"), "bzip2 of noise": ("t.csv.bz2", b"BZh9" + bytes(100), "refused"),
@@ -108,7 +108,7 @@ def table_cases() -> Iterator[Case]:
     actions = ("python:read_actions", "{file}")
     lists: dict[str, Any] = {
         "no bytes": "", "NaN": "name,rotation.x\na,nan\n", "words": "name,rotation.x\na,b\n", "short lines": "rotation.x,rotation.y,rotation.z,rotation.w\n1\n", "long lines": "rotation.x\n1,2,3\n", "a quote without end": '"' * 1001,
-        "a field of 100 MB": "x" * 10**8, "a number of a thousand digits": "rotation.x\n" + "9" * 1000, "NUL": b"rotation.x\n\0\n",
+        "a field of 100 MB": lambda: b"x" * 10**8, "a number of a thousand digits": "rotation.x\n" + "9" * 1000, "NUL": b"rotation.x\n\0\n",
     }  # fmt: skip
     for name, content in lists.items():
         yield Case("actions", name, text("actions.csv", content, actions, images=False))

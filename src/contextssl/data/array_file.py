@@ -7,6 +7,7 @@ import io
 import math
 import os
 import shutil
+import tokenize
 from pathlib import Path
 from typing import IO
 
@@ -75,7 +76,7 @@ def place_in(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> int:
         size = file.stat().st_size
     except OSError as error:
         raise storage_error(error, file, "read", AGAIN) from error
-    except ValueError as error:
+    except (ValueError, EOFError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise DataError(f"{file} is no .npy file ({error}): {AGAIN}") from error
     if found != shape or kind != dtype or fortran:
         raise DataError(f"{file} holds {kind} of shape {found}, not {dtype} of shape {shape}: {AGAIN}")

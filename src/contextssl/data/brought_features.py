@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ DAMAGE = (
         NotImplementedError,
         RuntimeError,
     ),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
 # Rows that are looked at together.
 ROWS = 1 << 14
@@ -90,9 +91,7 @@ def read_features(path: str | None) -> BroughtFeatures:
 
 def _of_arrays(file: Path) -> BroughtFeatures:
     try:
-        arrays = _of_archive(file) if zipfile.is_zipfile(file) else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
-        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError("no array")
+        arrays = _of_archive(file) if zipfile.is_zipfile(file) else {"": np.lib.format.open_memmap(file, mode="r")}
     except DataError:
         raise
     except DAMAGE as error:

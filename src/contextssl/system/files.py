@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import stat
+import tokenize
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -206,7 +207,7 @@ def parse_array(data: bytes, path: Path | str) -> np.ndarray:
                 "if you trust the file, load it yourself and save it again as an array of numbers or strings"
             ) from error
         raise DataError(f"{path} is damaged or cut short ({str(error).splitlines()[0]}): copy or write it again") from error
-    except (EOFError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+    except (EOFError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise DataError(f"{path} is damaged or cut short: copy or write it again") from error
 
 
