@@ -320,7 +320,7 @@ def parquet_makers() -> dict[str, Maker]:
         "words of 1 MB, a million times": of(words_of, letters=10**6, rows=10**6),
         "50,000 columns": of(wide, columns=50_000),
         "lists of several lengths": of(lists, features),
-        "a billion rows of features": of(constant, features, value=[0.0]),
+        "fifty million rows of features": of(constant, features, value=[0.0], groups=50),
         "lists 200 deep": of(deep),
         "a footer of 2 GiB": of(small, change=lambda data: data[:-8] + struct.pack("<L", 0x7FFFFFFF) + b"PAR1"),
         "a footer of no bytes": of(small, change=lambda data: data[:-8] + struct.pack("<L", 0) + b"PAR1"),

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -58,8 +57,8 @@ class Looked:
 
 
 @contextmanager
-def looked_at(browser: Any, path: Path, *, policy: bool) -> Iterator[Looked]:
-    """A file in a browser; ``policy``: whether the page's own security policy holds, which would hide a name that was not escaped."""
+def looked_at(browser: Any, address: str, *, policy: bool) -> Iterator[Looked]:
+    """A page in a browser; ``policy``: whether the page's own security policy holds, which would hide a name that was not escaped."""
     context = browser.new_context(bypass_csp=not policy)
     looked = Looked(context.new_page())
 
@@ -69,7 +68,7 @@ def looked_at(browser: Any, path: Path, *, policy: bool) -> Iterator[Looked]:
 
     looked.page.on("dialog", dismissed)
     looked.page.on("pageerror", lambda error: looked.errors.append(str(error)))
-    looked.page.on("request", lambda asked: None if asked.url.startswith(("data:", path.as_uri())) else looked.asked.append(asked.url))
-    looked.page.goto(path.as_uri())
+    looked.page.on("request", lambda asked: None if asked.url.startswith(("data:", address)) else looked.asked.append(asked.url))
+    looked.page.goto(address)
     yield looked
     context.close()

@@ -112,7 +112,7 @@ def test_a_report_parses_as_text(report: Path) -> None:
 @in_a_browser
 @pytest.mark.parametrize("policy", [True, False])
 def test_a_report_runs_nothing_in_a_browser(browser: Any, report: Path, policy: bool) -> None:
-    with looked_at(browser, report, policy=policy) as looked:
+    with looked_at(browser, report.as_uri(), policy=policy) as looked:
         looked.check()
         assert looked.errors == [] and looked.page.locator("script, style + script").count() == 0
 
@@ -120,7 +120,7 @@ def test_a_report_runs_nothing_in_a_browser(browser: Any, report: Path, policy: 
 @in_a_browser
 def test_the_browser_would_tell(browser: Any, tmp_path: Path) -> None:
     (tmp_path / "open.html").write_text(f"<!doctype html><body>{HOSTILE[0]}{HOSTILE[3]}")
-    with looked_at(browser, tmp_path / "open.html", policy=True) as looked, pytest.raises(AssertionError):
+    with looked_at(browser, (tmp_path / "open.html").as_uri(), policy=True) as looked, pytest.raises(AssertionError):
         looked.check()
 
 
