@@ -12,7 +12,9 @@ MINUTES ?= 1
 # What must hold whatever kernels a processor picks, and however many threads add up a sum.
 NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tests/,test_agreement.py test_factors.py \
   data/test_augmented.py data/test_pairs.py data/test_pair_sampler.py data/test_shared_values.py system/test_distributed.py training/test_loss.py training/test_schedule.py)
-KERNELS = default avx2
+# PyTorch's own kernels, and the most that oneDNN's may use, which compute convolutions and some products: ATEN_CPU_CAPABILITY:ONEDNN_MAX_CPU_ISA. About
+# two minutes for each, with each number of threads.
+KERNELS = default:DEFAULT default:AVX2 avx2:AVX2 avx2:AVX512_CORE
 THREADS = 1 2
 
 .PHONY: demo docs test test-kernels test-slow fuzz check environment clean
@@ -44,12 +46,12 @@ test test-kernels test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 
 # Each file's tests in one of several processes, which share the processors; so each has one thread.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m 'not slow'
 
 test-kernels: environment
 	set -e; for kernels in $(KERNELS); do for threads in $(THREADS); do \
 	  echo "kernels: $$kernels, threads: $$threads"; \
-	  ATEN_CPU_CAPABILITY=$$kernels OMP_NUM_THREADS=$$threads MKL_NUM_THREADS=$$threads \
+	  ATEN_CPU_CAPABILITY=$${kernels%:*} ONEDNN_MAX_CPU_ISA=$${kernels#*:} OMP_NUM_THREADS=$$threads MKL_NUM_THREADS=$$threads \
 	    $(BIN)/python -m pytest -q --durations=3 -m 'not slow' $(NUMERIC); \
 	done; done
 

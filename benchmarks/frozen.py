@@ -6,7 +6,8 @@ settings of every training, such as dataset=images data_dir=DIR, or small sizes.
 
 Times are of one machine, in order: training the encoder, encoding all views, training the predictor. R² and accuracy of features are by ridge
 regression on held-out items, before the predictor is trained. Shares are of the variance of the embedding, on validation items, in contexts of 7
-pairs of a factor: of that factor, and the most of any other.
+pairs that share a factor: of that factor, and the most of any other. Moved says how far a change of the factor moves an embedding there, and the most
+that a change of any other does: of photos, whose augmentations explain little of the variance, it says more.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def table(out: Path, lines: Sequence[Line], seconds: Mapping[str, float]) -> str
         *(f"features: R² of {name}" for name in factors),
         "features: class",
         *(f"share of {name}, and of others" for name in factors),
+        *(f"moved by {name}, and by others" for name in factors),
     ]
     made = [f"{about['date']}, {about['machine']}, commit {about['commit']}, seed {about['seed']}", "", f"| {' | '.join(titles)} |"]
     made.append("|" + "---|" * len(titles))
@@ -91,7 +93,9 @@ def table(out: Path, lines: Sequence[Line], seconds: Mapping[str, float]) -> str
             [f"{encoder:.1f}", "–", "–"] if line.folder == "everything" else [f"{encoder:.1f}", f"{whole - trained:.1f}", f"{trained:.1f}"]
         )
         held = [_held(rows, name, "r2_pooled") for name in factors] + [_held(rows, "class", "accuracy")]
-        made.append(f"| {' | '.join([line.title, *times, *held, *(_shares(rows, name) for name in factors)])} |")
+        made.append(
+            f"| {' | '.join([line.title, *times, *held, *_ends(rows, 'variance_share', factors), *_ends(rows, 'sensitivity', factors)])} |"
+        )
     return "\n".join(made)
 
 
@@ -100,12 +104,15 @@ def _held(rows: Sequence[ResultRow], factor: str, metric: str) -> str:
     return f"{found[0]:.2f}" if found else "–"
 
 
-def _shares(rows: Sequence[ResultRow], factor: str) -> str:
-    """The factor's share in contexts of itself, and the largest share of another factor there."""
-    found = [row for row in rows if row.metric == "variance_share" and (row.environment, row.length) == (factor, LENGTH)]
-    own = [row.mean for row in found if row.factor == factor]
-    others = [row.mean for row in found if row.factor not in (factor, "class")]
-    return f"{own[0]:.2f}, {max(others):.2f}" if own and others else "–"
+def _ends(rows: Sequence[ResultRow], metric: str, factors: Sequence[str]) -> list[str]:
+    """For each factor a metric of it in contexts that keep it alone, and the largest of another factor there."""
+    ends = []
+    for factor in factors:
+        found = [row for row in rows if row.metric == metric and (row.environment, row.length) == (factor, LENGTH)]
+        own = [row.mean for row in found if row.factor == factor]
+        others = [row.mean for row in found if row.factor not in (factor, "class")]
+        ends.append(f"{own[0]:.2f}, {max(others):.2f}" if own and others else "–")
+    return ends
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ def exchanged(draw: Any, base: Any) -> Any:
     """Plain values of which some were exchanged for others, left out, or added."""
     content = json.loads(json.dumps(base))
     for _ in range(draw(st.integers(1, 3))):
-        at, above, key = content, None, None
+        at: Any = content
+        above: Any = None
+        key: Any = None
         while isinstance(at, dict | list) and at and (above is None or draw(st.booleans())):
             above, key = at, draw(st.sampled_from(sorted(at))) if isinstance(at, dict) else draw(st.integers(0, len(at) - 1))
             at = above[key]

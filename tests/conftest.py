@@ -26,6 +26,36 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 settings.register_profile("contextssl", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("contextssl")
 
+# Files that take longest, in the order in which processes take them, so that none ends long after the others.
+LONGEST = [
+    "test_photos.py",
+    "test_contexts.py",
+    "test_demo.py",
+    "evaluation/test_fairness_rows.py",
+    "training/test_frozen.py",
+    "datasets/test_pairs.py",
+    "test_tables.py",
+    "config/test_sweep.py",
+    "explorer/test_one_file.py",
+    "evaluation/test_foreign_pairs.py",
+    "training/test_methods.py",
+    "test_readme.py",
+    "test_shipped.py",
+    "models/test_adapted.py",
+    "system/test_distributed.py",
+    "test_compare.py",
+    "test_rooms.py",
+    "data/test_parallel.py",
+    "datasets/test_shapes.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; within a file, and among the others, the order stays."""
+    here = Path(__file__).parent
+    rank = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:

@@ -42,7 +42,7 @@ def words_of(data: str, folder: Path) -> list[str]:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     ("kind", "data"),
-    [("examples", "photos"), ("examples", "table"), ("examples", "shapes"), ("evidence", "photos"), ("evidence", "3diebench")],
+    [("examples", "photos"), ("examples", "table"), ("examples", "shapes"), ("evidence", "3diebench")],
 )
 def test_from_data_to_numbers(kind: str, data: str, in_folder: Path) -> None:
     chosen = words_of(data, in_folder)

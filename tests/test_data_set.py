@@ -21,6 +21,7 @@ from contextssl.errors import CheckpointError, SettingsError
 from contextssl.records.results import read_results
 from contextssl.report.collect import read_run
 from contextssl.training.run import train
+from tests.edited import edit_json
 from tests.test_cli import error_of
 
 # What a user writes: a function, one that reads settings, and a data set that declares a setting of its own.
@@ -166,9 +167,7 @@ def test_a_run_from_before_is_read(mine: str, capsys: pytest.CaptureFixture[str]
     content = checkpoints.read("run/checkpoints/last.ckpt")
     content[checkpoints.RECIPE]["settings"].update(before)
     torch.save(content, "run/checkpoints/last.ckpt")
-    written = json.loads(Path("run/settings.json").read_text())
-    written["settings"].update(before)
-    Path("run/settings.json").write_text(json.dumps(written))
+    edit_json(Path("run/settings.json"), lambda written: written["settings"].update(before))
     Path("run/results.json").unlink()
     sys.modules.pop(mine)
     for command in (["evaluate", "geometry", "run", "progress=false"], ["train", "resume=run", "progress=false"]):
@@ -195,9 +194,8 @@ def test_a_comparison_on_data_of_ones_own_goes_on(mine: str, capsys: pytest.Capt
     assert read_results(Path("runs/compare/simclr/seed0"))[0]["data"]["kind"] == "own"
     # What was evaluated under the setting's former name is the same.
     path = Path("runs/compare/simclr/seed0/results.json")
-    written = json.loads(path.read_text())
-    written["run"]["evaluations"]["geometry"]["settings"].update(dataset=None, data_factory=f"{mine}:data")
-    path.write_text(json.dumps(written))
+    former = {"dataset": None, "data_factory": f"{mine}:data"}
+    edit_json(path, lambda written: written["run"]["evaluations"]["geometry"]["settings"].update(former))
     assert main(asked) == 0
     assert "1 finished, 0 to do" in capsys.readouterr().out
 

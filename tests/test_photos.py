@@ -78,7 +78,7 @@ def test_every_command_of_the_guide_runs(photos: Path, in_folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_class_is_read_from_the_images_themselves(photos: Path, in_folder: Path) -> None:
     assert main(["train", "experiment=photos_minutes", f"data_dir={photos}", "val_fraction=0.25", "run_dir=runs/p", *SMALL_TRAIN]) == 0
-    assert main(["evaluate", "all", "runs/p", "heads=[ridge,linear,knn]", *SMALL_EVALUATE]) == 0
+    assert main(["evaluate", "probe", "runs/p", "heads=[ridge,linear,knn]", *SMALL_EVALUATE]) == 0
     _, rows = read_results(Path("runs/p"))
     classes = [row for row in rows if row.factor == "class" and row.protocol == "probe"]
     assert {row.count for row in classes} == {6}, "one view of each of six images"

@@ -12,12 +12,19 @@ import pytest
 import contextssl
 from contextssl import checkpoints
 from contextssl.cli import main
+from contextssl.data.feature_store import open_features
 from contextssl.data.store import open_store
+from contextssl.data.tables.table_file import read_file
+from contextssl.models.context_file import read_context
+from contextssl.records.metrics_lines import read_lines
 from contextssl.records.results import ResultRow, read_results
+from contextssl.report.collect import read_training
+from contextssl.system.digested_json import read_digested
 from contextssl.training.resume import stored_settings
+from tests.make_samples import METRICS, RESULTS
 
 SAMPLES = Path(__file__).parent / "samples"
-VERSIONS = sorted(path.name for path in SAMPLES.iterdir())
+VERSIONS = sorted(path.name for path in SAMPLES.iterdir() if (path / "run").is_dir())
 
 
 @pytest.fixture(params=VERSIONS)
@@ -79,3 +86,31 @@ def test_a_store_is_whole_and_holds_the_same_pixels(sample: Path) -> None:
     assert main(["data", "check", "shapes-store", "progress=false"]) == 0
     assert store.fingerprint == json.loads((sample / "expected.json").read_text())["fingerprint"]
     assert {split: len(store[split].images) for split in store} == {"train": 6, "val": 4}
+
+
+NEW = SAMPLES / "0.2"
+
+
+def test_formats_that_came_after_the_first_version() -> None:
+    """Of ``tests/make_samples.py``."""
+    expected = json.loads((NEW / "expected.json").read_text())
+    model = contextssl.load(NEW / "model.safetensors", device="cpu")
+    found = model.embed(read_file(SAMPLES / "0.1/people.csv"))[:3]
+    np.testing.assert_allclose(found.flatten().tolist(), expected["embedding"], atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(read_context(NEW / "context.safetensors").keys.flatten().tolist(), expected["keys"], rtol=1e-6)
+    assert open_store(NEW / "store", "full").fingerprint == expected["store"]
+    manifest = json.loads((NEW / "features/manifest.json").read_text())
+    features = open_features(NEW / "features", manifest, "full")
+    assert features.fingerprint == expected["features"]
+    np.testing.assert_allclose(features.features["val"].astype(np.float64).sum(), expected["feature_sum"], rtol=1e-9)
+    assert np.load(NEW / "embeddings.npy").tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_records_that_came_after_the_first_version(recwarn: pytest.WarningsRecorder) -> None:
+    about, rows = read_results(NEW / "records")
+    assert about["seed"] == 3 and rows == RESULTS
+    assert read_lines(NEW / "records/metrics.csv", "move it away").rows == METRICS
+    assert read_training(NEW / "records/metrics.csv", about["metrics_crc32"])["train/loss"][0] == (0, 2.5)
+    assert stored_settings(NEW / "records")["epochs"] == 20
+    assert read_digested(NEW / "records/gallery.json", "remove it")["format"] == 2
+    assert not recwarn.list

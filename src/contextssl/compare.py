@@ -13,21 +13,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contextssl.checkpoints import find_checkpoint
 from contextssl.config.comparison_settings import CompareSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.data_set import own_name
 from contextssl.demo import evaluation_settings
-from contextssl.errors import CheckpointError, SettingsError
+from contextssl.errors import SettingsError
 from contextssl.evaluation.evaluate import CACHE, evaluate
 from contextssl.method import METHODS
 from contextssl.named_code import own_names
 from contextssl.protocol import PROTOCOLS, Protocol, settings_that_count
 from contextssl.records.provenance import describe_machine
 from contextssl.records.results import RESULTS, evaluation_name, read_results
-from contextssl.records.run_folder import LOCK, SETTINGS, held, is_early
+from contextssl.records.run_folder import LAST, LOCK, PREVIOUS, SETTINGS, held, is_early
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
 from contextssl.training.resume import stored_settings
@@ -111,9 +110,7 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
         return
     # A run that was stopped before its first checkpoint starts again in the same folder.
     if folder.is_dir() and not is_early(folder):
-        try:
-            find_checkpoint(folder)
-        except CheckpointError:
+        if not (folder / LAST).is_file() and not (folder / PREVIOUS).is_file():
             # It cannot be resumed, but only the user can say whether to delete it.
             with held(folder):
                 names = (folder.with_name(f"{folder.name}.stopped-{number}") for number in itertools.count(1))

@@ -13,7 +13,7 @@ def digest_of(values: Any) -> str:
     return digest_of_bytes([json.dumps(values, sort_keys=True)])
 
 
-def digest_of_bytes(parts: Iterable[bytes | str], digits: int = 16) -> str:
+def digest_of_bytes(parts: Iterable[bytes | memoryview | str], digits: int = 16) -> str:
     """Hexadecimal digits (of SHA-256, 64 at most) of concatenated bytes and texts."""
     digest = hashlib.sha256()
     for part in parts:
@@ -26,6 +26,6 @@ def number_of(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(_bytes(text), digest_size=8).digest(), "big")
 
 
-def _bytes(part: bytes | str) -> bytes:
+def _bytes(part: bytes | memoryview | str) -> bytes | memoryview:
     # A file name need not be valid in any encoding.
     return part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part

@@ -31,8 +31,16 @@ class DataError(ContextSSLError, ValueError):
     """A file or a data set that is missing, damaged or not what it claims to be."""
 
 
+class NewerFormatError(DataError):
+    """A file that a newer version wrote: whole, and not to be written over."""
+
+
 class CheckpointError(ContextSSLError, ValueError):
     """A checkpoint that is missing, damaged, unsafe or of another model."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint that is not what was written; another of the same run may be whole."""
 
 
 class TrainingError(ContextSSLError, RuntimeError):

@@ -18,7 +18,7 @@ from contextssl.data.feature_store import FEATURES, FeatureStore, description_of
 from contextssl.data.journal import JOURNAL, SYNCED
 from contextssl.data.views import Views
 from contextssl.errors import DataError
-from contextssl.system.files import read_json, write_json
+from tests.edited import edit_json
 from tests.evaluation.tiny import views_of
 
 WIDTH = 5
@@ -139,14 +139,14 @@ def test_damage_is_named(tmp_path: Path) -> None:
         (FEATURES, flipped, "the features of item 10 are damaged"),
         (FEATURES, lambda data: data[:-2], "it was cut short or replaced"),
         ("checksums.npy", flipped, "checksums.npy is damaged"),
-        ("manifest.json", lambda data: data[:-9], "is not valid JSON"),
+        ("manifest.json", lambda data: data[:-9], "manifest.json is damaged"),
     ):
         copy = damaged(name, change)
         with pytest.raises(DataError, match=said):
             open_features(copy, WANTED)
     copy = damaged("manifest.json", bytes)
-    write_json(copy / "manifest.json", {**read_json(copy / "manifest.json"), "version": 9})
-    with pytest.raises(DataError, match="format version 9, but this release reads 1"):
+    edit_json(copy / "manifest.json", lambda manifest: manifest.update(version=9))
+    with pytest.raises(DataError, match="manifest.json has format 9, written by a newer version of contextssl: this version reads 1"):
         open_features(copy, WANTED)
     (copy / "checksums.npy").unlink()
     (tmp_path / "else").mkdir()

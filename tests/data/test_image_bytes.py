@@ -7,7 +7,7 @@ import struct
 import zlib
 
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from contextssl.data import image_bytes
 from contextssl.data.image_bytes import opened_image
@@ -58,5 +58,5 @@ def test_a_long_text_is_no_image(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_other_decoder_is_asked() -> None:
-    with pytest.raises(Image.UnidentifiedImageError), opened_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"):
+    with pytest.raises(UnidentifiedImageError), opened_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"):
         pass

@@ -29,6 +29,7 @@ from contextssl.data.threediebench_folder import ThreeDIEBenchSource
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from tests.data.test_image_folder import numbered, quiet, write_images
+from tests.edited import edit_json
 from tests.sources import ToySource
 
 
@@ -188,13 +189,8 @@ def test_two_that_need_the_same_data_pack_it_once(
 
 
 def test_what_an_earlier_release_packed_is_not_taken_for_the_same(tmp_path: Path) -> None:
-    import json
-
     root = write_images(tmp_path / "p", numbered("a", "b"))
     out = pack(quiet(root), tmp_path / "s", 8, workers=0, progress=False)
-    manifest = json.loads((out / "manifest.json").read_text())
-    for key in ("files", "reader"):
-        del manifest["source"][key]
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    edit_json(out / "manifest.json", lambda manifest: [manifest["source"].pop(key) for key in ("files", "reader")])
     with pytest.raises(DataError, match=r"no record of its source's reader, which earlier releases did not keep"):
         pack(quiet(root), out, 8, workers=0, progress=False)

@@ -188,3 +188,18 @@ def test_a_pair_of_a_row_that_is_not_there(in_folder: Path) -> None:
     words = ["dataset=features", "features=embeddings.npy", "path=pairs.csv", "context=examples"]
     with pytest.raises(ContextSSLError, match="line 3: no row of the features is called 99: name one of theirs, or remove the line"):
         open_data(settings_from("train", TrainSettings, words))
+
+
+def test_features_are_checked_before_training(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written_table(in_folder)
+    words = ["data", "check", "dataset=features", "features=embeddings.npy", "path=views.csv"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "train: 14, val: 2" in said and "angle (1), shade (2)" in said
+    values = np.load("embeddings.npy")
+    values[3, 2] = np.nan
+    np.save("embeddings.npy", values)
+    assert main(words) == 2
+    assert "embeddings.npy: the features of row 3 (3) are not finite" in capsys.readouterr().err
+    assert main(["data", "check", "features=embeddings.npy"]) == 2
+    assert "go with dataset=features" in capsys.readouterr().err

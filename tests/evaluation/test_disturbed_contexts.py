@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from contextssl.factors import Environment
 from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import derive_seed, seeded_generator
 from contextssl.records.results import RESULTS, ResultRow, read_results, write_results
+from tests.edited import edit_json
 from tests.evaluation.tiny import FACTORS, encoded, generator, tiny_model, views_of
 
 # What a seed changes.
@@ -272,11 +272,8 @@ def test_results_keep_the_disturbance_and_old_files_are_read(tmp_path: Path) -> 
     rows = [ResultRow("context-sensitivity", "variance_share", 0.5, context="shuffled"), ResultRow("geometry", "variance_share", 0.25)]
     write_results(tmp_path, {}, rows)
     assert read_results(tmp_path)[1] == rows
-    content = json.loads((tmp_path / RESULTS).read_text())
-    for row in content["rows"]:
-        for name in ("context", "over", "item_std", "items"):
-            del row[name]
-    (tmp_path / RESULTS).write_text(json.dumps(content))
+    former = ("context", "over", "item_std", "items")
+    edit_json(tmp_path / RESULTS, lambda content: [row.pop(name) for row in content["rows"] for name in former])
     assert read_results(tmp_path)[1] == [replace(row, context=None) for row in rows]
 
 

@@ -14,7 +14,6 @@ from contextssl.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
     chance_reciprocal_rank,
-    cosine_tolerance,
     first_largest,
     rotation_angle_floor,
     rotation_angles,
@@ -23,6 +22,7 @@ from contextssl.evaluation.metrics import (
     tied_reciprocal_rank,
 )
 from contextssl.evaluation.neighbours import knn_labels, nearest_weights
+from contextssl.models.neighbours import cosine_tolerance
 
 
 def quaternions(count: int, seed: int = 0) -> Tensor:

@@ -27,10 +27,10 @@ def hostile() -> Explorer:
     toy = tiny_explorer()
     names = list(HOSTILE) * 10
     shown = dataclasses.replace(toy.shown, captions=names[: len(toy.shown)], class_names=names[: len(toy.shown.class_names)])
-    kinds = [
-        dataclasses.replace(kind, **{field.name: name for field in dataclasses.fields(kind) if isinstance(getattr(kind, field.name), str)})
-        for kind, name in zip(toy.kinds, names, strict=False)
-    ]
+    kinds = []
+    for kind, name in zip(toy.kinds, names, strict=False):
+        words: dict[str, Any] = {field.name: name for field in dataclasses.fields(kind) if isinstance(getattr(kind, field.name), str)}
+        kinds.append(dataclasses.replace(kind, **words))
     return Explorer(toy.model, shown, kinds, about=" ".join(HOSTILE), name=HOSTILE[1])
 
 

@@ -49,3 +49,20 @@ def test_of_images_with_their_names(tmp_path: Path) -> None:
     torch.testing.assert_close(found.similarities, (z[:2] @ z.T).topk(4).values)
     alone = model.neighbours(None, tmp_path / "few", k=2)
     assert alone.queries == alone.images and all(name not in names for name, names in zip(alone.queries, alone.names, strict=True))
+
+
+def test_images_that_tie_within_rounding_stand_in_their_order() -> None:
+    """Copies of one image have embeddings that differ by what a kernel rounds: which is nearest must not depend on it."""
+    generator = torch.Generator().manual_seed(0)
+    one, far = torch.randn(1, 8, generator=generator), torch.randn(3, 8, generator=generator)
+    rounded = one.expand(6, -1) * (1 + 3e-7 * torch.randn(6, 8, generator=generator))
+    there = torch.cat([far[:1], rounded[:4], far[1:], rounded[4:]])
+    copies = [1, 2, 3, 4, 7, 8]
+    for k in range(1, 10):
+        rows, cosines = nearest(one, there, k)
+        assert rows[0, :6].tolist() == copies[:k]
+        assert len(set(rows[0].tolist())) == min(k, 9) and bool((cosines[0].diff() <= 1e-5).all())
+    alone, _ = nearest(there, there, 4, same=True)
+    assert alone[1].tolist() == [2, 3, 4, 7] and alone[8].tolist() == [1, 2, 3, 4]
+    same, _ = nearest(torch.ones(2, 8), torch.ones(5, 8), 3)
+    assert same.tolist() == [[0, 1, 2], [0, 1, 2]], "a model for which all images are equal"

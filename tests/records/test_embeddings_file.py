@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.errors import BusyError, SettingsError
-from contextssl.records.embeddings_file import embeddings_file
+from contextssl.records.embeddings_file import embeddings_file, names_file
+from contextssl.system.checksum_file import checksum_file
 
 
 def read(path: Path) -> tuple[list[str], np.ndarray]:
@@ -43,7 +44,8 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, sizes
         assert file.finish(len(sizes)) == (len(vectors), [])
     found, numbers = read(out)
     assert found == names and (not len(names) or np.array_equal(numbers, vectors))
-    assert {path.name for path in out.parent.iterdir()} <= {out.name, "vectors.names.json"}
+    made = [out, *([names_file(out)] if suffix == ".npy" else [])]
+    assert {*out.parent.iterdir()} == {*made, *map(checksum_file, made)}
 
 
 def test_the_schema_of_parquet(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_parts_of_the_same_making_are_kept_others_are_not(tmp_path: Path) -> Non
     assert stopped({"a": 3}) == [False, False] and stopped({"a": 3}) == [True, False]
     with embeddings_file(out, {"a": 3}) as file:
         assert file.finish(2) == (2, [("bad.png", "damaged")] * 2)
-    assert {path.name for path in tmp_path.iterdir()} == {"vectors.npy", "vectors.names.json"}
+    assert {path.name.removesuffix(".sha256") for path in tmp_path.iterdir()} == {"vectors.npy", "vectors.names.json"}
 
 
 def test_a_half_written_part_is_made_again(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contextssl.errors import DataError
+from contextssl.errors import DataError, NewerFormatError
 from contextssl.records.results import (
     RESULTS,
     ResultRow,
@@ -20,6 +20,7 @@ from contextssl.records.results import (
     write_trained,
 )
 from contextssl.report.collect import read_run
+from tests.edited import edit_json
 
 
 def test_results_are_valid_json_and_come_back(tmp_path: Path) -> None:
@@ -37,9 +38,8 @@ def test_results_are_valid_json_and_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("newer", [{"format": 2}, {"rows": [{"protocol": "online", "metric": "r2", "mean": 0.5, "colour": "red"}]}])
 def test_what_a_newer_version_wrote_is_not_called_damaged(tmp_path: Path, newer: dict[str, object]) -> None:
     path = write_results(tmp_path, {"seed": 3}, [ResultRow("online", "r2", 0.5)])
-    content = json.loads(path.read_text())
-    assert content["format"] == 1
-    path.write_text(json.dumps({**content, **newer}))
+    assert json.loads(path.read_text())["format"] == 1
+    edit_json(path, lambda content: content.update(newer))
     for read in (read_results, read_run):
         with pytest.raises(DataError, match="written by a newer version of contextssl"):
             read(tmp_path)
@@ -79,7 +79,9 @@ ROW = {"protocol": "probe", "metric": "r2", "mean": 0.5}
 )
 def test_damaged_results_are_one_clear_line(tmp_path: Path, text: str) -> None:
     (tmp_path / RESULTS).write_text(text)
-    with pytest.raises(DataError, match=r"results.json is damaged: remove it and write it again by contextssl evaluate all") as caught:
+    with pytest.raises(
+        DataError, match=r"results.json is damaged \(.*\): remove it and write it again by contextssl evaluate all"
+    ) as caught:
         read_results(tmp_path)
     assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="is damaged"):
@@ -144,8 +146,26 @@ def test_training_keeps_evaluations_of_the_weights_that_it_ends_with(tmp_path: P
     write_trained(tmp_path, {"steps": 3}, [new], "c")
     assert read_results(tmp_path) == ({"steps": 3}, [new])
     (tmp_path / RESULTS).write_text("{")
-    write_trained(tmp_path, {"steps": 4}, [new], "c")
+    with pytest.warns(UserWarning, match=r"results.json is damaged .*; it is kept as .*results.damaged.json, and training writes its own"):
+        write_trained(tmp_path, {"steps": 4}, [new], "c")
     assert read_results(tmp_path) == ({"steps": 4}, [new]), "a finished training is written, whatever was there"
+    assert (tmp_path / "results.damaged.json").read_text() == "{"
+    edit_json(tmp_path / RESULTS, lambda content: content.update(format=2))
+    with pytest.raises(NewerFormatError, match="results.json has format 2"):
+        write_trained(tmp_path, {"steps": 5}, [new], "c")
+
+
+def test_a_changed_digit_is_found_unless_the_digest_was_removed(tmp_path: Path) -> None:
+    path = write_results(tmp_path, {"seed": 3}, [ResultRow("probe", "r2", 0.5)])
+    whole = path.read_text()
+    path.write_text(whole.replace("0.5", "0.6"))
+    with pytest.raises(DataError, match=r'was changed after it was written, .* if the change is meant, remove its line "digest"$'):
+        read_results(tmp_path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"digest"' not in line))
+    assert read_results(tmp_path)[1][0].mean == 0.6
+    path.write_text(json.dumps(json.loads(whole), indent=4, sort_keys=True))
+    assert read_results(tmp_path)[1][0].mean == 0.5, "formatted anew"
 
 
 def test_names_of_evaluations() -> None:

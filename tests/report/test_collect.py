@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contextssl.errors import DataError
+from contextssl.records.metrics_lines import Row, lines_of
 from contextssl.report.collect import Run, read_run, read_training
 from contextssl.report.entries import Entry
 from contextssl.report.page import pictures_of
+from tests.edited import edit_json
 from tests.report.synthetic import evaluations, write_run
 
 PAPERS: dict[str, Any] = {"dataset": "3diebench", "resolution": 128}
@@ -20,10 +21,7 @@ PAPERS: dict[str, Any] = {"dataset": "3diebench", "resolution": 128}
 def run_of(folder: Path, about: dict[str, Any], evaluated: dict[str, Any] | None = None, **settings: Any) -> Run:
     """A run with the paper's settings, whose results say something more of it."""
     write_run(folder, evaluated=evaluated, **{**PAPERS, **settings})
-    path = folder / "results.json"
-    content = json.loads(path.read_text())
-    content["run"].update(about)
-    path.write_text(json.dumps(content))
+    edit_json(folder / "results.json", lambda content: content["run"].update(about))
     return read_run(folder)
 
 
@@ -74,14 +72,24 @@ def test_settings_are_shown_as_what_they_were(tmp_path: Path) -> None:
 
 
 def test_curves_of_damaged_files(tmp_path: Path) -> None:
-    """A line that was cut short is passed over; a file that lost a column is named."""
+    """A line that was cut short is left out, and one that was changed is named; both are told, as is what is gone since the results were written."""
     path = tmp_path / "metrics.csv"
     assert read_training(path) == {}
     path.write_text("")
     assert read_training(path) == {}
     path.write_text("step,epoch,name,value\n1,0,loss,2.5\n2,0,loss,nan\n3,0,lo")
-    assert read_training(path) == {"loss": [(1, 2.5)]}
-    for header, missing in (("step,epoch,value", "name"), ("a,b", "step, name, value")):
-        path.write_text(f"{header}\n1,0,2.5\n")
-        with pytest.raises(DataError, match=f"metrics.csv has no column {missing}: it is damaged"):
+    with pytest.warns(UserWarning, match=r"the last line of .* is cut short"):
+        assert read_training(path) == {"loss": [(1, 2.5)]}
+    for damaged in ("step,epoch,value\n1,0,2.5\n", "a,b\n1,0,2.5\n", "step,epoch,name,value\n1,0,loss,2,5\n"):
+        path.write_text(damaged)
+        with pytest.raises(DataError, match=r"metrics.csv is damaged at line \d \(.*\): move it away for a report without curves"):
             read_training(path)
+    data, checksum = lines_of([Row(1, 0, "loss", 2.5), Row(2, 0, "loss", 1.5)])
+    path.write_bytes(data)
+    assert read_training(path, f"{checksum:08x}") == {"loss": [(1, 2.5), (2, 1.5)]}
+    path.write_bytes(data.replace(b"2.5", b"2.6"))
+    with pytest.raises(DataError, match=r"metrics.csv is damaged at line 2 \(its checksum differs"):
+        read_training(path)
+    path.write_bytes(b"".join(data.splitlines(keepends=True)[:-1]))
+    with pytest.warns(UserWarning, match=r"is not as it was when results.json was written: lines are gone"):
+        read_training(path, f"{checksum:08x}")

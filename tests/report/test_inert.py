@@ -65,7 +65,7 @@ def hostile_run(folder: Path) -> Path:
     )
     lines = "".join(f'{step},0,"{name.replace(chr(34), chr(34) * 2)}",{step}\n' for name in HOSTILE for step in (1, 2, 3))
     (run / "metrics.csv").write_text("step,epoch,name,value\n" + lines)
-    neighbours = [{"image": "a", "apart": {name: name}, "hit": False, "same_object": True} for name in HOSTILE]
+    neighbours: list[dict[str, Any]] = [{"image": "a", "apart": {name: name}, "hit": False, "same_object": True} for name in HOSTILE]
     query = {
         "query": "a",
         "target": "a",
@@ -77,7 +77,7 @@ def hostile_run(folder: Path) -> Path:
         "without": neighbours,
         "environments": {name: {"neighbours": neighbours, "rank": 1.0, "ranked": neighbours} for name in HOSTILE[:3]},
     }
-    pair = {"source": "a", "target": "b", "captions": [HOSTILE[2], HOSTILE[4]], "apart": {name: name for name in HOSTILE}}
+    pair: dict[str, Any] = {"source": "a", "target": "b", "captions": [HOSTILE[2], HOSTILE[4]], "apart": {name: name for name in HOSTILE}}
     images = {"a": "data:image/gif;base64,R0lGODlhAQABAAAAACw=", "b": f"javascript:{HOSTILE[0]}"}
     gallery = {
         "format": FORMAT,

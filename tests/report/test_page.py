@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from contextssl.errors import DataError, SettingsError
-from contextssl.records.results import ResultRow
+from contextssl.records.results import ResultRow, read_results, write_results
 from contextssl.report import paper_numbers, write_report
 from contextssl.report.collect import differences, read_run, read_runs
 from contextssl.report.figures import adaptation, by_length
@@ -235,6 +235,30 @@ def test_runs_with_other_definitions_are_warned_of(tmp_path: Path, changed: dict
     two = write_run(tmp_path / "two", evaluated=evaluations(**changed))
     found = differences(read_runs([one, two]))
     assert any(phrase.startswith(said) for phrase in found), found
+
+
+def test_alarms_of_a_training_stand_at_the_top(tmp_path: Path) -> None:
+    made = [
+        {"kind": "collapse", "since": 120, "until": 900, "says": "all views <b>are one</b>; lower learning_rate"},
+        {"kind": "contexts not read", "since": 1000, "until": None, "says": "contexts are not read yet; train longer"},
+    ]
+    folder = write_run(tmp_path / "run")
+    described, numbers = read_results(folder)
+    write_results(folder, {**described, "alarms": made}, numbers)
+    page = write_report([folder], gallery=False, figures=False).page.read_text()
+    top = page[: page.index("<nav")]
+    first, second = (
+        top.index(words) for words in ("in alarm from step 1,000 to the end: contexts are not read yet", "from step 120 to step 900")
+    )
+    assert first < second and "all views &lt;b&gt;are one" in top
+    assert "2, of which 1 to the end" in page
+    write_results(folder, {**described, "alarms": []}, numbers)
+    page = write_report([folder], gallery=False, figures=False).page.read_text()
+    assert "in alarm" not in page and "<td>none</td>" in page
+    for damaged in ("no list", [{"says": "no step", "kind": "collapse"}], [{**made[0], "until": "late"}]):
+        write_results(folder, {**described, "alarms": damaged}, numbers)
+        with pytest.raises(DataError, match="alarms are not what they were"):
+            read_results(folder)
 
 
 def test_the_warning_is_one_line_of_the_page(tmp_path: Path) -> None:

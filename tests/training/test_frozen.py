@@ -184,6 +184,7 @@ def test_the_encoder_of_another_run(in_folder: Path, capsys: pytest.CaptureFixtu
     assert read_results(in_folder / "third")[0]["settings"]["backbone"] == "resnet_compact"
     assert main([*words, "freeze=true", "encoder_from=second", "resolution=20", "run_dir=fourth"]) == 2
     assert "encoder_from=second takes views of 3 × 16 × 16, and these are 3 × 20 × 20: say resolution=16" in capsys.readouterr().err
+    assert not [*Path("datasets").glob("*20px*")], "it is said before anything is rendered"
     # Not frozen, it starts there and learns on.
     assert main([*words, "encoder_from=second", "run_dir=fifth"]) == 0
     name = "0.conv1.weight"

@@ -12,7 +12,7 @@ from contextssl.training.metrics_files import EventFile, MetricsCSV
 
 def rows_of(metrics: MetricsCSV) -> list[tuple[str, ...]]:
     with metrics.path.open() as file:
-        return [tuple(row.values()) for row in csv.DictReader(file)]
+        return [tuple(row.values())[:-1] for row in csv.DictReader(file)]
 
 
 def test_metrics_grow_and_drop_what_a_resumed_run_repeats(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_last_line_that_was_cut_short_is_dropped_and_told_of(tmp_path: Path, c
     metrics = written(tmp_path)
     data = metrics.path.read_bytes()
     metrics.path.write_bytes(data[:-cut])
-    with pytest.warns(UserWarning, match=r"the last line of .*metrics.csv is cut short .*: it is dropped"):
+    with pytest.warns(UserWarning, match=r"the last line of .*metrics.csv is cut short .*: it is left out"):
         assert len(MetricsCSV(tmp_path).drop_after(10)) == 3
 
 
@@ -70,7 +70,11 @@ def test_damage_is_named_by_its_line(tmp_path: Path, old: bytes, new: bytes) -> 
 
 def test_changed_numbers_and_a_missing_file_are_told_of(tmp_path: Path) -> None:
     metrics = written(tmp_path)
-    metrics.path.write_bytes(metrics.path.read_bytes().replace(b"0.5", b"0.7"))
+    whole = metrics.path.read_bytes()
+    metrics.path.write_bytes(whole.replace(b"0.5", b"0.7"))
+    with pytest.raises(DataError, match=r"metrics.csv is damaged at line 3 \(its checksum differs"):
+        MetricsCSV(tmp_path).drop_after(4, metrics.checksum)
+    metrics.path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
     with pytest.warns(UserWarning, match="is not as it was when the checkpoint of step 4 was saved"):
         MetricsCSV(tmp_path).drop_after(4, metrics.checksum)
     metrics.path.unlink()

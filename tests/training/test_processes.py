@@ -19,6 +19,8 @@ from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.results import read_results
 from contextssl.system.distributed import is_first_process
 from contextssl.training import module as training_module
+from contextssl.training.non_finite import read_bad_step
+from contextssl.training.replay import replay
 from contextssl.training.run import train
 from tests.training.runs import tiny_settings, toy_data
 
@@ -102,5 +104,10 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_all(folder: Path) -> Non
     assert max(found(folder, rank)["seconds"] for rank in (0, 1)) < 60
     record = json.loads((folder / "bad" / "before-non-finite.json").read_text())
     assert record["global_step"] == BAD_STEP and len(record["items"]) == 8, "the whole batch"
+    assert (record["process"], record["processes"]) == (1, 2), "it is written by the process that had it"
+    kept = read_bad_step(folder / "bad").batch
+    assert kept.items.tolist() == record["items"] and len(kept.source) == 8
+    replayed = replay(folder / "bad", encoder=encoder(), accelerator="cpu")
+    assert replayed.found is None, "what this test does to the loss of one process is not repeated"
     saved = checkpoints.read(folder / "bad" / "checkpoints" / "before-non-finite.ckpt")
     assert saved["global_step"] == BAD_STEP and all(bool(value.isfinite().all()) for value in saved["state_dict"].values())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +20,11 @@ from contextssl import checkpoints
 from contextssl.data.dataset import Data
 from contextssl.errors import BusyError, CheckpointError, DataError, SettingsError
 from contextssl.records.run_folder import held
+from contextssl.training import saving
 from contextssl.training.module import Training
 from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
+from contextssl.training.saving import prove
 from tests.training.runs import tiny_settings, toy_data
 
 pytestmark = pytest.mark.usefixtures("ctrl_c")
@@ -43,7 +47,7 @@ def undisturbed(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def logged(run: Path) -> list[tuple[str, ...]]:
     with (run / "metrics.csv").open() as file:
-        return [tuple(row.values()) for row in csv.DictReader(file) if row["name"] not in OWN]
+        return [tuple(row.values())[:-1] for row in csv.DictReader(file) if row["name"] not in OWN]
 
 
 def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -220,10 +224,66 @@ def test_two_resumes_at_once_and_damaged_files_next_to_the_checkpoint(data: Data
     with pytest.warns(UserWarning) as warned:
         train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     said = sorted(str(warning.message).removeprefix(f"{stopped}/") for warning in warned)
-    assert len(said) == 2 and "settings.json is missing or damaged: it is written again from the checkpoint" in said[0] + said[1]
-    assert any("is cut short ('7,2,train/lo'): it is dropped" in text for text in said)
+    assert (
+        len(said) == 2 and "settings.json is missing, damaged or was changed: it is written again from the checkpoint" in said[0] + said[1]
+    )
+    assert any("is cut short ('7,2,train/lo'): it is left out" in text for text in said)
     assert stored_settings(stopped)["method"] == "byol"
     assert_same_run(undisturbed, stopped)
+
+
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(data: Data, undisturbed: Path, stopped: Path) -> None:
+    checkpoint = stopped / "checkpoints/last.ckpt"
+    previous, aside = checkpoint.with_name("last.previous.ckpt"), checkpoint.with_name("last.damaged.ckpt")
+    assert checkpoints.read(previous)["global_step"] == checkpoints.read(checkpoint)["global_step"] - 1
+    damaged = checkpoint.read_bytes()[:-700] + bytes(700)
+    checkpoint.write_bytes(damaged)
+    with pytest.raises(CheckpointError, match=r"last.ckpt is damaged .*: copy it again or use an earlier one \(beside it: last.previous\)"):
+        checkpoints.load_any(stopped)
+    with pytest.warns(UserWarning, match=r"last.ckpt is damaged .*; the run goes on from last.previous, of step 1$"):
+        train(tiny_settings(**RUN, resume=str(stopped), max_minutes=1e-9), data=data)
+    assert aside.read_bytes() == damaged and previous.is_file()
+    train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    assert_same_run(undisturbed, stopped)
+    assert not previous.exists(), "the last checkpoint of a finished run was read back"
+
+
+def test_where_no_earlier_one_was_kept_those_that_are_whole_are_named(data: Data, stopped: Path) -> None:
+    checkpoint = stopped / "checkpoints/last.ckpt"
+    shutil.copy(checkpoint, checkpoint.with_name("epoch=0000.ckpt"))
+    checkpoint.with_name("best.ckpt").write_bytes(b"PK\x03\x04")
+    checkpoint.with_name("last.previous.ckpt").write_bytes(b"")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-700])
+    with pytest.raises(
+        CheckpointError, match=r"last.ckpt is damaged .*, by contextssl train resume=\S+/stopped/checkpoints/epoch=0000.ckpt$"
+    ):
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    checkpoint.with_name("epoch=0000.ckpt").unlink()
+    with pytest.raises(CheckpointError, match=r"last.ckpt is damaged .*beside it: best, last.previous\)$"):
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+
+
+def test_an_earlier_checkpoint_is_there_at_every_moment(data: Data, stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a disk that keeps something else than it was given, and on one without second names of files."""
+    folder = stopped / "checkpoints"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def lying(path: Path) -> None:
+        if path.name.startswith(".last."):
+            path.write_bytes(path.read_bytes().replace(b"contextssl", b"contextsst"))
+        prove(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(saving, "prove", lying)
+        with pytest.raises(DataError, match=r"cannot write .*last.ckpt: what was read back is not what was written: the disk"):
+            train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EPERM, "Operation not permitted")))
+    train(tiny_settings(**RUN, resume=str(stopped), max_minutes=1e-9), data=data)
+    assert (folder / "last.previous.ckpt").read_bytes() == before["last.ckpt"]
+    (folder / "last.previous.ckpt").unlink()
+    train(tiny_settings(**RUN, resume=str(stopped), max_minutes=1e-9, keep_previous=False), data=data)
+    assert "last.previous.ckpt" not in {path.name for path in folder.iterdir()}
 
 
 def test_what_a_newer_version_wrote_is_refused(data: Data, stopped: Path) -> None:
@@ -264,6 +324,6 @@ def test_a_full_disk_is_told_in_one_sentence_and_the_last_checkpoint_resumes(
         train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     assert "\n" not in str(refused.value)
     monkeypatch.undo()
-    assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt"]
+    assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt", "last.previous.ckpt"]
     train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     assert_same_run(undisturbed, stopped)

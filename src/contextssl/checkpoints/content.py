@@ -15,7 +15,7 @@ from contextssl.config.validation import check_value, fields_of, hints_of
 from contextssl.config.values import Unfit, conform
 from contextssl.data.dataset import opened_by_name
 from contextssl.data_set import known_data_set, own_name
-from contextssl.errors import CheckpointError, SettingsError, brief
+from contextssl.errors import CheckpointError, DamagedCheckpointError, SettingsError, brief
 from contextssl.method import METHODS
 from contextssl.named_code import own_names
 
@@ -58,9 +58,9 @@ def check_plain(content: Any, where: str) -> None:
         left += [(each, depth + 1) for each in inner]
 
 
-def damaged(where: str, what: str) -> CheckpointError:
+def damaged(where: str, what: str) -> DamagedCheckpointError:
     """For a file that is not what was written."""
-    return CheckpointError(f"{where} is damaged: {what}; use an earlier one")
+    return DamagedCheckpointError(f"{where} is damaged: {what}; use an earlier one")
 
 
 def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise damaged(where, f"its part {RECIPE!r} is a {type(made).__name__}")
     if made.get("format") != FORMAT:
         raise CheckpointError(
-            f"{where} has format {brief(made.get('format'))}, written by version {brief(made.get('version'))}: this version reads {FORMAT}"
+            f"{where} has format {brief(made.get('format'))}, written by version {str(made.get('version'))[:40]}: this version reads {FORMAT}"
         )
     for name, kinds in NEEDED.items():
         if not isinstance(made.get(name, ...), kinds):

@@ -14,12 +14,13 @@ import struct
 import warnings
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from contextssl.errors import CheckpointError
+from contextssl.errors import CheckpointError, DamagedCheckpointError
 from contextssl.system.files import readable_bytes, storage_error
 from contextssl.system.zip_directory import listed_members
 
@@ -47,7 +48,7 @@ def read_checked(path: Path) -> Any:
     try:
         if not path.is_file():
             raise CheckpointError(f"no checkpoint at {path}: check the path")
-        _check_archive(path)
+        check_archive(path)
         _check_older(path)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")
@@ -75,12 +76,22 @@ def read_checked(path: Path) -> Any:
         raise CheckpointError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
 
 
-def _damaged(path: Path, what: str = "truncated?") -> CheckpointError:
-    return CheckpointError(f"{path} is damaged or no checkpoint ({what}): copy it again or use an earlier one")
+def beside(path: Path) -> list[Path]:
+    """The other checkpoints in the folder of one, by their names; hidden files are what a killed process was writing."""
+    return sorted(other for other in path.parent.glob("*.ckpt") if other != path and not other.name.startswith("."))
 
 
-def _check_archive(path: Path) -> None:
-    """Raises CheckpointError for an archive whose records are not what their checksums say, or together far larger than the file."""
+def _damaged(path: Path, what: str = "truncated?") -> DamagedCheckpointError:
+    others = ", ".join(other.stem for other in beside(path))
+    return DamagedCheckpointError(
+        f"{path} is damaged or no checkpoint ({what}): copy it again or use an earlier one{f' (beside it: {others})' if others else ''}"
+    )
+
+
+def check_archive(path: Path) -> None:
+    """Raises DamagedCheckpointError for an archive whose records are not what their checksums say; CheckpointError for one whose records are together
+    far larger than the file.
+    """
     with path.open("rb") as file:
         if file.read(len(ZIP)) != ZIP:
             return
@@ -105,6 +116,14 @@ def _check_archive(path: Path) -> None:
                     _check_values(path, archive, record)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, UnicodeDecodeError, RuntimeError) as error:
         raise _damaged(path) from error
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is an archive with checksums, and they are right."""
+    with suppress(CheckpointError, OSError):
+        check_archive(path)
+        return zipfile.is_zipfile(path)
+    return False
 
 
 def _check_values(path: Path, archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:

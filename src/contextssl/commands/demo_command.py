@@ -10,7 +10,7 @@ from contextssl.report.collect import read_run
 from contextssl.report.gallery import GALLERY
 from contextssl.report.screen import adaptation_screen, neighbours_screen
 from contextssl.system.console import show
-from contextssl.system.files import read_json
+from contextssl.system.digested_json import read_digested
 from contextssl.system.memory import peak_memory_mib
 
 
@@ -27,7 +27,7 @@ def run_demo(settings: DemoSettings) -> int:
     console.print("by ridge regression on noisy embeddings: docs/evaluation.md")
     gallery = made.folder / GALLERY
     if run.context_kind == "examples" and gallery.is_file():
-        show(neighbours_screen(read_json(gallery)), console)
+        show(neighbours_screen(read_digested(gallery, "remove it, and make the report again")), console)
     took = ", ".join(f"{part} {seconds / 60:.1f} min" for part, seconds in made.seconds.items())
     console.print(f"{took}; at most {peak_memory_mib() / 1024:.1f} GiB")
     console.print(f"open the report: {made.report}", style="bold")

@@ -22,6 +22,7 @@ from contextssl.models.weights_mark import mark_of
 from contextssl.records.embeddings_file import check_suffix, embeddings_file
 from contextssl.system.console import warn
 from contextssl.system.progress import Meter
+from contextssl.version import __version__
 
 # Names of images that cannot be read, in the warning.
 SHOWN = 5
@@ -105,6 +106,7 @@ def _made_from(settings: EmbedSettings, model: ContextSSL, context: Context | No
 
     names = ("representation", "unreadable", "batch_size", "precision")
     return {
+        "version": __version__,
         "weights": mark_of(model).digest,
         "context": digest(None if context is None else context.keys),
         "actions": digest(actions),

@@ -67,6 +67,7 @@ def evaluation_by(name: str) -> Command | None:
 COMMANDS = {
     "demo": Command(settings.DemoSettings, "demo_command:run_demo"),
     "train": Command(settings.TrainSettings, "train_command:run_train"),
+    "replay": Command(settings.ReplaySettings, "replay_command:run_replay", ("run",)),
     "data shapes": Command(data_settings.RenderSettings, "making_commands:run_shapes", ("out",)),
     "data pack": Command(data_settings.PackSettings, "making_commands:run_pack", ("data_dir", "out")),
     "data check": Command(data_settings.CheckSettings, "check_command:run_check", ("data_dir",)),

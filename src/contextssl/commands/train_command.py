@@ -7,8 +7,9 @@ from rich.table import Table
 
 from contextssl.config.settings import TrainSettings
 from contextssl.evaluation.contexts import pairs_in
+from contextssl.records.alarms import alarm_sentences
 from contextssl.records.results import ResultRow, read_results
-from contextssl.system.console import show
+from contextssl.system.console import show, warn
 from contextssl.system.distributed import is_first_process
 from contextssl.training.run import train
 
@@ -23,6 +24,8 @@ def run_train(settings: TrainSettings) -> int:
         for row in rows:
             if row.protocol == "online" and row.metric == "accuracy" and row.representation == "feature":
                 console.print(f"class accuracy by kNN on features: {row.mean:.3f} (most frequent class {row.floor:.2f})")
+        for sentence in alarm_sentences(run):
+            warn(sentence)
         console.print(f"{run['steps']:,} steps, {run['images']:,} views in {run['seconds'] / 60:.1f} min; run folder: {folder}")
     return 0
 

@@ -183,6 +183,11 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
     features_dir: str | None = setting(
         None, "for freeze=true: folder of the store of features; default: one next to the packed images", path=True
     )
+    verify: bool = setting(
+        True,
+        "images and features of a store are compared with their checksums: up to 256 MiB when it is opened, of a larger one each item when it is "
+        "first read",
+    )
 
 
 def names_of(group: type[Any]) -> tuple[str, ...]:
@@ -230,6 +235,12 @@ class CheckSettings(AugmentationSettings, ColumnSettings):
     data_dir: str | None = setting(None, "folder, store, tar or zip of images, or table to check", path=True)
     dataset: str | None = setting(
         None, "data set to check it as, or your own data, package.module:function; default: recognised from the files", names=DATA_SETS
+    )
+    features: str | None = setting(None, "for dataset=features: the file of features", path=True)
+    path: str | None = setting(
+        None,
+        "for dataset=features: the list of pairs, or the table of factor values; for dataset=pairs: the list, where it is not pairs.csv in data_dir",
+        path=True,
     )
     picture: str | None = setting(None, "PNG file for the sample views; default: NAME-views.png", path=True)
     workers: int = setting(0, "number of processes; 0 uses every core", least=0)

@@ -19,6 +19,9 @@ class ExploreSettings:
     )
     images: str | None = setting(None, "your own images to explore instead of the model's data: a folder or an archive", path=True)
     views: int = setting(432, "about so many views are shown", least=12, most=2000)
+    augmented: int = setting(
+        0, "with images=, for a model that was trained with augmentations: so many augmentations of each are shown too", least=0, most=35
+    )
     host: str = setting(
         LOOPBACK, "address to listen on; any other than this machine's own lets others in who can reach it: there is no password"
     )

@@ -186,6 +186,11 @@ class RunSettings:
     log_interval: int = setting(5, "epochs between evaluations on the validation pairs", "epochs", least=1)
     log_every_steps: int = setting(20, "steps between logged training metrics", "steps", least=1)
     save_interval: int = setting(0, "epochs between checkpoints that are kept; 0 keeps the last and the best", "epochs", least=0)
+    keep_previous: bool = setting(
+        True,
+        "while a run trains the last checkpoint but one is kept too, in case the last is damaged: the disk of one more checkpoint, 1.8 GB of 150 "
+        "million weights",
+    )
     save_minutes: float = setting(10.0, "minutes between saves of the last checkpoint within an epoch", "minutes", least=0)
     max_minutes: float = setting(
         0.0, "stop after this many minutes of training; resume=RUN does not inherit the limit; 0 is no limit", "minutes", least=0
@@ -223,6 +228,16 @@ class TrainSettings(RunSettings, OptimiserSettings, ObjectiveSettings, ModelSett
 @dataclass
 class DemoSettings(TrainSettings):
     """See a model adapt to its context, in ten minutes: render shapes, train on them, evaluate by every protocol and write the report."""
+
+
+@dataclass
+class ReplaySettings:
+    """Repeat the training step whose loss was not finite, and name the first tensor that is not."""
+
+    run: str | None = setting(None, "folder of a run that stopped for it: contextssl replay RUN", path=True)
+    accelerator: str = setting("auto", "device; the run's own gives the same numbers", choices=("auto", "cpu", "gpu", "cuda", "mps"))
+    encoder_factory: str | None = setting(None, "for a run with your own encoder: package.module:function that returns it")
+    method: str | None = setting(None, "for a run of your own method: package.module:Name")
 
 
 @dataclass

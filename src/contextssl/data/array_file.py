@@ -7,7 +7,6 @@ import io
 import math
 import os
 import shutil
-import tokenize
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from contextssl.errors import DataError
 from contextssl.system import files
-from contextssl.system.files import readable_bytes, storage_error
+from contextssl.system.files import NO_ARRAY, readable_bytes, storage_error
 
 AGAIN = "pack it again, or copy the whole folder"
 
@@ -76,8 +75,8 @@ def place_in(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> int:
         size = file.stat().st_size
     except OSError as error:
         raise storage_error(error, file, "read", AGAIN) from error
-    except (ValueError, EOFError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-        raise DataError(f"{file} is no .npy file ({error}): {AGAIN}") from error
+    except NO_ARRAY as error:
+        raise DataError(f"{file} is no .npy file ({str(error).splitlines()[0]}): {AGAIN}") from error
     if found != shape or kind != dtype or fortran:
         raise DataError(f"{file} holds {kind} of shape {found}, not {dtype} of shape {shape}: {AGAIN}")
     needed = offset + math.prod(shape) * dtype.itemsize

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,7 +155,7 @@ def _check(brought: BroughtFeatures) -> None:
     if len(names) != len(values):
         raise DataError(f"{file} holds {len(names)} names for {len(values)} rows: give each row one")
     if len({*names}) != len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        twice = Counter(names).most_common(1)[0][0]
         raise DataError(f"{file} names two rows {twice!r}: names tell rows apart")
     for start in range(0, len(values), ROWS):
         finite = np.isfinite(values[start : start + ROWS]).all(axis=1)

@@ -42,9 +42,12 @@ def _looked_over(settings: CheckSettings, data_set: DataSet | None) -> tuple[Che
         same = {field.name for field in fields(CheckSettings)} & {field.name for field in fields(TrainSettings)} - {"workers"}
         opened = data_set.open(TrainSettings(**{name: getattr(settings, name) for name in same}), settings.progress)
         return check_data(data_set.name, opened)
-    if settings.data_dir is None:
+    named = settings.data_dir or (None if data_set is None else settings.path)
+    if settings.features is not None or (settings.path is not None and data_set is None):
+        raise SettingsError("features=FILE and path=FILE go with dataset=features, path=FILE also with dataset=pairs: add that")
+    if named is None:
         raise SettingsError("say which folder or store to check: contextssl data check DIR")
-    path = Path(settings.data_dir)
+    path = Path(named)
     if not path.exists():
         raise DataError(f"there is no folder {path}: check the path")
     # A store, whole or half-written, is of whatever it was packed from.

@@ -18,13 +18,14 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from contextssl.data.array_file import claim, header_of, write_at
-from contextssl.data.feature_store import FEATURES, KIND, check_same, is_feature_store
+from contextssl.data.feature_store import FEATURES, KIND, VERSION, check_same, is_feature_store
 from contextssl.data.journal import SETTINGS, SYNCED, Journal
 from contextssl.data.store import CHECKSUMS, LATENTS, MANIFEST
 from contextssl.data.views import ViewBank
 from contextssl.errors import DataError
 from contextssl.system import files
-from contextssl.system.files import read_json, readable_bytes, storage_error, write_json
+from contextssl.system.digested_json import read_digested, write_digested
+from contextssl.system.files import readable_bytes, storage_error
 from contextssl.system.locks import locked
 from contextssl.system.progress import Meter
 
@@ -76,11 +77,15 @@ def _pack(
     progress: bool,
 ) -> None:
     if (out / SETTINGS).is_file():
-        check_same(out, read_json(out / SETTINGS), description)
+        check_same(
+            out,
+            read_digested(out / SETTINGS, f"remove {out}, and the same command encodes its views again", VERSION, "version"),
+            description,
+        )
     elif any(path.name != LOCK and path.name[0] != "." for path in out.iterdir()):
         raise DataError(f"{out} holds other files: name another folder by features_dir")
     else:
-        write_json(out / SETTINGS, dict(description))
+        write_digested(out / SETTINGS, description)
     items, views, width = description["shape"]
     header, item_bytes = header_of(KIND.str, (items, views, width)), views * width * KIND.itemsize
     if claim(out / FEATURES, header, len(header) + items * item_bytes):
@@ -145,7 +150,7 @@ def _finish(out: Path, banks: Mapping[str, ViewBank], description: Mapping[str, 
     for name, data in contents.items():
         files.write_bytes(out / name, data)
     recorded = {name: {"bytes": len(data), "crc32": zlib.crc32(data)} for name, data in contents.items()}
-    write_json(out / MANIFEST, {**description, "files": recorded})
+    write_digested(out / MANIFEST, {**description, "files": recorded})
     for path in (journal.path, journal.synced_path, out / SETTINGS):
         with suppress(OSError):
             path.unlink(missing_ok=True)

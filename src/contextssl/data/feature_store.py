@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from contextssl.data.array_file import place_in
-from contextssl.data.parallel import available_cpus
-from contextssl.data.store import CHECKSUMS, FULL_CHECK_BYTES, LATENTS, MANIFEST, SAMPLE_ITEMS
+from contextssl.data.item_checks import ItemChecks, damaged_items
+from contextssl.data.store import CHECKSUMS, FULL_CHECK_BYTES, LATENTS, MANIFEST, Verify
 from contextssl.digest import digest_of
 from contextssl.errors import DataError
-from contextssl.system.files import parse_array, read_json, storage_error
+from contextssl.system.digested_json import read_digested
+from contextssl.system.files import parse_array, storage_error
 
 FORMAT = "contextssl features"
 VERSION = 1
@@ -49,12 +49,14 @@ class FeatureStore:
     Args:
         features: of each split (n, V, F) float16, memory-mapped and read-only.
         latents: of each split (n, V, A) float32, where it holds them.
+        checks: of each split, where items are compared when they are first read.
     """
 
     path: Path
     manifest: Mapping[str, Any] = field(repr=False)
     features: Mapping[str, np.ndarray] = field(repr=False)
     latents: Mapping[str, np.ndarray] = field(repr=False)
+    checks: Mapping[str, ItemChecks] = field(repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -67,16 +69,17 @@ def is_feature_store(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def open_features(path: Path, wanted: Mapping[str, Any]) -> FeatureStore:
-    """Opens a whole store. All its features are checked against their checksums where they are at most 256 MiB, else those of 64 items.
+def open_features(path: Path, wanted: Mapping[str, Any], verify: Verify = "read") -> FeatureStore:
+    """Opens a whole store.
 
     Args:
         wanted: the plain values of a manifest that say what the features are to be of, see :func:`description_of`.
+        verify: when features are compared with their checksums, as of :func:`~contextssl.data.store.open_store`.
 
     Raises:
         DataError: for a store that is damaged, or of something else.
     """
-    manifest = read_json(path / MANIFEST)
+    manifest = read_digested(path / MANIFEST, _again(path), VERSION, "version")
     check_same(path, manifest, wanted)
     try:
         small = {name: _small_file(path / name, recorded) for name, recorded in manifest["files"].items()}
@@ -86,7 +89,12 @@ def open_features(path: Path, wanted: Mapping[str, Any]) -> FeatureStore:
     offset = place_in(path / FEATURES, KIND, shape)
     if CHECKSUMS not in small or small[CHECKSUMS].shape != shape[:1]:
         raise DataError(f"{path} lacks the checksums of its features: {_again(path)}")
-    _check_items(path, np.memmap(path / FEATURES, KIND, "r", offset=offset, shape=shape), small[CHECKSUMS])
+    features = np.memmap(path / FEATURES, KIND, "r", offset=offset, shape=shape)
+    compared = verify == "full" or (verify == "read" and features.nbytes <= FULL_CHECK_BYTES)
+    if compared:
+        for item in damaged_items(features, small[CHECKSUMS], np.arange(shape[0])):
+            raise DataError(f"{path / FEATURES}: the features of item {item} are damaged (their checksum differs): {_again(path)}")
+    later = verify == "read" and not compared
     item_bytes = shape[1] * shape[2] * KIND.itemsize
     return FeatureStore(
         path,
@@ -97,6 +105,12 @@ def open_features(path: Path, wanted: Mapping[str, Any]) -> FeatureStore:
             for split, (start, stop) in manifest["splits"].items()
         },
         {split: small[LATENTS][start:stop] for split, (start, stop) in manifest["splits"].items()} if LATENTS in small else {},
+        {
+            split: ItemChecks(path / FEATURES, small[CHECKSUMS][start:stop], range(start, stop))
+            for split, (start, stop) in manifest["splits"].items()
+        }
+        if later
+        else {},
     )
 
 
@@ -136,15 +150,6 @@ def _small_file(file: Path, recorded: Mapping[str, int]) -> np.ndarray:
     if zlib.crc32(data) != recorded["crc32"]:
         raise DataError(f"{file} is damaged (its checksum differs from the manifest): {_again(file.parent)}")
     return parse_array(data, file)
-
-
-def _check_items(path: Path, features: np.memmap, recorded: np.ndarray) -> None:
-    few = features.nbytes > FULL_CHECK_BYTES
-    chosen = np.unique(np.linspace(0, len(features) - 1, SAMPLE_ITEMS if few else len(features)).astype(np.int64))
-    with ThreadPoolExecutor(min(8, available_cpus())) as threads:
-        for item, checksum in zip(chosen, threads.map(lambda item: zlib.crc32(features[item].data), chosen), strict=True):
-            if checksum != recorded[item]:
-                raise DataError(f"{path / FEATURES}: the features of item {item} are damaged (their checksum differs): {_again(path)}")
 
 
 def _again(path: Path) -> str:

@@ -18,7 +18,8 @@ from contextssl.data.published_layout import FOLDER_FILE, meta_files
 from contextssl.data.source import ItemSource
 from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS
 from contextssl.errors import DataError, SettingsError
-from contextssl.system.files import array_bytes, atomic_folder, read_json, storage_error, write_array, write_json
+from contextssl.system.digested_json import read_digested, write_digested
+from contextssl.system.files import array_bytes, atomic_folder, storage_error, write_array
 from contextssl.system.locks import locked
 from contextssl.system.progress import Meter
 from contextssl.version import __version__
@@ -88,7 +89,7 @@ def _begin(out: Path, settings: dict[str, Any]) -> None:
     """Says in ``out`` what is written there. Raises DataError where it holds something else."""
     settings_file = out / "meta" / FOLDER_FILE
     if settings_file.is_file():
-        found = read_json(settings_file)
+        found = read_digested(settings_file, f"remove {out}, and write it again")
         if found != settings:
             key, _, _ = first_difference(found, settings)
             raise DataError(
@@ -97,7 +98,7 @@ def _begin(out: Path, settings: dict[str, Any]) -> None:
     elif any(path.name != LOCK for path in out.iterdir()):
         raise DataError(f"{out} holds other files: choose a folder that is new or empty")
     else:
-        write_json(settings_file, settings)
+        write_digested(settings_file, settings)
 
 
 class _Job(NamedTuple):

@@ -13,7 +13,8 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Bool
 
-from contextssl.system.files import read_json, write_bytes
+from contextssl.system.digested_json import read_digested
+from contextssl.system.files import write_bytes
 
 # Beside images.npy while it is written: what it is packed from, the records, and how many of them are surely on the disk.
 IMAGES = "images.npy"
@@ -53,7 +54,7 @@ class Journal:
 
     def __enter__(self) -> Journal:
         records = read_journal(self.path, self.type)
-        synced = int(self.synced_path.read_text()) if self.synced_path.is_file() else 0
+        synced = _count(self.synced_path)
         with self.array.open("rb") as array:
             for place, record in enumerate(records):
                 fresh = self.stale is None or not self.stale[record["item"]]
@@ -92,12 +93,20 @@ class Journal:
         """Images first, then the records that speak of them, then the count of those."""
         os.fsync(self.array_file.fileno())
         os.fsync(self.file.fileno())
-        write_bytes(self.synced_path, str(self.count).encode())
+        count = str(self.count).encode()
+        write_bytes(self.synced_path, b"%b %08x" % (count, zlib.crc32(count)))
         self.flushed = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         self.array_file.close()
         self.file.close()
+
+
+def _count(path: Path) -> int:
+    """0, so that everything is compared, where the file is missing or damaged."""
+    text = path.read_bytes() if path.is_file() else b""
+    count, _, checksum = text.partition(b" ")
+    return int(count) if count.isdigit() and checksum == b"%08x" % zlib.crc32(count) else 0
 
 
 def read_journal(path: Path, kind: np.dtype) -> list[Any]:
@@ -109,7 +118,7 @@ def read_journal(path: Path, kind: np.dtype) -> list[Any]:
 
 def progress_of(path: Path) -> tuple[int, int]:
     """How many items of a half-written store are done, and how many there will be."""
-    settings = read_json(path / SETTINGS)
+    settings = read_digested(path / SETTINGS, f"remove {path}, and pack it again")
     shape = tuple(settings["shape"])
     records = read_journal(path / JOURNAL, record_type(shape, settings["raw_width"]))
     return len({int(record["item"]) for record in records}), shape[0]

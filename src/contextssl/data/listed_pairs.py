@@ -45,7 +45,7 @@ class ListedViews(Views):
         unknown = np.full((images.num_items, 1, len(kinds)), np.nan, np.float32)
         factors = kinds_as_factors(kinds)
         rest = (images.labels, factors, images.class_names, images.item_names, images.raw_latents)
-        return cls(images.images, unknown, *rest, listed=listed, people=groups)
+        return cls(images.images, unknown, *rest, images.checks, listed=listed, people=groups)
 
     @cached_property
     def same(self) -> Int[np.ndarray, "N K"]:

@@ -12,7 +12,7 @@ from contextssl.data.dataset import Data
 from contextssl.data.pairs import PairSource, ViewPairs
 from contextssl.data.shapes.view_grid import ViewGrid
 from contextssl.data.source import ItemSource
-from contextssl.data.store import Store
+from contextssl.data.store import Store, verify_of
 from contextssl.data.stored import stored
 from contextssl.data.threediebench_folder import FACTORS, factors_named
 from contextssl.digest import digest_of
@@ -33,7 +33,9 @@ def saying(progress: bool) -> Callable[[str], None]:
 
 def packed(source: ItemSource, folder: Path, settings: DataSettings, progress: bool, beside: bool) -> Store:
     """The store of a source; arguments and errors as of :func:`~contextssl.data.stored.stored`."""
-    return stored(source, folder, settings.resolution, workers=workers_of(settings), progress=progress, beside=beside)
+    return stored(
+        source, folder, settings.resolution, workers=workers_of(settings), progress=progress, beside=beside, verify=verify_of(settings)
+    )
 
 
 def workers_of(settings: DataSettings) -> int | None:

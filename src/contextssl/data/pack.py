@@ -23,10 +23,22 @@ from contextssl.data.packing_worker import Job, pack_task
 from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.pixel_statistics import channel_statistics
 from contextssl.data.source import ItemSource
-from contextssl.data.store import CHECKSUMS, FORMAT, LABELS, LATENTS, MANIFEST, NAMES, RAW_LATENTS, digest_of_statistics, fingerprint
+from contextssl.data.store import (
+    CHECKSUMS,
+    FORMAT,
+    LABELS,
+    LATENTS,
+    MANIFEST,
+    NAMES,
+    RAW_LATENTS,
+    VERSION,
+    digest_of_statistics,
+    fingerprint,
+)
 from contextssl.errors import DataError, SettingsError
 from contextssl.system import files
-from contextssl.system.files import read_json, readable_bytes, storage_error, write_array, write_json
+from contextssl.system.digested_json import read_digested, write_digested
+from contextssl.system.files import readable_bytes, storage_error, write_array
 from contextssl.system.locks import locked
 from contextssl.system.progress import Meter
 from contextssl.version import __version__
@@ -79,8 +91,8 @@ def _is_there(out: Path, plan: Plan) -> bool:
 
 def settings_of(out: Path, plan: Plan) -> dict[str, Any]:
     """What the store at ``out`` was packed from, in the terms of a plan."""
-    found = read_json(out / MANIFEST)
-    return {key: found.get(key) for key in plan.settings} if isinstance(found, dict) else {}
+    found = read_digested(out / MANIFEST, "pack the store again, in another folder", VERSION, "version")
+    return {key: found.get(key) for key in plan.settings}
 
 
 def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: bool) -> None:
@@ -89,7 +101,7 @@ def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: boo
         left_over.unlink(missing_ok=True)
     stale = None
     if (out / SETTINGS).is_file():
-        begun = read_json(out / SETTINGS)
+        begun = read_digested(out / SETTINGS, f"remove {out}, and pack it again", VERSION, "version")
         stale = changed_since(out, plan)
         if stale is None or not same_but_for_files(begun, plan.settings):
             check_same(out, begun, plan, "was begun")
@@ -127,7 +139,7 @@ def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: boo
 
 
 def _describe(out: Path, plan: Plan) -> None:
-    write_json(out / SETTINGS, plan.settings)
+    write_digested(out / SETTINGS, plan.settings)
     if plan.origins is not None:
         write_array(out / ORIGINS, plan.origins)
 
@@ -166,7 +178,7 @@ def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None
         "files": {name: {"bytes": len(data), "crc32": zlib.crc32(data)} for name, data in contents.items()},
     }
     digests = {"fingerprint": fingerprint(manifest), "statistics_digest": digest_of_statistics(manifest)}
-    write_json(out / MANIFEST, {**manifest, **digests})
+    write_digested(out / MANIFEST, {**manifest, **digests})
     for path in (journal.path, journal.synced_path, out / SETTINGS):
         with suppress(OSError):
             path.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ def check_pairs(settings: CheckSettings) -> tuple[CheckReport, list[Sample]]:
     Raises:
         DataError: where there is no list.
     """
-    file = pair_file(settings.data_dir)
+    file = pair_file(settings.data_dir, settings.path)
     report = CheckReport(file, "pairs")
     try:
         found, faults = look_over(file)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from contextssl.data.augmented import BLOCK, AugmentedViews, made_by
 from contextssl.data.blocks import Blocks
+from contextssl.data.item_checks import ItemChecks
 from contextssl.data.shared_parameters import target_parameters
 from contextssl.data.views import Views
 from contextssl.errors import SettingsError
@@ -55,9 +56,11 @@ class PhotoVersions(AugmentedViews):
         """Plain values that determine the versions of given photos."""
         return {"count": self.num_views, "augmentations": made_by(self.augmentations)}
 
-    def as_features(self, features: Float16[np.ndarray, "N V F"], latents: Float32[np.ndarray, "N V A"]) -> Views:
+    def as_features(
+        self, features: Float16[np.ndarray, "N V F"], latents: Float32[np.ndarray, "N V A"], checks: ItemChecks | None = None
+    ) -> Views:
         """The versions as what an encoder made of each."""
-        return Views(features, latents, self.labels, self.factors, self.class_names, self.photos.item_names)
+        return Views(features, latents, self.labels, self.factors, self.class_names, self.photos.item_names, checks=checks)
 
     def gather_latents(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Float[Tensor, "n A"]:
         """Equal of equal parameters, bit for bit: each value's numbers are computed once."""

@@ -18,7 +18,8 @@ import numpy as np
 
 from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
-from contextssl.system.files import read_array, read_json, storage_error
+from contextssl.system.digested_json import read_digested
+from contextssl.system.files import read_array, storage_error
 
 PUBLISHED_CLASSES = 55
 # The folder of the objects in the published layout, and how many of the listed ones are looked for.
@@ -164,8 +165,10 @@ def read_meta(root: Path, splits: Sequence[str] | None = None) -> Meta:
         checksum = zlib.crc32(labels_file.read_bytes(), zlib.crc32(images_file.read_bytes(), checksum))
     given, about = None, root / "meta" / FOLDER_FILE
     if about.is_file():
-        written = read_json(about)
-        given = tuple(str(name) for name in written["class_names"]) if isinstance(written, dict) and "class_names" in written else None
+        written = read_digested(about, "write the folder again, or remove that file, which only names the classes").get("class_names")
+        if written is not None and not isinstance(written, list):
+            raise DataError(f"{about} is damaged (its class_names are no list): write the folder again, or remove that file")
+        given = None if written is None else tuple(str(name) for name in written)
     return Meta(root, lists, checksum, given)
 
 

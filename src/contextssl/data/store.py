@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -25,15 +24,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from contextssl.config.data_settings import DataSettings
 from contextssl.data.array_file import place_in
+from contextssl.data.item_checks import ItemChecks, damaged_items
 from contextssl.data.journal import IMAGES, SETTINGS, progress_of
 from contextssl.data.manifest_check import check_manifest
-from contextssl.data.parallel import available_cpus
 from contextssl.data.views import Views
 from contextssl.digest import digest_of
 from contextssl.errors import ContextSSLError, DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
-from contextssl.system.files import ARRAY_BYTES, parse_array, parse_json, read_json, read_regular, storage_error
+from contextssl.system.digested_json import read_digested
+from contextssl.system.files import ARRAY_BYTES, parse_array, parse_json, read_regular, storage_error
 
 FORMAT = "contextssl views"
 VERSION = 1
@@ -44,10 +45,10 @@ LABELS = "labels.npy"
 NAMES = "names.json"
 CHECKSUMS = "checksums.npy"
 MANIFEST = "manifest.json"
+# Up to so many bytes all items are compared when a store is opened, in a quarter of a second.
 FULL_CHECK_BYTES = 256 * 2**20
-SAMPLE_ITEMS = 64
 
-Verify = Literal["full", "sample", "none"]
+Verify = Literal["full", "read", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +99,23 @@ class Store(Mapping[str, Views]):
         return str(self.manifest["fingerprint"])
 
 
-def open_store(path: str | Path, verify: Verify = "sample") -> Store:
+def open_store(path: str | Path, verify: Verify = "read") -> Store:
     """Opens a packed store. Raises DataError where it is missing, half-written, damaged, or of an unknown format.
 
     Args:
-        verify: how many images to check against their checksums: ``"full"`` all, ``"sample"`` all where they are at most 256 MiB, else 64
-            items spread over the store, ``"none"`` no image. The other files are always checked.
+        verify: when images are compared with their checksums: ``"full"`` all now, ``"read"`` all now where they are at most 256 MiB, else each item
+            when it is first read, ``"none"`` never. The other files are always checked.
     """
     path = Path(path)
     contents = _Contents()
     for fault in faults(path, verify, contents):
         raise DataError(fault)
-    return contents.store(path)
+    return contents.store(path, verify == "read" and not contents.compared)
+
+
+def verify_of(settings: DataSettings) -> Verify:
+    """When images are compared, by the setting ``verify``."""
+    return "read" if settings.verify else "none"
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:
@@ -125,8 +131,8 @@ def digest_of_statistics(manifest: Mapping[str, Any]) -> str:
 
 def faults(path: Path, verify: Verify = "full", contents: _Contents | None = None) -> Iterator[str]:
     """Everything that is wrong with a store, one line each, the worst first. ``contents`` is filled with what was read."""
-    if verify not in ("full", "sample", "none"):
-        raise SettingsError(f"verify={verify!r}: use 'full', 'sample' or 'none'")
+    if verify not in ("full", "read", "none"):
+        raise SettingsError(f"verify={verify!r}: use 'full', 'read' or 'none'")
     contents = contents or _Contents()
     problem = _manifest_fault(path, contents)
     found = [problem] if problem else list(_small_file_faults(path, contents))
@@ -145,8 +151,11 @@ class _Contents:
     arrays: dict[str, np.ndarray]
     names: list[str]
     images_offset: int
+    # Whether all images were compared with their checksums.
+    compared: bool = False
 
-    def store(self, path: Path) -> Store:
+    def store(self, path: Path, later: bool = False) -> Store:
+        """``later``: whether items are compared when they are first read."""
         _, *shape = self.manifest["shape"]
         raw = self.arrays.get(RAW_LATENTS)
         splits = {}
@@ -161,6 +170,7 @@ class _Contents:
                 class_names=tuple(self.manifest["class_names"]),
                 item_names=self.names[start:stop],
                 raw_latents=None if raw is None else raw[start:stop],
+                checks=ItemChecks(path / IMAGES, self.arrays[CHECKSUMS][start:stop], self.names[start:stop]) if later else None,
             )
         return Store(path, self.manifest, splits)
 
@@ -176,23 +186,18 @@ def _manifest_fault(path: Path, contents: _Contents) -> str | None:
             return f"{path} is a folder of image files, not a packed store: pack it with 'contextssl data pack' and open the result"
         return f"{path} is no packed store, for it has no {MANIFEST}: check the path, or pack it again"
     try:
-        manifest = read_json(path / MANIFEST)
+        manifest = read_digested(path / MANIFEST, "pack the store again", VERSION, "version")
     except ContextSSLError as error:
         return str(error)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if manifest.get("format") != FORMAT:
         return f"{path / MANIFEST} does not describe a packed store: check the path, or pack it again"
-    if manifest.get("version") != VERSION:
-        return (
-            f"{path} has format version {manifest.get('version')!r}, but this release reads version {VERSION}: "
-            "pack it again, or use the release that made it"
-        )
     try:
+        check_manifest(manifest)
         contents.factors = FactorSpace.from_dict(manifest["factors"])
         items, _, _, _, _ = (int(n) for n in manifest["shape"])
         whole = fingerprint(manifest) == manifest["fingerprint"]
         ranges = [(int(start), int(stop)) for start, stop in manifest["splits"].values()]
-        check_manifest(manifest)
-    except (KeyError, TypeError, ValueError, OverflowError, ContextSSLError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ContextSSLError) as error:
         return f"{path / MANIFEST} is damaged ({error!r}): pack the store again"
     if manifest.get("statistics_digest", digest_of_statistics(manifest)) != digest_of_statistics(manifest):
         return f"{path / MANIFEST} was changed after it was written (mean or deviation of the images): pack the store again"
@@ -277,17 +282,12 @@ def _map_images(path: Path, contents: _Contents) -> str | None:
 
 
 def _image_faults(path: Path, verify: Verify, contents: _Contents) -> Iterator[str]:
-    if verify == "none":
-        return
     shape = tuple(contents.manifest["shape"])
-    sampled = verify == "sample" and math.prod(shape) > FULL_CHECK_BYTES
-    chosen = np.unique(np.linspace(0, shape[0] - 1, SAMPLE_ITEMS if sampled else shape[0]).astype(np.int64))
-    images = np.memmap(path / IMAGES, np.uint8, "r", offset=contents.images_offset, shape=shape)
-    recorded = contents.arrays[CHECKSUMS]
-    with ThreadPoolExecutor(min(8, available_cpus())) as threads:
-        for item, checksum in zip(chosen, threads.map(lambda item: zlib.crc32(images[item].data), chosen), strict=True):
-            if checksum != recorded[item]:
-                yield (
-                    f"{path / IMAGES}: the images of item {item} ({contents.names[item]}) are damaged (their checksum differs); "
-                    "copy the file again or pack the store again"
-                )
+    contents.compared = verify == "full" or (verify == "read" and math.prod(shape) <= FULL_CHECK_BYTES)
+    if contents.compared:
+        images = np.memmap(path / IMAGES, np.uint8, "r", offset=contents.images_offset, shape=shape)
+        for item in damaged_items(images, contents.arrays[CHECKSUMS], np.arange(shape[0])):
+            yield (
+                f"{path / IMAGES}: the images of item {item} ({contents.names[item]}) are damaged (their checksum differs); "
+                "copy the file again or pack the store again"
+            )

@@ -11,11 +11,11 @@ from contextssl.data.journal import SETTINGS
 from contextssl.data.pack import pack, settings_of
 from contextssl.data.packing_plan import Plan, difference, same_but_for_files
 from contextssl.data.source import ItemSource
-from contextssl.data.store import MANIFEST, Store, open_store
+from contextssl.data.store import MANIFEST, VERSION, Store, Verify, open_store
 from contextssl.digest import digest_of
 from contextssl.errors import DataError
+from contextssl.system.digested_json import read_digested
 from contextssl.system.distributed import is_first_process
-from contextssl.system.files import read_json
 
 # How long the other processes of a distributed run wait for the first to render or pack.
 PATIENCE_SECONDS = 6 * 3600.0
@@ -27,7 +27,14 @@ def is_store(path: Path) -> bool:
 
 
 def stored(
-    source: ItemSource, folder: Path, resolution: int, *, workers: int | None = None, progress: bool = True, beside: bool = False
+    source: ItemSource,
+    folder: Path,
+    resolution: int,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+    beside: bool = False,
+    verify: Verify = "read",
 ) -> Store:
     """The store of ``source``, packed first where it is missing; in a distributed run the first process packs and the others wait.
 
@@ -35,6 +42,7 @@ def stored(
         folder: where it is, or is packed into.
         beside: where ``folder`` holds something else, such as what the same files held before they were changed, pack into another folder next to
             it, and say so. For folders that the user did not name: a run that was trained on the old store keeps it.
+        verify: as of :func:`~contextssl.data.store.open_store`.
 
     Raises:
         DataError: where ``folder`` holds something else and ``beside`` is false, naming the first difference; and what packing raises.
@@ -49,7 +57,7 @@ def stored(
         if time.monotonic() - began > PATIENCE_SECONDS:
             raise DataError(f"the first process did not finish {folder}: pack it before a distributed run")
         time.sleep(1)
-    return open_store(folder)
+    return open_store(folder, verify)
 
 
 def _free_of_others(source: ItemSource, folder: Path, resolution: int) -> Path:
@@ -72,8 +80,7 @@ def _made_from(folder: Path, plan: Plan) -> dict[str, Any] | None:
     """What a whole or a half-written store is packed from; None where there is neither."""
     try:
         if not is_store(folder) and (folder / SETTINGS).is_file():
-            found: dict[str, Any] = read_json(folder / SETTINGS)
-            return found
+            return read_digested(folder / SETTINGS, f"remove {folder}, and pack it again", VERSION, "version")
     except DataError:
         if not is_store(folder):  # else another process has finished it in between
             raise

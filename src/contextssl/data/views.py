@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +16,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from torch import Tensor
 
 from contextssl.data.captions import caption
+from contextssl.data.item_checks import ItemChecks
 from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError, InputError
 from contextssl.factors import FactorSpace
@@ -79,6 +80,7 @@ class Views:
         item_names: one name per item, such as its path in the folder it came from.
         raw_latents: (N, V, R) float64, the generating parameters as they were recorded (for 3DIEBench seven: Euler angles, floor hue, light
             θ and φ, light hue), or None where there are none.
+        checks: by which items are compared with their checksums when they are first read; None where they were before, or have none.
 
     Raises:
         DataError: where shapes or dtypes do not agree, or a label is out of range.
@@ -91,6 +93,7 @@ class Views:
     class_names: tuple[str, ...]
     item_names: Sequence[str]
     raw_latents: np.ndarray | None = None
+    checks: ItemChecks | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         shape, dtype = self.images.shape, self.images.dtype
@@ -143,17 +146,25 @@ class Views:
         return channels, height, width
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"] | Float32[Tensor, "n F"]:
-        """Chosen views as (n, C, H, W) uint8 in channels-last memory, features as (n, F) float32: one copy of whole rows, no Python per item.
+        """Chosen views as (n, C, H, W) uint8 in channels-last memory, features as (n, F) float32: one copy of whole rows, no Python per item but for
+        the first read of each.
 
         NumPy copies here, in one thread that lets the others run: torch's threads gain little on an idle machine (0.7 against 1.4 ms for
-        1,024 views of 64 × 64) and on a busy one wait for each other (12 ms). Raises InputError where an index, on the CPU, is out of range.
+        1,024 views of 64 × 64) and on a busy one wait for each other (12 ms). Raises InputError where an index, on the CPU, is out of range;
+        DataError where an item is damaged.
         """
         for what, chosen, count in (("item", items, self.num_items), ("view", views, self.num_views)):
             if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= count):
                 raise InputError(f"{what} indices must be 0 to {count - 1}, not {int(chosen.min())} to {int(chosen.max())}")
         self._refuse_cut_short()
+        self.check(items.numpy())
         gathered = torch.from_numpy(np.asarray(self.images)[items.numpy(), views.numpy()])
         return gathered.float() if self.holds_features else gathered.permute(0, 3, 1, 2)
+
+    def check(self, items: Int[np.ndarray, " n"]) -> None:
+        """Compares items that are about to be read with their checksums. Raises DataError where one is damaged."""
+        if self.checks is not None:
+            self.checks.check(self.images, items)
 
     def _refuse_cut_short(self) -> None:
         """Raises DataError where the mapped file has become shorter: reading beyond its end would end the process by a signal, without a message."""
@@ -174,6 +185,7 @@ class Views:
         return caption(self.factors, self.latents[item, view])
 
     def digest(self) -> str:
+        self.check(np.arange(self.num_items))
         about = f"{self.images.shape} {self.class_names} {self.factors.to_dict()}"
         images = (self.images[item].tobytes() for item in range(self.num_items))
         return digest_of_bytes(chain([about], images, [self.latents.tobytes(), self.labels.tobytes()]))

@@ -17,7 +17,7 @@ def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.cifar10_files import cifar10_source
     from contextssl.data.opened import packed
     from contextssl.data.photos import augmented, folder_of
-    from contextssl.data.store import open_store
+    from contextssl.data.store import open_store, verify_of
     from contextssl.data.stored import is_store
 
     usual = PhotosSettings()
@@ -28,7 +28,7 @@ def _open(settings: DataSettings, progress: bool) -> Opened:
             )
     root = Path(settings.data_dir if settings.data_dir is not None else FOLDER)
     if is_store(root):
-        return augmented(open_store(root), settings)
+        return augmented(open_store(root, verify_of(settings)), settings)
     source = cifar10_source(root, settings.download, settings.val_fraction, settings.split_seed)
     return augmented(packed(source, folder_of(source, "cifar10", settings), settings, progress, beside=True), settings)
 

@@ -14,14 +14,14 @@ def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.opened import packed, saying, workers_of
     from contextssl.data.photos import augmented, folder_of
     from contextssl.data.small_images import refuse_constant
-    from contextssl.data.store import open_store
+    from contextssl.data.store import open_store, verify_of
     from contextssl.data.stored import is_store
 
     if settings.data_dir is None:
         raise DataError("no data: give data_dir=DIR, a folder of images (one subfolder per class, or none), or a tar or zip of one")
     root = Path(settings.data_dir)
     if is_store(root):
-        return augmented(open_store(root), settings)
+        return augmented(open_store(root, verify_of(settings)), settings)
     source = ImagesSource(
         root,
         labels=settings.labels,

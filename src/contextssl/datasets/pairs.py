@@ -25,13 +25,13 @@ def _open(settings: DataSettings, progress: bool) -> Data:
     from contextssl.data.pair_list import pair_file, read_pair_list
     from contextssl.data.photos import folder_of
     from contextssl.data.small_images import find_unreadable, refuse_constant
-    from contextssl.data.store import open_store
+    from contextssl.data.store import open_store, verify_of
     from contextssl.data.stored import is_store
     from contextssl.data.without_values import refuse_what_reads_values
 
     refuse_what_reads_values(settings)
     if settings.data_dir is not None and is_store(Path(settings.data_dir)):
-        return listed(open_store(Path(settings.data_dir)), settings)
+        return listed(open_store(Path(settings.data_dir), verify_of(settings)), settings)
     file = pair_file(settings.data_dir, settings.path)
     found = read_pair_list(file)
     skipped: tuple[str, ...] = ()

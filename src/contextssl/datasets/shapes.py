@@ -19,11 +19,11 @@ MOST_NAMES = 80
 def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.opened import packed, rendered, saying
     from contextssl.data.shapes.rendered_items import shapes_source
-    from contextssl.data.store import open_store
+    from contextssl.data.store import open_store, verify_of
     from contextssl.data.stored import is_store
 
     if settings.data_dir is not None and is_store(Path(settings.data_dir)):
-        return rendered(open_store(Path(settings.data_dir)), settings)
+        return rendered(open_store(Path(settings.data_dir), verify_of(settings)), settings)
     source = shapes_source(settings)
     if source.unread:
         saying(progress)(

@@ -11,7 +11,7 @@ from contextssl.errors import DataError
 
 def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.opened import packed, rendered
-    from contextssl.data.store import open_store
+    from contextssl.data.store import open_store, verify_of
     from contextssl.data.stored import is_store
     from contextssl.data.threediebench_folder import ThreeDIEBenchSource, packed_folder
 
@@ -22,7 +22,7 @@ def _open(settings: DataSettings, progress: bool) -> Opened:
         )
     root = Path(settings.data_dir)
     if is_store(root):
-        return rendered(open_store(root), settings)
+        return rendered(open_store(root, verify_of(settings)), settings)
     source = ThreeDIEBenchSource(root, resize=settings.resize)
     return rendered(packed(source, packed_folder(root, settings.resolution, settings.resize), settings, progress, beside=False), settings)
 

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from contextssl.digest import digest_of, digest_of_bytes
-from contextssl.system.files import atomic_path, write_json
+from contextssl.system.digested_json import read_digested, write_digested
+from contextssl.system.files import NO_ARRAY, atomic_path
 from contextssl.version import __version__
 
 CHUNK_BYTES = 1 << 24
@@ -75,7 +76,7 @@ class ArrayCache:
         self._make_room(values.nbytes)
         with atomic_path(path) as temporary:
             np.save(temporary, values, allow_pickle=False)
-        write_json(about, {"made_from": plain, "crc32": _checksum(values)})
+        write_digested(about, {"made_from": plain, "shape": [*values.shape], "crc32": _checksum(values)})
         _note_use(about)
         self._trusted.add(stem)
         return array
@@ -118,14 +119,16 @@ def _note_use(path: Path) -> None:
 def _read(path: Path, about: Path, made_from: dict[str, Any], trusted: bool) -> Tensor | None:
     """The array, where it is there, was made from that, and is whole (its checksum is looked at once in a process)."""
     try:
-        described = json.loads(about.read_text())
+        described = read_digested(about, "remove it")
         if described["made_from"] != made_from:
             return None
         # A private mapping: writing to it would not reach the file. Torch has no read-only tensors.
         array = np.load(path, mmap_mode="c", allow_pickle=False)
-        if array.dtype != np.float32 or array.ndim != 2 or (not trusted and _checksum(array) != described["crc32"]):
+        if array.dtype != np.float32 or array.ndim != 2 or list(array.shape) != described.get("shape", [*array.shape]):
             return None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        if not trusted and _checksum(array) != described["crc32"]:
+            return None
+    except (OSError, KeyError, TypeError, OverflowError, *NO_ARRAY):
         return None
     return torch.from_numpy(array)
 

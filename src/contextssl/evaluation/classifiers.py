@@ -15,6 +15,7 @@ from torch import Tensor
 
 from contextssl.config.evaluation_settings import CLASSIFIERS
 from contextssl.errors import InputError, SettingsError, nearest
+from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.noise import with_noise
 from contextssl.evaluation.train_heads import class_loss, train_heads
 from contextssl.randomness import seeded_generator
@@ -106,7 +107,10 @@ def _logistic(x: np.ndarray, y: np.ndarray, classes: int, held_out: np.ndarray) 
         return float(-chances.clamp(min=1e-12).log()[torch.arange(len(rows)), labels].mean())
 
     can_choose = len(np.unique(y[learnt])) > 1 and held_out.any()
-    best = min(INVERSE_PENALTIES, key=loss) if can_choose else INVERSE_PENALTIES[0]
+    best = INVERSE_PENALTIES[0]
+    if can_choose:
+        losses = torch.tensor([[loss(each) for each in INVERSE_PENALTIES]], dtype=torch.float64)
+        best = INVERSE_PENALTIES[int(first_largest(-losses, tolerance=1e-9))]
     return _spread(fit(best, np.ones(len(y), bool)), classes)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from contextssl.errors import InputError
 from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.item_sums import resampled_mean
+from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.models.label_space import LabelSpace
@@ -44,7 +45,7 @@ def context_label_rows(views: SingleViews, points: Sequence[ContextPoint], head:
             continue
         unit = views.embedder.unit(views.test, point)[views.rows]
         with torch.no_grad():
-            answers = head(unit.to(views.embedder.device)).argmax(dim=-1).cpu()
+            answers = first_largest(head(unit.to(views.embedder.device))).cpu()
         for name in questions:
             labels = true_labels[name]
             for factor, given, true in ((f"class+{name}", answers, labels), (name, answers % space.bins, labels % space.bins)):

@@ -11,13 +11,14 @@ from torch import Tensor
 from contextssl.evaluation.bootstrap import Resampled, of_items, resample, resample_counts
 from contextssl.evaluation.fairness_metrics import DIFFERENCES
 from contextssl.evaluation.item_sums import resampled_classes
+from contextssl.evaluation.metrics import first_largest
 
 
 def resampled_class_scores(
     chances: Float[Tensor, "n classes"], labels: Int[Tensor, " n"], persons: Int[Tensor, " n"]
 ) -> dict[str, Resampled | None]:
     """:func:`~contextssl.evaluation.fairness_metrics.class_scores`."""
-    accuracy, balanced = resampled_classes(chances.argmax(dim=1), labels, persons)
+    accuracy, balanced = resampled_classes(first_largest(chances), labels, persons)
     return {"accuracy": accuracy, "balanced_accuracy": balanced, "auroc": _resampled_auroc(chances, labels, persons)}
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from contextssl.evaluation.metrics import accuracy, balanced_accuracy
+from contextssl.evaluation.metrics import accuracy, balanced_accuracy, first_largest
 
 # Differences of a prediction between groups: 0 where there is none, at most 1.
 DIFFERENCES: dict[str, Callable[..., float]] = {
@@ -27,7 +27,7 @@ def class_scores(chances: Float[Tensor, "n classes"], labels: Int[Tensor, " n"])
     AUROC is of class 1 where there are two, else the mean over classes of each against the rest; NaN where one class alone occurs.
     """
     counts = labels.bincount(minlength=chances.shape[1])
-    guess = chances.argmax(dim=1)
+    guess = first_largest(chances)
     present = counts > 0
     return {
         "accuracy": (float(accuracy(guess, labels)), float(counts.max() / counts.sum())),

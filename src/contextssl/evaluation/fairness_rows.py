@@ -22,6 +22,7 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.fairness_scores import score
 from contextssl.evaluation.leace import Erasure, fit_erasure
+from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.noise import noise_deviation, with_noise
 from contextssl.evaluation.people import People, Represented
 from contextssl.evaluation.plan import Plan
@@ -112,7 +113,7 @@ def choose_share(
         found = []
         for kind in CHOOSING:
             fitted = fit_classifier(kind, rows[~held], values[~held], len(factor.values), inner, deviation=deviation, seed=people.seed)
-            found.append(float((fitted(noisy).argmax(dim=1) == values[held]).double().mean()))
+            found.append(float((first_largest(fitted(noisy)) == values[held]).double().mean()))
         return max(found)
 
     columns = one_hot(people.train, people.bank.columns, without=factors)

@@ -15,6 +15,7 @@ from contextssl.evaluation.classifiers import Fitted, fit_classifier
 from contextssl.evaluation.fairness_errors import resampled_class_scores, resampled_differences
 from contextssl.evaluation.fairness_metrics import class_scores, differences
 from contextssl.evaluation.item_sums import resampled_mean
+from contextssl.evaluation.metrics import first_largest
 from contextssl.evaluation.people import People, Represented
 from contextssl.evaluation.scores import Scores
 
@@ -42,14 +43,14 @@ def score(scores: Scores, people: People, one: Represented, adversaries: Sequenc
         for kind in predictors:
             predictor = fitted(kind, learnt, classes)
             chances = predictor(seen)
-            guess, shared = chances.argmax(dim=1), {"target": target, "head": kind, **about}
+            guess, shared = first_largest(chances), {"target": target, "head": kind, **about}
             _add_class_scores(scores, people, chances, labels, **shared)
             for factor in people.bank.row_factors:
                 groups = factor.of(people.test)
                 draws = resampled_differences(guess, labels, groups, classes, people.persons)
                 for metric, value in differences(guess, labels, groups, classes).items():
                     scores.add(metric, value, floor=0.0, resampled=draws[metric], factor=factor.name, **shared)
-                changed = (predictor(one.seen(one.flipped[factor.name], people.seed)).argmax(dim=1) != guess).double()
+                changed = (first_largest(predictor(one.seen(one.flipped[factor.name], people.seed))) != guess).double()
                 flips = resampled_mean(changed, people.persons)
                 scores.add("counterfactual_flips", float(changed.mean()), floor=0.0, resampled=flips, factor=factor.name, **shared)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from contextssl.data.dataset import Data
 from contextssl.data.feature_packing import pack_features
 from contextssl.data.feature_store import FeatureStore, description_of, is_feature_store, open_features
 from contextssl.data.pairs import PairSource, ViewPairs
+from contextssl.data.store import verify_of
 from contextssl.data.stored import PATIENCE_SECONDS
 from contextssl.data.views import ViewBank, Views
 from contextssl.digest import digest_of
@@ -70,11 +72,11 @@ def stored_features(
     folder = _folder(data, description, features_dir)
     if not is_feature_store(folder):
         return {}, None
-    store = open_features(folder, description)
+    store = open_features(folder, description, verify_of(settings))
     found: dict[ViewBank, Views] = {}
     for split, bank in banks.items():
         if isinstance(bank, Views):
-            found[bank] = replace(bank, images=store.features[split])
+            found[bank] = replace(bank, images=store.features[split], checks=store.checks.get(split))
     return found, store.fingerprint
 
 
@@ -86,6 +88,7 @@ def banks_of(data: Data, settings: TrainSettings) -> dict[str, ViewBank]:
 
 def feature_statistics(views: Views) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each number of features over all views, (F,) each."""
+    views.check(np.arange(views.num_items))
     flat = views.images.reshape(-1, views.images.shape[2])
     sums, squares = torch.zeros(2, flat.shape[1], dtype=torch.float64)
     shift = torch.from_numpy(flat[0].astype("float64"))
@@ -122,12 +125,12 @@ def _pairs(source: PairSource, bank: ViewBank, store: FeatureStore, split: str) 
     """Pairs of stored features in place of a source of images."""
     features = store.features[split]
     if isinstance(bank, Views):
-        pairs: PairSource = replace(source, views=replace(bank, images=features))  # type: ignore[type-var]
+        pairs: PairSource = replace(source, views=replace(bank, images=features, checks=store.checks.get(split)))  # type: ignore[type-var]
         return pairs
     from contextssl.data.photo_versions import PhotoVersions
 
     assert isinstance(bank, PhotoVersions)
-    return ViewPairs(bank.as_features(features, store.latents[split]))
+    return ViewPairs(bank.as_features(features, store.latents[split], store.checks.get(split)))
 
 
 def _store_of(data: Data, banks: Mapping[str, ViewBank], model: ViewEncoder, settings: TrainSettings) -> FeatureStore:
@@ -146,7 +149,7 @@ def _store_of(data: Data, banks: Mapping[str, ViewBank], model: ViewEncoder, set
         if time.monotonic() - began > PATIENCE_SECONDS:
             raise DataError(f"the first process did not finish {folder}: encode the views before a distributed run")
         time.sleep(1)
-    return open_features(folder, description)
+    return open_features(folder, description, verify_of(settings))
 
 
 def _description(data: Data, banks: Mapping[str, ViewBank], model: ViewEncoder, settings: TrainSettings) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from contextssl.models.neighbours import cosine_tolerance
 
 Scalar = Float[Tensor, ""]
 
@@ -36,16 +36,6 @@ def r2(prediction: Float[Tensor, "n d"], target: Float[Tensor, "n d"]) -> Scalar
 def _one_minus(residual: Tensor, total: Tensor, scale: Tensor) -> Tensor:
     # Equal entries leave a total of rounding errors, not of exactly 0.
     return torch.where(total > 1e-20 * scale, 1 - residual / total, torch.nan)
-
-
-def cosine_tolerance(width: int) -> float:
-    """How far apart two float32 cosines of vectors of ``width`` numbers may be and still be one value: 4 ε √width, ε = 2⁻²³.
-
-    A sum of ``width`` rounded products depends on the order in which a processor's kernel adds them; its error typically grows as the root of
-    width (Higham, Accuracy and Stability of Numerical Algorithms, sections 3.1 and 2.6). At 512 numbers this is 1.1e-5, far below the
-    difference between two views of a trained model.
-    """
-    return 4 * torch.finfo(torch.float32).eps * math.sqrt(width)
 
 
 # For cosines of unknown width.

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from contextssl.evaluation.metrics import TIED, cosine_tolerance, first_largest
+from contextssl.evaluation.metrics import TIED, first_largest
+from contextssl.models.neighbours import cosine_tolerance
 
 # How many similarities are held at once.
 SIMILARITIES = 1 << 25

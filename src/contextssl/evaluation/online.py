@@ -13,6 +13,7 @@ from torch import Tensor
 
 from contextssl.data.pairs import PairBatch, PairSource, spread_pairs
 from contextssl.evaluation.contexts import draw_contexts
+from contextssl.evaluation.effective_rank import effective_rank
 from contextssl.evaluation.metrics import r2_pooled, r2_pooled_floor
 from contextssl.evaluation.neighbours import knn_labels
 from contextssl.factors import Environment
@@ -75,14 +76,14 @@ class OnlinePairs:
 
 
 def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[Environment], lengths: Sequence[int]) -> list[ResultRow]:
-    """R² of every factor by the auxiliary head on embeddings of the targets, similarity of predictions, and kNN accuracy.
+    """R² of every factor by the auxiliary head on embeddings of the targets, similarity of predictions, kNN accuracy and effective rank.
 
-    For a model without contexts, accuracy alone. Embeddings carry no noise and each view is a query alone after the context. At length 0 no
-    context is given, whatever the environment; a model that takes the environment's name is given it there.
+    For a model without contexts, accuracy and effective rank alone. Embeddings carry no noise and each view is a query alone after the context. At
+    length 0 no context is given, whatever the environment; a model that takes the environment's name is given it there.
     """
     device = model.device
     drawn = model.encode_pairs(pairs.drawn.queries.source, pairs.drawn.queries.target)
-    rows = _knn_rows(model, model.encode(pairs.bank, progress=False), drawn[:, 1], pairs)
+    rows = _class_rows(model, model.encode(pairs.bank, progress=False), drawn[:, 1], pairs)
     if model.longest_context == 0 and not model.takes_environment_name:
         return rows
     asked, features = pairs.drawn.queries, drawn
@@ -125,8 +126,8 @@ def _latent_rows(model: ViewEncoder, environment: str, length: int, queries: Pai
         yield _row("r2_pooled", mean, name, "embedding", len(queries), **about)
 
 
-def _knn_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: OnlinePairs) -> list[ResultRow]:
-    """Accuracy of the class by nearest neighbours of the bank, from their features and those of the queries."""
+def _class_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: OnlinePairs) -> list[ResultRow]:
+    """Accuracy of the class by nearest neighbours of the bank, and effective rank, from the bank's features and those of the queries."""
     labels, bank_labels = pairs.drawn.queries.labels.to(model.device), pairs.bank_labels.to(model.device)
     majority = labels.bincount().max().item() / len(labels)
     rows = []
@@ -134,6 +135,7 @@ def _knn_rows(model: ViewEncoder, features: Tensor, queries: Tensor, pairs: Onli
     for name, (bank, query) in (("feature", (features, queries)), ("embedding", embedded)):
         right = (knn_labels(bank, bank_labels, query, pairs.classes) == labels).float().mean().item()
         rows.append(_row("accuracy", right, "class", name, len(labels), length=0, head="knn", floor=majority))
+        rows.append(_row("effective_rank", float(effective_rank(query.detach())), None, name, len(query), length=0))
     return rows
 
 

@@ -19,10 +19,11 @@ from torch import Tensor
 from contextssl.evaluation.contexts import ContextPoint, pairs_words
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.item_sums import resampled_mean
-from contextssl.evaluation.metrics import TIED, chance_reciprocal_rank, cosine_tolerance, tied_hits, tied_places, tied_reciprocal_rank
+from contextssl.evaluation.metrics import TIED, chance_reciprocal_rank, tied_hits, tied_places, tied_reciprocal_rank
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.view_sets import ViewSet, distinct
 from contextssl.factors import Environment, Factor, FactorSpace
+from contextssl.models.neighbours import cosine_tolerance
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
 

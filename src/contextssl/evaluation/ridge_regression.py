@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from contextssl.evaluation.metrics import first_largest
+
 # Penalties, in units of the mean variance of an input dimension × the number of rows: half a decade apart.
 PENALTIES = tuple(10 ** (exponent / 2) for exponent in range(-16, 5))
 
@@ -101,7 +103,8 @@ def fit_ridge(x: Float[Tensor, "n d"], y: Float[Tensor, "n t"], held_out: Bool[T
     weight = torch.empty_like(xy)
     chosen = []
     for group in groups:
-        penalty = PENALTIES[int(error[:, group].sum(1).argmin())]
+        # Of those that do as well within rounding, as where nothing can be predicted, the first.
+        penalty = PENALTIES[int(first_largest(-error[:, group].sum(1)[None], tolerance=1e-9))]
         chosen.append(penalty)
         weight[:, group] = torch.linalg.solve(xx + penalty * unit * torch.eye(len(xx), dtype=xx.dtype, device=xx.device), xy[:, group])
     return Ridge(weight, mean_y - mean_x @ weight, tuple(chosen))

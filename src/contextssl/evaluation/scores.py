@@ -15,6 +15,7 @@ from torch import Tensor
 from contextssl.evaluation import item_sums
 from contextssl.evaluation.bootstrap import Resampled, error_of
 from contextssl.evaluation.contexts import ContextPoint
+from contextssl.evaluation.metrics import first_largest
 from contextssl.factors import FactorSpace
 from contextssl.metric import METRICS
 from contextssl.records.results import ResultRow
@@ -136,7 +137,7 @@ class Scores:
         """Every metric of the outputs by the target's name: a factor's numbers, or of ``"class"`` the classes' scores."""
         for name, output in outputs.items():
             if name == "class":
-                self.add_class(output.argmax(1), labels, point, items=items, **about)
+                self.add_class(first_largest(output), labels, point, items=items, **about)
             else:
                 self.add_factors(output, truth[:, self.factors.slice(name)], (name,), point, items=items, **about)
 

@@ -117,6 +117,7 @@ def render_variations(
     rendered: dict[str, list[np.ndarray]] = {name: [] for name in ("", *views.factors.names)}
     for item in items.tolist():
         raw = bank.raw_latents[item, :per_item]
+        bank.check(np.array([item]))
         stored = bank.images[item, :per_item]
         several = [raw]
         for name in views.factors.names:

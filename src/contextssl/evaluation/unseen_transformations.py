@@ -16,7 +16,7 @@ from contextssl.evaluation.contexts import ContextPoint
 from contextssl.evaluation.disturbances import DEALT_ANEW, cycle
 from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.item_sums import resampled_mean
-from contextssl.evaluation.metrics import chance_reciprocal_rank, cosine_tolerance, tied_places, tied_reciprocal_rank
+from contextssl.evaluation.metrics import chance_reciprocal_rank, tied_places, tied_reciprocal_rank
 from contextssl.evaluation.pair_erasure import NO_CONTEXT, erase_differences
 from contextssl.evaluation.scores import Scores
 from contextssl.evaluation.sensitivity import Variations, add_sensitivity
@@ -24,6 +24,7 @@ from contextssl.evaluation.transformation_verdict import ERASED, EXAMPLES_OF, PR
 from contextssl.evaluation.transformations import Transformation, images_of
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.by_examples import ByExamples
+from contextssl.models.neighbours import cosine_tolerance
 from contextssl.models.predictor import Context
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import checkpoints
+from contextssl.checkpoints.content import refuse_named_code
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.explorer_settings import ExploreSettings
+from contextssl.config.settings import TrainSettings
 from contextssl.data.environments import environments_of
 from contextssl.data.pairs import ViewPairs
 from contextssl.data.shapes.view_grid import RAW_COLUMNS
 from contextssl.data.stored import is_store
-from contextssl.errors import CheckpointError, ContextSSLError, DataError
+from contextssl.data_set import known_data_set
+from contextssl.errors import CheckpointError, ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.evaluated import open_evaluated
 from contextssl.evaluation.sensitivity import shapes_renderer
 from contextssl.explorer.answers import Explorer, most_pairs
@@ -63,15 +66,16 @@ def open_explorer(settings: ExploreSettings) -> Explorer:
         raise DataError(f"{settings.model} is a model of tables, and rows have no pictures to show: name a run on images")
     trained = checkpoints.settings_of({checkpoints.RECIPE: model.recipe}, settings.model, method=settings.method)
     environments = environments_of(trained, model.factors).environments
+    if settings.augmented and settings.images is None:
+        raise SettingsError(f"augmented={settings.augmented} is of your own images: name them by images=DIR")
     material = _rendered(settings, model, environments)
     if material.shown is None:
         stored = _stored(settings, model, environments)
         material = stored if stored.shown is not None or not material.about else material
     shown, scenes, about = material.shown, material.scenes, material.about
     if settings.images is not None:
-        _say(settings, "reading the images")
-        shown, scenes = views_of_images(Path(settings.images), model.view_shape, settings.views), None
-        about = f"{len(shown):,} of the images in {settings.images}"
+        material = _given(settings, model, environments, trained, material.kinds)
+        shown, scenes, about = material.shown, None, material.about
     if shown is None:
         raise DataError(f"{about}; or give images of your own by images=DIR")
     _say(settings, f"encoding {len(shown):,} views")
@@ -104,6 +108,28 @@ def _rendered(settings: ExploreSettings, model: ByExamples, environments: tuple[
     values = " × ".join(f"{count} {factor_name(name)}s" for name, count in grid.counts.items())
     about = f"{len(shown):,} rendered views of {len(items)} objects that training never saw: {values}"
     return Material(shown, kinds_of(pairs, environments, most_pairs(model), settings.seed), scenes, about)
+
+
+def _given(
+    settings: ExploreSettings, model: ByExamples, environments: tuple[Environment, ...], trained: TrainSettings, kinds: list[Kind]
+) -> Material:
+    """The user's own images. Where the model was trained with augmentations, examples can be made of them, and views."""
+    _say(settings, "reading the images")
+    photos = views_of_images(Path(str(settings.images)), model.view_shape, settings.views)
+    shown, about = photos, f"{len(photos):,} of the images in {settings.images}"
+    data_set = known_data_set(trained.dataset)
+    if data_set is None or not data_set.augments:
+        if settings.augmented:
+            raise SettingsError(f"augmented={settings.augmented} needs a model that was trained with augmentations: leave it out")
+        return Material(shown, kinds, None, about)
+    refuse_named_code(trained.dataset, trained.factors, settings.factors, settings.model)
+    from contextssl.explorer.augmented_photos import kinds_of_photos, shown_augmented
+
+    kinds = kinds or kinds_of_photos(photos, trained, environments, most_pairs(model), settings.seed)
+    if settings.augmented:
+        shown = shown_augmented(photos, trained, settings.views, settings.augmented, settings.seed)
+        about = f"{len(shown):,} views: images in {settings.images}, and {settings.augmented} augmentations of each"
+    return Material(shown, kinds, None, about)
 
 
 def _stored(settings: ExploreSettings, model: ByExamples, environments: tuple[Environment, ...]) -> Material:

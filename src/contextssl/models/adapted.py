@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from contextssl.errors import InputError
 from contextssl.models.predictor import Context
-from contextssl.system.files import atomic_path
+from contextssl.system.checksum_file import checksummed_path
 
 if TYPE_CHECKING:
     from contextssl.models.contextssl import ContextSSL
@@ -70,7 +70,8 @@ class Adapted(nn.Module):
             return torch.export.export(self, (self.example(2).to(self.keys.device),), dynamic_shapes={"images": {0: torch.export.Dim("n")}})
 
     def save(self, path: str | Path) -> None:
-        """Writes the module, and compares what the file gives with what this gives, at batches of 1 and 64.
+        """Writes the module, and compares what the file gives with what this gives, at batches of 1 and 64. Beside it is its SHA-256, since those who
+        load it look for no damage: ``sha256sum --check NAME.sha256``.
 
         Args:
             path: ending in ``.onnx`` (for any runtime of ONNX; needs ``pip install 'contextssl[onnx]'``) or ``.pt2`` (:func:`torch.export.load`).
@@ -82,7 +83,7 @@ class Adapted(nn.Module):
         path = Path(path)
         if path.suffix not in (ONNX, EXPORTED):
             raise InputError(f"{path} ends in neither {ONNX} nor {EXPORTED}: name it so")
-        with atomic_path(path) as temporary:
+        with checksummed_path(path) as temporary:
             if path.suffix == ONNX:
                 self._write_onnx(temporary)
             else:

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from torch import Tensor
 
 from contextssl.errors import DataError, InputError
 from contextssl.models.predictor import Context
-from contextssl.models.tensors_file import read_tensors
+from contextssl.models.tensors_file import read_tensors, write_tensors
 from contextssl.models.weights_mark import WeightsMark
-from contextssl.system.files import parse_json, write_bytes
+from contextssl.system.files import parse_json
 from contextssl.version import __version__
 
 FORMAT = 1
@@ -38,7 +37,7 @@ def context_tensors(context: Context) -> tuple[dict[str, Tensor], dict[str, str]
 def write_context(context: Context, path: Path) -> None:
     """Writes a file that is whole or absent. Raises InputError as :func:`context_tensors`, DataError where it cannot be written."""
     tensors, about = context_tensors(context)
-    write_bytes(path, save(tensors, about))
+    write_tensors(path, about, tensors)
 
 
 def read_context(path: Path) -> Context:

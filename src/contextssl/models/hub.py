@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import warnings
 from collections.abc import Mapping
@@ -61,6 +62,8 @@ class OnTheHub(
             raise CheckpointError(
                 f"{name} is no folder here, and the hub cannot be reached: check the path or the network, or give a folder that save_pretrained wrote"
             ) from error
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{CONFIG} of {name} is damaged ({error}): get it again, or use contextssl.load") from error
         except (HfHubHTTPError, HFValidationError) as error:
             raise CheckpointError(
                 f"{name} is no folder here and no model of the hub ({str(error).splitlines()[0]}): check the name"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from contextssl.config.settings import TrainSettings
@@ -18,12 +17,12 @@ from contextssl.errors import CheckpointError, DataError, InputError
 from contextssl.models.carried_views import CarriedViews
 from contextssl.models.context_file import context_tensors
 from contextssl.models.predictor import Context
-from contextssl.models.tensors_file import read_tensors
+from contextssl.models.tensors_file import CONTENT, bytes_of, read_tensors, write_tensors
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.system.files import parse_json, write_bytes
+from contextssl.system.files import parse_json
 
 SUFFIX = ".safetensors"
-# In the file's metadata: what rebuilds the model, and a digest of that and of the model's tensors.
+# In the file's metadata: what rebuilds the model, and the digest of that and of the model's tensors that version 0.1 wrote, and needs.
 ABOUT, DIGEST = "contextssl.model", "contextssl.digest"
 # What says in a description of data where they lie.
 PLACES = ("path", "places", "split_file")
@@ -64,7 +63,7 @@ def write_model(model: ViewEncoder, path: Path, context: Context | None = None, 
     if context is not None:
         more, of_context = context_tensors(context)
         tensors, metadata = {**tensors, **more}, {**metadata, **of_context}
-    write_bytes(path, save(tensors, metadata))
+    write_tensors(path, metadata, tensors)
 
 
 def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Any] | None]:
@@ -77,7 +76,7 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str,
     except DataError as error:
         raise CheckpointError(str(error)) from error
     tensors = {name: each for name, each in found.items() if name.startswith((WEIGHTS, CARRIED))}
-    if _digest(metadata[ABOUT], tensors) != metadata.get(DIGEST):
+    if CONTENT not in metadata and _digest(metadata[ABOUT], tensors) != metadata.get(DIGEST):
         raise CheckpointError(f"{path} is damaged: its digest is not that of its content; get it again")
     weights = {name.removeprefix(WEIGHTS): _whole(each) for name, each in tensors.items() if name.startswith(WEIGHTS)}
     carried = {name.removeprefix(CARRIED): each for name, each in tensors.items() if name.startswith(CARRIED)}
@@ -104,10 +103,7 @@ def _without_places(values: Any) -> Any:
 
 
 def _digest(about: str, tensors: Mapping[str, Tensor]) -> str:
-    content = (
-        tensors[name].view(torch.uint8) if tensors[name].ndim else tensors[name].reshape(1).view(torch.uint8) for name in sorted(tensors)
-    )
-    return digest_of_bytes([about, *(part.numpy().tobytes() for part in content), *sorted(tensors)], digits=64)
+    return digest_of_bytes([about, *(bytes_of(tensors[name]) for name in sorted(tensors)), *sorted(tensors)], digits=64)
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:

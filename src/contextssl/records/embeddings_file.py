@@ -1,12 +1,14 @@
 """Embeddings in a file, written a part at a time: memory does not grow with their number, and a command that was stopped goes on where it was.
 
-While the file is made its parts lie in a hidden folder beside it, with what they were made from; it is put together when all are there.
+While the file is made its parts lie in a hidden folder beside it, with what they were made from; it is put together when all are there. Its SHA-256
+is then beside it, for those who read it (``sha256sum --check NAME.sha256``).
 """
 
 from __future__ import annotations
 
 import csv
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,11 +20,14 @@ from jaxtyping import Float32
 
 from contextssl.digest import digest_of
 from contextssl.errors import DataError, SettingsError
-from contextssl.system.files import atomic_path, read_array, read_json, write_array, write_json
+from contextssl.system.checksum_file import checksummed_path
+from contextssl.system.digested_json import read_digested, write_digested
+from contextssl.system.files import array_bytes, parse_array, read_json, read_regular, storage_error, write_bytes, write_json
 from contextssl.system.locks import locked
 
 # The kinds of file, by suffix.
 NPY, CSV, PARQUET = ".npy", ".csv", ".parquet"
+AGAIN = "run the same command again, which makes this part anew"
 MADE_FROM, LOCK = "made_from.json", ".lock"
 # In a table, the columns.
 NAME, EMBEDDING = "name", "embedding"
@@ -47,27 +52,46 @@ class EmbeddingsFile:
     parts: Path
 
     def done(self, number: int) -> bool:
-        """Whether a part was made before."""
-        return self._names(number).is_file()
+        """Whether a part was made before, and is whole."""
+        with suppress(DataError):
+            self._part(number)
+            return True
+        return False
 
     def add(
         self, number: int, names: tuple[str, ...], vectors: Float32[np.ndarray, "n D"], skipped: tuple[tuple[str, str], ...] = ()
     ) -> None:
         """Keeps a part: embeddings and names of its images, and those that were left out, by name with the reason."""
-        write_array(self._vectors(number), vectors)
+        data = array_bytes(vectors)
+        write_bytes(self._vectors(number), data)
         # Last: a part with names is whole.
-        write_json(self._names(number), {"names": list(names), "skipped": [list(each) for each in skipped]})
+        about = {"names": list(names), "skipped": [list(each) for each in skipped], "crc32": zlib.crc32(data)}
+        write_digested(self._names(number), about)
 
     def finish(self, count: int) -> tuple[int, list[tuple[str, str]]]:
-        """Puts ``count`` parts together. Returns how many embeddings there are, and what was left out."""
-        listed = [read_json(self._names(number)) for number in range(count)]
+        """Puts ``count`` parts together. Returns how many embeddings there are, and what was left out.
+        Raises DataError for a part that is damaged.
+        """
+        listed = [read_digested(self._names(number), AGAIN) for number in range(count)]
         names = [name for part in listed for name in part["names"]]
-        with atomic_path(self.out) as temporary:
+        with checksummed_path(self.out) as temporary:
             write = {NPY: _write_npy, CSV: _write_csv, PARQUET: _write_parquet}[self.out.suffix]
-            write(temporary, [part["names"] for part in listed], (read_array(self._vectors(number)) for number in range(count)))
+            write(temporary, [part["names"] for part in listed], (self._part(number) for number in range(count)))
         if self.out.suffix == NPY:
-            write_json(names_file(self.out), names)
+            with checksummed_path(names_file(self.out)) as temporary:
+                write_json(temporary, names)
         return len(names), [(name, reason) for part in listed for name, reason in part["skipped"]]
+
+    def _part(self, number: int) -> np.ndarray:
+        """The vectors of a part. Raises DataError where it is missing or damaged."""
+        about, path = read_digested(self._names(number), AGAIN), self._vectors(number)
+        try:
+            data = read_regular(path)
+        except OSError as error:
+            raise storage_error(error, path, "read", AGAIN) from error
+        if zlib.crc32(data) != about.get("crc32"):
+            raise DataError(f"{path} is damaged (its checksum differs): {AGAIN}")
+        return parse_array(data, path)
 
     def _vectors(self, number: int) -> Path:
         return self.parts / f"{number:06d}.npy"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from contextssl.config.published_words import RENAMED_PROTOCOLS, by_current_names
-from contextssl.errors import DataError
-from contextssl.system.files import storage_error, write_json
+from contextssl.errors import DataError, NewerFormatError
+from contextssl.records.alarms import are_alarms
+from contextssl.system.digested_json import read_digested, write_digested
 from contextssl.system.locks import locked
 
 RESULTS = "results.json"
+DAMAGED = "results.damaged.json"
+# Under this name the description of a run has the checksum of its metrics.csv.
+METRICS_CHECKSUM = "metrics_crc32"
 FORMAT = 1
 LOCK = ".results.lock"
 # Protocols of rows that training writes: of its validation pairs, and of what a frozen encoder's features hold.
@@ -86,7 +89,7 @@ def write_results(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow
         {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in vars(row).items()}
         for row in rows
     ]
-    write_json(path, {"format": FORMAT, "run": dict(run), "rows": plain})
+    write_digested(path, {"format": FORMAT, "run": dict(run), "rows": plain})
     return path
 
 
@@ -94,29 +97,26 @@ def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
     """What :func:`write_results` wrote.
 
     Raises:
-        DataError: where the file is missing, damaged, or of a newer version.
+        DataError: where the file is missing, damaged, was changed since, or is of a newer version.
     """
     path = folder / RESULTS
+    fix = f"remove it and write it again by contextssl evaluate all {folder}"
+    content = read_digested(path, fix, FORMAT)
     try:
-        return _parsed(json.loads(path.read_bytes()), path)
-    except OSError as error:
-        raise storage_error(error, path, "read") from error
+        return _parsed(content, path)
     except DataError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise DataError(f"{path} is damaged: remove it and write it again by contextssl evaluate all {folder} ({what})") from error
+        raise DataError(f"{path} is damaged ({what}): {fix}") from error
 
 
 def _parsed(content: Any, path: Path) -> tuple[dict[str, Any], list[ResultRow]]:
-    written = content.get("format", FORMAT)
-    _check(isinstance(written, int), f"format is {written!r}")
-    if written > FORMAT:
-        raise DataError(f"{path} has format {written}, written by a newer version of contextssl: this version reads {FORMAT}")
     run, rows = content["run"], content["rows"]
     _check(isinstance(run, dict) and isinstance(rows, list), "its parts are not what they were")
     for name in ("settings", "evaluations", "data"):
         _check(isinstance(run.get(name, {}), dict), f"{name} is no mapping")
+    _check(are_alarms(run.get("alarms", [])), "alarms are not what they were")
     evaluations = run.get("evaluations", {})
     for made in evaluations.values():
         _check(isinstance(made, dict) and isinstance(made.get("settings", {}), dict), "an evaluation is no mapping")
@@ -125,7 +125,7 @@ def _parsed(content: Any, path: Path) -> tuple[dict[str, Any], list[ResultRow]]:
             made["settings"] = by_current_names(made["settings"])
     _check(all(isinstance(row, dict) for row in rows), "a row is no mapping")
     if newer := sorted({name for row in rows for name in row} - {*_KINDS, *FORMER}):
-        raise DataError(
+        raise NewerFormatError(
             f"{path} was written by a newer version of contextssl (its rows hold {', '.join(newer)}): update contextssl to read it"
         )
     if evaluations:
@@ -153,13 +153,19 @@ def update_results(
 
 
 def write_trained(folder: Path, run: Mapping[str, Any], rows: Iterable[ResultRow], weights: str) -> Path:
-    """Write what training found. Evaluations of the ``weights`` that it ended with are kept, as where a finished run is resumed."""
+    """Write what training found. Evaluations of the ``weights`` that it ended with are kept, as where a finished run is resumed; results that are
+    damaged are kept beside the new ones, with a warning. Raises NewerFormatError where a newer version wrote those that are there.
+    """
     with locked(folder / LOCK, f"writing results into {folder}"):
         about: dict[str, Any] = {}
         before: list[ResultRow] = []
-        # A damaged file is replaced: training wrote it.
-        with suppress(DataError):
-            about, before = read_results(folder)
+        try:
+            about, before = read_results(folder) if (folder / RESULTS).is_file() else (about, before)
+        except NewerFormatError:
+            raise
+        except DataError as error:
+            (folder / RESULTS).replace(folder / DAMAGED)
+            warnings.warn(f"{error}; it is kept as {folder / DAMAGED}, and training writes its own numbers anew", stacklevel=2)
         made = {name: each for name, each in about.get("evaluations", {}).items() if each.get("weights") == weights}
         kept = [row for row in before if row.weights == weights]
         return write_results(folder, {**run, **({"evaluations": made} if made else {})}, [*rows, *kept])

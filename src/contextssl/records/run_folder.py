@@ -17,10 +17,14 @@ SETTINGS, METRICS, EVENTS, CHECKPOINTS, LOCK = "settings.json", "metrics.csv", "
 # What can be read from the features of a frozen encoder, which is known before anything is trained.
 FEATURES = "features.json"
 LAST = f"{CHECKPOINTS}/last.ckpt"
+# What that was before, until the run is finished; and what it was where that was found to be damaged.
+PREVIOUS, DAMAGED = f"{CHECKPOINTS}/last.previous.ckpt", f"{CHECKPOINTS}/last.damaged.ckpt"
 # What a run writes before its first checkpoint, next to files under a temporary name (as contextssl.system.files names them).
 EARLY_FILES = "|".join(map(re.escape, (SETTINGS, METRICS, FEATURES, LOCK)))
 EARLY_FOLDERS = {EVENTS: r"events\.out\.tfevents\..*|hparams\.yaml", CHECKPOINTS: r"(?!)"}
-TEMPORARY = r"\.(settings|metrics|features|results|last|best|epoch=\d+|before-non-finite|events\..*)\.[0-9a-f]{8}\.tmp(\..*)?"
+TEMPORARY = (
+    r"\.(settings|metrics|features|results|last|last\.previous|best|epoch=\d+|before-non-finite|events\..*)\.[0-9a-f]{8}\.tmp(\..*)?"
+)
 
 
 def new_run_folder(output_dir: str | Path, name: str, run_dir: str | Path | None = None) -> Path:

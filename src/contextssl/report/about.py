@@ -8,6 +8,7 @@ from typing import Any
 
 from contextssl import advice
 from contextssl.data_set import of_source
+from contextssl.records.alarms import alarms_in_short
 from contextssl.records.provenance import OWN
 from contextssl.report.collect import Run
 from contextssl.report.markup import Content, Markup, element, table
@@ -51,6 +52,8 @@ def _facts(run: Run) -> dict[str, str]:
     facts["trained on"] = _machine(about)
     if about.get("steps") is not None:
         facts["training"] = f"{about['steps']:,} steps, {about.get('images', 0):,} views, {about.get('seconds', 0) / 60:.1f} min"
+    if (alarms := alarms_in_short(about)) is not None:
+        facts["alarms"] = alarms
     facts["finished"] = about.get("date")
     for name in MATTER:
         if name in settings:

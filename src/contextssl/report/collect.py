@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from contextssl.errors import DataError, SettingsError
 from contextssl.evaluation.contexts import REPORTED_LENGTH
 from contextssl.method import METHODS
 from contextssl.protocol import PROTOCOLS
+from contextssl.records.metrics_lines import Lines, read_lines
 from contextssl.records.provenance import OWN
-from contextssl.records.results import RESULTS, ResultRow, evaluation_name, evaluation_of, read_results
+from contextssl.records.results import METRICS_CHECKSUM, RESULTS, ResultRow, evaluation_name, evaluation_of, read_results
 
 METRICS = "metrics.csv"
 # A warning names at most this many runs of one kind, and counts the others.
@@ -221,24 +221,26 @@ def read_run(folder: Path, name: str | None = None, split: str = "val", prefer_p
     if not kept:
         there = sorted({row.split for row in rows if row.split})
         raise DataError(f"{folder / RESULTS} holds no numbers of the split {split}: it has {', '.join(there)}")
-    return Run(folder, name or folder.resolve().name, about, kept, read_training(folder / METRICS), split, as_published)
+    training = read_training(folder / METRICS, about.get(METRICS_CHECKSUM))
+    return Run(folder, name or folder.resolve().name, about, kept, training, split, as_published)
 
 
-def read_training(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """The curves of ``metrics.csv``; a line that was cut short is passed over. Raises DataError where a column is missing."""
+def read_training(path: Path, checksum: str | None = None) -> dict[str, list[tuple[int, float]]]:
+    """The curves of ``metrics.csv``; none where there is no such file.
+
+    Args:
+        checksum: of the file when the results were written; a warning says where lines of then are gone.
+
+    Raises:
+        DataError: where a line is damaged or was changed.
+    """
     curves: dict[str, list[tuple[int, float]]] = {}
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            lines = csv.DictReader(file)
-            # An empty file is that of a run that had logged nothing yet.
-            missing = [name for name in ("step", "name", "value") if name not in (lines.fieldnames or (name,))]
-            if missing:
-                raise DataError(f"{path} has no column {', '.join(missing)}: it is damaged; move it away for a report without curves")
-            for line in lines:
-                with suppress(TypeError, ValueError):
-                    step, value = int(line["step"]), float(line["value"])
-                    if math.isfinite(value):
-                        curves.setdefault(str(line["name"]), []).append((step, value))
+    found = read_lines(path, "move it away for a report without curves") if path.is_file() else Lines([], [])
+    if checksum is not None and path.is_file() and checksum not in {f"{each:08x}" for each in found.checksums}:
+        warnings.warn(f"{path} is not as it was when {RESULTS} was written: lines are gone, or the run went on since", stacklevel=2)
+    for row in found.rows:
+        if math.isfinite(row.value):
+            curves.setdefault(row.name, []).append((row.step, row.value))
     return curves
 
 

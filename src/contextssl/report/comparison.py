@@ -21,7 +21,7 @@ from contextssl.report.entries import Averaged, Entry
 from contextssl.report.figures import factors_of
 from contextssl.report.grid import Grid
 from contextssl.report.markup import element, with_links
-from contextssl.report.page import UNLIKE, contents, document, warnings
+from contextssl.report.page import UNLIKE, alarms, contents, document, warnings
 from contextssl.report.panels import Picture
 from contextssl.report.sections import figure, section
 from contextssl.report.words import environment_name, listed
@@ -142,6 +142,7 @@ def _markdown(
         parts.append("\n".join(f"- {name}: `{text}`" if name == "command" else f"- {name}: {text}" for name, text in about.items()))
     if differ := differences(runs):
         parts.append(f"> **Warning.** {UNLIKE}{' · '.join(differ)}")
+    parts += [f"> **Warning.** {sentence}" for sentence in alarms(runs)]
     if drawn is not None:
         parts.append(f"![{drawn.title}]({FIGURES}/{drawn.name}.png)\n\n{drawn.caption}")
     parts += [_cell(averaged) + MEANING, BEST] if made else [NOTHING]

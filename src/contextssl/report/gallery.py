@@ -26,14 +26,15 @@ from contextssl.data_set import DATA_SETS, known_data_set, own_name
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.contexts import REPORTED_LENGTH, ContextPoint
 from contextssl.evaluation.evaluated import open_evaluated
-from contextssl.evaluation.metrics import cosine_tolerance, rotation_angles, tied_places
+from contextssl.evaluation.metrics import rotation_angles, tied_places
 from contextssl.evaluation.plan import Plan
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.factors import Environment, FactorSpace
+from contextssl.models.neighbours import cosine_tolerance
 from contextssl.randomness import seeded_generator
 from contextssl.records.provenance import OWN
 from contextssl.report.collect import Run
-from contextssl.system.files import read_json, write_json
+from contextssl.system.digested_json import read_digested, write_digested
 
 GALLERY = "gallery.json"
 FORMAT = 2
@@ -165,7 +166,7 @@ def gallery_of(run: Run, data_dir: str | None = None, own: OwnCode = NO_CODE) ->
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             gallery = make_gallery(_plan(run, data_dir, own))
-        write_json(run.folder / GALLERY, gallery)
+        write_digested(run.folder / GALLERY, gallery)
     except ContextSSLError as error:
         return None, str(error)
     return gallery, None
@@ -174,7 +175,7 @@ def gallery_of(run: Run, data_dir: str | None = None, own: OwnCode = NO_CODE) ->
 def _kept(run: Run) -> Mapping[str, Any] | None:
     path, gallery = run.folder / GALLERY, None
     with suppress(DataError):
-        gallery = read_json(path)
+        gallery = read_digested(path, "remove it")
     if not isinstance(gallery, dict) or gallery.get("format") != FORMAT or gallery.get("split") != run.split:
         return None
     weights = {about.get("weights") for about in run.evaluations.values()}

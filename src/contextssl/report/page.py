@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from contextssl import advice
 from contextssl.protocol import Protocol, every_protocol
+from contextssl.records.alarms import alarm_sentences
 from contextssl.records.results import OF_TRAINING
 from contextssl.report import about, figures, gallery_section, partners, sections, training_curves
 from contextssl.report.collect import Run, differences
@@ -80,10 +81,16 @@ def document(title: str, body: Markup) -> str:
     return Markup("<!doctype html>\n") + element("html", head, element("body", body), lang="en") + "\n"
 
 
-def warnings(runs: Sequence[Run]) -> Markup | None:
-    """One line where runs were not evaluated in the same way."""
+def warnings(runs: Sequence[Run]) -> Markup:
+    """One line where runs were not evaluated in the same way, and one for each alarm of their training."""
     differ = differences(runs)
-    return element("p", UNLIKE, " · ".join(differ), class_="warning", role="note") if differ else None
+    said = [UNLIKE + " · ".join(differ)] if differ else []
+    return join(*(element("p", text, class_="warning", role="note") for text in [*said, *alarms(runs)]))
+
+
+def alarms(runs: Sequence[Run]) -> list[str]:
+    """Of each run's training."""
+    return [f"{run.name}, {sentence}." for run in runs for sentence in alarm_sentences(run.about)]
 
 
 def _headlines(runs: Sequence[Run]) -> Markup:

@@ -90,6 +90,16 @@ def anywhere(flag: Tensor) -> Tensor:
     return number > 0
 
 
+def first_process_where(flag: Tensor) -> int:
+    """The lowest rank whose flag (0-dim bool) is true; 0 where none is. Every process waits for the others."""
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return 0
+    world = dist.get_world_size()
+    rank = torch.where(flag, dist.get_rank(), world).to(torch.int32)
+    dist.all_reduce(rank, op=dist.ReduceOp.MIN)
+    return int(rank) % world
+
+
 def joined(z: Tensor, shares: Sequence[int]) -> Tensor:
     """The rows of all processes one after the other, (sum of shares, …); gradients flow back to the process that each row came from.
 

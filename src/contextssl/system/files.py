@@ -30,6 +30,8 @@ JSON_BYTES, ARRAY_BYTES = 96 * 2**20, 2**29
 # Lists and mappings in a file of plain values at most: empty ones take some thirty times their place in the file.
 MOST_CONTAINERS = 2_000_000
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What numpy raises for a damaged file, whose header is read as a text of Python.
+NO_ARRAY = (ValueError, EOFError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError, MemoryError)
 ADVICE = {
     **dict.fromkeys(FULL_DISK, "free some space (or raise the quota) on that disk and run the same command again"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a folder that you may write to, or change its permissions"),
@@ -207,7 +209,7 @@ def parse_array(data: bytes, path: Path | str) -> np.ndarray:
                 "if you trust the file, load it yourself and save it again as an array of numbers or strings"
             ) from error
         raise DataError(f"{path} is damaged or cut short ({str(error).splitlines()[0]}): copy or write it again") from error
-    except (EOFError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+    except NO_ARRAY as error:
         raise DataError(f"{path} is damaged or cut short: copy or write it again") from error
 
 

@@ -6,10 +6,11 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.pairs import PairBatch
+from contextssl.errors import ContextSSLError
 
 
 def _begin_worker(_: int) -> None:
@@ -17,14 +18,20 @@ def _begin_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class PairBatches(Dataset[PairBatch]):
+class PairBatches(Dataset[PairBatch | ContextSSLError]):
     """Whole batches by (epoch, step); one process's share of them."""
 
     def __init__(self, sampler: PairSampler, rank: int, world: int) -> None:
         self.sampler, self.rank, self.world = sampler, rank, world
 
-    def __getitem__(self, index: tuple[int, int]) -> PairBatch:
-        return self.sampler.batch(*index, self.rank, self.world)
+    def __getitem__(self, index: tuple[int, int]) -> PairBatch | ContextSSLError:
+        try:
+            return self.sampler.batch(*index, self.rank, self.world)
+        except ContextSSLError as error:
+            if get_worker_info() is None:
+                raise
+            # PyTorch would put a traceback into the message of an error that a process raises.
+            return error
 
 
 class EpochSteps(Sampler[tuple[int, int]]):
@@ -44,7 +51,7 @@ class EpochSteps(Sampler[tuple[int, int]]):
         return self.steps
 
 
-class PairLoader(DataLoader[PairBatch]):
+class PairLoader(DataLoader[PairBatch | ContextSSLError]):
     """Draws batches, ahead of time in ``workers`` processes. Its state is how many batches the run has consumed, over all epochs (what was drawn
     ahead does not count), as ``consumed`` says, so Lightning can resume it.
     """
@@ -62,6 +69,12 @@ class PairLoader(DataLoader[PairBatch]):
             persistent_workers=workers > 0,
             worker_init_fn=_begin_worker,
         )
+
+    def __iter__(self) -> Iterator[PairBatch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, ContextSSLError):
+                raise batch
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
         return {"consumed": self.consumed()}

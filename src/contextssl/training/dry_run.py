@@ -15,11 +15,13 @@ from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
 from contextssl.models.build import build_model
 from contextssl.randomness import DrawingFrom, seeded_generator
+from contextssl.training.encoder_start import EncoderStart
 
 
-def dry_run(settings: TrainSettings, own_encoder: bool = False) -> None:
+def dry_run(settings: TrainSettings, own_encoder: bool = False, start: EncoderStart | None = None) -> None:
     """Builds the environments and the model of a run before its data are opened, without memory for the weights; the user's own encoder is checked
-    when its views are there. Raises SettingsError for invalid environments, an unknown backbone, sizes that do not fit together.
+    when its views are there. Raises SettingsError for invalid environments, an unknown backbone, sizes that do not fit together, or the encoder of
+    another run that takes images of another size.
     """
     foreseen = DATA_SETS.find(settings.dataset).foreseen
     # Only the store knows its factors.
@@ -27,6 +29,8 @@ def dry_run(settings: TrainSettings, own_encoder: bool = False) -> None:
         return
     factors, shape = foreseen(settings)
     environments_of(settings, factors)
+    if start is not None:
+        start.check_views(shape)
     if own_encoder:
         return
     # No weights are fetched, and labels need the views.

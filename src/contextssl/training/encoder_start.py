@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,17 @@ class EncoderStart:
     state: Mapping[str, Tensor]
 
     def normalising(self, data: Data) -> Data:
-        """The data, normalised as the encoder knows them. Raises SettingsError for images of another size."""
-        if tuple(data.view_shape) != self.view_shape:
+        """The data, normalised as the encoder knows them. Raises SettingsError as :meth:`check_views`."""
+        self.check_views(data.view_shape)
+        return dataclasses.replace(data, image_mean=self.image_mean, image_std=self.image_std)
+
+    def check_views(self, shape: Sequence[int]) -> None:
+        """Raises SettingsError for images of another size."""
+        if tuple(shape) != self.view_shape:
             raise SettingsError(
                 f"encoder_from={self.run} takes views of {' × '.join(map(str, self.view_shape))}, and these are "
-                f"{' × '.join(map(str, data.view_shape))}: say resolution={self.view_shape[-1]}, or choose another encoder"
+                f"{' × '.join(map(str, shape))}: say resolution={self.view_shape[-1]}, or choose another encoder"
             )
-        return dataclasses.replace(data, image_mean=self.image_mean, image_std=self.image_std)
 
     def load_into(self, model: ViewEncoder) -> dict[str, Any]:
         """Puts it into the model, and returns what the results keep of it. Raises CheckpointError where it is of another architecture."""

@@ -4,31 +4,29 @@ takes back what came after its checkpoint.
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import os
 import socket
-import struct
 import time
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from contextssl.errors import DataError
+from contextssl.records.metrics_lines import Row, lines_of, read_lines
 from contextssl.records.run_folder import EVENTS, METRICS
 from contextssl.system.files import storage_error, write_bytes
 
-COLUMNS = ("step", "epoch", "name", "value")
+RESUME = "fix that line, or move the file away, and resume again; checkpoints do not need it"
 
 
 class _FileLogger(Logger):
@@ -47,17 +45,8 @@ class _FileLogger(Logger):
         pass
 
 
-class Row(NamedTuple):
-    """One number of ``metrics.csv``; the epoch is empty where none was given."""
-
-    step: int
-    epoch: int | None
-    name: str
-    value: float
-
-
 class MetricsCSV(_FileLogger):
-    """``metrics.csv`` with a row per number: step, epoch, name, value."""
+    """``metrics.csv`` with a row per number: step, epoch, name, value, and a checksum of all rows up to it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -70,9 +59,11 @@ class MetricsCSV(_FileLogger):
         metrics = dict(metrics)
         epoch = metrics.pop("epoch", None)
         rows = [Row(step or 0, None if epoch is None else int(epoch), name, float(value)) for name, value in metrics.items()]
-        data = _lines(rows, header=not self.path.exists())
+        if not self.path.exists():
+            self.checksum = 0
+        data, checksum = lines_of(rows, self.checksum)
         _append(self.path, data)
-        self.checksum = zlib.crc32(data, self.checksum)
+        self.checksum = checksum
 
     def drop_after(self, step: int, checksum: int | None = None) -> list[Row]:
         """Drop the rows of steps from ``step`` on, which a resumed run repeats, and return the others. A last line that was cut short is dropped
@@ -83,10 +74,9 @@ class MetricsCSV(_FileLogger):
             if checksum:
                 warnings.warn(f"{self.path} is gone: the new one begins at step {step}", stacklevel=2)
             return []
-        rows = [row for row in _read(self.path) if row.step < step]
-        data = _lines(rows, header=True)
-        self.checksum = zlib.crc32(data)
-        if checksum is not None and checksum != self.checksum:
+        rows = [row for row in read_lines(self.path, RESUME).rows if row.step < step]
+        data, self.checksum = lines_of(rows)
+        if checksum is not None and checksum not in (self.checksum, *([0] if not rows else [])):
             warnings.warn(
                 f"{self.path} is not as it was when the checkpoint of step {step} was saved (edited, damaged, or written again since): its rows "
                 "before that step are kept as they are",
@@ -94,15 +84,6 @@ class MetricsCSV(_FileLogger):
             )
         write_bytes(self.path, data)
         return rows
-
-
-def _lines(rows: list[Row], header: bool) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    if header:
-        writer.writerow(COLUMNS)
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def _append(path: Path, data: bytes) -> None:
@@ -119,37 +100,6 @@ def _append(path: Path, data: bytes) -> None:
                 raise
     except OSError as error:
         raise storage_error(error, path, "append to") from error
-
-
-def _read(path: Path) -> list[Row]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise storage_error(error, path, "read") from error
-    lines = data.split(b"\n")
-    rows: list[Row] = []
-    if tail := lines.pop():
-        # Every line is written with its end: this one was cut short, or its end is damaged.
-        warnings.warn(f"the last line of {path} is cut short ({tail[:60].decode(errors='replace')!r}): it is dropped", stacklevel=3)
-    for number, line in enumerate(lines, start=1):
-        try:
-            fields = next(csv.reader([line.decode().removesuffix("\r")], strict=True))
-            if number == 1:
-                if tuple(fields) != COLUMNS:
-                    raise ValueError("another header")
-                continue
-            step, epoch, name, value = fields
-            if not name:
-                raise ValueError("a number without a name")
-            row = Row(int(step), int(epoch) if epoch else None, name, float(value))
-            if rows and row.step < rows[-1].step:
-                raise ValueError("steps go backwards")
-        except (ValueError, csv.Error, StopIteration) as error:
-            raise DataError(
-                f"{path} is damaged at line {number} ({error}): fix that line, or move the file away, and resume again; checkpoints do not need it"
-            ) from None
-        rows.append(row)
-    return rows
 
 
 class EventFile(_FileLogger):
@@ -202,21 +152,34 @@ def _record(event: Event) -> bytes:
 
 
 def _times(path: Path) -> Iterator[tuple[int, float]]:
-    """The (step, time) of the events in a file, up to where it is damaged. A record is its length (8 bytes), a checksum (4), it, a checksum."""
+    """The (step, time) of the events in a file, up to where it is damaged, which a warning says. A record is its length (8 bytes), a checksum (4),
+    it, a checksum.
+    """
     try:
         data = path.read_bytes()
     except OSError:
         return
     start = 0
     while start + 12 <= len(data):
-        (length,) = struct.unpack_from("<Q", data, start)
-        body = data[start + 12 : start + 12 + length]
-        if len(body) < length:
+        head = data[start : start + 8]
+        length = int.from_bytes(head, "little")
+        body, end = data[start + 12 : start + 12 + length], data[start + 12 + length : start + 16 + length]
+        sound = data[start + 8 : start + 12] == _checksum(head)
+        if sound and len(end) < 4:
+            # A process was killed while it wrote.
             return
+        event = Event()
         try:
-            event = Event.FromString(body)
+            if not sound or end != _checksum(body):
+                raise ValueError
+            event.ParseFromString(body)
         except Exception:  # protobuf's own kinds of error differ between its versions
+            warnings.warn(f"{path} is damaged at byte {start}: the numbers are those of {METRICS}, later times are not known", stacklevel=4)
             return
         if event.HasField("summary") and math.isfinite(event.wall_time):
             yield event.step, event.wall_time
         start += 16 + length
+
+
+def _checksum(data: bytes) -> bytes:
+    return masked_crc32c(data).to_bytes(4, "little")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,29 +12,31 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from contextssl import advice
 from contextssl.checkpoints import CARRIED, RECIPE
 from contextssl.config.settings import TrainSettings
 from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.pairs import PairBatch
 from contextssl.errors import DataError, TrainingError
+from contextssl.evaluation.context_reading import reading_rows
 from contextssl.evaluation.online import OnlinePairs, criterion, online_rows, watched
 from contextssl.factors import Environment
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.models.whole_batch import ALONE, WholeBatch
 from contextssl.randomness import seeded_generator
 from contextssl.records.results import ResultRow
-from contextssl.system.distributed import anywhere
-from contextssl.system.files import write_json
+from contextssl.system.distributed import anywhere, first_process_where
 from contextssl.system.memory import peak_memory_mib
 from contextssl.training.batches import PairLoader
 from contextssl.training.carried_views import DrawnViews
-from contextssl.training.loss import Objective, loss_of
+from contextssl.training.loss import Losses, Objective, loss_of
 from contextssl.training.meters import TrainMeters
+from contextssl.training.non_finite import RECORD, WEIGHTS, random_states, write_bad_step
 from contextssl.training.schedule import peak_learning_rate, warmup_cosine
+from contextssl.training.watch import Watch
 
-NON_FINITE = "before-non-finite"
-# Under this name a checkpoint holds the sums of the meters since they were last fetched.
-METERS = "contextssl_meters"
+# Under these names a checkpoint holds the sums of the meters since they were last fetched, and the alarms.
+METERS, WATCH = "contextssl_meters", "contextssl_watch"
 
 
 class Training(pl.LightningModule):
@@ -60,14 +63,20 @@ class Training(pl.LightningModule):
         self.settings, self.recipe, self.folder = settings, recipe, folder
         self.objective = Objective.of(settings)
         self.meters = TrainMeters(model.factors)
+        self.watch = Watch(model, sampler, self.objective, settings)
         self.rows: list[ResultRow] = []
         # The epoch of the last validation, and its score.
         self.validated: tuple[int, float] | None = None
-        # The model's running statistics before the step, should its loss turn out not to be finite.
+        # Should a loss turn out not to be finite: the model's running statistics before the step; the batch; and torch's random states before each
+        # step since the last that was looked at.
         self.before: list[Tensor] = []
+        self.batch: tuple[int, PairBatch] | None = None
+        self.random: deque[tuple[int, dict[str, Tensor]]] = deque(maxlen=settings.log_every_steps + 1)
         self.first_bad_step: Tensor
-        # The first step whose loss or gradient was not finite, on the device; -1 while there is none.
+        self.bad_here: Tensor
+        # The first step whose loss or gradient was not finite, on the device, -1 while there is none; and whether this process's own was.
         self.register_buffer("first_bad_step", torch.tensor(-1), persistent=False)
+        self.register_buffer("bad_here", torch.tensor(False), persistent=False)
 
     def setup(self, stage: str) -> None:
         # The first process has made the folder. The others get its name here, once they are connected.
@@ -78,25 +87,27 @@ class Training(pl.LightningModule):
     def training_step(self, batch: PairBatch, batch_index: int) -> Tensor:
         # Of every process the same, so that masks and noise are those of the whole batch.
         generator = seeded_generator(self.settings.seed, "step", self.global_step, 0, device=batch.action.device)
-        self.before = [buffer.clone() for buffer in self.model.buffers()]
+        self._remember(batch)
         losses = loss_of(self.model, batch, self.objective, generator, self._whole())
-        self._watch(anywhere(~losses.total.detach().isfinite()))
+        self._watch(~losses.total.detach().isfinite())
         self.meters.update(losses)
         if (self.global_step + 1) % self.settings.log_every_steps == 0:
-            self._log_meters()
+            self._log(losses)
         return losses.total
 
     def _whole(self) -> WholeBatch:
         step, world = self.global_step % self.sampler.steps_per_epoch, self.trainer.world_size
         return WholeBatch(self.sampler.shares(step, world), self.sampler.cuts_sequences(step, world)) if world > 1 else ALONE
 
-    def _log_meters(self) -> None:
+    def _log(self, losses: Losses) -> None:
         values = self.meters.fetch()
         self._stop_if_not_finite()
+        values |= self.watch.numbers(losses)
         self.log("train/loss", values["train/loss"], prog_bar=True, logger=False, rank_zero_only=True)
         self.log("images/s", values["train/images_per_second"], prog_bar=True, logger=False, rank_zero_only=True)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         self._write({**values, "learning_rate": rate, "memory_mib": peak_memory_mib(self.device)}, self.global_step)
+        self.watch.logged(self.global_step, values, self.trainer.is_global_zero)
 
     def _write(self, values: Mapping[str, float], step: int) -> None:
         """To the loggers at once: Lightning would do it only after the step's checkpoint, which would then refer to rows that are not there."""
@@ -106,9 +117,20 @@ class Training(pl.LightningModule):
 
     # -- a loss that is not finite ------------------------------------------------------------------------------------------------------
 
-    def _watch(self, bad: Tensor) -> None:
-        """Note the first step that was bad, the same in every process: on CUDA without waiting for it, elsewhere the run stops at once."""
-        self.first_bad_step = torch.where((self.first_bad_step < 0) & bad, self.global_step, self.first_bad_step)
+    def _remember(self, batch: PairBatch) -> None:
+        """What a step changes, or may not draw again."""
+        self.before = [buffer.clone() for buffer in self.model.buffers()]
+        self.batch = self.global_step, batch
+        self.random.append((self.global_step, random_states(batch.action.device)))
+
+    def _watch(self, here: Tensor, everywhere: bool = False) -> None:
+        """Note the first step that was bad, the same in every process: on CUDA without waiting for it, elsewhere the run stops at once.
+        ``everywhere``: what is bad here is so in every process.
+        """
+        first = self.first_bad_step < 0
+        bad = here if everywhere else anywhere(here)
+        self.bad_here = torch.where(first, here, self.bad_here)
+        self.first_bad_step = torch.where(first & bad, self.global_step, self.first_bad_step)
         if self.device.type != "cuda":
             self._stop_if_not_finite()
 
@@ -123,9 +145,14 @@ class Training(pl.LightningModule):
             if self.device.type == "cuda":
                 self._restore_buffers()
             return
-        # Averaged by now, so the same in every process. The sum of their sizes, since squares might leave float32's range where they do not.
+        # Averaged by now, so the same in every process.
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        self._watch(~torch.nn.utils.get_total_norm(gradients, norm_type=1.0).isfinite())
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.watch.gradient(norm, self.global_step)
+        if self.device.type == "cuda" or not bool(norm.isfinite()):
+            # Squares might leave float32's range where sizes do not, whose sum takes a CPU ten times as long.
+            norm = torch.nn.utils.get_total_norm(gradients, norm_type=1.0)
+        self._watch(~norm.isfinite(), everywhere=True)
         # A fused optimiser skips its step where found_inf is 1: from the first bad step on the weights stay as they were before it, until the
         # meters are fetched.
         if self.device.type == "cuda":
@@ -145,19 +172,28 @@ class Training(pl.LightningModule):
             return
         self._restore_buffers()
         epoch, step = divmod(bad, self.sampler.steps_per_epoch)
-        batch = self.sampler.batch(epoch, step)
-        record = self.folder / f"{NON_FINITE}.json"
-        indices = {name: getattr(batch, name).tolist() for name in ("items", "source_views", "target_views")}
-        if self.trainer.is_global_zero:
-            # Where it cannot be written, the others are waiting all the same; the checkpoint says what is wrong with the disk.
-            with contextlib.suppress(DataError):
-                write_json(record, {"global_step": bad, "epoch": epoch, "step": step, **indices})
-        checkpoint = self.folder / "checkpoints" / f"{NON_FINITE}.ckpt"
+        # Of several processes one that has it writes it: where data differ between machines, those of the others would be finite.
+        if self.trainer.global_rank == first_process_where(self.bad_here):
+            # Where it cannot be made or written, the others are waiting all the same; the checkpoint says what is wrong with the disk.
+            with contextlib.suppress(DataError, OSError, RuntimeError):
+                about = {"global_step": bad, "epoch": epoch, "step": step, "precision": str(self.trainer.precision)}
+                about |= {"process": self.trainer.global_rank, "processes": self.trainer.world_size}
+                write_bad_step(self.folder, about, self._whole_batch(bad), dict(self.random).get(bad, {}))
+        checkpoint = self.folder / WEIGHTS
         self.trainer.save_checkpoint(checkpoint, weights_only=False)
         raise TrainingError(
-            f"the loss or its gradient is not finite at step {bad} (epoch {epoch}, batch {step}); its items and views are in {record}, the "
-            f"weights from before it in {checkpoint}: lower learning_rate, set gradient_clip=1, or look at those items"
+            f"the loss or its gradient is not finite at step {bad} (epoch {epoch}, batch {step}): "
+            f"{advice.command(['contextssl', 'replay', self.folder])} repeats that step and says which tensor was the first; lower "
+            f"learning_rate, set gradient_clip=1, or look at its items, which are in {self.folder / RECORD}, with the weights from before it in "
+            f"{checkpoint}"
         )
+
+    def _whole_batch(self, step: int) -> PairBatch:
+        """Of all processes; drawn again where this one has but a share, or has gone on."""
+        if self.batch is not None and self.batch[0] == step and self.trainer.world_size == 1:
+            return self.batch[1]
+        drawn = self.sampler.batch(*divmod(step, self.sampler.steps_per_epoch))
+        return self.sampler.source.complete(drawn.to(self.device))
 
     # -- validation --------------------------------------------------------------------------------------------------------------------
 
@@ -171,7 +207,8 @@ class Training(pl.LightningModule):
     def signals(self) -> list[ResultRow]:
         # Context lengths beyond the block are replaced by its longest.
         lengths = sorted({min(length, self.model.longest_context) for length in self.settings.eval_ctxt})
-        return online_rows(self.model, self.online, self.environments, lengths)
+        rows = online_rows(self.model, self.online, self.environments, lengths)
+        return [*rows, *reading_rows(self.model, self.online, self.environments)]
 
     def validate(self) -> None:
         """Log the online signals. Every process computes them; running statistics may differ, so the score of the first one counts."""
@@ -180,7 +217,9 @@ class Training(pl.LightningModule):
         score = self.trainer.strategy.broadcast(watched(self.rows, name))
         self.validated = (self.current_epoch, score)
         self.log(name, score, prog_bar=True, logger=False)
-        self._write({**{f"val/{row.key()}": row.mean for row in self.rows}, name: score}, self.global_step - 1)
+        values = {f"val/{row.key()}": row.mean for row in self.rows}
+        self._write({**values, name: score}, self.global_step - 1)
+        self.watch.validated(self.global_step - 1, values, self.trainer.is_global_zero)
         self.meters.reset()
 
     # -- optimiser, batches, checkpoints ------------------------------------------------------------------------------------------------
@@ -229,10 +268,11 @@ class Training(pl.LightningModule):
         checkpoint[RECIPE] = dict(self.recipe)
         if self.carried is not None:
             checkpoint[RECIPE][CARRIED] = self.carried.encoded(self.model).to_dict()
-        checkpoint[METERS] = self.meters.state()
+        checkpoint[METERS], checkpoint[WATCH] = self.meters.state(), self.watch.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.meters.load(checkpoint.get(METERS))
+        self.watch.load(checkpoint.get(WATCH))
 
     def on_train_start(self) -> None:
         self.meters.restart_clock(self.device)

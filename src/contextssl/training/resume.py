@@ -6,20 +6,23 @@ import dataclasses
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 
-from contextssl import checkpoints
+from contextssl import advice, checkpoints
 from contextssl.checkpoints.content import known_settings, named_method, recipe_of, refuse_named_code
+from contextssl.checkpoints.file import beside, is_whole
 from contextssl.config.settings import TrainSettings
 from contextssl.data_set import own_name
-from contextssl.errors import CheckpointError, DataError, SettingsError
-from contextssl.records.run_folder import CHECKPOINTS, LAST, SETTINGS, held, is_early, tidy
+from contextssl.errors import CheckpointError, DamagedCheckpointError, DataError, NewerFormatError, SettingsError
+from contextssl.records.results import read_results
+from contextssl.records.run_folder import CHECKPOINTS, LAST, PREVIOUS, SETTINGS, held, is_early, tidy
 from contextssl.system import interruptions
-from contextssl.system.files import FULL_DISK, read_json, storage_error, write_json
+from contextssl.system.digested_json import read_digested, write_digested
+from contextssl.system.files import FULL_DISK, storage_error
 from contextssl.training.launch import ending_started
 from contextssl.training.module import Training
 from contextssl.training.saving import RunCheckpoints, Stop
@@ -28,7 +31,19 @@ from contextssl.version import __version__
 # Of settings.json.
 FORMAT = 1
 # What may change when a run is resumed: where and how it runs, not what it computes.
-FREE_TO_CHANGE = ("accelerator", "devices", "num_nodes", "workers", "wandb", "progress", "max_minutes", "save_minutes", "compile")
+FREE_TO_CHANGE = (
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "workers",
+    "wandb",
+    "progress",
+    "max_minutes",
+    "save_minutes",
+    "keep_previous",
+    "compile",
+    "verify",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,18 +73,38 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
         settings.run_dir = str(named)
         yield Resumed(settings, named, None, {}, own_name(own.dataset))
         return
-    path = checkpoints.find_checkpoint(named)
+    path = named / PREVIOUS if (named / PREVIOUS).is_file() and not (named / LAST).is_file() else checkpoints.find_checkpoint(named)
     if path.resolve().parent.name != CHECKPOINTS:
         _check_own(checkpoints.read(path), path)
         raise CheckpointError(f"{path} is not in the folder {CHECKPOINTS} of a run, so there is no run to resume: put it into one")
     folder = path.parent.parent if named.is_dir() else path.resolve().parent.parent
     with held(folder):
         tidy(folder)
-        content = checkpoints.read(path)
+        path, content = _whole(path, instead=named.is_dir())
         _check_own(content, path)
         own = checkpoints.settings_of(content, str(path), method=given.method)
         _restore_settings(folder, own)
+        _refuse_newer_results(folder)
         yield Resumed(_settings(given, own, path), folder, path, content, own_name(own.dataset))
+
+
+def _whole(path: Path, instead: bool) -> tuple[Path, dict[str, Any]]:
+    """A checkpoint and its content; ``instead`` of a damaged last one that before it, with a warning: what came after is trained again, to the same
+    weights. Raises CheckpointError where there is none, naming others of the run that are whole.
+    """
+    try:
+        return path, checkpoints.read(path)
+    except DamagedCheckpointError as error:
+        previous = path.with_name(Path(PREVIOUS).name)
+        if instead and previous.is_file() and path != previous:
+            with suppress(CheckpointError):
+                content = checkpoints.read(previous)
+                warnings.warn(f"{error}; the run goes on from {previous.stem}, of step {content.get('global_step')}", stacklevel=4)
+                return previous, content
+        others = [other for other in beside(path) if is_whole(other)]
+        if not others:
+            raise
+        raise CheckpointError(f"{error}, by {advice.command(['contextssl', 'train', f'resume={others[0]}'])}") from error
 
 
 def _check_own(content: dict[str, Any], path: Path) -> None:
@@ -81,32 +116,44 @@ def _check_own(content: dict[str, Any], path: Path) -> None:
 def write_settings(folder: Path, settings: TrainSettings, commit: str | None, parts: Mapping[str, Any]) -> None:
     """The settings of a run, and what its data and encoder are (of :func:`~contextssl.records.provenance.describe_parts`)."""
     about = {"format": FORMAT, "version": __version__, "commit": commit, "settings": dataclasses.asdict(settings)}
-    write_json(folder / SETTINGS, {**about, **parts})
+    write_digested(folder / SETTINGS, {**about, **parts})
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
     """The settings in a run's ``settings.json``.
-    Raises DataError where it is missing, damaged, or of a newer format; CheckpointError where it holds settings that this version does not know.
+    Raises DataError where it is missing, damaged, changed, or of a newer format; CheckpointError for settings that this version does not know.
     """
     path = folder / SETTINGS
-    content = read_json(path)
-    written = content.get("format", FORMAT) if isinstance(content, dict) else None
-    if not isinstance(written, int) or not isinstance(content.get("settings"), dict):
-        raise DataError(f"{path} is damaged: resume the run, which writes it again from its checkpoint, or remove the run")
-    if written > FORMAT:
-        raise DataError(f"{path} has format {written}, written by contextssl {content.get('version')}: this version reads {FORMAT}")
+    fix = "resume the run, which writes it again from its checkpoint, or remove the run"
+    content = read_digested(path, fix, FORMAT)
+    if not isinstance(content.get("settings"), dict):
+        raise DataError(f"{path} is damaged (it holds no settings): {fix}")
     return known_settings(content["settings"], content.get("version"), str(path))
 
 
 def _restore_settings(folder: Path, own: TrainSettings) -> None:
-    """Where ``settings.json`` is missing or damaged, those of the checkpoint are written again."""
+    """Where ``settings.json`` is missing, damaged or changed, those of the checkpoint are written again."""
     try:
         stored_settings(folder)
-    except DataError as error:
-        if "written by" in str(error):
-            raise
-        warnings.warn(f"{folder / SETTINGS} is missing or damaged: it is written again from the checkpoint", stacklevel=3)
+    except NewerFormatError:
+        raise
+    except DataError:
+        warnings.warn(
+            f"{folder / SETTINGS} is missing, damaged or was changed: it is written again from the checkpoint, whose settings a run keeps; for "
+            f"others start a new run, by from={folder}",
+            stacklevel=3,
+        )
         write_settings(folder, own, None, {})
+
+
+def _refuse_newer_results(folder: Path) -> None:
+    """Raises NewerFormatError where a newer version wrote the run's results, which this one would lose; damaged ones are replaced at the end."""
+    try:
+        read_results(folder)
+    except NewerFormatError:
+        raise
+    except DataError:
+        pass
 
 
 def _settings(given: TrainSettings, own: TrainSettings, where: Path) -> TrainSettings:
@@ -171,7 +218,7 @@ def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_f
 
 def how_to_resume(folder: Path) -> str:
     """For a run that was stopped."""
-    if (folder / LAST).is_file():
+    if (folder / LAST).is_file() or (folder / PREVIOUS).is_file():
         return f"resume from its last checkpoint with contextssl train {shlex.quote(f'resume={folder}')}"
     return "it had no checkpoint yet; start it again by the same command"
 

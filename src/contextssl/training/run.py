@@ -40,8 +40,8 @@ from contextssl.models.weights_mark import weights_fingerprint
 from contextssl.named_code import own_encoder
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.provenance import commit, describe_parts, describe_run
-from contextssl.records.results import RESULTS, write_trained
-from contextssl.records.run_folder import LAST, training_folder
+from contextssl.records.results import METRICS_CHECKSUM, RESULTS, write_trained
+from contextssl.records.run_folder import LAST, PREVIOUS, training_folder
 from contextssl.system.distributed import is_first_process, leave_group_at_exit
 from contextssl.system.precision import choose_precision
 from contextssl.training.carried_views import DrawnViews
@@ -53,7 +53,7 @@ from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
 from contextssl.training.progress_callback import Progress
 from contextssl.training.resume import Resumed, fit, resumed, write_settings
-from contextssl.training.saving import AtomicCheckpoints, RunCheckpoints
+from contextssl.training.saving import ProvenCheckpoints, RunCheckpoints
 from contextssl.training.weights_start import WeightsStart, weights_from
 
 # Views of each item that the bins of labels are fitted to.
@@ -100,7 +100,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
             settings, start = encoder_from(settings, given_encoder)
         if data is None:
             if resumed_run is None:
-                dry_run(settings, given_encoder)
+                dry_run(settings, given_encoder, start)
             data = _data_of(settings, {} if resumed_run is None else resumed_run.content)
         if encoder is None and settings.encoder_factory is not None:
             encoder = own_encoder(settings.encoder_factory, settings.seed)
@@ -185,6 +185,8 @@ def _train(
         trainer.save_checkpoint(folder / LAST, weights_only=False)
     if time_is_up or not module.rows:
         module.rows = module.signals()
+        values = {f"val/{row.key()}": row.mean for row in module.rows}
+        module.watch.validated(trainer.global_step - 1, values, trainer.is_global_zero, last=True)
     if trainer.is_global_zero:
         run = {
             **describe_run(settings, data, encoder),
@@ -192,8 +194,13 @@ def _train(
             "steps": trainer.global_step,
             "images": 2 * sampler.pairs_after(trainer.global_step),
             "seconds": round(saving.seconds, 1),
+            **({METRICS_CHECKSUM: f"{saving.metrics.checksum:08x}"} if saving.metrics.checksum else {}),
+            "alarms": module.watch.alarms.listed(),
         }
         write_trained(folder, run, [*module.rows, *held], weights_fingerprint(model))
+        if not time_is_up:
+            # The last one was read back, and nothing will replace it.
+            (folder / PREVIOUS).unlink(missing_ok=True)
     return folder
 
 
@@ -263,7 +270,7 @@ def _trainer(settings: TrainSettings, folder: Path, watched: str, steps_per_epoc
         logger=loggers,
         log_every_n_steps=settings.log_every_steps,
         callbacks=[saving, *([Progress()] if settings.progress else [])],
-        plugins=[AtomicCheckpoints(), *without_requeue()],
+        plugins=[ProvenCheckpoints(settings.keep_previous), *without_requeue()],
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=True,

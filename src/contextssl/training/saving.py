@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import math
+import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +17,10 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from contextssl.checkpoints import read
+from contextssl.checkpoints.file import check_archive, is_whole
 from contextssl.config.settings import RunSettings
-from contextssl.records.run_folder import CHECKPOINTS
+from contextssl.errors import CheckpointError
+from contextssl.records.run_folder import CHECKPOINTS, DAMAGED, LAST, PREVIOUS
 from contextssl.system import interruptions
 from contextssl.system.files import atomic_path
 from contextssl.system.interruptions import Interruptions
@@ -30,8 +34,19 @@ class Stop(Exception):
     """A run that is to stop, and has saved its last checkpoint."""
 
 
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints written under a temporary name and renamed, so that a full disk or a kill leaves the earlier one whole; loaded as plain values."""
+class ProvenCheckpoints(TorchCheckpointIO):
+    """Checkpoints written under a temporary name, read back from the disk, and only then renamed, so that a full or lying disk and a kill leave the
+    earlier one whole; loaded as plain values.
+
+    Args:
+        keep_previous: whether what ``last`` was is kept, as ``last.previous``.
+    """
+
+    def __init__(self, keep_previous: bool = True) -> None:
+        super().__init__()
+        self.keep_previous = keep_previous
+        # Files that this process has read whole, or written.
+        self._proven: set[Path] = set()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         with interruptions.writing(), atomic_path(Path(path)) as temporary:
@@ -42,9 +57,45 @@ class AtomicCheckpoints(TorchCheckpointIO):
                 if any(sign in str(error) for sign in FAILED_WRITE):
                     raise OSError(errno.ENOSPC, "it could not be written whole, the disk seems to be full", str(path)) from error
                 raise
+            prove(temporary)
+            if Path(path).name == Path(LAST).name:
+                self._put_aside(Path(path))
+        self._proven.add(Path(path).resolve())
 
     def load_checkpoint(self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return read(path)
+        content = read(path)
+        self._proven.add(Path(path).resolve())
+        return content
+
+    def _put_aside(self, last: Path) -> None:
+        """What ``last`` is, before it is replaced. One that was not read by this process, since the run goes on from another, may be damaged."""
+        if not last.is_file():
+            return
+        if last.resolve() not in self._proven and not is_whole(last):
+            last.replace(last.with_name(Path(DAMAGED).name))
+        elif self.keep_previous:
+            with atomic_path(last.with_name(Path(PREVIOUS).name)) as temporary:
+                try:
+                    os.link(last, temporary)
+                except OSError:
+                    # Some disks know no second name of a file.
+                    shutil.copyfile(last, temporary)
+
+
+def prove(path: Path) -> None:
+    """Reads a checkpoint that was just written back from the disk, not from memory where the system can tell. Raises OSError where its checksums are
+    wrong.
+    """
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    try:
+        check_archive(path)
+    except CheckpointError as error:
+        raise OSError(
+            errno.EIO, "what was read back is not what was written: the disk, its cable or the memory is faulty", str(path)
+        ) from error
 
 
 class RunCheckpoints(Checkpoint):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -29,7 +30,7 @@ def test_a_table_is_read(tmp_path: Path, value: Any) -> None:
 def test_a_billion_values_in_a_few_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = repeated(tmp_path / "t.parquet", 7, 100_000)
     monkeypatch.setattr(parquet_file, "MOST_VALUES", 1000)
-    monkeypatch.setattr(parquet_file.pd, "read_parquet", lambda path: pytest.fail("read"))
+    monkeypatch.setattr(pd, "read_parquet", lambda path: pytest.fail("read"))
     with pytest.raises(DataError, match=r"declares 100,000 values: it is damaged, or made to exhaust memory"):
         read_file(path)
 
@@ -37,7 +38,7 @@ def test_a_billion_values_in_a_few_bytes_are_refused(tmp_path: Path, monkeypatch
 def test_a_long_word_many_times_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = repeated(tmp_path / "t.parquet", "x" * 1000, 5000)
     monkeypatch.setattr(parquet_file, "MOST_LETTERS", 10_000)
-    monkeypatch.setattr(parquet_file.pd, "read_parquet", lambda path: pytest.fail("read"))
+    monkeypatch.setattr(pd, "read_parquet", lambda path: pytest.fail("read"))
     with pytest.raises(DataError, match="declares words of 5,000,000 letters"):
         read_file(path)
 

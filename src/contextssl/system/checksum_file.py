@@ -1,0 +1,28 @@
+"""SHA-256 of a file that other programs read, in a file beside it, as ``sha256sum --check NAME.sha256`` and the like take it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contextssl.system.files import atomic_path, write_text
+
+SUFFIX = ".sha256"
+
+
+def checksum_file(path: Path) -> Path:
+    """Where the checksum of a file is."""
+    return path.with_name(path.name + SUFFIX)
+
+
+@contextmanager
+def checksummed_path(path: Path) -> Iterator[Path]:
+    """As :func:`~contextssl.system.files.atomic_path`; the checksum is written once the file has its name, and is never that of another."""
+    with atomic_path(path) as temporary:
+        yield temporary
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        checksum_file(path).unlink(missing_ok=True)
+    write_text(checksum_file(path), f"{digest}  {path.name}\n")
