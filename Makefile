@@ -1,11 +1,13 @@
 # make demo   render, train, evaluate, report: ten to twenty minutes on two cores; more words by DEMO="seed=1"
 # make test   every check, in an environment of its own (.venv), made at the first call
 # make docs   the documentation site, into site/: open site/index.html
+# make fuzz   input made up for each parser that is the project's own: make fuzz MINUTES=10
 # make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?=
+MINUTES ?= 1
 
 # What must hold whatever kernels a processor picks, and however many threads add up a sum.
 NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tests/,test_agreement.py test_factors.py \
@@ -15,7 +17,7 @@ NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tes
 KERNELS = default:DEFAULT default:AVX2 avx2:AVX2 avx2:AVX512_CORE
 THREADS = 1 2
 
-.PHONY: demo docs test test-kernels test-slow check environment clean
+.PHONY: demo docs test test-kernels test-slow fuzz check environment clean
 
 environment: $(VENV)/.ready
 
@@ -55,6 +57,10 @@ test-kernels: environment
 
 test-slow: check
 	$(BIN)/python -m pytest
+
+# Input made up for each parser, so many minutes each.
+fuzz: environment
+	nice -n 15 $(BIN)/python -m faults.fuzz --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) site build/website .cache .mypy_cache .ruff_cache .pytest_cache

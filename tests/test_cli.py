@@ -324,3 +324,11 @@ def test_two_processes_train_as_one(in_folder: Path) -> None:
     assert rows[0].keys() == rows[1].keys()
     for key, value in rows[0].items():
         assert rows[1][key] == pytest.approx(value, abs=2e-3), key
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "a\x1b[2J.png", "a\x07\x9b1m", "a\u202egnp.exe", "a\u2028b", "x" * 100_000], ids=ascii)
+def test_a_message_is_one_line_whatever_is_in_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", name]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("\n") and len(said.splitlines()) == 1 and len(said) < 2100
+    assert said.removesuffix("\n").isprintable()

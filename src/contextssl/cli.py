@@ -16,7 +16,7 @@ from contextssl.config.help import text_width
 from contextssl.config.overrides import experiment_of, given_words, help_text, settings_of
 from contextssl.config.own_settings import own_schemas
 from contextssl.config.uses import needless, unread
-from contextssl.errors import ContextSSLError, SettingsError, nearest, out_of_memory
+from contextssl.errors import ContextSSLError, SettingsError, nearest, one_line, out_of_memory
 from contextssl.protocol import PROTOCOLS
 from contextssl.system import interruptions
 from contextssl.system.console import plain_output, warn
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _say(text: str) -> None:
     with suppress(OSError):
-        print(f"contextssl: {text}", file=sys.stderr)
+        print(f"contextssl: {one_line(text)}", file=sys.stderr)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable
 
 # Up to this many known names are listed in a message.
@@ -61,6 +62,27 @@ def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
     if len(known) <= FEW:
         return f"known: {', '.join(known)}"
     return f"the nearest are {', '.join(difflib.get_close_matches(name, known, n=3, cutoff=0.0))}"
+
+
+# Letters of a message at most, and what a terminal or a page takes for something else than a letter: control, and turns of the direction of writing.
+LONGEST = 2000
+NO_LETTER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlevel = 60, 60, 2
+
+
+def brief(value: object) -> str:
+    """A value of a file for a message: its beginning, whatever it holds."""
+    try:
+        return _BRIEF.repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return f"a {type(value).__name__}"
+
+
+def one_line(message: str) -> str:
+    """A message in one line of letters, whatever names of files and values are in it; the middle of a longer one is left out."""
+    plain = NO_LETTER.sub(lambda match: match[0].encode("unicode_escape").decode(), message)
+    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST // 2 - 2]} … {plain[1 - LONGEST // 2 :]}"
 
 
 # In the messages of PyTorch, CUDA, and PyTorch's loader.

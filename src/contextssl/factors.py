@@ -16,9 +16,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from contextssl.errors import SettingsError, nearest
+from contextssl.errors import SettingsError, brief, nearest
 
 NO_FACTOR = "none"
+# Numbers of one factor in a file at most.
+MOST_NUMBERS = 1 << 16
 Relation = Literal["difference", "rotation", "category", "example"]
 
 
@@ -164,6 +166,11 @@ class FactorSpace:
 
     @classmethod
     def from_dict(cls, factors: Sequence[Mapping[str, Any]]) -> FactorSpace:
+        """Raises SettingsError for what is no factor, or holds more numbers than any: a component's name is made for each."""
+        for each in factors:
+            words = (each["name"], each["relation"], *each["components"])
+            if type(each["width"]) is not int or each["width"] > MOST_NUMBERS or not all(isinstance(word, str) for word in words):
+                raise SettingsError(f"a factor is {brief(each)}: it has a name, up to {MOST_NUMBERS:,} numbers, and a name for each")
         return cls(tuple(Factor(f["name"], f["width"], f["relation"], tuple(f["components"])) for f in factors))
 
 

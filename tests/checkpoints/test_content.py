@@ -14,7 +14,7 @@ import torch
 import contextssl
 from contextssl import checkpoints
 from contextssl.checkpoints import content as checkpoint_content
-from contextssl.checkpoints.content import check_resumable, settings_of
+from contextssl.checkpoints.content import check_plain, check_resumable, settings_of
 from contextssl.config.evaluation_settings import EvaluateSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.errors import CheckpointError, DataError, SettingsError
@@ -223,3 +223,23 @@ def test_no_module_is_imported_because_a_checkpoint_names_it(in_folder: Path, wo
     with pytest.raises(DataError, match="no data"):
         open_evaluated(on_others)
     assert not Path("imported").exists()
+
+
+def doubled(depth: int) -> Any:
+    found: Any = ["x"] * 10
+    for _ in range(depth):
+        found = [found] * 10
+    return found
+
+
+@pytest.mark.parametrize(
+    "value", [doubled(8), doubled(60), "x" * 1_000_001, 10**40, [{"a": doubled(7)}]], ids=["tens", "deep", "long", "number", "within"]
+)
+def test_values_that_nobody_can_look_through_are_refused(value: Any) -> None:
+    """Lists of the same ten lists take a few bytes, and longer than the universe to print."""
+    with pytest.raises(CheckpointError, match="too many, too deep or too long"):
+        check_plain({"settings": value}, "x.ckpt")
+
+
+def test_usual_values_are_looked_through() -> None:
+    check_plain({"classes": ["name"] * 100_000, "numbers": [0.5, 3, None, True], "tensor": torch.zeros(3), (1, 2): {"a": ()}}, "x.ckpt")

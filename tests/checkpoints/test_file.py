@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from contextssl.checkpoints import file as checkpoint_file
 from contextssl.checkpoints.file import read_checked
 from contextssl.errors import CheckpointError
 
@@ -104,4 +105,33 @@ def test_a_folder_that_may_not_be_entered_is_said_to_be(file: Path, monkeypatch:
 
     monkeypatch.setattr(Path, "is_file", refuse)
     with pytest.raises(CheckpointError, match="cannot read .*some.ckpt: Permission denied"):
+        read_checked(file)
+
+
+@pytest.mark.parametrize(
+    "called",
+    [b"cbuiltins\nbytearray\n", b"ctorch\nTensor\n", b"ctorch\nFloatTensor\n", b"ctorch.storage\nUntypedStorage\n"],
+    ids=["bytes", "tensor", "kind", "storage"],
+)
+@pytest.mark.parametrize("archive", [True, False])
+def test_memory_is_not_taken_because_a_file_asks_for_it(tmp_path: Path, called: bytes, archive: bool) -> None:
+    """PyTorch itself allows these calls: each takes a terabyte here."""
+    values = b"\x80\x02" + called + b"\x8a\x06" + (1 << 40).to_bytes(6, "little") + b"\x85R."
+    path = tmp_path / "x.ckpt"
+    if archive:
+        with zipfile.ZipFile(path, "w") as made:
+            for name, data in (("data.pkl", values), ("version", b"3\n"), ("byteorder", b"little")):
+                made.writestr(f"archive/{name}", data)
+    else:
+        path.write_bytes(values)
+    with pytest.raises(CheckpointError, match="carries code or objects .*, which is never executed"):
+        read_checked(path)
+
+
+def test_too_many_records_and_too_many_values_are_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_file, "PICKLE_BYTES", 10)
+    with pytest.raises(CheckpointError, match="of plain values, more than the 10 B that are read"):
+        read_checked(file)
+    monkeypatch.setattr(checkpoint_file, "MOST_RECORDS", 2)
+    with pytest.raises(CheckpointError, match="records, more than the 2 that are read"):
         read_checked(file)

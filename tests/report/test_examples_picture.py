@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, UnidentifiedImageError
 
 from contextssl.report.examples_picture import examples_figure, examples_files, said
 from contextssl.report.gallery import data_uri
@@ -39,3 +41,11 @@ def test_examples_in_words() -> None:
     assert said("rotation", gallery()) == "same rotation,\nother colour"
     assert said("none", gallery()) == "same object,\nother rotation\nand colour"
     assert said("rotation+color", gallery()) == "same rotation and colour"
+
+
+def test_a_picture_of_a_gallery_is_read_by_no_other_decoder(tmp_path: Path) -> None:
+    made = gallery()
+    postscript = base64.b64encode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n").decode()
+    images = dict.fromkeys(map(str, range(9)), f"data:image/png;base64,{postscript}")
+    with pytest.raises(UnidentifiedImageError):
+        examples_figure({**made, "images": images})

@@ -159,3 +159,40 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
 
 def test_readable_bytes() -> None:
     assert [readable_bytes(n) for n in (0, 1023, 1536, 5 * 2**30, 3 * 2**42)] == ["0 B", "1023 B", "1.5 KiB", "5.0 GiB", "12.0 TiB"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested too deeply"),
+        ("[" + "[]," * 2_000_001 + "0]", "more than 2,000,000 lists and mappings"),
+        ("9" * 10_000, "not valid JSON"),
+    ],
+    ids=["lists", "mappings", "many", "digits"],
+)
+def test_json_that_would_exhaust_python_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_json(tmp_path / "x.json")
+
+
+def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(DataError, match="is a pipe"):
+        read_json(tmp_path / "pipe.json")
+    for name, read in (("x.json", read_json), ("x.npy", read_array)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(DataError, match=r"has 1\.0 TiB, more than the"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [("(1000000000000,)", "<f4"), ("(99999999999, 99999999999)", "<f8"), ("(4,)", "<U107374182"), ("(9,)", "|V0"), ("(-1,)", "<f4")],
+)
+def test_an_array_that_declares_more_than_its_file_takes_no_memory(shape: str, kind: str) -> None:
+    header = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    with pytest.raises(DataError, match="it declares .* and holds 16 B"):
+        parse_array(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(16), "x.npy")

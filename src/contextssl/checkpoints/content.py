@@ -15,7 +15,7 @@ from contextssl.config.validation import check_value, fields_of, hints_of
 from contextssl.config.values import Unfit, conform
 from contextssl.data.dataset import opened_by_name
 from contextssl.data_set import known_data_set, own_name
-from contextssl.errors import CheckpointError, DamagedCheckpointError, SettingsError
+from contextssl.errors import CheckpointError, DamagedCheckpointError, SettingsError, brief
 from contextssl.method import METHODS
 from contextssl.named_code import own_names
 
@@ -40,6 +40,24 @@ NEEDED: Mapping[str, tuple[type, ...]] = {
 DEPTHS = ("n_layer", "encoder_depth", "sequence_layers")
 
 
+# Plain values of a checkpoint at most, lists within lists, and letters of a word: more is nothing that was ever written. A list may hold another many
+# times over at the price of one, so they are counted as they will be read.
+MOST_VALUES, DEEPEST, LONGEST = 2_000_000, 50, 1_000_000
+
+
+def check_plain(content: Any, where: str) -> None:
+    """Raises CheckpointError where plain values are too many, too deep or too long to be looked at one by one."""
+    left, count = [(content, 0)], 0
+    while left:
+        value, depth = left.pop()
+        inner = (*value.keys(), *value.values()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple | set) else ()
+        count += 1 + len(inner)
+        long = (isinstance(value, str | bytes) and len(value) > LONGEST) or (isinstance(value, int) and value.bit_length() > 64)
+        if count > MOST_VALUES or depth > DEEPEST or long:
+            raise damaged(where, "its plain values are too many, too deep or too long for a checkpoint")
+        left += [(each, depth + 1) for each in inner]
+
+
 def damaged(where: str, what: str) -> DamagedCheckpointError:
     """For a file that is not what was written."""
     return DamagedCheckpointError(f"{where} is damaged: {what}; use an earlier one")
@@ -54,7 +72,7 @@ def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise damaged(where, f"its part {RECIPE!r} is a {type(made).__name__}")
     if made.get("format") != FORMAT:
         raise CheckpointError(
-            f"{where} has format {made.get('format')}, written by version {made.get('version')}: this version reads {FORMAT}"
+            f"{where} has format {brief(made.get('format'))}, written by version {str(made.get('version'))[:40]}: this version reads {FORMAT}"
         )
     for name, kinds in NEEDED.items():
         if not isinstance(made.get(name, ...), kinds):
@@ -63,7 +81,7 @@ def recipe_of(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     # Checkpoints from before there were tables say image_shape.
     shape = made.get("view_shape") or made.get("image_shape")
     if not isinstance(shape, list) or len(shape) not in (1, 3) or not all(isinstance(n, int) and 0 < n < 1 << 20 for n in shape):
-        raise damaged(where, f"view_shape of its recipe is {shape!r}")
+        raise damaged(where, f"view_shape of its recipe is {brief(shape)}")
     return {**made, "view_shape": shape}
 
 
@@ -77,7 +95,7 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, me
         try:
             setattr(settings, name, conform(value, hints_of(TrainSettings)[name]))
         except Unfit:
-            raise damaged(where, f"its setting {name} is {value!r}") from None
+            raise damaged(where, f"its setting {name} is {brief(value)}") from None
     settings.method = named_method(settings.method, method, where)
     for name, field in fields_of(TrainSettings).items():
         # A name is looked up where the user gives it, and never because a file does.
@@ -85,7 +103,7 @@ def settings_of(content: Mapping[str, Any], where: str = "the checkpoint", *, me
             try:
                 check_value(name, getattr(settings, name), field)
             except SettingsError:
-                raise damaged(where, f"its setting {name} is {getattr(settings, name)!r}") from None
+                raise damaged(where, f"its setting {name} is {brief(getattr(settings, name))}") from None
     return settings
 
 

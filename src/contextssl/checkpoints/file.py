@@ -22,11 +22,16 @@ import torch
 
 from contextssl.errors import CheckpointError, DamagedCheckpointError
 from contextssl.system.files import readable_bytes, storage_error
+from contextssl.system.zip_directory import listed_members
 
 # How far the records of an archive may exceed the file: weights hardly shrink when they are compressed.
 MOST_INFLATION = 8
 SLACK = 1 << 24
 ZIP = b"PK\x03\x04"
+# Records of an archive at most: a tensor each. Of the plain values in a checkpoint the bytes at most.
+MOST_RECORDS, PICKLE_BYTES = 200_000, 64 * 2**20
+# What PyTorch's own reader of plain values calls by name, with numbers of the file's own: memory of any size. No checkpoint needs it.
+TAKES_MEMORY = re.compile(rb"c((?:__builtin__|builtins)\nbytearray|torch(?:\.cuda)?\n\w*Tensor|torch\.storage\n(?:Un)?[Tt]ypedStorage)\n")
 # What PyTorch raises for a damaged file, and not for other errors.
 DAMAGE = (EOFError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError, struct.error)
 SIGNS_OF_DAMAGE = ("PytorchStreamReader", "unexpected EOF", "corrupt", "nvalid magic number", "storage", "out of bounds", "nvalid header")
@@ -44,6 +49,7 @@ def read_checked(path: Path) -> Any:
         if not path.is_file():
             raise CheckpointError(f"no checkpoint at {path}: check the path")
         check_archive(path)
+        _check_older(path)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -91,6 +97,10 @@ def check_archive(path: Path) -> None:
             return
     size = path.stat().st_size
     try:
+        if (count := listed_members(path)) > MOST_RECORDS:
+            raise CheckpointError(
+                f"{path} lists some {count:,} records, more than the {MOST_RECORDS:,} that are read: it is no checkpoint of a model"
+            )
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
             declared = sum(record.file_size for record in records)
@@ -101,6 +111,9 @@ def check_archive(path: Path) -> None:
                 )
             if any(record.CRC for record in records) and (bad := archive.testzip()) is not None:
                 raise _damaged(path, f"the checksum of its record {bad} is wrong")
+            for record in records:
+                if record.filename.endswith(".pkl"):
+                    _check_values(path, archive, record)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, UnicodeDecodeError, RuntimeError) as error:
         raise _damaged(path) from error
 
@@ -111,3 +124,31 @@ def is_whole(path: Path) -> bool:
         check_archive(path)
         return zipfile.is_zipfile(path)
     return False
+
+
+def _check_values(path: Path, archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:
+    """Raises CheckpointError for plain values that are too many, or ask for memory by themselves."""
+    if record.file_size > PICKLE_BYTES:
+        raise CheckpointError(
+            f"{path} holds {readable_bytes(record.file_size)} of plain values, more than the {readable_bytes(PICKLE_BYTES)} that are read: it is "
+            "damaged or made to exhaust memory; use an earlier one"
+        )
+    if not record.CRC:
+        del record.CRC  # without checksums none is compared
+    _refuse_memory(path, archive.read(record))
+
+
+def _refuse_memory(path: Path, values: bytes) -> None:
+    if match := TAKES_MEMORY.search(values):
+        raise CheckpointError(
+            f"{path} carries code or objects ({match[1].decode().replace(chr(10), '.')}), which is never executed: save it again as a plain state "
+            "dict of tensors"
+        )
+
+
+def _check_older(path: Path) -> None:
+    """Of the format of PyTorch before 1.6, whose plain values come first. Raises CheckpointError where they ask for memory by themselves."""
+    with path.open("rb") as file:
+        start = file.read(PICKLE_BYTES)
+    if not start.startswith(ZIP):
+        _refuse_memory(path, start)

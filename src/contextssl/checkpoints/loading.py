@@ -16,6 +16,7 @@ from contextssl.checkpoints.content import (
     FORMAT,
     RECIPE,
     check_depths,
+    check_plain,
     check_tensors,
     recipe_of,
     refuse_other_method,
@@ -79,10 +80,12 @@ def read(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if path.suffix == SUFFIX:
         made, weights, carried = read_model(path)
+        check_plain(made, str(path))
         return {RECIPE: {**made, CARRIED: carried}, "state_dict": {MODEL_PREFIX + name: each for name, each in weights.items()}}
     content = read_checked(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict or a checkpoint of a run")
+    check_plain(content, str(path))
     return content
 
 

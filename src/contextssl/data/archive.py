@@ -9,28 +9,38 @@ reads the list of all members again each time a worker opens an archive, and nei
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import os
+import re
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from contextssl.data.listed import FILE_BYTES, Files, list_folder
 from contextssl.data.origins import content_mark
+from contextssl.data.unpacked import UNPACKED_BYTES, UNPACKED_RATIO, Unpacked
 from contextssl.errors import DataError
 from contextssl.system.files import readable_bytes, storage_error
+from contextssl.system.zip_directory import listed_members
 
 # A compressed tar that holds more is refused, since every worker process keeps all of it.
-MEMORY_BYTES = 2 * 2**30
+MEMORY_BYTES = 2**30
+# Members of an archive at most: each takes half a kilobyte of memory.
+MOST_MEMBERS = 2_000_000
 # What a compressed tar begins with, by tarfile's name of its compression.
 COMPRESSED = {"gz": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ"}
+OPENED: Mapping[str, Callable[[Path], Any]] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 ARCHIVES = ".tar, .tar.gz, .tgz, .tar.bz2 or .zip"
 DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
+# A name that is the same when it is taken apart and put together.
+PLAIN_NAME = re.compile(r"(?:[^/.\0\\][^/\0\\]*/)*[^/.\0\\][^/\0\\]*")
 # How long the header of a zip's member is, up to its name, and where in it the lengths of the name and of what follows it are.
 ZIP_HEADER, ZIP_NAME, ZIP_EXTRA = 30, 26, 28
 
@@ -60,7 +70,7 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
         raise _damaged(path, error) from error
     except DataError:
         raise
-    except DAMAGE as error:
+    except (*DAMAGE, MemoryError) as error:
         raise _damaged(path, error) from error
     except OSError as error:
         if error.errno is None:  # a checksum that differs
@@ -91,7 +101,7 @@ class ArchiveFiles(Files):
     """
 
     places: dict[str, Place | None] = field(default_factory=dict, repr=False)
-    held: bytes | None = field(default=None, repr=False)
+    held: bytearray | None = field(default=None, repr=False)
 
     def read(self, name: str) -> bytes:
         place = self.places.get(name)
@@ -99,7 +109,7 @@ class ArchiveFiles(Files):
             raise DataError(f"{self.path} holds no file {name}: make the archive again")
         _refuse_large(self.path, name, max(place.size, place.unpacked))
         if self.held is not None:
-            return self.held[place.offset : place.offset + place.size]
+            return bytes(self.held[place.offset : place.offset + place.size])
         try:
             with self.path.open("rb") as file:
                 return _from_zip(file, place) if place.method is not None else _at(file, place.offset, place.size)
@@ -116,57 +126,56 @@ class ArchiveFiles(Files):
         if place.method is not None:
             return f"{place.unpacked} {place.checksum}"
         if self.held is not None:
-            return content_mark(self.held[place.offset : place.offset + place.size])
+            return content_mark(bytes(self.held[place.offset : place.offset + place.size]))
         return f"{place.size} {place.offset} {place.time}"
 
 
 def list_tar(path: Path) -> ArchiveFiles:
     """The places in a plain tar. Raises DataError or tarfile's errors where it is damaged."""
-    with tarfile.open(path, "r:") as tar:
-        members = list(tar)
+    size, members = path.stat().st_size, _Members(path)
+    with path.open("rb") as file, Unpacked(path, file, size).tar() as tar:
+        for member in _each(tar):
+            if member.offset_data + (0 if member.issparse() else member.size) > size:
+                raise tarfile.ReadError("unexpected end of data")
+            members.add(member, Place(member.offset_data, member.size, time=member.mtime))
         # tarfile takes any header that it cannot read for the end of the archive, whose true sign is a block of zeros.
-        if any(_at(tar.fileobj, tar.offset, tarfile.BLOCKSIZE, whole=False)):  # type: ignore[arg-type]
-            raise tarfile.ReadError(f"a bad header after {len(members):,} files")
-    size = path.stat().st_size
-    found = {member: Place(member.offset_data, member.size, time=member.mtime) for member in members if member.isreg()}
-    if any(place.offset + place.size > size for place in found.values()):
-        raise tarfile.ReadError("unexpected end of data")
-    return _listed(path, members, found)
+        if any(_at(file, tar.offset, tarfile.BLOCKSIZE, whole=False)):
+            raise tarfile.ReadError(f"a bad header after {members.count:,} files")
+    return members.listed()
 
 
 def list_compressed_tar(path: Path, compression: str, wanted: Callable[[str], bool]) -> ArchiveFiles:
     """Reads a compressed tar through once, and keeps the ``wanted`` files in memory. ``compression`` is gz, bz2 or xz. Raises DataError where
-    they are more than ``MEMORY_BYTES``. Damage raises the errors of tarfile and of the compression.
+    they are more than ``MEMORY_BYTES``, or the whole unpacks to far more than its own size. Damage raises the errors of tarfile and of the
+    compression.
     """
-    members: list[tarfile.TarInfo] = []
-    found: dict[tarfile.TarInfo, Place] = {}
-    held = bytearray()
-    with tarfile.open(path, f"r:{compression}") as tar:  # type: ignore[call-overload]
-        for member in tar:
-            members.append(member)
-            if not member.isreg():
-                continue
-            if not wanted(member.name):
-                found[member] = Place(len(held), 0)
-                continue
-            # Looked at before anything is read: a few bytes may unpack to many gigabytes.
-            _refuse_large(path, member.name, member.size)
-            if len(held) + member.size > MEMORY_BYTES:
-                raise DataError(
-                    f"{path} holds more than {readable_bytes(MEMORY_BYTES)} of images, and a compressed tar must be kept in memory: "
-                    "unpack it, or make a plain .tar or a .zip of it"
-                )
-            found[member] = Place(len(held), member.size)
-            held += tar.extractfile(member).read()
-        while tar.fileobj is not None and tar.fileobj.read(2**20):
-            pass  # to the end, where the checksum is
-    return _listed(path, members, found, bytes(held))
+    members, held = _Members(path), bytearray()
+    with OPENED[compression](path) as file:
+        unpacked = Unpacked(path, file, UNPACKED_BYTES + UNPACKED_RATIO * path.stat().st_size)
+        with unpacked.tar() as tar:
+            for member in _each(tar):
+                if not member.isreg() or member.issparse() or not wanted(member.name):
+                    members.add(member, Place(len(held), 0))
+                    continue
+                # Looked at before anything is read: a few bytes may unpack to many gigabytes.
+                _refuse_large(path, member.name, member.size)
+                if len(held) + member.size > MEMORY_BYTES:
+                    raise DataError(
+                        f"{path} holds more than {readable_bytes(MEMORY_BYTES)} of images, and a compressed tar must be kept in memory: "
+                        "unpack it, or make a plain .tar or a .zip of it"
+                    )
+                members.add(member, Place(len(held), member.size))
+                unpacked.seek(member.offset_data)
+                unpacked.read_into(held, member.size)
+            unpacked.skip()  # to the end, where the checksum is
+    return members.listed(held)
 
 
 def list_zip(path: Path) -> ArchiveFiles:
     """The places in a zip. Raises DataError where it is encrypted or of an unusual compression, zipfile's errors where it is damaged."""
     places: dict[str, Place | None] = {}
     folders: list[str] = []
+    _refuse_many(path, listed_members(path))
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             name = _clean(path, member.filename.replace("\\", "/"))
@@ -182,28 +191,65 @@ def list_zip(path: Path) -> ArchiveFiles:
     return _found(path, places, folders)
 
 
-def _listed(path: Path, members: list[tarfile.TarInfo], found: dict[tarfile.TarInfo, Place], held: bytes | None = None) -> ArchiveFiles:
-    """Names of a tar's members. A later member of the same name replaces an earlier one, and a link has the place of what it leads to."""
-    places: dict[str, Place | None] = {_clean(path, member.name): found[member] for member in members if member in found}
-    for member in members:
-        if member.issym() or member.islnk():
-            name = _clean(path, member.name)
+class _Members:
+    """The members of a tar by name. A later one of the same name replaces an earlier one, and a link has the place of what it leads to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.count = path, 0
+        self._places: dict[str, Place | None] = {}
+        self._links: list[tuple[str, str]] = []
+        self._folders: list[str] = []
+
+    def add(self, member: tarfile.TarInfo, place: Place) -> None:
+        """``place``: of its bytes, where it is a file. Raises DataError for a name that leads out of the archive, and for too many members."""
+        self.count += 1
+        _refuse_many(self.path, self.count)
+        if member.isreg():
+            # A sparse file is a list of the places of its bytes, which nobody makes of an image.
+            self._places[_clean(self.path, member.name)] = None if member.issparse() else place
+        elif member.issym() or member.islnk():
+            name = _clean(self.path, member.name)
             target = os.path.normpath(PurePosixPath(name).parent / member.linkname) if member.issym() else member.linkname
-            places[name] = places.get(target.removeprefix("./"))
-    return _found(path, places, [_clean(path, member.name) for member in members if member.isdir()], held)
+            self._links.append((name, target.removeprefix("./")))
+        elif member.isdir():
+            self._folders.append(_clean(self.path, member.name))
+
+    def listed(self, held: bytearray | None = None) -> ArchiveFiles:
+        for name, target in self._links:
+            self._places[name] = self._places.get(target)
+        return _found(self.path, self._places, self._folders, held)
+
+
+def _each(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members one after the other; tarfile itself would keep all of them."""
+    while (member := tar.next()) is not None:
+        tar.members.clear()  # type: ignore[attr-defined]
+        yield member
+
+
+def _refuse_many(path: Path, count: int) -> None:
+    if count > MOST_MEMBERS:
+        raise DataError(f"{path} lists more than the {MOST_MEMBERS:,} members that are read: unpack it, and give the folder")
 
 
 def _clean(path: Path, name: str) -> str:
     """``./a//b/`` as ``a/b``. Raises DataError for a name that leads out of the archive."""
+    if PLAIN_NAME.fullmatch(name):
+        return name
     parts = PurePosixPath(name).parts
     if not name or ".." in parts or name.startswith("/") or "\0" in name:
         raise DataError(f"{path} lists {name!r}, which is no path below its top: make the archive again")
     return "/".join(parts)
 
 
-def _found(path: Path, places: dict[str, Place | None], listed: list[str], held: bytes | None = None) -> ArchiveFiles:
+def _found(path: Path, places: dict[str, Place | None], listed: list[str], held: bytearray | None = None) -> ArchiveFiles:
     """Of these places, and of the folders that are listed or that a name lies in."""
-    above = {str(parent) for name in [*places, *listed] for parent in PurePosixPath(name).parents}
+    above: set[str] = set()
+    for name in [*places, *listed]:
+        folder = name.rpartition("/")[0]
+        while folder and folder not in above:
+            above.add(folder)
+            folder = folder.rpartition("/")[0]
     folders = tuple(sorted({*above, *listed} - {".", ""}))
     # Those of a compressed tar were checked when it was read through; a plain one has none.
     checked = held is not None or any(place is not None and place.method is not None for place in places.values())

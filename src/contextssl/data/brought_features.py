@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from contextssl.errors import DataError
-from contextssl.system.files import NO_ARRAY, storage_error
+from contextssl.system.files import parse_array, readable_bytes, storage_error
+from contextssl.system.zip_directory import listed_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,24 @@ if TYPE_CHECKING:
 KINDS = (".npy", ".npz", ".parquet", ".pq")
 # The column, or array, of names.
 NAME = "name"
+# Arrays of a file at most, and what they may unpack to: so much, and so many times the file's own size.
+MOST_ARRAYS = 100
+UNPACKED_BYTES, UNPACKED_RATIO = 2**28, 20
+DAMAGE = (
+    *(
+        ValueError,
+        EOFError,
+        KeyError,
+        TypeError,
+        SyntaxError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+        NotImplementedError,
+        RuntimeError,
+    ),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 # Rows that are looked at together.
 ROWS = 1 << 14
 
@@ -72,9 +92,10 @@ def read_features(path: str | None) -> BroughtFeatures:
 
 def _of_arrays(file: Path) -> BroughtFeatures:
     try:
-        found: Any = np.load(file, mmap_mode="r", allow_pickle=False)
-        arrays = {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
-    except (KeyError, zipfile.BadZipFile, zlib.error, *NO_ARRAY) as error:
+        arrays = _of_archive(file) if zipfile.is_zipfile(file) else {"": np.lib.format.open_memmap(file, mode="r")}
+    except DataError:
+        raise
+    except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{file} is damaged, or holds no plain numbers ({reason}): write it again by numpy.save") from error
     tables = [name for name, array in arrays.items() if array.ndim == 2]
@@ -90,6 +111,22 @@ def _of_arrays(file: Path) -> BroughtFeatures:
     if not others:
         return BroughtFeatures(file, values, [str(number) for number in range(len(values))])
     return BroughtFeatures(file, values, arrays[others[0]].astype(str).tolist(), named=True)
+
+
+def _of_archive(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz``, none of which is read before it is known how large it is."""
+    if (count := listed_members(file)) > MOST_ARRAYS:
+        raise DataError(f"{file} holds some {count:,} arrays: give one array (rows, numbers), and beside it names")
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        unpacked, most = sum(member.file_size for member in members), UNPACKED_BYTES + UNPACKED_RATIO * file.stat().st_size
+        if unpacked > most:
+            raise DataError(
+                f"{file} unpacks to {readable_bytes(unpacked)}, more than {readable_bytes(most)}: save it by numpy.savez, or as .npy"
+            )
+        return {
+            member.filename.removesuffix(".npy"): parse_array(archive.read(member), f"{member.filename} in {file}") for member in members
+        }
 
 
 def _of_parquet(file: Path) -> BroughtFeatures:

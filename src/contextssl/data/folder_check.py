@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import zlib
 from collections import Counter
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from contextssl.data.captions import caption
 from contextssl.data.check_report import CheckReport, note_twins, note_unused
+from contextssl.data.image_bytes import opened_image
+from contextssl.data.listed import FILE_BYTES
 from contextssl.data.parallel import chosen_workers, map_tasks
 from contextssl.data.published_layout import IMAGE_SUFFIXES, Meta, find_published, listed_splits, read_meta, view_count
 from contextssl.data.sample_views import PICTURE_ITEMS, PICTURE_VIEWS, Sample
@@ -119,7 +119,7 @@ def _check_item(shared: tuple[Path, int], name: str) -> tuple[str, _ItemFindings
             findings.faults.append(("image", f"{folder / f'image_{view}.jpg'} is missing: copy or render it again"))
         else:
             # read_image reports what this cannot open.
-            with suppress(Exception), Image.open(io.BytesIO(read_regular(folder / file)), formats=FORMATS) as image:
+            with suppress(Exception), opened_image(read_regular(folder / file, FILE_BYTES), FORMATS) as image:
                 findings.sizes[f"{image.width} × {image.height}"] += 1
                 findings.modes[image.mode] += 1
             try:

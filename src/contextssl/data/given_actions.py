@@ -46,8 +46,13 @@ def read_actions(file: Path, factors: FactorSpace, names: Sequence[str] | None, 
     Raises:
         DataError: where it is missing or no such file, lacks a column, or an image.
     """
-    rows = list(csv.DictReader(io.StringIO(read_csv(file), newline="")))
-    wanted, there = action_columns(factors), {str(name).strip() for name in (rows[0] if rows else {})}
+    try:
+        lines = csv.DictReader(io.StringIO(read_csv(file), newline=""))
+        lines.fieldnames = [name.strip() for name in lines.fieldnames or ()]
+        rows = list(lines)
+    except csv.Error as error:
+        raise DataError(f"{file} is no CSV ({error}): save it as CSV, with commas between the columns") from error
+    wanted, there = action_columns(factors), {*(lines.fieldnames or ())}
     if missing := [name for name in wanted if name not in there]:
         raise DataError(f"{file} has no column {missing[0]}: an action is {', '.join(wanted)}")
     if NAME in there and names is not None:

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from contextssl.data.archive import open_files
-from contextssl.data.listed import Files
+from contextssl.data.listed import Files, read_csv
 from contextssl.data.photo import OTHER_SUFFIXES, SUFFIXES
-from contextssl.errors import DataError, nearest
-from contextssl.system.files import storage_error
+from contextssl.errors import DataError, brief, nearest
 
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
 SPLIT_ORDER = ("train", "val", "test")
 UNLABELLED = "unlabelled"
 LABELLED_LAYOUT = "lay it out as CLASS/image.jpg, or train/CLASS/image.jpg and val/CLASS/image.jpg"
+LONGEST_LINE = 4200
 SPLIT_HEADERS = ("split", "splits", "set", "subset", "partition", "fold")
 
 
@@ -189,20 +189,16 @@ def read_split_file(path: str | Path, listing: Listing) -> dict[str, str]:
     """The split of each image, from lines ``relative/path split`` or ``relative/path,split``; a line of headers may come first. Raises DataError
     for a line of another kind, an unknown split or image, an image named twice or not at all.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise storage_error(error, path, "read the split file") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no text in UTF-8: write lines such as 'cat/001.jpg,train'") from error
+    lines = read_csv(Path(path)).splitlines()
     known = set(listing.names)
     found: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        match = re.fullmatch(r"\s*(.*\S)(?:\s*,\s*|\s+)(\S+?)\s*", line)
+        # A path has four thousand letters at most; matching takes the square of the length.
+        match = re.fullmatch(r"\s*(.*\S)(?:\s*,\s*|\s+)(\S+?)\s*", line) if len(line) <= LONGEST_LINE else None
         if match is None:
-            raise DataError(f"{path}, line {number}: {line.strip()!r} is no image and split, such as 'cat/001.jpg,train'")
+            raise DataError(f"{path}, line {number}: {brief(line.strip())} is no image and split, such as 'cat/001.jpg,train'")
         name, split = (part.strip(" ,\t").strip("\"'") for part in match.groups())
         if number == 1 and split.lower() in SPLIT_HEADERS:
             continue

@@ -10,8 +10,10 @@ from contextssl.data.origins import file_mark
 from contextssl.errors import DataError
 from contextssl.system.files import read_regular, storage_error
 
-# A single file that is larger is refused: the largest image that is decoded has fewer bytes even uncompressed.
-FILE_BYTES = 2**30
+# A single file that is larger is refused: the largest image that is decoded has hardly more bytes even uncompressed, of 16 bits per channel.
+FILE_BYTES = 2**29
+# Of a list in CSV, whose lines take ten times their place in the file while it is read.
+CSV_BYTES, CSV_LINES = 2**27, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,14 @@ class Files:
 
 
 def read_csv(file: Path) -> str:
-    """The text of a CSV file, with or without a byte order mark. Raises DataError where it cannot be read, or is no text in UTF-8."""
+    """The text of a list in CSV, with or without a byte order mark. Raises DataError where it cannot be read, is no text in UTF-8, or is longer than
+    any list.
+    """
     try:
-        return read_regular(file, FILE_BYTES).decode("utf-8-sig")
+        data = read_regular(file, CSV_BYTES)
+        if (lines := data.count(b"\n")) > CSV_LINES:
+            raise DataError(f"{file} has {lines:,} lines, more than the {CSV_LINES:,} that are read of a list: cut it into several")
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise storage_error(error, file, "read") from error
     except UnicodeDecodeError as error:

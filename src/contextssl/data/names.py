@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextssl.errors import NO_LETTER
+
 
 def shown(name: str) -> str:
-    """A name that can be printed, whatever its bytes."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    """A name that can be printed, whatever its bytes: nothing in it moves the cursor of a terminal."""
+    plain = name.encode("utf-8", "backslashreplace").decode()
+    return NO_LETTER.sub(lambda match: match[0].encode("unicode_escape").decode(), plain)
 
 
 def is_text(name: str) -> bool:

@@ -27,13 +27,14 @@ KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 # Words of settings with a meaning of their own.
 TAKEN = (NO_FACTOR, "both", "all")
 EMPTY = ("", "nan", "null", "n/a")
+MOST_COLUMNS = 1000
 
 
 # What it is about, and a sentence.
 Fault: TypeAlias = tuple[str, str]
 
 
-@dataclass
+@dataclass(slots=True)
 class Row:
     """A line of the list: its number, its two images, and the other columns."""
 
@@ -62,29 +63,37 @@ def read_rows(
     """
     needed = NEEDED if kinds else IMAGES
     lines, columns, unread = _read(file, needed)
-    rows = [row for number, cells in lines if (row := _row(number, cells, columns, faults, known, kinds)) is not None]
+    try:
+        rows = [row for number, cells in lines if (row := _row(number, cells, columns, faults, known, kinds)) is not None]
+    except csv.Error as error:
+        raise _no_csv(file, error) from error
     return rows, columns, unread
 
 
-def _read(file: Path, needed: tuple[str, ...]) -> tuple[list[tuple[int, list[str]]], list[str], list[str]]:
-    """The lines below the header with their numbers, the name of each column, and the columns that are not read."""
-    text = read_csv(file)
+def _read(file: Path, needed: tuple[str, ...]) -> tuple[Iterator[tuple[int, list[str]]], list[str], list[str]]:
+    """The lines below the header with their numbers, as they are asked for; the name of each column, and the columns that are not read."""
+    reader = csv.reader(io.StringIO(read_csv(file), newline=""), strict=True)
+    lines = ((reader.line_num, cells) for cells in reader if cells)
     try:
-        lines = [
-            (reader.line_num, cells) for reader in [csv.reader(io.StringIO(text, newline=""), strict=True)] for cells in reader if cells
-        ]
+        first = next(lines, None)
     except csv.Error as error:
-        raise DataError(f"{file} is no CSV ({error}): save it as CSV, with commas between the columns") from error
-    if not lines:
+        raise _no_csv(file, error) from error
+    if first is None:
         raise DataError(f"{file} is empty: its first line names the columns, {', '.join(needed)}")
-    header = [cell.strip().lower() for cell in lines[0][1]]
+    header = [cell.strip().lower() for cell in first[1]]
+    if len(header) > MOST_COLUMNS:
+        raise DataError(f"{file} has {len(header):,} columns: name {', '.join(needed)} in its first line, with commas between them")
     for column in needed:
         if column not in header:
             between = "put commas between the columns" if len(header) == 1 and re.search(r"[;\t|]", header[0]) else ""
             raise DataError(f"{file} has no column {column}: {between or _renamed(column, header)}")
     if repeated := [name for name, count in Counter(header).items() if count > 1]:
         raise DataError(f"{file} has two columns {repeated[0]!r}: keep one")
-    return lines[1:], header, [name for name in header if name not in (*NEEDED, *OPTIONAL)]
+    return lines, header, [name for name in header if name not in (*NEEDED, *OPTIONAL)]
+
+
+def _no_csv(file: Path, error: csv.Error) -> DataError:
+    return DataError(f"{file} is no CSV ({error}): save it as CSV, with commas between the columns")
 
 
 def _renamed(column: str, header: list[str]) -> str:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, UnidentifiedImageError, features
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from contextssl.data.image_bytes import FORMATS, KINDS, opened_image
 from contextssl.errors import DataError
 
-# The formats that are read, by Pillow's names. No other decoder is used, whatever a file is called: that of EPS runs a program.
-KINDS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "AVIF": (".avif",),
-    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
-}
-# Formats that Pillow may have been built without.
-OPTIONAL = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
-FORMATS = tuple(kind for kind in KINDS if kind not in OPTIONAL or features.check(OPTIONAL[kind]))
 SUFFIXES = tuple(suffix for kind in FORMATS for suffix in KINDS[kind])
 # Images of formats that are not read: they are counted and reported.
 OTHER_SUFFIXES = (
@@ -83,7 +67,7 @@ def read_photo(data: bytes, name: str, resolution: int | None, channels: int = 3
     """
     if not data:
         raise DataError(f"{name} is empty: {FIX}")
-    with _decoding(name), _opened(data) as image:
+    with _decoding(name), opened_image(data) as image:
         size = image.size
         if resolution is not None:
             image.draft("RGB" if channels == 3 else "L", (resolution, resolution))
@@ -125,8 +109,10 @@ def _decoding(name: str) -> Iterator[None]:
     """Whatever Pillow raises on damaged bytes, which is nearly anything, becomes a DataError that names the image."""
     try:
         yield
-    except DataError:
-        raise
+    except DataError as error:
+        if str(error).startswith(name):
+            raise
+        raise DataError(f"{name} cannot be decoded ({error}): {FIX}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = Image.MAX_IMAGE_PIXELS or 0
         raise DataError(f"{name} has more pixels than the {limit:,} that are read, against decompression bombs: make it smaller") from error
@@ -138,20 +124,10 @@ def _decoding(name: str) -> Iterator[None]:
 def highest_number(data: bytes) -> int | None:
     """The highest number in an image of more than eight bits; None of another, which is not decoded, or of one that cannot be."""
     try:
-        with _opened(data) as image:
+        with opened_image(data) as image:
             return _highest(image) if is_deep(image) else None
     except Exception:  # read_photo says what it is
         return None
-
-
-@contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
-    """Pillow warns of odd metadata, which do no harm, and of sizes that do: of those alone it raises an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            yield image
 
 
 def is_deep(image: Image.Image) -> bool:

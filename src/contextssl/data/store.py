@@ -14,7 +14,6 @@ The manifest is written last: a folder without one is half-written, and is never
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
@@ -29,12 +28,13 @@ from contextssl.config.data_settings import DataSettings
 from contextssl.data.array_file import place_in
 from contextssl.data.item_checks import ItemChecks, damaged_items
 from contextssl.data.journal import IMAGES, SETTINGS, progress_of
+from contextssl.data.manifest_check import check_manifest
 from contextssl.data.views import Views
 from contextssl.digest import digest_of
 from contextssl.errors import ContextSSLError, DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
 from contextssl.system.digested_json import read_digested
-from contextssl.system.files import parse_array, storage_error
+from contextssl.system.files import ARRAY_BYTES, parse_array, parse_json, read_regular, storage_error
 
 FORMAT = "contextssl views"
 VERSION = 1
@@ -192,12 +192,12 @@ def _manifest_fault(path: Path, contents: _Contents) -> str | None:
     if manifest.get("format") != FORMAT:
         return f"{path / MANIFEST} does not describe a packed store: check the path, or pack it again"
     try:
+        check_manifest(manifest)
         contents.factors = FactorSpace.from_dict(manifest["factors"])
         items, _, _, _, _ = (int(n) for n in manifest["shape"])
         whole = fingerprint(manifest) == manifest["fingerprint"]
         ranges = [(int(start), int(stop)) for start, stop in manifest["splits"].values()]
-        [manifest[key] for key in ("class_names", "image_mean", "image_std")]
-    except (KeyError, TypeError, ValueError, ContextSSLError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ContextSSLError) as error:
         return f"{path / MANIFEST} is damaged ({error!r}): pack the store again"
     if manifest.get("statistics_digest", digest_of_statistics(manifest)) != digest_of_statistics(manifest):
         return f"{path / MANIFEST} was changed after it was written (mean or deviation of the images): pack the store again"
@@ -217,7 +217,7 @@ def _small_file_faults(path: Path, contents: _Contents) -> Iterator[str]:
     for name, recorded in contents.manifest["files"].items():
         file = path / name
         try:
-            data = file.read_bytes()
+            data = read_regular(file, recorded["bytes"] if recorded["bytes"] > ARRAY_BYTES else ARRAY_BYTES)
             if len(data) != recorded["bytes"]:
                 yield f"{file} has {len(data)} bytes, not {recorded['bytes']}: it was cut short or replaced; pack the store again"
             elif zlib.crc32(data) != recorded["crc32"]:
@@ -225,11 +225,18 @@ def _small_file_faults(path: Path, contents: _Contents) -> Iterator[str]:
             elif name.endswith(".npy"):
                 contents.arrays[name] = parse_array(data, file)
             else:
-                contents.names = json.loads(data)
+                contents.names = _names(data, file)
         except OSError as error:
             yield str(storage_error(error, file, "read", "pack the store again, or copy the whole folder"))
         except ContextSSLError as error:
             yield str(error)
+
+
+def _names(data: bytes, file: Path) -> list[str]:
+    names = parse_json(data, file)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{file} holds no list of names: pack the store again")
+    return names
 
 
 def _content_faults(path: Path, contents: _Contents) -> Iterator[str]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,8 @@ from jaxtyping import UInt64
 from PIL import Image, UnidentifiedImageError
 from scipy.spatial.transform import Rotation
 
+from contextssl.data.image_bytes import opened_image
+from contextssl.data.listed import FILE_BYTES
 from contextssl.data.origins import content_mark, digest_of_origins, origins_of
 from contextssl.data.published_layout import IMAGE_SUFFIXES, find_published, folder_mark, read_meta, view_count
 from contextssl.data.source import Item
@@ -168,7 +169,7 @@ def read_image(path: Path, resolution: int | None, channels: int = 3, resize: st
         DataError: where the file is missing, cut short, no image, not square, or of more than eight bits per channel.
     """
     try:
-        with Image.open(io.BytesIO(read_regular(path)), formats=FORMATS) as image:
+        with opened_image(read_regular(path, FILE_BYTES), FORMATS) as image:
             return _decode(image, path, resolution, channels, resize)
     except UnidentifiedImageError as error:
         raise DataError(f"{path} is no image that can be read: copy or render it again") from error
@@ -176,8 +177,8 @@ def read_image(path: Path, resolution: int | None, channels: int = 3, resize: st
         if error.errno is not None:
             raise storage_error(error, path, "read", "copy or render it again") from error
         raise DataError(f"{path} is damaged or cut short ({error}): copy or render it again") from error
-    except (SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
-        if isinstance(error, DataError):
+    except (SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        if isinstance(error, DataError) and str(path) in str(error):
             raise
         raise DataError(f"{path} is damaged ({error}): copy or render it again") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import secrets
 import threading
 import time
@@ -13,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
-from contextssl.data.photo import FIX, FORMATS, read_photo
+from contextssl.data.image_bytes import opened_image
+from contextssl.data.photo import FIX, read_photo
 from contextssl.errors import DataError, InputError
 from contextssl.system.files import readable_bytes
 
@@ -81,7 +80,7 @@ def too_large() -> str:
 def _check_pixels(data: bytes) -> None:
     """From the head of the file, before anything is decoded. What cannot be opened is left to the decoder, which says why."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with opened_image(data) as image:
             width, height = image.size
     except Exception:
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from contextssl.errors import DataError, InputError
 from contextssl.models.predictor import Context
 from contextssl.models.tensors_file import read_tensors, write_tensors
 from contextssl.models.weights_mark import WeightsMark
+from contextssl.system.files import parse_json
 from contextssl.version import __version__
 
 FORMAT = 1
@@ -42,15 +42,15 @@ def write_context(context: Context, path: Path) -> None:
 
 def read_context(path: Path) -> Context:
     """The context of a file, on the CPU; no code is read. Raises DataError for a file that is missing, damaged, or none of a context."""
-    metadata, found = read_tensors(path)
-    about: Any = None
-    with suppress(ValueError):
-        about = json.loads(metadata.get(ABOUT, "null"))
+    none = "holds no context: write one by context.save, or contextssl context make"
+    metadata, found = read_tensors(path, ABOUT, none)
+    about: Any = parse_json(metadata[ABOUT], path)
     tensors = {name.removeprefix(PREFIX): each for name, each in found.items() if name.startswith(PREFIX)}
     if not isinstance(about, dict):
-        raise DataError(f"{path} holds no context: write one by context.save, or contextssl context make")
+        raise DataError(f"{path} {none}")
     if about.get("format") != FORMAT:
-        raise DataError(f"{path} has format {about.get('format')}, written by version {about.get('version')}: this version reads {FORMAT}")
+        written, by = (str(about.get(name))[:40] for name in ("format", "version"))
+        raise DataError(f"{path} has format {written}, written by version {by}: this version reads {FORMAT}")
     keys, values, features = (tensors.get(name) for name in TENSORS)
     held, digest, environment = about.get("held"), about.get("model"), about.get("environment")
     sound = (
@@ -58,10 +58,11 @@ def read_context(path: Path) -> Context:
         and values is not None
         and keys.shape == values.shape
         and keys.ndim == 4
-        and isinstance(held, int)
+        and type(held) is int
         and held > 0
         and keys.shape[2] % held == 0
         and isinstance(digest, str)
+        and isinstance(environment, str | None)
         and (features is None or (features.ndim == 3 and len(features) * held == keys.shape[2]))
         and all(bool(each.isfinite().all()) for each in tensors.values())
     )

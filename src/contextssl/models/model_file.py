@@ -19,6 +19,7 @@ from contextssl.models.context_file import context_tensors
 from contextssl.models.predictor import Context
 from contextssl.models.tensors_file import CONTENT, bytes_of, read_tensors, write_tensors
 from contextssl.models.view_encoder import ViewEncoder
+from contextssl.system.files import parse_json
 
 SUFFIX = ".safetensors"
 # In the file's metadata: what rebuilds the model, and the digest of that and of the model's tensors that version 0.1 wrote, and needs.
@@ -70,18 +71,18 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str,
     Raises CheckpointError for a file that is missing, damaged, or holds no model of ours.
     """
     try:
-        metadata, found = read_tensors(path)
+        metadata, found = read_tensors(path, ABOUT, "holds no model of contextssl: it was written by another program")
+        made = parse_json(metadata[ABOUT], path)
     except DataError as error:
         raise CheckpointError(str(error)) from error
     tensors = {name: each for name, each in found.items() if name.startswith((WEIGHTS, CARRIED))}
-    about = metadata.get(ABOUT)
-    if about is None:
-        raise CheckpointError(f"{path} holds no model of contextssl: it was written by another program")
-    if CONTENT not in metadata and _digest(about, tensors) != metadata.get(DIGEST):
+    if CONTENT not in metadata and _digest(metadata[ABOUT], tensors) != metadata.get(DIGEST):
         raise CheckpointError(f"{path} is damaged: its digest is not that of its content; get it again")
     weights = {name.removeprefix(WEIGHTS): _whole(each) for name, each in tensors.items() if name.startswith(WEIGHTS)}
     carried = {name.removeprefix(CARRIED): each for name, each in tensors.items() if name.startswith(CARRIED)}
-    return json.loads(about), weights, _nested(carried) if carried else None
+    if not isinstance(made, dict):
+        raise CheckpointError(f"{path} is damaged: what rebuilds its model is a {type(made).__name__}; get it again")
+    return made, weights, _nested(carried) if carried else None
 
 
 def shareable(recipe: Mapping[str, Any]) -> dict[str, Any]:

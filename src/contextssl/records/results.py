@@ -106,7 +106,7 @@ def read_results(folder: Path) -> tuple[dict[str, Any], list[ResultRow]]:
         return _parsed(content, path)
     except DataError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error
         raise DataError(f"{path} is damaged ({what}): {fix}") from error
 

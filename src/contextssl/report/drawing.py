@@ -35,6 +35,8 @@ DASHES: tuple[Literal["-"] | tuple[float, tuple[float, ...]], ...] = (
 MARKERS = ("o", "s", "^", "D", "v", "P")
 RC: dict[Any, Any] = {
     "svg.fonttype": "none",
+    # Names are text: a dollar sign in one begins no formula.
+    "text.parse_math": False,
     "svg.hashsalt": "contextssl",
     "font.family": "sans-serif",
     "font.size": 11,
@@ -62,7 +64,7 @@ def inline_svg(panel: Panel, factors: Sequence[str], prefix: str) -> Markup:
         figure = Figure(figsize=(4.8, 3.15))
         # Margins by the length of what stands right of the panel: many times as fast as to measure it, and panels align.
         widths = [1.15 * len(line.end) for line in panel.lines if not panel.points] + [0.9 * len(floor.label) for floor in panel.floors]
-        figure.subplots_adjust(left=0.145, right=0.97 - 0.0172 * max(widths, default=0.0), bottom=0.155, top=0.9)
+        figure.subplots_adjust(left=0.145, right=max(0.4, 0.97 - 0.0172 * max(widths, default=0.0)), bottom=0.155, top=0.9)
         draw_panel(figure.subplots(), panel, lambda name: PLACEHOLDERS[colour_key(name, factors)])
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
+from contextssl.data.image_bytes import opened_image
 from contextssl.evaluation.contexts import pairs_in
 from contextssl.report.drawing import LIGHT, PALETTE, RC, figure_files
 from contextssl.report.words import factor_name, listed
@@ -45,7 +44,8 @@ def examples_figure(gallery: Mapping[str, Any]) -> Figure:
     def draw(name: str, start: float, bottom: float) -> Axes:
         axes = figure.add_axes((start, bottom, width, height))
         encoded = base64.b64decode(str(gallery["images"][name]).partition(",")[2])
-        axes.imshow(np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")), interpolation="nearest")
+        with opened_image(encoded) as image:
+            axes.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
         axes.set_axis_off()
         return axes
 

@@ -17,8 +17,12 @@ def gallery(entries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]])
     """The galleries of runs; in the place of one that could not be made, the reason."""
     shown: list[Content] = []
     for run, found, reason in entries:
+        try:
+            made = None if found is None else _one_gallery(found)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            made, reason = None, "its gallery.json is damaged, so remove it and report again"
         missing = element("p", f"No gallery of {run.name}: {(reason or 'none was made').split('; ')[0]}.", class_="missing")
-        shown += [element("h3", run.name) if len(entries) > 1 else None, missing if found is None else _one_gallery(found)]
+        shown += [element("h3", run.name) if len(entries) > 1 else None, missing if made is None else made]
     return section("gallery", "Gallery: the neighbours change with the context", shown)
 
 

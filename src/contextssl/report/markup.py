@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 from markupsafe import Markup as Markup
 from markupsafe import escape
@@ -45,9 +46,12 @@ def _written(piece: Content) -> str:
 
 
 def with_links(text: str) -> Markup:
-    """Plain text, in which ``[words](address)`` is a link."""
+    """Plain text, in which ``[words](address)`` is a link, to pages alone: of another address, such as ``javascript:…``, the words are left."""
     parts = re.split(r"\[([^]]+)\]\(([^)]+)\)", text)
-    links = [element("a", words, href=address) for words, address in zip(parts[1::3], parts[2::3], strict=True)]
+    links = [
+        element("a", words, href=address) if urlsplit(address).scheme in ("", "http", "https") else words
+        for words, address in zip(parts[1::3], parts[2::3], strict=True)
+    ]
     return join(parts[0], [join(link, after) for link, after in zip(links, parts[3::3], strict=True)])
 
 

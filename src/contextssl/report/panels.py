@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contextssl.errors import one_line
 from contextssl.evaluation.contexts import pairs_in
 from contextssl.evaluation.deviations import deviation
 from contextssl.records.results import ResultRow
@@ -14,6 +15,14 @@ from contextssl.report.words import floor_of
 
 # Values of R² below this leave the picture.
 LOWEST = -0.25
+# Letters at the end of a line or in a title: longer names would leave no room for what they name.
+LONGEST_END, LONGEST_TITLE = 26, 60
+
+
+def in_short(name: str, most: int) -> str:
+    """A name in one line, its middle left out where it is long."""
+    name = one_line(name)
+    return name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[1 - most // 2 :]}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,10 @@ class Line:
     faint: bool = False
     end: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "end", in_short(self.end, LONGEST_END))
+        object.__setattr__(self, "label", in_short(self.label, 2 * LONGEST_TITLE))
+
 
 @dataclass(frozen=True)
 class Floor:
@@ -50,6 +63,9 @@ class Floor:
     label: str
     colour: str = "ink"
     upright: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", in_short(self.label, LONGEST_END))
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,10 @@ class Panel:
     whole: bool = True
     points: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("title", "ylabel", "xlabel"):
+            object.__setattr__(self, name, in_short(getattr(self, name), LONGEST_TITLE))
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -92,6 +112,9 @@ class Picture:
     panels: Sequence[Panel]
     caption: str
     legend: Sequence[tuple[str, str, int]] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "legend", [(in_short(label, LONGEST_TITLE), colour, style) for label, colour, style in self.legend])
 
 
 def picture_of(name: str, title: str, panels: Sequence[Panel], caption: str, legend: Sequence[tuple[str, str, int]] = ()) -> Picture | None:

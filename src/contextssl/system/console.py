@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
+from contextssl.errors import one_line
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -38,7 +40,7 @@ def plain_output() -> Iterator[None]:
 def warn(message: str) -> None:
     """A warning of the command itself; of several processes that torchrun started, the first says it."""
     if os.environ.get("RANK", "0") == "0":
-        print(f"contextssl: warning: {message}", file=sys.stderr)
+        print(f"contextssl: warning: {one_line(message)}", file=sys.stderr)
 
 
 def show(what: RenderableType, console: Console | None = None) -> None:
@@ -54,4 +56,4 @@ def show(what: RenderableType, console: Console | None = None) -> None:
 
 
 def _show_warning(message: Warning | str, *where: Any, **rest: Any) -> None:
-    print(f"contextssl: warning: {message}", file=sys.stderr)
+    print(f"contextssl: warning: {one_line(str(message))}", file=sys.stderr)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from contextssl.digest import digest_of
-from contextssl.errors import DataError, NewerFormatError
-from contextssl.system.files import read_regular, storage_error, write_json
+from contextssl.errors import DataError, NewerFormatError, brief
+from contextssl.system.files import JSON_BYTES, parse_json, read_regular, storage_error, write_json
 
 DIGEST, FORMAT = "digest", "format"
 # Of a digest, in letters.
@@ -40,13 +40,13 @@ def read_digested(path: Path | str, fix: str, newest: int | None = None, key: st
         DataError: for a file that is missing, damaged, or was changed after it was written; NewerFormatError for a newer format.
     """
     try:
-        values = json.loads(read_regular(Path(path)))
+        data = read_regular(Path(path), JSON_BYTES)
     except OSError as error:
         raise storage_error(error, path, "read") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} is damaged ({error}): {fix}") from error
+    try:
+        values = parse_json(data, path)
+    except DataError as error:
+        raise DataError(f"{path} is damaged ({error.__cause__ or error}): {fix}") from error
     if not isinstance(values, dict):
         raise DataError(f"{path} is damaged (it holds a {type(values).__name__}): {fix}")
     digest = values.pop(DIGEST, None)
@@ -62,10 +62,12 @@ def read_digested(path: Path | str, fix: str, newest: int | None = None, key: st
 def _check_format(path: Path | str, written: Any, newest: int, by: Any, fix: str) -> None:
     """``by``: what wrote the file. Files of version 0.1 may lack their format."""
     if not isinstance(written, int) or isinstance(written, bool) or written < 1:
-        raise DataError(f"{path} is damaged (its format is {written!r}): {fix}")
+        raise DataError(f"{path} is damaged (its format is {brief(written)}): {fix}")
     if written > newest:
         who = f"contextssl {by.removeprefix('contextssl ')}" if isinstance(by, str) else "a newer version of contextssl"
-        raise NewerFormatError(f"{path} has format {written}, written by {who}: this version reads {newest}; update contextssl to read it")
+        raise NewerFormatError(
+            f"{path} has format {brief(written)}, written by {who}: this version reads {newest}; update contextssl to read it"
+        )
 
 
 def _is_under_another_name(values: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
 import shutil
 import stat
@@ -18,15 +19,19 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from contextssl.errors import DataError
 
+# What is read of one file of plain values, and of one array, at most: what a hostile one could make of more would not fit into memory.
+JSON_BYTES, ARRAY_BYTES = 96 * 2**20, 2**29
+# Lists and mappings in a file of plain values at most: empty ones take some thirty times their place in the file.
+MOST_CONTAINERS = 2_000_000
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What numpy raises for a damaged file, whose header is read as a text of Python.
-NO_ARRAY = (ValueError, EOFError, SyntaxError, tokenize.TokenError, RecursionError)
+NO_ARRAY = (ValueError, EOFError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError, MemoryError)
 ADVICE = {
     **dict.fromkeys(FULL_DISK, "free some space (or raise the quota) on that disk and run the same command again"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a folder that you may write to, or change its permissions"),
@@ -34,8 +39,9 @@ ADVICE = {
 }
 
 
-def read_regular(path: Path | str, most: int | None = None) -> bytes:
-    """The bytes of a file. A pipe, a socket or a device is refused before it is read, for such a read may never end.
+@contextmanager
+def opened_regular(path: Path | str, most: int | None = None) -> Iterator[tuple[IO[bytes], int]]:
+    """A file to be read, and its size. A pipe, a socket or a device is refused before it is read, for such a read may never end.
     Raises DataError for what is no file, or has more than ``most`` bytes; OSError where the system refuses it.
     """
     # Opening a pipe waits for its other end by default; of a file this changes nothing.
@@ -46,6 +52,12 @@ def read_regular(path: Path | str, most: int | None = None) -> bytes:
             raise DataError(f"{path} is {kinds.get(stat.S_IFMT(status.st_mode), 'a device')}, not a file: remove it")
         if most is not None and status.st_size > most:
             raise DataError(f"{path} has {readable_bytes(status.st_size)}, more than the {readable_bytes(most)} that are read: remove it")
+        yield file, status.st_size
+
+
+def read_regular(path: Path | str, most: int | None = None) -> bytes:
+    """The bytes of a file. Raises as :func:`opened_regular`."""
+    with opened_regular(path, most) as (file, _):
         return file.read()
 
 
@@ -133,11 +145,26 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """The plain values of a JSON file. Raises DataError where it is missing or no valid JSON."""
+    """The plain values of a JSON file. Raises DataError where it is missing, no file, or as :func:`parse_json`."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(read_regular(path, JSON_BYTES), path)
     except OSError as error:
         raise storage_error(error, path, "read") from error
+
+
+def parse_json(data: bytes | str, path: Path | str) -> Any:
+    """The plain values of a text in JSON; ``path`` is what errors name. Raises DataError where it is not valid JSON, nested more deeply than Python
+    goes, or holds more lists and mappings than anything that is written here.
+    """
+    containers = data.count("[") + data.count("{") if isinstance(data, str) else data.count(b"[") + data.count(b"{")
+    if containers > MOST_CONTAINERS:
+        raise DataError(
+            f"{path} holds more than {MOST_CONTAINERS:,} lists and mappings: it is damaged, or made to exhaust memory; remove it"
+        )
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise DataError(f"{path} is not valid JSON (nested too deeply): it is damaged; remove it and make it again") from error
     except ValueError as error:
         raise DataError(f"{path} is not valid JSON ({error}): it is damaged; remove it and make it again") from error
 
@@ -156,10 +183,10 @@ def write_array(path: Path | str, array: np.ndarray) -> None:
 
 def read_array(path: Path | str) -> np.ndarray:
     """The array of an ``.npy`` file. A file that holds pickled Python objects is refused: reading one runs whatever code is in it.
-    Raises DataError where it is missing, cut short, a pickle or another kind of file.
+    Raises DataError where it is missing, no file, cut short, larger than ``ARRAY_BYTES``, a pickle or another kind of file.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path, ARRAY_BYTES)
     except OSError as error:
         raise storage_error(error, path, "read") from error
     return parse_array(data, path)
@@ -171,7 +198,10 @@ def parse_array(data: bytes, path: Path | str) -> np.ndarray:
         kind = "empty" if not data else "a pickle" if data[0] == 0x80 else "another kind of file"
         raise DataError(f"{path} is not an .npy file but {kind}: write it with numpy.save, from an array of numbers or strings")
     try:
+        _check_declared(data, path)
         return np.load(io.BytesIO(data), allow_pickle=False)
+    except DataError:
+        raise
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise DataError(
@@ -181,6 +211,21 @@ def parse_array(data: bytes, path: Path | str) -> np.ndarray:
         raise DataError(f"{path} is damaged or cut short ({str(error).splitlines()[0]}): copy or write it again") from error
     except NO_ARRAY as error:
         raise DataError(f"{path} is damaged or cut short: copy or write it again") from error
+
+
+def _check_declared(data: bytes, path: Path | str) -> None:
+    """Raises DataError for an array that says it is larger than its file, before memory is taken for it; ValueError for a damaged header."""
+    opened = io.BytesIO(data)
+    version = np.lib.format.read_magic(opened)
+    # Of version 3 only the encoding of the names of fields differs.
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = read(opened)
+    count = math.prod(shape)
+    if not kind.hasobject and (count < 0 or count * kind.itemsize > len(data) - opened.tell() or (count and not kind.itemsize)):
+        raise DataError(
+            f"{path} is damaged or cut short: it declares {kind} of shape {shape}, and holds {readable_bytes(len(data) - opened.tell())}; "
+            "copy or write it again"
+        )
 
 
 def readable_bytes(count: int) -> str:

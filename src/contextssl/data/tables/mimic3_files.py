@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from contextssl.data.tables.bounded_input import BoundedInput
 from contextssl.data.tables.text_file import row_fault
 from contextssl.errors import DataError
 from contextssl.system.files import storage_error
@@ -140,7 +141,7 @@ def _arrow(table: TableFile, threads: bool = True) -> pa.Table:
     reading = arrow_csv.ReadOptions(use_threads=threads, block_size=8 << 20)
     converting = arrow_csv.ConvertOptions(include_columns=list(types), column_types=types, null_values=[""], strings_can_be_null=True)
     try:
-        with pa.input_stream(table.path, compression="gzip" if table.compressed else None) as stream:
+        with BoundedInput(table.path, ",", "gzip" if table.compressed else None) as stream:
             return arrow_csv.read_csv(stream, read_options=reading, convert_options=converting)
     except pa.ArrowInvalid as error:
         if threads:  # read by one thread, the error says the line

@@ -11,6 +11,7 @@ import pandas as pd
 from contextssl.data.splits import split_rows
 from contextssl.data.tables import OTHER, PARQUET, is_table_file
 from contextssl.data.tables.cells import as_words, tidied
+from contextssl.data.tables.parquet_file import read_parquet
 from contextssl.data.tables.records_table import Table
 from contextssl.data.tables.text_file import read_text
 from contextssl.errors import DataError, SettingsError, nearest
@@ -28,13 +29,9 @@ def read_file(path: Path, delimiter: str | None = None, decimal: str | None = No
         raise DataError(f"there is no file {path}: check the path")
     if path.suffix.lower() in PARQUET:
         try:
-            frame = pd.read_parquet(path)
+            frame = read_parquet(path)
         except OSError as error:
-            if error.errno is None:
-                raise DataError(f"{path} is no Parquet file, or damaged: write it again") from error
             raise storage_error(error, path, "read") from error
-        except ValueError as error:
-            raise DataError(f"{path} is no Parquet file, or damaged ({str(error).splitlines()[0]}): write it again") from error
         if not len(frame):
             raise DataError(f"{path} has no rows")
         frame = frame.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from contextssl import advice
+from contextssl.data.tables.bounded_input import BoundedInput
 from contextssl.data.tables.cells import tidied
 from contextssl.errors import DataError, SettingsError
 from contextssl.system.files import storage_error
@@ -83,8 +84,11 @@ def read_text(
             decimal_point=decimal or ".",
         )
         parsing = arrow_csv.ParseOptions(delimiter=chosen)
-        table = arrow_csv.read_csv(path, read_options=reading, parse_options=parsing, convert_options=converting)
+        with BoundedInput(path, chosen) as opened:
+            table = arrow_csv.read_csv(opened, read_options=reading, parse_options=parsing, convert_options=converting)
         columns = [name.strip().lstrip("\ufeff") for name in table.column_names]
+    except DataError:
+        raise
     except UnicodeError as error:
         raise DataError(f"{path} is no {encoding or 'UTF-8'}: {_ENCODINGS}") from error
     except pa.ArrowInvalid as error:
