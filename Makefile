@@ -3,11 +3,13 @@
 # make docs   the documentation site, into site/: open site/index.html
 # make fuzz   input made up for each parser that is the project's own: make fuzz MINUTES=10
 # make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
+# make faults   what the project survives, tried out, hours; a part of it: make faults FAULTS="kills disks share=0.1"
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?=
 MINUTES ?= 1
+FAULTS ?=
 
 # What must hold whatever kernels a processor picks, and however many threads add up a sum.
 NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tests/,test_agreement.py test_factors.py \
@@ -17,7 +19,7 @@ NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tes
 KERNELS = default:DEFAULT default:AVX2 avx2:AVX2 avx2:AVX512_CORE
 THREADS = 1 2
 
-.PHONY: demo docs test test-kernels test-slow fuzz check environment clean
+.PHONY: demo docs test test-kernels test-slow fuzz faults check environment clean
 
 environment: $(VENV)/.ready
 
@@ -54,6 +56,10 @@ test-kernels: environment
 	  ATEN_CPU_CAPABILITY=$${kernels%:*} ONEDNN_MAX_CPU_ISA=$${kernels#*:} OMP_NUM_THREADS=$$threads MKL_NUM_THREADS=$$threads \
 	    $(BIN)/python -m pytest -q --durations=3 -m 'not slow' $(NUMERIC); \
 	done; done
+
+# At low priority, and resumable: the same command goes on where it was.
+faults: environment
+	nice -n 15 $(BIN)/python -m faults $(FAULTS)
 
 test-slow: check
 	$(BIN)/python -m pytest

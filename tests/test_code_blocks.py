@@ -58,6 +58,7 @@ NOT_RUN = {
     ): "a published checkpoint, and runs that have other names; tests/evaluation/test_evaluate.py runs every protocol",
     ("docs/experiments.md", "sh"): HOURS,
     ("docs/pairs.md", "csv"): "a file and no code",
+    ("docs/reliability.md", "sh"): f"{HOURS}; tests/faults/test_sample.py runs a sample",
     ("docs/report.md", "sh"): "runs that have other names; tests/report/test_command.py runs the command",
     ("docs/results.md", "sh"): HOURS,
 }

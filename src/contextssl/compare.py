@@ -19,17 +19,17 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import open_data
 from contextssl.data_set import own_name
 from contextssl.demo import evaluation_settings
-from contextssl.errors import SettingsError
+from contextssl.errors import CheckpointError, SettingsError
 from contextssl.evaluation.evaluate import CACHE, evaluate
 from contextssl.method import METHODS
 from contextssl.named_code import own_names
 from contextssl.protocol import PROTOCOLS, Protocol, settings_that_count
 from contextssl.records.provenance import describe_machine
 from contextssl.records.results import RESULTS, evaluation_name, read_results
-from contextssl.records.run_folder import LAST, LOCK, PREVIOUS, SETTINGS, held, is_early
+from contextssl.records.run_folder import LOCK, SETTINGS, held, is_early
 from contextssl.report.collect import read_run
 from contextssl.report.comparison import Comparison, Entry, write_comparison
-from contextssl.training.resume import stored_settings
+from contextssl.training.resume import checkpoint_to_resume, stored_settings
 from contextssl.training.run import train
 from contextssl.variants import Variant, differing, method_variants, varied
 
@@ -110,7 +110,9 @@ def _train(wanted: TrainSettings, folder: Path) -> None:
         return
     # A run that was stopped before its first checkpoint starts again in the same folder.
     if folder.is_dir() and not is_early(folder):
-        if not (folder / LAST).is_file() and not (folder / PREVIOUS).is_file():
+        try:
+            checkpoint_to_resume(folder)
+        except CheckpointError:
             # It cannot be resumed, but only the user can say whether to delete it.
             with held(folder):
                 names = (folder.with_name(f"{folder.name}.stopped-{number}") for number in itertools.count(1))

@@ -35,6 +35,19 @@ class NewerFormatError(DataError):
     """A file that a newer version wrote: whole, and not to be written over."""
 
 
+class StorageError(DataError):
+    """What the operating system refused (``what``), and what to do (``fix``): work that can be resumed says how in place of the usual advice."""
+
+    what, fix, full = "", "", False
+
+    @classmethod
+    def of(cls, what: str, fix: str, full: bool) -> StorageError:
+        """``full``: for want of space."""
+        error = cls(f"{what}; {fix}")
+        error.what, error.fix, error.full = what, fix, full
+        return error
+
+
 class CheckpointError(ContextSSLError, ValueError):
     """A checkpoint that is missing, damaged, unsafe or of another model."""
 
@@ -85,24 +98,32 @@ def one_line(message: str) -> str:
     return plain if len(plain) <= LONGEST else f"{plain[: LONGEST // 2 - 2]} … {plain[1 - LONGEST // 2 :]}"
 
 
-# In the messages of PyTorch, CUDA, and PyTorch's loader.
+# In the messages of PyTorch, CUDA, PyTorch's loader, and the system.
 NO_MEMORY = re.compile(
-    "can't allocate memory|Cannot allocate memory|out of memory|DefaultCPUAllocator|CUBLAS_STATUS_ALLOC_FAILED|allocate shared memory"
+    "can't allocate memory|Cannot allocate memory|out of memory|DefaultCPUAllocator|CUBLAS_STATUS_ALLOC_FAILED|allocate shared memory|"
+    "can't start new thread|std::bad_alloc|cannot allocate memory"
 )
 KILLED_WORKER = re.compile(r"DataLoader worker .*(killed by signal: (Killed|Bus error)|exited unexpectedly)")
 
 
-def out_of_memory(error: BaseException) -> str | None:
-    """A message for an error that means that memory ran out; None for any other error."""
+def memory_shortage(error: BaseException) -> str | None:
+    """What ran out, where an error means that memory did, and how much was asked for; None for any other error."""
     text = str(error)
     if KILLED_WORKER.search(text):
-        where = "a process that drew batches was killed, most likely for lack of memory (or of /dev/shm)"
-        return f"{where}: lower workers, batch_size or resolution; what was saved is whole"
+        return "a process that drew batches was killed, most likely for lack of memory (or of /dev/shm)"
     if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError" and not NO_MEMORY.search(text):
         return None
     asked = re.search(r"(?:allocate|you tried to allocate)\s+(\d[\d.]*\s*(?:bytes|[KMGT]iB))", text, re.IGNORECASE)
     device = "the GPU's memory" if "CUDA" in text or "CUBLAS" in text or "MPS" in text else "memory"
+    return f"{device} is full{f' ({asked[1]} more were asked for)' if asked else ''}"
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """A message for an error that means that memory ran out; None for any other error."""
+    shortage = memory_shortage(error)
+    if shortage is None or KILLED_WORKER.search(str(error)):
+        return None if shortage is None else f"{shortage}: lower workers, batch_size or resolution; what was saved is whole"
     return (
-        f"{device} is full{f' ({asked[1]} more were asked for)' if asked else ''}: lower batch_size, resolution or workers, in an evaluation "
-        "train_views, probe_views or items, or free memory; what was saved is whole"
+        f"{shortage}: lower batch_size, resolution or workers, in an evaluation train_views, probe_views or items, or free memory; "
+        "what was saved is whole, and the same command goes on from it"
     )

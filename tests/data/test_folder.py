@@ -67,6 +67,18 @@ def test_a_stopped_folder_goes_on_and_is_not_read_before(tmp_path: Path, monkeyp
     assert np.array_equal(again.read("train", 0, 16)[0], ToySource().read("train", 0, 16)[0])
 
 
+def test_a_folder_that_was_stopped_before_it_said_what_it_is_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "f"
+    (out / "meta").mkdir(parents=True)
+    (out / "meta/.folder.0123abcd.tmp.json").write_bytes(b"{")
+    write(ToySource(), out)
+    assert not list((out / "meta").glob(".*"))
+    (tmp_path / "g/meta").mkdir(parents=True)
+    (tmp_path / "g/meta/mine.txt").touch()
+    with pytest.raises(DataError, match="holds other files"):
+        write(ToySource(), tmp_path / "g")
+
+
 def test_control_c(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt, match=r"writing stopped: what is in .* is kept"):
         write(Failing(error=KeyboardInterrupt()), tmp_path / "f")
@@ -107,7 +119,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(Image.Image, "save", refuse)
-        with pytest.raises(DataError, match=r"cannot write .*train_000: No space left on device; free some space"):
+        with pytest.raises(DataError, match=r"cannot write .*train_000: No space left on device \(.* free\); free some space"):
             write(Full(), tmp_path / "f")
     write(Full(), tmp_path / "f")
     ThreeDIEBenchSource(tmp_path / "f")

@@ -25,6 +25,7 @@ from contextssl.data.pack import pack
 from contextssl.data.store import CHECKSUMS, LABELS, LATENTS, NAMES, RAW_LATENTS, open_store
 from contextssl.data.threediebench_folder import ThreeDIEBenchSource
 from contextssl.errors import DataError, SettingsError
+from contextssl.system.files import readable_bytes
 from tests.sources import ToySource
 
 ARRAYS = ("images.npy", LATENTS, RAW_LATENTS, LABELS, NAMES, CHECKSUMS)
@@ -193,7 +194,9 @@ def test_a_full_disk_at_the_start(tmp_path: Path, whole: Path, monkeypatch: pyte
     needed = (whole / "images.npy").stat().st_size
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
-        with pytest.raises(DataError, match=rf"cannot write .*images\.npy: No space left on device; the store needs {needed:,} bytes"):
+        with pytest.raises(
+            DataError, match=rf"cannot write .*images\.npy: No space left on device \({readable_bytes(needed)} needed, .* free\)"
+        ):
             plain_pack(ToySource(), out)
     assert not (out / "images.npy").exists()
     with monkeypatch.context() as patch:
@@ -202,6 +205,15 @@ def test_a_full_disk_at_the_start(tmp_path: Path, whole: Path, monkeypatch: pyte
         with pytest.raises(DataError, match="No space left"):
             plain_pack(ToySource(), out)
     assert same(plain_pack(ToySource(), out), whole)
+
+
+def test_a_read_only_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(packing_worker, "write_at", read_only)
+    with pytest.raises(DataError, match=r"Read-only file system; 0 of 9 items are packed and kept; choose a folder that you may write to"):
+        plain_pack(ToySource(), tmp_path / "p")
 
 
 def test_a_disk_that_fills_up_on_the_way(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +243,7 @@ def test_a_file_size_limit(tmp_path: Path, whole: Path) -> None:
         f"pack(ToySource(), {str(out)!r}, 16, workers=0, progress=False)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "DataError: cannot write" in done.stderr and "the store needs 27,776 bytes" in done.stderr
+    assert done.returncode == 1 and "StorageError: cannot write" in done.stderr and "(27.1 KiB needed" in done.stderr
     assert same(plain_pack(ToySource(), out), whole)
 
 

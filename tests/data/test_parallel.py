@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing.queues
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -103,6 +105,20 @@ def test_processes_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread of the worker ends it, when it gets its turn")
+def test_threads_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one that writes to the workers, which the executor's own starts: the work would wait for ever."""
+
+    def refused(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(multiprocessing.queues.Queue, "_start_thread", refused)
+    before = threading.excepthook
+    with pytest.raises(DataError, match=r"refused this process another thread, .*workers=0 uses none\); what was done is kept"):
+        list(map_tasks(add_or_die, 1, range(8), workers=2))
+    assert "Traceback" not in capsys.readouterr().err
+    assert threading.excepthook == before and not multiprocessing.active_children()
+
+
 def test_workers_end_at_once_with_their_parent(tmp_path: Path) -> None:
     script = (
         "from tests.data.test_parallel import busy; from contextssl.data.parallel import map_tasks\n"

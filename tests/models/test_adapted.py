@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import contextssl
-from contextssl.errors import InputError
+from contextssl.errors import DataError, InputError
 from contextssl.factors import COLOR, FactorSpace
 from contextssl.models import adapted as adapting
 from tests.used import as_tensor, loaded, pixels
@@ -50,6 +50,18 @@ def test_a_file_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match=r"differs by .* in a batch of 64: it was not written"):
         loaded(tmp_path).adapt().save(tmp_path / "adapted.pt2")
     assert not (tmp_path / "adapted.pt2").exists()
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(program: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    adapted = loaded(tmp_path).adapt()
+    monkeypatch.setattr(torch.export, "save", full)
+    with pytest.raises(DataError, match=r"cannot write .*adapted\.pt2: .*disk seems to be full .* free.*; free some space"):
+        adapted.save(tmp_path / "adapted.pt2")
+    assert not [path for path in tmp_path.iterdir() if "adapted" in path.name]
 
 
 def test_what_cannot_be_adapted(tmp_path: Path) -> None:

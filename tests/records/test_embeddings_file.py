@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -102,3 +103,39 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 def test_another_ending(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"written as \.parquet, \.npy or \.csv"), embeddings_file(tmp_path / "vectors.h5", None):
         pass
+
+
+def test_a_process_that_is_killed_while_it_removes_the_parts_leaves_none_that_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between any two of them; the same command then makes the whole file."""
+    out = tmp_path / "z.npy"
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+    def make() -> None:
+        with embeddings_file(out, {"of": "this"}) as file:
+            for number in range(3):
+                if not file.done(number):
+                    file.add(number, (f"{number}.png",), rows[number : number + 1])
+            file.finish(3)
+
+    original = Path.unlink
+    for survived in range(8):
+        removed = 0
+
+        def unlink(self: Path, missing_ok: bool = False, survived: int = survived) -> None:
+            nonlocal removed
+            if self.parent.name == ".z.npy.parts" and self.name != ".lock" and ".tmp" not in self.name:
+                removed += 1
+                if removed > survived:
+                    raise KeyboardInterrupt
+            original(self, missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", unlink)
+        with suppress(KeyboardInterrupt):
+            make()
+        monkeypatch.undo()
+        out.unlink()
+        make()
+        assert np.array_equal(np.load(out), rows)
+        assert not (tmp_path / ".z.npy.parts").exists()

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from contextssl.errors import DataError
+from contextssl.errors import DataError, StorageError
 from contextssl.system.files import (
     array_bytes,
     atomic_folder,
@@ -99,14 +99,30 @@ def test_a_file_size_limit_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "DataError: cannot write" in done.stderr and "free some space" in done.stderr
+    assert "StorageError: cannot write" in done.stderr and "free some space" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_says_how_much_is_needed_and_how_much_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(
+        StorageError, match=r"No space left on device \(3\.0 KiB needed, \d.* free\); free some space .*; what was saved before is kept"
+    ) as told:
+        write_text(tmp_path / "not/there/a.txt", "abc" * 1024)
+    assert told.value.full and told.value.fix.startswith("free some space")
+    again = pickle.loads(pickle.dumps(told.value))
+    assert (str(again), again.what, again.full) == (str(told.value), told.value.what, True)
+    # As the processes of a sweep name the run.
+    assert str(type(told.value)("seed=1: full")) == "seed=1: full"
 
 
 def test_errors_name_the_fix() -> None:
     assert "you may write to" in str(storage_error(PermissionError(errno.EACCES, "Permission denied"), "x", "write"))
     assert "check the path" in str(storage_error(FileNotFoundError(errno.ENOENT, "No such file"), "x", "read"))
-    assert str(storage_error(OSError(errno.ENOSPC, "full"), "x", "write", "buy a disk")) == "cannot write x: full; buy a disk"
+    assert str(storage_error(OSError(errno.EDQUOT, "full"), "x", "write", "buy a disk")) == "cannot write x: full; buy a disk"
 
 
 class Trap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -18,13 +19,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from contextssl import checkpoints
 from contextssl.data.dataset import Data
-from contextssl.errors import BusyError, CheckpointError, DataError, SettingsError
+from contextssl.errors import BusyError, CheckpointError, DataError, SettingsError, TrainingError
 from contextssl.records.run_folder import held
 from contextssl.training import saving
 from contextssl.training.module import Training
 from contextssl.training.resume import stored_settings
 from contextssl.training.run import train
-from contextssl.training.saving import prove
+from contextssl.training.saving import RunCheckpoints, prove
 from tests.training.runs import tiny_settings, toy_data
 
 pytestmark = pytest.mark.usefixtures("ctrl_c")
@@ -319,7 +320,8 @@ def test_a_full_disk_is_told_in_one_sentence_and_the_last_checkpoint_resumes(
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(
-        DataError, match=r"cannot write .*\.ckpt: .*disk.*; free some space on that disk; .*contextssl train resume=.*stopped"
+        DataError,
+        match=r"cannot write .*\.ckpt: .*disk.* \(\d.* needed, \d.* free\); free some space on that disk, or move .*train resume=.*stopped",
     ) as refused:
         train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     assert "\n" not in str(refused.value)
@@ -327,3 +329,103 @@ def test_a_full_disk_is_told_in_one_sentence_and_the_last_checkpoint_resumes(
     assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt", "last.previous.ckpt"]
     train(tiny_settings(**RUN, resume=str(stopped)), data=data)
     assert_same_run(undisturbed, stopped)
+
+
+def test_a_read_only_disk_is_told_with_how_the_training_goes_on(
+    data: Data, undisturbed: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(content: object, path: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(torch, "save", read_only)
+    with pytest.raises(
+        DataError, match=r"cannot write .*\.ckpt: Read-only file system; choose a folder .*contextssl train resume=.*stopped"
+    ):
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    monkeypatch.undo()
+    train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    assert_same_run(undisturbed, stopped)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has"),
+            r"the GPU's memory is full \(2.50 GiB more were asked",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."),
+            r"memory is full \(4096 bytes more",
+        ),
+        (MemoryError(), "memory is full: devices=N shares each batch"),
+    ],
+)
+def test_memory_that_runs_out_is_one_sentence_with_how_the_training_goes_on(
+    data: Data, undisturbed: Path, stopped: Path, error: Exception, says: str
+) -> None:
+    def fails(_: object) -> None:
+        raise error
+
+    step = int(checkpoints.read(stopped / "checkpoints/last.ckpt")["global_step"])
+    patch = at_step(step + 1, fails)
+    with pytest.raises(TrainingError, match=f"{says}.*workers=0 .*from=.*contextssl train resume=.*stopped") as refused:
+        train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    patch.undo()
+    assert "\n" not in str(refused.value)
+    train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    assert_same_run(undisturbed, stopped)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_was_stopped_between_two_epochs_draws_the_next_ones_batches(
+    data: Data, undisturbed: Path, tmp_path: Path, workers: int
+) -> None:
+    """Workers draw ahead before Lightning has named the epoch."""
+    folder = tmp_path / "run"
+    patch = at_step(5, signalled(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_settings(run_dir=str(folder), **RUN), data=data)
+    patch.undo()
+    train(tiny_settings(**RUN, resume=str(folder), workers=workers), data=data)
+    assert_same_run(undisturbed, folder)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_run_that_was_killed_between_its_first_two_checkpoints_goes_on(
+    data: Data, undisturbed: Path, tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of its first epoch, where best, or one that is kept, is written and last is not."""
+    folder = tmp_path / "run"
+    original = RunCheckpoints._save
+
+    def save(self: RunCheckpoints, trainer: Any, name: str) -> None:
+        if name == "last":
+            raise Killed
+        original(self, trainer, name)
+
+    monkeypatch.setattr(RunCheckpoints, "_save", save)
+    with pytest.raises(Killed):
+        train(tiny_settings(run_dir=str(folder), save_interval=kept, **RUN), data=data)
+    monkeypatch.undo()
+    assert not (folder / "checkpoints/last.ckpt").exists()
+    with pytest.warns(UserWarning, match=r"run has no last checkpoint, so it goes on from (best|epoch=0000)"):
+        train(tiny_settings(**RUN, resume=str(folder)), data=data)
+    assert_same_run(undisturbed, folder)
+
+
+def test_workers_leave_signals_to_the_first_process(data: Data, undisturbed: Path, tmp_path: Path) -> None:
+    """Slurm sends them to every process of a job."""
+    sent = []
+
+    def signal_workers(_: object) -> None:
+        for worker in multiprocessing.active_children():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+                os.kill(worker.pid or 0, number)
+                sent.append(number)
+
+    patch = at_step(4, signal_workers)
+    train(tiny_settings(run_dir=str(tmp_path / "run"), **RUN, workers=2), data=data)
+    patch.undo()
+    assert len(sent) == 8
+    assert_same_run(undisturbed, tmp_path / "run")

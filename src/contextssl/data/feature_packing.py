@@ -25,7 +25,7 @@ from contextssl.data.views import ViewBank
 from contextssl.errors import DataError
 from contextssl.system import files
 from contextssl.system.digested_json import read_digested, write_digested
-from contextssl.system.files import readable_bytes, storage_error
+from contextssl.system.files import storage_error
 from contextssl.system.locks import locked
 from contextssl.system.progress import Meter
 
@@ -64,8 +64,8 @@ def pack_features(
                 _pack(out, banks, description, encode, latents, progress)
     except OSError as error:
         needed = int(np.prod(description["shape"])) * KIND.itemsize
-        fix = f"the features need {readable_bytes(needed)}; what is encoded is kept; free space, and run the same command again"
-        raise storage_error(error, error.filename or out, "write", fix if error.errno in files.FULL_DISK else "") from error
+        first = "free space, and run the same command again" if error.errno in files.FULL_DISK else files.advice(error)
+        raise storage_error(error, error.filename or out, "write", f"what is encoded is kept; {first}", needed) from error
 
 
 def _pack(

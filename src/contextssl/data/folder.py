@@ -95,10 +95,19 @@ def _begin(out: Path, settings: dict[str, Any]) -> None:
             raise DataError(
                 f"{out} was written with other settings ({key} differs, see {settings_file}): choose another folder, or remove this one"
             )
-    elif any(path.name != LOCK for path in out.iterdir()):
+    elif any(not _is_unfinished(path) for path in out.iterdir()):
         raise DataError(f"{out} holds other files: choose a folder that is new or empty")
     else:
+        for left_over in settings_file.parent.glob(".*.tmp*"):
+            left_over.unlink()
         write_digested(settings_file, settings)
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether it is what a process leaves that was killed before it had said what is written there."""
+    if path.name == "meta" and path.is_dir():
+        return all(each.name.startswith(".") and ".tmp" in each.name for each in path.iterdir())
+    return path.name == LOCK
 
 
 class _Job(NamedTuple):

@@ -38,7 +38,7 @@ from contextssl.data.store import (
 from contextssl.errors import DataError, SettingsError
 from contextssl.system import files
 from contextssl.system.digested_json import read_digested, write_digested
-from contextssl.system.files import readable_bytes, storage_error, write_array
+from contextssl.system.files import storage_error, write_array
 from contextssl.system.locks import locked
 from contextssl.system.progress import Meter
 from contextssl.version import __version__
@@ -189,8 +189,6 @@ def _full(error: OSError, out: Path, plan: Plan) -> DataError:
     done = 0
     with suppress(Exception):
         done = progress_of(out)[0]
-    kept, first = f"{done} of {plan.items} items are packed and kept", "fix this"
-    if error.errno in files.FULL_DISK:
-        kept, first = f"the store needs {plan.file_bytes:,} bytes ({readable_bytes(plan.file_bytes)}); {kept}", "free space"
-    fix = f"{kept}; {first} and run the same command again"
-    return storage_error(error, error.filename or out / IMAGES, "write", fix)
+    first = "free space and run the same command again" if error.errno in files.FULL_DISK else files.advice(error)
+    fix = f"{done} of {plan.items} items are packed and kept; {first}"
+    return storage_error(error, error.filename or out / IMAGES, "write", fix, plan.file_bytes)

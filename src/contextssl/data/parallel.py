@@ -10,10 +10,10 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -68,22 +68,59 @@ def map_tasks(
     pending: set[Future[Result]] = set()
     processes: set[BaseProcess] = set()
     try:
-        while True:
-            # A few tasks ahead of the workers keep them busy, however many there are in all.
-            for task in itertools.islice(remaining, 3 * workers - len(pending)):
-                pending.add(_submit(executor, task, own_script))
-                if len(processes) < workers:
-                    processes |= set(multiprocessing.active_children()) - before
-            if not pending:
-                break
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+        with _silent_end_of_threads():
+            while True:
+                # A few tasks ahead of the workers keep them busy, however many there are in all.
+                for task in itertools.islice(remaining, 3 * workers - len(pending)):
+                    pending.add(_submit(executor, task, own_script))
+                    if len(processes) < workers:
+                        processes |= set(multiprocessing.active_children()) - before
+                if not pending:
+                    break
+                done, pending = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                if not done and not _is_managed(executor):
+                    # Nothing would ever be done again.
+                    for process in processes:
+                        process.kill()
+                        process.join()
+                    raise DataError(NO_THREAD)
+                for future in done:
+                    yield future.result()
     except BrokenProcessPool as error:
         executor.shutdown(wait=True, cancel_futures=True)
         raise DataError(_cause_of_death(processes, own_script)) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+# How often the thread that hands tasks to the workers is looked at.
+LOOK_SECONDS = 1.0
+NO_THREAD = (
+    "the system refused this process another thread, for want of memory or by a limit (ulimit -u, ulimit -v): run the same command again with fewer "
+    "workers (workers=0 uses none); what was done is kept"
+)
+
+
+def _is_managed(executor: ProcessPoolExecutor) -> bool:
+    """Whether the executor's own thread is alive: it ends, and no task with it, where it cannot start the one that writes to the workers."""
+    thread = getattr(executor, "_executor_manager_thread", None)
+    return thread is None or thread.is_alive()
+
+
+@contextmanager
+def _silent_end_of_threads() -> Iterator[None]:
+    """Without the traceback of a thread that could not start another: the error says it."""
+    before = threading.excepthook
+
+    def say(given: threading.ExceptHookArgs) -> None:
+        if "can't start new thread" not in str(given.exc_value):
+            before(given)
+
+    threading.excepthook = say
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _submit(executor: ProcessPoolExecutor, task: Any, own_script: bool) -> Future[Any]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from contextssl.errors import InputError
 from contextssl.models.predictor import Context
 from contextssl.system.checksum_file import checksummed_path
+from contextssl.system.torch_files import torch_writing
 
 if TYPE_CHECKING:
     from contextssl.models.contextssl import ContextSSL
@@ -87,7 +88,9 @@ class Adapted(nn.Module):
             if path.suffix == ONNX:
                 self._write_onnx(temporary)
             else:
-                torch.export.save(self.exported(), temporary)
+                program = self.exported()
+                with torch_writing(path):
+                    torch.export.save(program, temporary)
             check_agreement(self, temporary)
 
     def _write_onnx(self, path: Path) -> None:

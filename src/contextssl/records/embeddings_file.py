@@ -7,7 +7,6 @@ is then beside it, for those who read it (``sha256sum --check NAME.sha256``).
 from __future__ import annotations
 
 import csv
-import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -122,12 +121,23 @@ def embeddings_file(out: Path, made_from: Mapping[str, Any] | None) -> Iterator[
             there = read_json(parts / MADE_FROM)
         wanted = None if made_from is None else digest_of(dict(made_from))
         if wanted is None or there != wanted:
-            for path in parts.iterdir():
-                if path.name != LOCK:
-                    path.unlink()
+            _empty(parts)
             write_json(parts / MADE_FROM, wanted)
         yield EmbeddingsFile(out, parts)
-    shutil.rmtree(parts, ignore_errors=True)
+        # Before another process may have them.
+        _empty(parts)
+    with suppress(OSError):
+        parts.rmdir()
+
+
+def _empty(parts: Path) -> None:
+    """Remove all parts, and first what says that they are to be used: a process that is killed between two of them leaves none that count."""
+    try:
+        for path in sorted(parts.iterdir(), key=lambda path: path.name != MADE_FROM):
+            if path.name != LOCK:
+                path.unlink()
+    except OSError as error:
+        raise storage_error(error, error.filename or parts, "remove") from error
 
 
 def _write_npy(path: Path, names: list[list[str]], parts: Iterator[np.ndarray]) -> None:

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from contextssl.errors import DataError
+from contextssl.errors import DataError, StorageError
 
 # What is read of one file of plain values, and of one array, at most: what a hostile one could make of more would not fit into memory.
 JSON_BYTES, ARRAY_BYTES = 96 * 2**20, 2**29
@@ -61,13 +61,30 @@ def read_regular(path: Path | str, most: int | None = None) -> bytes:
         return file.read()
 
 
-def storage_error(error: OSError, path: Path | str, doing: str, fix: str = "") -> DataError:
+def storage_error(error: OSError, path: Path | str, doing: str, fix: str = "", needs: int | None = None) -> StorageError:
     """One clear error for what the operating system refused: ``doing``, such as ``"read"``, a path.
 
-    ``fix`` is what to do, in place of the usual advice for this kind of error.
+    ``fix`` is what to do, in place of the usual advice for this kind of error; ``needs`` is how many bytes a file that does not fit on a disk has.
     """
-    usual = ADVICE.get(error.errno or 0, "check the path and the disk, then run the same command again")
-    return DataError(f"cannot {doing} {path}: {error.strerror or error}; {fix or usual}")
+    full = error.errno in FULL_DISK
+    what = f"cannot {doing} {path}: {error.strerror or error}{_room(error, Path(path), needs) if full else ''}"
+    kept = "; what was saved before is kept" if doing.startswith("write") else ""
+    return StorageError.of(what, fix or f"{advice(error)}{kept}", full)
+
+
+def advice(error: OSError) -> str:
+    """The usual advice for what the operating system refused."""
+    return ADVICE.get(error.errno or 0, "check the path and the disk, then run the same command again")
+
+
+def _room(error: OSError, path: Path, needs: int | None) -> str:
+    """How much a file needs and how much room there is, in brackets, as far as it is known: a quota or a limit says nothing of the disk."""
+    known = [] if needs is None else [f"{readable_bytes(needs)} needed"]
+    if error.errno == errno.ENOSPC:
+        with suppress(OSError):
+            there = next(folder for folder in path.absolute().parents if folder.is_dir())
+            known.append(f"{readable_bytes(shutil.disk_usage(there).free)} free")
+    return f" ({', '.join(known)})" if known else ""
 
 
 def sync_folder(folder: Path) -> None:
@@ -85,11 +102,11 @@ def _flush(path: Path, access: int) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
+def atomic_path(path: Path | str, needs: int | None = None) -> Iterator[Path]:
     """A temporary path next to ``path`` to write a file to; on leaving it is flushed and renamed to ``path``, on an error it is removed.
 
     The folder is made where it is missing. The temporary name starts with a dot and ends with the same suffix, for libraries that go by it.
-    Raises DataError where the disk is full, or the folder cannot be written to.
+    Raises DataError where the disk is full, or the folder cannot be written to; ``needs``, in bytes, is then said.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
@@ -100,7 +117,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise storage_error(error, path, "write") from error
+        raise storage_error(error, path, "write", needs=needs) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -128,7 +145,7 @@ def atomic_folder(path: Path | str, temporary: Path | str) -> Iterator[Path]:
 
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Writes ``data`` to ``path``, whole or not at all. Raises DataError, see :func:`atomic_path`."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, len(data)) as temporary:
         temporary.write_bytes(data)
 
 

@@ -11,11 +11,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.pairs import PairBatch
 from contextssl.errors import ContextSSLError
+from contextssl.system.interruptions import ENDING, WARNING
 
 
 def _begin_worker(_: int) -> None:
-    # Ctrl-C reaches every process of the terminal; the parent decides when the workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process of a terminal, Slurm's signals every process of a job; the parent decides when the workers end.
+    for number in (*ENDING, *WARNING):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class PairBatches(Dataset[PairBatch | ContextSSLError]):
@@ -69,6 +71,8 @@ class PairLoader(DataLoader[PairBatch | ContextSSLError]):
             persistent_workers=workers > 0,
             worker_init_fn=_begin_worker,
         )
+        # Where a run was stopped between two epochs Lightning restores no state, and names the epoch only once the workers have drawn ahead.
+        self.load_state_dict(self.state_dict())
 
     def __iter__(self) -> Iterator[PairBatch]:  # type: ignore[override]
         for batch in super().__iter__():

@@ -17,12 +17,22 @@ from contextssl.checkpoints.content import known_settings, named_method, recipe_
 from contextssl.checkpoints.file import beside, is_whole
 from contextssl.config.settings import TrainSettings
 from contextssl.data_set import own_name
-from contextssl.errors import CheckpointError, DamagedCheckpointError, DataError, NewerFormatError, SettingsError
+from contextssl.errors import (
+    CheckpointError,
+    ContextSSLError,
+    DamagedCheckpointError,
+    DataError,
+    NewerFormatError,
+    SettingsError,
+    StorageError,
+    TrainingError,
+    memory_shortage,
+)
 from contextssl.records.results import read_results
 from contextssl.records.run_folder import CHECKPOINTS, LAST, PREVIOUS, SETTINGS, held, is_early, tidy
 from contextssl.system import interruptions
 from contextssl.system.digested_json import read_digested, write_digested
-from contextssl.system.files import FULL_DISK, storage_error
+from contextssl.system.files import storage_error
 from contextssl.training.launch import ending_started
 from contextssl.training.module import Training
 from contextssl.training.saving import RunCheckpoints, Stop
@@ -73,7 +83,9 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
         settings.run_dir = str(named)
         yield Resumed(settings, named, None, {}, own_name(own.dataset))
         return
-    path = named / PREVIOUS if (named / PREVIOUS).is_file() and not (named / LAST).is_file() else checkpoints.find_checkpoint(named)
+    path = checkpoint_to_resume(named)
+    if named.is_dir() and path.name not in (Path(LAST).name, Path(PREVIOUS).name):
+        warnings.warn(f"{named} has no last checkpoint, so it goes on from {path.stem}", stacklevel=3)
     if path.resolve().parent.name != CHECKPOINTS:
         _check_own(checkpoints.read(path), path)
         raise CheckpointError(f"{path} is not in the folder {CHECKPOINTS} of a run, so there is no run to resume: put it into one")
@@ -105,6 +117,25 @@ def _whole(path: Path, instead: bool) -> tuple[Path, dict[str, Any]]:
         if not others:
             raise
         raise CheckpointError(f"{error}, by {advice.command(['contextssl', 'train', f'resume={others[0]}'])}") from error
+
+
+def checkpoint_to_resume(run: Path) -> Path:
+    """The last checkpoint of a run, as :func:`~contextssl.checkpoints.find_checkpoint`; where there is none, the newest of the others: a process
+    that is killed at the end of the first epoch has written ``best``, or one that is kept, and not yet ``last``. Raises CheckpointError where there
+    is none.
+    """
+    steps = {}
+    for path in [] if (run / LAST).is_file() else _others(run):
+        # One that is damaged is no reason not to take another.
+        with suppress(CheckpointError):
+            steps[path] = int(checkpoints.read(path).get("global_step", -1))
+    return max(steps, key=lambda path: steps[path]) if steps else checkpoints.find_checkpoint(run)
+
+
+def _others(run: Path) -> list[Path]:
+    """A run's checkpoints but the last."""
+    folder = run / CHECKPOINTS
+    return [path for pattern in (Path(PREVIOUS).name, "best.ckpt", "epoch=*.ckpt") for path in folder.glob(pattern)]
 
 
 def _check_own(content: dict[str, Any], path: Path) -> None:
@@ -205,20 +236,37 @@ def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_f
             # Lightning ends a process on a KeyboardInterrupt without a message, and ignores further ones.
             signals.take_again()
             raise KeyboardInterrupt(message()) from None
-        except (OSError, DataError) as error:
-            cause = error if isinstance(error, OSError) else error.__cause__
-            if not isinstance(cause, OSError) or (cause is not error and cause.errno not in FULL_DISK):
+        except Exception as error:
+            if signals.asked is not None and not isinstance(error, ContextSSLError):
+                # A signal that went to other processes too, which are gone by now: what comes of that is no error.
+                raise signals.error() from error
+            advised = _with_advice(error, module.folder)
+            if advised is error:
                 raise
-            fix = f"free some space on that disk; the training: {how_to_resume(module.folder)}"
-            raise storage_error(cause, cause.filename or module.folder, "write", fix) from error
+            raise advised from error
         if signals.asked is not None:
             raise signals.error()
     return False
 
 
+def _with_advice(error: Exception, folder: Path) -> Exception:
+    """An error of a disk or of memory, with how the training goes on; any other as it is."""
+    going_on = f"the training: {how_to_resume(folder)}"
+    if (shortage := memory_shortage(error)) is not None:
+        smaller = f"a smaller batch_size or resolution needs a new run, by from={folder}" if (folder / LAST).is_file() else ""
+        helps = "devices=N shares each batch among N of them, and workers=0 takes the least memory"
+        return TrainingError(f"{shortage}: {helps}; {smaller or 'or lower batch_size or resolution'}; {going_on}")
+    if isinstance(error, OSError):
+        error = storage_error(error, error.filename or folder, "write")
+    if isinstance(error, StorageError):
+        more = ", or move the run's folder to a larger one" if error.full else ""
+        return StorageError.of(error.what, f"{'free some space on that disk' if error.full else error.fix}{more}; {going_on}", error.full)
+    return error
+
+
 def how_to_resume(folder: Path) -> str:
     """For a run that was stopped."""
-    if (folder / LAST).is_file() or (folder / PREVIOUS).is_file():
+    if (folder / LAST).is_file() or _others(folder):
         return f"resume from its last checkpoint with contextssl train {shlex.quote(f'resume={folder}')}"
     return "it had no checkpoint yet; start it again by the same command"
 

@@ -24,10 +24,8 @@ from contextssl.records.run_folder import CHECKPOINTS, DAMAGED, LAST, PREVIOUS
 from contextssl.system import interruptions
 from contextssl.system.files import atomic_path
 from contextssl.system.interruptions import Interruptions
+from contextssl.system.torch_files import torch_writing
 from contextssl.training.metrics_files import EventFile, MetricsCSV
-
-# In PyTorch's error for a failed write: places in its own code, and positions in the file.
-FAILED_WRITE = ("inline_container", "PytorchStreamWriter", "unexpected pos", "iostream", "write")
 
 
 class Stop(Exception):
@@ -49,14 +47,9 @@ class ProvenCheckpoints(TorchCheckpointIO):
         self._proven: set[Path] = set()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        with interruptions.writing(), atomic_path(Path(path)) as temporary:
-            try:
+        with interruptions.writing(), atomic_path(Path(path), bytes_of(checkpoint)) as temporary:
+            with torch_writing(path):
                 torch.save(checkpoint, temporary)
-            except RuntimeError as error:
-                # PyTorch's writer reports a failed write as a RuntimeError of its own.
-                if any(sign in str(error) for sign in FAILED_WRITE):
-                    raise OSError(errno.ENOSPC, "it could not be written whole, the disk seems to be full", str(path)) from error
-                raise
             prove(temporary)
             if Path(path).name == Path(LAST).name:
                 self._put_aside(Path(path))
@@ -96,6 +89,22 @@ def prove(path: Path) -> None:
         raise OSError(
             errno.EIO, "what was read back is not what was written: the disk, its cable or the memory is faulty", str(path)
         ) from error
+
+
+def bytes_of(content: Any) -> int:
+    """What the tensors of a checkpoint take, each once; the rest of it is small."""
+    sizes: dict[int, int] = {}
+
+    def add(value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            storage = value.untyped_storage()
+            sizes[storage.data_ptr()] = storage.nbytes()
+        elif isinstance(value, Mapping | list | tuple):
+            for each in value.values() if isinstance(value, Mapping) else value:
+                add(each)
+
+    add(content)
+    return sum(sizes.values())
 
 
 class RunCheckpoints(Checkpoint):

@@ -1,0 +1,115 @@
+"""Thousands of steps of training, in which a process's memory, file descriptors, threads, processes and /dev/shm are watched: none of them grows."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from faults.frame import Campaign, Ended, Kind, Outcome, Scenario
+from faults.material import Material, material
+from faults.processes import Running, members
+from faults.tasks import DISK, TASKS, TRAINED, Task
+
+# Steps of one training.
+FULL = 10_000
+# Five steps an epoch: 20 items in training, four a batch.
+STEPS_AN_EPOCH = 4
+COUNTED = ("memory", "descriptors", "threads", "processes", "shm")
+# What is between the first samples and the last and is no growth: MiB of memory over a whole training, and none of the others.
+ALLOWED = {"memory": 24.0, "shm": 0.5}
+SETTLED = 0.2
+
+
+def scenarios_of(steps: int, made: Material, campaign: Campaign) -> Iterator[Scenario]:
+    """One training; each thing that is watched is one of the scenarios, and they share what was seen."""
+    seen: list[tuple[Ended, dict[str, list[float]], int]] = []
+
+    def watched(folder: Path) -> tuple[Ended, dict[str, list[float]], int]:
+        if not seen:
+            seen.append(train(steps, folder, made))
+            ended, samples, done = seen[0]
+            growth = {name: [round(value, 1) for value in edges(values)] for name, values in samples.items()}
+            campaign.note("long_run", steps=done, samples=len(samples["memory"]), seconds=round(ended.seconds), from_to=growth)
+        return seen[0]
+
+    for name in COUNTED:
+
+        def judge(folder: Path, name: str = name) -> Outcome:
+            ended, samples, done = watched(folder)
+            if (untidy := ended.untidy) is not None:
+                return untidy
+            if ended.code != 0 or done < steps:
+                return Outcome("lost", f"ended with {ended.code} after {done} steps: {ended.said[-300:]}")
+            return judged(name, samples[name])
+
+        yield Scenario(f"{name} over {steps:,} steps", judge)
+
+
+def judged(name: str, samples: list[float]) -> Outcome:
+    first, last = edges(samples)
+    grown = last - first
+    text = f"{first:.1f} to {last:.1f}{' MiB' if name in ALLOWED else ''}"
+    return Outcome("held" if grown <= ALLOWED.get(name, 0.5) else "lost", text if grown <= ALLOWED.get(name, 0.5) else f"grows: {text}")
+
+
+def edges(samples: list[float]) -> tuple[float, float]:
+    """The medians of the first fifth, once it has settled, and of the last."""
+    if len(samples) < 10:
+        return 0.0, float("inf")
+    settled = samples[int(SETTLED * len(samples)) :]
+    part = max(1, len(settled) // 5)
+    return float(np.median(settled[:part])), float(np.median(settled[-part:]))
+
+
+def train(steps: int, folder: Path, made: Material) -> tuple[Ended, dict[str, list[float]], int]:
+    """How it ended, what was sampled of it, and the last step that it logged."""
+    epochs = -(-steps // STEPS_AN_EPOCH)
+    words = f"train {TRAINED} epochs={epochs} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1 log_every_steps=5 log_interval=50"
+    task = Task("long", words.replace("log_interval=1 log_every_steps=1 ", ""), "run")
+    task.prepare(folder, made.base)
+    running = made.warm.start(task.command(made.base), folder, folder / "said.txt")
+    samples: dict[str, list[float]] = {name: [] for name in COUNTED}
+    while running.poll() is None:
+        for name, value in sample(running).items():
+            samples[name].append(value)
+        time.sleep(0.5)
+    ended = running.wait()
+    done = 0
+    with suppress(OSError, ValueError), (folder / DISK / "run/metrics.csv").open() as file:
+        done = max(int(row["step"]) for row in csv.DictReader(file))
+    return ended, samples, epochs * STEPS_AN_EPOCH if ended.code == 0 else done
+
+
+def sample(running: Running) -> dict[str, float]:
+    """Of all processes of a command together; memory is what they have for themselves, so that what is shared counts once."""
+    found = dict.fromkeys(COUNTED, 0.0)
+    for pid in members(running.pid):
+        with suppress(OSError, ValueError):
+            place = Path("/proc", str(pid))
+            found["memory"] += _kib(place / "smaps_rollup", ("Private_Clean:", "Private_Dirty:", "Swap:")) / 1024
+            found["descriptors"] += sum(1 for _ in (place / "fd").iterdir())
+            found["threads"] += sum(1 for _ in (place / "task").iterdir())
+            found["processes"] += 1
+    with suppress(OSError):
+        found["shm"] = sum(path.stat().st_size for path in Path("/dev/shm").iterdir() if path.is_file()) / 2**20
+    return found
+
+
+def _kib(path: Path, names: tuple[str, ...]) -> float:
+    lines = path.read_text().splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith(names))
+
+
+@contextmanager
+def scenarios(campaign: Campaign, count: int) -> Iterator[Iterator[Scenario]]:
+    # Of its undisturbed run only the data are needed.
+    with material(campaign, [TASKS["training, workers"]]) as made:
+        yield scenarios_of(count, made, campaign)
+
+
+KIND = Kind("long_run", FULL, "steps of one training, in which memory and what the system counts are watched", scenarios)
