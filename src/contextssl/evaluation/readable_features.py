@@ -56,12 +56,14 @@ def feature_rows(model: ViewEncoder, data: Data, seed: int) -> list[ResultRow]:
     return [replace(row, protocol=FEATURES) for row in found]
 
 
-def say_features(folder: Path, rows: Sequence[ResultRow], progress: bool) -> None:
-    """Writes them into a run's folder, shows them where there is ``progress``, and warns where little is there."""
+def say_features(folder: Path, rows: Sequence[ResultRow], progress: bool, *, augmented: bool = False) -> None:
+    """Writes them into a run's folder, shows them where there is ``progress``, and warns where little is there; ``augmented``: views are
+    augmentations of photos.
+    """
     write_json(folder / FILE, [{**vars(row), "mean": row.mean if math.isfinite(row.mean) else None} for row in rows])
     if progress:
         show(feature_table(rows))
-    if (said := advice(rows)) is not None:
+    if (said := advice(rows, augmented)) is not None:
         warnings.warn(said, UserWarning, stacklevel=3)
 
 
@@ -88,8 +90,8 @@ def feature_table(rows: Sequence[ResultRow]) -> Table:
     return table
 
 
-def advice(rows: Sequence[ResultRow]) -> str | None:
-    """A sentence where a factor, or a kind of pair, is hardly there."""
+def advice(rows: Sequence[ResultRow], augmented: bool = False) -> str | None:
+    """A sentence where a factor, or a kind of pair, is hardly there. A photo seldom gives away how it was augmented, which two views of it may."""
     hardly = []
     for row in rows:
         if row.metric == "r2_pooled" and (row.mean < HARDLY or math.isnan(row.mean)):
@@ -98,6 +100,11 @@ def advice(rows: Sequence[ResultRow]) -> str | None:
             hardly.append(f"{row.factor} (MRR {row.mean:.2f}, by chance {row.floor:.2f})")
     if not hardly:
         return None
+    if augmented:
+        return (
+            f"hardly read from the features of one view: {', '.join(hardly)}; two views of a photo may still tell, as docs/frozen.md measures: "
+            "contextssl evaluate geometry says whether contexts bring it out"
+        )
     return (
         f"hardly in these features: {', '.join(hardly)}; no context brings out what is not there: choose another encoder, or train one without "
         "freeze=true"

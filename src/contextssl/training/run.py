@@ -162,7 +162,7 @@ def _train(
         write_settings(folder, settings, commit(), {**parts, "data": {"kind": parts["data"]["kind"]}})
     held = feature_rows(model, data, settings.seed) if isinstance(model.encoder, FrozenEncoder) else []
     if held and resumed_from is None and is_first_process():
-        say_features(folder, held, settings.progress)
+        say_features(folder, held, settings.progress, augmented=DATA_SETS.find(settings.dataset).augments)
     made = checkpoints.recipe(model, settings, data, own_encoder=encoder is not None)
     if resumed_run is not None and resumed_from is not None:
         began = resumed_run.content[checkpoints.RECIPE].get("start_from")
