@@ -214,7 +214,6 @@ def naming_cases() -> Iterator[Case]:
         "embed": ["embed", "{run}", "{folder}"],
         "explore": ["python:explore", "{run}"],
         "begin from it": ["train", "from={run}", "run_dir={folder}/next"],
-        "its encoder": ["train", "encoder_from={run}", "dataset=images", "data_dir={folder}", "run_dir={folder}/next"],
     }
     for what, change in changes.items():
         for door, words in doors.items():

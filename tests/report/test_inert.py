@@ -63,7 +63,7 @@ def hostile_run(folder: Path) -> Path:
         data_dir=next(names),
         method="simclr",
     )
-    lines = "".join(f'{step},0,"{name.replace(chr(34), chr(34) * 2)}",{step}\n' for name in HOSTILE for step in (1, 2, 3))
+    lines = "".join(f'{step},0,"{name.replace(chr(34), chr(34) * 2)}",{step}\n' for step in (1, 2, 3) for name in HOSTILE)
     (run / "metrics.csv").write_text("step,epoch,name,value\n" + lines)
     neighbours: list[dict[str, Any]] = [{"image": "a", "apart": {name: name}, "hit": False, "same_object": True} for name in HOSTILE]
     query = {
@@ -73,10 +73,8 @@ def hostile_run(folder: Path) -> Path:
         "captions": [HOSTILE[0], HOSTILE[1]],
         "apart": {name: name for name in HOSTILE},
     }
-    query |= {
-        "without": neighbours,
-        "environments": {name: {"neighbours": neighbours, "rank": 1.0, "ranked": neighbours} for name in HOSTILE[:3]},
-    }
+    query["without"] = neighbours
+    query["environments"] = {name: {"neighbours": neighbours, "rank": 1.0, "ranked": neighbours} for name in HOSTILE[:3]}
     pair: dict[str, Any] = {"source": "a", "target": "b", "captions": [HOSTILE[2], HOSTILE[4]], "apart": {name: name for name in HOSTILE}}
     images = {"a": "data:image/gif;base64,R0lGODlhAQABAAAAACw=", "b": f"javascript:{HOSTILE[0]}"}
     gallery = {
