@@ -132,7 +132,10 @@ def test_a_run_whose_time_is_up_stops_within_an_epoch_and_goes_on(data: Data, un
     train(tiny_settings(**RUN, resume=str(folder)), data=data)
     assert_same_run(undisturbed, folder)
     before = (folder / "results.json").read_bytes()
+    # As where it is killed just before it removes it.
+    (folder / "checkpoints/last.previous.ckpt").write_bytes(b"earlier")
     assert train(tiny_settings(**RUN, resume=str(folder)), data=data) == folder
+    assert not (folder / "checkpoints/last.previous.ckpt").exists()
     assert (folder / "results.json").read_bytes() == before, "evaluations may stand in it"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,10 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
         if resumed_run is not None and _is_finished(resumed_run, settings):
             if settings.progress and is_first_process():
                 print(f"{resumed_run.folder} is finished: nothing is left to train", flush=True)
+            if is_first_process():
+                # Still there where the run was killed just before it removed it.
+                with suppress(OSError):
+                    (resumed_run.folder / PREVIOUS).unlink(missing_ok=True)
             return resumed_run.folder
         start = None
         if settings.encoder_from is not None and fresh:
