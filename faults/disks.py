@@ -82,7 +82,7 @@ def tried(plan: Plan, made: Material, folder: Path) -> Outcome:
         if (damaged := unreadable(disk)) is not None:
             return Outcome("lost", f"{damaged} does not load")
         again = said.with_name("again.txt")
-        finished = made.warm.start(_again(task, folder, made), folder, again).wait()
+        finished = made.warm.start(goes_on_by(task, folder, made), folder, again).wait()
         if (untidy := finished.untidy) is not None:
             return untidy
         if finished.code != 0:
@@ -190,7 +190,8 @@ def unreadable(disk: Path) -> str | None:
     return None
 
 
-def _again(task: Task, folder: Path, made: Material) -> list[str]:
+def goes_on_by(task: Task, folder: Path, made: Material) -> list[str]:
+    """The command that goes on where there is room again."""
     run = folder / DISK / "run"
     if task.trains and any((run / "checkpoints").glob("[!.]*.ckpt")):
         return ["train", f"resume={DISK}/run"]

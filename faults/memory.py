@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from faults import mounts
-from faults.disks import KEPT, unreadable
+from faults.disks import KEPT, goes_on_by, unreadable
 from faults.frame import Campaign, Ended, Kind, Outcome, Scenario
 from faults.material import Material, material
 from faults.processes import Hook, Running, members
@@ -103,7 +103,7 @@ def tried(plan: Plan, made: Material, folder: Path) -> Outcome:
         return Outcome("lost", f"{damaged} does not load")
     if ended.code != 0:
         again = folder / "again.txt"
-        finished = made.warm.start(_again(task, folder, made), folder, again).wait()
+        finished = made.warm.start(goes_on_by(task, folder, made), folder, again).wait()
         if (untidy := finished.untidy) is not None:
             return untidy
         if finished.code != 0:
@@ -124,13 +124,6 @@ def judged(ended: Ended) -> Outcome | None:
     if missing := [what for what, sign in wanted.items() if not sign.search(lines[0])]:
         return Outcome("traceback", f"the sentence does not say {' and '.join(missing)}: {lines[0]}")
     return None
-
-
-def _again(task: Task, folder: Path, made: Material) -> list[str]:
-    run = folder / DISK / "run"
-    if task.trains and any((run / "checkpoints").glob("[!.]*.ckpt")):
-        return ["train", f"resume={DISK}/run"]
-    return task.command(made.base)
 
 
 def _kill_a_worker(running: Running, seconds: float) -> None:
