@@ -66,7 +66,7 @@ def hostile_run(folder: Path) -> Path:
     lines = "".join(f'{step},0,"{name.replace(chr(34), chr(34) * 2)}",{step}\n' for step in (1, 2, 3) for name in HOSTILE)
     (run / "metrics.csv").write_text("step,epoch,name,value\n" + lines)
     neighbours: list[dict[str, Any]] = [{"image": "a", "apart": {name: name}, "hit": False, "same_object": True} for name in HOSTILE]
-    query = {
+    query: dict[str, Any] = {
         "query": "a",
         "target": "a",
         "class": HOSTILE[3],
