@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -186,6 +187,12 @@ def test_files_that_are_the_same_and_files_that_are_not(tmp_path: Path) -> None:
         (tmp_path / name / "x.npy").write_bytes(b"1")
         (tmp_path / name / "about.json").write_text(json.dumps({"date": name, "shape": 3}))
     assert different_files(tmp_path / "a", tmp_path / "b") is None
+    (tmp_path / "a/x.npy.sha256").write_text(hashlib.sha256(b"1").hexdigest() + "  x.npy\n")
+    (tmp_path / "b/x.npy.sha256").write_text("0" * 64 + "  x.npy\n")
+    assert different_files(tmp_path / "a", tmp_path / "b") is None
+    assert different_files(tmp_path / "b", tmp_path / "a") == "x.npy.sha256 is not that of its file"
+    for name in ("a", "b"):
+        (tmp_path / name / "x.npy.sha256").unlink()
     (tmp_path / "a/x.npy").write_bytes(b"2")
     assert different_files(tmp_path / "a", tmp_path / "b") == "x.npy differs"
     (tmp_path / "a/y").touch()

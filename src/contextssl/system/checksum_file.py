@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contextssl.system.files import atomic_path, write_text
+from contextssl.system.locks import locked
 
 SUFFIX = ".sha256"
 
@@ -19,10 +20,13 @@ def checksum_file(path: Path) -> Path:
 
 @contextmanager
 def checksummed_path(path: Path) -> Iterator[Path]:
-    """As :func:`~contextssl.system.files.atomic_path`; the checksum is written once the file has its name, and is never that of another."""
-    with atomic_path(path) as temporary:
-        yield temporary
-        with temporary.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        checksum_file(path).unlink(missing_ok=True)
-    write_text(checksum_file(path), f"{digest}  {path.name}\n")
+    """As :func:`~contextssl.system.files.atomic_path`; the checksum is written once the file has its name, and is never that of another: a second
+    process that writes the same file waits for the first.
+    """
+    with locked(path.with_name(f".{path.name}.lock"), f"writing {path}"):
+        with atomic_path(path) as temporary:
+            yield temporary
+            with temporary.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            checksum_file(path).unlink(missing_ok=True)
+        write_text(checksum_file(path), f"{digest}  {path.name}\n")
