@@ -13,7 +13,7 @@ from faults.hostile_case import Case
 from faults.hostile_judge import judge
 
 # All that there are.
-FULL = 1211
+FULL = 1202
 # What a case may come to, in the campaign's words; the note keeps its own. Code that ran ended as if all were well.
 AS = {
     "held": "held", "traceback": "traceback", "silent": "silent", "too slow": "hung", "too much memory": "hung", "executed": "silent",

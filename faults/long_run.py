@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
-
 from faults.frame import Campaign, Ended, Kind, Outcome, Scenario
 from faults.material import Material, material
 from faults.processes import Running, members
@@ -23,6 +21,9 @@ COUNTED = ("memory", "descriptors", "threads", "processes", "shm")
 # What is between the first samples and the last and is no growth: MiB of memory over a whole training, and none of the others.
 ALLOWED = {"memory": 24.0, "shm": 0.5}
 SETTLED = 0.2
+# Steps between two rows of metrics, and seconds between two samples.
+LOGGED = 5
+SAMPLED = 0.25
 
 
 def scenarios_of(steps: int, made: Material, campaign: Campaign) -> Iterator[Scenario]:
@@ -58,31 +59,38 @@ def judged(name: str, samples: list[float]) -> Outcome:
 
 
 def edges(samples: list[float]) -> tuple[float, float]:
-    """The medians of the first fifth, once it has settled, and of the last."""
+    """The least of the first fifth, once it has settled, and of the last: what grows grows there too, and what comes and goes does not count."""
     if len(samples) < 10:
         return 0.0, float("inf")
     settled = samples[int(SETTLED * len(samples)) :]
     part = max(1, len(settled) // 5)
-    return float(np.median(settled[:part])), float(np.median(settled[-part:]))
+    return min(settled[:part]), min(settled[-part:])
 
 
 def train(steps: int, folder: Path, made: Material) -> tuple[Ended, dict[str, list[float]], int]:
     """How it ended, what was sampled of it, and the last step that it logged."""
     epochs = -(-steps // STEPS_AN_EPOCH)
-    words = f"train {TRAINED} epochs={epochs} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1 log_every_steps=5 log_interval=50"
+    words = f"train {TRAINED} epochs={epochs} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1 log_interval=50"
+    words += f" log_every_steps={LOGGED}"
     task = Task("long", words.replace("log_interval=1 log_every_steps=1 ", ""), "run")
     task.prepare(folder, made.base)
     running = made.warm.start(task.command(made.base), folder, folder / "said.txt")
     samples: dict[str, list[float]] = {name: [] for name in COUNTED}
     while running.poll() is None:
-        for name, value in sample(running).items():
-            samples[name].append(value)
-        time.sleep(0.5)
+        # What a command takes while it starts, and for the validation at its end, is not what a training takes.
+        if 0 < steps_logged(folder) < epochs * STEPS_AN_EPOCH - LOGGED:
+            for name, value in sample(running).items():
+                samples[name].append(value)
+        time.sleep(SAMPLED)
     ended = running.wait()
-    done = 0
+    return ended, samples, epochs * STEPS_AN_EPOCH if ended.code == 0 else steps_logged(folder)
+
+
+def steps_logged(folder: Path) -> int:
+    """The last step of the training that its metrics name."""
     with suppress(OSError, ValueError), (folder / DISK / "run/metrics.csv").open() as file:
-        done = max(int(row["step"]) for row in csv.DictReader(file))
-    return ended, samples, epochs * STEPS_AN_EPOCH if ended.code == 0 else done
+        return max(int(row["step"]) for row in csv.DictReader(file))
+    return 0
 
 
 def sample(running: Running) -> dict[str, float]:

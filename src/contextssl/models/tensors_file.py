@@ -55,7 +55,9 @@ def read_tensors(path: Path, needed: str | None = None, what: str = "") -> tuple
     except OSError as error:
         raise storage_error(error, path, "read") from error
     except MemoryError as error:
-        raise DataError(f"{path} does not fit into memory ({readable_bytes(path.stat().st_size)}): free some") from error
+        raise DataError(
+            f"{path} does not fit into memory ({readable_bytes(path.stat().st_size)}): free some, and give the same command again"
+        ) from error
     except DataError:
         raise
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
