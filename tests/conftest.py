@@ -28,6 +28,8 @@ settings.load_profile("contextssl")
 
 # Files that take longest, in the order in which processes take them, so that none ends long after the others.
 LONGEST = [
+    "faults/test_sample.py",
+    "faults/test_hostile.py",
     "test_photos.py",
     "test_contexts.py",
     "test_demo.py",
