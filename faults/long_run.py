@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,12 +16,13 @@ from faults.tasks import DISK, TASKS, TRAINED, Task
 
 # Steps of one training.
 FULL = 10_000
-# Five steps an epoch: 20 items in training, four a batch.
+# Sixteen items, four a batch.
 STEPS_AN_EPOCH = 4
 COUNTED = ("memory", "descriptors", "threads", "processes", "shm")
 # What is between the first samples and the last and is no growth: MiB of memory over a whole training, and none of the others.
 ALLOWED = {"memory": 24.0, "shm": 0.5}
-SETTLED = 0.2
+# What is watched: from that share of its steps on, in at least so many samples.
+SETTLED, LEAST = 0.2, 10
 
 
 def scenarios_of(steps: int, made: Material, campaign: Campaign) -> Iterator[Scenario]:
@@ -58,31 +58,39 @@ def judged(name: str, samples: list[float]) -> Outcome:
 
 
 def edges(samples: list[float]) -> tuple[float, float]:
-    """The medians of the first fifth, once it has settled, and of the last."""
-    if len(samples) < 10:
+    """The medians of the first fifth and of the last; infinite where there are too few to say."""
+    if len(samples) < LEAST:
         return 0.0, float("inf")
-    settled = samples[int(SETTLED * len(samples)) :]
-    part = max(1, len(settled) // 5)
-    return float(np.median(settled[:part])), float(np.median(settled[-part:]))
+    part = len(samples) // 5
+    return float(np.median(samples[:part])), float(np.median(samples[-part:]))
 
 
 def train(steps: int, folder: Path, made: Material) -> tuple[Ended, dict[str, list[float]], int]:
-    """How it ended, what was sampled of it, and the last step that it logged."""
+    """How it ended, what was sampled of it once it had settled, and the last step that it logged."""
     epochs = -(-steps // STEPS_AN_EPOCH)
-    words = f"train {TRAINED} epochs={epochs} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1 log_every_steps=5 log_interval=50"
-    task = Task("long", words.replace("log_interval=1 log_every_steps=1 ", ""), "run")
+    often = max(1, epochs // 50)
+    words = f"train {TRAINED} epochs={epochs} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1"
+    words = words.replace("log_interval=1 log_every_steps=1", f"log_interval={often} log_every_steps={max(1, steps // 2000)}")
+    task = Task("long", words, "run")
     task.prepare(folder, made.base)
     running = made.warm.start(task.command(made.base), folder, folder / "said.txt")
     samples: dict[str, list[float]] = {name: [] for name in COUNTED}
     while running.poll() is None:
-        for name, value in sample(running).items():
-            samples[name].append(value)
-        time.sleep(0.5)
+        # What comes after the last step is no training.
+        if SETTLED * steps <= last_step(folder / DISK / "run/metrics.csv") < steps - 1 - STEPS_AN_EPOCH * often:
+            for name, value in sample(running).items():
+                samples[name].append(value)
+        time.sleep(min(0.5, steps / 4000))
     ended = running.wait()
-    done = 0
-    with suppress(OSError, ValueError), (folder / DISK / "run/metrics.csv").open() as file:
-        done = max(int(row["step"]) for row in csv.DictReader(file))
-    return ended, samples, epochs * STEPS_AN_EPOCH if ended.code == 0 else done
+    return ended, samples, last_step(folder / DISK / "run/metrics.csv") + 1
+
+
+def last_step(path: Path) -> int:
+    """Of the last whole line that was logged, -1 where there is none."""
+    with suppress(OSError, ValueError, IndexError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return int(file.read().rsplit(b"\n", 2)[-2].split(b",")[0])
+    return -1
 
 
 def sample(running: Running) -> dict[str, float]:

@@ -15,8 +15,8 @@ from faults.hostile import every_case
 from faults.kinds import NAMES, kind
 from faults.processes import ROOT, environment
 
-# Of a whole campaign: four kills, a disk, a lack of memory, two commands at once, some sixty damages, two dozen hostile files, two hundred steps.
-SHARE = 0.02
+# Of a whole campaign: two kills, a disk, a lack of memory, two commands at once, some thirty damages, a dozen hostile files, a hundred steps.
+SHARE = 0.01
 
 
 @pytest.fixture(scope="module")
