@@ -15,9 +15,9 @@ from faults.hostile import every_case
 from faults.kinds import NAMES, kind
 from faults.processes import ROOT, environment
 
-# Of a whole campaign: four kills, a disk, a lack of memory, two commands at once, some sixty damages, two hundred steps. Hostile files are in
+# Of a whole campaign: two kills, a disk, a lack of memory, two commands at once, some thirty damages, a hundred steps. Hostile files are in
 # test_hostile.py.
-SHARE = 0.02
+SHARE = 0.01
 KINDS = [name for name in NAMES if name != "hostile"]
 
 

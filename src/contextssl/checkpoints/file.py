@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from contextssl.errors import CheckpointError, DamagedCheckpointError
+from contextssl.errors import CheckpointError, DamagedCheckpointError, memory_shortage
 from contextssl.system.files import readable_bytes, storage_error
 from contextssl.system.zip_directory import listed_members
 
@@ -68,8 +68,7 @@ def read_checked(path: Path) -> Any:
         raise _damaged(path) from error
     except MemoryError as error:
         raise CheckpointError(
-            f"{path} does not fit into memory ({readable_bytes(path.stat().st_size)}): free some, or use another machine, and give the same "
-            "command again"
+            f"{path} does not fit into memory ({readable_bytes(path.stat().st_size)}): free some, or use another machine; the file is kept as it was"
         ) from error
     except RuntimeError as error:
         if any(sign in str(error) for sign in SIGNS_OF_DAMAGE):
@@ -116,6 +115,9 @@ def check_archive(path: Path) -> None:
                 if record.filename.endswith(".pkl"):
                     _check_values(path, archive, record)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, UnicodeDecodeError, RuntimeError) as error:
+        if memory_shortage(error) is not None:
+            # PyTorch raises it wherever the process is when one that draws batches was killed.
+            raise
         raise _damaged(path) from error
 
 
