@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,15 +14,15 @@ from faults.tasks import DISK, TASKS, TRAINED, Task
 
 # Steps of one training.
 FULL = 10_000
-# Five steps an epoch: 20 items in training, four a batch.
-STEPS_AN_EPOCH = 4
+# Whatever the number of steps, so that saving takes a small part of the time.
+EPOCHS = 25
+# Sixteen items, four a batch: so many for each pair that an epoch draws of an item.
+STEPS_A_PAIR = 4
 COUNTED = ("memory", "descriptors", "threads", "processes", "shm")
 # What is between the first samples and the last and is no growth: MiB of memory over a whole training, and none of the others.
 ALLOWED = {"memory": 24.0, "shm": 0.5}
-SETTLED = 0.2
-# Steps between two rows of metrics, and seconds between two samples.
-LOGGED = 5
-SAMPLED = 0.25
+# What is watched: from that share of its steps on, in at least so many samples.
+SETTLED, LEAST = 0.2, 10
 
 
 def scenarios_of(steps: int, made: Material, campaign: Campaign) -> Iterator[Scenario]:
@@ -59,38 +58,41 @@ def judged(name: str, samples: list[float]) -> Outcome:
 
 
 def edges(samples: list[float]) -> tuple[float, float]:
-    """The least of the first fifth, once it has settled, and of the last: what grows grows there too, and what comes and goes does not count."""
-    if len(samples) < 10:
+    """The least of the first fifth and of the last: what grows grows there too, and what comes and goes does not count. Infinite where there are too
+    few to say.
+    """
+    if len(samples) < LEAST:
         return 0.0, float("inf")
-    settled = samples[int(SETTLED * len(samples)) :]
-    part = max(1, len(settled) // 5)
-    return min(settled[:part]), min(settled[-part:])
+    part = len(samples) // 5
+    return min(samples[:part]), min(samples[-part:])
 
 
 def train(steps: int, folder: Path, made: Material) -> tuple[Ended, dict[str, list[float]], int]:
-    """How it ended, what was sampled of it, and the last step that it logged."""
-    epochs = -(-steps // STEPS_AN_EPOCH)
-    words = f"train {TRAINED} epochs={epochs} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1 log_interval=50"
-    words += f" log_every_steps={LOGGED}"
-    task = Task("long", words.replace("log_interval=1 log_every_steps=1 ", ""), "run")
+    """How it ended, what was sampled of it once it had settled, and the last step that it logged."""
+    pairs = -(-steps // (EPOCHS * STEPS_A_PAIR))
+    an_epoch = pairs * STEPS_A_PAIR
+    words = f"train {TRAINED} epochs={EPOCHS} pairs_per_item={pairs} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1"
+    words = words.replace("log_every_steps=1", f"log_every_steps={max(1, steps // 2000)}")
+    task = Task("long", words, "run")
     task.prepare(folder, made.base)
     running = made.warm.start(task.command(made.base), folder, folder / "said.txt")
     samples: dict[str, list[float]] = {name: [] for name in COUNTED}
     while running.poll() is None:
-        # What a command takes while it starts, and for the validation at its end, is not what a training takes.
-        if 0 < steps_logged(folder) < epochs * STEPS_AN_EPOCH - LOGGED:
+        # What comes after the last step is no training.
+        if SETTLED * steps <= last_step(folder / DISK / "run/metrics.csv") < EPOCHS * an_epoch - 2 * max(1, steps // 2000):
             for name, value in sample(running).items():
                 samples[name].append(value)
-        time.sleep(SAMPLED)
+        time.sleep(min(0.5, steps / 4000))
     ended = running.wait()
-    return ended, samples, epochs * STEPS_AN_EPOCH if ended.code == 0 else steps_logged(folder)
+    return ended, samples, last_step(folder / DISK / "run/metrics.csv") + 1
 
 
-def steps_logged(folder: Path) -> int:
-    """The last step of the training that its metrics name."""
-    with suppress(OSError, ValueError), (folder / DISK / "run/metrics.csv").open() as file:
-        return max(int(row["step"]) for row in csv.DictReader(file))
-    return 0
+def last_step(path: Path) -> int:
+    """Of the last whole line that was logged, -1 where there is none."""
+    with suppress(OSError, ValueError, IndexError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return int(file.read().rsplit(b"\n", 2)[-2].split(b",")[0])
+    return -1
 
 
 def sample(running: Running) -> dict[str, float]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from contextssl.errors import CheckpointError, DamagedCheckpointError
+from contextssl.errors import CheckpointError, DamagedCheckpointError, memory_shortage
 from contextssl.system.files import readable_bytes, storage_error
 from contextssl.system.zip_directory import listed_members
 
@@ -116,6 +116,9 @@ def check_archive(path: Path) -> None:
                 if record.filename.endswith(".pkl"):
                     _check_values(path, archive, record)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, UnicodeDecodeError, RuntimeError) as error:
+        if memory_shortage(error) is not None:
+            # PyTorch raises it wherever the process is when one that draws batches was killed.
+            raise
         raise _damaged(path) from error
 
 
