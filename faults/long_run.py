@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
-
 from faults.frame import Campaign, Ended, Kind, Outcome, Scenario
 from faults.material import Material, material
 from faults.processes import Running, members
@@ -60,11 +58,13 @@ def judged(name: str, samples: list[float]) -> Outcome:
 
 
 def edges(samples: list[float]) -> tuple[float, float]:
-    """The medians of the first fifth and of the last; infinite where there are too few to say."""
+    """The least of the first fifth and of the last: what grows grows there too, and what comes and goes does not count. Infinite where there are too
+    few to say.
+    """
     if len(samples) < LEAST:
         return 0.0, float("inf")
     part = len(samples) // 5
-    return float(np.median(samples[:part])), float(np.median(samples[-part:]))
+    return min(samples[:part]), min(samples[-part:])
 
 
 def train(steps: int, folder: Path, made: Material) -> tuple[Ended, dict[str, list[float]], int]:

@@ -68,7 +68,8 @@ def read_checked(path: Path) -> Any:
         raise _damaged(path) from error
     except MemoryError as error:
         raise CheckpointError(
-            f"{path} does not fit into memory ({readable_bytes(path.stat().st_size)}): free some, or use another machine; the file is kept as it was"
+            f"{path} does not fit into memory ({readable_bytes(path.stat().st_size)}): free some, or use another machine, and give the same "
+            "command again"
         ) from error
     except RuntimeError as error:
         if any(sign in str(error) for sign in SIGNS_OF_DAMAGE):
