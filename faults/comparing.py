@@ -71,6 +71,11 @@ def _digest(path: Path) -> str:
         return _text_digest(checkpoint_values(path))
     if path.suffix in (".json", ".md", ".html", ".csv", ".yaml"):
         return _text_digest(_without_own(json.loads(path.read_text()))) if path.suffix == ".json" else ""
+    if path.suffix == ".safetensors":
+        # The order of its metadata is another in each process.
+        data = path.read_bytes()
+        length = int.from_bytes(data[:8], "little")
+        return _text_digest([json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True), hashlib.sha256(data[8 + length :]).hexdigest()])
     if path.suffix == ".pt2":
         with zipfile.ZipFile(path) as archive:
             return _text_digest(sorted((member.filename.partition("/")[2], member.CRC) for member in archive.infolist()))

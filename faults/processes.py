@@ -149,11 +149,16 @@ def warm(modules: Sequence[str]) -> Iterator[Warm]:
         process.wait()
 
 
+def as_in_a_terminal() -> None:
+    """A shell that runs the campaign in the background ignores Ctrl-C, and what is started would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def real(words: Sequence[str], folder: Path, said: Path) -> Running:
     """Start ``python -m contextssl WORDS``, as a user does."""
     with said.open("ab") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "contextssl", *words],
-            cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+            cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, preexec_fn=as_in_a_terminal,
         )  # fmt: skip
     return Running(process.pid, said, process.poll)

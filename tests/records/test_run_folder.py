@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contextssl.errors import BusyError, DataError, SettingsError
-from contextssl.records.run_folder import LOCK, held, new_run_folder, tidy, training_folder
+from contextssl.records.run_folder import LOCK, SETTINGS, held, new_run_folder, tidy, training_folder
 
 
 def test_run_folders_are_new(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def filled(folder: Path, *names: str) -> Path:
 def test_a_run_that_was_stopped_before_its_first_checkpoint_leaves_its_folder_free(tmp_path: Path) -> None:
     folder = filled(tmp_path / "run", *EARLY)
     with training_folder(tmp_path, "x", folder) as taken:
-        assert taken == folder and [path.name for path in taken.iterdir()] == [LOCK]
+        assert taken == folder and sorted(path.name for path in taken.iterdir()) == [LOCK, SETTINGS]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,23 @@ def test_what_goes_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_NTASKS", "2")
     monkeypatch.setenv("SLURM_JOB_NAME", "bash")
     check_launch(tiny_settings(devices=1))
+
+
+def test_where_one_process_of_a_command_ends_by_an_error_the_first_ends_in_order() -> None:
+    """Lightning would kill it."""
+    script = """
+import subprocess, sys, time
+from contextssl.system import interruptions
+from contextssl.training import launch
+launch.GRACE_SECONDS = 0.2
+with interruptions.command() as signals:
+    launch._observe([subprocess.Popen([sys.executable, "-c", "pass"]), subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])])
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("saved", flush=True)
+        signals.leave()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (143, "saved\n")
+    assert "process 2 of this run ended with exit code 3: the others stop" in done.stderr

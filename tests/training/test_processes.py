@@ -14,6 +14,8 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 
 from contextssl import checkpoints
+from contextssl.config.settings import TrainSettings
+from contextssl.data.dataset import Data
 from contextssl.errors import TrainingError
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.records.results import read_results
@@ -25,6 +27,8 @@ from contextssl.training.run import train
 from tests.training.runs import tiny_settings, toy_data
 
 BAD_STEP = 4
+# Of each run in this process.
+DATA: dict[str, Data] = {}
 
 
 def encoder() -> nn.Module:
@@ -36,7 +40,7 @@ def encoder() -> nn.Module:
 
 def one_run(folder: Path, name: str, devices: int, **given: Any) -> Path:
     # Items for three whole batches and six pairs, of which the second sequence is cut short.
-    data = toy_data(folder / f"store-{name}-{os.environ.get('LOCAL_RANK', 0)}", items={"train": 30, "val": 8})
+    data = DATA[name] = toy_data(folder / f"store-{name}-{os.environ.get('LOCAL_RANK', 0)}", items={"train": 30, "val": 8})
     settings = tiny_settings(output_dir=str(folder / "runs"), run_dir=str(folder / name), devices=devices, log_interval=4, bottleneck=0.1)
     for key, value in given.items():
         setattr(settings, key, value)
@@ -47,6 +51,9 @@ def _process(rank: int, folder: str) -> None:
     os.environ.update(LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT="29533")
     root = Path(folder)
     found: dict[str, Any] = {"first": is_first_process(), "folder": str(one_run(root, "two", devices=2))}
+    one_run(root, "resumed", devices=2, max_minutes=1e-9)
+    found["stopped"] = checkpoints.read(root / "resumed/checkpoints/last.ckpt")["global_step"]
+    train(TrainSettings(resume=str(root / "resumed"), devices=2, progress=False), data=DATA["resumed"], encoder=encoder())
     loss_of = vars(training_module)["loss_of"]
     step = 0
 
@@ -96,6 +103,14 @@ def test_two_processes_reach_the_weights_of_one(folder: Path) -> None:
     assert first[0]["images"] == second[0]["images"]
     for a, b in zip(first[1], second[1], strict=True):
         assert b.mean == pytest.approx(a.mean, abs=0.05), a
+
+
+def test_two_processes_that_were_stopped_go_on_to_the_same_weights(folder: Path) -> None:
+    assert [found(folder, rank)["stopped"] for rank in (0, 1)] == [1, 1]
+    two, resumed = (checkpoints.read(folder / name / "checkpoints" / "last.ckpt") for name in ("two", "resumed"))
+    assert two["global_step"] == resumed["global_step"]
+    for key, value in two["state_dict"].items():
+        assert torch.equal(value, resumed["state_dict"][key]), key
 
 
 def test_a_loss_that_is_not_finite_in_one_process_stops_all(folder: Path) -> None:

@@ -71,7 +71,8 @@ def training_folder(output_dir: str | Path, name: str, run_dir: str | Path | Non
         with held(folder):
             if not is_early(folder):
                 raise SettingsError(f"run_dir {folder} is not empty: choose another, or resume it by resume={folder}")
-            empty(folder)
+            # Other processes of the run may still read its settings, which are written anew.
+            empty(folder, keep=(LOCK, SETTINGS))
             try:
                 yield folder
             except Exception:
@@ -107,12 +108,12 @@ def _is_early_file(path: Path, pattern: str) -> bool:
     return named is not None and path.is_file() and not path.is_symlink()
 
 
-def empty(folder: Path) -> None:
-    """Remove all that is in a folder; only for one that :func:`is_early`."""
+def empty(folder: Path, keep: tuple[str, ...] = (LOCK,)) -> None:
+    """Remove all that is in a folder but the files to ``keep``; only for one that :func:`is_early`."""
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK:
+        elif path.name not in keep:
             path.unlink(missing_ok=True)
 
 

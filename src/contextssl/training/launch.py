@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +19,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher, subprocess_script
 from lightning.pytorch.utilities import rank_zero_only
 
 from contextssl.config.settings import RunSettings
@@ -71,12 +76,45 @@ def without_requeue() -> list[ClusterEnvironment]:
     return [SLURMEnvironment(auto_requeue=False)] if slurm else []
 
 
+# Lightning's function that watches the processes that it has started.
+OBSERVER = "_launch_process_observer"
+# Seconds between two looks at the processes of a run, and those that the others have to end by themselves once one has.
+LOOK_SECONDS, GRACE_SECONDS = 0.5, 2.5
+
+
 @contextmanager
-def ending_started(trainer: pl.Trainer) -> Iterator[None]:
-    """Processes that Lightning has started from this one end with it: where it fails, they would wait for it."""
+def ending_started(trainer: pl.Trainer, by_force: bool) -> Iterator[None]:
+    """Processes that Lightning has started from this one end with it: where it fails, they would wait for it. Where one of them ends by an error,
+    this one does, in order where that is safe (``by_force``, of a command: it then ends within seconds whatever it waits for), else at once.
+    """
+    lightnings = vars(subprocess_script)[OBSERVER]
+    if by_force:
+        setattr(subprocess_script, OBSERVER, _observe)
     try:
         yield
     except BaseException:
         if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
             trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
         raise
+    finally:
+        setattr(subprocess_script, OBSERVER, lightnings)
+
+
+def _observe(processes: list[subprocess.Popen]) -> None:
+    """In place of Lightning's own, which kills this process: it could neither save nor say anything."""
+    threading.Thread(target=_end_with_any, args=(processes,), name="processes", daemon=True).start()
+
+
+def _end_with_any(processes: list[subprocess.Popen]) -> None:
+    while any((code := process.poll()) is None or code for process in processes):
+        failed = [(rank, process.returncode) for rank, process in enumerate(processes, start=1) if process.returncode]
+        if failed:
+            # It may end by the same error, or by the same signal.
+            time.sleep(GRACE_SECONDS)
+            rank, code = failed[0]
+            print(f"process {rank} of this run ended with exit code {code}: the others stop", file=sys.stderr, flush=True)
+            for process in processes:
+                process.kill()
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        time.sleep(LOOK_SECONDS)

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from contextssl.records.results import read_results
 from contextssl.records.run_folder import CHECKPOINTS, LAST, PREVIOUS, SETTINGS, held, is_early, tidy
 from contextssl.system import interruptions
 from contextssl.system.digested_json import read_digested, write_digested
+from contextssl.system.distributed import is_first_process
 from contextssl.system.files import storage_error
 from contextssl.training.launch import ending_started
 from contextssl.training.module import Training
@@ -90,12 +91,16 @@ def resumed(given: TrainSettings) -> Iterator[Resumed]:
         _check_own(checkpoints.read(path), path)
         raise CheckpointError(f"{path} is not in the folder {CHECKPOINTS} of a run, so there is no run to resume: put it into one")
     folder = path.parent.parent if named.is_dir() else path.resolve().parent.parent
-    with held(folder):
-        tidy(folder)
+    # The first process holds it for all of a run, as where a run is new.
+    first = is_first_process()
+    with held(folder) if first else nullcontext():
+        if first:
+            tidy(folder)
         path, content = _whole(path, instead=named.is_dir())
         _check_own(content, path)
         own = checkpoints.settings_of(content, str(path), method=given.method)
-        _restore_settings(folder, own)
+        if first:
+            _restore_settings(folder, own)
         _refuse_newer_results(folder)
         yield Resumed(_settings(given, own, path), folder, path, content, own_name(own.dataset))
 
@@ -223,7 +228,7 @@ def fit(trainer: pl.Trainer, module: Training, saving: RunCheckpoints, resumed_f
     with interruptions.deferred(message) as signals:
         saving.interruptions = signals
         try:
-            with warnings.catch_warnings(), ending_started(trainer):
+            with warnings.catch_warnings(), ending_started(trainer, signals.by_force):
                 _quiet()
                 trainer.fit(module, ckpt_path=resumed_from, weights_only=True)
         except Stop:
