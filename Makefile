@@ -3,6 +3,7 @@
 # make docs   the documentation site, into site/: open site/index.html
 # make fuzz   input made up for each parser that is the project's own: make fuzz MINUTES=10
 # make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
+# make test-versions   the tests again, on the oldest and the newest versions that pyproject.toml allows of Python and of every library
 # make faults   what the project survives, tried out, hours; a part of it: make faults FAULTS="kills disks share=0.1"
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,7 +20,14 @@ NUMERIC = tests/models tests/evaluation tests/data/augmentations $(addprefix tes
 KERNELS = default:DEFAULT default:AVX2 avx2:AVX2 avx2:AVX512_CORE
 THREADS = 1 2
 
-.PHONY: demo docs test test-kernels test-slow fuzz faults check environment clean
+# Which versions of every library, and of Python. Each environment is several GB, and made anew.
+VERSIONS = oldest newest
+python_oldest ?= python3.11
+python_newest ?= python3.13
+resolution_oldest = lowest-direct
+resolution_newest = highest
+
+.PHONY: demo docs test test-kernels test-versions test-slow fuzz faults check environment clean
 
 environment: $(VENV)/.ready
 
@@ -44,7 +52,7 @@ check: environment
 
 # Threads that spin while they wait cost a machine on which several processes run several times the work; a training that runs alone is
 # a third faster with them.
-test test-kernels test-slow: export OMP_WAIT_POLICY ?= PASSIVE
+test test-kernels test-versions test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 
 # Each file's tests in one of several processes, which share the processors; so each has one thread.
 test: check
@@ -56,6 +64,15 @@ test-kernels: environment
 	  ATEN_CPU_CAPABILITY=$${kernels%:*} ONEDNN_MAX_CPU_ISA=$${kernels#*:} OMP_NUM_THREADS=$$threads MKL_NUM_THREADS=$$threads \
 	    $(BIN)/python -m pytest -q --durations=3 -m 'not slow' $(NUMERIC); \
 	done; done
+
+test-versions: $(addprefix test-versions-,$(VERSIONS))
+
+# The oldest are the bounds in pyproject.toml; of what those libraries need in turn, the newest that goes with them.
+test-versions-%: environment
+	$(BIN)/uv venv --quiet --clear --python $(python_$*) $(VENV)/versions/$*
+	$(BIN)/uv pip install --quiet --python $(VENV)/versions/$* --resolution $(resolution_$*) --editable '.[dev,wandb]'
+	$(BIN)/uv pip list --python $(VENV)/versions/$* | grep -iE '^(torch|torchvision|lightning|timm|scipy|numpy|pandas|kornia|hydra-core) '
+	OMP_NUM_THREADS=1 $(VENV)/versions/$*/bin/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m 'not slow'
 
 # At low priority, and resumable: the same command goes on where it was.
 faults: environment

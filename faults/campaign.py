@@ -58,7 +58,6 @@ def run(words: Words) -> dict[str, Any]:
     journal = Journal(out.with_suffix(".jsonl"), header)
     campaign = Campaign(words.seed, out.parent / f"{out.stem}-work")
     campaign.notes.update(journal.notes)
-    began = time.monotonic()
     for name in words.kinds:
         _run_kind(kind(name), words.share, campaign, journal)
     made = {
@@ -67,7 +66,7 @@ def run(words: Words) -> dict[str, Any]:
         "machine": machine["machine"],
         "system": platform.platform(),
         "versions": {"python": platform.python_version(), **{library: metadata.version(library) for library in LIBRARIES}},
-        "minutes": round((time.monotonic() - began) / 60 + journal.seconds_before / 60, 1),
+        "minutes": round(sum(line["seconds"] for line in journal.lines) / 60, 1),
         "table": table(journal),
         "notes": campaign.notes,
         "fell_short": [line for line in journal.lines if line["verdict"] != "held"],
@@ -136,10 +135,6 @@ class Journal:
     @property
     def known(self) -> set[tuple[str, str]]:
         return {(line["kind"], line["name"]) for line in self.lines}
-
-    @property
-    def seconds_before(self) -> float:
-        return 0.0
 
     def complete(self, kind: str, count: int) -> bool:
         return self.finished.get(kind) == count

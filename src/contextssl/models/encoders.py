@@ -7,6 +7,7 @@ import math
 from contextlib import suppress
 from typing import Any
 
+import torch
 from torch import nn
 
 from contextssl.errors import SettingsError
@@ -82,9 +83,11 @@ def build_encoder(
 
 
 def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: bool) -> nn.Module:
-    # As long to load as torch itself: whoever builds no encoder, such as a report, does not wait for it.
-    import timm
-    from timm.models.resnet import BasicBlock, ResNet
+    # As long to load as torch itself: whoever builds no encoder, such as a report, does not wait for it. What it loads computes at once, which it
+    # may not do without memory where the model is built so (torch.device("meta")): PyTorch 2.8 then fails.
+    with torch.device("cpu"):
+        import timm
+        from timm.models.resnet import BasicBlock, ResNet
 
     options: dict[str, Any] = {"num_classes": 0, "in_chans": channels, "global_pool": "" if pool == "flatten" else "avg"}
     if name == COMPACT:
