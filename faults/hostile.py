@@ -25,6 +25,7 @@ LOADED = (
     "contextssl.checkpoints",
     "contextssl.models.contextssl",
     "contextssl.commands.embed_command",
+    "timm",
     "faults.hostile_doors",
 )
 

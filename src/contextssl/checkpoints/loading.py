@@ -154,10 +154,11 @@ def load(
         raise SettingsError(f"precision is {precision!r}: give {', '.join(PRECISIONS)}")
     chosen = chosen_device(device)
     of_published: Any = {"n_head": n_head, "block_size": block_size, "factors": factors, "image_mean": image_mean, "image_std": image_std}
-    model = load_any(path, encoder=encoder, method=method, checkpoint=checkpoint, **of_published)
+    file = find_checkpoint(path, checkpoint)
+    model = load_content(file, read(file), encoder=encoder, method=method, **of_published)
     if not isinstance(model, ContextSSL):
         raise CheckpointError(f"{path} was trained by a method without contexts: contextssl.load_any gives its features and embeddings")
-    if (card := find_checkpoint(path, checkpoint).with_suffix(".md")).is_file() and card.parent == SHIPPED:
+    if (card := file.with_suffix(".md")).is_file() and card.parent == SHIPPED:
         model.card = card.read_text()
     model.precision = choose_precision(precision, chosen.type)
     return model.to(chosen)

@@ -15,15 +15,9 @@ from contextssl.named_code import own_encoder
 
 def used_model(settings: UsedModelSettings) -> ContextSSL:
     """The model that the settings name. Raises SettingsError where none is; CheckpointError as :func:`contextssl.load`."""
-    if settings.load_model is None:
-        raise SettingsError(
-            "name the model: a run's folder, a model file, a published checkpoint, or shapes or photos, which come with contextssl"
-        )
-    path = Path(settings.load_model)
-    if settings.pretrained_model_dir is not None:
-        path = Path(settings.pretrained_model_dir) / path
+    why = "name the model: a run's folder, a model file, a published checkpoint, or shapes or photos, which come with contextssl"
     return contextssl.load(
-        path,
+        settings.named_model(why),
         encoder=None if settings.encoder_factory is None else own_encoder(settings.encoder_factory),
         method=settings.method,
         checkpoint=settings.checkpoint,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from contextssl.config.setting import MOST_SEED, setting
 from contextssl.config.transformation_settings import TransformationSettings
 from contextssl.data_set import DATA_SETS
+from contextssl.errors import SettingsError
 from contextssl.head import HEADS
 from contextssl.method import METHODS
 
@@ -90,6 +92,12 @@ class LoadedModelSettings:
         above=0,
         most=1,
     )
+
+    def named_model(self, why: str) -> Path:
+        """Where the model is looked for. Raises SettingsError, which says ``why`` one is needed, where none is named."""
+        if self.load_model is None:
+            raise SettingsError(why)
+        return Path(self.load_model) if self.pretrained_model_dir is None else Path(self.pretrained_model_dir) / self.load_model
 
 
 @dataclass

@@ -77,11 +77,7 @@ def open_evaluated(settings: EvaluateSettings) -> Evaluated:
     """The model and the data that the settings name. SettingsError where no model is named; CheckpointError, DataError where it, or its data, are
     missing, damaged or of another kind.
     """
-    if settings.load_model is None:
-        raise SettingsError("say which model to evaluate: load_model=RUN, a run's folder or a published checkpoint")
-    named = Path(settings.load_model)
-    if settings.pretrained_model_dir is not None:
-        named = Path(settings.pretrained_model_dir) / named
+    named = settings.named_model("say which model to evaluate: load_model=RUN, a run's folder or a published checkpoint")
     file = checkpoints.find_checkpoint(named, settings.checkpoint)
     content = checkpoints.read(file)
     ours = checkpoints.RECIPE in content
