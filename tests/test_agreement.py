@@ -25,7 +25,8 @@ from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceC
 from contextssl.models.baselines.predicted_contrast import PredictedContrast
 from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.term import Seen
-from contextssl.models.objectives import PUBLISHED_CLAMP, auxiliary_regression, cosine_similarities, mean_similarities, nt_xent, sie, vicreg
+from contextssl.models.contrast import PUBLISHED_CLAMP, mean_similarities, nt_xent, tokens
+from contextssl.models.objectives import auxiliary_regression, sie, vicreg
 from contextssl.models.predictor import Predictor, context_mask, pair_mask
 from contextssl.models.published_weights import rename, rename_predictor
 from contextssl.training.loss import Objective, contextssl_loss
@@ -150,7 +151,7 @@ def test_contrastive_loss(ledger: Ledger) -> None:
     z = input_tensor("C.z", (16, 24)).unflatten(0, (-1, 2))
     for temperature in (0.1, 0.5):
         ledger.close(f"C.nt_xent.{temperature}", nt_xent(z, temperature, PUBLISHED_CLAMP))
-    positive, negative = mean_similarities(cosine_similarities(z), published=True)
+    positive, negative = mean_similarities(tokens(z), published=True)
     ledger.close("C.positive_similarity", positive)
     ledger.close("C.negative_similarity", negative)
 

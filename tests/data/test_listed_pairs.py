@@ -15,7 +15,7 @@ from contextssl.data.pairs import with_decoys
 from contextssl.data.views import Views
 from contextssl.errors import DataError
 from contextssl.factors import FactorSpace
-from contextssl.models.objectives import alike_in_context
+from contextssl.models.contrast import alike_in_context
 from contextssl.randomness import seeded_generator
 
 KINDS = ("colour", "place")

@@ -12,12 +12,13 @@ from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.pairs import PairBatch, ViewPairs
 from contextssl.data.threediebench_folder import FACTORS
 from contextssl.models.by_examples import ByExamples
-from contextssl.models.objectives import mean_similarities
+from contextssl.models.contrast import mean_similarities
 from contextssl.training.loss import Objective, contextssl_loss
 from contextssl.training.meters import TrainMeters
 from tests.evaluation.tiny import SIZE, views_of
 from tests.models.test_contextssl import images, small
-from tests.models.test_objectives import naive_auxiliary, naive_item_contrast, naive_nt_xent
+from tests.models.test_contrast import naive_item_contrast, naive_nt_xent
+from tests.models.test_objectives import naive_auxiliary
 
 
 def batch_of(n: int) -> PairBatch:
@@ -74,7 +75,7 @@ def test_meters_are_those_of_all_their_batches() -> None:
     means = meters.fetch()
     assert means["train/loss"] == pytest.approx(sum(float(loss.total.detach()) for loss in losses) / 2, rel=1e-5)
     assert means["train/positive_similarity"] == pytest.approx(
-        sum(float(mean_similarities(loss.cosines)[0]) for loss in losses if loss.cosines is not None) / 2, rel=1e-5
+        sum(float(mean_similarities(loss.unit)[0]) for loss in losses if loss.unit is not None) / 2, rel=1e-5
     )
     # R² of rotation over its active entries in both batches, tokens of a pair averaged.
     residual, targets = 0.0, []

@@ -78,7 +78,7 @@ class ListedPairs(OfViews):
     ``draw`` takes the kind as ``held``: the one factor that both views share. An image that is asked for stands for its group. The first pair of
     an image is one of its own, as far as there is one of the kind; the next are others of its group, which are the hardest negatives, then any
     others of the kind. Views that count as the same as those of a pair that is drawn already are avoided as far as possible, since they are no
-    negatives (:func:`~contextssl.models.objectives.alike_in_context`). Without a factor that is held, pairs are of any kind: what they share is
+    negatives (:func:`~contextssl.models.contrast.alike_in_context`). Without a factor that is held, pairs are of any kind: what they share is
     the item.
     """
 

@@ -22,16 +22,6 @@ def effective_rank(z: Float[Tensor, "n D"]) -> Float[Tensor, ""]:
     with torch.autocast(z.device.type, enabled=False):
         # The smaller of the two matrices that have these eigenvalues.
         gram = centred @ centred.T if len(z) < z.shape[1] else centred.T @ centred
-    return _participation(gram, len(z))
-
-
-def effective_rank_from_cosines(cosines: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
-    """As :func:`effective_rank`, from the cosines of all rows with all."""
-    of_row = cosines.float().mean(dim=0)
-    return _participation(cosines.float() - of_row[:, None] - of_row[None] + of_row.mean(), len(cosines))
-
-
-def _participation(gram: Tensor, count: int) -> Tensor:
     total = gram.diagonal().sum()
-    varies = total > count * TIED
+    varies = total > len(z) * TIED
     return torch.where(varies, total.square() / gram.square().sum().clamp(min=torch.finfo(torch.float32).tiny), 0.0)

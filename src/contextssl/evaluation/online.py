@@ -17,7 +17,7 @@ from contextssl.evaluation.effective_rank import effective_rank
 from contextssl.evaluation.metrics import r2_pooled, r2_pooled_floor
 from contextssl.evaluation.neighbours import knn_labels
 from contextssl.factors import Environment
-from contextssl.models.objectives import cosine_similarities, mean_similarities
+from contextssl.models.contrast import mean_similarities, tokens
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.randomness import derive_seed, seeded_generator
 from contextssl.records.results import ResultRow
@@ -106,7 +106,7 @@ def online_rows(model: ViewEncoder, pairs: OnlinePairs, environments: Sequence[E
                 rows += _latent_rows(model, environment.name, length, queries, latents)
             action = model.query_action(queries.action, environment) if model.reads_actions else None
             predicted = model.embed_features(features[:, 0], context, action)
-            similarities = mean_similarities(cosine_similarities(torch.stack([predicted, embedded], dim=1)))
+            similarities = mean_similarities(tokens(torch.stack([predicted, embedded], dim=1)))
             for metric, value in zip(("positive_similarity", "negative_similarity"), similarities, strict=True):
                 rows.append(_row(metric, float(value), None, "embedding", len(queries), environment=environment.name, length=length))
     return rows

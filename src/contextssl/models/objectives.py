@@ -1,4 +1,4 @@
-"""The terms that training objectives are made of: contrast, regression of latents, and what keeps representations apart without negatives.
+"""The terms that training objectives are made of, but for contrast: regression of latents, and what keeps representations apart without negatives.
 
 Pure functions of tensors. Pairs come as (pairs, 2, D), such as a source's prediction of its target, and the target's own embedding. Gathering
 across processes happens outside: these functions see whatever pairs they are given.
@@ -10,109 +10,8 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
-
-# The published implementation's floor on cosine similarities (it keeps a negative of negative cosine from any gradient).
-PUBLISHED_CLAMP = 1e-7
-
-
-def cosine_similarities(z: Float[Tensor, "pairs 2 D"]) -> Float[Tensor, "2*pairs 2*pairs"]:
-    """Cosines of all tokens with all, rows 2k and 2k + 1 a pair, in float32 whatever the precision of ``z``."""
-    return _cosines(z.flatten(0, 1))
-
-
-def _cosines(z: Float[Tensor, "tokens D"]) -> Float[Tensor, "tokens tokens"]:
-    unit = F.normalize(z.float(), dim=-1)
-    with torch.autocast(z.device.type, enabled=False):
-        return unit @ unit.T
-
-
-def nt_xent(
-    z: Float[Tensor, "pairs 2 D"], temperature: float, clamp: float | None = None, items: Int[Tensor, " pairs"] | None = None
-) -> Float[Tensor, ""]:
-    """Normalised-temperature cross-entropy: each token picks its partner out of all others (Chen et al., 2020, equation 1).
-
-    Args:
-        z: predictions, not normalised.
-        temperature: τ.
-        clamp: floor on the cosines before the temperature; :data:`PUBLISHED_CLAMP` gives the published loss, None the textbook one.
-        items: of each pair, where another pair of the same item is not to count among the others: what is to be invariant to a view must not
-            be pushed away from another view of the same item. None: every other pair counts.
-    """
-    return nt_xent_from_similarities(cosine_similarities(z), temperature, clamp, items)
-
-
-def nt_xent_from_similarities(
-    cosines: Float[Tensor, "tokens tokens"],
-    temperature: float,
-    clamp: float | None = None,
-    items: Int[Tensor, " pairs"] | None = None,
-    left_out: Bool[Tensor, "tokens tokens"] | None = None,
-) -> Float[Tensor, ""]:
-    """As :func:`nt_xent`, from the cosines of :func:`cosine_similarities`.
-
-    Args:
-        left_out: True where another token (column) is no negative of a token (row): :func:`alike_in_context`, :func:`in_other_sequences`.
-    """
-    if clamp is not None:
-        cosines = cosines.clamp(min=clamp)
-    logits = cosines / temperature
-    partner = torch.arange(len(logits), device=logits.device) ^ 1
-    excluded = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    if items is not None:
-        of_token = items.repeat_interleave(2)
-        excluded = excluded | (of_token[:, None] == of_token[None, :]).scatter(1, partner[:, None], False)
-    if left_out is not None:
-        excluded = excluded | left_out.scatter(1, partner[:, None], False)
-    return F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partner)
-
-
-def item_contrast(z: Float[Tensor, "tokens W"], items: Int[Tensor, " tokens"], temperature: float) -> Float[Tensor, ""]:
-    """Each token picks out each other view of its item from all tokens, averaged over those views and over tokens.
-
-    Source: Khosla et al., "Supervised Contrastive Learning", 2020, equation 2, with items in the place of classes. Tokens whose item has no other
-    view count for nothing.
-    """
-    cosines = _cosines(z)
-    alone = torch.eye(len(z), dtype=torch.bool, device=z.device)
-    log_share = (cosines / temperature).masked_fill(alone, float("-inf")).log_softmax(dim=1)
-    same = (items[:, None] == items[None]) & ~alone
-    of_token = -(log_share.masked_fill(~same, 0)).sum(dim=1) / same.sum(dim=1).clamp(min=1)
-    counted = same.any(dim=1)
-    return (of_token * counted).sum() / counted.sum().clamp(min=1)
-
-
-def alike_in_context(
-    items: Int[Tensor, " pairs"], latents: Float[Tensor, "pairs 2 A"], active: Bool[Tensor, "pairs A"]
-) -> Bool[Tensor, "tokens tokens"]:
-    """Which tokens count as the same as each token in that token's context: views of its item that agree in all of its active factors.
-
-    Where no factor is active, all views of the item. Not in the paper, where an environment without active factors is not trained.
-    """
-    of_token, values, counted = items.repeat_interleave(2), latents.flatten(0, 1), active.repeat_interleave(2, dim=0)
-    agree = ((values[:, None] == values[None]) | ~counted[:, None]).all(dim=-1)
-    return agree & (of_token[:, None] == of_token[None])
-
-
-def in_other_sequences(pairs: int, sequence: int, device: torch.device) -> Bool[Tensor, "tokens tokens"]:
-    """Which tokens lie in another sequence of so many pairs than each token."""
-    of_token = torch.arange(2 * pairs, device=device) // (2 * sequence)
-    return of_token[:, None] != of_token[None, :]
-
-
-def mean_similarities(cosines: Float[Tensor, "tokens tokens"], published: bool = False) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Mean cosine of positive pairs, and of all other pairs of different tokens.
-
-    With ``published``, the numbers that the published implementation logs: the mean absolute cosine of positives, and the mean of the whole
-    matrix, each token's cosine with itself and the positives included.
-    """
-    positives = cosines.diagonal(1)[::2]
-    if published:
-        return positives.abs().mean(), cosines.mean()
-    count = len(cosines)
-    negatives = cosines.sum() - cosines.diagonal().sum() - 2 * positives.sum()
-    return positives.mean(), negatives / max(count * (count - 2), 1)
 
 
 def factor_errors(error: Float[Tensor, "pairs A"], active: Bool[Tensor, "pairs A"], factors: Sequence[slice]) -> Float[Tensor, ""]:

@@ -113,6 +113,29 @@ def joined(z: Tensor, shares: Sequence[int]) -> Tensor:
     return _Joined.apply(z, tuple(shares))
 
 
+def own_place() -> int:
+    """Which of the processes of a group this one is."""
+    return dist.get_rank()
+
+
+def summed(part: Tensor) -> Tensor:
+    """The sum over all processes of what each has. Its gradient is that of a loss that every process computes of everything: see :func:`joined`."""
+    return _Summed.apply(part)
+
+
+class _Summed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:
+        whole = part.detach().clone()
+        dist.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        # Each process has the gradient of its part alone, and as many processes are averaged.
+        return gradients[0] * dist.get_world_size()
+
+
 class _Joined(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, shares: tuple[int, ...]) -> Tensor:

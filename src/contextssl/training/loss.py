@@ -15,18 +15,9 @@ from contextssl.data.pairs import PairBatch
 from contextssl.method import METHODS
 from contextssl.models.by_evidence import ByEvidence
 from contextssl.models.contextssl import ContextSSL
+from contextssl.models.contrast import PUBLISHED_CLAMP, alike_in_context, in_other_sequences, item_contrast, nt_xent, tokens
 from contextssl.models.label_space import context_label_loss
-from contextssl.models.objectives import (
-    PUBLISHED_CLAMP,
-    alike_in_context,
-    auxiliary_regression,
-    cosine_similarities,
-    in_other_sequences,
-    inactive_alignment,
-    item_contrast,
-    nt_xent_from_similarities,
-    vicreg,
-)
+from contextssl.models.objectives import auxiliary_regression, inactive_alignment, vicreg
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.models.whole_batch import ALONE, WholeBatch
 
@@ -73,14 +64,14 @@ class Losses:
     Args:
         parts: of the loss, by name.
         batch: what it is of: all pairs of all processes, see :meth:`~contextssl.models.whole_batch.WholeBatch.batch`.
-        cosines: of all tokens with all, of a contrastive loss.
+        unit: of a contrastive loss, the tokens that are contrasted, normalised.
         latents: predicted by the auxiliary head from both tokens of each pair.
     """
 
     total: Float[Tensor, ""]
     parts: Mapping[str, Float[Tensor, ""]]
     batch: PairBatch
-    cosines: Float[Tensor, "tokens tokens"] | None = None
+    unit: Float[Tensor, "tokens D"] | None = None
     latents: Float[Tensor, "pairs 2 A"] | None = None
 
 
@@ -113,17 +104,24 @@ def contextssl_loss(
         model.bottleneck.observe(unit.detach().flatten(0, 1))
     clean = unit
     unit = model.bottleneck(unit, model.bottleneck_share, generator)
-    cosines = cosine_similarities(unit)
-    items = batch.items if objective.invariant else None
-    left_out = None
-    if model.context_kind == "examples":
-        left_out = alike_in_context(batch.items, batch.latents, batch.active)
-    if objective.sequence is not None:
-        elsewhere = in_other_sequences(len(batch), objective.sequence, cosines.device)
-        left_out = elsewhere if left_out is None else left_out | elsewhere
-    contrastive = nt_xent_from_similarities(cosines, objective.temperature, objective.clamp, items, left_out)
+    sequence = objective.sequence
+
+    def left_out(rows: slice) -> Tensor:
+        alike = alike_in_context(batch.items, batch.latents, batch.active, rows) if model.context_kind == "examples" else None
+        elsewhere = None if sequence is None else in_other_sequences(len(batch), sequence, unit.device, rows)
+        found = [mask for mask in (alike, elsewhere) if mask is not None]
+        return torch.stack(found).any(dim=0)
+
+    contrastive = nt_xent(
+        unit,
+        objective.temperature,
+        objective.clamp,
+        batch.items if objective.invariant else None,
+        left_out if model.context_kind == "examples" or sequence is not None else None,
+        whole,
+    )
     if model.item_head is not None:
-        told_apart = item_contrast(model.item_head(clean).flatten(0, 1), batch.items.repeat_interleave(2), objective.temperature)
+        told_apart = item_contrast(model.item_head(clean).flatten(0, 1), batch.items.repeat_interleave(2), objective.temperature, whole)
         extra["items"] = objective.item_weight * told_apart
     total, parts, latents = contrastive, {"contrastive": contrastive.detach()}, None
     if model.auxiliary is not None:
@@ -140,7 +138,7 @@ def contextssl_loss(
         labels = model.label_space.labels(batch.target_latents, batch.labels, batch.active)
         loss = context_label_loss(model.label_head(unit), labels)
         total, parts["label"] = total + objective.label_weight * loss, loss.detach()
-    return Losses(total, parts, batch, cosines.detach(), None if latents is None else latents.detach())
+    return Losses(total, parts, batch, tokens(unit.detach()), None if latents is None else latents.detach())
 
 
 def summed(parts: Mapping[str, Float[Tensor, ""]], batch: PairBatch) -> Losses:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from contextssl.factors import FactorSpace
-from contextssl.models.objectives import mean_similarities
+from contextssl.models.contrast import mean_similarities
 from contextssl.training.loss import Losses
 
 
@@ -52,8 +52,8 @@ class TrainMeters:
         """Add one batch, of all processes; a handful of small operations on its device."""
         batch = losses.batch
         values = {"loss": losses.total.detach(), **{f"{name}_loss": loss for name, loss in losses.parts.items()}}
-        if losses.cosines is not None:
-            values["positive_similarity"], values["negative_similarity"] = mean_similarities(losses.cosines)
+        if losses.unit is not None:
+            values["positive_similarity"], values["negative_similarity"] = mean_similarities(losses.unit)
         self.names = list(values)
         sums = torch.stack(list(values.values())).float()
         self.sums = sums if self.sums is None else self.sums + sums

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from contextssl.config.settings import TrainSettings
 from contextssl.data.pair_sampler import PairSampler
-from contextssl.evaluation.effective_rank import effective_rank_from_cosines
+from contextssl.evaluation.effective_rank import effective_rank
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.training.alarms import Alarm, Alarms, Facts
@@ -51,8 +51,8 @@ class Watch:
     def numbers(self, losses: Losses) -> dict[str, float]:
         """Of a step that is logged; waits for the device, as the meters have done just before."""
         found = {}
-        if losses.cosines is not None:
-            found["train/effective_rank"] = float(effective_rank_from_cosines(losses.cosines))
+        if losses.unit is not None:
+            found["train/effective_rank"] = float(effective_rank(losses.unit))
         if self.norm is not None:
             found["train/gradient_norm"] = float(self.norm)
         return found

@@ -27,7 +27,7 @@ from contextssl.models.baselines.split import SplitInvariantEquivariant
 from contextssl.models.baselines.supervision import ClassSupervision, LatentSupervision
 from contextssl.models.baselines.term import Seen, Term
 from tests.evaluation.tiny import FACTORS
-from tests.models.test_objectives import naive_nt_xent
+from tests.models.test_contrast import naive_nt_xent
 
 F_WIDTH, A = 8, FACTORS.width
 BASELINES = [name for name, method in METHODS.built_in.items() if method.model is None]

@@ -8,7 +8,8 @@ from torch import Tensor
 from contextssl.config.settings import MethodSettings
 from contextssl.errors import SettingsError
 from contextssl.models.baselines.term import Projected, Seen
-from contextssl.models.objectives import nt_xent, vicreg
+from contextssl.models.contrast import nt_xent
+from contextssl.models.objectives import vicreg
 
 
 class Contrast(Projected):
@@ -19,7 +20,7 @@ class Contrast(Projected):
         self.temperature = temperature
 
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
-        return {"invariance": nt_xent(self.projections(seen), self.temperature, items=seen.batch.items)}
+        return {"invariance": nt_xent(self.projections(seen), self.temperature, items=seen.batch.items, whole=seen.whole)}
 
 
 class VarianceInvarianceCovariance(Projected):

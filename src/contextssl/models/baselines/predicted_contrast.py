@@ -8,7 +8,7 @@ from torch import Tensor
 
 from contextssl.models.baselines.heads import ActionPredictor
 from contextssl.models.baselines.term import Projected, Seen
-from contextssl.models.objectives import nt_xent
+from contextssl.models.contrast import nt_xent
 
 
 class PredictedContrast(Projected):
@@ -26,7 +26,7 @@ class PredictedContrast(Projected):
     def forward(self, seen: Seen) -> dict[str, Float[Tensor, ""]]:
         source, target = self.projections(seen).unbind(1)
         predicted = self.predictor(source, seen.batch.active_action)
-        return {"equivariance": self.weight * nt_xent(torch.stack([predicted, target], dim=1), self.temperature)}
+        return {"equivariance": self.weight * nt_xent(torch.stack([predicted, target], dim=1), self.temperature, whole=seen.whole)}
 
     def predict(self, features: Float[Tensor, "n F"], actions: Float[Tensor, "n A"]) -> Float[Tensor, "n D"]:
         return self.predictor(self.projector(features), actions)

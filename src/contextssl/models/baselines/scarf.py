@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from contextssl.data.tables.corruption import Corruption
-from contextssl.models.objectives import nt_xent
+from contextssl.models.contrast import nt_xent
 from contextssl.models.table_encoder import TableEncoder
 from contextssl.randomness import DrawingFrom, seeded_generator
 
