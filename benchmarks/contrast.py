@@ -5,7 +5,6 @@ Each in a process of its own, whose peak of memory is beyond that of a small bat
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from contextssl.models.contrast import ENTRIES, PUBLISHED_CLAMP, nt_xent
+from contextssl.system.memory import peak_memory_mib
 
 WIDTH = 128
 # Bytes for each cosine, of all that is made of it.
@@ -30,10 +30,10 @@ def made(pairs: int, entries: int) -> tuple[Tensor, Tensor]:
 
 def measured(pairs: int, entries: int) -> None:
     made(64, entries)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory_mib()
     began = time.monotonic()
     loss, gradient = made(pairs, entries)
-    seconds, peak = time.monotonic() - began, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    seconds, peak = time.monotonic() - began, peak_memory_mib() - before
     print(
         f"{pairs:>7,} pairs: loss {float(loss):.6f}, gradient {float(gradient.norm()):.6f}, {seconds:7.1f} s, {peak:7,.0f} MiB", flush=True
     )
@@ -44,9 +44,8 @@ def main(words: list[str]) -> None:
         measured(int(words[1]), int(words[2]))
         return
     a, b = made(2048, ENTRIES), made(2048, 4096**2)
-    print(
-        f"2,048 pairs: losses {float((a[0] - b[0]).abs()):.1e} apart, gradients {float((a[1] - b[1]).abs().max() / b[1].abs().max()):.1e} of the largest"
-    )
+    apart = (a[1] - b[1]).abs().max() / b[1].abs().max()
+    print(f"2,048 pairs: losses {float((a[0] - b[0]).abs()):.1e} apart, gradients {float(apart):.1e} of the largest")
     for pairs in [int(word) for word in words] or [2048, 8192, 65536]:
         for what, entries in (("in chunks", ENTRIES), ("at once", (2 * pairs) ** 2)):
             if what == "in chunks" or entries * BYTES_A_COSINE < MOST_BYTES:

@@ -24,10 +24,11 @@ from contextssl.records.provenance import commit, describe_machine
 
 BATCH = 512
 MEASURED = """
-import resource, sys
+import sys
 from contextssl.cli import main
+from contextssl.system.memory import peak_memory_mib
 code = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+print(peak_memory_mib())
 sys.exit(code)
 """
 
