@@ -114,6 +114,8 @@ def memory_shortage(error: BaseException) -> str | None:
     if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError" and not NO_MEMORY.search(text):
         return None
     asked = re.search(r"(?:allocate|you tried to allocate)\s+(\d[\d.]*\s*(?:bytes|[KMGT]iB))", text, re.IGNORECASE)
+    if "shared memory" in text:
+        return "shared memory (/dev/shm; of a container: --shm-size) is full"
     device = "the GPU's memory" if "CUDA" in text or "CUBLAS" in text or "MPS" in text else "memory"
     return f"{device} is full{f' ({asked[1]} more were asked for)' if asked else ''}"
 

@@ -380,6 +380,25 @@ def test_memory_that_runs_out_is_one_sentence_with_how_the_training_goes_on(
     assert_same_run(undisturbed, stopped)
 
 
+def test_a_worker_without_shared_memory_is_one_sentence_and_no_endless_wait(
+    data: Data, undisturbed: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, whose /dev/shm is small: a batch would be lost on its way out of the worker."""
+
+    def full(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)  # the workers are forks of this process
+    with pytest.raises(
+        TrainingError, match=r"shared memory \(/dev/shm; of a container: --shm-size\) is full: .*workers=0 .*resume=.*stopped"
+    ) as refused:
+        train(tiny_settings(**RUN, resume=str(stopped), workers=2), data=data)
+    assert "\n" not in str(refused.value)
+    monkeypatch.undo()
+    train(tiny_settings(**RUN, resume=str(stopped)), data=data)
+    assert_same_run(undisturbed, stopped)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_that_was_stopped_between_two_epochs_draws_the_next_ones_batches(
     data: Data, undisturbed: Path, tmp_path: Path, workers: int

@@ -56,6 +56,12 @@ class PairBatch:
     def __len__(self) -> int:
         return len(self.action)
 
+    def share_memory(self) -> None:
+        """Moves all tensors to memory that other processes share. Raises RuntimeError where there is too little of it."""
+        for field in fields(self):
+            if (tensor := getattr(self, field.name)) is not None:
+                tensor.share_memory_()
+
     @classmethod
     def between(
         cls, factors: FactorSpace, source_latents: Float[Tensor, "n A"], target_latents: Float[Tensor, "n A"], **rest: Any

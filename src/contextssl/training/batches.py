@@ -27,13 +27,16 @@ class PairBatches(Dataset[PairBatch | ContextSSLError]):
         self.sampler, self.rank, self.world = sampler, rank, world
 
     def __getitem__(self, index: tuple[int, int]) -> PairBatch | ContextSSLError:
-        try:
+        if get_worker_info() is None:
             return self.sampler.batch(*index, self.rank, self.world)
+        try:
+            batch = self.sampler.batch(*index, self.rank, self.world)
         except ContextSSLError as error:
-            if get_worker_info() is None:
-                raise
             # PyTorch would put a traceback into the message of an error that a process raises.
             return error
+        # What it would do on the way to the parent: but where /dev/shm is too small that thread drops the batch, and the parent waits for ever.
+        batch.share_memory()
+        return batch
 
 
 class EpochSteps(Sampler[tuple[int, int]]):
