@@ -332,3 +332,15 @@ def test_a_message_is_one_line_whatever_is_in_it(name: str, capsys: pytest.Captu
     said = capsys.readouterr().err
     assert said.endswith("\n") and len(said.splitlines()) == 1 and len(said) < 2100
     assert said.removesuffix("\n").isprintable()
+
+
+def test_a_disk_that_goes_away_in_the_middle_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def gone(settings: object) -> int:
+        raise FileNotFoundError(2, "No such file or directory", "disk/run/metrics.csv")
+
+    monkeypatch.setattr("contextssl.commands.report_command.run_report", gone)
+    assert main(["report", "runs/x"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "contextssl: error: cannot use disk/run/metrics.csv: No such file or directory; check the path; what was saved before"
+    )

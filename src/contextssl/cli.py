@@ -20,6 +20,7 @@ from contextssl.errors import ContextSSLError, SettingsError, nearest, one_line,
 from contextssl.protocol import PROTOCOLS
 from contextssl.system import interruptions
 from contextssl.system.console import plain_output, warn
+from contextssl.system.files import storage_error
 from contextssl.version import __version__
 
 HELP = ("-h", "--help", "help")
@@ -50,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
         except (MemoryError, RuntimeError, OSError) as error:
-            if (reason := out_of_memory(error)) is None:
+            reason = out_of_memory(error)
+            if reason is None and isinstance(error, OSError) and error.filename is not None:
+                # Of a disk that went away in the middle of something.
+                reason = str(storage_error(error, error.filename, "use"))
+            if reason is None:
                 raise
             _say(f"error: {reason}")
             return 2

@@ -76,8 +76,10 @@ def training_folder(output_dir: str | Path, name: str, run_dir: str | Path | Non
             try:
                 yield folder
             except Exception:
-                if is_early(folder):
-                    empty(folder)
+                # Of a disk that is gone there is nothing to remove.
+                with suppress(OSError):
+                    if is_early(folder):
+                        empty(folder)
                 raise
     except Exception:
         if not there:

@@ -24,6 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from contextssl.errors import DataError, StorageError
+from contextssl.system.abandoned import in_use, remove_abandoned
 
 # What is read of one file of plain values, and of one array, at most: what a hostile one could make of more would not fit into memory.
 JSON_BYTES, ARRAY_BYTES = 96 * 2**20, 2**29
@@ -68,7 +69,7 @@ def storage_error(error: OSError, path: Path | str, doing: str, fix: str = "", n
     """
     full = error.errno in FULL_DISK
     what = f"cannot {doing} {path}: {error.strerror or error}{_room(error, Path(path), needs) if full else ''}"
-    kept = "; what was saved before is kept" if doing.startswith("write") else ""
+    kept = "" if doing.startswith("read") else "; what was saved before is kept"
     return StorageError.of(what, fix or f"{advice(error)}{kept}", full)
 
 
@@ -103,7 +104,8 @@ def _flush(path: Path, access: int) -> None:
 
 @contextmanager
 def atomic_path(path: Path | str, needs: int | None = None) -> Iterator[Path]:
-    """A temporary path next to ``path`` to write a file to; on leaving it is flushed and renamed to ``path``, on an error it is removed.
+    """A temporary file next to ``path``, empty, to write; on leaving it is flushed and renamed to ``path``, on an error it is removed. Those that
+    killed processes have left of ``path`` are removed too.
 
     The folder is made where it is missing. The temporary name starts with a dot and ends with the same suffix, for libraries that go by it.
     Raises DataError where the disk is full, or the folder cannot be written to; ``needs``, in bytes, is then said.
@@ -112,10 +114,12 @@ def atomic_path(path: Path | str, needs: int | None = None) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _flush(temporary, os.O_RDWR)
-        temporary.replace(path)
+        with in_use(temporary):
+            yield temporary
+            _flush(temporary, os.O_RDWR)
+            temporary.replace(path)
         sync_folder(path.parent)
+        remove_abandoned(path)
     except OSError as error:
         raise storage_error(error, path, "write", needs=needs) from error
     finally:

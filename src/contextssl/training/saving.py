@@ -68,6 +68,7 @@ class ProvenCheckpoints(TorchCheckpointIO):
             last.replace(last.with_name(Path(DAMAGED).name))
         elif self.keep_previous:
             with atomic_path(last.with_name(Path(PREVIOUS).name)) as temporary:
+                temporary.unlink(missing_ok=True)
                 try:
                     os.link(last, temporary)
                 except OSError:
