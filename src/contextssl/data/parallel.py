@@ -88,13 +88,16 @@ def map_tasks(
                     yield future.result()
     except BrokenProcessPool as error:
         executor.shutdown(wait=True, cancel_futures=True)
-        raise DataError(_cause_of_death(processes, own_script)) from error
+        # From Python 3.12 on the executor notices it by itself.
+        raise DataError(NO_THREAD if REFUSED in str(error.__cause__) else _cause_of_death(processes, own_script)) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
 # How often the thread that hands tasks to the workers is looked at.
 LOOK_SECONDS = 1.0
+# What Python says of a thread that the system refuses.
+REFUSED = "can't start new thread"
 NO_THREAD = (
     "the system refused this process another thread, for want of memory or by a limit (ulimit -u, ulimit -v): run the same command again with fewer "
     "workers (workers=0 uses none); what was done is kept"
@@ -113,7 +116,7 @@ def _silent_end_of_threads() -> Iterator[None]:
     before = threading.excepthook
 
     def say(given: threading.ExceptHookArgs) -> None:
-        if "can't start new thread" not in str(given.exc_value):
+        if REFUSED not in str(given.exc_value):
             before(given)
 
     threading.excepthook = say
