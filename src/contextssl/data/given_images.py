@@ -277,7 +277,7 @@ def _bytes(path: Path) -> bytes:
         raise storage_error(error, path, "read the image") from error
 
 
-def _levels(array: np.ndarray, name: str) -> UInt8[np.ndarray, ...]:
+def _levels(array: np.ndarray, name: str) -> UInt8[np.ndarray, " ..."]:
     """An array's numbers as uint8."""
     if array.dtype == np.uint8:
         return array

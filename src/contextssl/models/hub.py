@@ -81,6 +81,9 @@ class OnTheHub(
         token: str | bool | None,
         **given: Any,
     ) -> Model:
+        # The hub's client before 1.0 names these two, always.
+        for name in ("proxies", "resume_download"):
+            given.pop(name, None)
         if Path(model_id).is_dir():
             path = str(Path(model_id) / WEIGHTS)
         else:
