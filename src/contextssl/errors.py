@@ -101,7 +101,7 @@ def one_line(message: str) -> str:
 # In the messages of PyTorch, CUDA, PyTorch's loader, and the system.
 NO_MEMORY = re.compile(
     "can't allocate memory|Cannot allocate memory|out of memory|DefaultCPUAllocator|CUBLAS_STATUS_ALLOC_FAILED|allocate shared memory|"
-    "can't start new thread|std::bad_alloc|cannot allocate memory"
+    "can't start new thread|std::bad_alloc|cannot allocate memory|could not create a (?:primitive|memory)"
 )
 KILLED_WORKER = re.compile(r"DataLoader worker .*(killed by signal: (Killed|Bus error)|exited unexpectedly)")
 
@@ -114,6 +114,8 @@ def memory_shortage(error: BaseException) -> str | None:
     if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError" and not NO_MEMORY.search(text):
         return None
     asked = re.search(r"(?:allocate|you tried to allocate)\s+(\d[\d.]*\s*(?:bytes|[KMGT]iB))", text, re.IGNORECASE)
+    if "could not create a" in text:
+        return f"memory is full, most likely ({text.splitlines()[0]})"
     if "shared memory" in text:
         return "shared memory (/dev/shm; of a container: --shm-size) is full"
     device = "the GPU's memory" if "CUDA" in text or "CUBLAS" in text or "MPS" in text else "memory"

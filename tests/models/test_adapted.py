@@ -44,6 +44,16 @@ def test_onnx_gives_the_same(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith("adapted.onnx")] == ["adapted.onnx"]
 
 
+@pytest.mark.parametrize("name", ["adapted.pt2", "adapted.onnx"])
+def test_nobody_is_told_where_it_was_made(tmp_path: Path, name: str) -> None:
+    if name.endswith(".onnx"):
+        pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    loaded(tmp_path).adapt().save(tmp_path / name)
+    written = (tmp_path / name).read_bytes()
+    for place in (Path(contextssl.__file__).parent, Path(torch.__file__).parent, tmp_path):
+        assert str(place).encode() not in written
+
+
 def test_a_file_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = adapting._run
     monkeypatch.setattr(adapting, "_run", lambda path, images: run(path, images) + 0.01 * (len(images) > 1))

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from contextssl.errors import CheckpointError, DamagedCheckpointError, memory_shortage
-from contextssl.system.files import readable_bytes, storage_error
+from contextssl.system.files import readable_bytes, storage_error, too_large
 from contextssl.system.zip_directory import listed_members
 
 # How far the records of an archive may exceed the file: weights hardly shrink when they are compressed.
@@ -67,10 +67,7 @@ def read_checked(path: Path) -> Any:
     except DAMAGE as error:
         raise _damaged(path) from error
     except MemoryError as error:
-        raise CheckpointError(
-            f"{path} does not fit into memory ({readable_bytes(path.stat().st_size)}): free some, or use another machine, and give the same "
-            "command again"
-        ) from error
+        raise CheckpointError(str(too_large(path))) from error
     except RuntimeError as error:
         if any(sign in str(error) for sign in SIGNS_OF_DAMAGE):
             raise _damaged(path) from error

@@ -28,7 +28,7 @@ from contextssl.checkpoints.weights import check_same_tensors, load_weights
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data, data_kind
 from contextssl.data.threediebench_folder import FACTORS as THREEDIEBENCH
-from contextssl.errors import CheckpointError, ContextSSLError, SettingsError
+from contextssl.errors import CheckpointError, ContextSSLError, SettingsError, memory_shortage
 from contextssl.factors import Factor, FactorSpace
 from contextssl.models import published_weights as published
 from contextssl.models.build import build_model
@@ -42,7 +42,7 @@ from contextssl.models.model_file import SUFFIX, read_model
 from contextssl.models.view_encoder import ViewEncoder
 from contextssl.randomness import DrawingFrom, seeded_generator
 from contextssl.system.device import chosen_device
-from contextssl.system.files import storage_error
+from contextssl.system.files import storage_error, too_large
 from contextssl.system.precision import BF16, FLOAT32, choose_precision
 from contextssl.version import __version__
 
@@ -226,6 +226,9 @@ def _of_the_file(file: Path) -> Iterator[None]:
     except ContextSSLError as error:
         raise CheckpointError(f"{file}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RuntimeError, MemoryError) as error:
+        if memory_shortage(error) is not None:
+            # What it describes was compared with the file's own tensors before memory was taken.
+            raise CheckpointError(str(too_large(file))) from error
         reason = f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
         raise CheckpointError(f"{file} describes no model that can be built ({reason}): it is damaged; use an earlier one") from error
 

@@ -27,7 +27,7 @@ from contextssl.data.listed import FILE_BYTES, Files, list_folder
 from contextssl.data.origins import content_mark
 from contextssl.data.unpacked import UNPACKED_BYTES, UNPACKED_RATIO, Unpacked
 from contextssl.errors import DataError
-from contextssl.system.files import readable_bytes, storage_error
+from contextssl.system.files import readable_bytes, storage_error, too_large
 from contextssl.system.zip_directory import listed_members
 
 # A compressed tar that holds more is refused, since every worker process keeps all of it.
@@ -70,7 +70,9 @@ def open_files(path: str | Path, wanted: Callable[[str], bool]) -> Files:
         raise _damaged(path, error) from error
     except DataError:
         raise
-    except (*DAMAGE, MemoryError) as error:
+    except MemoryError as error:
+        raise too_large(path) from error
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     except OSError as error:
         if error.errno is None:  # a checksum that differs

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from contextssl.errors import DataError
-from contextssl.system.files import parse_array, readable_bytes, storage_error
+from contextssl.system.files import parse_array, readable_bytes, storage_error, too_large
 from contextssl.system.zip_directory import listed_members
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ DAMAGE = (
         SyntaxError,
         OverflowError,
         RecursionError,
-        MemoryError,
         NotImplementedError,
         RuntimeError,
     ),
@@ -95,6 +94,8 @@ def _of_arrays(file: Path) -> BroughtFeatures:
         arrays = _of_archive(file) if zipfile.is_zipfile(file) else {"": np.lib.format.open_memmap(file, mode="r")}
     except DataError:
         raise
+    except MemoryError as error:
+        raise too_large(file) from error
     except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{file} is damaged, or holds no plain numbers ({reason}): write it again by numpy.save") from error

@@ -102,6 +102,10 @@ NO_THREAD = (
     "the system refused this process another thread, for want of memory or by a limit (ulimit -u, ulimit -v): run the same command again with fewer "
     "workers (workers=0 uses none); what was done is kept"
 )
+SERVER_ENDED = (
+    "the process that starts the workers was ended, most often for want of memory: run the same command again with fewer workers (workers=0 uses "
+    "none); what was done is kept"
+)
 
 
 def _is_managed(executor: ProcessPoolExecutor) -> bool:
@@ -142,6 +146,8 @@ def _submit(executor: ProcessPoolExecutor, task: Any, own_script: bool) -> Futur
         return executor.submit(_run_task, task)
     except OSError as error:
         raise _cannot_start(error) from error
+    except EOFError as error:
+        raise DataError(SERVER_ENDED) from error
     finally:
         sys.modules["__main__"] = main
         if foreign:

@@ -128,7 +128,7 @@ def _read(path: Path, about: Path, made_from: dict[str, Any], trusted: bool) -> 
             return None
         if not trusted and _checksum(array) != described["crc32"]:
             return None
-    except (OSError, KeyError, TypeError, OverflowError, *NO_ARRAY):
+    except (OSError, KeyError, TypeError, OverflowError, MemoryError, *NO_ARRAY):
         return None
     return torch.from_numpy(array)
 

@@ -68,7 +68,11 @@ class Adapted(nn.Module):
         """The module as :func:`torch.export.export` gives it, for any number of images."""
         # A batch of one would be taken for a constant.
         with torch.no_grad():
-            return torch.export.export(self, (self.example(2).to(self.keys.device),), dynamic_shapes={"images": {0: torch.export.Dim("n")}})
+            made = torch.export.export(self, (self.example(2).to(self.keys.device),), dynamic_shapes={"images": {0: torch.export.Dim("n")}})
+        for node in made.graph.nodes:
+            # Where the code lies on the machine that made it.
+            node.meta.pop("stack_trace", None)
+        return made
 
     def save(self, path: str | Path) -> None:
         """Writes the module, and compares what the file gives with what this gives, at batches of 1 and 64. Beside it is its SHA-256, since those who
@@ -104,10 +108,8 @@ class Adapted(nn.Module):
             # The exporter's own, about its own parts.
             warnings.simplefilter("ignore")
             program: Any = torch.onnx.export(
-                self,
-                (self.example(2).to(self.keys.device),),
+                self.exported(),
                 dynamo=True,
-                dynamic_shapes={"images": {0: torch.export.Dim("n")}},
                 input_names=["images"],
                 output_names=["embeddings"],
                 verbose=False,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError
-from contextssl.system.files import opened_regular, parse_json, read_regular, readable_bytes, storage_error, write_bytes
+from contextssl.system.files import opened_regular, parse_json, read_regular, readable_bytes, storage_error, too_large, write_bytes
 
 # Before the header its length, in so many bytes.
 LENGTH = 8
@@ -55,9 +55,7 @@ def read_tensors(path: Path, needed: str | None = None, what: str = "") -> tuple
     except OSError as error:
         raise storage_error(error, path, "read") from error
     except MemoryError as error:
-        raise DataError(
-            f"{path} does not fit into memory ({readable_bytes(path.stat().st_size)}): free some, and give the same command again"
-        ) from error
+        raise too_large(path) from error
     except DataError:
         raise
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:

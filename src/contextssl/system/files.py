@@ -32,7 +32,7 @@ JSON_BYTES, ARRAY_BYTES = 96 * 2**20, 2**29
 MOST_CONTAINERS = 2_000_000
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What numpy raises for a damaged file, whose header is read as a text of Python.
-NO_ARRAY = (ValueError, EOFError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError, MemoryError)
+NO_ARRAY = (ValueError, EOFError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, RecursionError)
 ADVICE = {
     **dict.fromkeys(FULL_DISK, "free some space (or raise the quota) on that disk and run the same command again"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a folder that you may write to, or change its permissions"),
@@ -71,6 +71,16 @@ def storage_error(error: OSError, path: Path | str, doing: str, fix: str = "", n
     what = f"cannot {doing} {path}: {error.strerror or error}{_room(error, Path(path), needs) if full else ''}"
     kept = "" if doing.startswith("read") else "; what was saved before is kept"
     return StorageError.of(what, fix or f"{advice(error)}{kept}", full)
+
+
+def too_large(path: Path | str) -> DataError:
+    """One clear error for a file that there is no memory to read, though it declares no more than it has."""
+    size = ""
+    with suppress(OSError):
+        size = f" ({readable_bytes(Path(path).stat().st_size)})"
+    return DataError(
+        f"{path}{size} does not fit into memory: free some memory, or use another machine, and give the same command again; what was saved is whole"
+    )
 
 
 def advice(error: OSError) -> str:
@@ -223,6 +233,8 @@ def parse_array(data: bytes, path: Path | str) -> np.ndarray:
         return np.load(io.BytesIO(data), allow_pickle=False)
     except DataError:
         raise
+    except MemoryError as error:
+        raise too_large(path) from error
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise DataError(

@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contextssl.errors import DataError
-from contextssl.system.files import readable_bytes
+from contextssl.system.files import readable_bytes, too_large
 
 # Values of all columns at most, and so many for each byte of the file; letters of all words.
 MOST_VALUES, VALUES_A_BYTE = 2**24, 8
 MOST_LETTERS, LETTERS_A_BYTE = 2**28, 8
 MOST_COLUMNS = 20_000
-DAMAGE = (ValueError, NotImplementedError, KeyError, TypeError, MemoryError, OverflowError)
+DAMAGE = (ValueError, NotImplementedError, KeyError, TypeError, OverflowError)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -34,6 +34,8 @@ def read_parquet(path: Path) -> pd.DataFrame:
         if error.errno is None:
             raise DataError(f"{path} is no Parquet file, or damaged: write it again") from error
         raise
+    except MemoryError as error:
+        raise too_large(path) from error
     except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} is no Parquet file, or damaged ({reason}): write it again") from error
