@@ -1,5 +1,6 @@
 # make demo   render, train, evaluate, report: ten to twenty minutes on two cores; more words by DEMO="seed=1"
-# make test   every check, in an environment of its own (.venv), made at the first call
+# make test   the checks and tests, in an environment of its own (.venv), made at the first call
+# make test-long   the tests of ten seconds and more, which make test leaves out; make test-slow: those of minutes
 # make docs   the documentation site, into site/: open site/index.html
 # make fuzz   input made up for each parser that is the project's own: make fuzz MINUTES=10
 # make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
@@ -27,7 +28,7 @@ python_newest ?= python3.13
 resolution_oldest = lowest-direct
 resolution_newest = highest
 
-.PHONY: demo docs test test-kernels test-versions test-slow fuzz faults check environment clean
+.PHONY: demo docs test test-long test-kernels test-versions test-slow fuzz faults check environment clean
 
 environment: $(VENV)/.ready
 
@@ -52,17 +53,23 @@ check: environment
 
 # Threads that spin while they wait cost a machine on which several processes run several times the work; a training that runs alone is
 # a third faster with them.
-test test-kernels test-versions test-slow: export OMP_WAIT_POLICY ?= PASSIVE
+test test-long test-kernels test-versions test-slow: export OMP_WAIT_POLICY ?= PASSIVE
 
 # Each file's tests in one of several processes, which share the processors; so each has one thread.
+IN_PROCESSES = --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PROCESSES) -m 'not slow and not long'
+
+# One at a time to whichever process is free.
+test-long: environment
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(subst loadfile,load,$(IN_PROCESSES)) -m 'long and not slow'
 
 test-kernels: environment
 	set -e; for kernels in $(KERNELS); do for threads in $(THREADS); do \
 	  echo "kernels: $$kernels, threads: $$threads"; \
 	  ATEN_CPU_CAPABILITY=$${kernels%:*} ONEDNN_MAX_CPU_ISA=$${kernels#*:} OMP_NUM_THREADS=$$threads MKL_NUM_THREADS=$$threads \
-	    $(BIN)/python -m pytest -q --durations=3 -m 'not slow' $(NUMERIC); \
+	    $(BIN)/python -m pytest -q --durations=3 -m 'not slow and not long' $(NUMERIC); \
 	done; done
 
 test-versions: $(addprefix test-versions-,$(VERSIONS))
@@ -72,14 +79,14 @@ test-versions-%: environment
 	$(BIN)/uv venv --quiet --clear --python $(python_$*) $(VENV)/versions/$*
 	$(BIN)/uv pip install --quiet --python $(VENV)/versions/$* --resolution $(resolution_$*) --editable '.[dev,wandb]'
 	$(BIN)/uv pip list --python $(VENV)/versions/$* | grep -iE '^(torch|torchvision|lightning|timm|scipy|numpy|pandas|kornia|hydra-core) '
-	OMP_NUM_THREADS=1 $(VENV)/versions/$*/bin/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m 'not slow'
+	OMP_NUM_THREADS=1 $(VENV)/versions/$*/bin/python -m pytest -q $(IN_PROCESSES) -m 'not slow'
 
 # At low priority, and resumable: the same command goes on where it was.
 faults: environment
 	nice -n 15 $(BIN)/python -m faults $(FAULTS)
 
-test-slow: check
-	$(BIN)/python -m pytest
+test-slow: environment
+	$(BIN)/python -m pytest -m slow
 
 # Input made up for each parser, so many minutes each.
 fuzz: environment

@@ -33,6 +33,8 @@ PAIRS: tuple[tuple[str, str], ...] = (
 # The run that is stopped and then resumed.
 RESUMED = "training, workers"
 REFUSED = "another process is"
+# What a command takes to come to its lock.
+OVERLAP_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,6 @@ def _both(plan: Plan, tasks: list[Task], words: list[list[str]], folder: Path, m
     said = [folder / f"said-{number}.txt" for number in (0, 1)]
     first = made.warm.start(words[0], folder, said[0])
     time.sleep(made.undisturbed(tasks[0]).seconds * plan.share)
-    overlapped = first.poll() is None
     second = made.warm.start(words[1], folder, said[1])
     ends = [first.wait(), second.wait()]
     for number, ended in enumerate(ends):
@@ -106,6 +107,8 @@ def _both(plan: Plan, tasks: list[Task], words: list[list[str]], folder: Path, m
             return Outcome(fault.verdict, f"{'first' if number == 0 else 'second'}: {fault.note}")
     if all(ended.code for ended in ends):
         return Outcome("lost", f"both were refused: {ends[0].sentence}; {ends[1].sentence}")
+    # The second looks at the run's folder some seconds after it was started.
+    overlapped = first.began + ends[0].seconds > second.began + OVERLAP_SECONDS
     if plan.first == "resuming" and overlapped and not any(REFUSED in ended.said or "is finished" in ended.said for ended in ends):
         return Outcome("silent", "both resumed the run")
     for number, ended in enumerate(ends):

@@ -20,13 +20,14 @@ from pathlib import Path
 from random import Random
 from typing import Literal, TypeAlias
 
+from faults.frame import SLOWNESS
 from faults.hostile_case import MARK, Case
 
 Outcome: TypeAlias = Literal["held", "traceback", "silent", "too slow", "too much memory", "executed", "outside its folder", "not made"]
 # What is promised of every refusal.
-MOST_SECONDS, MOST_BYTES = 10.0, 2 * 2**30
+MOST_SECONDS, MOST_BYTES = 10.0 * SLOWNESS, 2 * 2**30
 # When the process is ended: it may not harm the machine that tries it.
-END_SECONDS, END_BYTES = 90, 6 * 2**30
+END_SECONDS, END_BYTES = 90 * SLOWNESS, 6 * 2**30
 # Letters of a sentence at most.
 MOST_LETTERS = 2100
 UNFORESEEN = 99

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults.frame import Ended
+from faults.frame import SLOWNESS, Ended
 
 ROOT = Path(__file__).parent.parent
 # What changes how a command computes or draws its messages; each of them has one thread, for several run at once.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "200", "PYTHONFAULTHANDLER": "", "NO_COLOR": "1"}
 # Seconds within which a command that was asked to end has ended, and those that its processes have after it was killed.
-PROMISED = 10.0
+PROMISED = 10.0 * SLOWNESS
 # Seconds that a tiny command may take on a busy machine.
 PATIENCE = 400.0
 Hook = tuple[str, dict[str, Any]]

@@ -303,6 +303,7 @@ def test_a_training_that_is_interrupted_says_how_to_resume(in_folder: Path, caps
     assert (in_folder / "runs/stopped/results.json").is_file()
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one(in_folder: Path) -> None:
     """torchrun over two CPU processes: the same batches and the same losses as one process (features are not normalised over the batch).
 

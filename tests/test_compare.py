@@ -40,6 +40,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*given, "dataset=shapes", f"data_dir={store}", "resolution=8", "projector_width=16", "feature_norm=batch", "precision=32-true"]
 
 
+@pytest.mark.long
 def test_a_comparison_makes_what_is_missing_and_no_more(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -208,6 +209,7 @@ def test_variants_by_method_condition_and_value() -> None:
     assert len(folders) == len(variants) + len(made)
 
 
+@pytest.mark.long
 def test_experiments_are_shown_and_then_run(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, experiment in EXPERIMENTS.items():
         shown = experiment.described([])
@@ -244,6 +246,7 @@ def test_a_single_transformation_of_the_experiments_own_settings(words: list[str
     assert {row.environment for row in read_results(run)[1] if row.protocol == "geometry"} >= {"rotation", "none"}
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("default:this model was not trained on contexts of")
 def test_contexts_for_subsets_that_training_never_saw(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [*words, f"compare_dir={tmp_path}", "seeds=[0]", "compare_lengths=[6]", "protocols=[geometry]"]

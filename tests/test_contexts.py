@@ -39,6 +39,7 @@ def words_of(data: str, folder: Path) -> list[str]:
 
 
 # A tiny data set is too small for some numbers, and the commands say so.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     ("kind", "data"),

@@ -49,6 +49,7 @@ def test_the_demo_is_the_experiment() -> None:
     assert settings_from("demo", DemoSettings, ["epochs=3"]).epochs == 3
 
 
+@pytest.mark.long
 def test_from_nothing_to_the_page_by_examples(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", *TINY, "grid={rotation:4,color:4}", "grid_views=null", "run_dir=runs/demo"]) == 0
     printed = capsys.readouterr().out

@@ -15,6 +15,7 @@ from contextssl.records.results import read_results
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
+@pytest.mark.long
 def test_a_loop_of_ones_own(in_folder: Path) -> None:
     code = (
         "import sys, plain_loop; plain_loop.main(epochs=2, objects=6, batch_size=32)\n"

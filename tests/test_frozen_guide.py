@@ -43,6 +43,7 @@ def small(words: list[str]) -> list[str]:
 
 
 # Few small images hold little, and the commands say so.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
     write_pairs(in_folder / "path/to/folder")
@@ -82,6 +83,7 @@ def test_every_command_of_the_guide_runs(in_folder: Path) -> None:
         assert given["z"].shape == (rows, 8)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_benchmark_prints_its_table(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["experiment=shapes_examples", "out=runs/all", *SHAPES, *SMALL, "train_views=3", "contexts=1", "sensitivity_items=0"]

@@ -19,6 +19,7 @@ def test_outputs_are_not_in_the_repository() -> None:
 
 
 # Of the client: sockets and a loop that the kernel's end leaves to the collector.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_it_trains_adapts_and_shows(tmp_path: Path) -> None:
     book = nbformat.read(NOTEBOOK, 4)

@@ -48,6 +48,7 @@ def small(words: list[str]) -> list[str]:
 
 
 # Twelve small images are too few for some numbers, and the commands say so.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_command_of_the_guide_runs(photos: Path, in_folder: Path) -> None:
     (in_folder / "path/to").mkdir(parents=True)
@@ -75,6 +76,7 @@ def test_every_command_of_the_guide_runs(photos: Path, in_folder: Path) -> None:
     assert re.search(r"crop \d+ %, blur σ \d", page), "sample views with their parameters in words"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_class_is_read_from_the_images_themselves(photos: Path, in_folder: Path) -> None:
     assert main(["train", "experiment=photos_minutes", f"data_dir={photos}", "val_fraction=0.25", "run_dir=runs/p", *SMALL_TRAIN]) == 0

@@ -183,7 +183,7 @@ def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # A tiny data set is too small for some numbers, and the commands say so.
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("guide", GUIDES)
+@pytest.mark.parametrize("guide", [guide if guide == "README.md" else pytest.param(guide, marks=pytest.mark.long) for guide in GUIDES])
 def test_every_command_runs(guide: str, with_everything: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = commands(guide)
     assert len(asked) >= 3

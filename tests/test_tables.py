@@ -48,6 +48,7 @@ def guide(language: str) -> list[str]:
 
 
 # A handful of rows are too few for some numbers, and the commands say so.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_command_of_the_guide_runs(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_adult(in_folder / "path/to/adult")
@@ -81,6 +82,7 @@ def test_every_command_of_the_guide_runs(in_folder: Path, capsys: pytest.Capture
     assert isinstance(z, torch.Tensor) and z.shape[1] == 8
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_run_reads_new_rows_and_knows_its_columns(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_people(in_folder / "people.csv")
@@ -121,6 +123,7 @@ def test_a_table_that_has_changed_is_not_read_by_old_codes(in_folder: Path, caps
     assert "is not the one that runs/p was trained on: job would be encoded differently" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.skipif(not MIMIC.is_dir(), reason="MIMIC-III's demo is not beside this checkout")
 def test_the_mimic_demo_runs_end_to_end_and_says_what_it_is(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,6 +205,7 @@ def test_a_model_of_a_table_takes_its_rows(in_folder: Path, capsys: pytest.Captu
     assert "there is no file nowhere.csv" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_embed_goes_on_after_a_kill(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Killed between two parts; the same command then makes the rest alone, and the file is as without the kill."""
     write_images(folder / "many", pixels(60))

@@ -202,6 +202,7 @@ def test_settings_out_of_range(folder: Path, settings: dict[str, Any], message: 
     assert isinstance(caught.value, ContextSSLError)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not REAL.is_file(), reason=f"the images of CIFAR-10 are not at {REAL}")
 def test_real_images_in_an_archive() -> None:
     source = quiet(REAL)

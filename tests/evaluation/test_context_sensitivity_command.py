@@ -16,6 +16,7 @@ SHAPES = ["dataset=shapes", "classes=[chair,car]", "objects=6", "val_objects=15"
 
 
 # Few views are too few for some numbers, and the commands say so.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_contexts_of_unseen_classes_and_what_cannot_be(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *SHAPES, *TINY, "run_dir=run"]) == 0
@@ -52,6 +53,7 @@ def test_contexts_of_unseen_classes_and_what_cannot_be(in_folder: Path, capsys: 
 
 
 # Few views are too few for some numbers, and the commands say so.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_contexts_of_meshes_and_photos(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("kornia")

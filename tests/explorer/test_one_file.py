@@ -27,6 +27,7 @@ def toy() -> Explorer:
     return tiny_explorer()
 
 
+@pytest.mark.long
 def test_its_answers_are_the_servers(toy: Explorer) -> None:
     kept = kept_data(toy)["kept"]
     assert kept["numbers"] == [0, 1, 2, 3, 7]

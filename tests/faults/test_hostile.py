@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -43,7 +44,9 @@ print(json.dumps(said))
 
 
 def python(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=3600)
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env={**os.environ, "FAULTS_SLOWNESS": "10"}, capture_output=True, text=True, timeout=3600
+    )
 
 
 @FORKS

@@ -74,6 +74,7 @@ def test_the_predictor_alone_is_trained_and_the_checkpoint_encodes_images(in_fol
     assert json.loads((run / "features.json").read_text())[0]["metric"] == rows[0].metric
 
 
+@pytest.mark.long
 def test_rendered_shapes_from_the_command_line_to_every_protocol(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *SHAPES, "freeze=true", *SMALL, "run_dir=run"]) == 0
     assert "What the frozen features hold" in capsys.readouterr().out

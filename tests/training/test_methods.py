@@ -141,6 +141,7 @@ def accuracy_of(method: str, pairs: type[ViewPairs], folder: Path) -> float:
     return rows[0].mean
 
 
+@pytest.mark.long
 def test_whoever_learns_beats_nothing_and_shuffled_pairs_teach_nothing(tmp_path: Path) -> None:
     random, supervised = (accuracy_of(method, ViewPairs, tmp_path) for method in ("random", "supervised"))
     learnt = {method: accuracy_of(method, ViewPairs, tmp_path) for method in ("simclr", "vicreg")}
@@ -206,6 +207,7 @@ def test_only_what_reads_examples_is_trained_on_them(method: str, tmp_path: Path
         assert not torch.allclose(same, other)
 
 
+@pytest.mark.long
 def test_the_conditional_baseline_is_trained_resumed_and_evaluated_by_name(data: Data, tmp_path: Path) -> None:
     whole = train(tiny_settings(method="conditional", run_dir=str(tmp_path / "whole")), data=data)
     half = train(tiny_settings(method="conditional", save_interval=2, run_dir=str(tmp_path / "half")), data=data)

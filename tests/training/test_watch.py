@@ -67,6 +67,7 @@ LOW = {"temperature": 1e-5, "clamp_similarities": False}
 FAST = {"learning_rate": 100.0, "warmup_epochs": 0}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("encoder", "given", "kinds", "said"),
     [

@@ -67,6 +67,7 @@ def test_a_run_goes_on_from_another(first: Path, in_folder: Path) -> None:
     assert read_results(Path("third"))[0]["start_from"]["before"] == about["start_from"]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_it_is_resumed_as_any_run(first: Path, in_folder: Path) -> None:
     words = ["train", "from=first", "epochs=3", "accelerator=cpu", "progress=false"]
