@@ -162,6 +162,14 @@ def test_a_killed_pack_goes_on_from_its_journal(tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == sorted([*ARRAYS, "manifest.json"])
 
 
+def test_a_pack_that_was_killed_when_it_was_all_but_done_is_tidied(whole: Path, tmp_path: Path) -> None:
+    out = plain_pack(ToySource(), tmp_path / "p")
+    for name in ("packing.json", "packing.journal", "packing.synced"):
+        (out / name).write_bytes(b"left")
+    assert same(plain_pack(ToySource(), out), whole)
+    assert sorted(p.name for p in out.iterdir()) == sorted([*ARRAYS, "manifest.json"])
+
+
 @pytest.mark.parametrize("loss", ["images", "cut images", "torn record", "damaged record", "lost page"])
 def test_going_on_after_a_power_cut_trusts_nothing_that_is_not_there(tmp_path: Path, whole: Path, loss: str) -> None:
     out = tmp_path / "p"

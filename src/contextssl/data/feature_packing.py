@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from contextssl.data.array_file import claim, header_of, write_at
 from contextssl.data.feature_store import FEATURES, KIND, VERSION, check_same, is_feature_store
-from contextssl.data.journal import SETTINGS, SYNCED, Journal
+from contextssl.data.journal import SETTINGS, SYNCED, Journal, remove_journal
 from contextssl.data.store import CHECKSUMS, LATENTS, MANIFEST
 from contextssl.data.views import ViewBank
 from contextssl.errors import DataError
@@ -151,9 +150,7 @@ def _finish(out: Path, banks: Mapping[str, ViewBank], description: Mapping[str, 
         files.write_bytes(out / name, data)
     recorded = {name: {"bytes": len(data), "crc32": zlib.crc32(data)} for name, data in contents.items()}
     write_digested(out / MANIFEST, {**description, "files": recorded})
-    for path in (journal.path, journal.synced_path, out / SETTINGS):
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+    remove_journal(out)
 
 
 def _latents(bank: ViewBank) -> Float32[np.ndarray, "N V A"]:

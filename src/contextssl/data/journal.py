@@ -6,6 +6,7 @@ import errno
 import os
 import time
 import zlib
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +23,13 @@ SETTINGS = "packing.json"
 JOURNAL = "packing.journal"
 SYNCED = "packing.synced"
 FLUSH_SECONDS = 5.0
+
+
+def remove_journal(out: Path) -> None:
+    """Removes what packing needed, of a store that is whole: also where the process that packed it was killed before it did."""
+    for name in (JOURNAL, SYNCED, SETTINGS):
+        with suppress(OSError):
+            (out / name).unlink(missing_ok=True)
 
 
 def record_type(shape: tuple[int, ...], raw_width: int) -> np.dtype:

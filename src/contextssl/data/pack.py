@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from contextssl.data.array_file import claim
-from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of, record_type
+from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of, record_type, remove_journal
 from contextssl.data.packing_plan import ORIGINS, Plan, changed_since, check_same, same_but_for_files
 from contextssl.data.packing_worker import Job, pack_task
 from contextssl.data.parallel import chosen_workers, map_tasks
@@ -67,6 +67,7 @@ def pack(source: ItemSource, out: str | Path, resolution: int, workers: int | No
         raise SettingsError(f"resolution={resolution}: give the height and width of the stored images in pixels, at least 1")
     plan = Plan.of(source, resolution)
     if _is_there(out, plan):
+        remove_journal(out)
         return out
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -179,9 +180,7 @@ def _finish(source: ItemSource, out: Path, plan: Plan, journal: Journal) -> None
     }
     digests = {"fingerprint": fingerprint(manifest), "statistics_digest": digest_of_statistics(manifest)}
     write_digested(out / MANIFEST, {**manifest, **digests})
-    for path in (journal.path, journal.synced_path, out / SETTINGS):
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+    remove_journal(out)
 
 
 def _full(error: OSError, out: Path, plan: Plan) -> DataError:

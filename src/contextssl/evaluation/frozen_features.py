@@ -17,6 +17,7 @@ from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data
 from contextssl.data.feature_packing import pack_features
 from contextssl.data.feature_store import FeatureStore, description_of, is_feature_store, open_features
+from contextssl.data.journal import remove_journal
 from contextssl.data.pairs import PairSource, ViewPairs
 from contextssl.data.store import verify_of
 from contextssl.data.stored import PATIENCE_SECONDS
@@ -144,6 +145,8 @@ def _store_of(data: Data, banks: Mapping[str, ViewBank], model: ViewEncoder, set
             folder, banks, description, _encode(model.to(chosen_device(settings.accelerator))), latents=versions, progress=settings.progress
         )
         model.to(home)
+    elif is_first_process():
+        remove_journal(folder)
     began = time.monotonic()
     while not is_feature_store(folder):
         if time.monotonic() - began > PATIENCE_SECONDS:
