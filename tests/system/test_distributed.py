@@ -43,7 +43,8 @@ leave_group_at_exit()
 print("working in it" if dist.is_initialized() else "left too early")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.split("\n")[:2] == ["working in it", "left"]
+    # Gloo of some versions says that it is connected.
+    assert [line for line in done.stdout.splitlines() if not line.startswith("[Gloo]")][:2] == ["working in it", "left"]
 
 
 def test_unequal_shares_are_joined_in_order_and_gradients_come_back(tmp_path: Path) -> None:
