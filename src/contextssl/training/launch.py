@@ -76,6 +76,23 @@ def without_requeue() -> list[ClusterEnvironment]:
     return [SLURMEnvironment(auto_requeue=False)] if slurm else []
 
 
+# In the environment of processes that this one starts: its own number.
+STARTED_BY = "CONTEXTSSL_STARTED_BY"
+
+
+def end_with_first() -> None:
+    """A process that the first one of a run has started ends at once where that one is gone, killed too: it would wait for it for half an hour."""
+    first = os.environ.pop(STARTED_BY, "")
+    if first.isdecimal():
+        threading.Thread(target=_end_without, args=(int(first),), name="first process", daemon=True).start()
+
+
+def _end_without(first: int) -> None:
+    while os.getppid() == first:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
+
+
 # Lightning's function that watches the processes that it has started.
 OBSERVER = "_launch_process_observer"
 # Seconds between two looks at the processes of a run, and those that the others have to end by themselves once one has.
@@ -88,6 +105,7 @@ def ending_started(trainer: pl.Trainer, by_force: bool) -> Iterator[None]:
     this one does, in order where that is safe (``by_force``, of a command: it then ends within seconds whatever it waits for), else at once.
     """
     lightnings = vars(subprocess_script)[OBSERVER]
+    os.environ[STARTED_BY] = str(os.getpid())
     if by_force:
         setattr(subprocess_script, OBSERVER, _observe)
     try:
@@ -97,6 +115,7 @@ def ending_started(trainer: pl.Trainer, by_force: bool) -> Iterator[None]:
             trainer.strategy.launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
         raise
     finally:
+        os.environ.pop(STARTED_BY, None)
         setattr(subprocess_script, OBSERVER, lightnings)
 
 

@@ -48,7 +48,7 @@ from contextssl.training.carried_views import DrawnViews
 from contextssl.training.devices import check_devices
 from contextssl.training.dry_run import dry_run
 from contextssl.training.encoder_start import EncoderStart, encoder_from, normalising
-from contextssl.training.launch import check_launch, without_requeue
+from contextssl.training.launch import check_launch, end_with_first, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
 from contextssl.training.progress_callback import Progress
@@ -71,6 +71,7 @@ def train(settings: TrainSettings, *, data: Data | None = None, encoder: nn.Modu
     Raises SettingsError, DataError or CheckpointError for what is wrong with each, before anything is trained; TrainingError where the loss is not
     finite.
     """
+    end_with_first()
     with ExitStack() as stack:
         given_data = data is not None or own_name(settings.dataset) is not None
         given_encoder = encoder is not None or settings.encoder_factory is not None
