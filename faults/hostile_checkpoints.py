@@ -88,7 +88,7 @@ def payloads(folder: Path) -> dict[str, Any]:
         "partial": Call(partial, os.system, f"touch {mark}"),
         "torch.load": Call(torch.load, mark),
         "os.mkdir": Call(os.mkdir, mark),
-        "getattr": Call(getattr, os, "system"),
+        "getattr": Call(getattr, Call(__import__, "os"), "system"),
     }
 
 

@@ -17,7 +17,7 @@ FULL = 1202
 # What a case may come to, in the campaign's words; the note keeps its own. Code that ran ended as if all were well.
 AS = {
     "held": "held", "traceback": "traceback", "silent": "silent", "too slow": "hung", "too much memory": "hung", "executed": "silent",
-    "outside its folder": "silent",
+    "outside its folder": "silent", "not made": "traceback",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -31,6 +32,8 @@ END_SECONDS, END_BYTES = 90 * SLOWNESS, 6 * 2**30
 # Letters of a sentence at most.
 MOST_LETTERS = 2100
 UNFORESEEN = 99
+# Not within a sentence, which may quote a file.
+TRACEBACK = re.compile(r"^[\s|+]*Traceback \(most recent call last\)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def _outcome(case: Case, code: int, said: str, last: str, seconds: float, memory
         return "too slow"
     if memory > MOST_BYTES:
         return "too much memory"
-    if code < 0 or code == UNFORESEEN or "Traceback (most recent call last)" in said:
+    if code < 0 or code == UNFORESEEN or TRACEBACK.search(said):
         return "traceback"
     if code == 0:
         return "silent" if case.wanted == "refused" else "held"

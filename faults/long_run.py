@@ -14,10 +14,10 @@ from faults.tasks import DISK, TASKS, TRAINED, Task
 
 # Steps of one training.
 FULL = 10_000
-# Whatever the number of steps, so that saving takes a small part of the time.
-EPOCHS = 25
-# Sixteen items, four a batch: so many for each pair that an epoch draws of an item.
-STEPS_A_PAIR = 4
+# Sixteen items, four pairs a batch, as many of each item in an epoch: the most that a batch of four takes.
+PAIRS_PER_ITEM, STEPS_AN_EPOCH = 4, 16
+# Epochs between two validations: most of the time is that of steps and checkpoints.
+VALIDATED = 25
 COUNTED = ("memory", "descriptors", "threads", "processes", "shm")
 # What is between the first samples and the last and is no growth: MiB of memory over a whole training, and none of the others.
 ALLOWED = {"memory": 24.0, "shm": 0.5}
@@ -69,9 +69,11 @@ def edges(samples: list[float]) -> tuple[float, float]:
 
 def train(steps: int, folder: Path, made: Material) -> tuple[Ended, dict[str, list[float]], int]:
     """How it ended, what was sampled of it once it had settled, and the last step that it logged."""
-    pairs = -(-steps // (EPOCHS * STEPS_A_PAIR))
-    an_epoch = pairs * STEPS_A_PAIR
-    words = f"train {TRAINED} epochs={EPOCHS} pairs_per_item={pairs} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1"
+    epochs = max(2, -(-steps // STEPS_AN_EPOCH))
+    words = (
+        f"train {TRAINED} epochs={epochs} pairs_per_item={PAIRS_PER_ITEM} method=byol run_dir={DISK}/run devices=1 workers=2 save_minutes=0.1 "
+        f"log_interval={VALIDATED}"
+    )
     words = words.replace("log_every_steps=1", f"log_every_steps={max(1, steps // 2000)}")
     task = Task("long", words, "run")
     task.prepare(folder, made.base)
@@ -79,7 +81,7 @@ def train(steps: int, folder: Path, made: Material) -> tuple[Ended, dict[str, li
     samples: dict[str, list[float]] = {name: [] for name in COUNTED}
     while running.poll() is None:
         # What comes after the last step is no training.
-        if SETTLED * steps <= last_step(folder / DISK / "run/metrics.csv") < EPOCHS * an_epoch - 2 * max(1, steps // 2000):
+        if SETTLED * steps <= last_step(folder / DISK / "run/metrics.csv") < epochs * STEPS_AN_EPOCH - 2 * max(1, steps // 2000):
             for name, value in sample(running).items():
                 samples[name].append(value)
         time.sleep(min(0.5, steps / 4000))

@@ -28,12 +28,13 @@ from contextssl.system.zip_directory import listed_members
 MOST_INFLATION = 8
 SLACK = 1 << 24
 ZIP = b"PK\x03\x04"
-# Records of an archive at most: a tensor each. Of the plain values in a checkpoint the bytes at most.
-MOST_RECORDS, PICKLE_BYTES = 200_000, 64 * 2**20
+# Records of an archive at most: a tensor each. Of the plain values in a checkpoint the bytes at most, which take PyTorch
+# up to a second for each MiB.
+MOST_RECORDS, PICKLE_BYTES = 200_000, 8 * 2**20
 # What PyTorch's own reader of plain values calls by name, with numbers of the file's own: memory of any size. No checkpoint needs it.
 TAKES_MEMORY = re.compile(rb"c((?:__builtin__|builtins)\nbytearray|torch(?:\.cuda)?\n\w*Tensor|torch\.storage\n(?:Un)?[Tt]ypedStorage)\n")
 # What PyTorch raises for a damaged file, and not for other errors.
-DAMAGE = (EOFError, KeyError, ValueError, AttributeError, IndexError, TypeError, AssertionError, struct.error)
+DAMAGE = (EOFError, LookupError, ValueError, AttributeError, TypeError, AssertionError, RecursionError, struct.error)
 SIGNS_OF_DAMAGE = ("PytorchStreamReader", "unexpected EOF", "corrupt", "nvalid magic number", "storage", "out of bounds", "nvalid header")
 
 

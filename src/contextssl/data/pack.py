@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from contextssl.data.array_file import claim
-from contextssl.data.journal import IMAGES, SETTINGS, SYNCED, Journal, progress_of, record_type, remove_journal
+from contextssl.data.journal import IMAGES, JOURNAL, SETTINGS, SYNCED, Journal, progress_of, record_type, remove_journal
 from contextssl.data.packing_plan import ORIGINS, Plan, changed_since, check_same, same_but_for_files
 from contextssl.data.packing_worker import Job, pack_task
 from contextssl.data.parallel import chosen_workers, map_tasks
@@ -103,6 +103,9 @@ def _pack(source: ItemSource, out: Path, plan: Plan, workers: int, progress: boo
     stale = None
     if (out / SETTINGS).is_file():
         begun = read_digested(out / SETTINGS, f"remove {out}, and pack it again", VERSION, "version")
+        if plan.origins is not None and not (out / ORIGINS).is_file() and not (out / JOURNAL).is_file():
+            # It was killed between the two files of its description, before it read any item.
+            write_array(out / ORIGINS, plan.origins)
         stale = changed_since(out, plan)
         if stale is None or not same_but_for_files(begun, plan.settings):
             check_same(out, begun, plan, "was begun")

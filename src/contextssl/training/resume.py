@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from torch.distributed import DistError
 
 from contextssl import advice, checkpoints
 from contextssl.checkpoints.content import known_settings, named_method, recipe_of, refuse_named_code
@@ -261,12 +263,18 @@ def _with_advice(error: Exception, folder: Path) -> Exception:
         smaller = f"a smaller batch_size or resolution needs a new run, by from={folder}" if (folder / LAST).is_file() else ""
         helps = "devices=N shares each batch among N of them, and workers=0 takes the least memory"
         return TrainingError(f"{shortage}: {helps}; {smaller or 'or lower batch_size or resolution'}; {going_on}")
+    if isinstance(error, DistError) or (isinstance(error, RuntimeError) and LOST.search(str(error))):
+        return TrainingError(f"another process of this run ended, or cannot be reached: what it said tells why; {going_on}")
     if isinstance(error, OSError):
         error = storage_error(error, error.filename or folder, "write")
     if isinstance(error, StorageError):
         more = ", or move the run's folder to a larger one" if error.full else ""
         return StorageError.of(error.what, f"{'free some space on that disk' if error.full else error.fix}{more}; {going_on}", error.full)
     return error
+
+
+# What Gloo says where the other end of a connection is gone.
+LOST = re.compile(r"gloo/transport|Connection (?:reset|closed) by peer")
 
 
 def how_to_resume(folder: Path) -> str:
