@@ -9,7 +9,9 @@ def main() -> int:
         # Until our handler is set, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from contextssl.system import interruptions
+    from contextssl.system.first_process import end_with_first
 
+    end_with_first()
     with interruptions.command():
         with interruptions.deferred(patience=0.0):
             from contextssl.cli import main as command

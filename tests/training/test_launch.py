@@ -83,25 +83,3 @@ with interruptions.command() as signals:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (143, "saved\n")
     assert "process 2 of this run ended with exit code 3: the others stop" in done.stderr
-
-
-def test_a_process_that_the_first_has_started_ends_with_it() -> None:
-    """Also where the first was killed, when it could tell nobody."""
-    started = """
-import time
-from contextssl.training.launch import end_with_first
-end_with_first()
-print("there", flush=True)
-time.sleep(60)
-"""
-    first = f"""
-import os, subprocess, sys
-from contextssl.training.launch import STARTED_BY
-subprocess.Popen([sys.executable, "-c", {started!r}], env={{**os.environ, STARTED_BY: str(os.getpid())}})
-sys.stdin.read()
-"""
-    process = subprocess.Popen([sys.executable, "-c", first], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "there\n"
-    process.kill()
-    # Its output ends once both are gone.
-    process.communicate(timeout=50)

@@ -25,6 +25,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from contextssl.config.settings import RunSettings
 from contextssl.errors import SettingsError
 from contextssl.system.distributed import launched
+from contextssl.system.first_process import STARTED_BY
 
 
 def check_launch(settings: RunSettings) -> None:
@@ -74,23 +75,6 @@ def without_requeue() -> list[ClusterEnvironment]:
     """
     slurm = not TorchElasticEnvironment.detect() and SLURMEnvironment.detect()
     return [SLURMEnvironment(auto_requeue=False)] if slurm else []
-
-
-# In the environment of processes that this one starts: its own number.
-STARTED_BY = "CONTEXTSSL_STARTED_BY"
-
-
-def end_with_first() -> None:
-    """A process that the first one of a run has started ends at once where that one is gone, killed too: it would wait for it for half an hour."""
-    first = os.environ.pop(STARTED_BY, "")
-    if first.isdecimal():
-        threading.Thread(target=_end_without, args=(int(first),), name="first process", daemon=True).start()
-
-
-def _end_without(first: int) -> None:
-    while os.getppid() == first:
-        time.sleep(LOOK_SECONDS)
-    os._exit(1)
 
 
 # Lightning's function that watches the processes that it has started.

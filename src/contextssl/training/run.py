@@ -43,12 +43,13 @@ from contextssl.records.provenance import commit, describe_parts, describe_run
 from contextssl.records.results import METRICS_CHECKSUM, RESULTS, write_trained
 from contextssl.records.run_folder import LAST, PREVIOUS, training_folder
 from contextssl.system.distributed import is_first_process, leave_group_at_exit
+from contextssl.system.first_process import end_with_first
 from contextssl.system.precision import choose_precision
 from contextssl.training.carried_views import DrawnViews
 from contextssl.training.devices import check_devices
 from contextssl.training.dry_run import dry_run
 from contextssl.training.encoder_start import EncoderStart, encoder_from, normalising
-from contextssl.training.launch import check_launch, end_with_first, without_requeue
+from contextssl.training.launch import check_launch, without_requeue
 from contextssl.training.metrics_files import EventFile, MetricsCSV
 from contextssl.training.module import Training
 from contextssl.training.progress_callback import Progress
