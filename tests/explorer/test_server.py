@@ -108,7 +108,8 @@ def test_every_mistake_is_one_sentence(client: TestClient, path: str, question: 
 def test_what_is_no_question_is_refused(client: TestClient) -> None:
     assert "questions are JSON" in client.post("/answer", content=b"{}", headers={"content-type": "text/plain"}).json()["error"]
     kind = {"content-type": "application/json"}
-    assert "no JSON" in client.post("/answer", content=b"{", headers=kind).json()["error"]
+    for body in (b"{", b"[" * 60_000):
+        assert "no JSON" in client.post("/answer", content=body, headers=kind).json()["error"]
     assert "no JSON object" in client.post("/answer", content=b"[1]", headers=kind).json()["error"]
     assert "too long" in client.post("/answer", content=b" " * (server.MOST_ASKED + 1), headers=kind).json()["error"]
     assert client.get("/answer").status_code == 405 and client.get("/nothing").status_code == 404

@@ -99,7 +99,7 @@ async def _asked(request: Request) -> dict[str, Any]:
             raise InputError("this question is too long: reload the page")
     try:
         asked = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("this question is no JSON: reload the page") from error
     if not isinstance(asked, dict):
         raise InputError("this question is no JSON object: reload the page")
