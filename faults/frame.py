@@ -14,9 +14,9 @@ from typing import Any
 # held: what is promised. lost: something saved is gone, or the work does not go on. silent: it ends as if all were well, with something else than
 # the undisturbed. traceback: it ends without a sentence for the user. hung: it does not end in time.
 VERDICTS = ("held", "lost", "silent", "traceback", "hung")
-# What Python, and the C libraries under it, print of an error that nobody foresaw.
 # The times that are promised are those of a machine that does nothing else: on others they may be so many times as long.
 SLOWNESS = float(os.environ.get("FAULTS_SLOWNESS", "1"))
+# What Python, and the C libraries under it, print of an error that nobody foresaw.
 UNFORESEEN = ("Traceback (most recent call last)", "Fatal Python error", "terminate called", "Segmentation fault", "Exception ignored in")
 ERROR = re.compile(r"^contextssl: (?:error: )?(.+)$", re.MULTILINE)
 

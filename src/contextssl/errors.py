@@ -113,11 +113,11 @@ def memory_shortage(error: BaseException) -> str | None:
         return "a process that drew batches was killed, most likely for lack of memory (or of /dev/shm)"
     if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError" and not NO_MEMORY.search(text):
         return None
-    asked = re.search(r"(?:allocate|you tried to allocate)\s+(\d[\d.]*\s*(?:bytes|[KMGT]iB))", text, re.IGNORECASE)
     if "could not create a" in text:
         return f"memory is full, most likely ({text.splitlines()[0]})"
     if "shared memory" in text:
         return "shared memory (/dev/shm; of a container: --shm-size) is full"
+    asked = re.search(r"(?:allocate|you tried to allocate)\s+(\d[\d.]*\s*(?:bytes|[KMGT]iB))", text, re.IGNORECASE)
     device = "the GPU's memory" if "CUDA" in text or "CUBLAS" in text or "MPS" in text else "memory"
     return f"{device} is full{f' ({asked[1]} more were asked for)' if asked else ''}"
 

@@ -95,12 +95,12 @@ def test_views_that_count_as_the_same_are_no_negatives() -> None:
     for i in range(8):
         others = [j for j in range(8) if j == i ^ 1 or not naive[i, j]]
         expected -= math.log(float((cosines[i, i ^ 1] / 0.1).exp() / (cosines[i, others] / 0.1).exp().sum()))
-    assert float(nt_xent(z, 0.1, left_out=lambda rows: alike[rows])) == pytest.approx(expected / 8, rel=1e-4)
+    assert float(nt_xent(z, 0.1, left_out=[lambda rows: alike[rows]])) == pytest.approx(expected / 8, rel=1e-4)
 
 
 def test_contrast_within_sequences_is_the_mean_of_their_losses() -> None:
     z = torch.randn(7, 2, 8, generator=torch.Generator().manual_seed(0))
-    whole = nt_xent(z, 0.2, left_out=lambda rows: in_other_sequences(7, 3, z.device, rows))
+    whole = nt_xent(z, 0.2, left_out=[lambda rows: in_other_sequences(7, 3, z.device, rows)])
     # Sequences of three, three and one pair; a pair alone has nothing to be told from.
     parts = [nt_xent(z[:3], 0.2) * 3, nt_xent(z[3:6], 0.2) * 3, torch.tensor(0.0)]
     torch.testing.assert_close(whole, torch.stack(parts).sum() / 7)
@@ -146,7 +146,7 @@ def test_in_chunks_loss_and_gradient_are_those_of_one(seed: int, pairs: int, ent
     latents = torch.randint(2, (pairs, 2, 2), generator=generator).float()
 
     def losses(entries: int) -> list[Tensor]:
-        left_out = (lambda rows: alike_in_context(items, latents, active, rows)) if apart else None
+        left_out = [lambda rows: alike_in_context(items, latents, active, rows)] if apart else []
         one = nt_xent(z, 0.2, clamp, None if apart else items, left_out, entries=entries)
         return [one, item_contrast(z.flatten(0, 1), items.repeat_interleave(2), 0.2, entries=entries)]
 

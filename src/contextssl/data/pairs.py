@@ -56,11 +56,14 @@ class PairBatch:
     def __len__(self) -> int:
         return len(self.action)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Those that are there, by name."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+
     def share_memory(self) -> None:
         """Moves all tensors to memory that other processes share. Raises RuntimeError where there is too little of it."""
-        for field in fields(self):
-            if (tensor := getattr(self, field.name)) is not None:
-                tensor.share_memory_()
+        for tensor in self.tensors().values():
+            tensor.share_memory_()
 
     @classmethod
     def between(

@@ -6,7 +6,7 @@ once; and where several processes share a batch, each makes the rows of its own 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -32,7 +32,7 @@ def nt_xent(
     temperature: float,
     clamp: float | None = None,
     items: Int[Tensor, " pairs"] | None = None,
-    left_out: LeftOut | None = None,
+    left_out: Sequence[LeftOut] = (),
     whole: WholeBatch = ALONE,
     entries: int = ENTRIES,
 ) -> Float[Tensor, ""]:
@@ -61,8 +61,8 @@ def nt_xent(
         excluded = row[:, None] == column[None]
         if of_token is not None:
             excluded = excluded | (of_token[rows, None] == of_token[None]).scatter(1, partner[:, None], False)
-        if left_out is not None:
-            excluded = excluded | left_out(rows).scatter(1, partner[:, None], False)
+        for mask in left_out:
+            excluded = excluded | mask(rows).scatter(1, partner[:, None], False)
         loss = F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partner, reduction="sum")
         return loss, torch.ones_like(loss) * len(row)
 

@@ -8,7 +8,7 @@ those of one process.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -51,8 +51,7 @@ class WholeBatch:
         """All pairs, but of the views this process's own alone: actions, latents, environments, items, labels are joined in one exchange."""
         if len(self.shares) == 1:
             return batch
-        named = {field.name: getattr(batch, field.name) for field in fields(batch) if field.name not in VIEWS}
-        there = {name: value for name, value in named.items() if value is not None}
+        there = {name: value for name, value in batch.tensors().items() if name not in VIEWS}
         # Side by side as float64, which holds float32 and every index exactly.
         parts = [value.reshape(len(batch), -1).double() for value in there.values()]
         with torch.no_grad():

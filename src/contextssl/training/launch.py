@@ -25,7 +25,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from contextssl.config.settings import RunSettings
 from contextssl.errors import SettingsError
 from contextssl.system.distributed import launched
-from contextssl.system.first_process import STARTED_BY
+from contextssl.system.first_process import LOOK_SECONDS, STARTED_BY
 
 
 def check_launch(settings: RunSettings) -> None:
@@ -79,8 +79,8 @@ def without_requeue() -> list[ClusterEnvironment]:
 
 # Lightning's function that watches the processes that it has started.
 OBSERVER = "_launch_process_observer"
-# Seconds between two looks at the processes of a run, and those that the others have to end by themselves once one has.
-LOOK_SECONDS, GRACE_SECONDS = 0.5, 2.5
+# Seconds that the other processes of a run have to end by themselves once one has.
+GRACE_SECONDS = 2.5
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from contextssl.data.pairs import PairBatch
 from contextssl.method import METHODS
 from contextssl.models.by_evidence import ByEvidence
 from contextssl.models.contextssl import ContextSSL
-from contextssl.models.contrast import PUBLISHED_CLAMP, alike_in_context, in_other_sequences, item_contrast, nt_xent, tokens
+from contextssl.models.contrast import PUBLISHED_CLAMP, LeftOut, alike_in_context, in_other_sequences, item_contrast, nt_xent, tokens
 from contextssl.models.label_space import context_label_loss
 from contextssl.models.objectives import auxiliary_regression, inactive_alignment, vicreg
 from contextssl.models.view_encoder import ViewEncoder
@@ -104,22 +105,13 @@ def contextssl_loss(
         model.bottleneck.observe(unit.detach().flatten(0, 1))
     clean = unit
     unit = model.bottleneck(unit, model.bottleneck_share, generator)
-    sequence = objective.sequence
-
-    def left_out(rows: slice) -> Tensor:
-        alike = alike_in_context(batch.items, batch.latents, batch.active, rows) if model.context_kind == "examples" else None
-        elsewhere = None if sequence is None else in_other_sequences(len(batch), sequence, unit.device, rows)
-        found = [mask for mask in (alike, elsewhere) if mask is not None]
-        return torch.stack(found).any(dim=0)
-
-    contrastive = nt_xent(
-        unit,
-        objective.temperature,
-        objective.clamp,
-        batch.items if objective.invariant else None,
-        left_out if model.context_kind == "examples" or sequence is not None else None,
-        whole,
-    )
+    left_out: list[LeftOut] = []
+    if model.context_kind == "examples":
+        left_out.append(partial(alike_in_context, batch.items, batch.latents, batch.active))
+    if objective.sequence is not None:
+        left_out.append(partial(in_other_sequences, len(batch), objective.sequence, unit.device))
+    items = batch.items if objective.invariant else None
+    contrastive = nt_xent(unit, objective.temperature, objective.clamp, items, left_out, whole)
     if model.item_head is not None:
         told_apart = item_contrast(model.item_head(clean).flatten(0, 1), batch.items.repeat_interleave(2), objective.temperature, whole)
         extra["items"] = objective.item_weight * told_apart

@@ -6,7 +6,7 @@ Next to it stands a checkpoint with the weights from before the step. Everything
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def random_states(device: torch.device) -> dict[str, Tensor]:
 
 def write_bad_step(folder: Path, about: Mapping[str, Any], batch: PairBatch, states: Mapping[str, Tensor]) -> None:
     """Writes the tensors, and then the record, which names them. Raises DataError where the disk is full."""
-    there = {field.name: value for field in fields(batch) if (value := getattr(batch, field.name)) is not None}
+    there = batch.tensors()
     indices = {name: there[name].tolist() for name in ("items", "source_views", "target_views")}
     # Copies, since two of them may be one piece of memory.
     tensors = {BATCH + name: value.detach().cpu().contiguous().clone() for name, value in there.items()}

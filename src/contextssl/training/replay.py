@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,7 @@ def replay(run: Path, *, encoder: nn.Module | None = None, method: str | None = 
     if checkpoints.RECIPE not in content:
         raise CheckpointError(f"{file} is no checkpoint of a run here: copy it again")
     device = chosen_device(accelerator)
-    given = {field.name: value for field in fields(step.batch) if (value := getattr(step.batch, field.name)) is not None}
-    inputs = tuple(Size.of(name, value) for name, value in given.items() if name not in INDICES)
+    inputs = tuple(Size.of(name, value) for name, value in step.batch.tensors().items() if name not in INDICES)
     if (weights := _bad_weights(content)) is not None:
         return Replayed(step.about, str(device), inputs, None, weights)
     if (bad := next((size for size in inputs if size.bad), None)) is not None:
