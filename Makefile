@@ -2,7 +2,7 @@
 # make test   the checks and tests, in an environment of its own (.venv), made at the first call
 # make test-long   the tests of ten seconds and more, which make test leaves out; make test-slow: those of minutes
 # make docs   the documentation site, into site/: open site/index.html
-# make fuzz   input made up for each parser that is the project's own: make fuzz MINUTES=10
+# make fuzz   input made up for each parser that is the project's own, so many minutes of a processor for each: make fuzz MINUTES=10
 # make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
 # make test-versions   the tests again, on the oldest and the newest versions that pyproject.toml allows of Python and of every library
 # make faults   what the project survives, tried out, hours; a part of it: make faults FAULTS="kills disks share=0.1"
