@@ -24,7 +24,7 @@ from contextssl.data.dataset import Data
 from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.pairs import ViewPairs
-from contextssl.data.threediebench_folder import FACTORS, RAW_RANGES, absolute_latents
+from contextssl.data.published_latents import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
 from contextssl.system.machine import processor
 from contextssl.system.precision import choose_precision

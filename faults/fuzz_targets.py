@@ -231,7 +231,7 @@ def question(content: Any, folder: Path) -> None:
 
 
 def array(data: bytes, folder: Path) -> None:
-    from contextssl.data.threediebench_folder import read_latent
+    from contextssl.data.published_latents import read_latent
     from contextssl.system.files import parse_array
 
     parse_array(data, "x.npy")

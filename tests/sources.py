@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from contextssl.data.pack import pack
+from contextssl.data.published_latents import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
 from contextssl.data.source import Item
 from contextssl.data.store import Store, open_store
-from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
 from contextssl.factors import FactorSpace
 
 

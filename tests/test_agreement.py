@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import contextssl
 from contextssl.cli import main
 from contextssl.data.pairs import PairBatch
-from contextssl.data.threediebench_folder import FACTORS, absolute_latents
+from contextssl.data.published_latents import FACTORS, absolute_latents
 from contextssl.evaluation.metrics import r2_pooled, tied_hits, tied_places, tied_reciprocal_rank
 from contextssl.evaluation.neighbours import knn_labels
 from contextssl.models.baselines.invariance import Contrast, VarianceInvarianceCovariance

@@ -66,6 +66,8 @@ FLOOR = Factor("floor", 1, "difference", ("floor hue",))
 LIGHT = Factor("light", 1, "difference", ("light hue",))
 # Of views on a grid: where the object is, how large it is, and from which side the light comes.
 TRANSLATION = Factor("translation", 3, "difference", ("x offset", "y offset", "z offset"))
+# Of 3DIEBench-T: how far the object is along its own axes, which turn with it.
+OWN_TRANSLATION = Factor("translation", 3, "difference", tuple(f"{axis} offset (own axis)" for axis in "xyz"))
 # A logarithm: the action is then the ratio of two sizes, whatever the first is.
 SCALE = Factor("scale", 1, "difference", ("size (log)",))
 # Cosine and sine: angles themselves jump by a whole turn.

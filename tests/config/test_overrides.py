@@ -11,7 +11,7 @@ from contextssl.config.data_settings import CheckSettings, RenderSettings
 from contextssl.config.overrides import experiments, help_text, settings_from
 from contextssl.config.settings import TrainSettings
 from contextssl.data.environment_mix import EnvironmentMix
-from contextssl.data.threediebench_folder import FACTORS
+from contextssl.data.published_latents import FACTORS
 from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
 from contextssl.reproduce import EXPERIMENTS

@@ -17,7 +17,7 @@ from contextssl.data.check import check
 from contextssl.data.check_report import CheckReport
 from contextssl.data.folder import write_folder
 from contextssl.data.folder_check import check_folder
-from contextssl.data.threediebench_folder import FACTORS
+from contextssl.data.published_latents import FACTORS
 from contextssl.errors import DataError
 from contextssl.factors import Factor, FactorSpace
 from tests.data.test_pack import Failing, plain_pack

@@ -15,15 +15,10 @@ from PIL import Image
 from torchvision.transforms import Resize
 
 from contextssl.data.folder import write_folder
+from contextssl.data.published_latents import FACTORS, absolute_latents, read_latent
 from contextssl.data.published_layout import read_meta
 from contextssl.data.source import Item
-from contextssl.data.threediebench_folder import (
-    FACTORS,
-    ThreeDIEBenchSource,
-    absolute_latents,
-    read_image,
-    read_latent,
-)
+from contextssl.data.threediebench_folder import ThreeDIEBenchSource, read_image
 from contextssl.errors import DataError
 from tests.sources import ToySource
 

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextssl.data.threediebench_folder import FACTORS
+from contextssl.data.published_latents import FACTORS
 from contextssl.data.views import Views
 from contextssl.errors import DataError, InputError
 from tests.sources import ToySource, toy_store

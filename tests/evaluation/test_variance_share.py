@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from contextssl.data.pack import pack
-from contextssl.data.shapes import ShapesSource
+from contextssl.data.published_latents import THREE_FACTORS
+from contextssl.data.shapes.rendered_items import ShapesSource, shapes_renderer
 from contextssl.data.store import open_store
-from contextssl.data.threediebench_folder import THREE_FACTORS
 from contextssl.evaluation.contexts import ContextPoint, Contexts
 from contextssl.evaluation.embeddings import Embedder
-from contextssl.evaluation.sensitivity import Variations, render_variations, sensitivity, shapes_renderer
+from contextssl.evaluation.sensitivity import Variations, render_variations, sensitivity
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.variance_share import basis, geometry_rows, item_folds, variance_share
 from contextssl.evaluation.view_sets import ViewSet

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from contextssl.data.threediebench_folder import FACTORS as FACTORS
+from contextssl.data.published_latents import FACTORS as FACTORS
 from contextssl.data.views import Views
 from contextssl.evaluation.disturbances import EncodedPairs
 from contextssl.models.contextssl import ContextSSL

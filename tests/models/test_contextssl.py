@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from contextssl.data.threediebench_folder import FACTORS
+from contextssl.data.published_latents import FACTORS
 from contextssl.errors import InputError, SettingsError
 from contextssl.models.contextssl import ContextSSL
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from contextssl.config.settings import TrainSettings
 from contextssl.config.validation import checked
-from contextssl.data.threediebench_folder import FACTORS
+from contextssl.data.published_latents import FACTORS
 from contextssl.errors import InputError, SettingsError
 from contextssl.models.build import build_model
 from contextssl.models.contextssl import ContextSSL

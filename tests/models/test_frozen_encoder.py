@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from contextssl.data.threediebench_folder import FACTORS
+from contextssl.data.published_latents import FACTORS
 from contextssl.errors import InputError
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.frozen_encoder import FrozenEncoder

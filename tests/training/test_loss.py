@@ -10,7 +10,7 @@ from torch import nn
 from contextssl.data.environment_mix import EnvironmentMix
 from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.pairs import PairBatch, ViewPairs
-from contextssl.data.threediebench_folder import FACTORS
+from contextssl.data.published_latents import FACTORS
 from contextssl.models.by_examples import ByExamples
 from contextssl.models.contrast import mean_similarities
 from contextssl.training.loss import Objective, contextssl_loss

@@ -27,7 +27,7 @@ from contextssl.checkpoints.file import read_checked
 from contextssl.checkpoints.weights import check_same_tensors, load_weights
 from contextssl.config.settings import TrainSettings
 from contextssl.data.dataset import Data, data_kind
-from contextssl.data.threediebench_folder import FACTORS as THREEDIEBENCH
+from contextssl.data.published_latents import FACTORS as THREEDIEBENCH
 from contextssl.errors import CheckpointError, ContextSSLError, SettingsError, memory_shortage
 from contextssl.factors import Factor, FactorSpace
 from contextssl.models import published_weights as published

@@ -16,7 +16,7 @@ from contextssl.errors import SettingsError
 
 
 def run_shapes(settings: RenderSettings) -> int:
-    source = shapes_source(settings)
+    source = shapes_source(settings, ood=settings.split == "ood")
     if source.unread:
         print(f"note: {settings.meshes} holds {source.unread}, which cannot be read here and are left out", file=sys.stderr)
     out = Path(settings.out)
@@ -29,6 +29,10 @@ def run_shapes(settings: RenderSettings) -> int:
     counts = ", ".join(f"{len(items):,} {split} objects" for split, items in source.splits.items())
     print(f"{out}: {counts} of {len(source.class_names)} classes, {source.num_views} views each, {settings.resolution} px")
     dataset = "shapes" if settings.layout == "packed" else "3diebench"
+    if source.ood:
+        words = ["contextssl", "evaluate", "all", "RUN", f"ood_dir={out}", "split=ood"]
+        print(f"evaluate a run of dataset=3diebench on it: {advice.command(words)}")
+        return 0
     words = ["contextssl", "train", f"dataset={dataset}", f"data_dir={out}", f"resolution={settings.resolution}"]
     print(f"train on it: {advice.command(words)}")
     return 0

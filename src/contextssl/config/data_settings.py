@@ -25,6 +25,9 @@ class ShapesSettings:
     supersample: int = setting(1, "rays along each side of a pixel; 2 or more smooth the edges", least=1)
     data_seed: int = setting(0, "seed of the objects and their views; the same seed gives the same pixels", least=0, most=MOST_SEED)
     meshes: str | None = setting(None, "folder of mesh files to render instead of the built-in classes, one subfolder per class", path=True)
+    translation: bool = setting(
+        False, "objects are moved too, along their own axes by up to half their size, as in 3DIEBench-T: a third factor, translation"
+    )
     grid: dict[str, int] | None = setting(
         None,
         "instead of views: so many values of each named factor, and one view of every combination; {rotation:7,color:7} is 49 views "
@@ -168,6 +171,12 @@ class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
         "with a list of pairs (pairs.csv), a packed store, UCI Adult's or MIMIC-III's files; default for shapes: they are rendered into ./datasets",
         path=True,
     )
+    ood_dir: str | None = setting(
+        None,
+        "for dataset=3diebench: folder of 3DIEBench-OOD, other views of the same objects, which split=ood evaluates; for dataset=shapes they are "
+        "rendered",
+        path=True,
+    )
     resolution: int = setting(128, "height and width of the images", "pixels", least=1)
     resize: str = setting(
         "bilinear",
@@ -201,6 +210,11 @@ class RenderSettings(ShapesSettings):
 
     out: str = setting("datasets/shapes", "folder to write", path=True)
     resolution: int = setting(64, "height and width of the images", "pixels", least=1)
+    split: str = setting(
+        "all",
+        "training and validation objects (all), or those of validation in poses that training never saw (ood)",
+        choices=("all", "ood"),
+    )
     layout: str = setting("packed", "a store that is ready for training, or the published images and latents", choices=("packed", "folder"))
     image_format: str = setting("png", "for layout=folder; png is lossless", choices=("png", "jpg"))
     workers: int = setting(0, "number of processes; 0 uses every core", least=0)

@@ -20,7 +20,7 @@ BASELINES = ("raw", "erased", "scarf")
 
 # Settings that say where things are and how they are computed, but change no number beyond rounding.
 CHANGE_NOTHING = (
-    *("load_model", "pretrained_model_dir", "data_dir", "output_dir", "run_dir", "cache", "cache_dir", "cache_gb"),
+    *("load_model", "pretrained_model_dir", "data_dir", "ood_dir", "output_dir", "run_dir", "cache", "cache_dir", "cache_gb"),
     # The checkpoint holds the method; it is given to find the user's own code.
     *("method", "accelerator", "progress"),
 )
@@ -48,6 +48,7 @@ class EvaluatedDataSettings:
         names=DATA_SETS,
     )
     data_dir: str | None = setting(None, "folder of the data, where it has moved: 3DIEBench as published, or a packed store", path=True)
+    ood_dir: str | None = setting(None, "for dataset=3diebench and split=ood: folder of 3DIEBench-OOD", path=True)
     resolution: int | None = setting(None, "height and width of the images; for a published checkpoint 128", "pixels", least=1)
     classes: int | list[str] | None = setting(None, "for dataset=shapes: the first so many classes, or their names", least=1)
     objects: int | None = setting(None, "for dataset=shapes: training objects per class", least=1)
@@ -199,7 +200,11 @@ class MeasurementSettings:
     contexts: int = setting(
         3, "contexts drawn from the training split; numbers are means over them, with their standard deviation", least=1
     )
-    split: str = setting("val", "split to evaluate; probes are always trained on the training split", choices=("val", "train", "test"))
+    split: str = setting(
+        "val",
+        "split to evaluate; probes are always trained on the training split; ood is the validation objects in poses that training never saw",
+        choices=("val", "train", "test", "ood"),
+    )
     items: int = setting(0, "maximum number of items of that split, drawn by the seed; 0 uses all", least=0)
     seed: int = setting(0, "seed of contexts, views, pairs, queries, noise and probes", least=0, most=MOST_SEED)
     output_dir: str = setting(

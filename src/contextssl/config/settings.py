@@ -246,7 +246,7 @@ class ReportSettings:
 
     runs: list[str] = setting([], "run folders: contextssl report RUN [RUN …]", path=True)
     out: str | None = setting(None, "HTML file; default: RUN/report.html, for several runs ./report.html", path=True)
-    split: str = setting("val", "split whose numbers are shown", choices=("val", "train", "test"))
+    split: str = setting("val", "split whose numbers are shown", choices=("val", "train", "test", "ood"))
     protocols: list[str] = setting([], "your own protocols, package.module:Name, whose sections are shown too")
     figures: bool = setting(True, "also write each figure as PNG and SVG, into the folder figures next to the page")
     gallery: bool = setting(True, "make a run's gallery of nearest neighbours if it is missing and its checkpoint and data are available")

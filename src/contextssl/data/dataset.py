@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from contextssl.config.data_settings import DataSettings
 from contextssl.data.pairs import PairSource
 from contextssl.data.places import places
+from contextssl.data.splits import OOD
 from contextssl.data_set import DATA_SETS, of_source
 from contextssl.errors import DataError
 
@@ -27,6 +28,7 @@ class Data:
         description: plain values for results: where the data came from.
         test: a further split to evaluate on, where there is one.
         columns: of rows of a table; None for other views.
+        more: further splits by name, opened when they are asked for.
     """
 
     train: PairSource
@@ -37,12 +39,18 @@ class Data:
     description: Mapping[str, Any] = field(default_factory=dict)
     test: PairSource | None = None
     columns: Columns | None = None
+    more: Mapping[str, Callable[[], PairSource]] = field(default_factory=dict)
 
     def split(self, name: str) -> PairSource:
-        """Raises DataError where the data have no such split."""
+        """Raises DataError where the data have no such split, and what opening one raises."""
+        if name in self.more:
+            return self.more[name]()
         found = {"train": self.train, "val": self.val, "test": self.test}.get(name)
         if found is None:
-            raise DataError(f"these data have no split {name!r}: use val, or train")
+            ways = (
+                " (it is rendered for dataset=shapes; for 3DIEBench name the folder of 3DIEBench-OOD, ood_dir=DIR)" if name == OOD else ""
+            )
+            raise DataError(f"these data have no split {name!r}: use val, or train{ways}")
         return found
 
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from contextssl.data.packing_plan import first_difference, listing_of
 from contextssl.data.parallel import chosen_workers, map_tasks
+from contextssl.data.published_latents import RAW_LATENTS, WIDTHS
 from contextssl.data.published_layout import FOLDER_FILE, meta_files
 from contextssl.data.source import ItemSource
-from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS
 from contextssl.errors import DataError, SettingsError
 from contextssl.system.digested_json import read_digested, write_digested
 from contextssl.system.files import array_bytes, atomic_folder, storage_error, write_array
@@ -45,7 +45,7 @@ def write_folder(
     the data came from; other programs for the published layout ignore it. While another process writes there, this one waits.
 
     Args:
-        source: what to write; its latents must be the seven of 3DIEBench, for which this layout is.
+        source: what to write; its latents must be the seven of 3DIEBench or the ten of 3DIEBench-T, for which this layout is.
         image_format: ``"jpg"`` (small, lossy, colours at full resolution, of ``quality`` 1 to 100) or ``"png"`` (lossless).
         workers: processes that read and write items; default: one per processor; 0 or 1: none but this one.
 
@@ -58,9 +58,9 @@ def write_folder(
         raise SettingsError(f"image_format={image_format!r}: use 'jpg' or 'png'")
     if resolution < 1 or not 1 <= quality <= 100:
         raise SettingsError(f"resolution={resolution}, quality={quality}: the first must be at least 1, the second 1 to 100")
-    if source.factors != FACTORS or source.raw_width != len(RAW_LATENTS):
+    if WIDTHS.get(source.raw_width) != source.factors:
         raise SettingsError(
-            f"the folder layout holds the {len(RAW_LATENTS)} latents of 3DIEBench ({', '.join(RAW_LATENTS)}), "
+            f"the folder layout holds the {len(RAW_LATENTS)} latents of 3DIEBench ({', '.join(RAW_LATENTS)}), or these and three offsets, "
             f"and this source has factors {', '.join(source.factors.names)} from {source.raw_width}: pack it into a store instead"
         )
     settings = {

@@ -17,9 +17,10 @@ from contextssl.data.check_report import CheckReport, note_twins, note_unused
 from contextssl.data.image_bytes import opened_image
 from contextssl.data.listed import FILE_BYTES
 from contextssl.data.parallel import chosen_workers, map_tasks
+from contextssl.data.published_latents import RAW_LATENTS, WIDTHS, absolute_latents, read_latent, width_of
 from contextssl.data.published_layout import IMAGE_SUFFIXES, Meta, find_published, listed_splits, read_meta, view_count
 from contextssl.data.sample_views import PICTURE_ITEMS, PICTURE_VIEWS, Sample
-from contextssl.data.threediebench_folder import FACTORS, FORMATS, absolute_latents, read_image, read_latent
+from contextssl.data.threediebench_folder import FORMATS, read_image
 from contextssl.errors import ContextSSLError, DataError
 from contextssl.system.files import read_regular, readable_bytes, storage_error
 from contextssl.system.progress import Meter
@@ -62,18 +63,19 @@ def check_folder(path: Path, limit: int = 20, workers: int | None = None, progre
         report.add("metadata", problem)
     home = {name: split for split, (listed, _) in splits.items() for name in listed}
     names = [name for name in home if name and ".." not in name.split("/")]
-    views = _usual_views(path, names)
+    views, width = _usual_views(path, names)
+    factors = WIDTHS[width]
     report.facts |= {
         "items": {split: len(labels) for split, (_, labels) in splits.items()},
         "views per item": views,
         "classes": len(meta.class_names),
-        "factors": "rotation (4), color (2)",
+        "factors": ", ".join(f"{factor.name} ({factor.width})" for factor in factors.factors),
     }
     sizes, modes = Counter[str](), Counter[str]()
     twins: list[tuple[tuple[str, str], int]] = []
     total = 0
     meter = Meter(f"checking {path.name}", len(names) * views, "images", show=progress)
-    with closing(map_tasks(_check_item, (path, views), names, chosen_workers(workers, len(names)))) as results, meter:
+    with closing(map_tasks(_check_item, (path, views, width), names, chosen_workers(workers, len(names)))) as results, meter:
         for name, findings in results:
             for kind, message in findings.faults:
                 report.add(kind, message)
@@ -93,18 +95,18 @@ def check_folder(path: Path, limit: int = 20, workers: int | None = None, progre
     return report, _folder_samples(path, splits, meta, views)
 
 
-def _usual_views(path: Path, names: Sequence[str]) -> int:
-    """The number of views that most of the first items have, so that one damaged item does not decide it."""
-    counts: Counter[int] = Counter()
+def _usual_views(path: Path, names: Sequence[str]) -> tuple[int, int]:
+    """The number of views, and of the latents of a view, that most of the first items have, so that one damaged item does not decide it."""
+    counts: Counter[tuple[int, int]] = Counter()
     for name in names[:5]:
         with suppress(DataError):
-            counts[view_count(path / name)[0]] += 1
-    return max(counts, key=lambda views: (counts[views], views)) if counts else 0
+            counts[view_count(path / name)[0], width_of(path / name / "latent_0.npy")] += 1
+    return max(counts, key=lambda found: (counts[found], found)) if counts else (0, len(RAW_LATENTS))
 
 
-def _check_item(shared: tuple[Path, int], name: str) -> tuple[str, _ItemFindings]:
+def _check_item(shared: tuple[Path, int, int], name: str) -> tuple[str, _ItemFindings]:
     """Reads every file of one object."""
-    root, views = shared
+    root, views, width = shared
     folder = root / name
     findings = _ItemFindings([], Counter(), Counter(), 0, None)
     try:
@@ -127,7 +129,7 @@ def _check_item(shared: tuple[Path, int], name: str) -> tuple[str, _ItemFindings
             except DataError as error:
                 findings.faults.append(("image", str(error)))
         try:
-            read_latent(folder / f"latent_{view}.npy")
+            read_latent(folder / f"latent_{view}.npy", width=width)
         except DataError as error:
             findings.faults.append(("latents", str(error)))
     numbers = {file: match[1] for file in there if (match := re.match(r"(?:image|latent)_(\d+)(?:\.|$)", file))}
@@ -147,10 +149,11 @@ def _folder_samples(path: Path, splits: dict[str, tuple[list[str], np.ndarray]],
                 suffix = view_count(path / name)[1]
                 images = np.stack([read_image(path / name / f"image_{view}{suffix}", 128) for view in chosen])
                 raw = np.stack([read_latent(path / name / f"latent_{view}.npy", check_ranges=False) for view in chosen])
+                factors = WIDTHS[raw.shape[1]]
             except (DataError, ValueError):
                 continue
             known = meta.class_names[label] if 0 <= label < len(meta.class_names) else f"class {label}"
-            samples.append(Sample(f"{name} ({known})", images, [caption(FACTORS, latents) for latents in absolute_latents(raw)]))
+            samples.append(Sample(f"{name} ({known})", images, [caption(factors, latents) for latents in absolute_latents(raw)]))
             if len(samples) == PICTURE_ITEMS:
                 return samples
     return samples

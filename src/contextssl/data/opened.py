@@ -10,11 +10,13 @@ from pathlib import Path
 from contextssl.config.data_settings import DataSettings
 from contextssl.data.dataset import Data
 from contextssl.data.pairs import PairSource, ViewPairs
+from contextssl.data.published_latents import divides, factors_named
 from contextssl.data.shapes.view_grid import ViewGrid
 from contextssl.data.source import ItemSource
+from contextssl.data.splits import OOD
 from contextssl.data.store import Store, verify_of
 from contextssl.data.stored import stored
-from contextssl.data.threediebench_folder import FACTORS, factors_named
+from contextssl.data.views import Views
 from contextssl.digest import digest_of
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import FactorSpace
@@ -69,24 +71,35 @@ def data_of(store: Store, settings: DataSettings, pairs: Callable[[str], PairSou
     )
 
 
-def rendered(store: Store, settings: DataSettings) -> Data:
-    """Pairs of a store's views, their latents divided into factors as the settings name them. Raises SettingsError where they cannot be, and
-    DataError as of :func:`data_of`.
+def rendered(store: Store, settings: DataSettings, ood: Callable[[], Store] | None = None) -> Data:
+    """Pairs of a store's views, their latents divided into factors as the settings name them; and as the split ``ood`` those of another store's,
+    which is opened, or made, when they are asked for. Raises SettingsError where the latents cannot be divided so, and DataError as of
+    :func:`data_of`.
     """
     made_from = store.manifest.get("source") or {}
     grid = made_from.get("grid") if made_from.get("kind") == "shapes" else None
-    factors = _divided(store.factors, settings.factors, grid is not None, str(store.path))
-    if factors == store.factors:
-        return data_of(store, settings)
-    data = data_of(store, settings, lambda split: ViewPairs(replace(store[split], factors=factors)))
-    return replace(data, description={**data.description, "fingerprint": digest_of([store.fingerprint, factors.to_dict()])})
+
+    def pairs(views: Views) -> ViewPairs:
+        factors = _divided(views.factors, settings.factors, grid is not None, str(store.path))
+        return ViewPairs(views if factors == views.factors else replace(views, factors=factors))
+
+    data = data_of(store, settings, lambda split: pairs(store[split]))
+    if ood is not None:
+        # A name of its own: in a closure it is no longer None for a type checker.
+        other = ood
+        data = replace(data, more={OOD: lambda: pairs(other()[OOD])})
+    if data.train.factors == store.factors:
+        return data
+    return replace(data, description={**data.description, "fingerprint": digest_of([store.fingerprint, data.train.factors.to_dict()])})
 
 
-def foreseen_of_objects(settings: DataSettings, grid: Mapping[str, int] | None = None) -> tuple[FactorSpace, tuple[int, ...]]:
-    """The factors of rendered objects, with a ``grid`` of values of each where there is one, and the shape of a view, (3, H, W). Raises
-    SettingsError for factors that cannot be.
+def foreseen_of_objects(
+    settings: DataSettings, made: FactorSpace, grid: Mapping[str, int] | None = None
+) -> tuple[FactorSpace, tuple[int, ...]]:
+    """The factors of rendered objects that are ``made`` with these, or with a ``grid`` of values of each, and the shape of a view, (3, H, W).
+    Raises SettingsError for factors that cannot be.
     """
-    made = FACTORS if grid is None else ViewGrid(grid).factors
+    made = made if grid is None else ViewGrid(grid).factors
     return _divided(made, settings.factors, grid is not None, "the grid"), (3, settings.resolution, settings.resolution)
 
 
@@ -98,12 +111,11 @@ def _divided(made: FactorSpace, names: Sequence[str] | None, on_grid: bool, what
         return made
     said = f"factors=[{','.join(names)}]"
     if not on_grid:
-        factors = factors_named(names)
-        if made != FACTORS:
+        if not divides(made):
             raise SettingsError(
                 f"{what} has the factors {', '.join(made.names) or 'none'}, which factors=[…] cannot divide: leave factors out"
             )
-        return factors
+        return factors_named(names, made)
     if "color" in made.names and ("floor" in names or "light" in names):
         raise SettingsError(
             f"{said}: on a grid of color both hues change together, so floor and light are no factors of their own: "

@@ -11,7 +11,7 @@ from contextssl.data.stored import is_store
 from contextssl.data_set import known_data_set
 
 # Settings that name a file or a folder.
-PLACES = ("data_dir", "path", "split_file", "meshes", "features", "features_dir")
+PLACES = ("data_dir", "ood_dir", "path", "split_file", "meshes", "features", "features_dir")
 
 
 def places(settings: DataSettings) -> dict[str, str]:

@@ -8,6 +8,9 @@ from jaxtyping import Bool, Int, Shaped
 from contextssl.errors import SettingsError
 from contextssl.randomness import derive_seed
 
+# The split of objects in poses that training never saw.
+OOD = "ood"
+
 
 def stratified_cut(labels: Int[np.ndarray, " n"], fraction: float, seed: int) -> Bool[np.ndarray, " n"]:
     """Which items to hold out: of each class the rounded ``fraction``, but at least one where it has two, and never all. The items of a class

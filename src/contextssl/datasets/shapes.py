@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,22 @@ MOST_NAMES = 80
 
 def _open(settings: DataSettings, progress: bool) -> Opened:
     from contextssl.data.opened import packed, rendered, saying
-    from contextssl.data.shapes.rendered_items import shapes_source
-    from contextssl.data.store import open_store, verify_of
+    from contextssl.data.shapes.rendered_items import shapes_renderer, shapes_source
+    from contextssl.data.splits import OOD
+    from contextssl.data.store import Store, open_store, verify_of
     from contextssl.data.stored import is_store
 
+    def with_ood(store: Store) -> Opened:
+        made_from = store.manifest.get("source") or {}
+
+        def ood() -> Store:
+            source = replace(shapes_renderer(made_from), ood=True)
+            return packed(source, store.path.with_name(f"{store.path.name}-{OOD}"), settings, progress, beside=True)
+
+        return rendered(store, settings, ood if made_from.get("kind") == "shapes" else None)
+
     if settings.data_dir is not None and is_store(Path(settings.data_dir)):
-        return rendered(open_store(Path(settings.data_dir), verify_of(settings)), settings)
+        return with_ood(open_store(Path(settings.data_dir), verify_of(settings)))
     source = shapes_source(settings)
     if source.unread:
         saying(progress)(
@@ -31,7 +42,7 @@ def _open(settings: DataSettings, progress: bool) -> Opened:
         )
     named = settings.data_dir is not None
     folder = Path(str(settings.data_dir)) if named else Path("datasets") / _folder_name(settings, source)
-    return rendered(packed(source, folder, settings, progress, beside=not named), settings)
+    return with_ood(packed(source, folder, settings, progress, beside=not named))
 
 
 def _folder_name(settings: DataSettings, source: ShapesSource) -> str:
@@ -48,13 +59,15 @@ def _folder_name(settings: DataSettings, source: ShapesSource) -> str:
     views = f"{settings.views}views" if grid is None else f"grid{grid}{some}"
     counts = f"{settings.objects or 'all'}+{settings.val_objects}objects-{views}"
     smooth = f"-{settings.supersample}rays" if settings.supersample > 1 else ""
-    return f"shapes-{what}-{counts}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
+    moved = "-translation" if settings.translation else ""
+    return f"shapes-{what}-{counts}{moved}-{settings.resolution}px{smooth}-seed{settings.data_seed}"
 
 
 def _foreseen(settings: DataSettings) -> Foreseen:
     from contextssl.data.opened import foreseen_of_objects
+    from contextssl.data.published_latents import FACTORS, TRANSLATED_FACTORS
 
-    return foreseen_of_objects(settings, settings.grid)
+    return foreseen_of_objects(settings, TRANSLATED_FACTORS if settings.translation else FACTORS, settings.grid)
 
 
 def _about(source: Mapping[str, Any]) -> str:
@@ -62,7 +75,7 @@ def _about(source: Mapping[str, Any]) -> str:
     values = " × ".join(f"{count} {name}" for name, count in grid.items())
     return (
         f"{len(source['classes'])} classes × {source['objects_per_class']} training and {source['val_objects_per_class']} validation "
-        f"objects × {source['num_views']} views{', ' if values else ''}{values}"
+        f"objects × {source['num_views']} views{', ' if values else ''}{values}{', moved' if source.get('translation') else ''}"
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,8 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from contextssl.data.shapes import ShapesSource
-from contextssl.data.shapes.view_grid import RANGES_OF_SHAPES, RAW_COLUMNS
+from contextssl.data.shapes.rendered_items import shapes_renderer
+from contextssl.data.splits import OOD
 from contextssl.data.views import Views
 from contextssl.errors import ContextSSLError
 from contextssl.evaluation.contexts import ContextPoint
@@ -106,12 +104,11 @@ def render_variations(
     if source is None or source.get("kind") != "shapes" or not isinstance(bank, Views) or bank.raw_latents is None:
         return None, "factor sensitivity is left out: it needs a renderer, and these data are not rendered shapes"
     try:
-        renderer = shapes_renderer(source)
+        renderer = replace(shapes_renderer(source), ood=views.split == OOD)
     except ContextSSLError as error:
         return None, f"factor sensitivity is left out: {error}"
     items = views.spread_items(max_items)
     generator = np.random.default_rng(derive_seed(seed, "sensitivity", views.split))
-    low, high = np.array(RANGES_OF_SHAPES[: bank.raw_latents.shape[-1]]).T
     resolution = bank.view_shape[1]
     per_item = min(per_item, bank.num_views)
     rendered: dict[str, list[np.ndarray]] = {name: [] for name in ("", *views.factors.names)}
@@ -119,11 +116,7 @@ def render_variations(
         raw = bank.raw_latents[item, :per_item]
         bank.check(np.array([item]))
         stored = bank.images[item, :per_item]
-        several = [raw]
-        for name in views.factors.names:
-            fresh, columns = raw.copy(), RAW_COLUMNS[name]
-            fresh[:, columns] = generator.uniform(low, high, raw.shape)[:, columns]
-            several.append(fresh)
+        several = [raw, *(renderer.redrawn(raw, name, generator) for name in views.factors.names)]
         images = renderer.render(views.split, item, np.concatenate(several), resolution).reshape(-1, *stored.shape)
         if np.abs(images[0].astype(int) - stored).mean() > 1:
             return None, "factor sensitivity is left out: this version's renderer does not give the stored pixels; render the data again"
@@ -140,17 +133,3 @@ def _redrawn(views: ViewSet, source: Redrawable, max_items: int, per_item: int, 
     generators = {name: seeded_generator(seed, "sensitivity", views.split, name) for name in views.factors.names}
     changed = {name: source.redrawn(items, shown, name, generator) for name, generator in generators.items()}
     return Variations(views.source.gather_views(items, shown), items, changed)
-
-
-def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:
-    """The renderer that made a store, from its manifest; ContextSSLError where it is not installed, its meshes have moved or it has changed."""
-    renderer = ShapesSource(
-        classes=tuple(source["classes"]),
-        meshes=None if source["meshes"] is None else Path(source["meshes"]),
-        grid=source.get("grid"),
-        grid_views=source.get("grid_views"),
-        **{name: source[name] for name in ("objects_per_class", "val_objects_per_class", "num_views", "seed", "supersample")},
-    )
-    if json.loads(json.dumps(renderer.description)) != dict(source):
-        raise ContextSSLError("the data were rendered from other meshes or by another version of the renderer; render them again")
-    return renderer

@@ -14,12 +14,12 @@ from contextssl.config.explorer_settings import ExploreSettings
 from contextssl.config.settings import TrainSettings
 from contextssl.data.environments import environments_of
 from contextssl.data.pairs import ViewPairs
+from contextssl.data.shapes.rendered_items import shapes_renderer
 from contextssl.data.shapes.view_grid import RAW_COLUMNS
 from contextssl.data.stored import is_store
 from contextssl.data_set import known_data_set
 from contextssl.errors import CheckpointError, ContextSSLError, DataError, SettingsError
 from contextssl.evaluation.evaluated import open_evaluated
-from contextssl.evaluation.sensitivity import shapes_renderer
 from contextssl.explorer.answers import Explorer, most_pairs
 from contextssl.explorer.kinds import MOST_PAIRS, Kind, kinds_of
 from contextssl.explorer.scenes import Scenes

@@ -29,7 +29,7 @@ def gallery(entries: Sequence[tuple[Run, Mapping[str, Any] | None, str | None]])
 def _one_gallery(found: Mapping[str, Any]) -> Markup:
     show = _Thumbs(found)
     views = found["views"]
-    split = {"val": "validation", "train": "training", "test": "test"}.get(found["split"], found["split"])
+    split = {"val": "validation", "train": "training", "test": "test", "ood": "unseen-pose"}.get(found["split"], found["split"])
     candidates = f"all {found['items'] * views:,} views of {found['items']:,} {split} items"
     kinds = {factor: "angle" if "°" in value else "mean difference" for factor, value in found["queries"][0]["apart"].items()}
     distances = listed([f"{factor_name(factor)} ({kind})" for factor, kind in kinds.items()])

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from contextssl.data.published_latents import RAW_RANGES
 from contextssl.data.shapes import normalise, render_views, shape_mesh
 from contextssl.data.shapes.render import SPOT, SPOT_INNER, SPOT_OUTER, SUN, hue_colour, light_position, pixel_grid
-from contextssl.data.shapes.view_grid import MOVE_RANGES
-from contextssl.data.threediebench_folder import RAW_RANGES
+from contextssl.data.shapes.view_grid import MOVE_RANGES, split_moves
 from contextssl.errors import InputError, SettingsError
 
 LOW, HIGH = np.array(RAW_RANGES).T
@@ -96,7 +96,9 @@ def naive_pixel(
     lamp_colour = colorsys.hsv_to_rgb(raw[6], 1.0, 0.8)
 
     face, distance, unsure = first_hit(eye, direction, triangles, 0.0)
-    if face >= 0:
+    to_floor = (-1 - eye[2]) / direction[2]
+    unsure |= abs(distance - to_floor) < 1e-4
+    if face >= 0 and distance < to_floor:
         a, b, c = triangles[face]
         normal = unit(cross(minus(b, a), minus(c, a)))
         if dot(normal, direction) > 0:
@@ -104,7 +106,7 @@ def naive_pixel(
         shade = float(np.asarray(mesh.face_attributes["albedo"])[face])
         surface, seen, ambient = (shade, shade, shade), "object", SUN * (2 + normal[2]) / 3
     else:
-        distance, normal = (-1 - eye[2]) / direction[2], (0.0, 0.0, 1.0)
+        distance, normal = to_floor, (0.0, 0.0, 1.0)
         surface, seen, ambient = colorsys.hsv_to_rgb(raw[3], 0.6, 0.6), "floor", SUN
     point = along(eye, distance, direction)
     toward = minus(lamp, point)
@@ -172,6 +174,35 @@ def test_every_pixel_of_a_moved_and_resized_object_is_what_the_naive_loop_finds(
     assert sum(kinds.values()) > 0.99 * len(raw) * resolution**2
     assert set(kinds) == {"object", "object in shadow", "floor", "floor in shadow"}
     assert min(kinds.values()) >= 20
+
+
+def test_the_floor_hides_what_sinks_into_it_which_throws_no_shadow_on_it() -> None:
+    """As at the largest offsets of 3DIEBench-T."""
+    mesh, raw, resolution = lumps(), sample_raw(2, 8), 22
+    offsets = np.random.default_rng(2).uniform([-0.15, -0.15, -0.85], [0.15, 0.15, -0.65], (8, 3))
+    images = render_views(mesh, raw, resolution, offsets=offsets)
+    kinds: dict[str, int] = {}
+    for view in range(len(raw)):
+        for row in range(resolution):
+            for column in range(resolution):
+                expected, unsure, seen = naive_pixel(mesh, raw[view], row, column, resolution, offsets[view])
+                if not unsure:
+                    kinds[seen] = kinds.get(seen, 0) + 1
+                    np.testing.assert_allclose(
+                        images[view, row, column], 255 * np.clip(expected, 0, 1), atol=0.6, err_msg=f"{view} {seen} {row} {column}"
+                    )
+    assert sum(kinds.values()) > 0.98 * len(raw) * resolution**2
+    assert {"object", "floor", "floor in shadow"} <= set(kinds)
+
+
+def test_an_object_is_moved_along_its_own_axes() -> None:
+    """At a pose of a quarter turn about z its x is the world's y."""
+    raw = np.zeros((2, 10))
+    raw[:, 2], raw[0, 7], raw[1, 9] = np.pi / 2, 0.3, -0.2
+    published, offsets, sizes = split_moves(raw)
+    assert offsets is not None and sizes is None
+    np.testing.assert_array_equal(published, raw[:, :7])
+    np.testing.assert_allclose(offsets, [[0, 0.3, 0], [0, 0, -0.2]], atol=1e-12)
 
 
 @settings(max_examples=10, deadline=None)
@@ -383,8 +414,8 @@ def test_bad_input_is_refused_with_the_fix() -> None:
         render_views(mesh, raw, 16, sizes=np.array([1, np.inf]))
     with pytest.raises(InputError, match="a size is 0: sizes must be above 0"):
         render_views(mesh, raw, 16, sizes=np.array([1.0, 0.0]))
-    with pytest.raises(InputError, match=r"reaches 1\.2 from the origin .* move it less or make it smaller"):
-        render_views(mesh, raw, 16, offsets=np.array([[0, 0, 0], [0, 0, -0.7]]))
+    with pytest.raises(InputError, match=r"reaches 1\.4 from the origin .* move it less or make it smaller"):
+        render_views(mesh, raw, 16, offsets=np.array([[0, 0, 0], [0, 0, -0.9]]))
     with pytest.raises(SettingsError, match="resolution is 0"):
         render_views(mesh, raw, 0)
     with pytest.raises(SettingsError, match="supersample is 0"):

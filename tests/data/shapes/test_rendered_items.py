@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import trimesh
 
+from contextssl.data.published_latents import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.shapes import CLASSES, ShapesSource, shape_mesh
 from contextssl.data.shapes.meshes import split_names
 from contextssl.data.source import ItemSource
-from contextssl.data.threediebench_folder import FACTORS, RAW_RANGES, absolute_latents
 from contextssl.data.views import Views
 from contextssl.errors import ContextSSLError, DataError, SettingsError
 

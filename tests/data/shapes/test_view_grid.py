@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contextssl.data.published_latents import FACTORS, absolute_latents
 from contextssl.data.shapes import ShapesSource, render_views
 from contextssl.data.shapes.view_grid import FACTORS_OF_SHAPES, RANGES_OF_SHAPES, RAW_COLUMNS, ViewGrid, split_moves
-from contextssl.data.threediebench_folder import FACTORS, absolute_latents
 from contextssl.errors import SettingsError
 
 NAMES = [factor.name for factor in FACTORS_OF_SHAPES]

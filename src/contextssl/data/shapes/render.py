@@ -39,8 +39,9 @@ SUN = 0.5
 SPOT = 0.65
 SPOT_INNER, SPOT_OUTER = np.radians(20.0), np.radians(45.0)
 
-# How far from the origin an object may reach: it stays above the floor, before the camera, and in the full light of the spot's inner cone.
-REACH = 1.0
+# How far from the origin an object may reach: it stays before the camera, and in the full light of the spot's inner cone. Beyond 1 it may sink
+# into the floor, which then hides that part of it.
+REACH = LIGHT_DISTANCE * float(np.sin(SPOT_INNER))
 SHADOW_OFFSET = np.float32(2e-4)  # how far a shadow ray starts above the surface that it leaves
 CHUNK_PIXELS = 1 << 17  # pixels rendered at once: their arrays stay in the processor's cache
 
@@ -100,7 +101,7 @@ def render_views(
 
     Raises:
         InputError: for latents, offsets or sizes of another shape or not finite, a light below the horizon, an object that could reach farther
-            than 1 from the origin, or a mesh that is empty or too large.
+            than 1.368 from the origin, or a mesh that is empty or too large.
         SettingsError: for a resolution or a supersample below 1.
     """
     for name, value in (("resolution", resolution), ("supersample", supersample)):
@@ -145,7 +146,7 @@ def _checked_places(offsets: np.ndarray | None, sizes: np.ndarray | None, views:
     reach = np.linalg.norm(offset, axis=1) + RADIUS * size
     if (reach > REACH).any():
         raise InputError(
-            f"an object reaches {reach.max():.3g} from the origin (the length of its offset and {RADIUS:g} × its size), not {REACH:g} at most: "
+            f"an object reaches {reach.max():.3g} from the origin (the length of its offset and {RADIUS:g} × its size), not {REACH:.4g} at most: "
             "move it less or make it smaller"
         )
     return offset, size
@@ -163,11 +164,17 @@ def _radiance(scene: Scene, raw: np.ndarray, offset: np.ndarray, size: np.ndarra
     eye = ((EYE @ pose - turned_offset) / size[:, None]).astype(np.float32)
     lamp_object = ((turned_lamp - turned_offset) / size[:, None]).astype(np.float32)
 
-    # A ball about the origin that holds the object wherever it is.
-    reach = np.linalg.norm(offset, axis=1) + scene.radius * size
+    # A ball about the origin that holds the object wherever it is, and whether one about itself meets the floor.
+    radius = scene.radius * size
+    reach = np.linalg.norm(offset, axis=1) + radius
+    sinks = bool((offset[:, 2] - radius < FLOOR_HEIGHT).any())
     spot, blockable = _floor_light(lamp.astype(np.float32), grid, reach)
-    window = _window(offset, scene.radius * size, grid)
-    pixel, view, white, coloured = _object_light(scene, to_object, eye, lamp_object, size.astype(np.float32), grid.directions[window])
+    window = _window(offset, radius, grid)
+    # How far below the object's origin the floor is, in the object's unit of length.
+    floor = ((FLOOR_HEIGHT - offset[:, 2]) / size).astype(np.float32) if sinks else None
+    pixel, view, white, coloured = _object_light(
+        scene, to_object, eye, lamp_object, size.astype(np.float32), grid.directions[window], floor
+    )
     pixel = window[pixel]
 
     # The floor's shadow, from the lamp to the points of the floor that are seen and that the object might hide from it.
@@ -178,7 +185,13 @@ def _radiance(scene: Scene, raw: np.ndarray, offset: np.ndarray, size: np.ndarra
     # A direction from one point of the world to another: the offset cancels, and its length does not matter.
     away = _turn(ground, to_object[shaded_view])
     away -= turned_lamp.astype(np.float32)[shaded_view]
-    dark = scene.occluded(lamp_object[shaded_view], away)
+    if sinks:
+        # Below the floor an object throws no shadow on it: the length of a ray from lamp to floor, in the object's unit, is 1.
+        away /= size.astype(np.float32)[shaded_view, None]
+        face, distance = scene.hits(lamp_object[shaded_view], away)
+        dark = (face >= 0) & (distance < 1)
+    else:
+        dark = scene.occluded(lamp_object[shaded_view], away)
     spot[shaded_view[dark], shaded_pixel[dark]] = 0
 
     image = np.empty((*spot.shape, 3), np.float32)
@@ -252,10 +265,17 @@ def _floor_light(lamp: np.ndarray, grid: PixelGrid, reach: np.ndarray) -> tuple[
 
 
 def _object_light(
-    scene: Scene, to_object: np.ndarray, eye: np.ndarray, lamp: np.ndarray, size: np.ndarray, directions: np.ndarray
+    scene: Scene,
+    to_object: np.ndarray,
+    eye: np.ndarray,
+    lamp: np.ndarray,
+    size: np.ndarray,
+    directions: np.ndarray,
+    floor: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Where the object is seen by rays in these directions (W, 3) of the world: which of them, view, and its light by the white sun and by the
     spot (to be coloured), (M,) each. Eye and lamp, (V, 3) each, are in the object's frame, whose unit of length is ``size`` (V,) in the world.
+    The ``floor`` is at this height (V,) of the object's frame, turned upright, and hides what is below; None where nothing is.
     """
     rays = _turn(directions[None], to_object[:, None]).reshape(-1, 3)
     face, distance = scene.hits(np.repeat(eye, len(directions), axis=0), rays)
@@ -265,6 +285,10 @@ def _object_light(
 
     point = direction * distance[hit, None]
     point += eye[view]
+    if floor is not None:
+        # The camera is above the floor: a ray that meets the object below it has met the floor before.
+        above = np.einsum("ij,ij->i", point, to_object[view, 2]) > floor[view]
+        view, pixel, face, direction, point = view[above], pixel[above], face[above], direction[above], point[above]
     normal = scene.normals[face]
     # Faces have two sides: the seen one counts.
     normal *= -np.copysign(np.float32(1), np.einsum("ij,ij->i", normal, direction))[:, None]

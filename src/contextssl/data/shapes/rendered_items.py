@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +14,23 @@ from jaxtyping import UInt64
 
 from contextssl.config.data_settings import ShapesSettings
 from contextssl.data.origins import content_mark, digest_of_origins, origins_of
+from contextssl.data.published_latents import (
+    OFFSETS,
+    RAW_LATENTS,
+    RAW_RANGES,
+    TRANSLATED_RANGES,
+    WIDTHS,
+    absolute_latents,
+    unseen_rotations,
+)
 from contextssl.data.shapes.classes import CLASSES, shape_mesh
 from contextssl.data.shapes.meshes import list_meshes, load_mesh, mesh_mark, split_names, stable_hash, unread_meshes
 from contextssl.data.shapes.render import render_views
 from contextssl.data.shapes.scene import require_renderer
-from contextssl.data.shapes.view_grid import ViewGrid, split_moves
+from contextssl.data.shapes.view_grid import RANGES_OF_SHAPES, RAW_COLUMNS, ViewGrid, split_moves
 from contextssl.data.source import Item
-from contextssl.data.threediebench_folder import FACTORS, RAW_LATENTS, RAW_RANGES, absolute_latents
-from contextssl.errors import DataError, SettingsError, nearest
+from contextssl.data.splits import OOD
+from contextssl.errors import ContextSSLError, DataError, SettingsError, nearest
 from contextssl.factors import FactorSpace
 from contextssl.system.files import read_regular
 
@@ -59,8 +69,16 @@ class ShapesSource:
     # view's values are drawn by themselves.
     grid: Mapping[str, int] | None = field(default=None, hash=False)
     grid_views: int | None = None  # so many of a grid's combinations; None: all
+    # Moved along its own axes, by numbers drawn for every view, as in 3DIEBench-T; on a grid, translation is named there instead.
+    translation: bool = False
+    # The validation objects alone, as the split "ood", in poses that training never saw: as in 3DIEBench-OOD.
+    ood: bool = False
 
     def __post_init__(self) -> None:
+        if self.translation and self.grid is not None:
+            raise SettingsError(
+                "translation=true moves every view by itself, and there is a grid: give it translation, grid={translation:3,…}"
+            )
         if self.grid is None and self.grid_views is not None:
             raise SettingsError("grid_views chooses among the views of a grid, and there is none: name grid too, or leave grid_views out")
         if self._grid is not None:
@@ -113,7 +131,7 @@ class ShapesSource:
 
     @property
     def factors(self) -> FactorSpace:
-        return FACTORS if self._grid is None else self._grid.factors
+        return WIDTHS[self.raw_width] if self._grid is None else self._grid.factors
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -152,7 +170,7 @@ class ShapesSource:
                 halves = [*split_names(list(self._files[name]), self.seed, self.objects_per_class, self.val_objects_per_class)]
             for items, names in zip(splits.values(), halves, strict=True):
                 items += [Item(each, label) for each in names]
-        return splits
+        return {OOD: splits["val"]} if self.ood else splits
 
     @property
     def channels(self) -> int:
@@ -160,7 +178,14 @@ class ShapesSource:
 
     @property
     def raw_width(self) -> int:
-        return len(RAW_LATENTS) if self._grid is None else self._grid.raw_width
+        return len(self._ranges)
+
+    @property
+    def _ranges(self) -> Sequence[tuple[float, float]]:
+        """Of the raw latents, before poses are turned away from those that training sees."""
+        if self._grid is not None:
+            return RANGES_OF_SHAPES[: self._grid.raw_width]
+        return TRANSLATED_RANGES if self.translation else RAW_RANGES
 
     @property
     def description(self) -> dict[str, Any]:
@@ -178,6 +203,7 @@ class ShapesSource:
             "files": None if self.origins is None else digest_of_origins(self.origins),
             **({} if self.grid is None else {"grid": dict(self.grid)}),
             **({} if self.grid_views is None else {"grid_views": self.grid_views}),
+            **{name: True for name in ("translation", "ood") if getattr(self, name)},
         }
 
     def read(self, split: str, index: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
@@ -186,16 +212,33 @@ class ShapesSource:
         return self.render(split, index, raw, resolution), raw
 
     def latents(self, raw: np.ndarray) -> np.ndarray:
-        """Factor values (..., A) float32 from raw latents (..., R): quaternion, floor hue and light hue, or with a grid its factors'."""
+        """Factor values (..., A) float32 from raw latents (..., R): quaternion, floor hue and light hue, where objects are moved three offsets; or
+        with a grid its factors'.
+        """
         return absolute_latents(raw) if self._grid is None else self._grid.latents(np.asarray(raw, dtype=np.float64))
 
     def raw_latents(self, split: str, index: int) -> np.ndarray:
-        """The generating parameters of an item's views, (V, R) float64, uniform in ``RAW_RANGES``. More views keep the earlier ones."""
+        """The generating parameters of an item's views, (V, R) float64, uniform in their ranges. More views keep the earlier ones; moved views are
+        those without translation, moved; those of the split "ood" are those of validation, each angle a quarter turn farther.
+        """
         seed = self._seeds(split, index)[1]
-        if self._grid is not None:
-            return self._grid.raw_latents(seed)
-        low, high = np.array(RAW_RANGES).T
-        return np.random.default_rng(seed).uniform(low, high, (self.num_views, len(RAW_LATENTS)))
+        raw = self._grid.raw_latents(seed) if self._grid is not None else self._drawn(seed)
+        return unseen_rotations(raw) if self.ood else raw
+
+    def _drawn(self, seed: np.random.SeedSequence) -> np.ndarray:
+        of_offsets = seed.spawn(1)[0]
+        low, high = np.array(self._ranges).T
+        parts = [(seed, slice(0, len(RAW_LATENTS))), (of_offsets, OFFSETS)][: 2 if self.translation else 1]
+        drawn = [np.random.default_rng(each).uniform(low[part], high[part], (self.num_views, len(low[part]))) for each, part in parts]
+        return np.concatenate(drawn, axis=1)
+
+    def redrawn(self, raw: np.ndarray, factor: str, generator: np.random.Generator) -> np.ndarray:
+        """The same raw latents (n, R) but for the numbers of one factor, which are drawn anew."""
+        low, high = np.array(self._ranges).T
+        drawn = generator.uniform(low, high, raw.shape)
+        columns, fresh = list(RAW_COLUMNS[factor]), np.array(raw, dtype=np.float64)
+        fresh[:, columns] = (unseen_rotations(drawn) if self.ood else drawn)[:, columns]
+        return fresh
 
     def mesh(self, split: str, index: int) -> trimesh.Trimesh:
         """An item's mesh, of bounding-box diagonal 1 and centred; raises DataError for a mesh file that cannot be read or an index out of range."""
@@ -205,8 +248,9 @@ class ShapesSource:
         return shape_mesh(self.class_names[item.label], np.random.default_rng(self._seeds(split, index)[0]))
 
     def render(self, split: str, index: int, raw: np.ndarray, resolution: int) -> np.ndarray:
-        """An item under raw latents of the caller's own, (V, 7), or (V, 11) of :data:`~contextssl.data.shapes.view_grid.LATENTS_OF_SHAPES`, in
-        which the object moves and changes its size: images (V, resolution, resolution, 3) uint8.
+        """An item under raw latents of the caller's own, (V, 7), or (V, 10) of :data:`~contextssl.data.published_latents.TRANSLATED_LATENTS`, in
+        which it moves along its own axes, or (V, 11) of :data:`~contextssl.data.shapes.view_grid.LATENTS_OF_SHAPES`, in which it moves along those
+        of the world and changes its size: images (V, resolution, resolution, 3) uint8.
         """
         published, offsets, sizes = split_moves(raw)
         return render_views(self.mesh(split, index), published, resolution, self.supersample, offsets=offsets, sizes=sizes)
@@ -235,8 +279,8 @@ class ShapesSource:
         return np.random.SeedSequence([self.seed, stable_hash(self._item(split, index).name)]).spawn(2)
 
 
-def shapes_source(settings: ShapesSettings) -> ShapesSource:
-    """The renderer that the settings describe."""
+def shapes_source(settings: ShapesSettings, ood: bool = False) -> ShapesSource:
+    """The renderer that the settings describe, or that of the same objects in poses that training never saw."""
     return ShapesSource(
         classes=settings.classes,
         objects_per_class=settings.objects,
@@ -247,4 +291,22 @@ def shapes_source(settings: ShapesSettings) -> ShapesSource:
         meshes=None if settings.meshes is None else Path(settings.meshes),
         grid=settings.grid,
         grid_views=settings.grid_views,
+        translation=settings.translation,
+        ood=ood,
     )
+
+
+def shapes_renderer(source: Mapping[str, Any]) -> ShapesSource:
+    """The renderer that made a store, from its manifest; ContextSSLError where it is not installed, its meshes have moved or it has changed."""
+    renderer = ShapesSource(
+        classes=tuple(source["classes"]),
+        meshes=None if source["meshes"] is None else Path(source["meshes"]),
+        grid=source.get("grid"),
+        grid_views=source.get("grid_views"),
+        translation=source.get("translation", False),
+        ood=source.get("ood", False),
+        **{name: source[name] for name in ("objects_per_class", "val_objects_per_class", "num_views", "seed", "supersample")},
+    )
+    if json.loads(json.dumps(renderer.description)) != dict(source):
+        raise ContextSSLError("the data were rendered from other meshes or by another version of the renderer; render them again")
+    return renderer

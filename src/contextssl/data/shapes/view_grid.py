@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.spatial.transform import Rotation
 
-from contextssl.data.threediebench_folder import RAW_LATENTS, RAW_RANGES
+from contextssl.data.published_latents import ANGLES, OFFSETS, RAW_LATENTS, RAW_RANGES, TRANSLATED_LATENTS
 from contextssl.errors import SettingsError, nearest
 from contextssl.factors import AZIMUTH, COLOR, FLOOR, LIGHT, ROTATION, SCALE, TRANSLATION, FactorSpace
 
@@ -142,7 +142,12 @@ class ViewGrid:
 
 
 def split_moves(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """The published raw latents (V, 7), and of (V, 11) the object's offsets (V, 3) and sizes (V,), else None."""
+    """The published raw latents (V, 7); of (V, 10) and (V, 11) the object's offsets (V, 3) along the axes of the world, which in (V, 10) are along
+    its own; and of (V, 11) its sizes (V,). None where there are none.
+    """
+    published = raw[:, : len(RAW_LATENTS)]
+    if raw.shape[-1] == len(TRANSLATED_LATENTS):
+        return published, Rotation.from_euler("xyz", raw[:, ANGLES]).apply(raw[:, OFFSETS]), None
     if raw.shape[-1] != len(LATENTS_OF_SHAPES):
         return raw, None, None
-    return raw[:, : len(RAW_LATENTS)], raw[:, list(RAW_COLUMNS["translation"])], np.exp(raw[:, RAW_COLUMNS["scale"][0]])
+    return published, raw[:, list(RAW_COLUMNS["translation"])], np.exp(raw[:, RAW_COLUMNS["scale"][0]])
