@@ -3,6 +3,7 @@
 # make test-long   the tests of ten seconds and more, which make test leaves out; make test-slow: those of minutes
 # make docs   the documentation site, into site/: open site/index.html
 # make fuzz   input made up for each parser that is the project's own, so many minutes of a processor for each: make fuzz MINUTES=10
+# make gpu   what an NVIDIA card does in the paper's setting, and the tests that need one, in ten minutes: a report in gpu/report.md
 # make test-kernels   the numeric tests again, on the kernels of other processors and on one and two threads
 # make test-versions   the tests again, on the oldest and the newest versions that pyproject.toml allows of Python and of every library
 # make faults   what the project survives, tried out, hours; a part of it: make faults FAULTS="kills disks share=0.1"
@@ -28,7 +29,7 @@ python_newest ?= python3.13
 resolution_oldest = lowest-direct
 resolution_newest = highest
 
-.PHONY: demo docs test test-long test-kernels test-versions test-slow fuzz faults check environment clean
+.PHONY: demo docs test test-long test-kernels test-versions test-slow gpu fuzz faults check environment clean
 
 environment: $(VENV)/.ready
 
@@ -87,6 +88,11 @@ faults: environment
 
 test-slow: environment
 	$(BIN)/python -m pytest -m slow
+
+# The report is written whatever the tests say; without a card both run at toy size, and the tests are skipped.
+gpu: environment
+	-$(BIN)/python -m pytest -m gpu
+	$(BIN)/contextssl bench gpu
 
 # Input made up for each parser, so many minutes each.
 fuzz: environment

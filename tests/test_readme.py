@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,7 @@ from contextssl.config.bare_words import named
 from contextssl.config.overrides import settings_from
 from contextssl.config.setting import setting
 from contextssl.data.folder import write_folder
+from contextssl.data.shapes import ShapesSource
 from contextssl.method import Method, Parts
 from contextssl.models.baselines.term import Term
 from contextssl.records.results import read_results
@@ -80,7 +82,8 @@ def small(words: list[str]) -> list[str]:
             "dataset=images": "resolution=16",
             "dataset=pairs": "resolution=16",
             "dataset=table": "encoder_width=16 row_views=4",
-            "data_dir=path/to/3DIEBench": "resolution=16 backbone=resnet_compact",
+            **dict.fromkeys(("data_dir=path/to/3DIEBench", "data_dir=path/to/3DIEBench-T"), "resolution=16 backbone=resnet_compact"),
+            "translation=true": f"{SHAPES} resolution=16 backbone=resnet_compact",
         }.items():
             extra += f" {of_it}" if word in words else ""
     if any(word.startswith("grid=") for word in words):
@@ -171,6 +174,10 @@ def write_used(folder: Path) -> None:
 def with_everything(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files and folders that the guides name."""
     write_folder(ToySource(items={"train": 10, "val": 4}), in_folder / "path/to/3DIEBench", 24, workers=0, progress=False)
+    moved = ShapesSource(classes=2, objects_per_class=4, val_objects_per_class=2, num_views=4, translation=True)
+    write_folder(moved, in_folder / "path/to/3DIEBench-T", 16, workers=0, progress=False)
+    for name in ("kind0/val_000", "kind1/val_001"):
+        shutil.copytree(in_folder / "path/to/3DIEBench" / name, in_folder / "path/to/3DIEBench-OOD" / name)
     write_photos(in_folder / "path/to/photos")
     write_people(in_folder / "people.csv")
     write_pairs(in_folder / "path/to/folder")

@@ -92,6 +92,13 @@ def test_where_none_of_the_objects_is_one_sentence_says_so(in_folder: Path) -> N
         data.split("ood")
 
 
+def test_views_with_other_factors_are_refused(in_folder: Path) -> None:
+    folder, ood = rendered("t", "views=2", "translation=true"), rendered("ood", "views=2", "split=ood")
+    data = open_data(settings(f"data_dir={folder}", f"ood_dir={ood}"), progress=False)
+    with pytest.raises(DataError, match=r"views with the factors rotation, color, and .* with rotation, color, translation"):
+        data.split("ood")
+
+
 def test_objects_that_are_missing_there_are_left_out(in_folder: Path) -> None:
     """The published test set need not hold every object of the validation split."""
     folder, ood = rendered("t", "views=2"), rendered("3DIEBench", "views=3", "split=ood")

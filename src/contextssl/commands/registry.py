@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from contextssl.config import comparison_settings, data_settings, evaluation_settings, explorer_settings, settings, use_settings
+from contextssl.config import (
+    bench_settings,
+    comparison_settings,
+    data_settings,
+    evaluation_settings,
+    explorer_settings,
+    settings,
+    use_settings,
+)
 from contextssl.protocol import PROTOCOLS
 
 
@@ -83,5 +91,10 @@ COMMANDS = {
     "compare": Command(comparison_settings.CompareSettings, "compare_command:run_compare", launches=True),
     "reproduce": Command(comparison_settings.ReproduceSettings, "compare_command:run_reproduce", ("what",), launches=True),
     "report": Command(settings.ReportSettings, "report_command:run_report", ("runs",), several=True),
+    "bench train": Command(bench_settings.BenchSettings, "bench_command:run_train"),
+    "bench data": Command(bench_settings.BenchDataSettings, "bench_command:run_data"),
+    "bench evaluate": Command(bench_settings.BenchEvaluateSettings, "bench_command:run_evaluate"),
+    "bench context": Command(bench_settings.BenchContextSettings, "bench_command:run_context"),
+    "bench gpu": Command(bench_settings.BenchGpuSettings, "bench_command:run_gpu"),
     "explore": Command(explorer_settings.ExploreSettings, "explore_command:run_explore", ("model",)),
 }

@@ -12,7 +12,14 @@ from contextssl.errors import SettingsError, nearest
 FOLDER = Path(__file__).parent / "experiment"
 EXPERIMENT = "experiment"
 # Commands that take experiment=NAME, and the default of each.
-EXPERIMENT_OF: Mapping[str, str | None] = {"train": None, "demo": "shapes_examples", "compare": None, "reproduce": None}
+EXPERIMENT_OF: Mapping[str, str | None] = {
+    "train": None,
+    "demo": "shapes_examples",
+    "compare": None,
+    "reproduce": None,
+    "bench train": None,
+    "bench evaluate": None,
+}
 # That of the demo with another kind of context.
 DEMO_OF: Mapping[str, str] = {"actions": "shapes_minutes", "evidence": "shapes_minutes"}
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contextssl.config.data_settings import DataSettings
 from contextssl.config.evaluation_settings import EvaluateSettings
+from contextssl.config.settings import RunSettings
 from contextssl.config.validation import fields_of
 from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
@@ -108,6 +110,12 @@ NOT_OF_COMPARE: Mapping[str, str] = {
     **dict.fromkeys(("run_dir", "output_dir", "resume"), "compare_dir"),
 }
 
+# A measurement has data of its own, and keeps no run.
+NOT_OF_BENCH = (
+    *sorted(fields_of(RunSettings).keys() - {"seed", "accelerator", "precision", "compile", "eval_ctxt", "progress", "own"}),
+    *sorted(fields_of(DataSettings).keys() - {"resolution"}),
+    *("epochs", "warmup_epochs", "encoder_from", "encoder_factory", "freeze", "frozen_views"),
+)
 _TRAINED_HEADS = tuple(head.name for head in HEADS.built_in.values() if head.trains)
 # Settings that some protocols read, and some don't.
 OF_PROTOCOLS = frozenset(name for protocol in PROTOCOLS.built_in.values() for name in protocol.reads)
@@ -153,6 +161,8 @@ def unread(command: str, settings: Any) -> dict[str, list[str]]:
         name = command.removeprefix("evaluate ")
         run = protocols_in_all() if name == "all" else [PROTOCOLS.find(name)]
         add(f"not used by {command}", sorted(OF_PROTOCOLS - {setting for protocol in run for setting in protocol.reads}))
+    if command in ("bench train", "bench evaluate"):
+        add("not used by bench, which makes data of noise and keeps nothing", NOT_OF_BENCH)
     uses = {"train": TRAIN_USES, "demo": TRAIN_USES, "compare": COMPARE_USES, "reproduce": COMPARE_USES, "data shapes": RENDER_USES}
     for use in EVALUATE_USES if command.startswith("evaluate ") else uses.get(command, ()):
         values = _values(command, settings, use.where)

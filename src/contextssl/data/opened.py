@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from contextssl.config.data_settings import DataSettings
@@ -85,12 +86,21 @@ def rendered(store: Store, settings: DataSettings, ood: Callable[[], Store] | No
 
     data = data_of(store, settings, lambda split: pairs(store[split]))
     if ood is not None:
-        # A name of its own: in a closure it is no longer None for a type checker.
-        other = ood
-        data = replace(data, more={OOD: lambda: pairs(other()[OOD])})
+        data = replace(data, more={OOD: partial(_unseen, ood, store, pairs)})
     if data.train.factors == store.factors:
         return data
     return replace(data, description={**data.description, "fingerprint": digest_of([store.fingerprint, data.train.factors.to_dict()])})
+
+
+def _unseen(opened: Callable[[], Store], beside: Store, pairs: Callable[[Views], ViewPairs]) -> ViewPairs:
+    """Pairs of the split ``ood`` of a store. Raises DataError where its views have other factors than those that it is to be evaluated beside."""
+    other = opened()
+    if other.factors != beside.factors:
+        raise DataError(
+            f"{other.path} holds views with the factors {', '.join(other.factors.names)}, and {beside.path} with {', '.join(beside.factors.names)}: "
+            "a run is evaluated on views that were made as those that it was trained on"
+        )
+    return pairs(other[OOD])
 
 
 def foreseen_of_objects(

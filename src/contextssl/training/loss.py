@@ -97,7 +97,25 @@ def contextssl_loss(
         # ẑ = h((f(x), a) | context)
         flags = {"active": batch.active} if model.takes_environment_name else {}
         z = whole.rows(model(batch.source, batch.target, batch.active_action, generator, **flags))
-    batch = everything
+    return prediction_loss(model, z, everything, objective, generator, whole, extra)
+
+
+def prediction_loss(
+    model: ContextSSL,
+    z: Float[Tensor, "pairs 2 D"],
+    batch: PairBatch,
+    objective: Objective,
+    generator: torch.Generator | None = None,
+    whole: WholeBatch = ALONE,
+    extra: Mapping[str, Float[Tensor, ""]] | None = None,
+) -> Losses:
+    """The part of :func:`contextssl_loss` that follows the predictor.
+
+    Args:
+        z: predictions for all pairs of all processes, whose ``batch`` it is.
+        extra: further terms of the loss, by name.
+    """
+    extra = dict(extra or {})
     if objective.vicreg is not None:
         return summed(vicreg(z, *objective.vicreg), batch)
     unit = F.normalize(z.float(), dim=-1)
