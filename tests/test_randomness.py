@@ -5,7 +5,7 @@ import threading
 import torch
 from torch import nn
 
-from contextssl.randomness import DrawingFrom, derive_seed, seeded_generator
+from contextssl.randomness import DrawingFrom, WithoutDrawing, derive_seed, seeded_generator, without_values
 
 
 def test_a_draw_depends_on_seed_and_purpose_alone() -> None:
@@ -64,3 +64,43 @@ def test_other_threads_change_nothing() -> None:
         stop.set()
         for thread in threads:
             thread.join()
+
+
+class Drawn(nn.Module):
+    """Weights by PyTorch's initialisation, and numbers of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 5), nn.Embedding(6, 7), nn.MultiheadAttention(8, 2))
+        nn.init.trunc_normal_(self.layers[2].weight)  # type: ignore[arg-type]
+        self.places = nn.Parameter(torch.randn(2, 3) * 0.02)
+        self.fixed: torch.Tensor
+        self.register_buffer("fixed", torch.rand(5), persistent=False)
+
+
+def test_what_is_loaded_afterwards_is_not_drawn() -> None:
+    before = torch.get_rng_state()
+    with WithoutDrawing():
+        once, again = Drawn(), Drawn()
+    assert bool((torch.get_rng_state() == before).all())
+    # Constants are set as ever, and what a module makes by itself is a function of a seed.
+    for name in ("1.weight", "1.running_var"):
+        torch.testing.assert_close(once.layers.state_dict()[name], torch.ones(4))
+    with WithoutDrawing():
+        torch.testing.assert_close(Drawn().fixed, once.fixed, rtol=0, atol=0)
+    assert not torch.equal(again.fixed, once.fixed)
+    state = Drawn().state_dict()
+    once.load_state_dict(state)
+    for name, tensor in once.state_dict().items():
+        torch.testing.assert_close(tensor, state[name], rtol=0, atol=0)
+
+
+def test_without_values_there_are_shapes_alone() -> None:
+    before = torch.get_rng_state()
+    with without_values():
+        made = Drawn()
+    assert all(tensor.is_meta for tensor in (*made.parameters(), *made.buffers()))
+    assert {name: tensor.shape for name, tensor in made.state_dict().items()} == {
+        name: tensor.shape for name, tensor in Drawn().state_dict().items()
+    }
+    torch.set_rng_state(before)

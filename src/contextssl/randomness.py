@@ -8,12 +8,15 @@ its share. What draws from PyTorch's global generators is no part of that promis
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch._ops import OpOverload
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -47,6 +50,46 @@ class DrawingFrom(TorchDispatchMode):
             if drawing is not None and _on_cpu(args, given):
                 return drawing(*args, **{**given, "generator": self.generator})
         return func(*args, **given)
+
+
+class WithoutDrawing(TorchFunctionMode):
+    """Within it modules are built whose weights are loaded afterwards: none is drawn, and PyTorch's global stream is not moved. Numbers that a module
+    makes by ``torch.rand`` or ``torch.randn`` are those of a fixed seed.
+    """
+
+    # In place; what an initialisation draws by counts by itself, for its inner calls are not seen here.
+    filling = frozenset(
+        [
+            torch.Tensor.normal_,
+            torch.Tensor.uniform_,
+            init.normal_,
+            init.uniform_,
+            init.trunc_normal_,
+            init.kaiming_normal_,
+            init.kaiming_uniform_,
+        ]
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = seeded_generator(0, "replaced by loaded weights")
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        given = dict(kwargs or {})
+        if func in self.filling:
+            return args[0] if args else given["tensor"]
+        if func in (torch.rand, torch.randn) and given.get("generator") is None and _on_cpu((), given):
+            given["generator"] = self.generator
+        return func(*args, **given)
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Within it modules are built without memory: their tensors have shapes alone (``torch.device("meta")``), and nothing is drawn for them. What
+    PyTorch would draw them by takes a second to load.
+    """
+    with torch.device("meta"), WithoutDrawing():
+        yield
 
 
 def _with_generator(func: OpOverload) -> Callable[..., Any] | None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from contextssl.checkpoints.content import (
@@ -40,7 +39,7 @@ from contextssl.models.hub import WEIGHTS
 from contextssl.models.label_space import LabelSpace
 from contextssl.models.model_file import SUFFIX, read_model
 from contextssl.models.view_encoder import ViewEncoder
-from contextssl.randomness import DrawingFrom, seeded_generator
+from contextssl.randomness import WithoutDrawing, without_values
 from contextssl.system.device import chosen_device
 from contextssl.system.files import storage_error, too_large
 from contextssl.system.precision import BF16, FLOAT32, choose_precision
@@ -265,9 +264,9 @@ def _load_ours(file: Path, content: Mapping[str, Any], encoder: nn.Module | None
     if encoder is None:
         # Compared without memory, before the real one is built. A few backbones compute with their own weights while they are built, which nothing
         # on the meta device can; all are of a known size.
-        with suppress(RuntimeError), torch.device("meta"):
+        with suppress(RuntimeError), without_values():
             check_same_tensors(built().state_dict(), state, where)
-    with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
+    with WithoutDrawing():
         model = built()
     model.view_shape, model.columns = tuple(made["view_shape"]), columns
     model.recipe = {name: value for name, value in made.items() if name != CARRIED}
@@ -308,10 +307,10 @@ def _load_published(
         ours = ("bottleneck.variance", "bottleneck.batches", "image_mean", "image_std")
         return {**translated, **{name: own[name] for name in ours if name in own}}
 
-    with torch.device("meta"):
+    with without_values():
         own = built().state_dict()
     check_same_tensors(own, with_ours(own), str(file))
-    with DrawingFrom(seeded_generator(0, "replaced by loaded weights")):
+    with WithoutDrawing():
         model = built()
     # Its tensors do not hold the images' size; this is the paper's.
     model.view_shape = (of_encoder["channels"], PUBLISHED_RESOLUTION, PUBLISHED_RESOLUTION)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from contextssl.errors import DataError, SettingsError
 from contextssl.factors import COLOR, FLOOR, LIGHT, OWN_TRANSLATION, ROTATION, FactorSpace
@@ -45,6 +44,9 @@ def absolute_latents(raw: np.ndarray) -> np.ndarray:
     hues, and the three offsets as they are. Euler angles are extrinsic xyz. Relative poses are products of these, see
     :meth:`contextssl.factors.FactorSpace.relative`.
     """
+    # Whoever needs the factors' names alone, as a published checkpoint does, does not wait for it.
+    from scipy.spatial.transform import Rotation
+
     raw = np.asarray(raw, dtype=np.float64)
     quaternion = Rotation.from_euler("xyz", raw[..., ANGLES].reshape(-1, 3)).as_quat(canonical=True).reshape(*raw.shape[:-1], 4)
     return np.concatenate([quaternion, raw[..., [3, 6]], raw[..., OFFSETS]], axis=-1).astype(np.float32)

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from contextssl.errors import SettingsError
+from contextssl.models.compact_resnet import CompactResNet
 from contextssl.models.encoder_width import output_shape
 
-# Our own small residual network for minutes on a CPU: a stem of 32 channels that brings any resolution to a map of 16 × 16, then three stages
-# of one block, 64 to 256 channels.
+# Our own small residual network, see contextssl.models.compact_resnet.
 COMPACT = "resnet_compact"
 
 
@@ -48,13 +48,13 @@ def build_encoder(
     Raises:
         SettingsError: for an unknown backbone (naming the nearest) or a combination that the backbone does not offer.
     """
-    for name, value, known in (
+    for name, value, allowed in (
         ("stem", stem, ("default", "small")),
         ("pool", pool, ("average", "flatten")),
         ("feature_norm", feature_norm, ("none", "batch")),
     ):
-        if value not in known:
-            raise SettingsError(f"{name} is {value!r}: use {' or '.join(map(repr, known))}")
+        if value not in allowed:
+            raise SettingsError(f"{name} is {value!r}: use {' or '.join(map(repr, allowed))}")
     body: Any = _backbone(backbone, channels, resolution, pool, pretrained)
     if stem == "small":
         first = getattr(body, "conv1", None)
@@ -64,7 +64,8 @@ def build_encoder(
     width = int(body.num_features)
     parts: list[nn.Module] = [body]
     try:
-        made = output_shape(body, (channels, resolution, resolution))
+        known = isinstance(body, CompactResNet) and stem == "default"
+        made = body.output_shape if known else output_shape(body, (channels, resolution, resolution))
     except (RuntimeError, ValueError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"{backbone} cannot read {channels} × {resolution} × {resolution} images: {reason}") from error
@@ -83,24 +84,16 @@ def build_encoder(
 
 
 def _backbone(name: str, channels: int, resolution: int, pool: str, pretrained: bool) -> nn.Module:
-    # As long to load as torch itself: whoever builds no encoder, such as a report, does not wait for it. What it loads computes at once, which it
-    # may not do without memory where the model is built so (torch.device("meta")): PyTorch 2.8 then fails.
-    with torch.device("cpu"):
-        import timm
-        from timm.models.resnet import BasicBlock, ResNet
-
-    options: dict[str, Any] = {"num_classes": 0, "in_chans": channels, "global_pool": "" if pool == "flatten" else "avg"}
     if name == COMPACT:
         if pretrained:
             raise SettingsError(f"{COMPACT} has no pretrained weights: leave pretrained=false")
-        # A deep stem of width 16 is timm's way to say that the first stage takes 32 channels; the stem itself is one convolution. The stage at
-        # the stem's resolution is omitted: it would take more than half of the time.
-        sizes: Any = {"channels": (32, 64, 128, 256), "stem_type": "deep", "stem_width": 16}
-        body: Any = ResNet(BasicBlock, (1, 1, 1, 1), **sizes, **options)  # type: ignore[arg-type]
-        stride = max(resolution // 16, 1)
-        _replace_stem(body, channels, 32, stride, size=2 * stride - 1)
-        body.layer1 = nn.Identity()
-        return body
+        return CompactResNet(channels, resolution, flatten=pool == "flatten")
+    # As long to load as torch itself: whoever needs none of its models does not wait for it. What it loads computes at once, which it may not do
+    # without memory where the model is built so (torch.device("meta")): PyTorch 2.8 then fails.
+    with torch.device("cpu"):
+        import timm
+
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": channels, "global_pool": "" if pool == "flatten" else "avg"}
     if not timm.is_model(name.split(".")[0]):
         near = difflib.get_close_matches(name, [*timm.list_models(), COMPACT], n=1, cutoff=0.6)
         hint = f"did you mean {near[0]!r}?" if near else f"{COMPACT}, resnet18 and every name in timm.list_models() are known"

@@ -6,15 +6,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from contextssl.config.settings import TrainSettings
 from contextssl.data.environments import environments_of
 from contextssl.data.stored import is_store
 from contextssl.data_set import DATA_SETS
 from contextssl.errors import SettingsError
 from contextssl.models.build import build_model
-from contextssl.randomness import DrawingFrom, seeded_generator
+from contextssl.randomness import without_values
 from contextssl.training.encoder_start import EncoderStart
 
 
@@ -36,7 +34,7 @@ def dry_run(settings: TrainSettings, own_encoder: bool = False, start: EncoderSt
     # No weights are fetched, and labels need the views.
     plain = replace(settings, pretrained=False, weight_labels=0.0)
     try:
-        with torch.device("meta"), DrawingFrom(seeded_generator(settings.seed, "weights")):
+        with without_values():
             build_model(plain, factors, view_shape=shape, image_mean=None, image_std=None)
     except (SettingsError, RuntimeError, TypeError) as error:
         # A backbone that computes with its weights cannot be built without memory: its errors come when it is built.
