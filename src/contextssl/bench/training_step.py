@@ -20,6 +20,7 @@ from contextssl.data.pairs import PairBatch
 from contextssl.models.contextssl import ContextSSL
 from contextssl.randomness import seeded_generator
 from contextssl.system.precision import BF16
+from contextssl.training.gradient_clipping import clip_in_step
 from contextssl.training.loss import Losses, Objective, loss_of, prediction_loss
 from contextssl.training.run import fresh_model
 
@@ -82,15 +83,19 @@ class TrainingStep:
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()
 
     def update(self) -> None:
+        """As a run's: the norm of the gradient is looked at in any case."""
+        most = self.settings.gradient_clip
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        if self.settings.gradient_clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
-        if self.scaler is not None:
+            if most:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), most)
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        else:
-            self.optimizer.step()
+            return
+        norm = torch.nn.utils.get_total_norm([each.grad for each in self.model.parameters() if each.grad is not None])
+        if most:
+            clip_in_step(self.optimizer, norm, most)
+        self.optimizer.step()
 
     def parts(self, step: int) -> dict[str, float]:
         """Seconds of each part of a step, forward and backward; each waits for the one before, so their sum is a little more than the whole."""

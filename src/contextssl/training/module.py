@@ -28,7 +28,9 @@ from contextssl.records.results import ResultRow
 from contextssl.system.distributed import anywhere, first_process_where
 from contextssl.system.memory import peak_memory_mib
 from contextssl.training.batches import PairLoader
+from contextssl.training.buffer_history import BufferHistory
 from contextssl.training.carried_views import DrawnViews
+from contextssl.training.gradient_clipping import clip_in_step
 from contextssl.training.loss import Losses, Objective, loss_of
 from contextssl.training.meters import TrainMeters
 from contextssl.training.non_finite import RECORD, WEIGHTS, random_states, write_bad_step
@@ -67,11 +69,12 @@ class Training(pl.LightningModule):
         self.rows: list[ResultRow] = []
         # The epoch of the last validation, and its score.
         self.validated: tuple[int, float] | None = None
-        # Should a loss turn out not to be finite: the model's running statistics before the step; the batch; and torch's random states before each
-        # step since the last that was looked at.
-        self.before: list[Tensor] = []
+        # Should a loss turn out not to be finite: the model's running statistics and torch's random states before each step since the last that was
+        # looked at; and the batch.
+        self.before = BufferHistory(settings.log_every_steps + 1)
         self.batch: tuple[int, PairBatch] | None = None
         self.random: deque[tuple[int, dict[str, Tensor]]] = deque(maxlen=settings.log_every_steps + 1)
+        self.gradient_norm: Tensor
         self.first_bad_step: Tensor
         self.bad_here: Tensor
         # The first step whose loss or gradient was not finite, on the device, -1 while there is none; and whether this process's own was.
@@ -119,7 +122,7 @@ class Training(pl.LightningModule):
 
     def _remember(self, batch: PairBatch) -> None:
         """What a step changes, or may not draw again."""
-        self.before = [buffer.clone() for buffer in self.model.buffers()]
+        self.before.remember(self.global_step, self.model.buffers())
         self.batch = self.global_step, batch
         self.random.append((self.global_step, random_states(batch.action.device)))
 
@@ -142,12 +145,10 @@ class Training(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         # With 16-mixed the gradient scaler skips such steps itself; it expects gradients out of float16's range.
         if self._scales_gradients:
-            if self.device.type == "cuda":
-                self._restore_buffers()
             return
         # Averaged by now, so the same in every process.
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = self.gradient_norm = torch.nn.utils.get_total_norm(gradients)
         self.watch.gradient(norm, self.global_step)
         if self.device.type == "cuda" or not bool(norm.isfinite()):
             # Squares might leave float32's range where sizes do not, whose sum takes a CPU ten times as long.
@@ -156,21 +157,14 @@ class Training(pl.LightningModule):
         # A fused optimiser skips its step where found_inf is 1: from the first bad step on the weights stay as they were before it, until the
         # meters are fetched.
         if self.device.type == "cuda":
-            self._restore_buffers()
             optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
-
-    @torch.no_grad()
-    def _restore_buffers(self) -> None:
-        """Once a loss was bad: running statistics, which its forward pass has already entered, back to what they were before the step."""
-        bad = self.first_bad_step >= 0
-        for buffer, value in zip(self.model.buffers(), self.before, strict=True):
-            buffer.copy_(torch.where(bad, value, buffer))
 
     def _stop_if_not_finite(self) -> None:
         bad = int(self.first_bad_step)
         if bad < 0:
             return
-        self._restore_buffers()
+        # Its forward pass has already entered the running statistics.
+        self.before.restore(bad, self.model.buffers())
         epoch, step = divmod(bad, self.sampler.steps_per_epoch)
         # Of several processes one that has it writes it: where data differ between machines, those of the others would be finite.
         if self.trainer.global_rank == first_process_where(self.bad_here):
@@ -230,12 +224,16 @@ class Training(pl.LightningModule):
             [parameter for parameter in self.model.parameters() if parameter.requires_grad],
             lr=peak_learning_rate(settings.learning_rate, settings.batch_size),
             weight_decay=settings.weight_decay,
-            fused=self.device.type in ("cpu", "cuda") and not self._scales_gradients,
+            fused=self._is_fused,
         )
         per_epoch = self.sampler.steps_per_epoch
         total, warmup = settings.epochs * per_epoch, round(settings.warmup_epochs * per_epoch)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, total, warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @property
+    def _is_fused(self) -> bool:
+        return self.device.type in ("cpu", "cuda") and not self._scales_gradients
 
     @property
     def _scales_gradients(self) -> bool:
@@ -246,7 +244,11 @@ class Training(pl.LightningModule):
     ) -> None:
         # Lightning's own refuses a fused optimiser in any mixed precision, since it might be handed scaled gradients. Only 16-mixed scales them:
         # there the optimiser is not fused, and they are unscaled by now.
-        if gradient_clip_val:
+        if not gradient_clip_val:
+            return
+        if self._is_fused:
+            clip_in_step(optimizer, self.gradient_norm, gradient_clip_val)
+        else:
             torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def train_dataloader(self) -> PairLoader:
