@@ -209,6 +209,11 @@ class RunSettings:
         "auto", "auto is bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed", "16-mixed")
     )
     compile: bool = setting(False, "compile the encoder with torch.compile (half a minute at the start)")
+    keep_on_device: bool | None = setting(
+        None,
+        "the training images are held on the device, as 8-bit integers, and batches are drawn there; default: on a GPU of whose free memory they "
+        "take at most 40 %",
+    )
     workers: int = setting(
         -1,
         "processes that draw batches, and that pack or render images first; 0 uses this one alone; -1 uses for batches none "

@@ -285,14 +285,18 @@ class ViewPairs(OfViews):
         item = int(batch.items[row])
         return self.views.caption(item, int(batch.source_views[row])), self.views.caption(item, int(batch.target_views[row]))
 
+    def pixels(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> Tensor:
+        """Chosen views, as a batch holds them."""
+        return self.views.gather_views(items, views)
+
     def pairs(self, items: Int[Tensor, " n"], source: Int[Tensor, " n"], target: Int[Tensor, " n"]) -> PairBatch:
         """The pairs of chosen views, every factor active."""
         return PairBatch.between(
             self.factors,
             self.views.gather_latents(items, source),
             self.views.gather_latents(items, target),
-            source=self.views.gather_views(items, source),
-            target=self.views.gather_views(items, target),
+            source=self.pixels(items, source),
+            target=self.pixels(items, target),
             items=items,
             labels=torch.from_numpy(self.views.labels[items.numpy()]),
             source_views=source,

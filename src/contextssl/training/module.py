@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from contextssl import advice
 from contextssl.checkpoints import CARRIED, RECIPE
 from contextssl.config.settings import TrainSettings
 from contextssl.data.pair_sampler import PairSampler
-from contextssl.data.pairs import PairBatch
+from contextssl.data.pairs import PairBatch, ViewPairs
+from contextssl.data.resident_views import NumberedPairs, ResidentViews, resident_views
 from contextssl.errors import DataError, TrainingError
 from contextssl.evaluation.context_reading import reading_rows
 from contextssl.evaluation.online import OnlinePairs, criterion, online_rows, watched
@@ -74,6 +76,8 @@ class Training(pl.LightningModule):
         self.before = BufferHistory(settings.log_every_steps + 1)
         self.batch: tuple[int, PairBatch] | None = None
         self.random: deque[tuple[int, dict[str, Tensor]]] = deque(maxlen=settings.log_every_steps + 1)
+        # The training views, where they are held on the device.
+        self.resident: ResidentViews | None = None
         self.gradient_norm: Tensor
         self.first_bad_step: Tensor
         self.bad_here: Tensor
@@ -84,6 +88,10 @@ class Training(pl.LightningModule):
     def setup(self, stage: str) -> None:
         # The first process has made the folder. The others get its name here, once they are connected.
         self.folder = Path(self.trainer.strategy.broadcast(str(self.folder)))
+        if self.resident is None:
+            self.resident = resident_views(self.sampler.source, self.trainer.strategy.root_device, self.settings.keep_on_device)
+        if self.resident is not None and isinstance(self.sampler.source, ViewPairs):
+            self.sampler = replace(self.sampler, source=NumberedPairs(self.sampler.source.views))
 
     # -- the step ---------------------------------------------------------------------------------------------------------------------
 
@@ -186,8 +194,11 @@ class Training(pl.LightningModule):
         """Of all processes; drawn again where this one has but a share, or has gone on."""
         if self.batch is not None and self.batch[0] == step and self.trainer.world_size == 1:
             return self.batch[1]
-        drawn = self.sampler.batch(*divmod(step, self.sampler.steps_per_epoch))
-        return self.sampler.source.complete(drawn.to(self.device))
+        return self._complete(self.sampler.batch(*divmod(step, self.sampler.steps_per_epoch)).to(self.device))
+
+    def _complete(self, batch: PairBatch) -> PairBatch:
+        """A batch on the device, with its views."""
+        return self.sampler.source.complete(batch) if self.resident is None else self.resident.fill(batch)
 
     # -- validation --------------------------------------------------------------------------------------------------------------------
 
@@ -264,7 +275,7 @@ class Training(pl.LightningModule):
         return batch.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: PairBatch, dataloader_idx: int) -> PairBatch:
-        return self.sampler.source.complete(batch)
+        return self._complete(batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[RECIPE] = dict(self.recipe)
