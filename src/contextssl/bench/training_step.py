@@ -49,8 +49,7 @@ class TrainingStep:
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
         self.optimizer = kind(model.parameters(), lr=1e-4, fused=self.scaler is None and self.device.type in ("cpu", "cuda"))
         if settings.compile:
-            model.encoder.compile()
-            model.predictor.compile()
+            model.compile_parts()
 
     def autocast(self) -> AbstractContextManager[Any]:
         kinds = {BF16: torch.bfloat16, "16-mixed": torch.float16}

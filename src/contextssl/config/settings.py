@@ -208,7 +208,7 @@ class RunSettings:
     precision: str = setting(
         "auto", "auto is bf16-mixed where the device gains from it, else 32-true", choices=("auto", "32-true", "bf16-mixed", "16-mixed")
     )
-    compile: bool = setting(False, "compile the encoder with torch.compile (half a minute at the start)")
+    compile: bool = setting(False, "compile encoder and predictor with torch.compile (a minute at the start)")
     keep_on_device: bool | None = setting(
         None,
         "the training images are held on the device, as 8-bit integers, and batches are drawn there; default: on a GPU of whose free memory they "

@@ -143,6 +143,11 @@ class ContextSSL(ViewEncoder, OnTheHub):
     def reads_latents(self) -> bool:
         return self.auxiliary is not None and self.auxiliary_is_trained
 
+    def compile_parts(self, **options: Any) -> None:
+        super().compile_parts(**options)
+        # Without the drawing of masks, whose generator would break the graph.
+        self.predictor.sequences = torch.compile(self.predictor.sequences, **options)  # type: ignore[method-assign]
+
     # -- training ---------------------------------------------------------------------------------------------------------------------
 
     def forward(

@@ -157,6 +157,12 @@ class ViewEncoder(nn.Module):
         """Features of both ends of each pair, [:, 0] of sources and [:, 1] of targets, through the encoder as one batch."""
         return by_pairs(self.features_of(self.normalise(torch.cat([source, target]))))
 
+    def compile_parts(self, **options: Any) -> None:
+        """Compiles what a training step computes with (``torch.compile``, whose ``options`` these are), each part as one graph; weights keep their
+        names.
+        """
+        self.encoder.compile(**options)
+
     def after_step(self, progress: float) -> None:
         """Called when the optimiser has stepped; ``progress`` is the share of training that is done, 0 to 1."""
 

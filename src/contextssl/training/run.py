@@ -182,7 +182,7 @@ def _train(
     if resumed_run is not None and resumed_from is not None and is_first_process():
         saving.resume_from(resumed_run.content)
     if settings.compile:
-        model.encoder.compile()
+        model.compile_parts()
     with _quiet_lightning():
         time_is_up = fit(trainer, module, saving, resumed_from)
     leave_group_at_exit()
