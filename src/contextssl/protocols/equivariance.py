@@ -21,7 +21,12 @@ class Equivariance(Protocol):
     reads_values = True
     reads = (*TRAINED_HEADS, *SINGLE_VIEWS)
     epochs = 200
-    columns = tuple(Column("r2_pooled", head.name, head.short) for head in HEADS.built_in.values() if head.probes_pairs)
+    columns = tuple(
+        Column(metric, head.name, head.short + added)
+        for head in HEADS.built_in.values()
+        if head.probes_pairs
+        for metric, added in (("r2_pooled", ""), ("r2", "\nper dim."))
+    )
     all_representations = False
 
     def rows(self, plan: Plan) -> Iterator[ResultRow]:

@@ -75,8 +75,7 @@ def pairs_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | N
         head = pair_head(entries, factor)
         for probe in (head, "ridge"):
             if probe is not None:
-                title = f"{factor_name(factor)} R², {head_name(probe)}"
-                columns.append(Column(title, ("equivariance",), {"metric": "r2_pooled", "factor": factor, "head": probe}))
+                columns += _both(factor, probe, ("equivariance",))
         best = next((each.run.wanted_head(factor) for each in entries if factor in each.factors), None)
         if head is not None and head not in (best, "published"):
             instead.append(f"{factor_name(factor)} by {head_name(best)} (here: {head_name(head)})")
@@ -87,14 +86,23 @@ def pairs_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | N
     runs = [run for each in entries for run in each.entry.runs]
     where, shown = f"figure 3, left ({paper_numbers.SETTING})", "shown next to features, or next to embeddings of in-context models"
     notes = [
-        "R² is pooled, of the relative factor, by probes of the concatenated features or embeddings of two views; its floor is that of the best "
-        "constant. "
+        "R² is of the relative factor, by probes of the concatenated features or embeddings of two views: pooled, as SIE, EquiCaps and the paper "
+        "have it, with the floor of the best constant; and of each dimension, averaged, as seq-JEPA has it, with floor 0. "
         + (f"The paper probes {listed(instead)}." if instead else "Heads are the paper’s, and ridge.")
         + patience(runs, "equivariance"),
         _paper_note(entries, where, shown),
     ]
     title, groups = "R² of each factor from pairs, and class accuracy", _groups(lines, factors)
     return grid("pairs", title, [METHOD], columns, lines, groups, factors, published=_published_result, notes=notes)
+
+
+def _both(factor: str, head: str, protocols: tuple[str, ...]) -> list[Column]:
+    """R² in both definitions that published tables have."""
+    name, fields = f"{factor_name(factor)} R²", {"factor": factor, "head": head}
+    return [
+        Column(f"{name}, {head_name(head)}", protocols, {**fields, "metric": "r2_pooled"}),
+        Column(f"{name} per dimension, {head_name(head)}", protocols, {**fields, "metric": "r2"}),
+    ]
 
 
 def _paper_note(entries: Sequence[Averaged], where: str, shown: str) -> str:
@@ -106,7 +114,7 @@ def _paper_note(entries: Sequence[Averaged], where: str, shown: str) -> str:
 def _published_result(line: Condition, column: Column) -> float | None:
     """A number of the paper's figure 3, left. Those of its in-context models are of embeddings, the others of features."""
     entry = line.each.entry
-    if not entry.comparable or entry.published is None or column.fields["head"] == "ridge":
+    if not entry.comparable or entry.published is None or column.fields["head"] == "ridge" or column.fields["metric"] == "r2":
         return None
     name, in_context = entry.published, line.each.takes_contexts
     if line.fields["representation"] != ("embedding" if in_context else "feature"):
@@ -131,8 +139,8 @@ def views_table(entries: Sequence[Averaged], factors: Sequence[str]) -> Grid | N
         name, base = factor_name(factor), {"factor": factor, "metric": "r2_pooled"}
         columns += [
             Column(f"{name}, variance share", ("geometry",), {**base, "metric": "variance_share"}),
-            Column(f"{name} R², kNN", ("probe", "geometry"), {**base, "head": "knn"}),
-            Column(f"{name} R², ridge", ("probe",), {**base, "head": "ridge"}),
+            *_both(factor, "knn", ("probe", "geometry")),
+            *_both(factor, "ridge", ("probe",)),
             *(Column(f"{name} R², ridge, noise {share:g}", ("probe",), {**base, "head": "ridge", "bottleneck": share}) for share in noises),
         ]
     note = (
