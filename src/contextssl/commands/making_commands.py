@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from contextssl import advice
-from contextssl.config.data_settings import PackSettings, RenderSettings
+from contextssl.config.data_settings import PackSettings, RenderSettings, ShardSettings
 from contextssl.data.folder import write_folder
 from contextssl.data.pack import pack
 from contextssl.data.shapes.rendered_items import shapes_source
+from contextssl.data.shards import SHARDS, write_shards
+from contextssl.data.store import open_store
 from contextssl.data.threediebench_folder import ThreeDIEBenchSource, packed_folder
 from contextssl.errors import SettingsError
+from contextssl.system.files import readable_bytes
+from contextssl.system.remote import place_of
 
 
 def run_shapes(settings: RenderSettings) -> int:
@@ -35,6 +39,19 @@ def run_shapes(settings: RenderSettings) -> int:
         return 0
     words = ["contextssl", "train", f"dataset={dataset}", f"data_dir={out}", f"resolution={settings.resolution}"]
     print(f"train on it: {advice.command(words)}")
+    return 0
+
+
+def run_shard(settings: ShardSettings) -> int:
+    if settings.data_dir is None or settings.out is None:
+        raise SettingsError("name the packed store and where its shards go: contextssl data shard STORE OUT")
+    place = place_of(settings.out, settings.shard_options)
+    store = open_store(settings.data_dir)
+    manifest = write_shards(store, place, int(settings.shard_mb * 1e6), settings.data_seed, settings.progress)
+    shards = manifest[SHARDS]
+    size = readable_bytes(sum(shard["bytes"] for shard in shards))
+    words = ["contextssl", "train", "dataset=shards", f"shards={settings.out}", f"resolution={manifest['shape'][2]}"]
+    print(f"{settings.out}: {len(shards):,} shards of {manifest['shape'][0]:,} items, {size}; train on it: {advice.command(words)}")
     return 0
 
 

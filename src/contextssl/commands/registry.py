@@ -78,6 +78,7 @@ COMMANDS = {
     "replay": Command(settings.ReplaySettings, "replay_command:run_replay", ("run",)),
     "data shapes": Command(data_settings.RenderSettings, "making_commands:run_shapes", ("out",)),
     "data pack": Command(data_settings.PackSettings, "making_commands:run_pack", ("data_dir", "out")),
+    "data shard": Command(data_settings.ShardSettings, "making_commands:run_shard", ("data_dir", "out")),
     "data check": Command(data_settings.CheckSettings, "check_command:run_check", ("data_dir",)),
     "evaluate all": _evaluation("Evaluate by every standard protocol that suits the data; views are encoded once."),
     **{f"evaluate {protocol.name}": _evaluation(protocol.intro, protocol.name) for protocol in PROTOCOLS.built_in.values()},

@@ -154,7 +154,30 @@ class TablesSettings(ColumnSettings):
 
 
 @dataclass
-class DataSettings(ShapesSettings, PhotosSettings, TablesSettings):
+class ShardsSettings:
+    """Data in shards (dataset=shards)"""
+
+    shards: str | None = setting(
+        None,
+        "what contextssl data shard wrote: a folder, or an address that fsspec reads, s3://bucket/folder, https://server/folder",
+    )
+    shard_options: dict[str, Any] = setting(
+        {}, "options of fsspec's file system for it, {endpoint_url:http://localhost:9000}; secrets belong in the environment"
+    )
+    shard_cache: str | None = setting(
+        None, "folder of this machine that keeps what is fetched; default: ~/.cache/contextssl/shards", path=True
+    )
+    shard_cache_gb: float = setting(20.0, "most that is kept there", "GB", above=0)
+    shuffle_gb: float = setting(
+        4.0,
+        "batches are drawn of shards that hold this much together, in a new order each epoch; more shuffles better; at most shard_cache_gb",
+        "GB",
+        above=0,
+    )
+
+
+@dataclass
+class DataSettings(ShapesSettings, PhotosSettings, TablesSettings, ShardsSettings):
     """Data"""
 
     dataset: str = setting(
@@ -239,6 +262,18 @@ class PackSettings:
     )
     check_ranges: bool = setting(True, "refuse latents outside 3DIEBench's published ranges")
     workers: int = setting(0, "number of processes; 0 uses every core", least=0)
+    progress: bool = setting(True, "show progress")
+
+
+@dataclass
+class ShardSettings:
+    """Write a packed store in shards, from where many machines read it: a folder, or an address that fsspec writes to."""
+
+    data_dir: str | None = setting(None, "packed store", path=True)
+    out: str | None = setting(None, "folder or address to write, s3://bucket/folder")
+    shard_mb: float = setting(64.0, "size of a shard; one item at least", "MB", above=0)
+    shard_options: dict[str, Any] = setting({}, "options of fsspec's file system for out, {endpoint_url:http://localhost:9000}")
+    data_seed: int = setting(0, "seed of the order in which items are written", least=0, most=MOST_SEED)
     progress: bool = setting(True, "show progress")
 
 

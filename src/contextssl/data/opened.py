@@ -72,17 +72,22 @@ def data_of(store: Store, settings: DataSettings, pairs: Callable[[str], PairSou
     )
 
 
-def rendered(store: Store, settings: DataSettings, ood: Callable[[], Store] | None = None) -> Data:
+def rendered(
+    store: Store, settings: DataSettings, ood: Callable[[], Store] | None = None, of: Callable[[Views], ViewPairs] = ViewPairs
+) -> Data:
     """Pairs of a store's views, their latents divided into factors as the settings name them; and as the split ``ood`` those of another store's,
     which is opened, or made, when they are asked for. Raises SettingsError where the latents cannot be divided so, and DataError as of
     :func:`data_of`.
+
+    Args:
+        of: makes pairs of views.
     """
     made_from = store.manifest.get("source") or {}
     grid = made_from.get("grid") if made_from.get("kind") == "shapes" else None
 
     def pairs(views: Views) -> ViewPairs:
         factors = _divided(views.factors, settings.factors, grid is not None, str(store.path))
-        return ViewPairs(views if factors == views.factors else replace(views, factors=factors))
+        return of(views if factors == views.factors else replace(views, factors=factors))
 
     data = data_of(store, settings, lambda split: pairs(store[split]))
     if ood is not None:

@@ -79,7 +79,10 @@ class PairSampler:
         """Which items the batch draws, over all processes, in sequence order."""
         order = self._order.get(epoch)
         if order is None:
-            order = torch.randperm(self.source.num_items, generator=seeded_generator(self.seed, "order", epoch))
+            generator = seeded_generator(self.seed, "order", epoch)
+            # Items that lie in shards elsewhere come in an order of their own.
+            own = getattr(self.source, "order", None)
+            order = torch.randperm(self.source.num_items, generator=generator) if own is None else own(generator)
             self._order.clear()
             self._order[epoch] = order
         start = step * self.batch_size // self.pairs_per_item

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -154,25 +154,52 @@ class _Contents:
     # Whether all images were compared with their checksums.
     compared: bool = False
 
+    def of_items(self, start: int, stop: int) -> dict[str, Any]:
+        """What :class:`Views` of these items have beside their images."""
+        raw = self.arrays.get(RAW_LATENTS)
+        return {
+            "latents": self.arrays[LATENTS][start:stop],
+            "labels": self.arrays[LABELS][start:stop],
+            "factors": self.factors,
+            "class_names": tuple(self.manifest["class_names"]),
+            "item_names": self.names[start:stop],
+            "raw_latents": None if raw is None else raw[start:stop],
+        }
+
     def store(self, path: Path, later: bool = False) -> Store:
         """``later``: whether items are compared when they are first read."""
         _, *shape = self.manifest["shape"]
-        raw = self.arrays.get(RAW_LATENTS)
         splits = {}
         for split, (start, stop) in self.manifest["splits"].items():
             place = self.images_offset + start * math.prod(shape)
             splits[split] = Views(
                 # Each split is mapped by itself, so that it can be pickled as a file name and a place.
                 images=np.memmap(path / IMAGES, np.uint8, "r", offset=place, shape=(stop - start, *shape)),
-                latents=self.arrays[LATENTS][start:stop],
-                labels=self.arrays[LABELS][start:stop],
-                factors=self.factors,
-                class_names=tuple(self.manifest["class_names"]),
-                item_names=self.names[start:stop],
-                raw_latents=None if raw is None else raw[start:stop],
+                **self.of_items(start, stop),
                 checks=ItemChecks(path / IMAGES, self.arrays[CHECKSUMS][start:stop], self.names[start:stop]) if later else None,
             )
         return Store(path, self.manifest, splits)
+
+
+def small_contents(path: Path, fetch: Callable[[str, int], None]) -> _Contents:
+    """What a store's folder holds beside its images.
+
+    Args:
+        fetch: brings a file there, given its name and size, once the manifest is known to be one.
+
+    Raises:
+        DataError: where it is damaged, or of an unknown format.
+    """
+    contents = _Contents()
+    if (fault := _manifest_fault(path, contents)) is not None:
+        raise DataError(fault)
+    for name, recorded in contents.manifest["files"].items():
+        fetch(name, recorded["bytes"])
+    for fault in _small_file_faults(path, contents):
+        raise DataError(fault)
+    for fault in _content_faults(path, contents):
+        raise DataError(fault)
+    return contents
 
 
 def _manifest_fault(path: Path, contents: _Contents) -> str | None:

@@ -114,8 +114,7 @@ def render_variations(
     rendered: dict[str, list[np.ndarray]] = {name: [] for name in ("", *views.factors.names)}
     for item in items.tolist():
         raw = bank.raw_latents[item, :per_item]
-        bank.check(np.array([item]))
-        stored = bank.images[item, :per_item]
+        stored = bank.gather_views(torch.full((per_item,), item), torch.arange(per_item)).permute(0, 2, 3, 1).numpy()
         several = [raw, *(renderer.redrawn(raw, name, generator) for name in views.factors.names)]
         images = renderer.render(views.split, item, np.concatenate(several), resolution).reshape(-1, *stored.shape)
         if np.abs(images[0].astype(int) - stored).mean() > 1:
