@@ -182,6 +182,15 @@ def test_a_server_that_stays_away_is_one_sentence_and_what_was_fetched_is_kept(
         opened(place_of(server.address), tmp_path / "other")
 
 
+def test_what_a_disk_has_lost_is_fetched_again(written: tuple[Store, Path], tmp_path: Path) -> None:
+    every, zeros = torch.arange(26), torch.zeros(26, dtype=torch.long)
+    found = opened(written[1], tmp_path)["train"].gather_views(every, zeros)
+    for number, path in enumerate(sorted(tmp_path.glob("*.npy"))[:3]):
+        data = path.read_bytes()
+        path.write_bytes((data[:-40] + bytes(40), data[:50], bytes(len(data)))[number])
+    torch.testing.assert_close(opened(written[1], tmp_path)["train"].gather_views(every, zeros), found, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("name", ["images-00002.npy", "latents.npy", "names.json", "manifest.json"])
 def test_a_changed_byte_is_found(name: str, written: tuple[Store, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(written[1], tmp_path / "shards")
@@ -274,7 +283,7 @@ def test_an_object_store(written: tuple[Store, Path], tmp_path: Path, monkeypatc
     try:
         host, port = server.get_host_and_port()
         options = {"endpoint_url": f"http://{host}:{port}"}
-        import s3fs
+        import s3fs  # type: ignore[import-untyped]
 
         s3fs.S3FileSystem(**options).mkdir("bucket")
         place = place_of("s3://bucket/some/folder", options)

@@ -13,7 +13,7 @@ import numpy as np
 
 from contextssl.data.shards import Shard
 from contextssl.errors import DataError
-from contextssl.system.files import atomic_path, storage_error
+from contextssl.system.files import storage_error
 from contextssl.system.locks import locked
 from contextssl.system.remote import Place
 
@@ -34,6 +34,8 @@ class ShardCache:
 
     def __init__(self, place: Place, folder: Path, limit: int) -> None:
         self.place, self.folder, self.limit = place, folder, limit
+        # Those that this process has fetched, or compared since it began: a disk may have lost what another one left.
+        self._compared: set[Shard] = set()
 
     def items(self, shards: Sequence[Shard]) -> list[np.ndarray]:
         """The items of each shard, memory-mapped; fetched several at once where they are not there.
@@ -43,9 +45,10 @@ class ShardCache:
         """
         for _ in range(TRIES):
             missing = [shard for shard in shards if not self._is_there(shard)]
-            self._make_room(missing, shards)
-            with ThreadPoolExecutor(min(THREADS, len(missing)) or 1) as pool:
-                list(pool.map(self._fetch, missing))
+            if missing:
+                self._make_room(missing, shards)
+                with ThreadPoolExecutor(min(THREADS, len(missing))) as pool:
+                    list(pool.map(self._fetch, missing))
             found = [self._opened(shard) for shard in shards]
             if all(each is not None for each in found):
                 return [each for each in found if each is not None]
@@ -67,6 +70,12 @@ class ShardCache:
     def _opened(self, shard: Shard) -> np.ndarray | None:
         path = self._path(shard)
         try:
+            if shard not in self._compared:
+                if zlib.crc32(path.read_bytes()) != shard.crc32:
+                    # As if it had not been there.
+                    path.unlink()
+                    return None
+                self._compared.add(shard)
             items: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
             # The time of use, by which shards are removed.
             os.utime(path)
@@ -86,10 +95,15 @@ class ShardCache:
             data = self.place.read(shard.name, shard.bytes)
             if len(data) != shard.bytes or zlib.crc32(data) != shard.crc32:
                 raise DataError(f"{self.place.of(shard.name)} is damaged (its checksum differs from the manifest): write the shards again")
+            # Renamed when it is whole, and not flushed to the disk first: whoever reads it after a power cut compares it.
+            temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
             try:
-                with atomic_path(path, len(data)) as temporary:
-                    temporary.write_bytes(data)
+                temporary.write_bytes(data)
+                temporary.replace(path)
+                self._compared.add(shard)
             except OSError as error:
+                with suppress(OSError):
+                    temporary.unlink()
                 raise storage_error(error, path, "keep the shard", "free space, or name another disk by shard_cache", len(data)) from error
 
     def _make_room(self, wanted: Iterable[Shard], needed: Iterable[Shard]) -> None:
