@@ -9,11 +9,14 @@ from contextssl.evaluation.evaluate import evaluate
 from contextssl.protocol import PROTOCOLS, in_all
 from contextssl.records.results import RESULTS, evaluation_name, read_results
 from contextssl.system.console import show
+from contextssl.system.distributed import is_first_process
 
 
 def run_evaluate(settings: EvaluateSettings, protocol: str | None = None) -> int:
     """By the protocol named (default: all of them)."""
     folder = evaluate(settings, None if protocol is None else [protocol])
+    if not is_first_process():
+        return 0
     run, rows = read_results(folder)
     console = Console()
     seconds = 0.0

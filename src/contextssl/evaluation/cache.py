@@ -81,6 +81,14 @@ class ArrayCache:
         self._trusted.add(stem)
         return array
 
+    def there(self, name: str, made_from: Mapping[str, Any]) -> Tensor | None:
+        """The array of that name made from just these plain values, by whichever process; None where it is not there, or not yet whole."""
+        if self.folder is None:
+            return None
+        stem = f"{name}-{digest_of(made_from)[:12]}"
+        plain = json.loads(json.dumps(made_from, sort_keys=True))
+        return _read(self.folder / f"{stem}.npy", self.folder / f"{stem}.json", plain, trusted=False)
+
     def _in_memory(self, stem: str, make: Callable[[], Tensor]) -> Tensor:
         # The most recently used is last.
         array = self._memory.pop(stem) if stem in self._memory else make()

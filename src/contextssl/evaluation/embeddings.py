@@ -17,6 +17,7 @@ from contextssl.data.views import ViewBank
 from contextssl.digest import digest_of, digest_of_bytes
 from contextssl.evaluation.cache import ArrayCache, code_fingerprint, library_versions, own_code
 from contextssl.evaluation.contexts import ContextPoint, Contexts
+from contextssl.evaluation.shared_encoding import ALONE, Share, gathered
 from contextssl.evaluation.view_sets import ViewSet
 from contextssl.models.predictor import Context
 from contextssl.models.view_encoder import ViewEncoder
@@ -40,6 +41,7 @@ class Embedder:
         seed: that the contexts were drawn from.
         precision: ``"32-true"`` or ``"bf16-mixed"``.
         progress: called with what is about to be computed.
+        share: which of several processes this is.
         stored: of a frozen encoder: by the views that are encoded what it made of them before, which is read instead.
     """
 
@@ -51,6 +53,7 @@ class Embedder:
     cache: ArrayCache = field(default_factory=lambda: ArrayCache(None))
     progress: Callable[[str], None] = lambda what: None
     stored: Mapping[ViewBank, ViewBank] = field(default_factory=dict)
+    share: Share = ALONE
 
     def __post_init__(self) -> None:
         self.model.eval()
@@ -72,11 +75,30 @@ class Embedder:
 
         def make() -> Tensor:
             self.progress(f"features of {len(views):,} {views.split} views")
-            pieces = zip(views.items.split(ENCODE_BATCH), views.views.split(ENCODE_BATCH), strict=True)
-            source = self.stored.get(views.source, views.source) if self.stored else views.source
-            return torch.cat([self.encode(source.gather_views(items, chosen)) for items, chosen in pieces])
+            if self.share.world == 1:
+                return self._encoded(views, slice(None))
+            return gathered(
+                self.share,
+                lambda: self.share_of(views),
+                lambda rank: self.cache.there(*self._part(views, rank)),
+                lambda rank: self._encoded(views, self.share.rows(len(views), rank)),
+            )
 
         return self.cache.get(f"features-{views.split}", self._made_from(views), make)
+
+    def share_of(self, views: ViewSet) -> Float[Tensor, "m F"]:
+        """The features of this process's share of the views, which the first process looks for in the cache."""
+        return self.cache.get(*self._part(views, self.share.rank), lambda: self._encoded(views, self.share.rows(len(views))))
+
+    def _part(self, views: ViewSet, rank: int) -> tuple[str, dict[str, Any]]:
+        """The name of a process's share in the cache, and what it is made from."""
+        return f"features-{views.split}-share", {**self._made_from(views), "share": [rank, self.share.world]}
+
+    def _encoded(self, views: ViewSet, rows: slice) -> Float[Tensor, "m F"]:
+        pieces = zip(views.items[rows].split(ENCODE_BATCH), views.views[rows].split(ENCODE_BATCH), strict=True)
+        source = self.stored.get(views.source, views.source) if self.stored else views.source
+        made = [self.encode(source.gather_views(items, chosen)) for items, chosen in pieces]
+        return torch.cat(made) if made else torch.zeros(0, self.model.feature_width)
 
     def embeddings(self, views: ViewSet, point: ContextPoint) -> Float[Tensor, "n D"]:
         """Embeddings of each view (zero action) in a context, as the predictor gives them: not normalised."""

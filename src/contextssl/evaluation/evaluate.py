@@ -61,6 +61,11 @@ def evaluate(settings: EvaluateSettings, protocols: Sequence[str] | None = None,
     chosen = named if named is not None else usual
     model = evaluated.model.to(chosen_device(settings.accelerator))
     plan = Plan.of(settings, evaluated)
+    if plan.embedder.share.rank > 0:
+        # The first process does the rest.
+        for shown in (plan.train, plan.test):
+            plan.embedder.share_of(shown)
+        return evaluated.folder
     weights = {plan.embedder.weights, weights_fingerprint(model, model.architecture())}
     asked = {evaluation_name(protocol.name, protocol.split(settings)) for protocol in chosen}
     if (evaluated.folder / RESULTS).is_file():

@@ -24,6 +24,7 @@ from contextssl.evaluation.embeddings import Embedder
 from contextssl.evaluation.evaluated import Evaluated
 from contextssl.evaluation.foreign_pairs import ForeignPairs, open_foreign
 from contextssl.evaluation.published_probes import HEAD as PUBLISHED
+from contextssl.evaluation.shared_encoding import share_here
 from contextssl.evaluation.single_views import SingleViews
 from contextssl.evaluation.trained_probes import HeadTraining
 from contextssl.evaluation.view_sets import ViewSet
@@ -92,6 +93,14 @@ class Plan:
         made_by = getattr(getattr(data.train.views, "augmentations", None), "augmentations", ())
         own = own_code(made_by)
         folder = Path(settings.cache_dir) if settings.cache_dir is not None else evaluated.folder / CACHE
+        share = share_here()
+        if share.world > 1 and (
+            not settings.cache or (evaluated.settings is None and settings.cache_dir is None and settings.run_dir is None)
+        ):
+            raise SettingsError(
+                f"this is one of {share.world} processes, which leave what they encode in the cache: leave cache=false out, and for a model outside "
+                "a run name a folder that all of them see, run_dir=FOLDER"
+            )
         features_of, stored = evaluated.stored
         embedder = Embedder(
             model,
@@ -102,6 +111,7 @@ class Plan:
             ArrayCache(folder if settings.cache else None, int(settings.cache_gb * 2**30)),
             _say if settings.progress else lambda what: None,
             features_of,
+            share,
         )
         return cls(
             settings=settings,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from contextssl.errors import SettingsError
+from contextssl.system.distributed import launched
 
 
 def chosen_device(accelerator: str) -> torch.device:
@@ -18,4 +21,7 @@ def chosen_device(accelerator: str) -> torch.device:
         raise SettingsError(f"unknown device {accelerator!r}: give auto, cpu, cuda or mps")
     if not available[kind]:
         raise SettingsError(f"accelerator={accelerator}: this machine has none; use accelerator=cpu")
+    if name == "cuda" and launched().world > 1:
+        # Each of several processes has a card of its own.
+        name = f"cuda:{int(os.environ.get('LOCAL_RANK', os.environ.get('SLURM_LOCALID', '0'))) % torch.cuda.device_count()}"
     return torch.device(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,6 +28,8 @@ class Launch:
     first: bool = True
     world: int = 1
     variable: str | None = None
+    # Its number among them.
+    rank: int = field(default=0, compare=False)
 
 
 def launched() -> Launch:
@@ -37,7 +39,7 @@ def launched() -> Launch:
     or a scheduler, makes no process one of several. The launchers are tried in Lightning's order.
     """
     if dist.is_available() and dist.is_initialized():
-        return Launch(dist.get_rank() == 0, dist.get_world_size(), "WORLD_SIZE")
+        return Launch(dist.get_rank() == 0, dist.get_world_size(), "WORLD_SIZE", dist.get_rank())
     if dist.is_available() and dist.is_torchelastic_launched():
         return _launch("WORLD_SIZE", "RANK")
     if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in INTERACTIVE_JOBS:
@@ -51,7 +53,9 @@ def launched() -> Launch:
 
 def _launch(size: str, *ranks: str) -> Launch:
     world = _number(size, 1)
-    return Launch(all(_number(name, 0) == 0 for name in ranks), world, size) if world > 1 else Launch()
+    # A rank that is set by itself counts over all processes: what Lightning starts has one of its machine.
+    rank = _number("RANK", _number(ranks[0], 0))
+    return Launch(all(_number(name, 0) == 0 for name in ranks), world, size, rank) if world > 1 else Launch()
 
 
 def _number(name: str, default: int) -> int:
