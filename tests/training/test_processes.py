@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,13 @@ def _process(rank: int, folder: str) -> None:
     one_run(root, "resumed", devices=2, max_minutes=1e-9)
     found["stopped"] = checkpoints.read(root / "resumed/checkpoints/last.ckpt")["global_step"]
     train(TrainSettings(resume=str(root / "resumed"), devices=2, progress=False), data=DATA["resumed"], encoder=encoder())
+    # The optimiser's state in shares; stopped, and kept for one process to go on with.
+    one_run(root, "shared", devices=2, max_minutes=1e-9, shard_optimizer=True)
+    if rank == 0:
+        shutil.copytree(root / "shared", root / "moved")
+    train(
+        TrainSettings(resume=str(root / "shared"), devices=2, shard_optimizer=True, progress=False), data=DATA["shared"], encoder=encoder()
+    )
     loss_of = vars(training_module)["loss_of"]
     step = 0
 
@@ -80,6 +88,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("processes")
     spawn(_process, (str(folder),), nprocs=2)
     one_run(folder, "one", devices=1)
+    data = toy_data(folder / "store-shared-0", items={"train": 30, "val": 8})
+    train(TrainSettings(resume=str(folder / "moved"), devices=1, progress=False), data=data, encoder=encoder())
     return folder
 
 
@@ -111,6 +121,17 @@ def test_two_processes_that_were_stopped_go_on_to_the_same_weights(folder: Path)
     assert two["global_step"] == resumed["global_step"]
     for key, value in two["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][key]), key
+
+
+@pytest.mark.parametrize("name", ["shared", "moved"])
+def test_an_optimiser_in_shares_takes_the_same_steps_and_its_checkpoint_moves_to_one_process(folder: Path, name: str) -> None:
+    two, other = (checkpoints.read(folder / run / "checkpoints" / "last.ckpt") for run in ("two", name))
+    assert two["global_step"] == other["global_step"]
+    for key, value in two["state_dict"].items():
+        assert torch.allclose(other["state_dict"][key], value, atol=2e-3, rtol=2e-3), key
+    # Whole, as that of one process.
+    states = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (two, other)]
+    assert states[0].keys() == states[1].keys()
 
 
 def test_a_loss_that_is_not_finite_in_one_process_stops_all(folder: Path) -> None:

@@ -202,6 +202,11 @@ class RunSettings:
     accelerator: str = setting("auto", "device", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     devices: int | list[int] | str = setting("auto", "number of devices, or which")
     num_nodes: int = setting(1, "number of machines, under torchrun or Slurm", least=1)
+    shard_optimizer: bool = setting(
+        False,
+        "with several processes: each keeps the optimiser's state of its share of the weights alone (ZeRO, stage 1), which for Adam is half of what "
+        "a weight takes; the steps are the same",
+    )
     sync_batchnorm: bool = setting(
         False, "with several GPUs: batch normalisation in the encoder over the whole batch; false: over each process's share of it"
     )

@@ -7,6 +7,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from contextssl.training.optimizer import computing
+
 # What torch.nn.utils.clip_grad_norm_ adds to a norm that it divides by.
 EPSILON = 1e-6
 
@@ -16,4 +18,4 @@ def clip_in_step(optimizer: Any, norm: Float[Tensor, ""], most: float) -> None:
     ``torch.nn.utils.clip_grad_norm_`` does; but gradients are not read and written once more for it, which with 30 million weights on a CPU took a
     third of the step.
     """
-    optimizer.grad_scale = ((norm + EPSILON) / most).clamp(min=1)
+    computing(optimizer).grad_scale = ((norm + EPSILON) / most).clamp(min=1)

@@ -36,6 +36,7 @@ from contextssl.training.gradient_clipping import clip_in_step
 from contextssl.training.loss import Losses, Objective, loss_of
 from contextssl.training.meters import TrainMeters
 from contextssl.training.non_finite import RECORD, WEIGHTS, random_states, write_bad_step
+from contextssl.training.optimizer import computing, made_optimizer
 from contextssl.training.schedule import peak_learning_rate, warmup_cosine
 from contextssl.training.watch import Watch
 
@@ -165,7 +166,7 @@ class Training(pl.LightningModule):
         # A fused optimiser skips its step where found_inf is 1: from the first bad step on the weights stay as they were before it, until the
         # meters are fetched.
         if self.device.type == "cuda":
-            optimizer.found_inf = (self.first_bad_step >= 0).float()  # type: ignore[attr-defined]
+            computing(optimizer).found_inf = (self.first_bad_step >= 0).float()
 
     def _stop_if_not_finite(self) -> None:
         bad = int(self.first_bad_step)
@@ -231,8 +232,10 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer](
+        optimizer = made_optimizer(
             [parameter for parameter in self.model.parameters() if parameter.requires_grad],
+            settings.optimizer,
+            shared=settings.shard_optimizer and self.trainer.world_size > 1,
             lr=peak_learning_rate(settings.learning_rate, settings.batch_size),
             weight_decay=settings.weight_decay,
             fused=self._is_fused,

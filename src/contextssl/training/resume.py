@@ -47,6 +47,7 @@ FORMAT = 1
 FREE_TO_CHANGE = (
     "accelerator",
     "devices",
+    "shard_optimizer",
     "num_nodes",
     "workers",
     "wandb",
