@@ -43,6 +43,7 @@ RUN = {
     ("docs/plugins.md", "python"): COMMANDS,
     ("docs/rendering.md", "sh"): COMMANDS,
     ("docs/rendering.md", "python"): "tests/test_readme.py::test_the_python_of_the_guide_on_rendering_runs",
+    ("docs/scaling.md", "sh"): COMMANDS,
     ("docs/tables.md", "sh"): "tests/test_tables.py::test_every_command_of_the_guide_runs",
     ("docs/tables.md", "python"): "tests/test_tables.py::test_every_command_of_the_guide_runs",
     ("docs/training.md", "sh"): COMMANDS,

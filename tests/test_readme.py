@@ -44,6 +44,7 @@ GUIDES = (
     "docs/pairs.md",
     "docs/rendering.md",
     "docs/using.md",
+    "docs/scaling.md",
 )
 # What makes a command small enough for a test: these settings are added or replaced, everything else stays as the guide says.
 TRAIN = (
@@ -63,14 +64,25 @@ def commands(guide: str) -> list[list[str]]:
     return [shlex.split(line) for block in blocks(guide, "sh") for line in block.splitlines() if line.strip()]
 
 
+# Of a measurement, by what it measures.
+BENCH_TRAIN = "rounds=1 resolution=16 backbone=resnet_compact batch_size=8 block_size=8 width=16 n_layer=1 projection_dim=16 auxiliary_width=16 accelerator=cpu"
+BENCH = {
+    "train": BENCH_TRAIN,
+    "evaluate": f"{BENCH_TRAIN} items=8 probe_epochs=1 eval_ctxt=[0,6]",
+    "data": "rounds=1 resolution=16 objects=4 views=2 batch_size=4 progress=false",
+    "context": "rounds=1 pairs=4 queries=4 width=16 n_layer=1 accelerator=cpu",
+}
+
+
 def small(words: list[str]) -> list[str]:
     extra = {
+        "bench": BENCH.get(words[1], ""),
         "train": TRAIN,
         "compare": f"{TRAIN} {SHAPES} resolution=16 projector_width=16 seeds=[0] protocols=[geometry,retrieval]".replace(
             "eval_ctxt=[0,6] ", ""
         ),
         "evaluate": EVALUATE,
-        "data": SHAPES if words[1] == "shapes" else "",
+        "data": {"shapes": SHAPES, "shard": "shard_mb=0.1 progress=false"}.get(words[1], ""),
         "report": "",
         "import": f"{USE} n_head=4 block_size=8",
         **dict.fromkeys(("embed", "neighbours", "context", "adapt"), USE),

@@ -15,7 +15,21 @@ SOURCE = Path(contextssl.__file__).parent
 # Whose files are found by name (contextssl.plugins), and imported by no other.
 FOUND = ("metrics", "heads", "methods", "datasets", "protocols")
 # Each knows those before it.
-ROOMS = ("system", "config", "data", "models", "checkpoints", "records", "evaluation", "training", "report", "explorer", *FOUND, "commands")
+ROOMS = (
+    "system",
+    "config",
+    "data",
+    "models",
+    "checkpoints",
+    "records",
+    "evaluation",
+    "training",
+    "report",
+    "explorer",
+    "bench",
+    *FOUND,
+    "commands",
+)
 
 
 def imported(file: Path) -> list[str]:
