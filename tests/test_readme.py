@@ -65,7 +65,10 @@ def commands(guide: str) -> list[list[str]]:
 
 
 # Of a measurement, by what it measures.
-BENCH_TRAIN = "rounds=1 resolution=16 backbone=resnet_compact batch_size=8 block_size=8 width=16 n_layer=1 projection_dim=16 auxiliary_width=16 accelerator=cpu"
+BENCH_TRAIN = (
+    "rounds=1 resolution=16 backbone=resnet_compact batch_size=8 block_size=8 width=16 n_layer=1 projection_dim=16 "
+    "auxiliary_width=16 accelerator=cpu"
+)
 BENCH = {
     "train": BENCH_TRAIN,
     "evaluate": f"{BENCH_TRAIN} items=8 probe_epochs=1 eval_ctxt=[0,6]",
