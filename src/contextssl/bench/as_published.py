@@ -32,6 +32,12 @@ from contextssl.training.loss import Objective
 METERS = 17
 
 
+def as_read(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Images (…, C, H, W) uint8 as its step gets them: float32, normalised, contiguous."""
+    centre, scale = (torch.tensor(numbers, device=images.device).view(-1, 1, 1) for numbers in (mean, std))
+    return ((images.float() / 255 - centre) / scale).contiguous()
+
+
 class OneByOne:
     """Pairs whose two images and two latent files are read when they are asked for.
 
@@ -43,15 +49,15 @@ class OneByOne:
 
     def __init__(self, root: Path, names: Sequence[str], resolution: int, mean: Sequence[float], std: Sequence[float]) -> None:
         self.root, self.names, self.resolution = root, names, resolution
-        self.mean, self.std = (torch.tensor(numbers).view(-1, 1, 1) for numbers in (mean, std))
+        self.mean, self.std = mean, std
 
     def view(self, name: str, view: int) -> tuple[Tensor, Rotation, np.ndarray]:
         """An image (3, H, W) float32, normalised, its pose, and its two hues."""
         with Image.open(self.root / name / f"image_{view}.jpg") as image:
             pixels = image.convert("RGB").resize((self.resolution, self.resolution), Image.Resampling.BILINEAR)
-        tensor = torch.from_numpy(np.array(pixels)).permute(2, 0, 1).contiguous().float() / 255
+        tensor = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
         latents = np.load(self.root / name / f"latent_{view}.npy")
-        return (tensor - self.mean) / self.std, Rotation.from_euler("xyz", latents[:3]), latents[[3, 6]]
+        return as_read(tensor, self.mean, self.std), Rotation.from_euler("xyz", latents[:3]), latents[[3, 6]]
 
     def batch(self, items: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sources and targets (n, 3, H, W), and actions (n, 6), one pair at a time."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from contextssl.bench.as_published import OneByOne
+from contextssl.bench.as_published import OneByOne, as_read
 from contextssl.bench.limits import measure_limits
 from contextssl.bench.measured import Measured
 from contextssl.bench.turns import in_turns
@@ -77,11 +77,8 @@ def bench_data(settings: BenchDataSettings) -> Measured:
 
 def _same(batch: PairBatch, read: tuple[torch.Tensor, ...], mean: tuple[float, ...], std: tuple[float, ...]) -> float:
     """How far apart at most the pixels and actions of both ways are."""
-    centre, scale = (torch.tensor(numbers).view(-1, 1, 1) for numbers in (mean, std))
     source, target, action = read
-    apart = [
-        ((mine.float() / 255 - centre) / scale - other).abs().max() for mine, other in ((batch.source, source), (batch.target, target))
-    ]
+    apart = [(as_read(mine, mean, std) - other).abs().max() for mine, other in ((batch.source, source), (batch.target, target))]
     rotation = batch.action[:, :4]
     # A quaternion and its negative are the same rotation; scipy's choice of the two is not ours.
     signs = torch.where((rotation * action[:, :4]).sum(1, keepdim=True) < 0, -1.0, 1.0)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contextssl.bench.as_published import embed_copying, ranks_one_by_one
+from contextssl.bench.as_published import as_read, embed_copying, ranks_one_by_one
 from contextssl.bench.limits import measure_limits
 from contextssl.bench.measured import Measured
 from contextssl.bench.noise_data import MEAN, STD, noise_data
@@ -77,11 +77,10 @@ class Work:
     def again(self) -> list[Tensor]:
         """A probe for every context, whose every epoch encodes all views."""
         found = []
-        mean, std = (torch.tensor(values, device=self.images.device).view(-1, 1, 1) for values in (MEAN, STD))
 
         def encoded(images: Tensor) -> Tensor:
             with torch.no_grad():
-                features: Tensor = self.contiguous(((images.float() / 255 - mean) / std).contiguous())
+                features: Tensor = self.contiguous(as_read(images, MEAN, STD))
             return features
 
         for length in self.lengths:

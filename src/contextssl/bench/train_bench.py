@@ -8,7 +8,7 @@ import statistics
 
 import torch
 
-from contextssl.bench.as_published import PublishedStep
+from contextssl.bench.as_published import PublishedStep, as_read
 from contextssl.bench.limits import measure_limits
 from contextssl.bench.measured import Measured
 from contextssl.bench.noise_data import MEAN, STD, noise_data
@@ -127,9 +127,7 @@ def bench_train(settings: BenchSettings) -> Measured:
 def prepared(step: TrainingStep, number: int) -> tuple[PairBatch, torch.Tensor, torch.Tensor]:
     """A batch, and its images as the published code gets them: float32, normalised, contiguous."""
     batch = step.batch(number)
-    mean, std = (torch.tensor(values, device=step.device).view(-1, 1, 1) for values in (MEAN, STD))
-    source, target = (((images.float() / 255 - mean) / std).contiguous() for images in (batch.source, batch.target))
-    return batch, source, target
+    return batch, as_read(batch.source, MEAN, STD), as_read(batch.target, MEAN, STD)
 
 
 def one_step(published: PublishedStep, batch: PairBatch, source: torch.Tensor, target: torch.Tensor, generator: torch.Generator) -> None:

@@ -22,6 +22,7 @@ from contextssl.randomness import seeded_generator
 from contextssl.system.precision import BF16
 from contextssl.training.gradient_clipping import clip_in_step
 from contextssl.training.loss import Losses, Objective, loss_of, prediction_loss
+from contextssl.training.optimizer import made_optimizer
 from contextssl.training.run import fresh_model
 
 PARTS = ("data", "encoder", "predictor", "loss", "optimiser")
@@ -46,8 +47,8 @@ class TrainingStep:
         self.sampler = PairSampler(self.data.train, mix, settings.batch_size, settings.block_size, settings.pairs_per_item, settings.seed)
         self.objective = Objective.of(settings)
         self.scaler = torch.amp.GradScaler(self.device.type) if self.precision == "16-mixed" else None
-        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
-        self.optimizer = kind(model.parameters(), lr=1e-4, fused=self.scaler is None and self.device.type in ("cpu", "cuda"))
+        fused = self.scaler is None and self.device.type in ("cpu", "cuda")
+        self.optimizer = made_optimizer(list(model.parameters()), settings.optimizer, shared=False, lr=1e-4, fused=fused)
         if settings.compile:
             model.compile_parts()
 

@@ -108,9 +108,6 @@ class ShardCache:
 
     def _make_room(self, wanted: Iterable[Shard], needed: Iterable[Shard]) -> None:
         """Removes the shards used least lately, none of those that are needed, so that those wanted fit."""
-        coming = sum(shard.bytes for shard in wanted)
-        if not coming:
-            return
         keep = {self._path(shard).name for shard in needed}
         found = []
         try:
@@ -122,7 +119,7 @@ class ShardCache:
                             found.append((status.st_mtime, status.st_size, entry.name))
         except FileNotFoundError:
             return
-        total = coming + sum(size for _, size, _ in found)
+        total = sum(shard.bytes for shard in wanted) + sum(size for _, size, _ in found)
         for _, size, name in sorted(found):
             if total <= self.limit:
                 return

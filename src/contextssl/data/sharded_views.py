@@ -21,7 +21,7 @@ from contextssl.data.shards import MANIFEST_BYTES, Shard
 from contextssl.data.store import MANIFEST, Store, small_contents
 from contextssl.data.views import Views
 from contextssl.digest import digest_of
-from contextssl.errors import DataError, InputError
+from contextssl.errors import DataError
 from contextssl.system.files import storage_error, write_bytes
 from contextssl.system.remote import Place
 
@@ -42,9 +42,7 @@ class ShardedViews(Views):
 
     def gather_views(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> UInt8[Tensor, "n C H W"] | Float32[Tensor, "n F"]:
         """As of :class:`Views`. The shards that hold the items are fetched first, several at once."""
-        for what, chosen, count in (("item", items, self.num_items), ("view", views, self.num_views)):
-            if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= count):
-                raise InputError(f"{what} indices must be 0 to {count - 1}, not {int(chosen.min())} to {int(chosen.max())}")
+        self._refuse_out_of_range(items, views)
         assert self.cache is not None
         numbers, which = self.first + items.numpy(), views.numpy()
         of = np.searchsorted([shard.stop for shard in self.shards], numbers, side="right")

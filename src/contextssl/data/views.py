@@ -153,13 +153,16 @@ class Views:
         1,024 views of 64 × 64) and on a busy one wait for each other (12 ms). Raises InputError where an index, on the CPU, is out of range;
         DataError where an item is damaged.
         """
-        for what, chosen, count in (("item", items, self.num_items), ("view", views, self.num_views)):
-            if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= count):
-                raise InputError(f"{what} indices must be 0 to {count - 1}, not {int(chosen.min())} to {int(chosen.max())}")
+        self._refuse_out_of_range(items, views)
         self._refuse_cut_short()
         self.check(items.numpy())
         gathered = torch.from_numpy(np.asarray(self.images)[items.numpy(), views.numpy()])
         return gathered.float() if self.holds_features else gathered.permute(0, 3, 1, 2)
+
+    def _refuse_out_of_range(self, items: Int[Tensor, " n"], views: Int[Tensor, " n"]) -> None:
+        for what, chosen, count in (("item", items, self.num_items), ("view", views, self.num_views)):
+            if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= count):
+                raise InputError(f"{what} indices must be 0 to {count - 1}, not {int(chosen.min())} to {int(chosen.max())}")
 
     def check(self, items: Int[np.ndarray, " n"]) -> None:
         """Compares items that are about to be read with their checksums. Raises DataError where one is damaged."""
