@@ -23,8 +23,8 @@ ENTRIES = 2**23
 
 # Of some tokens: True where another token (column) is no negative of it.
 LeftOut: TypeAlias = Callable[[slice], Bool[Tensor, "rows tokens"]]
-# The sum of the losses of some tokens, given all of them, normalised; and how many of them count.
-LossOfRows: TypeAlias = Callable[[Float[Tensor, "tokens D"], slice], tuple[Tensor, Tensor]]
+# The sum of the losses of some tokens, given their cosines with all; and how many of them count.
+LossOfRows: TypeAlias = Callable[[Float[Tensor, "rows tokens"], slice], tuple[Tensor, Tensor]]
 
 
 def nt_xent(
@@ -50,15 +50,11 @@ def nt_xent(
     """
     of_token = None if items is None else items.repeat_interleave(2)
 
-    def loss_of_rows(unit: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
-        logits = _cosines(unit[rows], unit)
-        if clamp is not None:
-            logits = logits.clamp(min=clamp)
-        logits = logits / temperature
-        column = torch.arange(len(unit), device=unit.device)
-        row = column[rows]
+    def loss_of_rows(cosines: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+        logits = (cosines if clamp is None else cosines.clamp(min=clamp)) / temperature
+        row = torch.arange(rows.start, rows.stop, device=cosines.device)
         partner = row ^ 1
-        excluded = row[:, None] == column[None]
+        excluded = torch.zeros_like(cosines, dtype=torch.bool).scatter(1, row[:, None], True)
         if of_token is not None:
             excluded = excluded | (of_token[rows, None] == of_token[None]).scatter(1, partner[:, None], False)
         for mask in left_out:
@@ -78,10 +74,9 @@ def item_contrast(
     view count for nothing.
     """
 
-    def loss_of_rows(unit: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
-        cosines = _cosines(unit[rows], unit)
-        column = torch.arange(len(unit), device=unit.device)
-        alone = column[rows, None] == column[None]
+    def loss_of_rows(cosines: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+        row = torch.arange(rows.start, rows.stop, device=cosines.device)
+        alone = torch.zeros_like(cosines, dtype=torch.bool).scatter(1, row[:, None], True)
         log_share = (cosines / temperature).masked_fill(alone, float("-inf")).log_softmax(dim=1)
         same = (items[rows, None] == items[None]) & ~alone
         counted = same.any(dim=1)
@@ -108,7 +103,10 @@ def _cosines(rows: Float[Tensor, "rows D"], unit: Float[Tensor, "tokens D"]) -> 
 def _of_all_rows(unit: Tensor, loss_of_rows: LossOfRows, whole: WholeBatch, entries: int) -> Tensor:
     """The mean over all tokens that count."""
     chunks = list(_chunks(whole.own(len(unit)), max(entries // len(unit), 1)))
-    loss, count = loss_of_rows(unit, chunks[0]) if len(chunks) == 1 else _InChunks.apply(unit, loss_of_rows, chunks)
+    if len(chunks) == 1:
+        loss, count = loss_of_rows(_cosines(unit[chunks[0]], unit), chunks[0])
+    else:
+        loss, count = _InChunks.apply(unit, loss_of_rows, chunks)
     loss, count = whole.total(torch.stack([loss, count])).unbind()
     return loss / count.clamp(min=1)
 
@@ -124,20 +122,24 @@ class _InChunks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, unit: Tensor, loss_of_rows: LossOfRows, chunks: list[slice]) -> tuple[Tensor, Tensor]:
         wanted = ctx.needs_input_grad[0]
-        leaf = unit.detach().requires_grad_(wanted)
         gradient = torch.zeros_like(unit) if wanted else None
-        losses, counts = [], []
+        # Added up in place: what small tensors stay from each chunk lie between large ones, whose memory is then not used again.
+        total_loss, total_count = unit.new_zeros(()), unit.new_zeros(())
         for rows in chunks:
+            cosines = _cosines(unit[rows], unit).requires_grad_(wanted)
             with torch.set_grad_enabled(wanted):
-                loss, count = loss_of_rows(leaf, rows)
+                loss, count = loss_of_rows(cosines, rows)
             if gradient is not None:
-                gradient += torch.autograd.grad(loss, leaf)[0]
-            losses.append(loss.detach())
-            counts.append(count)
-        total = torch.stack(counts).sum()
-        ctx.mark_non_differentiable(total)
+                # Of the cosines alone, and added in place: through the products, PyTorch would make two gradients of all tokens for each chunk.
+                (of_cosines,) = torch.autograd.grad(loss, cosines)
+                with torch.autocast(unit.device.type, enabled=False):
+                    gradient[rows].addmm_(of_cosines, unit)
+                    gradient.addmm_(of_cosines.T, unit[rows])
+            total_loss += loss.detach()
+            total_count += count
+        ctx.mark_non_differentiable(total_count)
         ctx.gradient = gradient
-        return torch.stack(losses).sum(), total
+        return total_loss, total_count
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
