@@ -193,9 +193,9 @@ def test_a_run_is_evaluated_and_resumed_from_another_directory(in_folder: Path, 
     assert main(["train", "resume=../runs/p", "progress=false"]) == 2, "on other images it would be another run"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_sweep_of_two_jobs_at_once_on_images_that_nobody_has_packed(in_folder: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     write_photos(in_folder / "album", 40)
     words = ["train", "experiment=photos_minutes", "data_dir=album", "-m", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     run = subprocess.run([sys.executable, "-m", "contextssl", *words, *SMALL_TRAIN], capture_output=True, text=True)
