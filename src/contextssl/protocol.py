@@ -43,6 +43,11 @@ class Column:
     by_factor: bool = True
 
 
+def both_r2(head: str, title: str) -> tuple[Column, Column]:
+    """Both definitions of R² by one head, beside each other: published tables mix them."""
+    return Column("r2_pooled", head, title), Column("r2", head, f"{title}\nper dim.")
+
+
 class Protocol(ABC):
     """A protocol. Only ``name``, ``intro`` and :meth:`rows` are needed.
 

@@ -24,7 +24,8 @@ def run_demo(settings: DemoSettings) -> int:
     if (screen := adaptation_screen(run)) is not None:
         show(screen, console)
     console.print("share, class: of the embedding's variance; R² by kNN, by the auxiliary head,")
-    console.print("by ridge regression on noisy embeddings: docs/evaluation.md")
+    console.print("by ridge regression on noisy embeddings: docs/evaluation.md. R² is pooled here,")
+    console.print("the report and results.json have that of each dimension too")
     gallery = made.folder / GALLERY
     if run.context_kind == "examples" and gallery.is_file():
         show(neighbours_screen(read_digested(gallery, "remove it, and make the report again")), console)

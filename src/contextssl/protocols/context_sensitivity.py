@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from contextssl.config.evaluation_settings import SINGLE_VIEWS
 from contextssl.method import METHODS
-from contextssl.protocol import Column, Protocol
+from contextssl.protocol import Column, Protocol, both_r2
 from contextssl.protocols.geometry import VARIANCE_SHARE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ContextSensitivity(Protocol):
         "erased by the same pairs": "no context: embeddings off all directions that the differences within its pairs span; 90 %: off those that "
         "hold 90 % of them; LEACE: after linear erasure of the latents' differences, fitted there",
     }
-    columns = (Column("variance_share", None, "share"), Column("r2_pooled", "knn", "kNN"), Column("r2_pooled", "auxiliary", "aux"))
+    columns = (Column("variance_share", None, "share"), *both_r2("knn", "kNN"), *both_r2("auxiliary", "aux"))
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
         from contextssl.evaluation.disturbed_contexts import context_sensitivity_rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contextssl.config.evaluation_settings import SINGLE_VIEWS, TRAINED_HEADS
 from contextssl.head import HEADS
-from contextssl.protocol import Column, Protocol
+from contextssl.protocol import Protocol, both_r2
 
 if TYPE_CHECKING:
     from contextssl.protocol import Averaged, Grid, Picture, Plan, ResultRow, Run, Section
@@ -21,12 +21,7 @@ class Equivariance(Protocol):
     reads_values = True
     reads = (*TRAINED_HEADS, *SINGLE_VIEWS)
     epochs = 200
-    columns = tuple(
-        Column(metric, head.name, head.short + added)
-        for head in HEADS.built_in.values()
-        if head.probes_pairs
-        for metric, added in (("r2_pooled", ""), ("r2", "\nper dim."))
-    )
+    columns = tuple(column for head in HEADS.built_in.values() if head.probes_pairs for column in both_r2(head.name, head.short))
     all_representations = False
 
     def rows(self, plan: Plan) -> Iterator[ResultRow]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from contextssl.config.evaluation_settings import SINGLE_VIEWS
-from contextssl.protocol import Column, Protocol
+from contextssl.protocol import Column, Protocol, both_r2
 from contextssl.protocols.geometry import VARIANCE_SHARE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Erasure(Protocol):
         "erased-context, erased-train, erased-train-basis": "features after linear erasure (LEACE) of the inactive factors, fitted "
         "on a context's pairs, on all training views, on polynomials of the factors there",
     }
-    columns = (Column("variance_share", None, "share"), Column("r2_pooled", "knn", "kNN"), Column("r2_pooled", "ridge", "ridge"))
+    columns = (Column("variance_share", None, "share"), *both_r2("knn", "kNN"), *both_r2("ridge", "ridge"))
 
     def rows(self, plan: Plan) -> Iterable[ResultRow]:
         from contextssl.evaluation.contexts import REPORTED_LENGTH

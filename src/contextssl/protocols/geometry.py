@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contextssl.config.evaluation_settings import SINGLE_VIEWS
 from contextssl.metric import Metric
-from contextssl.protocol import Column, Protocol
+from contextssl.protocol import Column, Protocol, both_r2
 
 if TYPE_CHECKING:
     from contextssl.protocol import Averaged, Grid, Picture, Plan, ResultRow, Run, Section
@@ -45,7 +45,7 @@ class Geometry(Protocol):
     columns = (
         Column("variance_share", None, "share"),
         Column("sensitivity", None, "moves"),
-        Column("r2_pooled", "knn", "kNN"),
+        *both_r2("knn", "kNN"),
         Column("factor_nats", None, "nats ≤"),
     )
     all_representations = False

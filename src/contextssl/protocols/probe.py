@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contextssl.config.evaluation_settings import SINGLE_VIEWS, TRAINED_HEADS
 from contextssl.metric import Metric
-from contextssl.protocol import Column, Protocol
+from contextssl.protocol import Column, Protocol, both_r2
 
 if TYPE_CHECKING:
     from contextssl.protocol import Averaged, Grid, Picture, Plan, ResultRow, Run, Section
@@ -31,11 +31,11 @@ class Probe(Protocol):
         ),
     )
     columns = (
-        Column("r2_pooled", "auxiliary", "aux"),
-        Column("r2_pooled", "published", "paper"),
-        Column("r2_pooled", "mlp", "MLP"),
-        Column("r2_pooled", "linear", "linear"),
-        Column("r2_pooled", "ridge", "ridge"),
+        *both_r2("auxiliary", "aux"),
+        *both_r2("published", "paper"),
+        *both_r2("mlp", "MLP"),
+        *both_r2("linear", "linear"),
+        *both_r2("ridge", "ridge"),
         Column("accuracy", "published", "paper\nclass", by_factor=False),
         Column("accuracy", "linear", "linear\nclass", by_factor=False),
         Column("accuracy", "ridge", "ridge\nclass", by_factor=False),

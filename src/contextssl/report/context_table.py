@@ -15,7 +15,7 @@ from contextssl.report.tables import column_title
 from contextssl.report.words import capitalised, environment_name, measured
 
 PROTOCOL = "context-sensitivity"
-COLUMNS = (("variance_share", None), ("r2_pooled", "knn"), ("r2_pooled", "auxiliary"))
+COLUMNS = (("variance_share", None), ("r2_pooled", "knn"), ("r2", "knn"), ("r2_pooled", "auxiliary"), ("r2", "auxiliary"))
 HOW = (
     "The same views embedded in contexts that are disturbed in one way each: compare each row with the one as drawn. The embeddings of a model that "
     "uses the pairs change where the actions do not match the views; those of a model that only uses which factors are active do not."
