@@ -24,7 +24,7 @@ from contextssl.data.pair_sampler import PairSampler
 from contextssl.data.sharded_views import ShardedPairs, ShardedViews, open_shards
 from contextssl.data.shards import Shard, write_shards
 from contextssl.data.store import Store, open_store
-from contextssl.errors import DataError
+from contextssl.errors import DataError, SettingsError
 from contextssl.records.results import read_results
 from contextssl.system import remote
 from contextssl.system.remote import Place, place_of
@@ -87,6 +87,52 @@ def test_every_item_comes_once_and_neighbours_lie_in_few_shards(seed: int, sizes
         there = set(seen[start : start + group])
         rows = [row for row, shard in enumerate(of) if shard in there]
         assert rows == list(range(rows[0], rows[-1] + 1))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 7), min_size=4, max_size=30), lanes=st.integers(2, 4), share=st.integers(1, 3)
+)
+def test_every_batch_has_an_equal_share_of_each_lane(seed: int, sizes: list[int], lanes: int, share: int) -> None:
+    bounds = np.cumsum([5, *sizes]).tolist()
+    shards = tuple(Shard(f"{n}", a, b, 10 * (b - a), 0) for n, (a, b) in enumerate(itertools.pairwise(bounds)))
+    views: Any = object.__new__(ShardedViews)
+    views.__dict__.update(shards=shards, first=5)
+    order = views.order(torch.Generator().manual_seed(seed), 100, lanes, lanes * share)
+    assert sorted(order.tolist()) == list(range(sum(sizes)))
+    lane = np.searchsorted([shard.stop for shard in shards], order.numpy() + 5, side="right") % lanes
+    whole = min(sum(sizes[each::lanes]) for each in range(lanes)) // share
+    expected = np.tile(np.repeat(np.arange(lanes), share), whole)
+    np.testing.assert_array_equal(lane[: len(expected)], expected)
+
+
+def test_a_process_fetches_its_own_lanes_and_the_batches_are_those_of_one(written: tuple[Store, Path], tmp_path: Path) -> None:
+    mix = EnvironmentMix.parse(None, written[0]["train"].factors)
+
+    def sampler(folder: str, together: bool = False) -> PairSampler:
+        views = opened(written[1], tmp_path / folder)["train"]
+        return PairSampler(ShardedPairs(views, window=6 * ITEM, lanes=2), mix, 8, 4, seed=3, together=together)
+
+    for together in (False, True):
+        whole, halves = sampler("whole", together), [sampler(f"half {rank}", together) for rank in range(2)]
+        for step in range(whole.steps_per_epoch):
+            batch = whole.batch(1, step)
+            shares = [half.batch(1, step, rank, 2) for rank, half in enumerate(halves)]
+            for name, tensor in batch.tensors().items():
+                torch.testing.assert_close(torch.cat([share.tensors()[name] for share in shares]), tensor, rtol=0, atol=0)
+            # Nine shards of three items: the first lane has 14 of them, the second 12, of which a batch takes four each.
+            if step < 3:
+                assert [np.unique(share.items.numpy() // 3 % 2).tolist() for share in shares] == [[0], [1]]
+        items = torch.cat([whole.batch(1, step).items for step in range(whole.steps_per_epoch)])
+        assert sorted(items.tolist()) == list(range(26))
+
+
+def test_lanes_that_cannot_be(written: tuple[Store, Path], tmp_path: Path) -> None:
+    views = opened(written[1], tmp_path)["train"]
+    with pytest.raises(SettingsError, match="shard_lanes is 10: the training items lie in 9 shards"):
+        ShardedPairs(views, window=100, lanes=10)
+    with pytest.raises(SettingsError, match="choose a multiple of 12"):
+        PairSampler(ShardedPairs(views, window=100, lanes=3), EnvironmentMix.parse(None, views.factors), 16, 8)
 
 
 def test_a_window_shuffles_nearly_as_well_as_all_at_once(tmp_path: Path) -> None:

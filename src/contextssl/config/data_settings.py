@@ -174,6 +174,11 @@ class ShardsSettings:
         "GB",
         above=0,
     )
+    shard_lanes: int = setting(
+        1,
+        "parts of the shards of which every batch has an equal share: as many machines, or a divisor, fetch and keep their own parts alone",
+        least=1,
+    )
 
 
 @dataclass

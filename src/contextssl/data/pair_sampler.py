@@ -55,6 +55,11 @@ class PairSampler:
             raise SettingsError(f"pairs_per_item is {self.pairs_per_item}: choose a divisor of batch_size {self.batch_size}")
         if self.num_pairs < 2:
             raise SettingsError("the training split gives one pair per epoch: it needs at least two items, or pairs_per_item of 2 or more")
+        if self._lanes > 1 and self.batch_size % (each := self._lanes * math.lcm(self.block_size // 2, self.pairs_per_item)):
+            raise SettingsError(
+                f"shard_lanes is {self._lanes}, and batch_size {self.batch_size}: each lane gives whole sequences of {self.block_size // 2} pairs: "
+                f"choose a multiple of {each}"
+            )
 
     @property
     def num_pairs(self) -> int:
@@ -82,7 +87,8 @@ class PairSampler:
             generator = seeded_generator(self.seed, "order", epoch)
             # Items that lie in shards elsewhere come in an order of their own.
             own = getattr(self.source, "order", None)
-            order = torch.randperm(self.source.num_items, generator=generator) if own is None else own(generator)
+            a_batch = self.batch_size // self.pairs_per_item
+            order = torch.randperm(self.source.num_items, generator=generator) if own is None else own(generator, a_batch)
             self._order.clear()
             self._order[epoch] = order
         start = step * self.batch_size // self.pairs_per_item
@@ -92,7 +98,15 @@ class PairSampler:
         if self.together:
             # Within each sequence.
             mixed = mixed[(mixed // (self.block_size // 2)).argsort(stable=True)]
+        elif (lanes := self._lanes) > 1:
+            # Within each lane, of which one process or one machine has all.
+            mixed = mixed[(mixed // (self.batch_size // lanes)).argsort(stable=True)]
         return items[mixed]
+
+    @property
+    def _lanes(self) -> int:
+        """Parts of the items of which each batch has an equal share."""
+        return getattr(self.source, "lanes", 1)
 
     def _sequences(self, pairs: int) -> int:
         """Of so many pairs; the last may be shorter."""

@@ -21,7 +21,7 @@ from contextssl.data.shards import MANIFEST_BYTES, Shard
 from contextssl.data.store import MANIFEST, Store, small_contents
 from contextssl.data.views import Views
 from contextssl.digest import digest_of
-from contextssl.errors import DataError
+from contextssl.errors import DataError, SettingsError
 from contextssl.system.files import storage_error, write_bytes
 from contextssl.system.remote import Place
 
@@ -53,15 +53,31 @@ class ShardedViews(Views):
             gathered[rows] = opened[numbers[rows] - self.shards[place].start, which[rows]]
         return torch.from_numpy(gathered).permute(0, 3, 1, 2)
 
-    def order(self, generator: torch.Generator, window: int) -> Int[Tensor, " N"]:
+    def order(self, generator: torch.Generator, window: int, lanes: int = 1, batch: int = 1) -> Int[Tensor, " N"]:
         """Every item once, in an order in which consecutive ones lie in few shards: shards are shuffled, and items within groups of them that hold
         ``window`` bytes together.
+
+        Args:
+            lanes: of how many parts of the shards, the same in every epoch, each batch has an equal share, one part after the other. What is over
+                at the end, since parts differ by a shard, comes in batches of any parts.
+            batch: items of a batch, a multiple of ``lanes``.
         """
-        size = max(1, window * len(self.shards) // sum(shard.bytes for shard in self.shards))
-        shuffled = torch.randperm(len(self.shards), generator=generator).tolist()
+        orders = [self._order_of(range(lane, len(self.shards), lanes), generator, window // lanes) for lane in range(lanes)]
+        if lanes == 1:
+            return orders[0]
+        share = batch // lanes
+        even = min(map(len, orders)) // share * share
+        together = torch.stack([order[:even].view(-1, share) for order in orders], dim=1).flatten()
+        rest = torch.cat([order[even:] for order in orders])
+        return torch.cat([together, rest[torch.randperm(len(rest), generator=generator)]])
+
+    def _order_of(self, lane: range, generator: torch.Generator, window: int) -> Int[Tensor, " n"]:
+        shards = [self.shards[number] for number in lane]
+        size = max(1, window * len(shards) // sum(shard.bytes for shard in shards))
+        shuffled = torch.randperm(len(shards), generator=generator).tolist()
         parts = []
         for start in range(0, len(shuffled), size):
-            ranges = [torch.arange(self.shards[number].start, self.shards[number].stop) for number in shuffled[start : start + size]]
+            ranges = [torch.arange(shards[number].start, shards[number].stop) for number in shuffled[start : start + size]]
             group = torch.cat(ranges) - self.first
             parts.append(group[torch.randperm(len(group), generator=generator)])
         return torch.cat(parts)
@@ -86,14 +102,24 @@ class ShardedPairs(ViewPairs):
 
     Args:
         window: bytes of the shards of which consecutive batches are drawn.
+        lanes: of how many parts of the shards each batch has an equal share, one after the other.
+
+    Raises SettingsError for more lanes than there are shards.
     """
 
     window: int = 0
+    lanes: int = 1
 
-    def order(self, generator: torch.Generator) -> Int[Tensor, " N"]:
-        """The items of an epoch."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
         assert isinstance(self.views, ShardedViews)
-        return self.views.order(generator, self.window)
+        if self.lanes > len(self.views.shards):
+            raise SettingsError(f"shard_lanes is {self.lanes}: the training items lie in {len(self.views.shards)} shards")
+
+    def order(self, generator: torch.Generator, batch: int) -> Int[Tensor, " N"]:
+        """The items of an epoch of batches of so many."""
+        assert isinstance(self.views, ShardedViews)
+        return self.views.order(generator, self.window, self.lanes, batch)
 
 
 def open_shards(place: Place, folder: Path, limit: int) -> Store:

@@ -30,7 +30,7 @@ def _open(settings: DataSettings, progress: bool) -> Opened:
     place = place_of(settings.shards, settings.shard_options)
     folder = Path(settings.shard_cache or CACHE).expanduser()
     store = open_shards(place, folder, int(settings.shard_cache_gb * 1e9))
-    data = rendered(store, settings, of=partial(ShardedPairs, window=int(settings.shuffle_gb * 1e9)))
+    data = rendered(store, settings, of=partial(ShardedPairs, window=int(settings.shuffle_gb * 1e9), lanes=settings.shard_lanes))
     return replace(data, description={**data.description, "path": place.address})
 
 
