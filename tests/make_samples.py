@@ -51,7 +51,7 @@ def make(out: Path) -> None:
     write_digested(run / "gallery.json", {"format": 2, "split": "val", "queries": []})
     with embeddings_file(out / "embeddings.npy", None) as file:
         file.add(0, ("a", "b"), np.array([[1.0, 2.0], [3.0, 4.0]], np.float32))
-        file.finish(1)
+        file.finish(1, {})
     expected = {
         "embedding": model.embed(read_file(FIRST / "people.csv"))[:3].flatten().tolist(),
         "keys": context.keys.flatten().tolist(),

@@ -228,7 +228,7 @@ def test_parts_of_embeddings(tmp_path: Path) -> None:
                 if not file.done(number):
                     made.append(number)
                     file.add(number, tuple(f"{number}-{row}" for row in range(4)), vectors[number])
-            count = file.finish(2)
+            count = file.finish(2, {})
             found = np.load(out), (tmp_path / "vectors.names.json").read_text(), count
             raise KeyboardInterrupt
         return found
@@ -242,7 +242,7 @@ def test_parts_of_embeddings(tmp_path: Path) -> None:
 def test_files_for_other_programs_have_their_checksum_beside_them(tmp_path: Path) -> None:
     with embeddings_file(tmp_path / "vectors.csv", {"a": 1}) as file:
         file.add(0, ("a", "b"), np.ones((2, 3), np.float32))
-        file.finish(1)
+        file.finish(1, {})
     loaded(tmp_path, "actions").adapt().save(tmp_path / "adapted.pt2")
     for path in (tmp_path / "vectors.csv", tmp_path / "adapted.pt2"):
         digest, name = checksum_file(path).read_text().split()

@@ -157,6 +157,43 @@ def test_neighbours_on_the_screen_and_in_a_file(folder: Path, capsys: pytest.Cap
     assert len(read("near.csv")) == 21
 
 
+def test_neighbours_among_embeddings_that_were_written_before(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["context=images/pairs.csv", *QUIET]
+    assert main(["embed", "examples0.ckpt", "images", "out=all.npy", *words]) == 0
+    for asked in (["images/image005.png", "images"], ["images"]):
+        assert main(["neighbours", "examples0.ckpt", *asked, "k=3", "out=near.csv", *words]) == 0
+        stored = [word.replace("images", "all.npy") if word == "images" else word for word in asked]
+        assert main(["neighbours", "examples0.ckpt", *stored, "k=3", "out=again.csv", *words]) == 0
+        rows, again = read("near.csv"), read("again.csv")
+        assert [row[:3] for row in again] == [row[:3] for row in rows]
+        torch.testing.assert_close([float(row[3]) for row in again[1:]], [float(row[3]) for row in rows[1:]], rtol=0, atol=1e-4)
+
+    def refused(*given: str) -> str:
+        capsys.readouterr()
+        assert main(["neighbours", *given, *QUIET]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        return line
+
+    saved(folder, seed=1)
+    assert "all.npy was made with another context" in refused("examples0.ckpt", "images/image005.png", "all.npy")
+    assert "all.npy was made with another model" in refused("examples1.ckpt", "all.npy", "context=images/pairs.csv")
+    assert main(["embed", "examples0.ckpt", "images", "out=f.npy", "representation=feature", *QUIET]) == 0
+    assert "f.npy was made with representation=feature" in refused("examples0.ckpt", "f.npy")
+    Path("f.about.json").unlink()
+    assert "f.about.json" in refused("examples0.ckpt", "f.npy")
+    Path("all.names.json").write_text('["one"]')
+    assert "does not hold a name of each of the 10 embeddings" in refused("examples0.ckpt", "all.npy", "context=images/pairs.csv")
+    data = bytearray(Path("all.npy").read_bytes())
+    data[-1] ^= 1
+    Path("all.npy").write_bytes(data)
+    assert "all.npy is damaged (its checksum differs)" in refused("examples0.ckpt", "all.npy", "context=images/pairs.csv")
+    Path("all.npy").write_bytes(data[:100])
+    assert "all.npy is damaged" in refused("examples0.ckpt", "all.npy", "context=images/pairs.csv")
+    assert "cannot read nowhere.npy" in refused("examples0.ckpt", "nowhere.npy")
+    os.mkfifo("pipe.npy")
+    assert "pipe.npy is no file" in refused("examples0.ckpt", "pipe.npy")
+
+
 def test_an_adapted_model_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["adapt", "examples0.ckpt", "context=images/pairs.csv", "out=adapted.safetensors", *QUIET]) == 0
     assert main(["adapt", "examples0.ckpt", "context=images/pairs.csv", "out=adapted.pt2", *QUIET]) == 0

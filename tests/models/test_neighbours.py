@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.errors import InputError
+from contextssl.models import neighbours
 from contextssl.models.neighbours import nearest
 from tests.used import as_tensor, loaded, pixels, write_images
 
@@ -23,6 +24,29 @@ def test_nearest_is_what_a_loop_finds(queries: int, images: int, k: int, seed: i
         similar = [float(F.cosine_similarity(asked[query], other, dim=0)) for other in there]
         assert rows[query].tolist() == sorted(range(images), key=lambda row: -similar[row])[:k]
         torch.testing.assert_close(cosines[query], torch.tensor(sorted(similar, reverse=True)[:k]))
+
+
+@given(
+    queries=st.integers(0, 7),
+    images=st.integers(2, 20),
+    k=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    same=st.booleans(),
+    ties=st.booleans(),
+)
+def test_images_a_part_at_a_time_are_as_all_at_once(queries: int, images: int, k: int, seed: int, same: bool, ties: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    there = torch.randn(images, 4, generator=generator)
+    if ties:
+        there = there[torch.randint(2, (images,), generator=generator)]
+    asked = there if same else torch.randn(queries, 4, generator=generator)
+    rows, cosines = nearest(asked, there, k, same=same)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(neighbours, "SIMILARITIES", 8)
+        patched.setattr(neighbours, "QUERIES", 3)
+        again, parts = nearest(asked, there, k, same=same)
+    assert again.tolist() == rows.tolist() and rows.shape == (len(asked), min(k, images - same))
+    torch.testing.assert_close(parts, cosines)
 
 
 def test_nothing_is_its_own_neighbour() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.errors import BusyError, SettingsError
-from contextssl.records.embeddings_file import embeddings_file, names_file
+from contextssl.records.embeddings_file import about_file, embeddings_file, names_file
 from contextssl.system.checksum_file import checksum_file
 
 
@@ -42,11 +42,12 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, sizes
     with embeddings_file(out, {"a": 1}) as file:
         for number, (first, last) in enumerate(pairwise(bounds)):
             file.add(number, tuple(names[first:last]), vectors[first:last])
-        assert file.finish(len(sizes)) == (len(vectors), [])
+        assert file.finish(len(sizes), {}) == (len(vectors), [])
     found, numbers = read(out)
     assert found == names and (not len(names) or np.array_equal(numbers, vectors))
     made = [out, *([names_file(out)] if suffix == ".npy" else [])]
-    assert {*out.parent.iterdir()} == {*made, *map(checksum_file, made)}
+    about = [about_file(out)] if suffix == ".npy" else []
+    assert {*out.parent.iterdir()} == {*made, *about, *map(checksum_file, made)}
 
 
 def test_the_schema_of_parquet(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_the_schema_of_parquet(tmp_path: Path) -> None:
 
     with embeddings_file(tmp_path / "vectors.parquet", None) as file:
         file.add(0, ("a.png",), np.ones((1, 4), np.float32))
-        file.finish(1)
+        file.finish(1, {})
     schema = pq.read_schema(tmp_path / "vectors.parquet")
     assert schema.field("name").type == pa.string() and schema.field("embedding").type == pa.list_(pa.float32(), 4)
 
@@ -77,8 +78,8 @@ def test_parts_of_the_same_making_are_kept_others_are_not(tmp_path: Path) -> Non
     assert not out.exists()
     assert stopped({"a": 3}) == [False, False] and stopped({"a": 3}) == [True, False]
     with embeddings_file(out, {"a": 3}) as file:
-        assert file.finish(2) == (2, [("bad.png", "damaged")] * 2)
-    assert {path.name.removesuffix(".sha256") for path in tmp_path.iterdir()} == {"vectors.npy", "vectors.names.json"}
+        assert file.finish(2, {}) == (2, [("bad.png", "damaged")] * 2)
+    assert {path.name.removesuffix(".sha256") for path in tmp_path.iterdir()} == {"vectors.npy", "vectors.names.json", "vectors.about.json"}
 
 
 def test_a_half_written_part_is_made_again(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_process_that_is_killed_while_it_removes_the_parts_leaves_none_that_co
             for number in range(3):
                 if not file.done(number):
                     file.add(number, (f"{number}.png",), rows[number : number + 1])
-            file.finish(3)
+            file.finish(3, {})
 
     original = Path.unlink
     for survived in range(8):

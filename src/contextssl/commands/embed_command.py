@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,9 @@ from contextssl.config.use_settings import EmbedSettings
 from contextssl.data.given_actions import read_actions
 from contextssl.data.given_images import Chunk, GivenImages, Unreadable
 from contextssl.data.tables import is_table_file
-from contextssl.digest import digest_of_bytes
 from contextssl.errors import DataError, SettingsError
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.predictor import Context
-from contextssl.models.weights_mark import mark_of
 from contextssl.records.embeddings_file import check_suffix, embeddings_file
 from contextssl.system.console import warn
 from contextssl.system.progress import Meter
@@ -44,7 +43,8 @@ def run_embed(settings: EmbedSettings) -> int:
                 "actions are of a model that predicts, and this one was trained with context=examples, without any: leave them out"
             )
         actions = read_actions(Path(settings.actions), model.factors, given.names, given.count or 0)
-    made_from = None if given.digest is None else _made_from(settings, model, context, actions, given.digest)
+    made_by = {**model.embedding_of(context, actions), "representation": settings.representation}
+    made_from = None if given.digest is None else _made_from(settings, model, made_by, given.digest)
     parts = -(-(given.count or 0) // settings.batch_size)
     with embeddings_file(out, made_from) as file:
         there = [number for number in range(parts) if file.done(number)]
@@ -56,7 +56,7 @@ def run_embed(settings: EmbedSettings) -> int:
                 own = None if actions is None else _of_chunk(actions, given, chunk, number * settings.batch_size)
                 file.add(number, chunk.names, _vectors(model, context, chunk, settings.representation, own), chunk.skipped)
                 meter.advance(len(chunk.names) + len(chunk.skipped))
-        count, skipped = file.finish(parts)
+        count, skipped = file.finish(parts, made_by)
     if skipped:
         more = f" and {len(skipped) - SHOWN} more" if len(skipped) > SHOWN else ""
         names = ", ".join(name for name, _ in skipped[:SHOWN])
@@ -98,18 +98,12 @@ def _vectors(model: ContextSSL, context: Context | None, chunk: Chunk, represent
     return z.float().cpu().numpy()
 
 
-def _made_from(settings: EmbedSettings, model: ContextSSL, context: Context | None, actions: Tensor | None, images: str) -> dict[str, Any]:
+def _made_from(settings: EmbedSettings, model: ContextSSL, made_by: Mapping[str, Any], images: str) -> dict[str, Any]:
     """All that the numbers depend on."""
-
-    def digest(tensor: Tensor | None) -> str | None:
-        return None if tensor is None else digest_of_bytes([tensor.float().cpu().contiguous().numpy().tobytes()])
-
-    names = ("representation", "unreadable", "batch_size", "precision")
+    names = ("unreadable", "batch_size", "precision")
     return {
+        **made_by,
         "version": __version__,
-        "weights": mark_of(model).digest,
-        "context": digest(None if context is None else context.keys),
-        "actions": digest(actions),
         "images": images,
         "device": model.device.type,
         **{name: getattr(settings, name) for name in names},

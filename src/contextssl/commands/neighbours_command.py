@@ -11,7 +11,10 @@ from rich.table import Table
 from contextssl.commands.embed_command import given_of
 from contextssl.commands.used_model import needed, used_context, used_model
 from contextssl.config.use_settings import NeighboursSettings
+from contextssl.data.given_images import GivenImages
+from contextssl.models.contextssl import ContextSSL
 from contextssl.models.neighbours import Neighbours
+from contextssl.records.stored_embeddings import is_embeddings_file
 from contextssl.system.console import show
 from contextssl.system.files import atomic_path
 
@@ -20,10 +23,11 @@ def run_neighbours(settings: NeighboursSettings) -> int:
     queries = needed(settings, "queries", "the images whose neighbours are wanted", "neighbours MODEL QUERIES [IMAGES]")
     model = used_model(settings)
     context = used_context(model, settings)
+    asked = _given(model, queries)
     if settings.images is None:
-        found = model.neighbours(None, given_of(model, queries), context, settings.k)
+        found = model.neighbours(None, asked, context, settings.k)
     else:
-        found = model.neighbours(given_of(model, queries), given_of(model, settings.images), context, settings.k)
+        found = model.neighbours(asked, _given(model, settings.images), context, settings.k)
     if settings.show:
         pairs = 0 if context is None else context.pairs
         show(table_of(found, settings.show, f"after {pairs} examples" if pairs else "without examples"), Console(highlight=False))
@@ -31,6 +35,10 @@ def run_neighbours(settings: NeighboursSettings) -> int:
         write_neighbours(found, Path(settings.out))
         print(f"{settings.out}: {found.rows.numel():,} neighbours of {len(found.queries):,} images")
     return 0
+
+
+def _given(model: ContextSSL, path: str) -> GivenImages | str:
+    return path if is_embeddings_file(path) else given_of(model, path)
 
 
 def table_of(found: Neighbours, most: int, title: str) -> Table:

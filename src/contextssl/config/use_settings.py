@@ -59,9 +59,13 @@ class EmbedSettings(ContextSettings, UsedModelSettings):
 class NeighboursSettings(ContextSettings, UsedModelSettings):
     """Find the images that are nearest to others, in the context of a few examples if you give some."""
 
-    queries: str | None = setting(None, "image, folder or archive whose neighbours are wanted", path=True)
+    queries: str | None = setting(
+        None, "image, folder or archive whose neighbours are wanted, or the .npy file that embed wrote", path=True
+    )
     images: str | None = setting(
-        None, "folder or archive of images to choose from; default: those of queries, each beside the others", path=True
+        None,
+        "folder or archive of images to choose from, or the .npy file that embed wrote; default: those of queries, each beside the others",
+        path=True,
     )
     k: int = setting(5, "neighbours of each", "images", least=1)
     out: str | None = setting(None, "file for all of them: CSV with the columns query, rank, image, similarity", path=True)

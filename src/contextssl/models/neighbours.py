@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from contextssl.errors import InputError
 
-# How many similarities are held at once.
-SIMILARITIES = 1 << 25
+# How many similarities are held at once, and of how many queries.
+SIMILARITIES, QUERIES = 1 << 25, 1 << 12
 
 
 def cosine_tolerance(width: int) -> float:
@@ -53,6 +54,9 @@ def nearest(
     """The k images nearest to each query by cosine, and the cosines; of images that tie within rounding the first. Fewer than k where there are
     fewer images.
 
+    Images are read a part at a time, so that those of a memory map may be more than the memory holds. All are compared: an index of approximate
+    neighbours would be faster, and sometimes wrong.
+
     Args:
         same: whether queries and images are the same, row by row; none is then a neighbour of itself.
 
@@ -63,30 +67,54 @@ def nearest(
     if k < 1 or there < 1:
         raise InputError(f"k is {k}, of {max(there, 0)} images: ask for at least one neighbour, and give images to choose from")
     k = min(k, there)
-    queries, images = F.normalize(queries.float(), dim=-1), F.normalize(images.float(), dim=-1)
-    found, first = [], 0
-    for part in queries.split(max(1, SIMILARITIES // len(images))):
-        cosines = part @ images.T
-        if same:
-            own = torch.arange(len(part), device=part.device)
-            cosines[own, first + own] = -torch.inf
-        found.append(_first_of_ties(cosines, k, cosine_tolerance(queries.shape[1])))
+    nothing = torch.zeros(0, k, dtype=torch.long, device=queries.device), torch.zeros(0, k, device=queries.device)
+    found, first = [nothing], 0
+    for part in F.normalize(queries.float(), dim=-1).split(QUERIES):
+        found.append(_nearest_of_some(part, images, k, first if same else None))
         first += len(part)
-    rows = torch.cat([rows for rows, _ in found]) if found else torch.zeros(0, k, dtype=torch.long)
-    return rows, torch.cat([values for _, values in found]) if found else torch.zeros(0, k)
+    return torch.cat([rows for rows, _ in found]), torch.cat([values for _, values in found])
+
+
+def _nearest_of_some(queries: Tensor, images: Tensor, k: int, first: int | None) -> tuple[Tensor, Tensor]:
+    """``first``: the place of the first query among the images, where queries are images."""
+    rows, values = torch.zeros(len(queries), 0, dtype=torch.long, device=queries.device), queries.new_zeros(len(queries), 0)
+    for start, cosines in _cosines(queries, images, first):
+        near = cosines.topk(min(k + 1, cosines.shape[1]), dim=1)
+        both = torch.cat([values, near.values], dim=1)
+        kept = both.topk(min(k + 1, both.shape[1]), dim=1)
+        rows, values = torch.cat([rows, near.indices + start], dim=1).gather(1, kept.indices), kept.values
+    tolerance = cosine_tolerance(queries.shape[1])
+    # Few queries, unless the model has collapsed or images are there twice.
+    tied = (values.diff(dim=1) >= -tolerance).any(dim=1).nonzero()[:, 0]
+    rows, values = rows[:, :k].clone(), values[:, :k].clone()
+    for some in tied.split(max(1, SIMILARITIES // len(images))) if len(tied) else ():
+        own = None if first is None else first + some
+        everything = torch.cat([cosines for _, cosines in _cosines(queries[some], images, own)], dim=1)
+        for row, cosines in zip(some.tolist(), everything, strict=True):
+            rows[row], values[row] = _first_of_ties(cosines, k, tolerance)
+    return rows, values
+
+
+def _cosines(queries: Tensor, images: Tensor, own: int | Tensor | None) -> Iterator[tuple[int, Tensor]]:
+    """Of all queries with a part of the images, and where it starts; −∞ with the image that is the query itself."""
+    if own is not None and not isinstance(own, Tensor):
+        own = own + torch.arange(len(queries), device=queries.device)
+    start = 0
+    for part in images.split(SIMILARITIES // max(1, len(queries))):
+        cosines = queries @ F.normalize(part.to(queries.device).float(), dim=-1).T
+        if own is not None:
+            within = ((own >= start) & (own < start + len(part))).nonzero()[:, 0]
+            cosines[within, own[within] - start] = -torch.inf
+        yield start, cosines
+        start += len(part)
 
 
 def _first_of_ties(cosines: Tensor, k: int, tolerance: float) -> tuple[Tensor, Tensor]:
-    """The k largest of each row; what differs from its neighbour in that order by no more than the tolerance stands in the order of its place."""
-    near = cosines.topk(min(k + 1, cosines.shape[1]), dim=1)
-    rows, values = near.indices[:, :k].clone(), near.values[:, :k].clone()
-    # Few rows, unless the model has collapsed or images are there twice: a stable sort of all would be slow.
-    for row in (near.values.diff(dim=1) >= -tolerance).any(dim=1).nonzero()[:, 0].tolist():
-        ordered, places = cosines[row].sort(descending=True, stable=True)
-        group = (ordered.diff() < -tolerance).cumsum(0)
-        group = torch.cat([group.new_zeros(1), group])
-        # By group, and within one by place.
-        order = places.argsort(stable=True)
-        order = order[group[order].argsort(stable=True)][:k]
-        rows[row], values[row] = places[order], ordered[order]
-    return rows, values
+    """The k largest; what differs from its neighbour in that order by no more than the tolerance stands in the order of its place."""
+    ordered, places = cosines.sort(descending=True, stable=True)
+    group = (ordered.diff() < -tolerance).cumsum(0)
+    group = torch.cat([group.new_zeros(1), group])
+    # By group, and within one by place.
+    order = places.argsort(stable=True)
+    order = order[group[order].argsort(stable=True)][:k]
+    return places[order], ordered[order]

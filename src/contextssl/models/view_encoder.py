@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from contextssl.data.given_images import Chunk, Given, GivenImages, Unreadable, given_images
+from contextssl.digest import digest_of_bytes
 from contextssl.errors import InputError
 from contextssl.factors import Environment, FactorSpace
-from contextssl.models.embedded_images import MANY, embed_named
+from contextssl.models.embedded_images import MANY, EmbeddedImages, embed_named
 from contextssl.models.encoder_width import check_features
 from contextssl.models.encoder_width import feature_width as width_of
 from contextssl.models.evaluation_mode import evaluation_mode
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from contextssl.data.tables.columns import Columns
+    from contextssl.records.stored_embeddings import StoredEmbeddings
 
 # How many inputs go through the network at once where nothing is differentiated.
 BATCH_SIZE = 512
@@ -249,14 +251,33 @@ class ViewEncoder(nn.Module):
         """Of each query the k images whose embeddings in the context are nearest, by cosine.
 
         Args:
-            queries: as for :meth:`encode`; None for the images themselves, each beside the others.
+            queries, images: as for :meth:`encode`, or an ``.npy`` file of their embeddings, which ``contextssl embed`` wrote with this model and this
+                context; it is read a part at a time. ``queries`` is None for the images themselves, each beside the others.
 
         Raises:
             InputError: for k below 1, or too few images; and as :meth:`encode`.
+            DataError: for a file of embeddings that is damaged, or of another model or context.
         """
-        there = embed_named(self, images, context)
-        asked = there if queries is None else embed_named(self, queries, context)
+        there = self._embedded(images, context)
+        asked = there if queries is None else self._embedded(queries, context)
         return Neighbours(*nearest(asked.vectors, there.vectors, k, same=queries is None), asked.names, there.names)
+
+    def _embedded(self, images: Given, context: Context | None) -> EmbeddedImages | StoredEmbeddings:
+        from contextssl.records.stored_embeddings import StoredEmbeddings, is_embeddings_file
+
+        if not is_embeddings_file(images):
+            return embed_named(self, images, context)
+        stored = StoredEmbeddings.read(images)
+        stored.check({**self.embedding_of(context), "representation": "embedding"})
+        return stored
+
+    def embedding_of(self, context: Context | None, actions: Tensor | None = None) -> dict[str, str | None]:
+        """What embeddings depend on beside the images: digests of the weights, of the context and of the actions."""
+
+        def digest(tensor: Tensor | None) -> str | None:
+            return None if tensor is None else digest_of_bytes([tensor.float().cpu().contiguous().numpy().tobytes()])
+
+        return {"weights": mark_of(self).digest, "context": digest(None if context is None else context.keys), "actions": digest(actions)}
 
     def encode_pairs(self, source: Given, target: Given) -> Float[Tensor, "pairs 2 F"]:
         """As :meth:`encode`, of both ends of pairs: [:, 0] of sources and [:, 1] of targets."""

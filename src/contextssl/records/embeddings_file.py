@@ -67,9 +67,12 @@ class EmbeddingsFile:
         about = {"names": list(names), "skipped": [list(each) for each in skipped], "crc32": zlib.crc32(data)}
         write_digested(self._names(number), about)
 
-    def finish(self, count: int) -> tuple[int, list[tuple[str, str]]]:
+    def finish(self, count: int, made_by: Mapping[str, Any]) -> tuple[int, list[tuple[str, str]]]:
         """Puts ``count`` parts together. Returns how many embeddings there are, and what was left out.
         Raises DataError for a part that is damaged.
+
+        Args:
+            made_by: what the embeddings depend on beside the images, kept beside an ``.npy`` file.
         """
         listed = [read_digested(self._names(number), AGAIN) for number in range(count)]
         names = [name for part in listed for name in part["names"]]
@@ -79,6 +82,7 @@ class EmbeddingsFile:
         if self.out.suffix == NPY:
             with checksummed_path(names_file(self.out)) as temporary:
                 write_json(temporary, names)
+            write_digested(about_file(self.out), made_by)
         return len(names), [(name, reason) for part in listed for name, reason in part["skipped"]]
 
     def _part(self, number: int) -> np.ndarray:
@@ -102,6 +106,11 @@ class EmbeddingsFile:
 def names_file(out: Path) -> Path:
     """Where the names of an ``.npy`` file's rows are."""
     return out.with_suffix(".names.json")
+
+
+def about_file(out: Path) -> Path:
+    """Where it is what an ``.npy`` file's embeddings depend on."""
+    return out.with_suffix(".about.json")
 
 
 @contextmanager

@@ -175,10 +175,10 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
-    """The plain values of a JSON file. Raises DataError where it is missing, no file, or as :func:`parse_json`."""
+def read_json(path: Path | str, most: int = JSON_BYTES) -> Any:
+    """The plain values of a JSON file. Raises DataError where it is missing, no file, of more than ``most`` bytes, or as :func:`parse_json`."""
     try:
-        return parse_json(read_regular(path, JSON_BYTES), path)
+        return parse_json(read_regular(path, most), path)
     except OSError as error:
         raise storage_error(error, path, "read") from error
 
