@@ -44,6 +44,7 @@ def test_images_a_part_at_a_time_are_as_all_at_once(queries: int, images: int, k
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(neighbours, "SIMILARITIES", 8)
         patched.setattr(neighbours, "QUERIES", 3)
+        patched.setattr(neighbours, "NUMBERS", 9)
         again, parts = nearest(asked, there, k, same=same)
     assert again.tolist() == rows.tolist() and rows.shape == (len(asked), min(k, images - same))
     torch.testing.assert_close(parts, cosines)

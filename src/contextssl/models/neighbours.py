@@ -13,8 +13,8 @@ from torch import Tensor
 
 from contextssl.errors import InputError
 
-# How many similarities are held at once, and of how many queries.
-SIMILARITIES, QUERIES = 1 << 25, 1 << 12
+# How many similarities are held at once, and of how many queries; how many numbers of images.
+SIMILARITIES, QUERIES, NUMBERS = 1 << 25, 1 << 12, 1 << 23
 
 
 def cosine_tolerance(width: int) -> float:
@@ -100,7 +100,7 @@ def _cosines(queries: Tensor, images: Tensor, own: int | Tensor | None) -> Itera
     if own is not None and not isinstance(own, Tensor):
         own = own + torch.arange(len(queries), device=queries.device)
     start = 0
-    for part in images.split(SIMILARITIES // max(1, len(queries))):
+    for part in images.split(max(1, min(SIMILARITIES // max(1, len(queries)), NUMBERS // max(1, images.shape[1])))):
         cosines = queries @ F.normalize(part.to(queries.device).float(), dim=-1).T
         if own is not None:
             within = ((own >= start) & (own < start + len(part))).nonzero()[:, 0]
