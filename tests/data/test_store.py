@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import pickle
 import shutil
 import zlib
@@ -186,6 +187,16 @@ def test_images_cut_short_or_of_another_shape(path: Path) -> None:
     images.unlink()
     with pytest.raises(DataError, match=r"cannot read .*images\.npy"):
         open_store(path)
+    os.mkfifo(images)
+    with pytest.raises(DataError, match=r"images\.npy is a pipe \(FIFO\), not a file"):
+        open_store(path)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"shape": 3}', '{"shape": [1, 2, 3, 4, 5]}', '{"shape": [1, 2, 3, 4, 5], "raw_width": "x"}'])
+def test_a_half_written_store_of_nonsense(text: str, tmp_path: Path) -> None:
+    (tmp_path / "packing.json").write_text(text)
+    with pytest.raises(DataError, match=r"packing\.json is damaged \(it has no shape of images\): remove .*, and pack it again"):
+        open_store(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["latents.npy", "raw_latents.npy", "labels.npy", "names.json", "checksums.npy"])

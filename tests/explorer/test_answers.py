@@ -85,7 +85,7 @@ def test_nobody_waits_for_a_description_that_is_given_up(toy: Explorer) -> None:
     assert asked == 4
 
 
-@pytest.mark.parametrize("name", ["v36", "v-1", "e21a", "e0c", "v", "../x", "", "v1 ", "unknown-token", "v" * 100])
+@pytest.mark.parametrize("name", ["v36", "v-1", "e21a", "e0c", "v", "../x", "", "v1 ", "unknown-token", "v" * 100, "v\u0661", "e\u0660a"])
 def test_a_name_that_is_no_view_is_refused(toy: Explorer, name: str) -> None:
     with pytest.raises(InputError, match="no view|no longer kept"):
         toy.query(name)

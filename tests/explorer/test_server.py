@@ -138,7 +138,13 @@ def test_its_own_names_and_addresses_are(client: TestClient, host: str) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}, {"origin": "http://127.0.0.1:9999"}],
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"origin": "http://["},
+    ],
 )
 def test_another_page_cannot_ask(client: TestClient, headers: dict[str, str]) -> None:
     for path in ("/answer", "/images"):

@@ -78,7 +78,7 @@ def check_value(name: str, value: Any, field: dataclasses.Field[Any]) -> None:
 
 def _are_devices(devices: int | list[int] | str) -> bool:
     if isinstance(devices, str):
-        return re.fullmatch(r"auto|-1|\d+(,\d+)*,?", devices) is not None
+        return re.fullmatch(r"auto|-1|[0-9]+(,[0-9]+)*,?", devices) is not None
     if isinstance(devices, int):
         return devices == -1 or devices >= 1
     return len(set(devices)) == len(devices) > 0 and min(devices) >= 0

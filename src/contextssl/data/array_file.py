@@ -14,7 +14,7 @@ import numpy as np
 
 from contextssl.errors import DataError
 from contextssl.system import files
-from contextssl.system.files import NO_ARRAY, readable_bytes, storage_error
+from contextssl.system.files import NO_ARRAY, opened_regular, readable_bytes, storage_error
 
 AGAIN = "pack it again, or copy the whole folder"
 
@@ -65,14 +65,15 @@ def write_at(file: IO[bytes], place: int, array: np.ndarray) -> None:
 
 
 def place_in(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> int:
-    """At which byte the numbers of a file begin. Raises DataError where it cannot be read, holds others than these, or was cut short."""
+    """At which byte the numbers of a file begin. Raises DataError where it cannot be read, is no file, holds others than these, or was cut short."""
     try:
-        with file.open("rb") as opened:
+        with opened_regular(file) as (opened, size):
             version = np.lib.format.read_magic(opened)
             reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             found, fortran, kind = reader(opened)
             offset = opened.tell()
-        size = file.stat().st_size
+    except DataError:
+        raise
     except OSError as error:
         raise storage_error(error, file, "read", AGAIN) from error
     except NO_ARRAY as error:

@@ -26,7 +26,7 @@ from contextssl.data.store import CHECKSUMS, FULL_CHECK_BYTES, LATENTS, MANIFEST
 from contextssl.digest import digest_of
 from contextssl.errors import DataError
 from contextssl.system.digested_json import read_digested
-from contextssl.system.files import parse_array, storage_error
+from contextssl.system.files import parse_array, read_regular, storage_error
 
 FORMAT = "contextssl features"
 VERSION = 1
@@ -144,7 +144,7 @@ def check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
 
 def _small_file(file: Path, recorded: Mapping[str, int]) -> np.ndarray:
     try:
-        data = file.read_bytes()
+        data = read_regular(file)
     except OSError as error:
         raise storage_error(error, file, "read", _again(file.parent)) from error
     if zlib.crc32(data) != recorded["crc32"]:

@@ -132,7 +132,7 @@ def _check_item(shared: tuple[Path, int, int], name: str) -> tuple[str, _ItemFin
             read_latent(folder / f"latent_{view}.npy", width=width)
         except DataError as error:
             findings.faults.append(("latents", str(error)))
-    numbers = {file: match[1] for file in there if (match := re.match(r"(?:image|latent)_(\d+)(?:\.|$)", file))}
+    numbers = {file: match[1] for file in there if (match := re.match(r"(?:image|latent)_([0-9]+)(?:\.|$)", file))}
     extra = min((file for file, number in numbers.items() if int(number) >= views), default=None)
     if extra is not None:
         findings.faults.append(("image", f"{folder / extra} is beyond the {views} views of the others: give every object the same number"))

@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Bool
 
+from contextssl.errors import DataError
 from contextssl.system.digested_json import read_digested
 from contextssl.system.files import write_bytes
 
@@ -127,6 +128,8 @@ def read_journal(path: Path, kind: np.dtype) -> list[Any]:
 def progress_of(path: Path) -> tuple[int, int]:
     """How many items of a half-written store are done, and how many there will be."""
     settings = read_digested(path / SETTINGS, f"remove {path}, and pack it again")
-    shape = tuple(settings["shape"])
-    records = read_journal(path / JOURNAL, record_type(shape, settings["raw_width"]))
+    shape, raw_width = settings.get("shape"), settings.get("raw_width", -1)
+    if not isinstance(shape, list) or len(shape) != 5 or any(type(size) is not int or size < 0 for size in (*shape, raw_width)):
+        raise DataError(f"{path / SETTINGS} is damaged (it has no shape of images): remove {path}, and pack it again")
+    records = read_journal(path / JOURNAL, record_type(tuple(shape), raw_width))
     return len({int(record["item"]) for record in records}), shape[0]

@@ -186,8 +186,8 @@ def view_count(folder: Path) -> tuple[int, str]:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:
         raise storage_error(error, folder, "read the object folder", "check that the images lie next to meta, or fix the list") from error
-    images = [match for name in names if (match := re.fullmatch(r"image_(\d+)(\.\w+)", name)) and match[2] in IMAGE_SUFFIXES]
-    latents = [match for name in names if (match := re.fullmatch(r"latent_(\d+)\.npy", name))]
+    images = [match for name in names if (match := re.fullmatch(r"image_([0-9]+)(\.\w+)", name)) and match[2] in IMAGE_SUFFIXES]
+    latents = [match for name in names if (match := re.fullmatch(r"latent_([0-9]+)\.npy", name))]
     if not images:
         raise DataError(
             f"{folder} holds no image_0{IMAGE_SUFFIXES[0]}: an object has image_0, image_1, … and latent_0.npy, latent_1.npy, …"

@@ -127,6 +127,8 @@ def _note_use(path: Path) -> None:
 def _read(path: Path, about: Path, made_from: dict[str, Any], trusted: bool) -> Tensor | None:
     """The array, where it is there, was made from that, and is whole (its checksum is looked at once in a process)."""
     try:
+        if not path.is_file():
+            return None
         described = read_digested(about, "remove it")
         if described["made_from"] != made_from:
             return None

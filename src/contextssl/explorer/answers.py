@@ -25,7 +25,7 @@ from contextssl.models.neighbours import nearest
 
 NEIGHBOURS = 8
 # A view by its name on the page: shown view 12, first or second view of ready example 3, an image that was given.
-NAME = re.compile(r"v(?P<view>\d{1,6})|e(?P<example>\d{1,6})(?P<end>[ab])|u(?P<token>[\w-]{1,64})")
+NAME = re.compile(r"v(?P<view>\d{1,6})|e(?P<example>\d{1,6})(?P<end>[ab])|u(?P<token>[\w-]{1,64})", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,4 +68,8 @@ class Guard:
 def same_origin(headers: Headers) -> bool:
     """Whether the page that asks is of this server. Browsers send where it is from with everything but plain links; programs need not."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    return (origin is None or urlsplit(origin).netloc == headers.get("host")) and site in (None, "same-origin", "none")
+    try:
+        ours = origin is None or urlsplit(origin).netloc == headers.get("host")
+    except ValueError:
+        return False
+    return ours and site in (None, "same-origin", "none")

@@ -44,7 +44,8 @@ def training(runs: Sequence[Run]) -> Picture | None:
 
 def _longest(run: Run, factor: str, environment: str) -> list[tuple[int, float]]:
     start = f"val/r2_pooled/{factor}/{environment}-"
-    lengths = [int(name.removeprefix(start)) for name in run.training if name.startswith(start) and name.removeprefix(start).isdigit()]
+    ends = [name.removeprefix(start) for name in run.training if name.startswith(start)]
+    lengths = [int(end) for end in ends if end.isascii() and end.isdigit()]
     return list(run.training[f"{start}{max(lengths)}"]) if lengths else []
 
 

@@ -37,7 +37,7 @@ def _present(name: str) -> tuple[str, int]:
         if accelerator.is_available():
             if kind == "cpu":
                 started = os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or ""
-                return kind, max(available_cpus(), int(started) if started.isdigit() else 0)
+                return kind, max(available_cpus(), int(started) if started.isdecimal() else 0)
             return kind, int(accelerator.auto_device_count())
     return name, 0
 

@@ -22,9 +22,10 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from contextssl.errors import DataError
 from contextssl.records.metrics_lines import Row, lines_of, read_lines
 from contextssl.records.run_folder import EVENTS, METRICS
-from contextssl.system.files import storage_error, write_bytes
+from contextssl.system.files import read_regular, storage_error, write_bytes
 
 RESUME = "fix that line, or move the file away, and resume again; checkpoints do not need it"
 
@@ -156,8 +157,8 @@ def _times(path: Path) -> Iterator[tuple[int, float]]:
     it, a checksum.
     """
     try:
-        data = path.read_bytes()
-    except OSError:
+        data = read_regular(path)
+    except (OSError, DataError):
         return
     start = 0
     while start + 12 <= len(data):
