@@ -226,3 +226,25 @@ def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.zip")
     with pytest.raises(DataError, match="is neither a folder nor a file"):
         open_files(tmp_path / "a.zip", everything)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
+def test_many_members_of_nothing_are_not_listed_to_the_end(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MANY_MEMBERS", 20)
+    for size, refused in ((0, True), (200, False)):
+        path = tmp_path / f"{size}-{name}"
+        if name == "a.zip":
+            with zipfile.ZipFile(path, "w") as made:
+                for number in range(40):
+                    made.writestr(f"{number}.png", b"x" * size)
+        else:
+            with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as packed:
+                for number in range(40):
+                    member = tarfile.TarInfo(f"{number}.png")
+                    member.size = size
+                    packed.addfile(member, io.BytesIO(b"x" * size))
+        if refused:
+            with pytest.raises(DataError, match="lists more than 20 members of .* bytes on average, and no image has so few"):
+                open_files(path, everything)
+        else:
+            assert len(open_files(path, everything).names) == 40

@@ -42,7 +42,7 @@ DEPTHS = ("n_layer", "encoder_depth", "sequence_layers")
 
 # Plain values of a checkpoint at most, lists within lists, and letters of a word: more is nothing that was ever written. A list may hold another many
 # times over at the price of one, so they are counted as they will be read.
-MOST_VALUES, DEEPEST, LONGEST = 2_000_000, 50, 1_000_000
+MOST_VALUES, DEEPEST, LONGEST = 500_000, 50, 1_000_000
 
 
 def check_plain(content: Any, where: str) -> None:

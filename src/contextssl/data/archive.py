@@ -28,12 +28,14 @@ from contextssl.data.origins import content_mark
 from contextssl.data.unpacked import UNPACKED_BYTES, UNPACKED_RATIO, Unpacked
 from contextssl.errors import DataError
 from contextssl.system.files import readable_bytes, storage_error, too_large
-from contextssl.system.zip_directory import listed_members
+from contextssl.system.zip_directory import ENTRY_SIZE, listed_members
 
 # A compressed tar that holds more is refused, since every worker process keeps all of it.
 MEMORY_BYTES = 2**30
 # Members of an archive at most: each takes half a kilobyte of memory.
 MOST_MEMBERS = 2_000_000
+# From so many on, bytes of a member at least on average: no image has fewer, and listing what is nothing takes a minute.
+MANY_MEMBERS, SMALLEST = 100_000, 64
 # What a compressed tar begins with, by tarfile's name of its compression.
 COMPRESSED = {"gz": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ"}
 OPENED: Mapping[str, Callable[[Path], Any]] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
@@ -177,7 +179,8 @@ def list_zip(path: Path) -> ArchiveFiles:
     """The places in a zip. Raises DataError where it is encrypted or of an unusual compression, zipfile's errors where it is damaged."""
     places: dict[str, Place | None] = {}
     folders: list[str] = []
-    _refuse_many(path, listed_members(path))
+    listed = listed_members(path)
+    _refuse_many(path, listed, path.stat().st_size - listed * ENTRY_SIZE)
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             name = _clean(path, member.filename.replace("\\", "/"))
@@ -197,7 +200,7 @@ class _Members:
     """The members of a tar by name. A later one of the same name replaces an earlier one, and a link has the place of what it leads to."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.count = path, 0
+        self.path, self.count, self.bytes = path, 0, 0
         self._places: dict[str, Place | None] = {}
         self._links: list[tuple[str, str]] = []
         self._folders: list[str] = []
@@ -205,7 +208,8 @@ class _Members:
     def add(self, member: tarfile.TarInfo, place: Place) -> None:
         """``place``: of its bytes, where it is a file. Raises DataError for a name that leads out of the archive, and for too many members."""
         self.count += 1
-        _refuse_many(self.path, self.count)
+        self.bytes += member.size
+        _refuse_many(self.path, self.count, self.bytes)
         if member.isreg():
             # A sparse file is a list of the places of its bytes, which nobody makes of an image.
             self._places[_clean(self.path, member.name)] = None if member.issparse() else place
@@ -229,9 +233,15 @@ def _each(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def _refuse_many(path: Path, count: int) -> None:
+def _refuse_many(path: Path, count: int, size: int) -> None:
+    """``size``: bytes of so many members together."""
     if count > MOST_MEMBERS:
         raise DataError(f"{path} lists more than the {MOST_MEMBERS:,} members that are read: unpack it, and give the folder")
+    if count > MANY_MEMBERS and size < SMALLEST * count:
+        raise DataError(
+            f"{path} lists more than {MANY_MEMBERS:,} members of {max(size, 0) / count:.0f} bytes on average, and no image has so few: "
+            "make the archive again"
+        )
 
 
 def _clean(path: Path, name: str) -> str:
