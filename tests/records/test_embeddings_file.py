@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextssl.errors import BusyError, SettingsError
-from contextssl.records.embeddings_file import about_file, embeddings_file, names_file
+from contextssl.models.stored_embeddings import about_file, names_file
+from contextssl.records.embeddings_file import embeddings_file
 from contextssl.system.checksum_file import checksum_file
 
 

@@ -14,7 +14,7 @@ from contextssl.config.use_settings import NeighboursSettings
 from contextssl.data.given_images import GivenImages
 from contextssl.models.contextssl import ContextSSL
 from contextssl.models.neighbours import Neighbours
-from contextssl.records.stored_embeddings import is_embeddings_file
+from contextssl.models.stored_embeddings import is_embeddings_file
 from contextssl.system.console import show
 from contextssl.system.files import atomic_path
 

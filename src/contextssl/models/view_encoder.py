@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from contextssl.data.tables.columns import Columns
-    from contextssl.records.stored_embeddings import StoredEmbeddings
+    from contextssl.models.stored_embeddings import StoredEmbeddings
 
 # How many inputs go through the network at once where nothing is differentiated.
 BATCH_SIZE = 512
@@ -263,7 +263,7 @@ class ViewEncoder(nn.Module):
         return Neighbours(*nearest(asked.vectors, there.vectors, k, same=queries is None), asked.names, there.names)
 
     def _embedded(self, images: Given, context: Context | None) -> EmbeddedImages | StoredEmbeddings:
-        from contextssl.records.stored_embeddings import StoredEmbeddings, is_embeddings_file
+        from contextssl.models.stored_embeddings import StoredEmbeddings, is_embeddings_file
 
         if not is_embeddings_file(images):
             return embed_named(self, images, context)

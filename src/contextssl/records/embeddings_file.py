@@ -19,13 +19,14 @@ from jaxtyping import Float32
 
 from contextssl.digest import digest_of
 from contextssl.errors import DataError, SettingsError
+from contextssl.models.stored_embeddings import NPY, about_file, names_file
 from contextssl.system.checksum_file import checksummed_path
 from contextssl.system.digested_json import read_digested, write_digested
 from contextssl.system.files import array_bytes, parse_array, read_json, read_regular, storage_error, write_bytes, write_json
 from contextssl.system.locks import locked
 
 # The kinds of file, by suffix.
-NPY, CSV, PARQUET = ".npy", ".csv", ".parquet"
+CSV, PARQUET = ".csv", ".parquet"
 AGAIN = "run the same command again, which makes this part anew"
 MADE_FROM, LOCK = "made_from.json", ".lock"
 # In a table, the columns.
@@ -101,16 +102,6 @@ class EmbeddingsFile:
 
     def _names(self, number: int) -> Path:
         return self.parts / f"{number:06d}.json"
-
-
-def names_file(out: Path) -> Path:
-    """Where the names of an ``.npy`` file's rows are."""
-    return out.with_suffix(".names.json")
-
-
-def about_file(out: Path) -> Path:
-    """Where it is what an ``.npy`` file's embeddings depend on."""
-    return out.with_suffix(".about.json")
 
 
 @contextmanager

@@ -15,14 +15,25 @@ from torch import Tensor
 
 from contextssl.data.store import FULL_CHECK_BYTES
 from contextssl.errors import DataError
-from contextssl.records.embeddings_file import NPY, about_file, names_file
 from contextssl.system.checksum_file import checksum_file
 from contextssl.system.digested_json import read_digested
 from contextssl.system.files import JSON_BYTES, NO_ARRAY, read_json, storage_error, too_large
 
+# Its suffix.
+NPY = ".npy"
 AGAIN = "write it again with contextssl embed"
 # Bytes of a name in the file of names, at most on average.
 NAME_BYTES = 256
+
+
+def names_file(out: Path) -> Path:
+    """Where the names of an ``.npy`` file's rows are."""
+    return out.with_suffix(".names.json")
+
+
+def about_file(out: Path) -> Path:
+    """Where it is what an ``.npy`` file's embeddings depend on."""
+    return out.with_suffix(".about.json")
 
 
 def is_embeddings_file(given: object) -> TypeGuard[str | Path]:
