@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contextssl.errors import ContextSSLError, InputError
+from contextssl.system.room import ensure_room
 
 if TYPE_CHECKING:
     import trimesh
 
 DEFAULT_ALBEDO = 0.8
 LEAST_AREA = 1e-9  # of all faces together, of an object of bounding-box diagonal 1
+# Where Embree cannot have this for a scene, its threads and their stacks, it ends the process.
+EMBREE_BYTES = 192 * 2**20
 RADIUS = 0.5  # of the ball about the origin that an object of bounding-box diagonal 1 fits in
 
 
@@ -93,6 +96,7 @@ class Scene:
         self.normals = normals / np.where(length > 0, length, 1)
         albedo = mesh.face_attributes.get("albedo")
         self.albedo = np.full(len(faces), DEFAULT_ALBEDO, np.float32) if albedo is None else np.asarray(albedo, dtype=np.float32)
+        ensure_room(EMBREE_BYTES)
         self._embree = scene.EmbreeScene()
         construction.TriangleMesh(self._embree, vertices, faces)
 
