@@ -17,7 +17,7 @@ LAUNCHERS = {"joblib": ["hydra.launcher.n_jobs=2"], "submitit_local": [], "ray":
 
 
 def started(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "contextssl", *words], cwd=folder, capture_output=True, text=True, timeout=500)
+    return subprocess.run([sys.executable, "-m", "contextssl", *words], cwd=folder, capture_output=True, text=True, timeout=1500)
 
 
 def launched_by(launcher: str) -> list[str]:
