@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from contextssl.data.store import FULL_CHECK_BYTES
 from contextssl.errors import DataError
-from contextssl.system.checksum_file import checksum_file
+from contextssl.system.checksum_file import is_as_written
 from contextssl.system.digested_json import read_digested
 from contextssl.system.files import JSON_BYTES, NO_ARRAY, read_json, storage_error, too_large
 
@@ -63,7 +62,7 @@ class StoredEmbeddings:
         try:
             # A private mapping: writing to it would not reach the file. Torch has no read-only tensors.
             array = np.load(path, mmap_mode="c", allow_pickle=False)
-            whole = path.stat().st_size > FULL_CHECK_BYTES or _is_as_written(path)
+            whole = path.stat().st_size > FULL_CHECK_BYTES or is_as_written(path)
         except OSError as error:
             raise storage_error(error, path, "read", AGAIN) from error
         except MemoryError as error:
@@ -92,13 +91,3 @@ _DIFFERENT = {
     "actions": "actions, which queries do not have",
     "representation": "representation=feature, and neighbours are of embeddings",
 }
-
-
-def _is_as_written(path: Path) -> bool:
-    """Whether the checksum beside a file, if there is one, is its own."""
-    try:
-        listed = checksum_file(path).read_text(encoding="ascii", errors="replace").split()
-    except FileNotFoundError:
-        return True
-    with path.open("rb") as file:
-        return listed[:1] == [hashlib.file_digest(file, "sha256").hexdigest()]

@@ -26,7 +26,20 @@ def checksummed_path(path: Path) -> Iterator[Path]:
     with locked(path.with_name(f".{path.name}.lock"), f"writing {path}"):
         with atomic_path(path) as temporary:
             yield temporary
-            with temporary.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = _digest(temporary)
             checksum_file(path).unlink(missing_ok=True)
         write_text(checksum_file(path), f"{digest}  {path.name}\n")
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether the checksum beside a file, if there is one, is its own. Raises OSError."""
+    try:
+        listed = checksum_file(path).read_text(encoding="ascii", errors="replace").split()
+    except FileNotFoundError:
+        return True
+    return listed[:1] == [_digest(path)]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
